@@ -1,0 +1,40 @@
+# Two commands set everything up: `make serve` (run the bundled model) and `make test` (install what tests need and pass them).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: serve test nano lint clean
+
+serve: $(VENV)/.serve
+	$(BIN)/sansi serve checkpoints/nano
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+nano: $(VENV)/.test
+	$(BIN)/python runs/nano/recipe.py
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# A stamp per set of extras, so that an installed environment starts at once.
+$(VENV)/.serve: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/.test: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) -e ".[test]"
+	touch $@ $(VENV)/.serve
+
+$(VENV)/.lint: $(VENV)/.test
+	$(PIP) -e ".[lint]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis

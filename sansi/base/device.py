@@ -1,0 +1,38 @@
+"""Devices and dtypes by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sansi.base.errors import SansiError, did_you_mean
+
+if TYPE_CHECKING:
+    import torch
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+def resolve_device(device: str = "auto") -> torch.device:
+    """"auto" is CUDA when there is one, else the CPU. Raises SansiError for a device that is not there."""
+    import torch
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        resolved = torch.device(device)
+    except RuntimeError as error:
+        raise SansiError(f'unknown device "{device}"{did_you_mean(device, ["auto", "cpu", "cuda"])}') from error
+    if resolved.type == "cuda" and not torch.cuda.is_available():
+        raise SansiError(f'device "{device}" was asked for, but torch sees no CUDA device; use "cpu" or "auto"')
+    return resolved
+
+
+def resolve_dtype(dtype: str, device: torch.device) -> torch.dtype:
+    """"auto" is bfloat16 on CUDA and float32 on the CPU, where few machines have a fast bfloat16."""
+    import torch
+
+    if dtype == "auto":
+        dtype = "bfloat16" if device.type == "cuda" else "float32"
+    if dtype not in DTYPES:
+        raise SansiError(f'unknown dtype "{dtype}"{did_you_mean(dtype, ["auto", *DTYPES])}')
+    return getattr(torch, dtype)
