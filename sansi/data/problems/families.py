@@ -1,0 +1,109 @@
+"""The problem families of the nano recipe: which tasks of reasoning-gym, at which difficulty, from which seeds."""
+
+from __future__ import annotations
+
+import functools
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sansi.base.errors import SansiError, did_you_mean
+
+# The gym draws item i of a dataset from Random(seed + i), so ranges of seeds, not seeds, have to be disjoint.
+EVALUATION_SEED = 1_000_000
+TRAINING_SEED = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Family:
+    """A task of reasoning-gym at one difficulty."""
+
+    name: str
+    parameters: dict[str, Any]
+    """Difficulty, as reasoning-gym names it."""
+    about: str
+    """What one problem looks like, for documentation."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    family: str
+    question: str
+    answer: str
+    metadata: dict[str, Any]
+
+
+FAMILIES: dict[str, Family] = {
+    family.name: family
+    for family in (
+        Family(
+            "chain_sum",
+            {"min_terms": 2, "max_terms": 6, "min_digits": 1, "max_digits": 2},
+            "2 to 6 terms of 1 or 2 digits",
+        ),
+        Family("count_bits", {"min_n": 1, "max_n": 2047}, "numbers up to 2,047"),
+        Family("gcd", {"min_numbers": 2, "max_numbers": 2, "max_value": 100}, "2 numbers up to 100"),
+        Family("letter_counting", {"min_words": 2, "max_words": 8}, "2 to 8 words of a story"),
+        Family(
+            "simple_equations",
+            {"max_terms": 4, "max_value": 12, "operators_weights": [0.5, 0.5, 0.0]},
+            "one unknown, 2 to 4 terms, values up to 12",
+        ),
+        Family("spell_backward", {}, "words of 3 to 10 letters"),
+    )
+}
+
+
+@functools.lru_cache(maxsize=64)
+def _dataset(family: str, seed: int) -> Any:
+    import reasoning_gym
+
+    if family not in FAMILIES:
+        raise SansiError(f'unknown problem family "{family}"{did_you_mean(family, FAMILIES)}', param="family")
+    return reasoning_gym.create_dataset(family, seed=seed, size=1 << 30, **FAMILIES[family].parameters)
+
+
+def generate(family: str, seed: int, index: int) -> Problem:
+    """Problem `index` of the family's sequence that starts at `seed`."""
+    item = _dataset(family, seed)[index]
+    return Problem(family, item["question"], item["answer"], item["metadata"])
+
+
+def is_right(problem: Problem, answer: str | None) -> bool:
+    """Whether the gym's own `score_answer` gives the answer text full marks (partial credit does not count)."""
+    item = {"question": problem.question, "answer": problem.answer, "metadata": problem.metadata}
+    return _dataset(problem.family, 0).score_answer(answer, item) >= 1.0
+
+
+def evaluation_set(count: int, seed: int = EVALUATION_SEED, families: tuple[str, ...] = ()) -> list[Problem]:
+    """`count` distinct problems, the families in turn. Training never sees a question that can come from here."""
+    names = families or tuple(FAMILIES)
+    indices = dict.fromkeys(names, 0)
+    problems: dict[str, Problem] = {}
+    while len(problems) < count:
+        family = names[len(problems) % len(names)]
+        problem = generate(family, seed, indices[family])
+        indices[family] += 1
+        problems.setdefault(problem.question, problem)
+    return list(problems.values())
+
+
+def training_problems(
+    seed: int, families: tuple[str, ...] = (), held_out: frozenset[str] = frozenset()
+) -> Iterator[Problem]:
+    """An endless, reproducible stream of problems in random order of families, without the held-out questions.
+
+    Streams of different seeds (0 to 999) do not overlap in gym seeds, nor with `evaluation_set`.
+    """
+    if not 0 <= seed < 1000:
+        raise SansiError(f"training seed {seed} is out of range; use 0 to 999", param="seed")
+    names = families or tuple(FAMILIES)
+    rng = random.Random(f"families {seed}")
+    start = TRAINING_SEED + seed * 100_000_000
+    index = 0
+    while True:
+        problem = generate(rng.choice(names), start, index)
+        index += 1
+        if problem.question not in held_out:
+            yield problem
