@@ -42,8 +42,8 @@ def schema_of(hint: Any, where: str) -> Schema:
     if isinstance(hint, type) and hint in _JSON_NAMES:
         return {"type": _JSON_NAMES[hint]}
     raise SansiError(
-        f"{where}: {getattr(hint, '__name__', hint)!s} has no JSON form here; use str, int, float, bool, None, list[...], "
-        "dict[str, ...], Literal[...], Any or a union of them"
+        f"{where}: {getattr(hint, '__name__', hint)!s} has no JSON form here; use str, int, float, bool, None, "
+        "list[...], dict[str, ...], Literal[...], Any or a union of them"
     )
 
 

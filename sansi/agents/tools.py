@@ -98,7 +98,7 @@ class Tool:
         return None if approved is True else Observation("error: the user did not approve this call", "denied")
 
     def _run(self, typed: dict[str, Any]) -> Observation:
-        """Run on a daemon thread: Python can not stop a thread, so one that is late goes on, and its result is dropped."""
+        """Run on a daemon thread: Python can not stop a thread, so a late one goes on, and its result is dropped."""
         outcome: list[Observation] = []
         context = contextvars.copy_context()
 
