@@ -1,0 +1,132 @@
+"""What a caller asks of the engine: sampling parameters and thinking limits, checked before any work is done."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sansi.base.errors import SansiError
+
+MAX_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class ThinkingLimits:
+    """How long a thought may be, in token ids. `<think>` and `</think>` are `start_id` and `end_ids`."""
+
+    start_id: int
+    """Id that opens a thought."""
+    end_ids: tuple[int, ...]
+    """Ids that close a thought."""
+    end_sequence: tuple[int, ...]
+    """Ids that are forced, one by one, when a thought is cut; one of `end_ids` is among them."""
+    open: bool = False
+    """The prompt ends inside an open thought."""
+    budget: int | None = None
+    """Most tokens of a thought, counted after `start_id` (the prompt's part of an open thought included); None: no limit.
+    0 without an open thought forbids thinking: `start_id` is never sampled."""
+    answer_reserve: int = 0
+    """Tokens of `max_tokens` that a thought may not use."""
+    loop_breaker: bool = True
+    """Close a thought that repeats itself."""
+
+    def problems(self) -> list[str]:
+        found = []
+        if self.budget is not None and self.budget < 0:
+            found.append(f"budget must be 0 or more, not {self.budget}")
+        if self.answer_reserve < 0:
+            found.append(f"answer_reserve must be 0 or more, not {self.answer_reserve}")
+        if not self.end_ids:
+            found.append("end_ids must name at least one id")
+        elif not set(self.end_ids) & set(self.end_sequence):
+            found.append("end_sequence must hold one of end_ids, or the cut thought would stay open")
+        return found
+
+
+@dataclass(frozen=True)
+class SamplingParams:
+    """How to sample one completion. The filters apply in the order: penalties, temperature, top-k, top-p, min-p."""
+
+    temperature: float = 1.0
+    """Divides the logits; 0 is greedy."""
+    top_p: float = 1.0
+    """Smallest set of tokens whose probability reaches this; 1 is off."""
+    top_k: int = 0
+    """Most likely tokens to keep; 0 is off."""
+    min_p: float = 0.0
+    """Drop tokens below this share of the most likely token's probability; 0 is off."""
+    presence_penalty: float = 0.0
+    """Subtracted from the logits of tokens that the completion already holds."""
+    frequency_penalty: float = 0.0
+    """Subtracted once per occurrence in the completion."""
+    repetition_penalty: float = 1.0
+    """Positive logits of tokens in the prompt or completion are divided, negative ones multiplied by it; 1 is off."""
+    seed: int | None = None
+    """Same seed, same tokens, whatever else is in the batch; None draws one."""
+    stop_ids: tuple[int, ...] = ()
+    """Ids that end the completion; the one that did is its last id."""
+    max_tokens: int = 256
+    """Most tokens to generate; what the context leaves is the other bound."""
+    logprobs: bool = False
+    """Return each token's log-probability under the unmodified model (before penalties, temperature and filters)."""
+    thinking: ThinkingLimits | None = None
+    """Limits on the thought; None leaves thoughts alone and counts none."""
+
+
+_RANGES: dict[str, tuple[float, float, str]] = {
+    "temperature": (0.0, math.inf, "0 or more"),
+    "top_p": (math.ulp(0.0), 1.0, "above 0 and at most 1"),
+    "top_k": (0, math.inf, "0 or more (0 is off)"),
+    "min_p": (0.0, 1.0, "between 0 and 1"),
+    "presence_penalty": (-math.inf, math.inf, "a finite number"),
+    "frequency_penalty": (-math.inf, math.inf, "a finite number"),
+    "repetition_penalty": (math.ulp(0.0), math.inf, "above 0"),
+    "seed": (0, MAX_SEED, f"between 0 and {MAX_SEED}"),
+    "max_tokens": (1, math.inf, "1 or more"),
+}
+_WHOLE = {"top_k", "seed", "max_tokens"}
+
+
+def check_params(params: SamplingParams, vocab_size: int) -> None:
+    """Raise SansiError, with `param` the field, for the first value that cannot be honoured."""
+    if not isinstance(params, SamplingParams):
+        raise SansiError(f"params must be SamplingParams, not {params!r}", param="params")
+    for field in fields(params):
+        value = getattr(params, field.name)
+        if field.name in _RANGES and not (field.name == "seed" and value is None):
+            _check_number(field.name, value)
+    _check_ids("stop_ids", params.stop_ids, vocab_size)
+    limits = params.thinking
+    if limits is not None:
+        for problem in limits.problems():
+            raise SansiError(f"thinking: {problem}", param="thinking_budget" if "budget" in problem else "thinking")
+        _check_ids("thinking", (limits.start_id, *limits.end_ids, *limits.end_sequence), vocab_size)
+
+
+def check_prompt(ids: list[int], vocab_size: int, context_length: int) -> None:
+    """Raise SansiError unless `ids` is a prompt that this model can continue by at least one token."""
+    if len(ids) == 0:
+        raise SansiError("the prompt is empty; give at least one token id", param="prompt")
+    if len(ids) >= context_length:
+        raise SansiError(
+            f"the prompt has {len(ids)} tokens, but the context holds {context_length}, the answer included; "
+            "shorten the prompt",
+            param="prompt",
+        )
+    _check_ids("prompt", ids, vocab_size)
+
+
+def _check_number(name: str, value: Any) -> None:
+    low, high, text = _RANGES[name]
+    kinds = (int,) if name in _WHOLE else (int, float)
+    # `not (low <= value)` also catches NaN; infinities satisfy the comparison and are refused by name.
+    if isinstance(value, bool) or not isinstance(value, kinds) or not (low <= value <= high) or math.isinf(value):
+        whole = " and whole" if name in _WHOLE else ""
+        raise SansiError(f"{name} must be {text}{whole}, not {value!r}", param=name)
+
+
+def _check_ids(name: str, ids: Any, vocab_size: int) -> None:
+    for id_ in ids:
+        if isinstance(id_, bool) or not isinstance(id_, int) or not 0 <= id_ < vocab_size:
+            raise SansiError(f"{name}: {id_!r} is not a token id; ids are 0 to {vocab_size - 1}", param=name)

@@ -1,0 +1,52 @@
+"""What the engine answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+FinishReason = Literal["stop", "length", "abort"]
+ThinkingEnd = Literal["natural", "budget", "reserve", "loop", "stop", "length"]
+
+
+@dataclass(frozen=True)
+class ThinkingReport:
+    """What became of the thought."""
+
+    tokens: int = 0
+    """Generated tokens after the opening id up to, not including, the closing one; forced ones included."""
+    end_reason: ThinkingEnd | None = None
+    """Why the thought ended: the model closed it (natural), a limit did (budget, reserve, loop), or the completion ended
+    inside it (stop, length); None when there was no thought, or the request was aborted inside it."""
+    budget_applied: int | None = None
+    """Most tokens the thought could have had: the budget or what `max_tokens` less the reserve left, whichever is less."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int = 0
+    """Prompt tokens whose keys and values were not computed anew."""
+
+
+@dataclass(frozen=True)
+class Completion:
+    ids: tuple[int, ...]
+    logprobs: tuple[float, ...] | None
+    """One per id, of the unmodified model; None unless asked for."""
+    finish_reason: FinishReason
+    thinking: ThinkingReport
+    usage: Usage
+    seed: int
+    """The seed used: the request's, or the one drawn for it."""
+
+
+@dataclass(frozen=True)
+class Delta:
+    """The tokens that became known since the last delta of a stream."""
+
+    ids: tuple[int, ...]
+    logprobs: tuple[float, ...] | None
+    completion: Completion | None = None
+    """Set on the last delta only."""

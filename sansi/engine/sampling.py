@@ -1,0 +1,187 @@
+"""Sampling for a whole batch at once: each row by its own parameters, and by nothing else in the batch.
+
+A row's random number is a function of its seed and position alone, and its path through the filters depends on its own
+parameters alone; the token is then the inverse of the cumulative distribution at that number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sansi.engine.params import SamplingParams
+
+Kind = Literal["greedy", "plain", "top_k", "top_p"]
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+def uniforms(seeds: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Counter-based uniforms in [0, 1): uint64 [N] seeds and positions -> float64 [N].
+
+    SplitMix64's finaliser (Steele, Lea and Flood 2014), applied to the seed, then to the position on top of it.
+    """
+    mixed = _mix(_mix(seeds + _GOLDEN) + (positions + np.uint64(1)) * _GOLDEN)
+    return (mixed >> np.uint64(12)).astype(np.float64) * 2.0**-52  # 52 bits: u * total stays below total after rounding
+
+
+def _mix(x: np.ndarray) -> np.ndarray:
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def kind_of(params: SamplingParams) -> Kind:
+    if params.temperature == 0 or params.top_k == 1:
+        return "greedy"
+    if params.top_k > 0:
+        return "top_k"
+    return "top_p" if params.top_p < 1 else "plain"
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Rows that take the same path, with their parameters as [N, 1] columns."""
+
+    kind: Kind
+    rows: Tensor | None  # None: all rows of the batch
+    numpy_rows: np.ndarray | slice
+    temperature: Tensor
+    top_k: Tensor
+    top_p: Tensor | None  # None: off in every row
+    min_p: Tensor | None
+    most: int  # largest top_k
+
+
+class Sampler:
+    """Samples for a fixed list of requests' parameters; made anew whenever the batch changes."""
+
+    def __init__(self, params: Sequence[SamplingParams], seeds: Sequence[int], device: torch.device):
+        self._seeds = np.array(seeds, dtype=np.uint64)
+        self._device = device
+        kinds = [kind_of(p) for p in params]
+        self._groups = [self._group(kind, params, kinds) for kind in sorted(set(kinds))]
+
+    def _group(self, kind: Kind, params: Sequence[SamplingParams], kinds: Sequence[Kind]) -> _Group:
+        rows = [i for i, k in enumerate(kinds) if k == kind]
+        chosen = [params[i] for i in rows]
+        whole = len(rows) == len(params)
+
+        def column(values: list[float]) -> Tensor:
+            return torch.tensor(values, device=self._device)[:, None]
+
+        return _Group(
+            kind=kind,
+            rows=None if whole else torch.tensor(rows, device=self._device),
+            numpy_rows=slice(None) if whole else np.array(rows),
+            temperature=column([p.temperature or 1.0 for p in chosen]),
+            top_k=column([p.top_k for p in chosen]),
+            top_p=column([p.top_p for p in chosen]) if any(p.top_p < 1 for p in chosen) else None,
+            min_p=column([p.min_p for p in chosen]) if any(p.min_p > 0 for p in chosen) else None,
+            most=max(p.top_k for p in chosen),
+        )
+
+    def __call__(self, logits: Tensor, positions: np.ndarray) -> Tensor:
+        """logits [N, V] float32 (penalties and bans applied), positions uint64 [N] -> ids [N]."""
+        draws = uniforms(self._seeds, positions)
+        if len(self._groups) == 1:
+            return self._pick(self._groups[0], logits, draws)
+        ids = torch.empty(len(logits), dtype=torch.long, device=logits.device)
+        for group in self._groups:
+            ids[group.rows] = self._pick(group, logits[group.rows], draws)
+        return ids
+
+    def _pick(self, group: _Group, logits: Tensor, draws: np.ndarray) -> Tensor:
+        if group.kind == "greedy":
+            return logits.argmax(-1)
+        draw = torch.from_numpy(draws[group.numpy_rows]).to(logits.device)[:, None]
+        if group.kind == "plain":  # no order is needed, so none is made
+            return _inverse_cdf(_min_p((logits / group.temperature).softmax(-1), group.min_p), draw)[:, 0]
+        if group.kind == "top_k":
+            values, order = logits.topk(min(group.most, logits.shape[-1]))
+        else:
+            values, order = logits.sort(-1, descending=True)
+        return order.gather(-1, _inverse_cdf(_filtered(values, group), draw))[:, 0]
+
+
+def _filtered(values: Tensor, group: _Group) -> Tensor:
+    """values [N, K], descending -> unnormalised probabilities [N, K] with zeros for what the filters drop."""
+    scaled = values / group.temperature
+    if group.kind == "top_k":
+        beyond = torch.arange(values.shape[-1], device=values.device) >= group.top_k
+        scaled = scaled.masked_fill(beyond, -torch.inf)
+    probs = (scaled - scaled[:, :1]).exp()
+    if group.top_p is not None:
+        reached = probs.cumsum(-1)  # a token stays if those before it have not reached top_p yet
+        probs = probs.masked_fill(reached - probs >= group.top_p * reached[:, -1:], 0.0)
+        probs[:, 0] = 1.0  # exp(0); the rule above keeps it except for rounding
+    return _min_p(probs, group.min_p)
+
+
+def _min_p(probs: Tensor, min_p: Tensor | None) -> Tensor:
+    if min_p is None:
+        return probs
+    return probs.masked_fill(probs < min_p * probs.amax(-1, keepdim=True), 0.0)
+
+
+def _inverse_cdf(probs: Tensor, draw: Tensor) -> Tensor:
+    """Index [N, 1] of the first cumulative probability above draw [N, 1] of the total."""
+    total = probs.cumsum(-1, dtype=torch.float64)
+    index = torch.searchsorted(total, draw * total[:, -1:], right=True)
+    return index.clamp_max_(probs.shape[-1] - 1)  # only a NaN gets there; such a row fails by its own check
+
+
+class Penalties:
+    """Which tokens each slot has had: counts [B, V] of the completion, and the prompt's as marks [B, V].
+
+    Allocated when a request first needs it; rows move with the slots of the key-value cache.
+    """
+
+    def __init__(self, slots: int, vocab_size: int, device: torch.device):
+        self._shape, self._device = (slots, vocab_size), device
+        self._counts: Tensor | None = None
+        self._prompt: Tensor | None = None
+
+    def begin(self, slot: int, params: SamplingParams, prompt: Sequence[int]) -> None:
+        if not needs_penalties(params):
+            return
+        if self._counts is None or self._prompt is None:
+            self._counts = torch.zeros(self._shape, dtype=torch.float32, device=self._device)
+            self._prompt = torch.zeros(self._shape, dtype=torch.bool, device=self._device)
+        self._counts[slot] = 0
+        self._prompt[slot] = False
+        self._prompt[slot, torch.tensor(prompt, device=self._device)] = True
+
+    def move(self, source: int, target: int) -> None:
+        if self._counts is not None and self._prompt is not None:
+            self._counts[target] = self._counts[source]
+            self._prompt[target] = self._prompt[source]
+
+    def count(self, rows: Tensor, ids: Tensor) -> None:
+        """Note that slot rows[i] was given ids[i]."""
+        assert self._counts is not None
+        self._counts.index_put_((rows, ids), torch.ones((), device=self._device), accumulate=True)
+
+    def apply(self, logits: Tensor, rows: Tensor, params: Sequence[SamplingParams], first: int) -> None:
+        """Change rows `rows` [M] of logits [N, V] in place; params: those rows' own. Row i is slot first + i."""
+        assert self._counts is not None and self._prompt is not None
+
+        def column(name: str) -> Tensor:
+            return torch.tensor([float(getattr(p, name)) for p in params], device=self._device)[:, None]
+
+        counts, values = self._counts[rows + first], logits[rows]
+        if any(p.repetition_penalty != 1 for p in params):
+            factor = column("repetition_penalty")
+            punished = torch.where(values > 0, values / factor, values * factor)
+            values = torch.where((counts > 0) | self._prompt[rows + first], punished, values)
+        values = values - column("presence_penalty") * (counts > 0) - column("frequency_penalty") * counts
+        logits[rows] = values
+
+
+def needs_penalties(params: SamplingParams) -> bool:
+    return params.presence_penalty != 0 or params.frequency_penalty != 0 or params.repetition_penalty != 1

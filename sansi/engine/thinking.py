@@ -1,0 +1,132 @@
+"""The thinking limits as a state machine over token ids: no tensors, no clock, so every decode path can share it.
+
+    before --start_id--> open --end id--> closed
+                          |                 ^
+                          +--limit--> forcing (the end sequence, token by token)
+
+A thought opens at most once and closes at most once: `start_id` is banned except in `before`, `end_ids` except in `open`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from sansi.engine.params import ThinkingLimits
+from sansi.engine.results import FinishReason, ThinkingEnd, ThinkingReport
+
+LOOP_TOKENS = 96  # a repetition must cover this many tokens,
+LOOP_REPEATS = 4  # hold its period this many times,
+LOOP_PERIOD = 256  # and have a period of at most this; below all three it may well be honest work (tables, counting)
+LOOP_CHECK_EVERY = 16
+
+
+class ThinkingState:
+    """Follows one completion. Ask `forced` and `banned` before each token, `push` the token after it.
+
+    prompt: ids before the completion (the open part of a thought in them counts against the budget).
+    max_tokens: how many tokens the completion may have in all.
+    """
+
+    __slots__ = ("_emitted", "_forced", "_limit", "_limit_reason", "_max_tokens", "_thought", "end_reason", "limits",
+                 "state", "tokens")  # fmt: skip
+
+    def __init__(self, limits: ThinkingLimits, prompt: Sequence[int], max_tokens: int):
+        self.limits = limits
+        self.state: Literal["before", "open", "forcing", "closed"] = "before"
+        self.tokens = 0  # generated thinking tokens, forced ones included
+        self.end_reason: ThinkingEnd | None = None
+        self._max_tokens = max_tokens
+        self._emitted = 0
+        self._forced = 0  # how much of the end sequence is out
+        self._thought: list[int] = []
+        self._limit: int | None = None
+        self._limit_reason: ThinkingEnd = "budget"
+        if limits.open:
+            self._open(_tail_after(prompt, limits.start_id))
+        elif limits.budget == 0:
+            self.state = "closed"
+
+    @property
+    def forced(self) -> int | None:
+        """The id that must come next, if any."""
+        return self.limits.end_sequence[self._forced] if self.state == "forcing" else None
+
+    @property
+    def banned(self) -> tuple[int, ...]:
+        """Ids that must not come next."""
+        if self.state == "open":
+            return (self.limits.start_id,)
+        if self.state == "before":
+            return self.limits.end_ids
+        return (self.limits.start_id, *self.limits.end_ids)
+
+    def push(self, token: int) -> None:
+        """Take the token that came."""
+        self._emitted += 1
+        if self.state == "open":
+            self._push_open(token)
+        elif self.state == "forcing":
+            self._push_forced(token)
+        elif self.state == "before" and token == self.limits.start_id:
+            self._open(())
+
+    def report(self, finish_reason: FinishReason) -> ThinkingReport:
+        """The report for a completion that ended now, for `finish_reason`."""
+        reason = self.end_reason
+        if self.state in ("open", "forcing"):  # ended inside the thought: what ended the completion ended it too
+            reason = None if finish_reason == "abort" else finish_reason
+        return ThinkingReport(tokens=self.tokens, end_reason=reason, budget_applied=self._limit)
+
+    def _open(self, thought: Sequence[int]) -> None:
+        limits = self.limits
+        self.state, self._thought = "open", list(thought)
+        left = self._max_tokens - self._emitted
+        room = len(thought) + max(0, left - limits.answer_reserve - len(limits.end_sequence))
+        if limits.budget is not None and limits.budget <= room:
+            self._limit, self._limit_reason = limits.budget, "budget"
+        else:
+            self._limit, self._limit_reason = room, "reserve"
+        self._enforce()
+
+    def _push_open(self, token: int) -> None:
+        if token in self.limits.end_ids:
+            self.state, self.end_reason = "closed", "natural"
+            return
+        self.tokens += 1
+        self._thought.append(token)
+        self._enforce()
+
+    def _push_forced(self, token: int) -> None:
+        assert token == self.limits.end_sequence[self._forced], "the engine must emit the forced token"
+        self._forced += 1
+        if not any(id_ in self.limits.end_ids for id_ in self.limits.end_sequence[: self._forced]):
+            self.tokens += 1
+        if self._forced == len(self.limits.end_sequence):
+            self.state = "closed"
+
+    def _enforce(self) -> None:
+        assert self._limit is not None
+        if len(self._thought) >= self._limit:
+            self.state, self.end_reason = "forcing", self._limit_reason
+        elif self.limits.loop_breaker and len(self._thought) % LOOP_CHECK_EVERY == 0 and repeats(self._thought):
+            self.state, self.end_reason = "forcing", "loop"
+
+
+def repeats(ids: list[int]) -> bool:
+    """Whether `ids` ends in a stretch that repeats exactly, long enough to call it a loop."""
+    for period in range(1, min(LOOP_PERIOD, len(ids) // LOOP_REPEATS) + 1):
+        if ids[-1] != ids[-1 - period]:
+            continue
+        span = max(LOOP_TOKENS, LOOP_REPEATS * period)
+        if span <= len(ids) and ids[-span + period :] == ids[-span:-period]:
+            return True
+    return False
+
+
+def _tail_after(ids: Sequence[int], start: int) -> Sequence[int]:
+    """The ids after the last `start`; none when there is no `start`."""
+    for index in range(len(ids) - 1, -1, -1):
+        if ids[index] == start:
+            return ids[index + 1 :]
+    return ()

@@ -1,0 +1,56 @@
+"""A one-layer model of the shape that the engine expects, and one whose logits are random: fast stand-ins for tests."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class RandomModel(nn.Module):
+    """Logits are a fixed random function of (token, position): no attention, so any schedule gives the same tokens."""
+
+    def __init__(self, vocab_size: int = 24, context: int = 64, seed: int = 0, scale: float = 2.0):
+        super().__init__()
+        self.config = SimpleNamespace(vocab_size=vocab_size, max_position_embeddings=context)
+        draw = torch.Generator().manual_seed(seed)
+        self.table = nn.Parameter(torch.randn(context, vocab_size, vocab_size, generator=draw) * scale)
+        self.lm_head_weight = torch.eye(vocab_size)
+
+    def hidden(self, ids: Tensor, positions: Tensor | None = None, attention: Tensor | None = None, cache=None) -> Tensor:
+        if positions is None:
+            positions = torch.arange(ids.shape[1]).expand_as(ids)
+        if cache is not None:
+            kv = ids[:, None, :, None].float()
+            cache.update(0, kv, kv)
+        return self.table[positions, ids]
+
+
+class TinyModel(nn.Module):
+    """Embeddings, one causal attention layer, a head: what it says depends on every earlier token and position."""
+
+    def __init__(self, vocab_size: int = 32, context: int = 256, width: int = 16, seed: int = 0):
+        super().__init__()
+        self.config = SimpleNamespace(vocab_size=vocab_size, max_position_embeddings=context)
+        draw = torch.Generator().manual_seed(seed)
+
+        def weight(*shape: int) -> nn.Parameter:
+            return nn.Parameter(torch.randn(*shape, generator=draw, dtype=torch.float64))
+
+        self.tokens, self.places, self.qkv = weight(vocab_size, width), weight(context, width), weight(3 * width, width)
+        self.lm_head_weight = weight(vocab_size, width)
+
+    def hidden(self, ids: Tensor, positions: Tensor | None = None, attention: Tensor | None = None, cache=None) -> Tensor:
+        if positions is None:
+            positions = torch.arange(ids.shape[1]).expand_as(ids)
+        x = self.tokens[ids] + self.places[positions]
+        q, k, v = (part[:, None] for part in F.linear(x, self.qkv).chunk(3, -1))
+        if cache is not None:
+            k, v = cache.update(0, k, v)
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=attention, is_causal=attention is None)
+        return x + out[:, 0]
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return F.linear(self.hidden(ids), self.lm_head_weight)
