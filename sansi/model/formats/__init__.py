@@ -1,0 +1,1 @@
+"""Reading and writing checkpoints, one module per format, all from the table of names in `names`."""

@@ -1,0 +1,45 @@
+"""The one table of tensor names: what a tensor of a checkpoint is called, and which part of the model it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from sansi.model.transformer import Transformer
+
+_STACKED = re.compile(r"(?P<experts>.*\.mlp\.experts)\.(?P<kind>gate_up_proj|down_proj)")
+
+
+def tensor_table(model: Transformer, stacked: bool = False) -> dict[str, Tensor]:
+    """Checkpoint name -> the parameter, or the part of one, that it stands for; the tensors share the model's memory.
+
+    On the hub each expert has tensors of its own; with `stacked` the experts of a layer are one tensor, as transformers 5
+    holds them in memory and may save them.
+    """
+    table: dict[str, Tensor] = {}
+    for name, parameter in model.named_parameters():
+        match = _STACKED.fullmatch(name)
+        if match and not stacked:
+            table.update(_one_by_one(match["experts"], match["kind"], parameter.detach()))
+        else:
+            table[name] = parameter.detach()
+    return table
+
+
+def is_stacked(names: Mapping[str, object]) -> bool:
+    """Whether a checkpoint with these names holds the experts of a layer as one tensor."""
+    return any(_STACKED.fullmatch(name) for name in names)
+
+
+def _one_by_one(experts: str, kind: str, parameter: Tensor) -> dict[str, Tensor]:
+    table: dict[str, Tensor] = {}
+    for number, weight in enumerate(parameter):
+        if kind == "down_proj":
+            table[f"{experts}.{number}.down_proj.weight"] = weight
+        else:
+            gate, up = weight.chunk(2, dim=0)
+            table[f"{experts}.{number}.gate_proj.weight"] = gate
+            table[f"{experts}.{number}.up_proj.weight"] = up
+    return table
