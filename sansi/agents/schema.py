@@ -71,7 +71,8 @@ def parse_arguments(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text or "{}", parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise SansiError(f"the arguments are not valid JSON ({error}); write one JSON object") from error
+        reason = f"the arguments are not valid JSON ({error}); write one JSON object, not {_shown(text, 200)}"
+        raise SansiError(reason) from error
     if not isinstance(value, dict):
         raise SansiError(f"the arguments must be one JSON object, not {_shown(value)}")
     return value

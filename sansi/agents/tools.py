@@ -118,6 +118,7 @@ class Tool:
             return Observation(self._cut(f"error: {reason}"), "error")
 
     def _cut(self, text: str) -> str:
+        text = text.encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair can not be sent or encoded
         left_out = len(text) - self.max_result_chars
         return text if left_out <= 0 else f"{text[: self.max_result_chars]}\n[cut: {left_out} more characters]"
 
