@@ -9,29 +9,29 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-BUCKET = 64  # positions; attention reads whole buckets, so that shapes change rarely and short requests stay cheap
+BUCKET = 32  # positions; attention reads whole buckets, so that shapes change rarely and short requests stay cheap
 
 
 class SlotCache:
     """Keys and values of every slot. Positions beyond a slot's length hold finite rubbish that the mask hides."""
 
     def __init__(self) -> None:
-        self.keys: list[Tensor] = []  # per layer [B, S, H, D]; empty until the first prefill shows the shapes
+        self.keys: list[Tensor] = []  # per layer [B, H, S, D]; empty until the first prefill shows the shapes
         self.values: list[Tensor] = []
         self.slots = self.positions = 0  # capacity
 
     def reserve(self, slots: int, positions: int) -> None:
-        """Make room for `slots` rows of `positions`; capacities double, so that growth costs O(1) a token."""
+        """Make room for `slots` rows of `positions`; capacities grow by half or more, so a token costs O(1) copies."""
         if slots > self.slots or positions > self.positions:
-            self.slots = max(self.slots, _power_of_two(slots, 1))
-            self.positions = max(self.positions, _power_of_two(positions, BUCKET))
+            self.slots = _enough(self.slots, slots, 1)
+            self.positions = _enough(self.positions, positions, BUCKET)
             self.keys = [self._grown(old) for old in self.keys]
             self.values = [self._grown(old) for old in self.values]
 
     def layer(self, index: int, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Storage [B, S, H, D] of one layer; made on first use with the dtype and device of `like` [N, H, T, D]."""
+        """Storage [B, H, S, D] of one layer; made on first use with the dtype and device of `like` [N, H, T, D]."""
         while len(self.keys) <= index:
-            shape = (self.slots, self.positions, like.shape[1], like.shape[3])
+            shape = (self.slots, like.shape[1], self.positions, like.shape[3])
             self.keys.append(like.new_zeros(shape))
             self.values.append(like.new_zeros(shape))
         return self.keys[index], self.values[index]
@@ -39,11 +39,11 @@ class SlotCache:
     def move(self, source: int, target: int, length: int) -> None:
         """Copy the first `length` positions of row `source` over row `target`."""
         for storage in (*self.keys, *self.values):
-            storage[target, :length] = storage[source, :length]
+            storage[target, :, :length] = storage[source, :, :length]
 
     def _grown(self, old: Tensor) -> Tensor:
-        new = old.new_zeros((self.slots, self.positions, *old.shape[2:]))
-        new[: old.shape[0], : old.shape[1]] = old
+        new = old.new_zeros((self.slots, old.shape[1], self.positions, old.shape[3]))
+        new[: old.shape[0], :, : old.shape[2]] = old
         return new
 
 
@@ -58,32 +58,39 @@ class PrefillView:
         """k, v [P, H, T, D] of P distinct prompts, padded on the right."""
         keys, values = self._cache.layer(layer, k)
         rows = slice(self._first, self._first + len(self._sources))
-        keys[rows, : k.shape[2]] = k.transpose(1, 2)[self._sources]
-        values[rows, : v.shape[2]] = v.transpose(1, 2)[self._sources]
+        keys[rows, :, : k.shape[2]] = k[self._sources]
+        values[rows, :, : v.shape[2]] = v[self._sources]
         return k, v
 
 
 class DecodeView:
     """What the model sees while it decodes one token for each of the N active slots."""
 
-    def __init__(self, cache: SlotCache, lengths: Tensor, longest: int):
-        """lengths [N]: tokens before the new one. longest: their maximum."""
-        self._cache, self._active = cache, len(lengths)
-        self._span = -(-(longest + 1) // BUCKET) * BUCKET
-        rows = torch.arange(self._active, device=lengths.device)
-        self._flat = rows * cache.positions + lengths  # where each slot's new position lies in [B*S]
-        self.attention = (torch.arange(self._span, device=lengths.device) <= lengths[:, None])[:, None, None, :]
+    def __init__(self, cache: SlotCache, lengths: Tensor, longest: int, dtype: torch.dtype):
+        """lengths [N]: tokens before the new one. longest: their maximum. dtype: of the queries."""
+        self._cache, self._lengths, self._active = cache, lengths, len(lengths)
+        self._span = min(_in_buckets(longest + 1), cache.positions)
+        hidden = torch.arange(self._span, device=lengths.device) > lengths[:, None]
+        # Added to the scores: what a boolean mask becomes inside the attention kernel, made once instead of per layer.
+        self.attention = torch.zeros(hidden.shape, dtype=dtype, device=lengths.device)
+        self.attention = self.attention.masked_fill_(hidden, -torch.inf)[:, None, None, :]
+        self._flat: Tensor | None = None  # [N*H]: where the new positions lie in a layer seen as [B*H*S, D]
 
     def update(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """k, v [N, H, 1, D] -> all keys and values [N, H, span, D]."""
         keys, values = self._cache.layer(layer, k)
-        keys.view(-1, *keys.shape[2:]).index_copy_(0, self._flat, k[:, :, 0])
-        values.view(-1, *values.shape[2:]).index_copy_(0, self._flat, v[:, :, 0])
-        n, span = self._active, self._span
-        return keys[:n, :span].transpose(1, 2), values[:n, :span].transpose(1, 2)
+        if self._flat is None:
+            heads = torch.arange(self._active * k.shape[1], device=k.device).view(self._active, -1)
+            self._flat = (heads * keys.shape[2] + self._lengths[:, None]).flatten()
+        keys.view(-1, k.shape[3]).index_copy_(0, self._flat, k.reshape(-1, k.shape[3]))
+        values.view(-1, v.shape[3]).index_copy_(0, self._flat, v.reshape(-1, v.shape[3]))
+        return keys[: self._active, :, : self._span], values[: self._active, :, : self._span]
 
 
-def _power_of_two(value: int, least: int) -> int:
-    while least < value:
-        least *= 2
-    return least
+def _in_buckets(positions: int) -> int:
+    return -(-positions // BUCKET) * BUCKET
+
+
+def _enough(capacity: int, needed: int, multiple: int) -> int:
+    grown = needed if needed <= capacity or capacity == 0 else max(needed, capacity + capacity // 2)
+    return max(capacity, -(-grown // multiple) * multiple)

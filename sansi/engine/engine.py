@@ -42,7 +42,7 @@ class Engine:
             raise SansiError(f"max_batch must be 1 or more, not {max_batch}", param="max_batch")
         self.model = model
         self.vocab_size: int = model.config.vocab_size
-        self.context_length = context_length or model_context_length(model.config)
+        self.context_length = context_length or model.config.context_length
         self.device = next(model.parameters()).device
         self._max_batch = max_batch
         self._runner = Runner(model, max_batch, self.device)
@@ -257,14 +257,6 @@ class Engine:
         self._runner = Runner(self.model, self._max_batch, self.device)
         for request in doomed:
             request.on_end(error if error is not None else request.completion("abort"))
-
-
-def model_context_length(config: object) -> int:
-    """Positions that the model can tell apart: the configured ones, or more where RoPE scaling stretches them."""
-    length = int(config.max_position_embeddings)  # type: ignore[attr-defined]
-    scaling = getattr(config, "rope_scaling", None) or {}
-    original, factor = scaling.get("original_max_position_embeddings"), scaling.get("factor")
-    return max(length, int(original * factor)) if original and factor else length
 
 
 def _completion_or_raise(result: Completion | Exception) -> Completion:

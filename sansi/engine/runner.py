@@ -62,7 +62,7 @@ class Runner:
         self._cache.reserve(active, longest + 1)
         lengths = torch.tensor(self._lengths[:active], device=self._device)
         ids = torch.tensor(self._last[:active], device=self._device)[:, None]
-        view = DecodeView(self._cache, lengths, longest)
+        view = DecodeView(self._cache, lengths, longest, self._model.lm_head_weight.dtype)
         hidden = self._model.hidden(ids, positions=lengths[:, None], attention=view.attention, cache=view)
         self._lengths[:active] += 1
         return self._logits(hidden[:, 0])

@@ -14,7 +14,7 @@ class RandomModel(nn.Module):
 
     def __init__(self, vocab_size: int = 24, context: int = 64, seed: int = 0, scale: float = 2.0):
         super().__init__()
-        self.config = SimpleNamespace(vocab_size=vocab_size, max_position_embeddings=context)
+        self.config = SimpleNamespace(vocab_size=vocab_size, context_length=context)
         draw = torch.Generator().manual_seed(seed)
         self.table = nn.Parameter(torch.randn(context, vocab_size, vocab_size, generator=draw) * scale)
         self.lm_head_weight = torch.eye(vocab_size)
@@ -33,7 +33,7 @@ class TinyModel(nn.Module):
 
     def __init__(self, vocab_size: int = 32, context: int = 256, width: int = 16, seed: int = 0):
         super().__init__()
-        self.config = SimpleNamespace(vocab_size=vocab_size, max_position_embeddings=context)
+        self.config = SimpleNamespace(vocab_size=vocab_size, context_length=context)
         draw = torch.Generator().manual_seed(seed)
 
         def weight(*shape: int) -> nn.Parameter:
