@@ -1,0 +1,301 @@
+"""Byte-level BPE: train it, load it, save it, and encode text so that no text ever becomes a control token."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+from sansi.base.errors import SansiError
+from sansi.base.files import read_json, write_json, write_text
+from sansi.text.template import CHAT_TEMPLATE
+
+# Contractions, words with one leading mark, digits one by one, runs of marks, line breaks, other white space.
+PATTERN = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+# The tokens that follow the 151,643 ranks of the published vocabulary, in the order of their ids.
+QWEN3_ADDED_TOKENS = (
+    *("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|object_ref_start|>", "<|object_ref_end|>"),
+    *("<|box_start|>", "<|box_end|>", "<|quad_start|>", "<|quad_end|>", "<|vision_start|>", "<|vision_end|>"),
+    *("<|vision_pad|>", "<|image_pad|>", "<|video_pad|>", "<tool_call>", "</tool_call>", "<|fim_prefix|>"),
+    *("<|fim_middle|>", "<|fim_suffix|>", "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>", "<tool_response>"),
+    *("</tool_response>", "<think>", "</think>"),
+)
+
+
+@dataclass(frozen=True)
+class ControlTokens:
+    """Ids of the tokens that only a renderer or a model may write. Field order is id order in a trained tokenizer."""
+
+    endoftext: int
+    im_start: int
+    im_end: int
+    tool_call: int
+    tool_call_end: int
+    tool_response: int
+    tool_response_end: int
+    think: int
+    think_end: int
+
+
+CONTROL_TEXT = {
+    "endoftext": "<|endoftext|>",
+    "im_start": "<|im_start|>",
+    "im_end": "<|im_end|>",
+    "tool_call": "<tool_call>",
+    "tool_call_end": "</tool_call>",
+    "tool_response": "<tool_response>",
+    "tool_response_end": "</tool_response>",
+    "think": "<think>",
+    "think_end": "</think>",
+}
+assert tuple(CONTROL_TEXT) == tuple(f.name for f in fields(ControlTokens))
+
+REPLACEMENT = "\ufffd".encode()
+
+
+class Tokenizer:
+    """Text to ids and back. Make one with `train`, `from_pretrained` or `from_tiktoken`."""
+
+    def __init__(self, plain: tokenizers.Tokenizer, added: Sequence[dict[str, Any]]):
+        # `plain` holds no added token, so the library itself cannot turn a user's "<|im_end|>" into a control id.
+        self._plain = plain
+        self._added = list(added)
+
+    @classmethod
+    def train(cls, texts: Iterable[str], vocab_size: int) -> Tokenizer:
+        """Train on `texts`; at most `vocab_size` ids, the 256 bytes and the control tokens (last ids) included."""
+        smallest = 256 + len(CONTROL_TEXT)
+        if vocab_size < smallest:
+            raise SansiError(
+                f"vocab_size is {vocab_size}; bytes and control tokens take {smallest}", param="vocab_size"
+            )
+        plain = _assemble(models.BPE())
+        trainer = trainers.BpeTrainer(
+            vocab_size=vocab_size - len(CONTROL_TEXT),
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        )
+        plain.train_from_iterator(texts, trainer)
+        return cls(plain, _added_tokens(CONTROL_TEXT.values(), first_id=plain.get_vocab_size()))
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Tokenizer:
+        """Load `folder`/tokenizer.json (or the file itself). Raises SansiError if it is missing or damaged."""
+        path = Path(folder)
+        file = path if path.suffix == ".json" else path / "tokenizer.json"
+        data = read_json(file)
+        try:
+            added = data.get("added_tokens") or []
+            plain = tokenizers.Tokenizer.from_str(json.dumps({**data, "added_tokens": []}))
+            plain.no_truncation()
+            plain.no_padding()
+            return cls(plain, [{**token, "id": int(token["id"])} for token in added])
+        except Exception as error:  # the library raises bare Exception for a wrong file
+            raise SansiError(f"{file}: not a tokenizer ({error}); copy or download it again") from error
+
+    @classmethod
+    def from_tiktoken(cls, path: str | Path, added: Sequence[str] = QWEN3_ADDED_TOKENS) -> Tokenizer:
+        """Load a rank file (one base64 token and its rank a line); `added` tokens get the ids after the ranks."""
+        ranks = _read_ranks(Path(path))
+        letter = {byte: char for char, byte in _BYTE_OF.items()}
+        spell = {token: "".join(letter[b] for b in token) for token in ranks}
+        merges = []
+        for token in sorted(ranks, key=ranks.__getitem__):
+            if len(token) > 1:
+                pair = _last_merge(token, ranks)
+                if pair is None:
+                    raise SansiError(f"{path}: rank {ranks[token]} ({token!r}) is not a merge of two lower ranks")
+                merges.append((spell[pair[0]], spell[pair[1]]))
+        plain = _assemble(models.BPE(vocab={spell[token]: rank for token, rank in ranks.items()}, merges=merges))
+        return cls(plain, _added_tokens(added, first_id=len(ranks)))
+
+    def save(self, folder: str | Path) -> None:
+        """Write tokenizer.json and tokenizer_config.json (with the chat template) into `folder`."""
+        folder = Path(folder)
+        data = json.loads(self._plain.to_str())
+        data["added_tokens"] = self._added
+        write_text(folder / "tokenizer.json", json.dumps(data, ensure_ascii=False, indent=1) + "\n")
+        write_json(folder / "tokenizer_config.json", self._config())
+
+    def _config(self) -> dict[str, Any]:
+        config: dict[str, Any] = {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "clean_up_tokenization_spaces": False,
+            "model_max_length": 131072,
+            "added_tokens_decoder": {str(t["id"]): {k: v for k, v in t.items() if k != "id"} for t in self._added},
+        }
+        if self.has_control:
+            ends = {"eos_token": CONTROL_TEXT["im_end"], "pad_token": CONTROL_TEXT["endoftext"]}
+            config |= {**ends, "chat_template": CHAT_TEMPLATE}
+        return config
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of plain text. "<|im_end|>" and its like in `text` are ordinary characters here."""
+        try:
+            return self._plain.encode(text, add_special_tokens=False).ids
+        except (UnicodeEncodeError, TypeError) as error:
+            raise _bad_text(text) from error
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """`encode` for many texts, on all cores."""
+        try:
+            return [found.ids for found in self._plain.encode_batch_fast(list(texts), add_special_tokens=False)]
+        except (UnicodeEncodeError, TypeError) as error:
+            raise next((_bad_text(t) for t in texts if not _is_text(t)), SansiError(str(error))) from error
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text of `ids`, control tokens spelled out; bytes that are not UTF-8 and unknown ids become U+FFFD."""
+        if not self.byte_level:
+            return self._decode_pieces(list(ids))
+        return b"".join(map(self.token_bytes, ids)).decode("utf-8", "replace")
+
+    def token_bytes(self, token: int) -> bytes:
+        """The bytes that one id stands for (byte-level vocabularies only)."""
+        return self._bytes[token] if 0 <= token < len(self._bytes) else REPLACEMENT
+
+    def _decode_pieces(self, ids: list[int]) -> str:
+        """The library's own decoder for the runs between added tokens, which `plain` does not know."""
+        names = {token["id"]: token["content"] for token in self._added}
+        parts, run = [], []
+        for token in [*ids, None]:
+            if token is None or token in names:
+                parts += [self._plain.decode(run, skip_special_tokens=False), names.get(token, "")]
+                run = []
+            else:
+                run.append(token)
+        return "".join(parts)
+
+    @cached_property
+    def byte_level(self) -> bool:
+        """Whether every id stands for a fixed sequence of bytes; a codec needs that."""
+        return "ByteLevel" in json.dumps(json.loads(self._plain.to_str()).get("decoder"))
+
+    @cached_property
+    def _bytes(self) -> list[bytes]:
+        table = [REPLACEMENT] * self.vocab_size
+        for piece, token in self._plain.get_vocab(with_added_tokens=False).items():
+            table[token] = _piece_bytes(piece)
+        for token in self._added:
+            table[token["id"]] = token["content"].encode()
+        return table
+
+    @cached_property
+    def vocab_size(self) -> int:
+        """Number of ids, control tokens included (the largest id plus one)."""
+        own = max(self._plain.get_vocab(with_added_tokens=False).values(), default=-1)
+        return 1 + max([own, *(token["id"] for token in self._added)])
+
+    @cached_property
+    def added(self) -> dict[str, int]:
+        """Text and id of every token that `encode` never returns."""
+        return {token["content"]: token["id"] for token in self._added}
+
+    @property
+    def has_control(self) -> bool:
+        return all(text in self.added for text in CONTROL_TEXT.values())
+
+    @cached_property
+    def control(self) -> ControlTokens:
+        """Ids of the control tokens. Raises SansiError if this vocabulary lacks any."""
+        missing = [text for text in CONTROL_TEXT.values() if text not in self.added]
+        if missing:
+            raise SansiError(f"this tokenizer has no {', '.join(missing)}: it can encode text, but not chats")
+        return ControlTokens(**{name: self.added[text] for name, text in CONTROL_TEXT.items()})
+
+    @property
+    def end_of_text_id(self) -> int:
+        """The separator of documents in pre-training."""
+        return self.control.endoftext
+
+
+def _assemble(model: models.BPE) -> tokenizers.Tokenizer:
+    plain = tokenizers.Tokenizer(model)
+    plain.normalizer = normalizers.NFC()
+    split = pre_tokenizers.Split(tokenizers.Regex(PATTERN), behavior="isolated")
+    plain.pre_tokenizer = pre_tokenizers.Sequence(
+        [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
+    plain.decoder = decoders.ByteLevel()
+    plain.post_processor = processors.ByteLevel(trim_offsets=False)
+    return plain
+
+
+def _added_tokens(texts: Iterable[str], first_id: int) -> list[dict[str, Any]]:
+    """Entries of tokenizer.json. Those that transformers should hide when it skips special tokens are "special"."""
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    return [
+        {"id": first_id + i, "content": text, **flags, "special": text.startswith("<|")} for i, text in enumerate(texts)
+    ]
+
+
+def _byte_alphabet() -> dict[str, int]:
+    """The printable letter that byte-level BPE writes for each byte: itself if visible, else the next from U+0100."""
+    visible = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    hidden = [byte for byte in range(256) if byte not in visible]
+    return {chr(b): b for b in visible} | {chr(0x100 + i): b for i, b in enumerate(hidden)}
+
+
+_BYTE_OF = _byte_alphabet()
+
+
+def _piece_bytes(piece: str) -> bytes:
+    if all(char in _BYTE_OF for char in piece):
+        return bytes(_BYTE_OF[char] for char in piece)
+    return piece.encode()  # a token that somebody put into the vocabulary as plain text
+
+
+def _read_ranks(path: Path) -> dict[bytes, int]:
+    if not path.is_file():
+        raise SansiError(f"{path}: no such file")
+    ranks: dict[bytes, int] = {}
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            token, rank = line.split()
+            ranks[base64.b64decode(token, validate=True)] = int(rank)
+        except (ValueError, binascii.Error) as error:
+            raise SansiError(f"{path}, line {number}: expected a base64 token and its rank, found {line!r}") from error
+    if sorted(ranks.values()) != list(range(len(ranks))):
+        raise SansiError(f"{path}: the ranks are not 0 to {len(ranks) - 1}; the file is damaged, copy it again")
+    return ranks
+
+
+def _last_merge(token: bytes, ranks: dict[bytes, int]) -> tuple[bytes, bytes] | None:
+    """The pair whose merge makes `token`: merge its bytes in rank order until two parts are left."""
+    parts = [token[i : i + 1] for i in range(len(token))]
+    while len(parts) > 2:
+        pairs = [ranks.get(a + b, len(ranks)) for a, b in pairwise(parts)]
+        best = min(pairs)
+        if best >= ranks[token]:
+            return None
+        at = pairs.index(best)
+        parts[at : at + 2] = [parts[at] + parts[at + 1]]
+    return (parts[0], parts[1]) if all(part in ranks for part in parts) else None
+
+
+def _is_text(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _bad_text(value: object) -> SansiError:
+    if not isinstance(value, str):
+        return SansiError(f"only text can be encoded, not {type(value).__name__}")
+    at = next(i for i, char in enumerate(value) if 0xD800 <= ord(char) < 0xE000)
+    return SansiError(f"character {at} of the text is half of a surrogate pair, which is not Unicode text; remove it")
