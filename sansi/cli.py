@@ -1,0 +1,383 @@
+"""The `sansi` command: one function per verb. Rooms are imported inside the verbs, so that --help answers at once."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sansi import __version__
+from sansi.base.errors import SansiError, did_you_mean
+
+if TYPE_CHECKING:
+    from sansi.chat import ChatModel, ChatOptions, ChatResult
+
+DEFAULT_MODEL = "checkpoints/nano"
+DEFAULT_BUDGETS = "0,8,16,32,64,128,256"
+
+app = typer.Typer(
+    name="sansi",
+    help="Hybrid-reasoning language models: talk to one, serve it, look inside, measure its thinking budget.",
+    epilog="Start with: [bold]sansi chat[/bold]  (in the terminal)  or  [bold]sansi serve[/bold]  (in the browser).",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+eval_app = typer.Typer(help="Measure a model.", no_args_is_help=True, rich_markup_mode="rich")
+app.add_typer(eval_app, name="eval")
+
+Device = Annotated[str, typer.Option(help='"auto" (CUDA when there is one), "cpu" or "cuda".')]
+Budget = Annotated[
+    int | None,
+    typer.Option(
+        "--thinking-budget", "-b", help="Most tokens of thought; 0 answers without thinking. Default: unlimited."
+    ),
+]
+
+
+def main() -> None:
+    """Entry point of the console script. A user's mistake ends in one line on stderr and exit code 1."""
+    try:
+        app()
+    except SansiError as error:
+        typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+        sys.exit(1)
+    except BrokenPipeError:  # `sansi run … | head`: the reader had enough
+        sys.stderr.close()
+        sys.exit(1)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"sansi {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+# --- serve -----------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def serve(
+    model: Annotated[str, typer.Argument(help="Checkpoint folder.")] = DEFAULT_MODEL,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 opens it to the network.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
+    device: Device = "auto",
+    max_batch: Annotated[int, typer.Option(min=1, help="Most requests generated at the same time.")] = 64,
+) -> None:
+    """Serve a model: a chat page and an OpenAI-compatible API.
+
+    Examples:
+
+      sansi serve
+
+      sansi serve my/checkpoint --port 9000
+
+    Then open http://127.0.0.1:8000, or ask with any OpenAI client:
+
+      curl http://127.0.0.1:8000/v1/chat/completions -d '{"model": "nano", "thinking_budget": 64,
+      "messages": [{"role": "user", "content": "What is 12 + 30?"}]}'
+    """
+    from sansi.serve.launch import serve as launch
+
+    launch(_folder(model), host=host, port=port, device=device, max_batch=max_batch)
+
+
+# --- chat and run ----------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def chat(
+    model: Annotated[str, typer.Argument(help="Checkpoint folder.")] = DEFAULT_MODEL,
+    thinking_budget: Budget = None,
+    device: Device = "auto",
+) -> None:
+    """Talk to a model in the terminal. Its thinking is dimmed.
+
+    Examples:
+
+      sansi chat
+
+      sansi chat my/checkpoint --thinking-budget 64
+
+    In the chat: /think and /no_think switch the mode, /budget 32 limits the thought (/budget off lifts the limit),
+    /new starts over, /quit leaves. Ctrl-C stops an answer, not the program.
+    """
+    from sansi.serve.terminal import TerminalChat
+
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401  # gives input() line editing and history where the platform has it
+    with _loaded(model, device) as chat_model:
+        TerminalChat(chat_model, thinking_budget).run()
+
+
+@app.command()
+def run(
+    question: Annotated[str, typer.Argument(help='What to ask; "-" reads it from standard input.')],
+    model: Annotated[str, typer.Option("--model", "-m", help="Checkpoint folder.")] = DEFAULT_MODEL,
+    thinking_budget: Budget = None,
+    no_thinking: Annotated[bool, typer.Option("--no-thinking", help="Answer without thinking.")] = False,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Most tokens of thought and answer together.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="0 is greedy. Default: the preset of the mode.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same answer.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+    device: Device = "auto",
+) -> None:
+    """Ask one question. The answer goes to standard output, the thinking (dimmed) to standard error.
+
+    Examples:
+
+      sansi run "What is 12 + 30?"
+
+      sansi run "What is 12 + 30?" --thinking-budget 16
+
+      sansi run "What is 12 + 30?" --no-thinking
+
+      sansi run "What is 12 + 30?" --json | jq .usage
+
+      cat question.txt | sansi run - 2>/dev/null
+    """
+    if no_thinking and thinking_budget:
+        raise SansiError("--no-thinking and --thinking-budget contradict each other; give one of them")
+    text = sys.stdin.read() if question == "-" else question
+    with _loaded(model, device) as chat_model:
+        from sansi.chat import ChatOptions
+
+        options = ChatOptions(
+            enable_thinking=False if no_thinking else None,
+            thinking_budget=thinking_budget,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            seed=seed,
+        )
+        _answer(chat_model, text, options, as_json)
+
+
+def _answer(chat_model: ChatModel, text: str, options: ChatOptions, as_json: bool) -> None:
+    import asyncio
+
+    from sansi.serve import terminal
+
+    printer = terminal.Printer(terminal.plain_console(), terminal.plain_console(stderr=True))
+    show = (lambda event: None) if as_json else printer.show
+    result = asyncio.run(terminal.answer(chat_model, [{"role": "user", "content": text}], options, show))
+    if as_json:
+        typer.echo(json.dumps(_result_dict(chat_model.name, result), ensure_ascii=False, indent=2))
+        return
+    printer.end()
+    terminal.plain_console(stderr=True).print(terminal.summary(result), style="dim italic", soft_wrap=True)
+
+
+def _result_dict(name: str, result: ChatResult) -> dict[str, Any]:
+    from sansi.serve import replies
+
+    message = replies.Reply(name).completion(result)
+    choice = message["choices"][0]
+    return {
+        "model": name,
+        "content": choice["message"]["content"],
+        "reasoning_content": choice["message"].get("reasoning_content"),
+        "tool_calls": choice["message"].get("tool_calls", []),
+        "finish_reason": choice["finish_reason"],
+        "usage": message["usage"],
+        "sansi": message["sansi"],
+    }
+
+
+# --- info ------------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def info(
+    model: Annotated[str, typer.Argument(help="Checkpoint folder, or the name of a preset.")] = DEFAULT_MODEL,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+) -> None:
+    """Show a model's size, shape, context and memory. Reads its configuration only, no weights.
+
+    Examples:
+
+      sansi info checkpoints/nano
+
+      sansi info Qwen3-30B-A3B
+
+      sansi info Qwen3-8B --json
+    """
+    facts = _facts(model)
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+        return
+    typer.secho(model, bold=True)
+    for name, text in _described(facts).items():
+        typer.echo(f"  {typer.style(name.ljust(10), dim=True)}  {text}")
+
+
+def _facts(model: str) -> dict[str, Any]:
+    """What `sansi info` tells, from config.json (and the list of control tokens) or from a preset."""
+    from sansi.model import PRESETS, ModelConfig
+
+    folder = Path(model)
+    if folder.is_dir():
+        from sansi.base.files import read_json
+
+        config, modes = ModelConfig.from_hf(read_json(folder / "config.json")), _modes(folder)
+    elif model.removeprefix("Qwen/") in PRESETS:
+        config, modes = ModelConfig.preset(model), ["thinking", "non-thinking"]
+    else:
+        raise SansiError(f"{model}: neither a checkpoint folder nor a preset{did_you_mean(model, PRESETS)}")
+    parameters = config.num_parameters()
+    kv_values = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim  # keys and values
+    return {
+        "model": model,
+        "parameters": parameters,
+        "active_parameters": config.num_active_parameters(),
+        "layers": config.num_hidden_layers,
+        "hidden_size": config.hidden_size,
+        "query_heads": config.num_attention_heads,
+        "key_value_heads": config.num_key_value_heads,
+        "head_dim": config.head_dim,
+        "ffn_size": config.moe_intermediate_size if config.is_moe else config.intermediate_size,
+        "experts": config.num_experts,
+        "active_experts": config.num_experts_per_tok,
+        "vocabulary": config.vocab_size,
+        "tied_embeddings": config.tie_word_embeddings,
+        "context": config.context_length,
+        "rope_theta": config.rope_theta,
+        "weights_bytes_bf16": 2 * parameters,
+        "kv_cache_bytes_per_token_bf16": 2 * kv_values,
+        "kv_cache_bytes_full_context_bf16": 2 * kv_values * config.context_length,
+        "modes": modes,
+    }
+
+
+def _described(facts: dict[str, Any]) -> dict[str, str]:
+    """The facts in words, a line per subject."""
+    f = facts
+    moe = f["experts"] > 0
+    active = f", {_count(f['active_parameters'])} active per token" if moe else ""
+    ffn = f"{f['experts']} experts of {f['ffn_size']:,}, {f['active_experts']} active" if moe else f"{f['ffn_size']:,}"
+    heads = f"{f['query_heads']} query and {f['key_value_heads']} key-value heads of {f['head_dim']}"
+    per_token, full = _bytes(f["kv_cache_bytes_per_token_bf16"]), _bytes(f["kv_cache_bytes_full_context_bf16"])
+    return {
+        "parameters": f"{_count(f['parameters'])} ({f['parameters']:,}){active}",
+        "layers": f"{f['layers']}, {f['hidden_size']:,} wide",
+        "attention": heads,
+        "FFN": ffn,
+        "vocabulary": f"{f['vocabulary']:,}, {'tied' if f['tied_embeddings'] else 'untied'} embeddings",
+        "context": f"{f['context']:,} tokens, RoPE base {f['rope_theta']:,.0f}",
+        "weights": f"{_bytes(f['weights_bytes_bf16'])} in bfloat16, twice that in float32",
+        "KV cache": f"{per_token} per token, {full} for a full context, in bfloat16",
+        "modes": ", ".join(f["modes"]),
+    }
+
+
+def _modes(folder: Path) -> list[str]:
+    """A checkpoint can think when its tokenizer has the think tags as control tokens."""
+    from sansi.base.files import read_json
+
+    file = folder / "tokenizer.json"
+    if not file.exists():
+        return ["no tokenizer: token ids only"]
+    controls = {token.get("content") for token in read_json(file).get("added_tokens", [])}
+    return ["thinking", "non-thinking"] if {"<think>", "</think>"} <= controls else ["plain text"]
+
+
+def _count(number: int) -> str:
+    for size, unit in ((10**12, "T"), (10**9, "B"), (10**6, "M")):
+        if number >= size:
+            return f"{number / size:.3g}{unit}"
+    return f"{number:,}"
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.4g} {unit}"
+        count /= 1024
+    return f"{count:,.4g} GiB" if count < 1024 else f"{count / 1024:.4g} TiB"
+
+
+# --- eval ------------------------------------------------------------------------------------------------------------
+
+
+@eval_app.callback()
+def _eval() -> None:
+    pass
+
+
+@eval_app.command("budget-curve")
+def budget_curve(
+    model: Annotated[str, typer.Argument(help="Checkpoint folder.")] = DEFAULT_MODEL,
+    problems: Annotated[int, typer.Option(min=1, help="How many held-out problems.")] = 1000,
+    budgets: Annotated[str, typer.Option(help="Thinking budgets in tokens, comma-separated.")] = DEFAULT_BUDGETS,
+    out: Annotated[str | None, typer.Option(help="Folder for the table and the plot.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of sampling; the problems are fixed.")] = 0,
+    batch: Annotated[int, typer.Option(min=1, help="Problems answered at the same time.")] = 64,
+) -> None:
+    """Measure how accuracy rises with the thinking budget.
+
+    Examples:
+
+      sansi eval budget-curve
+
+      sansi eval budget-curve my/checkpoint --problems 200 --budgets 0,32,256
+
+      sansi eval budget-curve --out runs/curve
+    """
+    parsed = _budgets(budgets)
+    from sansi.eval import budget_curve as curve
+
+    curve.run(_folder(model), problems, parsed, out, seed, batch)
+
+
+def _budgets(text: str) -> list[int]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise SansiError(f'--budgets "{text}": must be whole numbers of at least 0, separated by commas: 0,32,256')
+    return [int(part) for part in parts]
+
+
+# --- helpers ---------------------------------------------------------------------------------------------------------
+
+
+def _folder(model: str) -> str:
+    """The folder itself. Raises SansiError with the nearest sensible next step when it is not one."""
+    folder = Path(model)
+    if folder.is_dir():
+        return model
+    siblings = [str(path) for path in folder.parent.glob("*") if (path / "config.json").exists()]
+    hint = (
+        did_you_mean(model, siblings) if siblings else "; give the folder of a checkpoint (config.json, *.safetensors)"
+    )
+    raise SansiError(f"{model}: no such model folder{hint}")
+
+
+@contextlib.contextmanager
+def _loaded(model: str, device: str) -> Iterator[ChatModel]:
+    """The model of a folder, closed at the end."""
+    folder = _folder(model)
+    from sansi.chat import ChatModel
+
+    chat_model = ChatModel.from_pretrained(folder, device=device)
+    try:
+        yield chat_model
+    finally:
+        chat_model.engine.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""What the server says: completions, stream chunks and errors, in the shapes of OpenAI's API plus a `sansi` block."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from sansi.chat import ChatResult
+from sansi.text import Content, Reasoning, ToolCallDelta, message_to_dict
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The identity that a completion, or every chunk of one, carries."""
+
+    model: str
+    id: str = field(default_factory=lambda: f"chatcmpl-{uuid.uuid4().hex}")
+    created: int = field(default_factory=lambda: int(time.time()))
+
+    def completion(self, result: ChatResult) -> dict[str, Any]:
+        message = message_to_dict(result.message)
+        # A turn of tool calls alone has null content, as OpenAI's clients expect; "" would read as an empty answer.
+        message["content"] = message.get("content") or (None if message.get("tool_calls") else "")
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": result.finish_reason}
+        return self._envelope("chat.completion", [choice]) | {"usage": usage(result), "sansi": report(result)}
+
+    def first_chunk(self) -> dict[str, Any]:
+        return self._chunk({"role": "assistant", "content": ""})
+
+    def event_chunk(self, event: Any) -> dict[str, Any]:
+        return self._chunk(_delta(event))
+
+    def last_chunk(self, result: ChatResult) -> dict[str, Any]:
+        return self._chunk({}, result.finish_reason) | {"sansi": report(result)}
+
+    def usage_chunk(self, result: ChatResult) -> dict[str, Any]:
+        return self._envelope("chat.completion.chunk", []) | {"usage": usage(result)}
+
+    def _chunk(self, delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        return self._envelope("chat.completion.chunk", [choice])
+
+    def _envelope(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
+        return {"id": self.id, "object": kind, "created": self.created, "model": self.model, "choices": choices}
+
+
+def usage(result: ChatResult) -> dict[str, Any]:
+    """Token counts from the engine's own state machine, never estimated from text."""
+    counts = result.usage
+    return {
+        "prompt_tokens": counts.prompt_tokens,
+        "completion_tokens": counts.completion_tokens,
+        "total_tokens": counts.prompt_tokens + counts.completion_tokens,
+        "completion_tokens_details": {"reasoning_tokens": counts.reasoning_tokens},
+        "prompt_tokens_details": {"cached_tokens": counts.cached_tokens},
+    }
+
+
+def report(result: ChatResult) -> dict[str, Any]:
+    """The `sansi` block: what the server did with the request."""
+    told = result.report
+    return {
+        "mode": told.mode,
+        "mode_source": told.mode_source,
+        "thinking_budget_requested": told.budget_requested,
+        "thinking_budget_applied": told.budget_applied,
+        "thinking_end_reason": told.thinking_end_reason,
+        "preset": told.preset,
+        "sampling": told.sampling,
+    }
+
+
+def error(message: str, kind: str = "invalid_request_error", param: str | None = None, code: str | None = None) -> dict:
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def sse(value: Any) -> str:
+    """One server-sent event. JSON has no raw newline, so one `data:` line is enough."""
+    return f"data: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}\n\n"
+
+
+def _delta(event: Any) -> dict[str, Any]:
+    if isinstance(event, Reasoning):
+        return {"reasoning_content": event.text}
+    if isinstance(event, Content):
+        return {"content": event.text}
+    assert isinstance(event, ToolCallDelta), event
+    call: dict[str, Any] = {"index": event.index, "function": {"arguments": event.arguments}}
+    if event.name is not None:  # only the first delta of a call names it
+        call |= {"id": event.id, "type": "function"}
+        call["function"] = {"name": event.name, "arguments": event.arguments}
+    return {"tool_calls": [call]}

@@ -1,0 +1,178 @@
+"""Talking to a model in a terminal: one answer (`sansi run`) or a conversation (`sansi chat`)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from rich.console import Console
+
+from sansi.base.errors import SansiError
+from sansi.chat import ChatModel, ChatOptions, ChatResult
+from sansi.text import Content, Reasoning, ToolCallDelta, message_to_dict
+
+END_REASONS = {
+    "natural": "ended by itself",
+    "budget": "cut at the budget",
+    "reserve": "cut to leave room for the answer",
+    "loop": "stopped: it repeated itself",
+    "stop": "the model stopped inside it",
+    "length": "cut by the token limit",
+}
+HELP = (
+    "/think  /no_think  /auto    mode        /budget N | off    limit the thought        /new  start over        /quit"
+)
+
+
+class Printer:
+    """Writes a streamed answer piece by piece: the thought dimmed to one console, the answer to the other."""
+
+    def __init__(self, answer: Console, thought: Console):
+        self._consoles = {Reasoning: thought, Content: answer, ToolCallDelta: answer}
+        self._open: Console | None = None  # the console whose current line is not ended yet
+
+    def show(self, event: Any) -> None:
+        console = self._consoles[type(event)]
+        if self._open not in (None, console) or (self._open and isinstance(event, Content) and self._thinking):
+            self.end()
+        self._thinking = isinstance(event, Reasoning)
+        self._open = console
+        text = event.text if isinstance(event, Reasoning | Content) else _call_text(event)
+        console.print(printable(text), end="", style="dim" if self._thinking else None, soft_wrap=True)
+
+    def end(self) -> None:
+        """End the current line, if one is open."""
+        if self._open:
+            self._open.print()
+            self._open = None
+
+
+class TerminalChat:
+    """A conversation at a prompt. Commands start with a slash; everything else goes to the model."""
+
+    def __init__(self, chat: ChatModel, budget: int | None = None, console: Console | None = None):
+        self.chat = chat
+        self.options = ChatOptions(thinking_budget=budget)
+        self.console = console or plain_console()
+        self.messages: list[dict[str, Any]] = []
+
+    def run(self, read: Callable[[str], str] = input) -> None:
+        """Read, answer, repeat, until /quit or the end of the input."""
+        self._note(f"{self.chat.name} · {self.chat.context_length:,} tokens of context · /help")
+        with asyncio.Runner() as runner:  # one event loop for the whole conversation
+            while (line := self._read(read)) is not None:
+                if line.startswith("/") and line.split()[0] in self._commands():
+                    if self._command(*line.split()):
+                        return
+                elif line:
+                    self._turn(runner, line)
+
+    def _read(self, read: Callable[[str], str]) -> str | None:
+        """The next line, or None at the end of the input."""
+        try:
+            return read("\n> ").strip()
+        except KeyboardInterrupt:
+            self.console.print()
+            self._note("/quit or Ctrl-D leaves")
+            return ""
+        except EOFError:
+            self.console.print()
+            return None
+
+    def _commands(self) -> dict[str, Callable[..., bool | None]]:
+        return {
+            "/think": lambda: self._set(enable_thinking=True),
+            "/no_think": lambda: self._set(enable_thinking=False),
+            "/auto": lambda: self._set(enable_thinking=None),
+            "/budget": self._set_budget,
+            "/new": self._forget,
+            "/help": lambda: self._note(HELP),
+            "/quit": lambda: True,
+            "/exit": lambda: True,
+        }
+
+    def _command(self, name: str, *arguments: str) -> bool | None:
+        """Run one command; true when the conversation is over. "/no_think why is …" is a message with a soft switch."""
+        action = self._commands()[name]
+        if name != "/budget" and arguments:
+            action()
+            self._note(f"the rest of the line was not sent: {' '.join(arguments)}")
+            return None
+        return action(*arguments)
+
+    def _set(self, **changes: Any) -> None:
+        self.options = replace(self.options, **changes)
+        thinking = {None: "the model's default", True: "on", False: "off"}[self.options.enable_thinking]
+        budget = self.options.thinking_budget
+        self._note(f"thinking: {thinking} · budget: {'unlimited' if budget is None else budget}")
+
+    def _set_budget(self, amount: str = "", *_: str) -> None:
+        if amount == "off":
+            self._set(thinking_budget=None)
+        elif amount.isdecimal():
+            self._set(thinking_budget=int(amount))
+        else:
+            self._note("usage: /budget 64, or /budget off for no limit")
+
+    def _forget(self) -> None:
+        self.messages.clear()
+        self._note("a new conversation")
+
+    def _turn(self, runner: asyncio.Runner, line: str) -> None:
+        """Ask and show the answer. What was stopped or refused is taken out of the conversation again."""
+        asked = [*self.messages, {"role": "user", "content": line}]
+        printer, start = Printer(self.console, self.console), time.monotonic()
+        try:
+            result = runner.run(answer(self.chat, asked, self.options, printer.show))
+        except KeyboardInterrupt:  # the runner has cancelled the generation, which frees its slot
+            printer.end()
+            return self._note("stopped; this question is not part of the conversation")
+        except SansiError as error:
+            printer.end()
+            return self.console.print(f"error: {error}", style="red", soft_wrap=True)
+        printer.end()
+        self.messages = [*asked, message_to_dict(result.message)]
+        return self._note(f"{summary(result)} · {time.monotonic() - start:.1f} s")
+
+    def _note(self, text: str) -> None:
+        self.console.print(text, style="dim italic", soft_wrap=True)
+
+
+async def answer(
+    chat: ChatModel, messages: Sequence[dict[str, Any]], options: ChatOptions, show: Callable[[Any], None]
+) -> ChatResult:
+    """Stream one answer to `show`, event by event, and return its result."""
+    async for item in chat.stream(messages, options):
+        if isinstance(item, ChatResult):
+            return item
+        show(item)
+    raise AssertionError("the chat stream ended without a result")
+
+
+def summary(result: ChatResult) -> str:
+    """One line: the mode, how long the thought was and why it ended, how long the answer was."""
+    used, told = result.usage, result.report
+    parts = [told.mode]
+    if told.mode == "thinking":
+        limit = "" if told.budget_applied is None else f" of {told.budget_applied}"
+        why = END_REASONS.get(told.thinking_end_reason or "", "")
+        parts.append(f"thought {used.reasoning_tokens}{limit} tokens" + (f", {why}" if why else ""))
+    parts.append(f"answer {used.completion_tokens - used.reasoning_tokens} tokens")
+    return " · ".join(parts)
+
+
+def plain_console(stderr: bool = False) -> Console:
+    """A console that prints text as it is: no markup, no emoji codes, no colouring of numbers."""
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+
+def printable(text: str) -> str:
+    """The text without control characters: a model must not be able to move the cursor or rename the window."""
+    return "".join(c if c in "\n\t" or not (ord(c) < 32 or 127 <= ord(c) < 160) else "\ufffd" for c in text)
+
+
+def _call_text(event: ToolCallDelta) -> str:
+    return f"[call {event.name}] {event.arguments}" if event.name is not None else event.arguments
