@@ -2,9 +2,9 @@
 
 Switch-style product of load and probability (Fedus et al. 2021, arXiv:2101.03961), with the load counted over the
 whole batch instead of a micro-batch (Qiu et al. 2025, arXiv:2501.11873), which lets experts specialise by domain.
-Two choices differ between implementations; here: every layer is balanced for itself and the layers are averaged (layers
-pooled into one histogram could hide opposite imbalances), and padding is left out of both load and probability. The scale
-is transformers': a perfectly balanced router has the loss `num_experts_per_tok`.
+Two choices differ between implementations; here: every layer is balanced for itself and the layers are averaged
+(layers pooled into one histogram could hide opposite imbalances), and padding is left out of both load and
+probability. The scale is transformers': a perfectly balanced router has the loss `num_experts_per_tok`.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def load_balancing_loss(
 ) -> LoadBalance:
     """Loss of the router logits [B, T, E] of each sparse layer.
 
-    mask: boolean [B, T], False for padding. counts: visits [layers, E] of the global batch, i.e. `expert_counts` summed
-    over micro-batches and ranks; None: those of the given tokens. With the global counts, the mean of the micro-batches'
-    losses weighted by their tokens is the loss of the whole batch.
+    mask: boolean [B, T], False for padding. counts: visits [layers, E] of the global batch, i.e. `expert_counts`
+    summed over micro-batches and ranks; None: those of the given tokens. With the global counts, the mean of the
+    micro-batches' losses weighted by their tokens is the loss of the whole batch. A batch of padding alone has no loss.
     """
     if not router_logits:
         raise ValueError("load_balancing_loss needs the logits of at least one router; a dense model has none")
@@ -64,6 +64,6 @@ def _visits(logits: Tensor, active: int) -> Tensor:
 
 
 def _layer_loss(logits: Tensor, counts: Tensor, active: int) -> Tensor:
-    load = counts * (active / counts.sum())  # visits per token, sums to `active`
-    probability = logits.float().softmax(-1).mean(0)
+    load = counts * (active / counts.sum().clamp(min=1))  # visits per token, sums to `active`
+    probability = logits.float().softmax(-1).sum(0) / max(len(logits), 1)
     return logits.shape[-1] * (load * probability).sum()

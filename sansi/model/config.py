@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Literal
 
 from sansi.base.config import check_config, config_to_dict, load_config
 from sansi.base.errors import ConfigError, SansiError, did_you_mean
+from sansi.model.hf_config import read_hf, write_hf
+from sansi.model.presets import PRESETS
 
 
 @dataclass(frozen=True)
@@ -107,15 +108,23 @@ class ModelConfig:
 
     @classmethod
     def from_hf(cls, values: Mapping[str, Any], where: str = "config.json") -> ModelConfig:
-        """Read a Hugging Face configuration of type qwen3 or qwen3_moe, in the spelling of the hub or of transformers 5.
+        """Read a Hugging Face configuration (qwen3 or qwen3_moe), in the spelling of the hub or of transformers 5.
 
         Raises ConfigError that lists every unknown key and every value that the model does not implement.
         """
-        return _from_hf(cls, dict(values), where)
+        read = read_hf(values, (field.name for field in dataclasses.fields(cls)))
+        try:
+            config = load_config(cls, read.fields, where) if read.fields else None
+        except ConfigError as error:
+            raise ConfigError(where, read.problems + error.problems) from error
+        if read.problems or config is None:
+            raise ConfigError(where, read.problems)
+        return config
 
     def to_hf(self) -> dict[str, Any]:
         """A Hugging Face configuration in the spelling of the hub, which every transformers version reads."""
-        return _to_hf(self)
+        check_config(self, "model configuration")
+        return write_hf(config_to_dict(self))
 
     def replace(self, **changes: Any) -> ModelConfig:
         """A checked copy with other values, e.g. a raised `rope_theta`. Raises ConfigError like `preset`."""
@@ -136,9 +145,8 @@ class ModelConfig:
 
     def is_sparse(self, layer: int) -> bool:
         """Whether layer `layer` (from 0) is a mixture of experts."""
-        return (
-            self.num_experts > 0 and layer not in self.mlp_only_layers and (layer + 1) % self.decoder_sparse_step == 0
-        )
+        chosen = (layer + 1) % self.decoder_sparse_step == 0 and layer not in self.mlp_only_layers
+        return chosen and self.num_experts > 0
 
     def num_parameters(self, embedding: bool = True) -> int:
         """Parameters of the model, a tied LM head counted once; without `embedding`, neither embedding nor LM head."""
@@ -162,8 +170,18 @@ class ModelConfig:
 
     def problems(self) -> list[str]:
         """The impossible combinations, for `load_config`."""
-        sizes = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
-        sizes += ("num_key_value_heads", "head_dim", "max_position_embeddings", "decoder_sparse_step", "rope_theta")
+        sizes = (
+            "vocab_size",
+            "hidden_size",
+            "intermediate_size",
+            "num_hidden_layers",
+            "num_attention_heads",
+            "num_key_value_heads",
+            "head_dim",
+            "rms_norm_eps",
+            "max_position_embeddings",
+            "decoder_sparse_step",
+        )
         found = [f'"{n}" must be positive, not {getattr(self, n)}' for n in sizes if getattr(self, n) <= 0]
         if found:
             return found
@@ -172,6 +190,8 @@ class ModelConfig:
                 f'"num_attention_heads" ({self.num_attention_heads}) must be a multiple of '
                 f'"num_key_value_heads" ({self.num_key_value_heads})'
             )
+        if not self.rope_theta > 1:
+            found.append(f'"rope_theta" must be above 1, not {self.rope_theta}')
         if self.head_dim % 2:
             found.append(f'"head_dim" must be even for RoPE, not {self.head_dim}')
         found += self.rope_scaling.problems() if self.rope_scaling else []
@@ -197,250 +217,3 @@ class ModelConfig:
 
 def _shallow(config: ModelConfig) -> dict[str, Any]:
     return {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
-
-
-# --- Hugging Face spellings ---------------------------------------------------------------------------------------
-
-MODEL_TYPES = ("qwen3", "qwen3_moe")
-
-# Keys that change the forward pass of other models; here only these values are implemented.
-_FIXED_VALUES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
-    {
-        "hidden_act": ("silu",),
-        "attention_bias": (False,),
-        "attention_dropout": (0, 0.0),
-        "use_sliding_window": (False, None),
-        "partial_rotary_factor": (1, 1.0, None),
-        "quantization_config": (None,),
-        "is_encoder_decoder": (False,),
-        "add_cross_attention": (False,),
-        "is_decoder": (False, True),
-    }
-)
-
-# Book-keeping of other programs: none of these changes the forward pass of a causal language model.
-_IGNORED = frozenset(
-    [
-        "architectures",
-        "auto_map",
-        "chunk_size_feed_forward",
-        "dtype",
-        "finetuning_task",
-        "id2label",
-        "label2id",
-        "problem_type",
-        "max_window_layers",
-        "sliding_window",
-        "model_type",
-        "output_attentions",
-        "output_hidden_states",
-        "output_router_logits",
-        "return_dict",
-        "return_dict_in_generate",
-        "sep_token_id",
-        "decoder_start_token_id",
-        "task_specific_params",
-        "tokenizer_class",
-        "prefix",
-        "torch_dtype",
-        "torchscript",
-        "transformers_version",
-        "use_bfloat16",
-        "use_cache",
-        "tie_encoder_decoder",
-        "cross_attention_hidden_size",
-        "pruned_heads",
-        "tf_legacy_loss",
-        "base_model_tp_plan",
-        "base_model_pp_plan",
-        "unsloth_version",
-        "unsloth_fixed",
-        "forced_bos_token_id",
-        "forced_eos_token_id",
-        "bad_words_ids",
-        "begin_suppress_tokens",
-        "suppress_tokens",
-        "encoder_no_repeat_ngram_size",
-        "exponential_decay_length_penalty",
-        "diversity_penalty",
-        "do_sample",
-        "early_stopping",
-        "length_penalty",
-        "max_length",
-        "min_length",
-        "no_repeat_ngram_size",
-        "num_beam_groups",
-        "num_beams",
-        "num_return_sequences",
-        "output_scores",
-        "remove_invalid_values",
-        "repetition_penalty",
-        "temperature",
-        "top_k",
-        "top_p",
-        "typical_p",
-    ]
-)
-
-_ROPE_KEYS = frozenset({"rope_theta", "partial_rotary_factor", "type"})
-
-
-def _from_hf(cls: type[ModelConfig], values: dict[str, Any], where: str) -> ModelConfig:
-    model_type = values.get("model_type")
-    if model_type not in MODEL_TYPES:
-        near = did_you_mean(str(model_type), MODEL_TYPES)
-        raise ConfigError(where, [f'"model_type" is {model_type!r}, which Sansi does not implement{near}'])
-    problems = [
-        f'"{key}" is {values[key]!r}, but only {allowed[0]!r} is implemented'
-        for key, allowed in _FIXED_VALUES.items()
-        if key in values and values[key] not in allowed
-    ]
-    if set(values.get("layer_types") or ()) - {"full_attention"}:
-        problems.append('"layer_types" asks for more than "full_attention", which is all that is implemented')
-    values = _one_spelling(values, model_type, problems)
-    known = {field.name for field in dataclasses.fields(cls)}
-    ignored = _IGNORED | _FIXED_VALUES.keys() | {"layer_types"}
-    arguments = {k: v for k, v in values.items() if k not in ignored and not k.startswith("_")}
-    problems += [f'unknown key "{key}"{did_you_mean(key, known | ignored)}' for key in arguments if key not in known]
-    arguments = {key: value for key, value in arguments.items() if key in known}
-    try:
-        config = load_config(cls, arguments, where)
-    except ConfigError as error:
-        raise ConfigError(where, problems + error.problems) from error
-    if problems:
-        raise ConfigError(where, problems)
-    return config
-
-
-def _one_spelling(values: dict[str, Any], model_type: str, problems: list[str]) -> dict[str, Any]:
-    """Translate to the field names of ModelConfig, and fill what transformers fills when it is left out."""
-    values = dict(values)
-    if "num_local_experts" in values:
-        values.setdefault("num_experts", values["num_local_experts"])
-        if values.pop("num_local_experts") != values["num_experts"]:
-            problems.append('"num_local_experts" and "num_experts" differ; keep one of them')
-    if "rope_parameters" in values and values.get("rope_scaling"):
-        problems.append('"rope_parameters" and "rope_scaling" are two spellings of one thing; keep one of them')
-    rope = values.pop("rope_parameters", None) or values.pop("rope_scaling", None) or {}
-    values.pop("rope_scaling", None)
-    if rope.get("rope_theta") is not None:
-        values["rope_theta"] = rope["rope_theta"]
-    values["rope_scaling"] = _scaling(rope, problems)
-    if values.get("mlp_only_layers", ()) is None:
-        values["mlp_only_layers"] = ()
-    heads = values.get("num_attention_heads")
-    if values.get("num_key_value_heads", 0) is None:
-        values["num_key_value_heads"] = heads
-    if values.get("head_dim") is None and heads and "hidden_size" in values:
-        # transformers: Qwen3Config has its own default, Qwen3MoeConfig has none and derives it
-        values["head_dim"] = 128 if model_type == "qwen3" else values["hidden_size"] // heads
-    if model_type == "qwen3_moe" and "num_experts" not in values:
-        problems.append('"num_experts" is missing')
-    return values
-
-
-def _scaling(rope: Mapping[str, Any], problems: list[str]) -> dict[str, Any] | None:
-    kind = rope.get("rope_type", rope.get("type", "default"))
-    if rope.get("partial_rotary_factor") not in (None, 1, 1.0):
-        problems.append(f'"partial_rotary_factor" is {rope["partial_rotary_factor"]!r}, but only 1.0 is implemented')
-    rest = {key: value for key, value in rope.items() if key not in _ROPE_KEYS}
-    if kind == "default":
-        rest.pop("rope_type", None)
-        problems += [
-            f'"{key}" is set, but the rope type is "default"' for key, value in rest.items() if value is not None
-        ]
-        return None
-    if kind != "yarn":
-        problems.append(f'rope type "{kind}" is not implemented{did_you_mean(str(kind), ("default", "yarn"))}')
-        return None
-    return {**rest, "rope_type": "yarn"}
-
-
-def _to_hf(config: ModelConfig) -> dict[str, Any]:
-    check_config(config, "model configuration")
-    values = config_to_dict(config)
-    if config.rope_scaling is not None:
-        values["rope_scaling"] = {k: v for k, v in values["rope_scaling"].items() if v is not None}
-    values["mlp_only_layers"] = list(config.mlp_only_layers)
-    if isinstance(config.eos_token_id, tuple):
-        values["eos_token_id"] = list(config.eos_token_id)
-    moe = config.num_experts > 0
-    if not moe:
-        for key in _MOE_KEYS:
-            del values[key]
-    return {
-        "architectures": ["Qwen3MoeForCausalLM" if moe else "Qwen3ForCausalLM"],
-        "model_type": "qwen3_moe" if moe else "qwen3",
-        "attention_bias": False,
-        "attention_dropout": 0.0,
-        "hidden_act": "silu",
-        "max_window_layers": config.num_hidden_layers,
-        "sliding_window": None,
-        "use_cache": True,
-        "use_sliding_window": False,
-        **values,
-    }
-
-
-_MOE_KEYS = (
-    "num_experts",
-    "num_experts_per_tok",
-    "moe_intermediate_size",
-    "norm_topk_prob",
-    "decoder_sparse_step",
-    "mlp_only_layers",
-    "router_aux_loss_coef",
-)
-
-
-# --- Published shapes (model cards of Qwen3; Qwen3 technical report, arXiv:2505.09388, tables 1 and 2) ----------------
-
-
-def _qwen3(
-    layers: int, heads: int, groups: int, hidden: int, ffn: int, tied: bool = False, **rest: Any
-) -> dict[str, Any]:
-    return {
-        "vocab_size": 151_936,
-        "hidden_size": hidden,
-        "intermediate_size": ffn,
-        "num_hidden_layers": layers,
-        "num_attention_heads": heads,
-        "num_key_value_heads": groups,
-        "head_dim": 128,
-        "rope_theta": 1_000_000.0,
-        "max_position_embeddings": 40_960,  # 32,768 of answer and 8,192 of prompt
-        "tie_word_embeddings": tied,
-        "bos_token_id": 151_643,
-        "eos_token_id": 151_645,
-        **rest,
-    }
-
-
-def _experts(width: int) -> dict[str, Any]:
-    return {"num_experts": 128, "num_experts_per_tok": 8, "moe_intermediate_size": width, "norm_topk_prob": True}
-
-
-PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {
-        "Qwen3-0.6B": _qwen3(28, 16, 8, 1024, 3072, tied=True),
-        "Qwen3-1.7B": _qwen3(28, 16, 8, 2048, 6144, tied=True),
-        "Qwen3-4B": _qwen3(36, 32, 8, 2560, 9728, tied=True),
-        "Qwen3-8B": _qwen3(36, 32, 8, 4096, 12288),
-        "Qwen3-14B": _qwen3(40, 40, 8, 5120, 17408),
-        "Qwen3-32B": _qwen3(64, 64, 8, 5120, 25600),
-        "Qwen3-30B-A3B": _qwen3(48, 32, 4, 2048, 6144, **_experts(768)),
-        "Qwen3-235B-A22B": _qwen3(94, 64, 4, 4096, 12288, **_experts(1536)),
-        "nano": {
-            "vocab_size": 512,
-            "hidden_size": 128,
-            "intermediate_size": 384,
-            "num_hidden_layers": 5,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
-            "head_dim": 32,
-            "rope_theta": 10_000.0,
-            "max_position_embeddings": 1024,
-            "tie_word_embeddings": True,
-        },
-    }
-)

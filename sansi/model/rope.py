@@ -1,6 +1,6 @@
 """Rotary position embedding (Su et al. 2021, arXiv:2104.09864) and YaRN (Peng et al. 2023, arXiv:2309.00071).
 
-Dimension i of a head turns together with dimension i + head_dim/2 (the "half-split" layout of the Hugging Face weights).
+Dimension i of a head turns together with dimension i + head_dim/2: the "half-split" layout of Hugging Face weights.
 """
 
 from __future__ import annotations

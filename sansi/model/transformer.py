@@ -152,17 +152,19 @@ class Experts(nn.Module):
         tokens, active = chosen_NA.shape
         order = chosen_NA.flatten().argsort(stable=True)  # visits sorted by expert, [N*A]
         counts_E = F.one_hot(chosen_NA.flatten(), self.down_proj.shape[0]).sum(0)
-        ends_E = counts_E.cumsum(0).to(torch.int32)  # where each expert's visits end
-        gate, up = grouped_linear(x_NC[order // active], self.gate_up_proj, ends_E).chunk(2, dim=-1)
-        visits = grouped_linear(F.silu(gate) * up, self.down_proj, ends_E)  # [N*A, C]
+        gate, up = grouped_linear(x_NC[order // active], self.gate_up_proj, counts_E).chunk(2, dim=-1)
+        visits = grouped_linear(F.silu(gate) * up, self.down_proj, counts_E)  # [N*A, C]
         # Undo the sort and sum the visits of a token in a fixed order: the same result on every run.
         y_NAC = visits[order.argsort()].view(tokens, active, -1)
         return (y_NAC * weights_NA[..., None]).sum(1)
 
 
-def grouped_linear(x: Tensor, weight_EOI: Tensor, ends_E: Tensor) -> Tensor:
-    """Rows ends[e-1]:ends[e] of x times weight[e].T, for each expert e, without asking the device for the ends."""
-    return F.grouped_mm(x, weight_EOI.transpose(-2, -1), offs=ends_E)
+def grouped_linear(x: Tensor, weight_EOI: Tensor, counts_E: Tensor) -> Tensor:
+    """The next counts[e] rows of x times weight[e].T, for one expert e after the other; counts sum to the rows of x."""
+    if x.is_cuda and x.dtype == torch.bfloat16:  # one kernel, and the host never waits for the counts
+        return F.grouped_mm(x, weight_EOI.transpose(-2, -1), offs=counts_E.cumsum(0).to(torch.int32))
+    parts = x.split(counts_E.tolist())
+    return torch.cat([F.linear(part, weight) for part, weight in zip(parts, weight_EOI, strict=True)])
 
 
 class SparseMLP(nn.Module):
@@ -220,13 +222,16 @@ class Transformer(nn.Module):
     Raises ConfigError for a configuration that is impossible.
     """
 
+    rope_cos: Tensor  # [context_length, D]
+    rope_sin: Tensor
+
     def __init__(self, config: ModelConfig):
         super().__init__()
         check_config(config, "model configuration")
         self.config = config
         self.model = Decoder(config)
         self.lm_head = None if config.tie_word_embeddings else Linear(config.hidden_size, config.vocab_size)
-        # Not in the checkpoint: they follow from the configuration, so a changed RoPE base takes old weights as they are.
+        # Not in the checkpoint: they follow from the configuration, so old weights fit a changed RoPE base.
         table_shape = (config.context_length, config.head_dim)
         self.register_buffer("rope_cos", torch.empty(table_shape), persistent=False)
         self.register_buffer("rope_sin", torch.empty(table_shape), persistent=False)

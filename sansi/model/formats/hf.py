@@ -1,4 +1,4 @@
-"""Hugging Face model folders: `config.json`, `*.safetensors` (with an index when there are several), nothing pickled."""
+"""Hugging Face model folders: `config.json` and `*.safetensors`, with an index when there are several; no pickle."""
 
 from __future__ import annotations
 
@@ -55,13 +55,14 @@ def save(
 ) -> None:
     """Write the model to `folder`, which appears whole or not at all and replaces a model folder of that name.
 
-    `generation_config` becomes generation_config.json; `extra_files` (tokenizer files, a model card) are copied in. Raises
-    SansiError when `folder` exists and is something else than a model folder, or an extra file is missing.
+    `generation_config` becomes generation_config.json; `extra_files` (tokenizer files, a model card) are copied in.
+    Raises SansiError when `folder` exists and is something else than a model folder, or an extra file is missing.
     """
-    folder = Path(folder)
+    folder, extra_files = Path(folder), [Path(file) for file in extra_files]
+    model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
     if folder.exists() and not (folder / "config.json").is_file() and (folder.is_file() or any(folder.iterdir())):
         raise SansiError(f"{folder} exists and is not a model folder; saving would delete it, so choose another name")
-    missing = [str(file) for file in extra_files if not Path(file).is_file()]
+    missing = [str(file) for file in extra_files if not file.is_file()]
     if missing:
         raise SansiError(f"extra files to save with the model do not exist: {', '.join(missing)}")
     dtype = str(next(model.parameters()).dtype).removeprefix("torch.")
@@ -182,8 +183,8 @@ def _check_copied_head(model: Transformer, files: list[Path]) -> None:
                 head = weights.get_tensor(LM_HEAD).to(model.lm_head_weight)
                 if not torch.equal(head, model.lm_head_weight):
                     raise SansiError(
-                        f'{file}: {LM_HEAD} differs from {EMBEDDING}, but config.json says "tie_word_embeddings": true; '
-                        "set it to false"
+                        f"{file}: {LM_HEAD} differs from {EMBEDDING}, but config.json ties the two; "
+                        'set "tie_word_embeddings" to false'
                     )
 
 

@@ -15,8 +15,8 @@ _STACKED = re.compile(r"(?P<experts>.*\.mlp\.experts)\.(?P<kind>gate_up_proj|dow
 def tensor_table(model: Transformer, stacked: bool = False) -> dict[str, Tensor]:
     """Checkpoint name -> the parameter, or the part of one, that it stands for; the tensors share the model's memory.
 
-    On the hub each expert has tensors of its own; with `stacked` the experts of a layer are one tensor, as transformers 5
-    holds them in memory and may save them.
+    On the hub each expert has tensors of its own; with `stacked` the experts of a layer are one tensor, as
+    transformers 5 holds them in memory and may save them.
     """
     table: dict[str, Tensor] = {}
     for name, parameter in model.named_parameters():
