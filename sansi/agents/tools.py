@@ -28,6 +28,10 @@ class Observation:
     text: str
     status: Status
 
+    def __post_init__(self) -> None:
+        # Half of a surrogate pair, from a tool or quoted from the model, can be neither sent nor encoded.
+        object.__setattr__(self, "text", self.text.encode("utf-8", "replace").decode("utf-8"))
+
 
 @dataclass(frozen=True)
 class Tool:
@@ -118,7 +122,6 @@ class Tool:
             return Observation(self._cut(f"error: {reason}"), "error")
 
     def _cut(self, text: str) -> str:
-        text = text.encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair can not be sent or encoded
         left_out = len(text) - self.max_result_chars
         return text if left_out <= 0 else f"{text[: self.max_result_chars]}\n[cut: {left_out} more characters]"
 

@@ -40,7 +40,7 @@ def load_config(cls: type[C], values: Mapping[str, Any], where: str = "configura
 
 def check_config(config: Any, where: str = "configuration") -> None:
     """Raise ConfigError if `config.problems()` names any."""
-    found = getattr(config, "problems", list)()
+    found: list[str] = getattr(config, "problems", list)()
     if found:
         raise ConfigError(where, found)
 
