@@ -71,7 +71,7 @@ class Engine:
     ) -> list[Completion]:
         """Complete every prompt; one SamplingParams for all, or one each. Returns in the order of the prompts.
 
-        Raises SansiError before any work if one prompt or parameter is wrong. Interrupting the call aborts its requests.
+        Raises SansiError before any work if one prompt or parameter is wrong. Interrupting the call aborts them all.
         """
         each = [params] * len(prompts) if isinstance(params, SamplingParams) else list(params)
         if len(each) != len(prompts):
@@ -230,9 +230,7 @@ class Engine:
         ended: dict[int, FinishReason | Exception] = {}
         for row, (request, token) in enumerate(zip(requests, sampled.ids, strict=True)):
             if not sampled.healthy[row]:
-                ended[first + row] = FloatingPointError(
-                    "the model's logits are NaN or infinite; its weights are damaged"
-                )
+                ended[first + row] = FloatingPointError("the model gave NaN or infinite logits: damaged weights?")
                 continue
             logprob = sampled.logprobs[row] if sampled.logprobs is not None and request.params.logprobs else None
             if reason := request.push(token, logprob):

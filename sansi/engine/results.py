@@ -16,10 +16,10 @@ class ThinkingReport:
     tokens: int = 0
     """Generated tokens after the opening id up to, not including, the closing one; forced ones included."""
     end_reason: ThinkingEnd | None = None
-    """Why the thought ended: the model closed it (natural), a limit did (budget, reserve, loop), or the completion ended
-    inside it (stop, length); None when there was no thought, or the request was aborted inside it."""
+    """Why the thought ended: the model closed it (natural), a limit did (budget, reserve, loop), or the completion
+    ended inside it (stop, length); None when there was no thought, or the request was aborted inside it."""
     budget_applied: int | None = None
-    """Most tokens the thought could have had: the budget or what `max_tokens` less the reserve left, whichever is less."""
+    """Most tokens the thought could have: the budget, or what `max_tokens` less the reserve left, if that is less."""
 
 
 @dataclass(frozen=True)

@@ -76,19 +76,14 @@ class Runner:
             sampler = Sampler([r.params for r in requests], [r.seed for r in requests], self._device)
             self._sampler = sampler if first == 0 else None
         ids = sampler(logits, np.array([len(r.ids) for r in requests], dtype=np.uint64))
-        forced = [
-            (row, r.thinking.forced) for row, r in enumerate(requests) if r.thinking and r.thinking.forced is not None
-        ]
-        if forced:
-            rows, tokens = zip(*forced, strict=True)
-            ids[torch.tensor(rows, device=self._device)] = torch.tensor(tokens, device=self._device)
-        self._count(ids, requests, first)
+        tokens = [r.resolve(id_) for r, id_ in zip(requests, ids.tolist(), strict=True)]
+        self._last[first : first + len(requests)] = tokens
+        self._count(tokens, requests, first)
         logprobs = None
         if any(r.params.logprobs for r in requests):
-            logprobs = (raw.gather(-1, ids[:, None])[:, 0] - raw.logsumexp(-1)).tolist()
-        chosen = ids.cpu().numpy()
-        self._last[first : first + len(requests)] = chosen
-        return Sampled(chosen.tolist(), logprobs, raw.amax(-1).isfinite().tolist())
+            chosen = torch.tensor(tokens, device=self._device)[:, None]
+            logprobs = (raw.gather(-1, chosen)[:, 0] - raw.logsumexp(-1)).tolist()
+        return Sampled(tokens, logprobs, healthy=raw.amax(-1).isfinite().tolist())
 
     def release(self, slot: int, moved_from: int | None) -> None:
         """Slot `slot` is free; the rows of `moved_from`, if any, now belong to it."""
@@ -118,8 +113,9 @@ class Runner:
             logits[index[:, 0], index[:, 1]] = -torch.inf
         return logits
 
-    def _count(self, ids: Tensor, requests: Sequence[Request], first: int) -> None:
+    def _count(self, tokens: Sequence[int], requests: Sequence[Request], first: int) -> None:
+        """Tell the penalties which tokens came."""
         rows = [row for row, r in enumerate(requests) if needs_penalties(r.params)]
         if rows:
-            index = torch.tensor(rows, device=self._device)
-            self._penalties.count(index + first, ids[index])
+            slots = torch.tensor(rows, device=self._device) + first
+            self._penalties.count(slots, torch.tensor([tokens[row] for row in rows], device=self._device))

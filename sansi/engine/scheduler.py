@@ -35,15 +35,20 @@ class Request:
         if self.params.thinking is not None:
             self.thinking = ThinkingState(self.params.thinking, self.prompt, self.max_tokens)
 
+    def resolve(self, sampled: int) -> int:
+        """The id that comes next when `sampled` was sampled: another one where a thinking limit says so."""
+        return sampled if self.thinking is None else self.thinking.resolve(sampled)
+
     def push(self, token: int, logprob: float | None) -> FinishReason | None:
-        """Take the next token; the reason if it was the last. A forced token never stops the completion."""
-        forced = self.thinking is not None and self.thinking.forced is not None
+        """Take the next, resolved token; the reason if it was the last. A forced token never stops the completion."""
+        forced = self.thinking is not None and self.thinking.state == "forcing"
+        stops = token in self.stop_ids and not forced
         self.ids.append(token)
         if logprob is not None:
             self.logprobs.append(logprob)
-        if self.thinking is not None and (forced or token not in self.stop_ids):
+        if self.thinking is not None and not stops:
             self.thinking.push(token)
-        if token in self.stop_ids and not forced:
+        if stops:
             return "stop"
         return "length" if len(self.ids) >= self.max_tokens else None
 

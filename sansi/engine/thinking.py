@@ -4,7 +4,7 @@
                           |                 ^
                           +--limit--> forcing (the end sequence, token by token)
 
-A thought opens at most once and closes at most once: `start_id` is banned except in `before`, `end_ids` except in `open`.
+A thought opens and closes at most once: `start_id` is banned except in `before`, `end_ids` except in `open`.
 """
 
 from __future__ import annotations
@@ -22,14 +22,11 @@ LOOP_CHECK_EVERY = 16
 
 
 class ThinkingState:
-    """Follows one completion. Ask `forced` and `banned` before each token, `push` the token after it.
+    """Follows one completion. For each token: sample outside `banned`, `resolve` what was sampled, `push` the result.
 
     prompt: ids before the completion (the open part of a thought in them counts against the budget).
     max_tokens: how many tokens the completion may have in all.
     """
-
-    __slots__ = ("_emitted", "_forced", "_limit", "_limit_reason", "_max_tokens", "_thought", "end_reason", "limits",
-                 "state", "tokens")  # fmt: skip
 
     def __init__(self, limits: ThinkingLimits, prompt: Sequence[int], max_tokens: int):
         self.limits = limits
@@ -40,17 +37,13 @@ class ThinkingState:
         self._emitted = 0
         self._forced = 0  # how much of the end sequence is out
         self._thought: list[int] = []
-        self._limit: int | None = None
+        self._limit = 0  # most tokens of the thought; known once it is open
+        self._opened = False
         self._limit_reason: ThinkingEnd = "budget"
         if limits.open:
             self._open(_tail_after(prompt, limits.start_id))
         elif limits.budget == 0:
             self.state = "closed"
-
-    @property
-    def forced(self) -> int | None:
-        """The id that must come next, if any."""
-        return self.limits.end_sequence[self._forced] if self.state == "forcing" else None
 
     @property
     def banned(self) -> tuple[int, ...]:
@@ -60,6 +53,15 @@ class ThinkingState:
         if self.state == "before":
             return self.limits.end_ids
         return (self.limits.start_id, *self.limits.end_ids)
+
+    def resolve(self, sampled: int) -> int:
+        """The id that takes the place of `sampled`: itself, or the next of the end sequence once a limit is reached.
+
+        At the limit the model may still close its thought itself: a thought of exactly `budget` tokens is whole.
+        """
+        if self.state == "open" and len(self._thought) >= self._limit and sampled not in self.limits.end_ids:
+            self.state, self.end_reason = "forcing", self._limit_reason
+        return self.limits.end_sequence[self._forced] if self.state == "forcing" else sampled
 
     def push(self, token: int) -> None:
         """Take the token that came."""
@@ -74,20 +76,21 @@ class ThinkingState:
     def report(self, finish_reason: FinishReason) -> ThinkingReport:
         """The report for a completion that ended now, for `finish_reason`."""
         reason = self.end_reason
-        if self.state in ("open", "forcing"):  # ended inside the thought: what ended the completion ended it too
+        if self.state == "open" or (
+            self.state == "forcing" and not self._end_is_out()
+        ):  # ended inside the thought: what ended the completion ended it too
             reason = None if finish_reason == "abort" else finish_reason
-        return ThinkingReport(tokens=self.tokens, end_reason=reason, budget_applied=self._limit)
+        return ThinkingReport(self.tokens, reason, budget_applied=self._limit if self._opened else self.limits.budget)
 
     def _open(self, thought: Sequence[int]) -> None:
         limits = self.limits
-        self.state, self._thought = "open", list(thought)
+        self.state, self._opened, self._thought = "open", True, list(thought)
         left = self._max_tokens - self._emitted
         room = len(thought) + max(0, left - limits.answer_reserve - len(limits.end_sequence))
         if limits.budget is not None and limits.budget <= room:
             self._limit, self._limit_reason = limits.budget, "budget"
         else:
             self._limit, self._limit_reason = room, "reserve"
-        self._enforce()
 
     def _push_open(self, token: int) -> None:
         if token in self.limits.end_ids:
@@ -95,22 +98,20 @@ class ThinkingState:
             return
         self.tokens += 1
         self._thought.append(token)
-        self._enforce()
+        if self.limits.loop_breaker and len(self._thought) % LOOP_CHECK_EVERY == 0 and repeats(self._thought):
+            self.state, self.end_reason = "forcing", "loop"
 
     def _push_forced(self, token: int) -> None:
         assert token == self.limits.end_sequence[self._forced], "the engine must emit the forced token"
         self._forced += 1
-        if not any(id_ in self.limits.end_ids for id_ in self.limits.end_sequence[: self._forced]):
+        if not self._end_is_out():
             self.tokens += 1
         if self._forced == len(self.limits.end_sequence):
             self.state = "closed"
 
-    def _enforce(self) -> None:
-        assert self._limit is not None
-        if len(self._thought) >= self._limit:
-            self.state, self.end_reason = "forcing", self._limit_reason
-        elif self.limits.loop_breaker and len(self._thought) % LOOP_CHECK_EVERY == 0 and repeats(self._thought):
-            self.state, self.end_reason = "forcing", "loop"
+    def _end_is_out(self) -> bool:
+        """Whether the forced part so far holds the closing id (line breaks may follow it)."""
+        return any(id_ in self.limits.end_ids for id_ in self.limits.end_sequence[: self._forced])
 
 
 def repeats(ids: list[int]) -> bool:

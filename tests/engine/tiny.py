@@ -19,7 +19,9 @@ class RandomModel(nn.Module):
         self.table = nn.Parameter(torch.randn(context, vocab_size, vocab_size, generator=draw) * scale)
         self.lm_head_weight = torch.eye(vocab_size)
 
-    def hidden(self, ids: Tensor, positions: Tensor | None = None, attention: Tensor | None = None, cache=None) -> Tensor:
+    def hidden(
+        self, ids: Tensor, positions: Tensor | None = None, attention: Tensor | None = None, cache=None
+    ) -> Tensor:
         if positions is None:
             positions = torch.arange(ids.shape[1]).expand_as(ids)
         if cache is not None:
@@ -42,7 +44,9 @@ class TinyModel(nn.Module):
         self.tokens, self.places, self.qkv = weight(vocab_size, width), weight(context, width), weight(3 * width, width)
         self.lm_head_weight = weight(vocab_size, width)
 
-    def hidden(self, ids: Tensor, positions: Tensor | None = None, attention: Tensor | None = None, cache=None) -> Tensor:
+    def hidden(
+        self, ids: Tensor, positions: Tensor | None = None, attention: Tensor | None = None, cache=None
+    ) -> Tensor:
         if positions is None:
             positions = torch.arange(ids.shape[1]).expand_as(ids)
         x = self.tokens[ids] + self.places[positions]
