@@ -36,8 +36,8 @@ _IGNORED = frozenset({
     "architectures", "auto_map", "bad_words_ids", "base_model_pp_plan", "base_model_tp_plan", "begin_suppress_tokens",
     "chunk_size_feed_forward", "cross_attention_hidden_size", "decoder_start_token_id", "diversity_penalty",
     "do_sample", "dtype", "early_stopping", "encoder_no_repeat_ngram_size", "exponential_decay_length_penalty",
-    "finetuning_task", "forced_bos_token_id", "forced_eos_token_id", "id2label", "is_decoder", "label2id", "layer_types",
-    "length_penalty", "max_length", "max_window_layers", "min_length", "model_type", "no_repeat_ngram_size",
+    "finetuning_task", "forced_bos_token_id", "forced_eos_token_id", "id2label", "is_decoder", "label2id",
+    "layer_types", "length_penalty", "max_length", "max_window_layers", "min_length", "model_type", "no_repeat_ngram_size",
     "num_beam_groups", "num_beams", "num_return_sequences", "output_attentions", "output_hidden_states",
     "output_router_logits", "output_scores", "prefix", "problem_type", "pruned_heads", "remove_invalid_values",
     "repetition_penalty", "return_dict", "return_dict_in_generate", "sep_token_id", "sliding_window",
@@ -150,9 +150,8 @@ def _translate_rope(fields: dict[str, Any], problems: list[str]) -> None:
         extra = [key for key, value in scaling.items() if value is not None]
         problems += [f'"{key}" is set, but the rope type is "default"' for key in extra]
     else:
-        problems.append(
-            f"rope type {reprlib.repr(kind)} is not implemented" + did_you_mean(str(kind), ("default", "yarn"))
-        )
+        near = did_you_mean(str(kind), ("default", "yarn"))
+        problems.append(f'"rope_type" is {reprlib.repr(kind)}, which is not implemented{near}')
 
 
 def _fill_defaults(fields: dict[str, Any]) -> None:

@@ -58,16 +58,16 @@ def save(
     `generation_config` becomes generation_config.json; `extra_files` (tokenizer files, a model card) are copied in.
     Raises SansiError when `folder` exists and is something else than a model folder, or an extra file is missing.
     """
-    folder, extra_files = Path(folder), [Path(file) for file in extra_files]
+    folder, files = Path(folder), [Path(file) for file in extra_files]
     model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
     if folder.exists() and not (folder / "config.json").is_file() and (folder.is_file() or any(folder.iterdir())):
         raise SansiError(f"{folder} exists and is not a model folder; saving would delete it, so choose another name")
-    missing = [str(file) for file in extra_files if not file.is_file()]
+    missing = [str(file) for file in files if not file.is_file()]
     if missing:
         raise SansiError(f"extra files to save with the model do not exist: {', '.join(missing)}")
     dtype = str(next(model.parameters()).dtype).removeprefix("torch.")
     with atomic_folder(folder) as draft:
-        for file in extra_files:
+        for file in files:
             shutil.copy(file, draft)
         write_json(draft / "config.json", {**model.config.to_hf(), "torch_dtype": dtype})
         if generation_config is not None:
