@@ -2,18 +2,24 @@
 
 from sansi.text.codec import Codec, Mode, Prompt, ThinkingIds, TrainingSample, select_mode
 from sansi.text.messages import AssistantMessage, Message, ToolCall, message_to_dict, read_messages
+from sansi.text.parser import Content, Event, Reasoning, StreamParser, ToolCallDelta
 from sansi.text.tokenizer import ControlTokens, Tokenizer
 
 __all__ = [
     "AssistantMessage",
     "Codec",
+    "Content",
     "ControlTokens",
+    "Event",
     "Message",
     "Mode",
     "Prompt",
+    "Reasoning",
+    "StreamParser",
     "ThinkingIds",
     "Tokenizer",
     "ToolCall",
+    "ToolCallDelta",
     "TrainingSample",
     "message_to_dict",
     "read_messages",

@@ -178,7 +178,7 @@ class Codec:
     def cut_sample(self, messages: Messages, budget: int, tools: Tools = None) -> TrainingSample:
         """The last answer as it has to be given when its thought is cut after `budget` tokens (those after <think>).
 
-        Loss is on the answer and its <|im_end|> alone. A thought of at most `budget` tokens stays whole.
+        Loss is on the answer and its <|im_end|> alone. A thought of fewer than `budget` tokens stays whole.
         """
         if budget < 1:
             raise SansiError(f"budget is {budget}; a cut thought has at least 1 token", param="budget")
@@ -193,7 +193,7 @@ class Codec:
         self._generation_prompt(walk, mode, open_thought=False)
         walk.control(self.control.think)
         own = self.tokenizer.encode("\n") + self.tokenizer.encode(thought + "\n")
-        if len(own) > budget:
+        if len(own) >= budget:  # an engine closes the thought as soon as the budget is spent
             walk.raw([*own[:budget], *self.thinking_ids.end_sequence])
         else:
             walk.raw([*own, self.control.think_end, *self.tokenizer.encode("\n\n")])
@@ -271,7 +271,7 @@ class Codec:
         walk.control(self.control.im_start)
         walk.text("assistant\n")
         walk.seam()
-        if not plan.shows_block(index, thought):
+        if not plan.shows_block(index, message):
             self._answer(walk, answer, message, loss=plan.bare_loss is True)
             return
         self._think_block(walk, thought, plan.empty_block(index, message), loss=plan.bare_loss is not None)
@@ -338,10 +338,11 @@ class _Plan:
     def last_query(self) -> int:
         return max((i for i, m in enumerate(self.chat) if is_query(m)), default=len(self.chat) - 1)
 
-    def shows_block(self, index: int, thought: str) -> bool:
+    def shows_block(self, index: int, message: Message) -> bool:
         if self.history == "keep":
             return True
-        return index > self.last_query and (index == len(self.chat) - 1 or bool(thought))
+        thinks = bool(message.reasoning_content or split_thought(message)[0])
+        return index > self.last_query and (index == len(self.chat) - 1 or thinks)
 
     def empty_block(self, index: int, message: Message) -> Literal["prefilled", "own", "opened"]:
         """Who wrote an empty think block: the prompt, the model, or the prompt its start and the model its end."""
