@@ -1,4 +1,4 @@
-"""The HTTP application: routes, error shapes, streaming and disconnects. It holds no globals; make as many as you like."""
+"""The HTTP application: routes, error shapes, streaming and disconnects. It holds no globals."""
 
 from __future__ import annotations
 

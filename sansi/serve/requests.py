@@ -46,10 +46,8 @@ def parse_chat_request(body: Mapping[str, Any]) -> ChatRequest:
         if name not in values:
             raise SansiError(f'"{name}" is required', param=name)
     kwargs = values.get("chat_template_kwargs", {})
-    thinking = _agree(
-        values, {"chat_template_kwargs.enable_thinking": kwargs.get("enable_thinking")}, "enable_thinking"
-    )
-    max_tokens = _agree(values, {"max_completion_tokens": values.get("max_completion_tokens")}, "max_tokens")
+    thinking = _agree(values, "enable_thinking", "chat_template_kwargs.enable_thinking", kwargs.get("enable_thinking"))
+    max_tokens = _agree(values, "max_tokens", "max_completion_tokens", values.get("max_completion_tokens"))
     options = ChatOptions(
         enable_thinking=thinking,
         max_tokens=max_tokens,
@@ -176,9 +174,8 @@ def _refuse_unknown(given: Mapping[str, Any]) -> None:
         raise SansiError(f"not supported: {names}{did_you_mean(unknown[0], CHECKS)}", param=unknown[0])
 
 
-def _agree(values: Mapping[str, Any], other: Mapping[str, Any], name: str) -> Any:
+def _agree(values: Mapping[str, Any], name: str, other_name: str, other_value: Any) -> Any:
     """The value of a field that has two spellings. Raises SansiError when both are given and differ."""
-    ((other_name, other_value),) = other.items()
     value = values.get(name)
     if value is not None and other_value is not None and value != other_value:
         message = f'"{name}" is {_show(value)} but "{other_name}" is {_show(other_value)}; give one of them'

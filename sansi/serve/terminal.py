@@ -22,9 +22,7 @@ END_REASONS = {
     "stop": "the model stopped inside it",
     "length": "cut by the token limit",
 }
-HELP = (
-    "/think  /no_think  /auto    mode        /budget N | off    limit the thought        /new  start over        /quit"
-)
+HELP = "/think, /no_think, /auto: mode · /budget 64, /budget off: limit of the thought · /new: start over · /quit"
 
 
 class Printer:
@@ -32,22 +30,22 @@ class Printer:
 
     def __init__(self, answer: Console, thought: Console):
         self._consoles = {Reasoning: thought, Content: answer, ToolCallDelta: answer}
-        self._open: Console | None = None  # the console whose current line is not ended yet
+        self._last: type | None = None  # the kind of the event whose line is not ended yet
 
     def show(self, event: Any) -> None:
-        console = self._consoles[type(event)]
-        if self._open not in (None, console) or (self._open and isinstance(event, Content) and self._thinking):
+        kind = type(event)
+        if self._last is not kind:
             self.end()
-        self._thinking = isinstance(event, Reasoning)
-        self._open = console
+        self._last = kind
         text = event.text if isinstance(event, Reasoning | Content) else _call_text(event)
-        console.print(printable(text), end="", style="dim" if self._thinking else None, soft_wrap=True)
+        style = "dim" if kind is Reasoning else None
+        self._consoles[kind].print(printable(text), end="", style=style, soft_wrap=True)
 
     def end(self) -> None:
         """End the current line, if one is open."""
-        if self._open:
-            self._open.print()
-            self._open = None
+        if self._last is not None:
+            self._consoles[self._last].print()
+            self._last = None
 
 
 class TerminalChat:
@@ -157,9 +155,9 @@ def summary(result: ChatResult) -> str:
     used, told = result.usage, result.report
     parts = [told.mode]
     if told.mode == "thinking":
-        limit = "" if told.budget_applied is None else f" of {told.budget_applied}"
+        limit = "" if told.budget_requested is None else f" (budget {told.budget_requested})"
         why = END_REASONS.get(told.thinking_end_reason or "", "")
-        parts.append(f"thought {used.reasoning_tokens}{limit} tokens" + (f", {why}" if why else ""))
+        parts.append(f"thought {used.reasoning_tokens} tokens{limit}" + (f", {why}" if why else ""))
     parts.append(f"answer {used.completion_tokens - used.reasoning_tokens} tokens")
     return " · ".join(parts)
 

@@ -93,7 +93,7 @@ async function ask(question) {
     if (controller.signal.aborted) turn.stopped();
     else turn.failed(error.message);
     // The turn is not part of the conversation, so its question goes back to where it can be sent again.
-    if (controller === state.running && !$("question").value) $("question").value = question;
+    if (controller === state.running && !$("question").value) keepAtBottom(() => ($("question").value = question));
   } finally {
     if (controller === state.running) {
       state.running = null;
@@ -175,6 +175,7 @@ class Turn {
     // What the reader chooses for one thought holds for the following ones.
     find(".thought > summary").addEventListener("click", () => (state.thoughtOpen = !this.thought.open));
     find(".copy").addEventListener("click", (event) => this.copy(event.target));
+    find(".did").addEventListener("toggle", (event) => event.target.scrollIntoView({ block: "nearest" }));
     find(".copy").hidden = !navigator.clipboard;
     element.classList.add("waiting");
   }
@@ -199,7 +200,14 @@ class Turn {
     const box = this.find(".thought-text");
     box.append(document.createTextNode(text));
     box.scrollTop = box.scrollHeight;
-    this.showCount(this.reasoning);
+    this.showCount(this.own(this.reasoning));
+  }
+
+  /** Tokens of thought that are the model's own: a cut thought also holds the closing phrase, which is not. */
+  own(count) {
+    const { report, budget } = this;
+    const cut = ["budget", "reserve"].includes(report?.thinking_end_reason);
+    return Math.min(count, (cut && report.thinking_budget_applied) || budget || Infinity);
   }
 
   addContent(text) {
@@ -230,9 +238,11 @@ class Turn {
       if (report.mode === "thinking") this.showEnd(thought, report.thinking_end_reason);
       if (!this.content) this.showProblem(emptyAnswer(this.finishReason));
       const seconds = ((performance.now() - this.started) / 1000).toFixed(1);
+      const closing = thought - this.own(thought);
+      const parts = [`${thought - closing} thought`, `${closing} closing phrase`, `${usage.completion_tokens - thought} answer`];
+      const shown = report.mode === "thinking" ? parts.filter((_, i) => i !== 1 || closing) : parts.slice(2);
       this.find(".facts").textContent =
-        `${report.mode === "thinking" ? `${thought} thought + ` : ""}${usage.completion_tokens - thought} answer tokens · ${seconds} s` +
-        (this.finishReason === "length" ? " · cut at the token limit" : "");
+        `${shown.join(" + ")} tokens · ${seconds} s` + (this.finishReason === "length" ? " · cut at the token limit" : "");
       this.find(".did dl").replaceChildren(...this.did().flatMap(([name, value]) => [node("dt", name), node("dd", value)]));
       this.find("footer").hidden = false;
       $("status").textContent = `Answer: ${this.content}`;
@@ -241,8 +251,7 @@ class Turn {
 
   showEnd(count, reason) {
     this.thought.hidden = false;
-    this.budget = this.report.thinking_budget_applied ?? this.budget;
-    this.showCount(count);
+    this.showCount(this.own(count));
     const end = END_REASONS[reason] ?? { text: reason ?? "" };
     this.find(".thought-end").textContent = end.text;
     this.find(".thought-end").classList.toggle("cut", Boolean(end.cut));
@@ -255,6 +264,9 @@ class Turn {
     if (report.mode === "thinking") {
       rows.push(["budget asked", limit(report.thinking_budget_requested)], ["budget applied", limit(report.thinking_budget_applied)]);
       rows.push(["thought ended", END_REASONS[report.thinking_end_reason]?.text ?? "—"]);
+      const all = usage.completion_tokens_details.reasoning_tokens;
+      const closing = all - this.own(all);
+      rows.push(["thought", `${all} tokens` + (closing ? `: ${all - closing} and a closing phrase of ${closing}` : "")]);
     }
     const used = Object.entries(report.sampling ?? {}).filter(([, value]) => value !== null);
     rows.push(["sampling", used.map(([name, value]) => `${name} ${value}`).join(", ")]);
@@ -264,8 +276,8 @@ class Turn {
 
   stopped() {
     this.close();
-    if (!this.thought.hidden) this.showCount(this.reasoning);
-    this.showProblem("You stopped this answer. It is not part of the conversation.");
+        this.find(".problem").classList.add("mild");
+    this.showProblem("Stopped. This turn is not part of the conversation.");
   }
 
   failed(message) {
