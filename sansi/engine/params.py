@@ -24,7 +24,7 @@ class ThinkingLimits:
     open: bool = False
     """The prompt ends inside an open thought."""
     budget: int | None = None
-    """Most tokens of a thought, counted after `start_id`, the prompt's part of an open thought included; None: no limit.
+    """Most tokens of a thought after `start_id`, the prompt's part of an open thought included; None: no limit.
     A budget of 0 without an open thought forbids thinking: `start_id` is never sampled."""
     answer_reserve: int = 0
     """Tokens of `max_tokens` that a thought may not use."""

@@ -76,9 +76,8 @@ class ThinkingState:
     def report(self, finish_reason: FinishReason) -> ThinkingReport:
         """The report for a completion that ended now, for `finish_reason`."""
         reason = self.end_reason
-        if self.state == "open" or (
-            self.state == "forcing" and not self._end_is_out()
-        ):  # ended inside the thought: what ended the completion ended it too
+        inside = self.state == "open" or (self.state == "forcing" and not self._end_is_out())
+        if inside:  # what ended the completion ended the thought too
             reason = None if finish_reason == "abort" else finish_reason
         return ThinkingReport(self.tokens, reason, budget_applied=self._limit if self._opened else self.limits.budget)
 

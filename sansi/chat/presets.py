@@ -1,0 +1,88 @@
+"""Sampling defaults by mode: the published ones, or the checkpoint's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sansi.base.config import config_to_dict, load_config
+from sansi.base.errors import SansiError, did_you_mean
+from sansi.base.files import read_json
+from sansi.engine import SamplingParams
+from sansi.engine.params import check_params
+
+GENERATION_CONFIG = "generation_config.json"
+KEY = "sansi_presets"
+MODES = ("thinking", "non-thinking")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Sampling values of one mode; their meaning is that of `sansi.engine.SamplingParams`."""
+
+    temperature: float = 1.0
+    """Divides the logits; 0 is greedy."""
+    top_p: float = 1.0
+    """Smallest set of tokens whose probability reaches this; 1 is off."""
+    top_k: int = 0
+    """Most likely tokens to keep; 0 is off."""
+    min_p: float = 0.0
+    """Drop tokens below this share of the most likely token's probability."""
+    presence_penalty: float = 0.0
+    """Subtracted from the logits of tokens that the answer already holds."""
+    frequency_penalty: float = 0.0
+    """Subtracted once per occurrence."""
+    repetition_penalty: float = 1.0
+    """Divides the positive logits of tokens already seen; 1 is off."""
+
+    def problems(self) -> list[str]:
+        try:
+            check_params(SamplingParams(**config_to_dict(self)), vocab_size=1)
+        except SansiError as error:
+            return [str(error)]
+        return []
+
+
+@dataclass(frozen=True)
+class Presets:
+    """One preset per mode, and where they come from."""
+
+    thinking: Preset = Preset(temperature=0.6, top_p=0.95, top_k=20)
+    non_thinking: Preset = Preset(temperature=0.7, top_p=0.8, top_k=20, presence_penalty=1.5)
+    source: str = "published"
+
+    def of(self, thinking: bool) -> Preset:
+        return self.thinking if thinking else self.non_thinking
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Presets:
+        """The published presets, with what `generation_config.json` says under "sansi_presets" in their place.
+
+        That key holds {"thinking": {...}, "non-thinking": {...}}, each with fields of `Preset`; both are optional.
+        Raises SansiError for unknown keys and values out of range.
+        """
+        file = Path(folder) / GENERATION_CONFIG
+        config = read_json(file) if file.exists() else {}
+        if not isinstance(config, Mapping) or KEY not in config:
+            return cls()
+        where, own = f"{file}: {KEY}", _mapping(config[KEY], f"{file}: {KEY}")
+        if unknown := sorted(set(own) - set(MODES)):
+            raise SansiError(f'{where}: unknown mode "{unknown[0]}"{did_you_mean(unknown[0], MODES)}', param=KEY)
+        default = cls()
+        return cls(
+            thinking=_override(default.thinking, own.get("thinking", {}), f"{where}.thinking"),
+            non_thinking=_override(default.non_thinking, own.get("non-thinking", {}), f"{where}.non-thinking"),
+            source=GENERATION_CONFIG,
+        )
+
+
+def _override(default: Preset, values: Any, where: str) -> Preset:
+    return load_config(Preset, {**config_to_dict(default), **_mapping(values, where)}, where)
+
+
+def _mapping(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise SansiError(f"{where} must be an object, not {value!r}", param=KEY)
+    return value
