@@ -13,7 +13,7 @@ DTYPES = ("float32", "bfloat16", "float16")
 
 
 def resolve_device(device: str = "auto") -> torch.device:
-    """"auto" is CUDA when there is one, else the CPU. Raises SansiError for a device that is not there."""
+    """ "auto" is CUDA when there is one, else the CPU. Raises SansiError for a device that is not there."""
     import torch
 
     if device == "auto":
@@ -21,18 +21,22 @@ def resolve_device(device: str = "auto") -> torch.device:
     try:
         resolved = torch.device(device)
     except RuntimeError as error:
-        raise SansiError(f'unknown device "{device}"{did_you_mean(device, ["auto", "cpu", "cuda"])}') from error
-    if resolved.type == "cuda" and not torch.cuda.is_available():
-        raise SansiError(f'device "{device}" was asked for, but torch sees no CUDA device; use "cpu" or "auto"')
+        near = did_you_mean(device, ["auto", "cpu", "cuda"])
+        raise SansiError(f'unknown device "{device}"{near}', param="device") from error
+    try:
+        torch.empty(0, device=resolved)  # the one question that every kind of device answers
+    except (RuntimeError, AssertionError, ImportError) as error:
+        message = f'device "{device}" was asked for, but torch does not see it here; use "cpu" or "auto"'
+        raise SansiError(message, param="device") from error
     return resolved
 
 
 def resolve_dtype(dtype: str, device: torch.device) -> torch.dtype:
-    """"auto" is bfloat16 on CUDA and float32 on the CPU, where few machines have a fast bfloat16."""
+    """ "auto" is bfloat16 on CUDA and float32 on the CPU, where few machines have a fast bfloat16."""
     import torch
 
     if dtype == "auto":
         dtype = "bfloat16" if device.type == "cuda" else "float32"
     if dtype not in DTYPES:
-        raise SansiError(f'unknown dtype "{dtype}"{did_you_mean(dtype, ["auto", *DTYPES])}')
+        raise SansiError(f'unknown dtype "{dtype}"{did_you_mean(dtype, ["auto", *DTYPES])}', param="dtype")
     return getattr(torch, dtype)

@@ -26,4 +26,4 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """'; did you mean "x"?' for the nearest known word, or the list of all of them when none is near."""
     known = sorted(known)
     near = difflib.get_close_matches(word, known, n=1)
-    return f'; did you mean "{near[0]}"?' if near else f"; known: {', '.join(known)}"
+    return f'; did you mean "{near[0]}"?' if near else f"; known: {', '.join(known) or 'none'}"

@@ -16,14 +16,23 @@ from sansi.base.errors import SansiError
 
 @contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `target`; on success it takes the place of `target`, on failure it vanishes."""
+    """Yield an empty folder beside `target`; on success it takes the place of `target`, on failure it vanishes.
+
+    The files are on the disk before they get their place, so that neither a killed process nor a lost machine leaves a
+    folder that looks whole and is not. A killed process may leave hidden folders `.<name>.*`, which nothing reads: a
+    draft, and if it died between the two renames the old folder.
+    """
     target = Path(target)
+    if target.exists() and not target.is_dir():
+        raise SansiError(f"{target} is a file where a folder is to be written; move it away or choose another name")
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     old = draft.with_name(draft.name + ".old")
     try:
         draft.chmod(0o755)
         yield draft
+        for file in filter(Path.is_file, draft.rglob("*")):
+            _flush(file)
         if target.exists():
             os.replace(target, old)
         os.replace(draft, target)
@@ -35,13 +44,31 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def remove_folder(folder: Path) -> None:
+    """Delete a folder so that it is at no moment there in part: it is hidden first."""
+    folder = Path(folder)
+    hidden = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    os.replace(folder, hidden / folder.name)
+    shutil.rmtree(hidden)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file that a crash can not leave half-written."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, path)
+    try:
+        draft.write_text(text, encoding="utf-8")
+        _flush(draft)
+        os.replace(draft, path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def _flush(file: Path) -> None:
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
 
 
 def write_json(path: Path, value: Any) -> None:

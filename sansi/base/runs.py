@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sansi.base.errors import SansiError
-from sansi.base.files import read_json, write_json
+from sansi.base.files import read_json, remove_folder, write_json
+
+ABSENT = "(absent)"
 
 
 class RunFolder:
@@ -21,6 +23,8 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.plots = self.path / "plots"
         self.metrics_file = self.path / "metrics.jsonl"
+        if self.path.exists() and not self.path.is_dir():
+            raise SansiError(f"{self.path} is a file; a run needs a folder, so give the run another name")
         self.path.mkdir(parents=True, exist_ok=True)
         if config is not None:
             self._pin(config)
@@ -32,25 +36,34 @@ class RunFolder:
             write_json(file, config)
             return
         old = read_json(file)
-        changed = sorted(k for k in old.keys() | config.keys() if old.get(k) != config.get(k))
-        if changed:
-            raise SansiError(
-                f"{self.path} holds a run with another configuration (different: {', '.join(changed)}); "
-                "resume it with the old values, or give the run another name"
-            )
+        if old == config:
+            return
+        keys = sorted(k for k in old.keys() | config.keys() if old.get(k, ABSENT) != config.get(k, ABSENT))
+        changes = [f"{k}: {old.get(k, ABSENT)!r} there, {config.get(k, ABSENT)!r} here" for k in keys]
+        raise SansiError(
+            f"{self.path} holds a run with another configuration ({'; '.join(changes)}); "
+            "resume it with the old values, or give the run another name"
+        )
 
     def log(self, step: int, **metrics: Any) -> None:
         """Append one line to metrics.jsonl."""
-        with self.metrics_file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, **metrics}) + "\n")
+        with self.metrics_file.open("ab+") as file:
+            line = json.dumps({"step": step, **metrics}) + "\n"
+            file.write(("" if _ends_a_line(file) else "\n").encode() + line.encode())
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Every logged line, in order; of two lines with the same step and keys (a resumed run) the later counts."""
+        """Every logged line, in order; of two lines with the same step and keys (a resumed run) the later counts.
+
+        A line that a crash cut short is left out: a resumed run has logged its step again.
+        """
         if not self.metrics_file.exists():
             return []
         rows: dict[tuple[Any, ...], dict[str, Any]] = {}
         for line in self.metrics_file.read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError:
+                continue
             rows[(row["step"], *sorted(row))] = row
         return sorted(rows.values(), key=lambda row: row["step"])
 
@@ -68,8 +81,17 @@ class RunFolder:
 
     def keep_last(self, count: int) -> None:
         """Delete all but the last `count` checkpoints."""
-        for step in self.steps()[:-count]:
-            shutil.rmtree(self.checkpoint(step))
+        steps = self.steps()
+        for step in steps[: max(len(steps) - count, 0)]:
+            remove_folder(self.checkpoint(step))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return iter(self.metrics())
+
+
+def _ends_a_line(file: BinaryIO) -> bool:
+    """Whether an appended line starts a new one: a crash may have cut the last one short."""
+    if file.seek(0, os.SEEK_END) == 0:
+        return True
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"
