@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from sansi.text.parser import Event
 
 MAX_TOKENS = 32_768  # the default bound on a completion where the context leaves more
 MAX_RESERVE = 256
+
+ChatStream = AsyncGenerator[Event | ChatResult, None]
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,9 @@ class ChatModel:
             for job, completion in zip(jobs, completions, strict=True)
         ]
 
-    def stream(self, messages: Messages, options: ChatOptions | None = None) -> AsyncIterator[Event | ChatResult]:
+    def stream(
+        self, messages: Messages, options: ChatOptions | None = None
+    ) -> ChatStream:
         """Answer one conversation as text events, and a ChatResult at the end.
 
         Wrong input raises SansiError here, at the call. Ending the iteration early stops the generation.
@@ -97,7 +101,7 @@ class ChatModel:
         job = self._job(messages, options or ChatOptions())
         return self._stream(job)
 
-    async def _stream(self, job: _Job) -> AsyncIterator[Event | ChatResult]:
+    async def _stream(self, job: _Job) -> ChatStream:
         parser = self.codec.parser(job.prompt)
         deltas = self.engine.stream(job.prompt.ids, job.params)
         try:
@@ -109,7 +113,7 @@ class ChatModel:
                         yield event
                     yield self._result(job, delta.completion, parser.message)
         finally:
-            await deltas.aclose()  # type: ignore[attr-defined]  # frees the slot now, not at garbage collection
+            await deltas.aclose()  # frees the slot now, not at garbage collection
 
     def close(self) -> None:
         """Stop the engine; what runs is aborted."""

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import secrets
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -17,6 +18,9 @@ from sansi.engine.params import SamplingParams, check_params, check_prompt
 from sansi.engine.results import Completion, Delta, FinishReason
 from sansi.engine.runner import Runner
 from sansi.engine.scheduler import Request, Scheduler
+from sansi.model import Transformer, load
+
+IDLE_SECONDS = 5.0  # after so long without work the stepping thread ends, so that a dropped engine can be collected
 
 
 class Engine:
@@ -33,7 +37,7 @@ class Engine:
 
     def __init__(
         self,
-        model: torch.nn.Module,
+        model: Transformer,
         max_batch: int = 64,
         context_length: int | None = None,
         max_prefill_tokens: int = 16384,
@@ -41,7 +45,7 @@ class Engine:
         if max_batch < 1:
             raise SansiError(f"max_batch must be 1 or more, not {max_batch}", param="max_batch")
         self.model = model
-        self.vocab_size: int = model.config.vocab_size
+        self.vocab_size = model.config.vocab_size
         self.context_length = context_length or model.config.context_length
         self.device = next(model.parameters()).device
         self._max_batch = max_batch
@@ -57,8 +61,6 @@ class Engine:
         cls, folder: str | Path, device: str = "auto", dtype: str = "auto", max_batch: int = 64
     ) -> Engine:
         """Load a checkpoint folder. Raises SansiError when it is missing or damaged."""
-        from sansi.model import load
-
         return cls(load(folder, device=device, dtype=dtype), max_batch=max_batch)
 
     # ---- asking -------------------------------------------------------------------------------------------------
@@ -103,7 +105,7 @@ class Engine:
             raise
         return [_completion_or_raise(results[i]) for i in range(len(requests))]
 
-    def stream(self, ids: Sequence[int], params: SamplingParams) -> AsyncIterator[Delta]:
+    def stream(self, ids: Sequence[int], params: SamplingParams) -> AsyncGenerator[Delta, None]:
         """Complete one prompt, a delta at a time; the last delta carries the completion.
 
         Wrong input raises SansiError here, at the call. Ending the iteration early (break with `aclose`, task
@@ -114,7 +116,7 @@ class Engine:
         check_prompt(list(ids), self.vocab_size, self.context_length)
         return self._stream(ids, params)
 
-    async def _stream(self, ids: Sequence[int], params: SamplingParams) -> AsyncIterator[Delta]:
+    async def _stream(self, ids: Sequence[int], params: SamplingParams) -> AsyncGenerator[Delta, None]:
         loop, queue = asyncio.get_running_loop(), asyncio.Queue[Delta | Completion | Exception]()
 
         def post(item: Delta | Completion | Exception) -> None:
@@ -142,8 +144,9 @@ class Engine:
         with self._wake:
             self._closed = True
             self._wake.notify()
-        if self._thread is not None:
-            self._thread.join()
+            thread = self._thread
+        if thread is not None:
+            thread.join()
 
     def __enter__(self) -> Engine:
         return self
@@ -201,16 +204,19 @@ class Engine:
                     self._step()
                 except Exception as error:  # a bug or no memory: whoever is in it hears of it, and the engine goes on
                     self._fail(error)
-            self._fail(None)
 
     def _take(self) -> bool:
-        """Wait for work and queue what came in; False when the engine was closed."""
+        """Wait for work and queue what came in; False when the thread is to end."""
         scheduler = self._scheduler
         with self._wake:
-            self._wake.wait_for(lambda: self._closed or self._inbox or scheduler.active or scheduler.waiting)
+            self._wake.wait_for(lambda: self._closed or self._inbox or scheduler.busy, timeout=IDLE_SECONDS)
             scheduler.waiting.extend(self._inbox)
             self._inbox.clear()
-            return not self._closed
+            if self._closed:
+                self._abort_all()
+            if not scheduler.busy:
+                self._thread = None  # under the lock: the next request starts another
+            return scheduler.busy
 
     def _step(self) -> None:
         """Drop the aborted, prefill what fits, then decode one token for every active slot."""
@@ -245,16 +251,19 @@ class Engine:
             self._runner.release(slot, self._scheduler.release(slot))
             request.on_end(reason if isinstance(reason, Exception) else request.completion(reason))
 
-    def _fail(self, error: Exception | None) -> None:
-        """End everything that runs or waits: with `error`, or as aborted."""
-        scheduler = self._scheduler
-        doomed = [*scheduler.active, *scheduler.waiting] if error is None else list(scheduler.active)
-        if error is None:
-            scheduler.waiting.clear()
-        scheduler.active.clear()
+    def _fail(self, error: Exception) -> None:
+        """End all that runs with `error`; what waits has another chance."""
+        failed, self._scheduler.active = self._scheduler.active, []
         self._runner = Runner(self.model, self._max_batch, self.device)
-        for request in doomed:
-            request.on_end(error if error is not None else request.completion("abort"))
+        for request in failed:
+            request.on_end(error)
+
+    def _abort_all(self) -> None:
+        scheduler = self._scheduler
+        ended = [*scheduler.active, *scheduler.waiting]
+        scheduler.active, scheduler.waiting = [], deque()
+        for request in ended:
+            request.on_end(request.completion("abort"))
 
 
 def _completion_or_raise(result: Completion | Exception) -> Completion:

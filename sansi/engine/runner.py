@@ -13,6 +13,7 @@ from torch import Tensor
 from sansi.engine.cache import DecodeView, PrefillView, SlotCache
 from sansi.engine.sampling import Penalties, Sampler, needs_penalties
 from sansi.engine.scheduler import Request
+from sansi.model import Transformer
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Sampled:
 class Runner:
     """Owns the cache and everything else that has a row per slot."""
 
-    def __init__(self, model: torch.nn.Module, max_batch: int, device: torch.device):
+    def __init__(self, model: Transformer, max_batch: int, device: torch.device):
         self._model, self._device = model, device
         self._cache = SlotCache()
         self._penalties = Penalties(max_batch, model.config.vocab_size, device)

@@ -71,8 +71,9 @@ class Scheduler:
         self.waiting: deque[Request] = deque()
         self.active: list[Request] = []  # index = slot
 
-    def add(self, request: Request) -> None:
-        self.waiting.append(request)
+    @property
+    def busy(self) -> bool:
+        return bool(self.active or self.waiting)
 
     def admit(self) -> list[Request]:
         """Move waiting requests into free slots, as many as one padded prefill may hold, and at least one."""
