@@ -1,0 +1,217 @@
+"""Model folders: whole or absent when written, checked tensor by tensor when read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from sansi.base.errors import SansiError
+from sansi.model import Transformer, load, save
+from sansi.model.formats import hf
+from tiny_models import VARIANTS, random_ids, tiny_config, tiny_model
+from torch import Tensor
+
+NORM = "model.norm.weight"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    save(tiny_model(tiny_config()), tmp_path / "model")
+    return tmp_path / "model"
+
+
+def edit_tensors(folder: Path, change: Callable[[dict[str, Tensor]], Any]) -> None:
+    tensors = load_file(folder / hf.SINGLE_FILE)
+    change(tensors)
+    save_file(tensors, folder / hf.SINGLE_FILE, metadata={"format": "pt"})
+
+
+def edit_config(folder: Path, **changes: Any) -> None:
+    file = folder / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+
+def assert_equal_models(a: Transformer, b: Transformer) -> None:
+    ours, theirs = a.state_dict(), b.state_dict()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("shard_bytes", [hf.SHARD_BYTES, 20_000])
+def test_what_is_saved_is_what_is_loaded(name: str, shard_bytes: int, tmp_path: Path) -> None:
+    model = tiny_model(tiny_config(**VARIANTS[name]))
+    save(model, tmp_path / "model", shard_bytes=shard_bytes)
+    assert (tmp_path / "model" / hf.INDEX_FILE).exists() == (shard_bytes < hf.SHARD_BYTES)
+    again = load(tmp_path / "model", "cpu")
+    assert again.config == model.config
+    assert_equal_models(model, again)
+    ids = random_ids(model.config)
+    with torch.no_grad():
+        assert torch.equal(model(ids), again(ids))  # the RoPE table came back too
+
+
+def test_shards_are_indexed_and_transformers_reads_them(tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    model = tiny_model(tiny_config(**VARIANTS["moe"]))
+    save(model, tmp_path / "model", shard_bytes=20_000)
+    index = json.loads((tmp_path / "model" / hf.INDEX_FILE).read_text())
+    names = set(index["weight_map"].values())
+    assert names == {file.name for file in (tmp_path / "model").glob("*.safetensors")}
+    assert len(names) > 2
+    theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "model", dtype=torch.float32)
+    ids = random_ids(model.config)
+    with torch.no_grad():
+        torch.testing.assert_close(model(ids), theirs(ids).logits, atol=1e-4, rtol=0)
+
+
+def test_experts_are_stored_one_by_one_as_on_the_hub(tmp_path: Path) -> None:
+    save(tiny_model(tiny_config(**VARIANTS["moe"])), tmp_path / "model")
+    names = load_file(tmp_path / "model" / hf.SINGLE_FILE).keys()
+    assert {"model.layers.0.mlp.experts.5.up_proj.weight", "model.layers.0.mlp.gate.weight"} <= names
+
+
+def test_dtypes(folder: Path, tmp_path: Path) -> None:
+    half = load(folder, "cpu", "bfloat16")
+    assert {p.dtype for p in half.parameters()} == {torch.bfloat16}
+    assert half(random_ids(half.config)).dtype == torch.bfloat16
+    save(half, tmp_path / "half")
+    assert json.loads((tmp_path / "half" / "config.json").read_text())["torch_dtype"] == "bfloat16"
+    assert next(load(tmp_path / "half", "cpu").parameters()).dtype == torch.float32
+    with pytest.raises(SansiError, match="unknown dtype"):
+        load(folder, "cpu", "int3")
+
+
+def test_other_files_go_with_the_model(tmp_path: Path) -> None:
+    card = tmp_path / "README.md"
+    card.write_text("card")
+    model = tiny_model(tiny_config())
+    save(model, tmp_path / "model", generation_config={"top_k": 20}, extra_files=(file for file in [card]))
+    assert (tmp_path / "model" / "README.md").read_text() == "card"
+    assert json.loads((tmp_path / "model" / "generation_config.json").read_text()) == {"top_k": 20}
+    with pytest.raises(SansiError, match=r"gone\.json"):
+        save(model, tmp_path / "other", extra_files=[tmp_path / "gone.json"])
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_compiled_model_is_saved_under_its_own_names(tmp_path: Path) -> None:
+    model = tiny_model(tiny_config())
+    save(torch.compile(model, backend="eager"), tmp_path / "model")  # type: ignore[arg-type]
+    assert_equal_models(model, load(tmp_path / "model", "cpu"))
+
+
+def test_a_crash_while_saving_leaves_the_old_model(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(hf, "_write_weights", crash)
+    with pytest.raises(KeyboardInterrupt):
+        save(tiny_model(tiny_config(), seed=9), folder)
+    monkeypatch.undo()
+    assert_equal_models(load(folder, "cpu"), tiny_model(tiny_config()))
+    assert [entry.name for entry in folder.parent.iterdir()] == ["model"]
+
+
+def test_saving_over_a_model_replaces_it(folder: Path) -> None:
+    other = tiny_model(tiny_config(), seed=9)
+    save(other, folder)
+    assert_equal_models(load(folder, "cpu"), other)
+
+
+def test_saving_never_deletes_a_folder_that_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("dear")
+    for target in (tmp_path, tmp_path / "thesis.txt"):
+        with pytest.raises(SansiError, match="not a model folder"):
+            save(tiny_model(tiny_config()), target)
+    assert (tmp_path / "thesis.txt").read_text() == "dear"
+
+
+def test_a_missing_folder_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(SansiError, match="no such model folder; give the path"):
+        load(tmp_path / "nowhere")
+    with pytest.raises(SansiError, match=r"has no config\.json"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", "\x00"])
+def test_a_damaged_config_is_named(folder: Path, content: str) -> None:
+    (folder / "config.json").write_text(content)
+    with pytest.raises(SansiError, match=r"config\.json: not .*damaged"):
+        load(folder)
+
+
+def test_an_unknown_key_is_reported_with_the_file(folder: Path) -> None:
+    edit_config(folder, rope_thetta=1.0)
+    with pytest.raises(SansiError, match=r'config\.json: unknown key "rope_thetta"; did you mean "rope_theta"'):
+        load(folder)
+
+
+def test_missing_weights(folder: Path) -> None:
+    (folder / hf.SINGLE_FILE).unlink()
+    with pytest.raises(SansiError, match=r"has neither model\.safetensors nor"):
+        load(folder)
+    (folder / "pytorch_model.bin").write_bytes(b"pickle")
+    with pytest.raises(SansiError, match="a pickle, which Sansi does not open"):
+        load(folder)
+
+
+@pytest.mark.parametrize("keep", [0, 5, 2000, -1])
+def test_truncated_weights_are_named(folder: Path, keep: int) -> None:
+    file = folder / hf.SINGLE_FILE
+    file.write_bytes(file.read_bytes()[:keep])
+    with pytest.raises(SansiError, match=r"model\.safetensors: damaged"):
+        load(folder, "cpu")
+
+
+def test_tensor_errors_name_the_tensor(folder: Path) -> None:
+    def change(tensors: dict[str, Tensor]) -> None:
+        tensors["model.extra.weight"] = tensors.pop(NORM)
+        tensors["lm_head.weight"] = torch.zeros(3, 3)
+
+    edit_tensors(folder, change)
+    with pytest.raises(SansiError) as caught:
+        load(folder, "cpu")
+    message = str(caught.value)
+    assert f"missing: {NORM};" in message
+    assert "not in the model: model.extra.weight;" in message
+    assert "lm_head.weight has shape [3, 3], but config.json makes it [97, 48]" in message
+
+
+def test_quantised_weights_are_refused(folder: Path) -> None:
+    edit_tensors(folder, lambda tensors: tensors.update({NORM: tensors[NORM].to(torch.float8_e4m3fn)}))
+    with pytest.raises(SansiError, match=rf"{NORM} is torch\.float8_e4m3fn"):
+        load(folder, "cpu")
+
+
+def test_a_copied_head_is_fine_and_another_one_is_not(tmp_path: Path) -> None:
+    folder, model = tmp_path / "model", tiny_model(tiny_config(tie_word_embeddings=True))
+    save(model, folder)
+    edit_tensors(folder, lambda t: t.update({hf.LM_HEAD: t[hf.EMBEDDING].clone()}))
+    assert_equal_models(load(folder, "cpu"), model)
+    edit_tensors(folder, lambda t: t.update({hf.LM_HEAD: t[hf.EMBEDDING] + 1}))
+    with pytest.raises(SansiError, match=r"lm_head\.weight differs.*tie_word_embeddings"):
+        load(folder, "cpu")
+
+
+def test_a_broken_index_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    save(tiny_model(tiny_config()), folder, shard_bytes=20_000)
+    index = folder / hf.INDEX_FILE
+    whole = index.read_text()
+    first = sorted(folder.glob("*.safetensors"))[0]
+    index.write_text(whole.replace(first.name, "../secret.safetensors"))
+    with pytest.raises(SansiError, match="outside its folder"):
+        load(folder, "cpu")
+    index.write_text("{}")
+    with pytest.raises(SansiError, match="weight_map"):
+        load(folder, "cpu")
+    index.write_text(whole)
+    first.unlink()
+    with pytest.raises(SansiError, match=f"lacks {first.name}"):
+        load(folder, "cpu")
