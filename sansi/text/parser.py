@@ -303,6 +303,7 @@ class _Lines:
 
     def after_call(self) -> None:
         self._blank = self._called = True
+        self._strip = False
 
     def finish(self) -> str:
         return "" if self._blank and self._called else self.take_held()

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -168,13 +168,10 @@ class Tokenizer:
     def _decode_pieces(self, ids: list[int]) -> str:
         """The library's own decoder for the runs between added tokens, which `plain` does not know."""
         names = {token["id"]: token["content"] for token in self._added}
-        parts, run = [], []
-        for token in [*ids, None]:
-            if token is None or token in names:
-                parts += [self._plain.decode(run, skip_special_tokens=False), names.get(token, "")]
-                run = []
-            else:
-                run.append(token)
+        parts = []
+        for is_added, group in groupby(ids, key=names.__contains__):
+            run = list(group)
+            parts.append("".join(names[token] for token in run) if is_added else self._plain.decode(run))
         return "".join(parts)
 
     @cached_property
@@ -187,8 +184,8 @@ class Tokenizer:
         table = [REPLACEMENT] * self.vocab_size
         for piece, token in self._plain.get_vocab(with_added_tokens=False).items():
             table[token] = _piece_bytes(piece)
-        for token in self._added:
-            table[token["id"]] = token["content"].encode()
+        for text, token in self.added.items():
+            table[token] = text.encode()
         return table
 
     @cached_property

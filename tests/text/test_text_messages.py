@@ -1,0 +1,86 @@
+import pytest
+from sansi.base import SansiError
+from sansi.text import Message, ToolCall, message_to_dict, read_messages
+from sansi.text.messages import read_tools
+
+CALL = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
+
+
+def test_reads_what_openai_clients_send():
+    chat = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": [{"type": "text", "text": "1 + "}, {"type": "text", "text": "1?"}]},
+        {"role": "assistant", "content": None, "tool_calls": [CALL], "refusal": None, "annotations": []},
+        {"role": "tool", "content": "2", "tool_call_id": "c1"},
+        {"role": "assistant", "content": "2", "reasoning": "easy"},
+    ]
+    found = read_messages(chat)
+    assert found[1].content == "1 + 1?"
+    assert found[2] == Message("assistant", tool_calls=(ToolCall("c1", "add", '{"a": 1}'),))
+    assert found[4].reasoning_content == "easy"
+
+
+def test_dictionaries_and_messages_are_the_same():
+    message = Message("assistant", "hi", "", (ToolCall("c1", "add", '{"a":  1}'),), name="bot")
+    assert read_messages([message_to_dict(message)]) == (message,) == read_messages([message])
+
+
+def test_arguments_given_as_an_object_are_written_as_the_template_writes_them():
+    call = {"function": {"name": "add", "arguments": {"q": "é<b>", "n": 1}}}
+    found = read_messages([{"role": "assistant", "content": "", "tool_calls": [call]}])
+    assert found[0].tool_calls == (ToolCall("call_0", "add", '{"q": "é<b>", "n": 1}'),)
+
+
+@pytest.mark.parametrize(
+    ("message", "param"),
+    [
+        ({"role": "robot", "content": ""}, "messages[1].role"),
+        ({"content": "x"}, "messages[1].role"),
+        ({"role": ["user"], "content": "x"}, "messages[1].role"),
+        ({"role": "user"}, "messages[1].content"),
+        ({"role": "user", "content": 3}, "messages[1].content"),
+        ({"role": "user", "content": "\ud800"}, "messages[1].content"),
+        ({"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}, "messages[1].content[0].type"),
+        ({"role": "user", "content": ["x"]}, "messages[1].content[0]"),
+        ({"role": "user", "content": "x", "reasoning_content": "y"}, "messages[1].reasoning_content"),
+        ({"role": "assistant", "content": "x", "tool_calls": {}}, "messages[1].tool_calls"),
+        ({"role": "assistant", "tool_calls": [{"function": {}}]}, "messages[1].tool_calls[0].name"),
+        (
+            {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{"}}]},
+            "messages[1].tool_calls[0].function.arguments",
+        ),
+        (
+            {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "[1]"}}]},
+            "messages[1].tool_calls[0].function.arguments",
+        ),
+        ({"role": "tool", "content": "x", "tool_call_id": 4}, "messages[1].tool_call_id"),
+        ("hello", "messages[1]"),
+    ],
+)
+def test_errors_name_the_message_and_the_field(message, param):
+    with pytest.raises(SansiError) as caught:
+        read_messages([{"role": "user", "content": "hi"}, message])
+    assert caught.value.param == param
+    assert param in str(caught.value)
+
+
+@pytest.mark.parametrize("messages", [[], "hi", None, {"role": "user"}])
+def test_something_else_than_a_list_of_messages(messages):
+    with pytest.raises(SansiError, match="messages"):
+        read_messages(messages)
+
+
+@pytest.mark.parametrize(
+    ("tools", "param"),
+    [
+        ("x", "tools"),
+        ([3], "tools[0]"),
+        ([{"type": "function", "function": {}}], "tools[0].name"),
+        ([{"name": "f"}, {"function": {"name": 1}}], "tools[1].function.name"),
+        ([{"name": "f", "parameters": {1, 2}}], "tools[0]"),
+    ],
+)
+def test_tools_are_checked(tools, param):
+    with pytest.raises(SansiError) as caught:
+        read_tools(tools)
+    assert caught.value.param == param
