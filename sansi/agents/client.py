@@ -12,7 +12,7 @@ import httpx
 
 from sansi.base import SansiError
 from sansi.base.errors import did_you_mean
-from sansi.text.messages import Message, ToolCall, message_to_dict
+from sansi.text import Message, ToolCall, message_to_dict
 
 
 @dataclass(frozen=True)

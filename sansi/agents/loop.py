@@ -12,7 +12,7 @@ from sansi.agents.schema import parse_arguments
 from sansi.agents.tools import Observation, Status, Tool
 from sansi.base import SansiError
 from sansi.base.errors import did_you_mean
-from sansi.text.messages import Message, ToolCall, read_messages
+from sansi.text import Message, ToolCall, read_messages
 
 StoppedReason = Literal["answer", "max_calls", "length", "abort"]
 

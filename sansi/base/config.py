@@ -95,7 +95,8 @@ def _item_hints(origin: Any, arguments: tuple[Any, ...], value: Any, name: str) 
 
 def _coerce_all(parts: Iterable[tuple[Any, Any, str]]) -> list[Any]:
     """Every (hint, value, name) typed. Raises TypeError whose `args` are the problems of all of them."""
-    typed, problems = [], []
+    typed: list[Any] = []
+    problems: list[str] = []
     for hint, value, name in parts:
         try:
             typed.append(_coerce(hint, value, name))

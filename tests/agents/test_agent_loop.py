@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sansi.agents import Agent, AssistantReply, Tool, Usage, calculator
 from sansi.base import SansiError
-from sansi.text.messages import Message, ToolCall, message_to_dict, read_messages
+from sansi.text import Message, ToolCall, message_to_dict, read_messages
 
 QUESTION = [{"role": "user", "content": "What is 17 * 23?"}]
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from sansi.agents import HTTPChatClient, InProcessChatClient, Usage
 from sansi.base import SansiError
-from sansi.text.messages import Message, ToolCall
+from sansi.text import Message, ToolCall
 
 URL = "http://model.test/v1/"
 USER = Message("user", "2+2?")
