@@ -43,6 +43,7 @@ class TinyModel(nn.Module):
 
         self.tokens, self.places, self.qkv = weight(vocab_size, width), weight(context, width), weight(3 * width, width)
         self.lm_head_weight = weight(vocab_size, width)
+        self.lm_head_weight.data /= 4  # flat enough that sampling matters
 
     def hidden(
         self, ids: Tensor, positions: Tensor | None = None, attention: Tensor | None = None, cache=None

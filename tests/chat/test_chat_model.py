@@ -1,0 +1,252 @@
+"""ChatModel: modes, budgets, reports and errors, with a tokenizer and a model made on the spot."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import torch
+from sansi.base.errors import SansiError
+from sansi.chat import ChatModel, ChatOptions, ChatResult, Preset, Presets
+from sansi.engine import Engine
+from sansi.model import ModelConfig, Transformer, save
+from sansi.text import Codec, Tokenizer
+from sansi.text.parser import Content, Reasoning
+
+ASK = [{"role": "user", "content": "What is 1 + 1?"}]
+PHRASE = "Considering the limited time by the user, I have to give the solution based on the thinking directly now."
+TEXTS = [PHRASE, "What is 1 + 1? The answer is 2.", "user assistant system think"] * 3
+
+
+class Scripted(Transformer):
+    """Wants to say `script`, id by id, from wherever its prompt ends; then the end of the turn."""
+
+    def __init__(self, config: ModelConfig, stop: int):
+        super().__init__(config)
+        self.script: list[int] = []
+        self._stop, self._start = stop, 0
+
+    def hidden(self, ids, positions=None, attention=None, cache=None):
+        kv = torch.zeros(ids.shape[0], 1, ids.shape[1], 1)
+        cache.update(0, kv, kv)
+        if positions is None:
+            self._start = ids.shape[1]
+            return self._wish(torch.zeros_like(ids))
+        return self._wish(positions - self._start + 1)
+
+    def _wish(self, steps):
+        wanted = [self.script[s] if s < len(self.script) else self._stop for s in steps.flatten().tolist()]
+        return torch.nn.functional.one_hot(torch.tensor(wanted), self.config.vocab_size).view(*steps.shape, -1) * 50.0
+
+    @property
+    def lm_head_weight(self):
+        return torch.eye(self.config.vocab_size)
+
+
+@pytest.fixture(scope="module")
+def codec():
+    return Codec(Tokenizer.train(TEXTS, 400))
+
+
+@pytest.fixture
+def config(codec):
+    return ModelConfig.preset("nano", vocab_size=codec.tokenizer.vocab_size, num_hidden_layers=1, hidden_size=32)
+
+
+@pytest.fixture
+def scripted(codec, config):
+    """A chat whose model says what it is told to: `scripted.say(thought, answer)`."""
+    model = Scripted(config, codec.control.im_end)
+    with ChatModel(Engine(model), codec, "scripted") as chat:
+
+        def say(thought: str, answer: str) -> None:
+            model.script = [
+                *codec.tokenizer.encode(thought),
+                codec.control.think_end,
+                *codec.tokenizer.encode("\n\n" + answer),
+            ]
+
+        chat.say, chat.model = say, model
+        yield chat
+
+
+@pytest.fixture
+def untrained(codec, config):
+    with ChatModel(Engine(Transformer(config)), codec, "untrained") as chat:
+        yield chat
+
+
+def test_a_thought_and_an_answer(scripted, codec):
+    scripted.say("one and one", "2")
+    result = scripted.complete(ASK)
+    assert (result.message.reasoning_content, result.message.content) == ("one and one", "2")
+    assert result.finish_reason == "stop"
+    assert result.usage.reasoning_tokens == len(codec.tokenizer.encode("one and one"))
+    assert result.usage.completion_tokens == len(result.ids) and result.ids[-1] == codec.control.im_end
+    assert result.usage.prompt_tokens == len(result.prompt_ids)
+    report = result.report
+    assert (report.mode, report.mode_source, report.thinking_end_reason) == ("thinking", "default", "natural")
+    assert report.preset == "thinking (published)" and report.sampling["top_k"] == 20
+    assert report.max_tokens == scripted.context_length - len(result.prompt_ids)
+    assert report.answer_reserve == report.max_tokens // 4
+
+
+def test_a_budget_cuts_the_thought_and_the_answer_follows(scripted, codec):
+    thought = "The answer is the answer is the answer is 2"
+    scripted.say(thought, "2")
+    result = scripted.complete(ASK, ChatOptions(thinking_budget=6))
+    kept = codec.tokenizer.decode(codec.tokenizer.encode(thought)[:5])  # the prompt's line break is the sixth token
+    assert result.message.reasoning_content == kept + PHRASE
+    assert result.usage.reasoning_tokens == 5 + codec.thinking_ids.end_sequence.index(codec.control.think_end)
+    report = result.report
+    assert (report.budget_requested, report.budget_applied, report.thinking_end_reason) == (6, 6, "budget")
+
+
+def test_the_answer_keeps_its_reserve(untrained, codec):
+    cost = len(codec.thinking_ids.end_sequence)
+    options = ChatOptions(max_tokens=cost + 40, thinking_budget=10**6, answer_reserve=30, seed=1)
+    result = untrained.complete(ASK, options)
+    if result.report.thinking_end_reason == "reserve":
+        assert result.usage.completion_tokens - result.usage.reasoning_tokens >= 30
+    assert result.report.budget_applied == 11 and result.usage.completion_tokens <= cost + 40
+
+
+@pytest.mark.parametrize(
+    ("messages", "options", "mode", "source"),
+    [
+        (ASK, {}, "thinking", "default"),
+        (ASK, {"enable_thinking": True}, "thinking", "request"),
+        (ASK, {"enable_thinking": False}, "non-thinking", "request"),
+        (ASK, {"thinking_budget": 0}, "non-thinking", "request"),
+        (ASK, {"thinking_budget": 0, "enable_thinking": True}, "non-thinking", "request"),
+        ([{"role": "user", "content": "Hi /no_think"}], {}, "non-thinking", "soft_switch"),
+        ([{"role": "user", "content": "Hi /no_think"}], {"soft_switch": "model"}, "non-thinking", "model"),
+    ],
+)
+def test_modes(untrained, messages, options, mode, source):
+    report = untrained.complete(messages, ChatOptions(max_tokens=8, **options)).report
+    assert (report.mode, report.mode_source) == (mode, source)
+    assert report.preset.startswith(mode)
+    assert report.sampling["presence_penalty"] == (1.5 if mode == "non-thinking" else 0.0)
+
+
+def test_non_thinking_never_opens_a_thought(untrained, codec):
+    untrained.engine.model.model.embed_tokens.weight.data[codec.control.think] *= 50  # a model that longs to think
+    results = untrained.complete_batch([ASK] * 8, ChatOptions(enable_thinking=False, max_tokens=60, temperature=2.0))
+    for result in results:
+        assert not {codec.control.think, codec.control.think_end} & set(result.ids)
+        assert result.usage.reasoning_tokens == 0 and not result.message.reasoning_content
+        assert result.report.budget_applied == 0 and result.report.thinking_end_reason is None
+
+
+def test_left_to_the_model_the_prompt_opens_no_thought(scripted, codec):
+    scripted.model.script = [codec.control.think, *codec.tokenizer.encode("\n\n"), codec.control.think_end]
+    result = scripted.complete(ASK, ChatOptions(soft_switch="model"))
+    assert codec.control.think in result.ids
+    assert result.report.thinking_end_reason == "natural" and result.message.reasoning_content == ""
+
+
+def test_given_values_win_over_the_preset(untrained):
+    options = ChatOptions(max_tokens=4, temperature=0.0, top_k=0, seed=7)
+    sampling = untrained.complete(ASK, options).report.sampling
+    assert (sampling["temperature"], sampling["top_k"], sampling["top_p"], sampling["seed"]) == (0.0, 0, 0.95, 7)
+
+
+def test_same_seed_same_answer_alone_or_in_a_batch(untrained):
+    options = [ChatOptions(max_tokens=30, seed=n) for n in range(4)]
+    batch = untrained.complete_batch([ASK] * 4, options)
+    assert [r.ids for r in batch] == [untrained.complete(ASK, o).ids for o in options]
+    assert len({r.ids for r in batch}) == 4
+
+
+def test_stream_equals_complete(scripted):
+    scripted.say("one and one", "The answer is 2.")
+
+    async def collect():
+        return [item async for item in scripted.stream(ASK, ChatOptions(seed=1))]
+
+    *events, last = asyncio.run(collect())
+    whole = scripted.complete(ASK, ChatOptions(seed=1))
+    assert isinstance(last, ChatResult) and last == whole
+    assert "".join(e.text for e in events if isinstance(e, Reasoning)) == whole.message.reasoning_content
+    assert "".join(e.text for e in events if isinstance(e, Content)) == whole.message.content
+
+
+def test_leaving_a_stream_stops_the_generation(untrained):
+    async def leave():
+        stream = untrained.stream(ASK, ChatOptions(max_tokens=900))
+        await anext(stream)
+        await stream.aclose()
+        while untrained.engine.running:
+            await asyncio.sleep(0.001)
+
+    asyncio.run(asyncio.wait_for(leave(), timeout=10))
+
+
+def test_tool_calls_and_their_truncation(scripted, codec):
+    call = '\n{"name": "add", "arguments": {"a": 1}}\n'
+    scripted.model.script = [
+        codec.control.think_end,
+        *codec.tokenizer.encode("\n\n"),
+        codec.control.tool_call,
+        *codec.tokenizer.encode(call),
+        codec.control.tool_call_end,
+    ]
+    tools = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}]
+    result = scripted.complete(ASK, ChatOptions(tools=tools))
+    assert result.finish_reason == "tool_calls" and result.message.tool_calls[0].name == "add"
+    cut = scripted.complete(ASK, ChatOptions(tools=tools, max_tokens=len(scripted.model.script), answer_reserve=0))
+    assert cut.finish_reason == "length"
+
+
+@pytest.mark.parametrize(
+    ("messages", "options", "param"),
+    [
+        (ASK, {"thinking_budget": -1}, "thinking_budget"),
+        (ASK, {"thinking_budget": 1.5}, "thinking_budget"),
+        (ASK, {"max_tokens": 0}, "max_tokens"),
+        (ASK, {"answer_reserve": -1}, "answer_reserve"),
+        (ASK, {"enable_thinking": "yes"}, "enable_thinking"),
+        (ASK, {"temperature": float("nan")}, "temperature"),
+        (ASK, {"top_p": 7}, "top_p"),
+        (ASK, {"seed": -3}, "seed"),
+        (ASK, {"history": "none"}, "history"),
+        ([{"role": "boss", "content": "Hi"}], {}, "messages[0].role"),
+        ([], {}, "messages"),
+        ([{"role": "user", "content": "word " * 3000}], {}, "messages"),
+    ],
+)
+def test_wrong_requests_name_their_field(untrained, messages, options, param):
+    for ask in (untrained.complete, untrained.stream):
+        with pytest.raises(SansiError) as error:
+            ask(messages, ChatOptions(**options))
+        assert error.value.param == param
+
+
+def test_one_wrong_conversation_stops_the_batch_before_any_work(untrained):
+    with pytest.raises(SansiError):
+        untrained.complete_batch([ASK, [{"role": "boss", "content": "Hi"}]], ChatOptions(max_tokens=4))
+    with pytest.raises(SansiError, match="one each"):
+        untrained.complete_batch([ASK], [ChatOptions(), ChatOptions()])
+
+
+def test_from_a_folder(tmp_path, codec, config):
+    folder = tmp_path / "tiny"
+    save(Transformer(config), folder, generation_config={"sansi_presets": {"thinking": {"temperature": 0}}})
+    codec.save(folder)
+    with ChatModel.from_pretrained(folder) as chat:
+        assert chat.name == "tiny" and chat.context_length == 1024
+        result = chat.complete(ASK, ChatOptions(max_tokens=4))
+        assert result.report.sampling["temperature"] == 0
+        assert result.report.preset == "thinking (generation_config.json)"
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(SansiError, match="nowhere"):
+        ChatModel.from_pretrained(tmp_path / "nowhere")
+
+
+def test_a_tokenizer_of_another_model_is_refused(codec):
+    model = Transformer(ModelConfig.preset("nano", vocab_size=64, num_hidden_layers=1))
+    with pytest.raises(SansiError, match="do not belong together"):
+        ChatModel(Engine(model), codec, "wrong", Presets(thinking=Preset()))

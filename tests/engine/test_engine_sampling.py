@@ -1,0 +1,85 @@
+"""The sampler: right distribution, and each row by its own parameters alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sansi.engine import SamplingParams
+from sansi.engine.sampling import Penalties, Sampler, uniforms
+
+CPU = torch.device("cpu")
+VOCAB = 12
+
+row_params = st.builds(
+    SamplingParams,
+    temperature=st.sampled_from([0.0, 0.6, 1.0, 2.0]),
+    top_k=st.sampled_from([0, 1, 3, 50]),
+    top_p=st.sampled_from([0.3, 0.9, 1.0]),
+    min_p=st.sampled_from([0.0, 0.2]),
+    seed=st.integers(0, 2**63 - 1),
+)
+
+
+def expected(logits: torch.Tensor, params: SamplingParams) -> torch.Tensor:
+    """The distribution to sample from, written plainly, one row at a time."""
+    if params.temperature == 0:
+        return torch.nn.functional.one_hot(logits.argmax(), VOCAB).double()
+    probs = (logits.double() / params.temperature).softmax(-1)
+    order = probs.argsort(descending=True)
+    if params.top_k:
+        probs[order[params.top_k :]] = 0
+        probs /= probs.sum()
+    kept = 0.0
+    for index in order:
+        if kept >= params.top_p - 1e-6:
+            probs[index] = 0
+        kept += float(probs[index])
+    probs[probs < params.min_p * probs.max()] = 0
+    return probs / probs.sum()
+
+
+@settings(max_examples=30)
+@given(row_params, st.integers(0, 1000))
+def test_distribution(params, seed):
+    logits = torch.randn(VOCAB, generator=torch.Generator().manual_seed(seed)) * 2
+    draws = 4000
+    sampler = Sampler([params] * draws, [params.seed] * draws, CPU)
+    ids = sampler(logits.expand(draws, -1), np.arange(draws, dtype=np.uint64))
+    found, wanted = torch.bincount(ids, minlength=VOCAB).double() / draws, expected(logits, params)
+    assert not found[wanted == 0].any(), "a filtered token was sampled"
+    assert (found - wanted).abs().max() < 5 * (0.25 / draws) ** 0.5
+
+
+@given(st.lists(row_params, min_size=1, max_size=6), st.integers(0, 1000))
+def test_a_row_depends_on_nothing_else_in_the_batch(rows, seed):
+    logits = torch.randn(len(rows), VOCAB, generator=torch.Generator().manual_seed(seed))
+    positions = np.arange(len(rows), dtype=np.uint64)
+    together = Sampler(rows, [p.seed for p in rows], CPU)(logits, positions).tolist()
+    alone = [int(Sampler([p], [p.seed], CPU)(logits[i : i + 1], positions[i : i + 1])) for i, p in enumerate(rows)]
+    assert together == alone
+
+
+def test_uniforms_are_uniform_and_uncorrelated():
+    grid = np.arange(200, dtype=np.uint64)
+    u = uniforms(np.repeat(grid, 200), np.tile(grid, 200)).reshape(200, 200)  # neighbouring seeds × positions
+    assert u.min() >= 0 and u.max() < 1
+    assert abs(u.mean() - 0.5) < 0.005 and abs(u.var() - 1 / 12) < 0.002
+    for a, b in ((u[1:], u[:-1]), (u[:, 1:], u[:, :-1])):
+        assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 0.02
+    assert len(np.unique(u)) == u.size
+
+
+def test_penalties_by_hand():
+    params = SamplingParams(presence_penalty=1.0, frequency_penalty=0.5, repetition_penalty=2.0)
+    penalties = Penalties(3, 4, CPU)
+    penalties.begin(2, params, [0])
+    for token in (1, 1, 2):
+        penalties.count(torch.tensor([2]), torch.tensor([token]))
+    logits = torch.tensor([[9.0, 9.0, 9.0, 9.0], [4.0, 4.0, -4.0, 4.0]])
+    penalties.apply(logits, torch.tensor([1]), [params], first=1)
+    assert logits[0].tolist() == [9.0] * 4, "other rows stay as they are"
+    # id 0: in the prompt (repetition only); id 1: twice; id 2: once, negative; id 3: never
+    assert logits[1].tolist() == pytest.approx([2.0, 2.0 - 1.0 - 1.0, -8.0 - 1.0 - 0.5, 4.0])
