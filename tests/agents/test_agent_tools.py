@@ -160,7 +160,7 @@ def test_a_late_tool_is_given_up():
 
     def slow() -> str:
         """Wait."""
-        release.wait(10)
+        release.wait(60)
         return "late"
 
     start = time.perf_counter()
@@ -168,7 +168,7 @@ def test_a_late_tool_is_given_up():
     release.set()
     assert done.status == "timeout"
     assert "0.05 s" in done.text
-    assert time.perf_counter() - start < 5
+    assert time.perf_counter() - start < 30
 
 
 def test_a_tool_sees_the_callers_context():

@@ -102,7 +102,7 @@ def test_work_is_bounded(expression):
     start = time.perf_counter()
     with pytest.raises(SansiError):
         evaluate(expression)
-    assert time.perf_counter() - start < 1
+    assert time.perf_counter() - start < 10  # unbounded, each would take hours
 
 
 def test_messages_say_what_to_do():
