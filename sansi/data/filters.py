@@ -1,0 +1,55 @@
+"""Reasons to leave a document out. Each filter looks at one annotated document and answers yes or no."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections import Counter
+
+from sansi.data.documents import Document
+from sansi.data.sources import Source
+
+MIN_QUALITY = 0.35
+MAX_REPEATED_LINES = 0.3  # share of the text, by length, in lines that occurred before
+MAX_COMPRESSION = 10.0  # times smaller by zlib; prose is near 3, tables of numbers near 5
+MAX_MARKUP = 0.003  # leftovers of markup per character
+
+# U+FFFD and control characters; UTF-8 read as Latin-1, as "Ã©" or "â€™".
+BAD_ENCODING = re.compile(r"[\ufffd\x00-\x08\x0b\x0e-\x1f\x7f]|[ÃÂ][\x80-\xbf]|â€[\x80-\xbf™œ]")
+# Tags by name: <file> and <https://…> are how plain text writes placeholders and addresses.
+TAG = r"a|b|br|code|div|em|font|h[1-6]|i|img|li|ol|p|pre|span|strong|su[bp]|t[dhr]|table|tt|u|ul"
+MARKUP = re.compile(rf"</?(?:{TAG})(?:\s[^<>\n]{{0,80}})?/?>|&(?:#\d+|[a-z]{{2,6}});|\\f[BIPR]|\{{\{{|\}}\}}")
+
+
+def reason_to_drop(document: Document, source: Source) -> str | None:
+    """Why the document is left out, or None if it stays. Code is spared the rules that are about prose."""
+    text, prose = document.text, document.kind != "code"
+    if document.size < source.min_bytes:
+        return "too short"
+    if BAD_ENCODING.search(text):
+        return "wrong encoding"
+    if prose and len(MARKUP.findall(text)) > MAX_MARKUP * len(text) + 1:
+        return "markup remains"
+    if is_repetitive(text):
+        return "too repetitive"
+    if prose and is_untranslated(document):
+        return "not translated"
+    # Verse has short lines without full stops, which the score takes for fragments.
+    if document.kind in ("prose", "reference") and document.quality < MIN_QUALITY:
+        return "low quality"
+    return None
+
+
+def is_repetitive(text: str) -> bool:
+    """Whether much of the text is lines seen before, or it compresses as no prose does."""
+    lines = Counter(line.strip() for line in text.splitlines() if len(line.strip()) > 20)
+    total = sum(len(line) * count for line, count in lines.items())
+    repeated = sum(len(line) * (count - 1) for line, count in lines.items())
+    raw = text.encode()
+    compression = len(raw) / len(zlib.compress(raw, 1)) if len(raw) > 500 else 1.0
+    return repeated > MAX_REPEATED_LINES * max(total, 1) or compression > MAX_COMPRESSION
+
+
+def is_untranslated(document: Document) -> bool:
+    """Whether a document that its source gives as another language is in English."""
+    return document.detected_language == "en" and document.language.split("-")[0] != "en"
