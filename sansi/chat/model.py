@@ -91,9 +91,7 @@ class ChatModel:
             for job, completion in zip(jobs, completions, strict=True)
         ]
 
-    def stream(
-        self, messages: Messages, options: ChatOptions | None = None
-    ) -> ChatStream:
+    def stream(self, messages: Messages, options: ChatOptions | None = None) -> ChatStream:
         """Answer one conversation as text events, and a ChatResult at the end.
 
         Wrong input raises SansiError here, at the call. Ending the iteration early stops the generation.
