@@ -177,19 +177,19 @@ def _answer(chat_model: ChatModel, text: str, options: ChatOptions, as_json: boo
     show = (lambda event: None) if as_json else printer.show
     result = asyncio.run(terminal.answer(chat_model, [{"role": "user", "content": text}], options, show))
     if as_json:
-        typer.echo(json.dumps(_result_dict(chat_model.name, result), ensure_ascii=False, indent=2))
+        typer.echo(json.dumps(_result_dict(chat_model, result), ensure_ascii=False, indent=2))
         return
     printer.end()
-    terminal.plain_console(stderr=True).print(terminal.summary(result), style="dim italic", soft_wrap=True)
+    terminal.plain_console(stderr=True).print(terminal.summary(chat_model, result), style="dim italic", soft_wrap=True)
 
 
-def _result_dict(name: str, result: ChatResult) -> dict[str, Any]:
+def _result_dict(chat_model: ChatModel, result: ChatResult) -> dict[str, Any]:
     from sansi.serve import replies
 
-    message = replies.Reply(name).completion(result)
+    message = replies.Reply(chat_model).completion(result)
     choice = message["choices"][0]
     return {
-        "model": name,
+        "model": message["model"],
         "content": choice["message"]["content"],
         "reasoning_content": choice["message"].get("reasoning_content"),
         "tool_calls": choice["message"].get("tool_calls", []),
@@ -372,11 +372,8 @@ def _loaded(model: str, device: str) -> Iterator[ChatModel]:
     folder = _folder(model)
     from sansi.chat import ChatModel
 
-    chat_model = ChatModel.from_pretrained(folder, device=device)
-    try:
+    with ChatModel.from_pretrained(folder, device=device) as chat_model:
         yield chat_model
-    finally:
-        chat_model.engine.close()
 
 
 if __name__ == "__main__":

@@ -53,9 +53,8 @@ def create_app(chat_models: Sequence[ChatModel], examples: Mapping[str, Sequence
     @app.post("/v1/chat/completions")
     async def chat_completions(request: Request) -> Response:
         asked = parse_chat_request(parse_body(await _read_body(request)))
-        chat = _find(models, asked.model)
-        stream = _Stream(chat, asked)
-        return await (_streamed(request, stream) if asked.stream else _whole(request, stream))
+        answer = await _Answer.start(_find(models, asked.model), asked)
+        return await (_streamed(answer) if asked.stream else _whole(request, answer))
 
     return app
 
@@ -110,64 +109,67 @@ async def _read_body(request: Request) -> bytes:
 # --- generating ------------------------------------------------------------------------------------------------------
 
 
-class _Stream:
-    """A chat stream whose first item is awaited before any byte is sent, so that bad input still gets its 400."""
+class _Answer:
+    """One answer under way. Closing it, at its end or early, is what frees the engine's slot."""
 
-    def __init__(self, chat: ChatModel, asked: ChatRequest):
-        self.asked = asked
-        self.reply = replies.Reply(chat.name)
-        self.items: AsyncIterator[Any] = chat.stream(asked.messages, asked.options)
+    def __init__(self, chat: ChatModel, asked: ChatRequest, items: AsyncIterator[Any]):
+        self._asked, self._items = asked, items
+        self._reply = replies.Reply(chat)
 
-    async def first(self) -> Any:
+    @classmethod
+    async def start(cls, chat: ChatModel, asked: ChatRequest) -> _Answer:
+        """Raises SansiError for what is wrong with the messages or options, while a status line can still say so."""
+        # Rendering a long conversation takes a while; in a thread it does not hold up the streams of others.
+        return cls(chat, asked, await asyncio.to_thread(chat.stream, asked.messages, asked.options))
+
+    async def close(self) -> None:
+        await self._items.aclose()  # type: ignore[attr-defined]
+
+    async def completion(self) -> dict[str, Any]:
+        """The whole answer as one object."""
         try:
-            return await anext(self.items)
-        except BaseException:
-            await self.close()
-            raise
-
-    async def result(self) -> ChatResult:
-        """Run to the end and return the last item; closing on the way out is what cancels the generation."""
-        try:
-            async for item in self.items:
+            async for item in self._items:
                 if isinstance(item, ChatResult):
-                    return item
+                    return self._reply.completion(_whole_or_raise(item))
             raise AssertionError("the chat stream ended without a result")
         finally:
             await self.close()
 
-    async def close(self) -> None:
-        await self.items.aclose()  # type: ignore[attr-defined]
-
-    async def chunks(self, first: Any) -> AsyncIterator[dict[str, Any]]:
-        """Every chunk of the answer, in order."""
-        yield self.reply.first_chunk()
-        item = first
-        while not isinstance(item, ChatResult):
-            yield self.reply.event_chunk(item)
-            item = await anext(self.items)
-        yield self.reply.last_chunk(item)
-        if self.asked.include_usage:
-            yield self.reply.usage_chunk(item)
+    async def chunks(self) -> AsyncIterator[dict[str, Any]]:
+        """The same answer piece by piece."""
+        yield self._reply.first_chunk()
+        async for item in self._items:
+            if not isinstance(item, ChatResult):
+                yield self._reply.event_chunk(item)
+                continue
+            yield self._reply.last_chunk(_whole_or_raise(item))
+            if self._asked.include_usage:
+                yield self._reply.usage_chunk(item)
 
 
-async def _whole(request: Request, stream: _Stream) -> Response:
-    result = await _unless_disconnected(request.receive, stream.result())
-    return JSONResponse(stream.reply.completion(result))
+def _whole_or_raise(result: ChatResult) -> ChatResult:
+    if result.finish_reason == "abort":  # nobody here asked for that: the engine is being closed
+        raise HTTPException(503, "the server is shutting down")
+    return result
 
 
-async def _streamed(request: Request, stream: _Stream) -> Response:
-    first = await _unless_disconnected(request.receive, stream.first())
+async def _whole(request: Request, answer: _Answer) -> Response:
+    return JSONResponse(await _unless_disconnected(request.receive, answer.completion()))
 
+
+async def _streamed(answer: _Answer) -> Response:
     async def events() -> AsyncIterator[str]:
         try:
-            async for chunk in stream.chunks(first):
+            async for chunk in answer.chunks():
                 yield replies.sse(chunk)
             yield replies.sse("[DONE]")
-        except Exception:  # the status line is long gone: say so in the stream, and keep the traceback in the log
+        except HTTPException as error:  # the status line is long gone, so the stream itself has to say it
+            yield replies.sse(replies.error(error.detail, kind="server_error"))
+        except Exception:
             log.exception("generation failed")
             yield replies.sse(_bug())
         finally:
-            await stream.close()
+            await answer.close()
 
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     return StreamingResponse(events(), media_type="text/event-stream", headers=headers)
@@ -209,7 +211,8 @@ async def _on_sansi_error(_: Request, error: Exception) -> Response:
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = {404: f"there is nothing at {request.url.path}", 405: f"{request.method} is not allowed here"}
-    body = replies.error(message.get(error.status_code, str(error.detail)))
+    kind = "server_error" if error.status_code >= 500 else "invalid_request_error"
+    body = replies.error(message.get(error.status_code, str(error.detail)), kind)
     return JSONResponse(body, status_code=error.status_code, headers=error.headers)
 
 

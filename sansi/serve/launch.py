@@ -29,15 +29,12 @@ def _serve_on(listener: socket.socket, folder: str, host: str, device: str, max_
     from sansi.serve.app import create_app
 
     questions = read_examples(folder)
-    chat = ChatModel.from_pretrained(folder, device=device, max_batch=max_batch)
-    try:
+    with ChatModel.from_pretrained(folder, device=device, max_batch=max_batch) as chat:
         app = create_app([chat], {chat.name: questions})
         listener.listen(2048)  # from here on a client is queued, not refused
         _announce(chat.name, host, listener.getsockname()[1])
         config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3)
         uvicorn.Server(config).run(sockets=[listener])
-    finally:
-        chat.engine.close()
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -5,27 +5,28 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from dataclasses import dataclass, field
 from typing import Any
 
-from sansi.chat import ChatResult
+from sansi.chat import ChatModel, ChatResult
 from sansi.text import Content, Reasoning, ToolCallDelta, message_to_dict
 
 
-@dataclass(frozen=True)
 class Reply:
-    """The identity that a completion, or every chunk of one, carries."""
+    """One answer's replies: the completion, or its chunks. All carry the same id, time and model name."""
 
-    model: str
-    id: str = field(default_factory=lambda: f"chatcmpl-{uuid.uuid4().hex}")
-    created: int = field(default_factory=lambda: int(time.time()))
+    def __init__(self, chat: ChatModel):
+        self._chat = chat
+        self._id, self._created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
 
     def completion(self, result: ChatResult) -> dict[str, Any]:
         message = message_to_dict(result.message)
         # A turn of tool calls alone has null content, as OpenAI's clients expect; "" would read as an empty answer.
         message["content"] = message.get("content") or (None if message.get("tool_calls") else "")
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": result.finish_reason}
-        return self._envelope("chat.completion", [choice]) | {"usage": usage(result), "sansi": report(result)}
+        return self._envelope("chat.completion", [choice]) | {
+            "usage": usage(result),
+            "sansi": report(self._chat, result),
+        }
 
     def first_chunk(self) -> dict[str, Any]:
         return self._chunk({"role": "assistant", "content": ""})
@@ -34,7 +35,7 @@ class Reply:
         return self._chunk(_delta(event))
 
     def last_chunk(self, result: ChatResult) -> dict[str, Any]:
-        return self._chunk({}, result.finish_reason) | {"sansi": report(result)}
+        return self._chunk({}, result.finish_reason) | {"sansi": report(self._chat, result)}
 
     def usage_chunk(self, result: ChatResult) -> dict[str, Any]:
         return self._envelope("chat.completion.chunk", []) | {"usage": usage(result)}
@@ -44,7 +45,13 @@ class Reply:
         return self._envelope("chat.completion.chunk", [choice])
 
     def _envelope(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
-        return {"id": self.id, "object": kind, "created": self.created, "model": self.model, "choices": choices}
+        return {
+            "id": self._id,
+            "object": kind,
+            "created": self._created,
+            "model": self._chat.name,
+            "choices": choices,
+        }
 
 
 def usage(result: ChatResult) -> dict[str, Any]:
@@ -59,7 +66,7 @@ def usage(result: ChatResult) -> dict[str, Any]:
     }
 
 
-def report(result: ChatResult) -> dict[str, Any]:
+def report(chat: ChatModel, result: ChatResult) -> dict[str, Any]:
     """The `sansi` block: what the server did with the request."""
     told = result.report
     return {
@@ -68,9 +75,20 @@ def report(result: ChatResult) -> dict[str, Any]:
         "thinking_budget_requested": told.budget_requested,
         "thinking_budget_applied": told.budget_applied,
         "thinking_end_reason": told.thinking_end_reason,
+        "closing_phrase_tokens": closing_phrase_tokens(chat, result),
+        "max_tokens": told.max_tokens,
+        "answer_reserve": told.answer_reserve,
         "preset": told.preset,
         "sampling": told.sampling,
     }
+
+
+def closing_phrase_tokens(chat: ChatModel, result: ChatResult) -> int:
+    """How many of the reasoning tokens are not the model's own, but the phrase that closes a cut thought."""
+    if result.report.thinking_end_reason not in ("budget", "reserve", "loop"):
+        return 0
+    ids = chat.codec.thinking_ids
+    return min(result.usage.reasoning_tokens, ids.end_sequence.index(ids.end))
 
 
 def error(message: str, kind: str = "invalid_request_error", param: str | None = None, code: str | None = None) -> dict:

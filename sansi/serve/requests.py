@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -67,8 +66,8 @@ def _number(low: float, high: float, *, above: bool = False) -> Check:
     """A finite number in [low, high], or (low, high] with `above`."""
 
     def check(value: Any, name: str) -> float:
-        ok = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if not ok or not (low < value if above else low <= value) or value > high:
+        ok = isinstance(value, int | float) and not isinstance(value, bool)
+        if not ok or not (low < value if above else low <= value) or value > high:  # an infinity fails here too
             bounds = f"{'above' if above else 'from'} {low:g} {'and at most' if above else 'to'} {high:g}"
             raise SansiError(f'"{name}" must be a number {bounds}, not {_show(value)}', param=name)
         return float(value)

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from sansi.base.errors import SansiError
 from sansi.chat import ChatModel, ChatOptions, ChatResult
+from sansi.serve.replies import closing_phrase_tokens
 from sansi.text import Content, Reasoning, ToolCallDelta, message_to_dict
 
 END_REASONS = {
@@ -62,8 +63,8 @@ class TerminalChat:
         self._note(f"{self.chat.name} · {self.chat.context_length:,} tokens of context · /help")
         with asyncio.Runner() as runner:  # one event loop for the whole conversation
             while (line := self._read(read)) is not None:
-                if line.startswith("/") and line.split()[0] in self._commands():
-                    if self._command(*line.split()):
+                if action := self._action(line):
+                    if action():
                         return
                 elif line:
                     self._turn(runner, line)
@@ -80,26 +81,21 @@ class TerminalChat:
             self.console.print()
             return None
 
-    def _commands(self) -> dict[str, Callable[..., bool | None]]:
-        return {
+    def _action(self, line: str) -> Callable[[], bool | None] | None:
+        """What a command does, true meaning the end; None for a message. "/no_think why is …" is a message."""
+        word, _, rest = line.partition(" ")
+        if word == "/budget":
+            return lambda: self._set_budget(rest.strip())
+        commands: dict[str, Callable[[], bool | None]] = {
             "/think": lambda: self._set(enable_thinking=True),
             "/no_think": lambda: self._set(enable_thinking=False),
             "/auto": lambda: self._set(enable_thinking=None),
-            "/budget": self._set_budget,
             "/new": self._forget,
             "/help": lambda: self._note(HELP),
             "/quit": lambda: True,
             "/exit": lambda: True,
         }
-
-    def _command(self, name: str, *arguments: str) -> bool | None:
-        """Run one command; true when the conversation is over. "/no_think why is …" is a message with a soft switch."""
-        action = self._commands()[name]
-        if name != "/budget" and arguments:
-            action()
-            self._note(f"the rest of the line was not sent: {' '.join(arguments)}")
-            return None
-        return action(*arguments)
+        return commands.get(line)
 
     def _set(self, **changes: Any) -> None:
         self.options = replace(self.options, **changes)
@@ -107,7 +103,7 @@ class TerminalChat:
         budget = self.options.thinking_budget
         self._note(f"thinking: {thinking} · budget: {'unlimited' if budget is None else budget}")
 
-    def _set_budget(self, amount: str = "", *_: str) -> None:
+    def _set_budget(self, amount: str) -> None:
         if amount == "off":
             self._set(thinking_budget=None)
         elif amount.isdecimal():
@@ -133,7 +129,7 @@ class TerminalChat:
             return self.console.print(f"error: {error}", style="red", soft_wrap=True)
         printer.end()
         self.messages = [*asked, message_to_dict(result.message)]
-        return self._note(f"{summary(result)} · {time.monotonic() - start:.1f} s")
+        return self._note(f"{summary(self.chat, result)} · {time.monotonic() - start:.1f} s")
 
     def _note(self, text: str) -> None:
         self.console.print(text, style="dim italic", soft_wrap=True)
@@ -150,15 +146,15 @@ async def answer(
     raise AssertionError("the chat stream ended without a result")
 
 
-def summary(result: ChatResult) -> str:
+def summary(chat: ChatModel, result: ChatResult) -> str:
     """One line: the mode, how long the thought was and why it ended, how long the answer was."""
     used, told = result.usage, result.report
-    parts = [told.mode]
+    parts: list[str] = [told.mode]
     if told.mode == "thinking":
-        limit = "" if told.budget_requested is None else f" (budget {told.budget_requested})"
+        own = used.reasoning_tokens - closing_phrase_tokens(chat, result)
         why = END_REASONS.get(told.thinking_end_reason or "", "")
-        parts.append(f"thought {used.reasoning_tokens} tokens{limit}" + (f", {why}" if why else ""))
-    parts.append(f"answer {used.completion_tokens - used.reasoning_tokens} tokens")
+        parts.append(f"thought {own} tokens" + (f", {why}" if why else ""))
+    parts.append(f"answer and tags {used.completion_tokens - used.reasoning_tokens} tokens")
     return " · ".join(parts)
 
 

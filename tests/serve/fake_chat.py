@@ -9,30 +9,41 @@ from typing import Any
 
 from sansi.base.errors import SansiError
 from sansi.chat import ChatOptions, ChatResult, ChatUsage, Report
-from sansi.text import Content, Message, Reasoning
-from sansi.text.messages import read_messages
+from sansi.text import Content, Message, Reasoning, read_messages
+from sansi.text.messages import read_tools
 
 CLOSING = ("Considering ", "the ", "limited ", "time. ")
+THINK_END = 99
 
 
 class FakeChat:
     """Thinks `thought`, word by word, then answers `content`; a budget cuts the thought as the engine would."""
 
-    def __init__(self, name: str = "fake", thought: str = "12 + 30 = 42.", content: str = "42", delay: float = 0.0):
+    def __init__(
+        self, name: str = "fake", thought: str = "12 + 30 is 42.", content: str = "It is 42", delay: float = 0
+    ):
         self.name, self.context_length, self.delay = name, 1024, delay
         self.thought, self.content = thought, content
-        self.engine = SimpleNamespace(close=lambda: None)
+        ids = SimpleNamespace(end=THINK_END, end_sequence=(1, 2, 3, 4, THINK_END))
+        self.codec = SimpleNamespace(thinking_ids=ids)
         self.seen: list[tuple[Any, ChatOptions]] = []
-        self.cancelled = 0
-        self.fail_at: int | None = None  # raise a bug after this many events
+        self.running = self.most_at_once = self.cancelled = 0
+        self.fail_at: int | None = None  # raise a bug before this event
+        self.finish_reason = "stop"
 
-    async def stream(self, messages: Any, options: ChatOptions) -> AsyncIterator[Any]:
-        self.seen.append((messages, options))
+    def stream(self, messages: Any, options: ChatOptions) -> AsyncIterator[Any]:
         read_messages(messages)
-        if sum(len(m["content"] or "") for m in messages) > self.context_length:
-            raise SansiError(f"the prompt is longer than the context of {self.context_length}", param="messages")
+        read_tools(options.tools)
+        if sum(len(m["content"]) for m in messages) > self.context_length:
+            raise SansiError(f"the messages are longer than the context of {self.context_length}", param="messages")
+        self.seen.append((messages, options))
+        return self._stream(options)
+
+    async def _stream(self, options: ChatOptions) -> AsyncIterator[Any]:
         thinking = options.enable_thinking is not False and options.thinking_budget != 0
         thought, cut = self._thought(options) if thinking else ([], False)
+        self.running += 1
+        self.most_at_once = max(self.most_at_once, self.running)
         try:
             for number, event in enumerate([*map(Reasoning, thought), *map(Content, _words(self.content))]):
                 if number == self.fail_at:
@@ -42,6 +53,8 @@ class FakeChat:
         except (asyncio.CancelledError, GeneratorExit):
             self.cancelled += 1
             raise
+        finally:
+            self.running -= 1
         yield self._result(options, thinking, thought, cut)
 
     def _thought(self, options: ChatOptions) -> tuple[list[str], bool]:
@@ -52,19 +65,21 @@ class FakeChat:
         return [*words[:budget], *CLOSING], True
 
     def _result(self, options: ChatOptions, thinking: bool, thought: list[str], cut: bool) -> ChatResult:
-        reasoning = "".join(thought) if thinking else None
+        mode = "thinking" if thinking else "non-thinking"
         return ChatResult(
-            message=Message("assistant", self.content, reasoning_content=reasoning),
-            finish_reason="stop",
-            usage=ChatUsage(11, len(thought) + len(_words(self.content)) + 1, len(thought), 5),
+            message=Message("assistant", self.content, reasoning_content="".join(thought) if thinking else None),
+            finish_reason=self.finish_reason,
+            usage=ChatUsage(11, len(thought) + len(_words(self.content)) + 2, len(thought), 5),
             report=Report(
-                mode="thinking" if thinking else "non-thinking",
+                mode=mode,
                 mode_source="default" if options.enable_thinking is None else "request",
                 budget_requested=options.thinking_budget,
-                budget_applied=options.thinking_budget,
+                budget_applied=options.thinking_budget if thinking else 0,
                 thinking_end_reason=("budget" if cut else "natural") if thinking else None,
-                sampling={"temperature": 0.6 if options.temperature is None else options.temperature, "top_p": 0.95},
-                preset="thinking" if thinking else "non-thinking",
+                max_tokens=options.max_tokens or 1013,
+                answer_reserve=253,
+                sampling={"temperature": 0.6 if options.temperature is None else options.temperature, "seed": 7},
+                preset=f"{mode} (published)",
             ),
             ids=(),
             prompt_ids=(),

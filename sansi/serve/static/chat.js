@@ -200,14 +200,7 @@ class Turn {
     const box = this.find(".thought-text");
     box.append(document.createTextNode(text));
     box.scrollTop = box.scrollHeight;
-    this.showCount(this.own(this.reasoning));
-  }
-
-  /** Tokens of thought that are the model's own: a cut thought also holds the closing phrase, which is not. */
-  own(count) {
-    const { report, budget } = this;
-    const cut = ["budget", "reserve"].includes(report?.thinking_end_reason);
-    return Math.min(count, (cut && report.thinking_budget_applied) || budget || Infinity);
+    this.showLive(this.reasoning);
   }
 
   addContent(text) {
@@ -223,9 +216,10 @@ class Turn {
     this.find(".thought-title").textContent = "Thought";
   }
 
-  showCount(count) {
-    const of = this.budget ? ` of ${this.budget}` : "";
-    this.find(".thought-count").textContent = `${count}${of} ${count === 1 && !of ? "token" : "tokens"}`;
+  showLive(count) {
+    // A cut thought goes on with a closing phrase that is not the model's own, hence the min.
+    const shown = this.budget ? `${Math.min(count, this.budget)} of ${this.budget}` : count;
+    this.find(".thought-count").textContent = `${shown} tokens`;
     this.find(".meter").hidden = !this.budget;
     if (this.budget) this.find(".meter > span").style.width = `${Math.min(100, (100 * count) / this.budget)}%`;
   }
@@ -235,26 +229,28 @@ class Turn {
       this.close();
       const { usage, report } = this;
       const thought = usage.completion_tokens_details.reasoning_tokens;
-      if (report.mode === "thinking") this.showEnd(thought, report.thinking_end_reason);
+      const closing = report.closing_phrase_tokens;
+      const parts = [`${usage.completion_tokens - thought} answer and tag`];
+      if (closing) parts.unshift(`${closing} closing phrase`);
+      if (report.mode === "thinking") parts.unshift(`${thought - closing} thought`);
+      if (report.mode === "thinking") this.showEnd(thought - closing, report);
       if (!this.content) this.showProblem(emptyAnswer(this.finishReason));
       const seconds = ((performance.now() - this.started) / 1000).toFixed(1);
-      const closing = thought - this.own(thought);
-      const parts = [`${thought - closing} thought`, `${closing} closing phrase`, `${usage.completion_tokens - thought} answer`];
-      const shown = report.mode === "thinking" ? parts.filter((_, i) => i !== 1 || closing) : parts.slice(2);
-      this.find(".facts").textContent =
-        `${shown.join(" + ")} tokens · ${seconds} s` + (this.finishReason === "length" ? " · cut at the token limit" : "");
+      const cut = this.finishReason === "length" ? " · cut at the token limit" : "";
+      this.find(".facts").textContent = `${parts.join(" + ")} tokens · ${seconds} s${cut}`;
       this.find(".did dl").replaceChildren(...this.did().flatMap(([name, value]) => [node("dt", name), node("dd", value)]));
       this.find("footer").hidden = false;
       $("status").textContent = `Answer: ${this.content}`;
     });
   }
 
-  showEnd(count, reason) {
+  showEnd(count, report) {
+    const end = END_REASONS[report.thinking_end_reason] ?? { text: report.thinking_end_reason ?? "" };
     this.thought.hidden = false;
-    this.showCount(this.own(count));
-    const end = END_REASONS[reason] ?? { text: reason ?? "" };
-    this.find(".thought-end").textContent = end.text;
+    this.find(".thought-count").textContent = `${count} ${count === 1 ? "token" : "tokens"}`;
     this.find(".thought-end").classList.toggle("cut", Boolean(end.cut));
+    const budget = report.thinking_end_reason === "budget" ? ` of ${report.thinking_budget_applied}` : "";
+    this.find(".thought-end").textContent = end.text + budget;
   }
 
   did() {
@@ -264,19 +260,19 @@ class Turn {
     if (report.mode === "thinking") {
       rows.push(["budget asked", limit(report.thinking_budget_requested)], ["budget applied", limit(report.thinking_budget_applied)]);
       rows.push(["thought ended", END_REASONS[report.thinking_end_reason]?.text ?? "—"]);
-      const all = usage.completion_tokens_details.reasoning_tokens;
-      const closing = all - this.own(all);
-      rows.push(["thought", `${all} tokens` + (closing ? `: ${all - closing} and a closing phrase of ${closing}` : "")]);
     }
-    const used = Object.entries(report.sampling ?? {}).filter(([, value]) => value !== null);
+    // The seed is a 63-bit number, which JavaScript would show rounded.
+    const used = Object.entries(report.sampling ?? {}).filter(([name]) => name !== "seed");
+    rows.push(["preset", report.preset]);
     rows.push(["sampling", used.map(([name, value]) => `${name} ${value}`).join(", ")]);
+    rows.push(["at most", `${report.max_tokens} tokens, ${report.answer_reserve} of them kept for the answer`]);
     rows.push(["prompt", `${usage.prompt_tokens} tokens, ${usage.prompt_tokens_details.cached_tokens} of them cached`]);
     return rows;
   }
 
   stopped() {
     this.close();
-        this.find(".problem").classList.add("mild");
+    this.find(".problem").classList.add("mild");
     this.showProblem("Stopped. This turn is not part of the conversation.");
   }
 

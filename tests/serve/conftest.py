@@ -1,0 +1,64 @@
+"""Live servers on free loopback ports: one that speaks from a script, one that runs a real (random) checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+from fake_chat import FakeChat
+from live_server import client_of, running
+from sansi.chat import ChatModel
+
+from tiny_checkpoint import make_checkpoint
+
+
+@pytest.fixture(scope="session")
+def fake() -> FakeChat:
+    return FakeChat()
+
+
+@pytest.fixture(scope="session")
+def fake_url(fake: FakeChat) -> Iterator[str]:
+    with running([fake], {"fake": ["What is 12 + 30?"]}) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny_chat(tiny: Path) -> Iterator[ChatModel]:
+    with ChatModel.from_pretrained(tiny, device="cpu") as chat:
+        yield chat
+
+
+@pytest.fixture(scope="session")
+def tiny_url(tiny_chat: ChatModel) -> Iterator[str]:
+    with running([tiny_chat]) as url:
+        yield url
+
+
+@pytest.fixture
+def post(fake_url: str):
+    """POST a chat-completions body to the scripted server; the answer comes unparsed."""
+
+    def post(body: object = None, raw: bytes | None = None) -> httpx.Response:
+        content = {"json": body} if raw is None else {"content": raw}
+        return httpx.post(f"{fake_url}/v1/chat/completions", timeout=20, **content)
+
+    return post
+
+
+@pytest.fixture
+def client(fake_url: str) -> openai.OpenAI:
+    return client_of(fake_url)
+
+
+@pytest.fixture
+def tiny_client(tiny_url: str) -> openai.OpenAI:
+    return client_of(tiny_url)

@@ -1,0 +1,213 @@
+"""The API as the official client speaks it, against a server that runs."""
+
+import json
+
+import httpx
+import openai
+import pytest
+
+QUESTION = [{"role": "user", "content": "What is 12 + 30?"}]
+
+
+def ask(client, model="fake", stream=False, extra=None, **fields):
+    return client.chat.completions.create(model=model, messages=QUESTION, stream=stream, extra_body=extra, **fields)
+
+
+def collected(chunks):
+    """The text, the reasoning, the sansi block and the usage that a stream adds up to."""
+    chunks = list(chunks)
+    deltas = [chunk.choices[0].delta for chunk in chunks if chunk.choices]
+    text = "".join(delta.content or "" for delta in deltas)
+    reasoning = "".join(getattr(delta, "reasoning_content", None) or "" for delta in deltas)
+    report = next(chunk.sansi for chunk in chunks if getattr(chunk, "sansi", None))
+    return text, reasoning, report, chunks[-1].usage
+
+
+def test_thinking(client):
+    answer = ask(client)
+    choice = answer.choices[0]
+    assert (choice.message.role, choice.message.content) == ("assistant", "It is 42")
+    assert (choice.message.reasoning_content, choice.finish_reason) == ("12 + 30 is 42.", "stop")
+    assert (answer.object, answer.model) == ("chat.completion", "fake")
+    assert answer.sansi["mode"] == "thinking" and answer.sansi["mode_source"] == "default"
+    assert answer.sansi["thinking_end_reason"] == "natural" and answer.sansi["closing_phrase_tokens"] == 0
+
+
+def test_usage_is_exact(client):
+    usage = ask(client).usage
+    assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (11, 10, 21)
+    assert usage.completion_tokens_details.reasoning_tokens == 5
+    assert usage.prompt_tokens_details.cached_tokens == 5
+
+
+@pytest.mark.parametrize(
+    "extra", [{"enable_thinking": False}, {"chat_template_kwargs": {"enable_thinking": False}}, {"thinking_budget": 0}]
+)
+def test_non_thinking(client, extra):
+    answer = ask(client, extra=extra)
+    assert answer.choices[0].message.content == "It is 42"
+    assert getattr(answer.choices[0].message, "reasoning_content", None) is None
+    assert answer.sansi["mode"] == "non-thinking"
+    assert answer.usage.completion_tokens_details.reasoning_tokens == 0
+
+
+def test_budget_cut(client):
+    answer = ask(client, extra={"thinking_budget": 2})
+    assert answer.choices[0].message.reasoning_content.startswith("12 + Considering")
+    told = answer.sansi
+    assert (told["thinking_budget_requested"], told["thinking_budget_applied"]) == (2, 2)
+    assert (told["thinking_end_reason"], told["closing_phrase_tokens"]) == ("budget", 4)
+    assert answer.usage.completion_tokens_details.reasoning_tokens - told["closing_phrase_tokens"] <= 2
+
+
+@pytest.mark.parametrize("extra", [None, {"enable_thinking": False}, {"thinking_budget": 2}])
+def test_streamed_equals_not_streamed(client, extra):
+    whole = ask(client, extra=extra)
+    text, reasoning, report, usage = collected(
+        ask(client, stream=True, extra=extra, stream_options={"include_usage": True})
+    )
+    assert text == whole.choices[0].message.content
+    assert reasoning == (getattr(whole.choices[0].message, "reasoning_content", None) or "")
+    assert (report, usage) == (whole.sansi, whole.usage)
+
+
+def test_usage_is_streamed_only_when_asked_for(client):
+    assert all(chunk.usage is None for chunk in ask(client, stream=True))
+
+
+def test_the_stream_comes_piece_by_piece_and_ends_as_openai_does(fake_url):
+    body = {"model": "fake", "messages": QUESTION, "stream": True}
+    with httpx.stream("POST", f"{fake_url}/v1/chat/completions", json=body) as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        lines = [line for line in response.iter_lines() if line]
+    assert all(line.startswith("data: ") for line in lines) and lines[-1] == "data: [DONE]"
+    chunks = [json.loads(line[6:]) for line in lines[:-1]]
+    assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
+    assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+    assert len({chunk["id"] for chunk in chunks}) == 1
+    assert sum("reasoning_content" in chunk["choices"][0]["delta"] for chunk in chunks) == 5
+
+
+def test_options_reach_the_model(client, fake):
+    sampling = {"temperature": 0.0, "top_p": 0.5, "presence_penalty": 1.0, "frequency_penalty": -1.0, "seed": 3}
+    extra = {"top_k": 5, "min_p": 0.1, "repetition_penalty": 1.1, "thinking_budget": 64, "enable_thinking": True}
+    ask(client, max_completion_tokens=50, extra=extra, **sampling)
+    options = fake.seen[-1][1]
+    assert all(getattr(options, name) == value for name, value in {**sampling, **extra}.items())
+    assert options.max_tokens == 50
+
+
+def test_silence_leaves_every_choice_to_the_presets(client, fake):
+    ask(client)
+    options = fake.seen[-1][1]
+    names = ("temperature", "top_p", "top_k", "min_p", "presence_penalty", "max_tokens", "seed", "enable_thinking")
+    assert [getattr(options, name) for name in names] == [None] * len(names)
+
+
+def test_models_and_health(client, fake_url):
+    (card,) = client.models.list().data
+    assert (card.id, card.context_length, card.examples) == ("fake", 1024, ["What is 12 + 30?"])
+    assert client.models.retrieve("fake").id == "fake"
+    health = httpx.get(f"{fake_url}/health").json()
+    assert (health["status"], health["models"]) == ("ok", ["fake"])
+
+
+# --- wrong input -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "param"),
+    [
+        ({"messages": [{"role": "wizard", "content": "x"}]}, "messages[0].role"),
+        ({"messages": []}, "messages"),
+        ({"messages": "hello"}, "messages"),
+        ({"messages": [{"role": "user", "content": "x" * 2000}]}, "messages"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages[0].content[0].type"),
+        ({"thinking_budget": -1}, "thinking_budget"),
+        ({"thinking_budget": 1.5}, "thinking_budget"),
+        ({"thinking_budget": True}, "thinking_budget"),
+        ({"temperature": -0.1}, "temperature"),
+        ({"temperature": "hot"}, "temperature"),
+        ({"temperature": 10**400}, "temperature"),
+        ({"top_p": 0}, "top_p"),
+        ({"top_k": -1}, "top_k"),
+        ({"seed": 2**63}, "seed"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"max_tokens": 5, "max_completion_tokens": 6}, "max_tokens"),
+        ({"enable_thinking": "no"}, "enable_thinking"),
+        ({"enable_thinking": True, "chat_template_kwargs": {"enable_thinking": False}}, "enable_thinking"),
+        ({"chat_template_kwargs": {"thinking": True}}, "chat_template_kwargs.thinking"),
+        ({"logit_bias": {"5": 1}}, "logit_bias"),
+        ({"stop": ["."]}, "stop"),
+        ({"reasoning_effort": "low"}, "reasoning_effort"),
+        ({"n": 2}, "n"),
+        ({"n": True}, "n"),
+        ({"logprobs": True}, "logprobs"),
+        ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"tool_choice": "required"}, "tool_choice"),
+        ({"tools": [{"type": "function"}]}, "tools[0].name"),
+        ({"tools": [{"type": "function", "function": {"name": "f", "strict": True}}]}, "tools[0].function.strict"),
+        ({"stream_options": {"include_usage": True}}, "stream_options"),
+        ({"stream": True, "stream_options": {"obfuscate": True}}, "stream_options.obfuscate"),
+        ({"stream": "yes"}, "stream"),
+        ({"model": None}, "model"),
+        ({"model": 5}, "model"),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_wrong_field_gets_400_that_names_it(post, change, param, stream):
+    body = {"model": "fake", "messages": QUESTION} | ({"stream": True} if stream else {})
+    if stream and param == "stream_options":
+        pytest.skip("right when streaming")
+    response = post({**body, **change})
+    error = response.json()["error"]
+    assert (response.status_code, error["type"], error["param"]) == (400, "invalid_request_error", param)
+    assert param.split(".")[-1].split("[")[0] in error["message"]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'"text"',
+        b'{"temperature": NaN}',
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"model": "\\ud800"}',
+        b'{"a": 1' + b"0" * 5000 + b"}",
+    ],
+)
+def test_malformed_json_gets_400(post, raw):
+    response = post(raw=raw)
+    assert response.status_code == 400
+    assert "JSON" in response.json()["error"]["message"]
+
+
+def test_a_body_that_is_too_large_gets_413(post):
+    assert post(raw=b" " * (16 * 2**20 + 1)).status_code == 413
+
+
+def test_unknown_model_gets_404_with_the_clients_own_error(client):
+    with pytest.raises(openai.NotFoundError) as caught:
+        ask(client, model="gpt-9")
+    assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
+    assert "fake" in str(caught.value)
+
+
+def test_unknown_paths_and_methods_answer_in_the_same_shape(fake_url):
+    missing, wrong = httpx.get(f"{fake_url}/v1/nothing"), httpx.get(f"{fake_url}/v1/chat/completions")
+    assert (missing.status_code, wrong.status_code) == (404, 405)
+    assert missing.json()["error"]["message"] and wrong.json()["error"]["message"]
+
+
+def test_nulls_mean_not_given(post):
+    body = {"model": "fake", "messages": QUESTION, "temperature": None, "tools": None, "stop": None, "logit_bias": None}
+    assert post(body).status_code == 200
+
+
+def test_values_that_say_what_happens_anyway_are_fine(post):
+    body = {"model": "fake", "messages": QUESTION, "n": 1, "logprobs": False, "tool_choice": "auto"}
+    assert post({**body, "response_format": {"type": "text"}, "tools": []}).status_code == 200

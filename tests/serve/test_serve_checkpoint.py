@@ -1,0 +1,56 @@
+"""The whole path with a real checkpoint of random weights: folder, engine, codec, server, official client."""
+
+import time
+
+from test_serve_api import ask, collected
+
+LIMIT = {"max_tokens": 60, "seed": 1}
+
+
+def test_thinking_and_the_usage_adds_up(tiny_client):
+    answer = ask(tiny_client, model="tiny", **LIMIT)
+    used, told = answer.usage, answer.sansi
+    assert told["mode"] == "thinking"
+    assert 0 < used.completion_tokens_details.reasoning_tokens <= used.completion_tokens <= 60
+    assert used.total_tokens == used.prompt_tokens + used.completion_tokens
+    assert told["sampling"]["temperature"] == 0.6
+
+
+def test_non_thinking(tiny_client):
+    answer = ask(tiny_client, model="tiny", extra={"enable_thinking": False}, **LIMIT)
+    assert answer.sansi["mode"] == "non-thinking" and answer.sansi["sampling"]["temperature"] == 0.7
+    assert answer.usage.completion_tokens_details.reasoning_tokens == 0
+
+
+def test_the_budget_holds(tiny_client):
+    answer = ask(tiny_client, model="tiny", extra={"thinking_budget": 8}, max_tokens=300, seed=1)
+    told, thought = answer.sansi, answer.usage.completion_tokens_details.reasoning_tokens
+    assert told["thinking_end_reason"] == "budget"
+    assert thought - told["closing_phrase_tokens"] <= 8 < thought
+    assert answer.choices[0].message.reasoning_content.rstrip().endswith("based on the thinking directly now.")
+
+
+def test_streamed_equals_not_streamed(tiny_client):
+    for extra in (None, {"enable_thinking": False}, {"thinking_budget": 8}):
+        whole = ask(tiny_client, model="tiny", extra=extra, **LIMIT)
+        streamed = {"stream": True, "stream_options": {"include_usage": True}}
+        text, reasoning, report, usage = collected(ask(tiny_client, model="tiny", extra=extra, **streamed, **LIMIT))
+        assert text == whole.choices[0].message.content
+        assert reasoning == (getattr(whole.choices[0].message, "reasoning_content", None) or "")
+        assert (report, usage.completion_tokens) == (whole.sansi, whole.usage.completion_tokens)
+
+
+def test_tools_are_rendered(tiny_client):
+    tool = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}
+    with_tools = ask(tiny_client, model="tiny", extra={"tools": [tool]}, max_tokens=1)
+    assert with_tools.usage.prompt_tokens > ask(tiny_client, model="tiny", max_tokens=1).usage.prompt_tokens
+
+
+def test_a_client_that_leaves_frees_the_slot(tiny_client, tiny_chat):
+    stream = ask(tiny_client, model="tiny", stream=True, max_tokens=900)
+    next(iter(stream))
+    stream.close()
+    deadline = time.monotonic() + 5
+    while tiny_chat.engine.running and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert tiny_chat.engine.running == 0
