@@ -82,9 +82,7 @@ class Deduplicator:
 
 def minhash(text: str) -> Any:
     """The MinHash of a text's character shingles, white space apart; works in scripts without spaces too."""
-    from datasketch import MinHash
-
-    signature = MinHash(PERMUTATIONS, hashfunc=int, permutations=_permutations())
+    signature = _empty_minhash().copy()
     hashes = shingle_hashes(text)
     for begin in range(0, len(hashes), CHUNK):
         signature.update_batch(hashes[begin : begin + CHUNK])
@@ -92,10 +90,11 @@ def minhash(text: str) -> Any:
 
 
 @functools.cache
-def _permutations() -> Any:
+def _empty_minhash() -> Any:
+    # Drawing the permutations takes longer than hashing a short text, so it is done once.
     from datasketch import MinHash
 
-    return MinHash(PERMUTATIONS, seed=1).permutations
+    return MinHash(PERMUTATIONS, seed=1, hashfunc=int)
 
 
 def shingle_hashes(text: str) -> npt.NDArray[np.uint32]:

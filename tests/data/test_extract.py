@@ -1,0 +1,94 @@
+"""Every extractor on a tiny package of its shape."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+from sansi.base import SansiError
+from sansi.data import extract
+from sansi.data.sources import SOURCES
+
+
+def put(root: Path, name: str, text: str) -> None:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix in (".gz", ".dz") else text.encode())
+
+
+def found(documents: object) -> dict[str, str]:
+    return {document.id: document.text for document in documents}  # type: ignore[attr-defined]
+
+
+def test_udhr_holds_articles_out(tmp_path: Path):
+    articles = "".join(f'<article data-number="{n}"><p>Text {n}.</p></article>' for n in (1, 9, 15, 24, 30))
+    put(tmp_path, "package/declaration/fra.html", f'<html lang="fr"><body><p>Début.</p>{articles}</body></html>')
+    train, held_out = extract.extract_udhr(tmp_path)
+    assert train.text == "Début.\n\nText 1.\n\nText 30." and train.language == "fr" and not train.held_out
+    assert held_out.text == "Text 9.\n\nText 15.\n\nText 24." and held_out.held_out
+
+
+def test_handbook_starts_with_english_and_at_the_heading(tmp_path: Path):
+    folder = "usr/share/doc/debian-handbook/html"
+    for locale in ("ar-MA", "en-US"):
+        put(tmp_path, f"{folder}/{locale}/sect.a.html", f"<body><p>Download</p><h2>Title {locale}</h2><p>T</p></body>")
+        put(tmp_path, f"{folder}/{locale}/index.html", "<p>contents</p>")
+    assert list(found(extract.extract_handbook(tmp_path)).items()) == [
+        ("en-US/sect.a", "## Title en-US\n\nT"),
+        ("ar-MA/sect.a", "## Title ar-MA\n\nT"),
+    ]
+
+
+def test_chinese_packages(tmp_path: Path):
+    put(tmp_path, "usr/share/debian-reference/ch01.zh-cn.html", "<h1>第 1 章</h1><p>正文。</p>")
+    put(tmp_path, "usr/share/debian-reference/index.zh-cn.html", "<p>目录</p>")
+    assert found(extract.extract_debian_reference(tmp_path)) == {"ch01": "# 第 1 章\n\n正文。"}
+    put(tmp_path, "usr/share/man/zh_CN/man1/ls.1.gz", ".SH 名称\nls \\- 列出")
+    put(tmp_path, "usr/share/man/zh_TW/man1/ls.1.gz", ".SH 名稱\nls \\- 列出")
+    assert found(extract.extract_manpages(tmp_path)) == {"man1/ls.1": "## 名称\n\nls - 列出"}
+
+
+def test_fortunes_lose_colours_and_keep_verse_lines(tmp_path: Path):
+    put(tmp_path, "usr/share/games/fortunes/tang300", "\x1b[32m《题》\x1b[m\n兰叶春葳蕤，\n桂华秋皎洁。\n%\n二\n")
+    put(tmp_path, "usr/share/games/fortunes/tang300.dat", "binary")
+    documents = list(extract.extract_fortunes(tmp_path))
+    assert [d.text for d in documents] == ["《题》\n兰叶春葳蕤，\n桂华秋皎洁。", "二"]
+    assert {d.kind for d in documents} == {"verse"}
+
+
+def test_foldoc_entries(tmp_path: Path):
+    entry = (
+        "X Window System\nX11\n\n   <graphics> A specification for device-independent windowing\n"
+        "   operations on {bitmap display} devices.\n\n   (2001-02-03)\n"
+    )
+    text = "00-database-info\n\n   no\n\n" + entry + "\nGNU Free Documentation License\n\n   no\n"
+    put(tmp_path, "usr/share/dictd/foldoc.dict.dz", text)
+    (document,) = extract.extract_foldoc(tmp_path)
+    assert document.text == (
+        "# X Window System, X11\n\n"
+        "A specification for device-independent windowing operations on bitmap display devices."
+    )
+
+
+def test_brown_quran_and_code(tmp_path: Path):
+    put(tmp_path, "package/ca01", "\n\tHello/uh ,/, world/nn ./.\n")
+    put(tmp_path, "package/CONTENTS", "not a text")
+    assert found(extract.extract_brown(tmp_path)) == {"ca01": "Hello, world."}
+    chapter = {"id": 1, "verses": [{"text": "ا", "translation": "a"}, {"text": "ب", "translation": "b"}]}
+    put(tmp_path, "package/dist/quran_en.json", json.dumps([chapter]))
+    plain = {"id": 1, "verses": [{"text": "ا"}]}
+    put(tmp_path, "package/dist/quran.json", json.dumps([plain]))
+    put(tmp_path, "package/dist/quran_transliteration.json", "[]")
+    assert found(extract.extract_quran(tmp_path)) == {"ar/1": "ا", "en/1": "a\nb"}
+    put(tmp_path, "lib/json/decoder.py", "x = 1\n")
+    put(tmp_path, "lib/test/test_json.py", "y = 1\n")
+    put(tmp_path, "lib/empty.py", "")
+    assert found(extract.extract_stdlib(tmp_path / "lib")) == {"json/decoder.py": "x = 1\n"}
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+def test_another_package_than_expected_is_an_error(source, tmp_path: Path):
+    with pytest.raises(SansiError, match="no file matches"):
+        list(source.extract(tmp_path))

@@ -1,0 +1,78 @@
+"""Markup to plain text, on fixtures small enough to read."""
+
+from __future__ import annotations
+
+import pytest
+from sansi.data.markup import display_width, html_to_text, join_lines, man_to_text, parse_html, untag, unwrap
+
+
+def test_html_keeps_text_and_structure_only():
+    page = """<html lang="fr"><head><title>No</title><script>no()</script></head><body>
+      <div class="navheader"><table><tr><td>Prev</td></tr></table></div>
+      <h2>Les   <em>droits</em></h2><p>Premier<br/>second &amp; <a id="x"/>troisième.</p>
+      <ul><li>un</li><li><p>deux</p></li><li>trois</li><li>quatre</li></ul>
+      <table><tr><td>a</td><td>b</td></tr><tr><td>c</td><td>d</td></tr></table>
+      <pre>$ ls
+  -l</pre></body></html>"""
+    assert parse_html(page).language == "fr"
+    assert html_to_text(page) == (
+        "## Les droits\n\nPremier\nsecond & troisième.\n\n- un\n\n- deux\n\n- trois\n- quatre\n\n"
+        "a | b\nc | d\n\n```\n$ ls\n  -l\n```"
+    )
+
+
+def test_html_blocks_know_their_article():
+    page = '<header><p>Preamble</p></header><article data-number="3"><h2>Three</h2><p>Life.</p></article><p>End</p>'
+    assert [(b.text, b.article) for b in parse_html(page).blocks] == [
+        ("Preamble", None),
+        ("## Three", "3"),
+        ("Life.", "3"),
+        ("End", None),
+    ]
+
+
+def test_man_page_macros_and_escapes():
+    page = r""".\" a comment
+.TH LS 1
+.SH 名称
+ls \- 列出
+目录内容
+.SH "SEE ALSO"
+.BR stat (2),
+.B "file name"
+and \fBbold\fP \(lqquoted\(rq \e
+.br
+next line
+.nf
+int x;
+  int y;
+.fi
+.TS
+l l
+1 2
+.TE
+.IP \(bu 2
+item"""
+    assert man_to_text(page) == (
+        "## 名称\n\nls - 列出目录内容\n\n## SEE ALSO\n\nstat(2), file name and bold “quoted” \\\nnext line\n\n"
+        "```\nint x;\n  int y;\n```\n\nitem"
+    )
+
+
+@pytest.mark.parametrize("page", [".so man1/other.1\n", ".Dd January 1\n.Sh NAME\n"])
+def test_man_links_and_mdoc_give_nothing(page: str):
+    assert man_to_text(page) == ""
+
+
+def test_untag_puts_punctuation_back():
+    tagged = "\n\tThe/at Jury/nn said/vbd ``/`` no/at ''/'' ,/, (/( twice/rb )/) ./.\n"
+    tagged += "Why/wrb ?/. ?/.\n\n\tNext/ap 1/2/cd ./.\n"
+    assert untag(tagged) == 'The Jury said "no", (twice). Why?\n\nNext 1/2.'
+
+
+def test_wrapped_lines_join_by_script():
+    assert join_lines(["一行", "二行 and", "three", "한국", "어"]) == "一行二行 and three 한국 어"
+    assert display_width("ab中") == 4
+    assert unwrap("a long enough line\ngoes on\nshort\n\n* item of a list x\n* another", 12) == (
+        "a long enough line goes on\nshort\n\n* item of a list x\n* another"
+    )
