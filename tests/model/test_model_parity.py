@@ -100,25 +100,29 @@ def greedy(model: Transformer, ids: Tensor, count: int) -> Tensor:
     return ids
 
 
+LONG: dict[str, Any] = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32_768}
+
+
 @pytest.mark.parametrize(
     "scaling",
     [
+        LONG,  # as the model cards recommend it
         YARN,
-        {**YARN, "factor": 1.0},
+        {**LONG, "factor": 1.0},
         {"rope_type": "yarn", "factor": 2.0},  # the original length is then max_position_embeddings
-        {**YARN, "attention_factor": 0.9},
-        {**YARN, "mscale": 0.7, "mscale_all_dim": 1.3},
-        {**YARN, "mscale": 0.7},
-        {**YARN, "beta_fast": 8, "beta_slow": 2},
-        {**YARN, "truncate": False},
-        {**YARN, "original_max_position_embeddings": 2},
+        {**LONG, "attention_factor": 0.9},
+        {**LONG, "mscale": 0.7, "mscale_all_dim": 1.3},
+        {**LONG, "mscale": 0.7},
+        {**LONG, "beta_fast": 8, "beta_slow": 2},
+        {**LONG, "truncate": False},
+        {**LONG, "original_max_position_embeddings": 2},
     ],
     ids=str,
 )
 def test_yarn_is_computed_as_in_transformers(scaling: dict[str, Any]) -> None:
-    config = tiny_config(rope_scaling=scaling, rope_theta=1e6)
+    config = ModelConfig.preset("Qwen3-8B", rope_scaling=scaling)  # its heads are wide enough for every border to count
     theirs = Qwen3Config(
-        rope_parameters={**scaling, "rope_theta": 1e6},
+        rope_parameters={**scaling, "rope_theta": config.rope_theta},
         head_dim=config.head_dim,
         max_position_embeddings=config.max_position_embeddings,
     )
