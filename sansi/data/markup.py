@@ -189,7 +189,8 @@ def man_to_text(source: str) -> str:
         if text.strip():
             paragraphs.append(f"```\n{text}\n```" if literal else text)
 
-    source = re.sub(r"^\.TS.*?^\.TE", "", source, flags=re.MULTILINE | re.DOTALL)  # tables in tbl(1)
+    # Tables of tbl(1) and definitions of a page's own macros are programs, not text.
+    source = re.sub(r"^\.TS.*?^\.TE|^\.de.*?^\.\.$", "", source, flags=re.MULTILINE | re.DOTALL)
     for line in source.splitlines():
         macro = re.match(r"^[.']\s*(\\\"|\w*)\s*(.*)$", line)
         if not macro:

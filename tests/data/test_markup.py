@@ -34,6 +34,9 @@ def test_html_blocks_know_their_article():
 def test_man_page_macros_and_escapes():
     page = r""".\" a comment
 .TH LS 1
+.de OP
+Option: \\fB\\$1
+..
 .SH 名称
 ls \- 列出
 目录内容
