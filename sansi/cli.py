@@ -49,6 +49,14 @@ def main() -> None:
     except SansiError as error:
         typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
         sys.exit(1)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("sansi"):
+            raise
+        message = (
+            f"error: this needs the package {error.name}; install Sansi with its extras: pip install -e '.[train]'"
+        )
+        typer.secho(message, fg=typer.colors.RED, err=True)
+        sys.exit(1)
     except BrokenPipeError:  # `sansi run … | head`: the reader had enough
         sys.stderr.close()
         sys.exit(1)
@@ -325,8 +333,10 @@ def budget_curve(
     problems: Annotated[int, typer.Option(min=1, help="How many held-out problems.")] = 1000,
     budgets: Annotated[str, typer.Option(help="Thinking budgets in tokens, comma-separated.")] = DEFAULT_BUDGETS,
     out: Annotated[str | None, typer.Option(help="Folder for the table and the plot.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of sampling; the problems are fixed.")] = 0,
-    batch: Annotated[int, typer.Option(min=1, help="Problems answered at the same time.")] = 64,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of another set of problems; by default those that no training has seen.")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Problems answered at the same time.")] = 128,
 ) -> None:
     """Measure how accuracy rises with the thinking budget.
 
@@ -341,7 +351,9 @@ def budget_curve(
     parsed = _budgets(budgets)
     from sansi.eval import budget_curve as curve
 
-    curve.run(_folder(model), problems, parsed, out, seed, batch)
+    # The seed of the held-out problems is known to their room alone.
+    chosen = {} if seed is None else {"seed": seed}
+    curve.run(_folder(model), problems, parsed, out, batch=batch, **chosen)
 
 
 def _budgets(text: str) -> list[int]:

@@ -1,7 +1,9 @@
 """The command line: what each verb prints, and that a mistake is one clear line."""
 
+import importlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -83,7 +85,7 @@ def test_run_reads_a_question_from_stdin(sansi, tiny, monkeypatch):
 
 def test_info_of_a_folder_reads_no_weights(sansi, tiny, tmp_path):
     for name in ("config.json", "tokenizer.json"):
-        (tmp_path / name).write_bytes((__import__("pathlib").Path(tiny) / name).read_bytes())
+        shutil.copy(f"{tiny}/{name}", tmp_path)
     told = json.loads(sansi("info", tmp_path, "--json").out)
     assert (told["layers"], told["hidden_size"], told["context"]) == (2, 32, 1024)
     assert told["kv_cache_bytes_per_token_bf16"] == 2 * 2 * 2 * 32 * 2  # keys and values, layers, heads, width, bytes
@@ -103,14 +105,35 @@ def test_info_of_a_preset(sansi, preset, parameters, active):
 # --- eval ----------------------------------------------------------------------------------------------------------
 
 
-def test_budget_curve_is_called_with_what_was_asked(sansi, tiny, monkeypatch):
+@pytest.fixture
+def curve_calls(monkeypatch):
+    """What `sansi eval budget-curve` asks of the evaluation room, which is not run."""
     calls = []
     stand_in = types.ModuleType("sansi.eval.budget_curve")
-    stand_in.run = lambda *arguments: calls.append(arguments)
+    stand_in.run = lambda *arguments, **named: calls.append((arguments, named))
     monkeypatch.setitem(sys.modules, "sansi.eval.budget_curve", stand_in)
-    monkeypatch.setattr(__import__("sansi.eval").eval, "budget_curve", stand_in, raising=False)
-    done = sansi("eval", "budget-curve", tiny, "--problems", 5, "--budgets", "0, 8", "--out", "x")
-    assert done.code == 0 and calls == [(tiny, 5, [0, 8], "x", 0, 64)]
+    monkeypatch.setattr(importlib.import_module("sansi.eval"), "budget_curve", stand_in, raising=False)
+    return calls
+
+
+def test_budget_curve_passes_on_what_was_asked(sansi, tiny, curve_calls):
+    arguments = ("--problems", 5, "--budgets", "0, 8", "--out", "x", "--seed", 3, "--batch", 2)
+    assert sansi("eval", "budget-curve", tiny, *arguments).code == 0
+    assert curve_calls == [((tiny, 5, [0, 8], "x"), {"seed": 3, "batch": 2})]
+
+
+def test_budget_curve_leaves_the_held_out_seed_to_the_evaluation(sansi, tiny, curve_calls):
+    assert sansi("eval", "budget-curve", tiny).code == 0
+    assert curve_calls == [((tiny, 1000, [0, 8, 16, 32, 64, 128, 256], None), {"batch": 128})]
+
+
+def test_a_missing_extra_is_named(sansi, tiny, monkeypatch):
+    def missing(*_, **__):
+        raise ModuleNotFoundError("No module named 'reasoning_gym'", name="reasoning_gym")
+
+    monkeypatch.setattr(cli, "_budgets", missing)
+    done = sansi("eval", "budget-curve", tiny)
+    assert done.code == 1 and "reasoning_gym" in done.err and "pip install" in done.err
 
 
 # --- serve and chat ------------------------------------------------------------------------------------------------
