@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -47,19 +47,19 @@ def main() -> None:
     try:
         app()
     except SansiError as error:
-        typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
-        sys.exit(1)
+        _fail(str(error))
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("sansi"):
             raise
-        message = (
-            f"error: this needs the package {error.name}; install Sansi with its extras: pip install -e '.[train]'"
-        )
-        typer.secho(message, fg=typer.colors.RED, err=True)
-        sys.exit(1)
+        _fail(f"this needs the package {error.name}; install Sansi's extras: pip install -e '.[train]'")
     except BrokenPipeError:  # `sansi run … | head`: the reader had enough
         sys.stderr.close()
         sys.exit(1)
+
+
+def _fail(message: str) -> NoReturn:
+    typer.secho(f"error: {message}", fg=typer.colors.RED, err=True)
+    sys.exit(1)
 
 
 def _print_version(asked: bool) -> None:
