@@ -71,9 +71,12 @@ def generate(family: str, seed: int, index: int) -> Problem:
 
 
 def is_right(problem: Problem, answer: str | None) -> bool:
-    """Whether the gym's own `score_answer` gives the answer text full marks (partial credit does not count)."""
+    """Whether the gym's own `score_answer` gives the answer text full marks.
+
+    Exactly 1.0: partial credit, which spell_backward adds up to a little over 1 for some wrong answers, does not count.
+    """
     item = {"question": problem.question, "answer": problem.answer, "metadata": problem.metadata}
-    return _dataset(problem.family, 0).score_answer(answer, item) >= 1.0
+    return _dataset(problem.family, 0).score_answer(answer, item) == 1.0
 
 
 def evaluation_set(count: int, seed: int = EVALUATION_SEED, families: tuple[str, ...] = ()) -> list[Problem]:

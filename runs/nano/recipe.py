@@ -1,0 +1,326 @@
+"""The nano recipe: from raw text to a hybrid-reasoning chat model on two CPU cores, in about 75 minutes.
+
+    python runs/nano/recipe.py                      # everything, into runs/nano/default
+    python runs/nano/recipe.py --ablation           # afterwards: the same fusion without training on cut thoughts
+    python runs/nano/recipe.py --scale 0.01 --out /tmp/tiny   # every stage, much too short: a smoke test
+
+corpus -> tokenizer -> S1 general -> S2 reasoning -> S3 long context -> long-CoT cold start -> GRPO -> thinking-mode
+fusion -> evaluation -> a Hugging Face folder. Each stage is a run folder of its own; a killed recipe, started again,
+goes on at the last checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from sansi.base import SansiError, config_to_dict
+from sansi.base.files import atomic_folder, read_json, write_json, write_text
+from sansi.base.runs import RunFolder
+from sansi.chat import ChatModel, ChatOptions
+from sansi.data import Mixture, PackedDataset, SampleDataset, TokenShard, pack, shard_paths
+from sansi.data.corpus import build_corpus, read_corpus
+from sansi.data.problems import Problem, evaluation_set, training_problems
+from sansi.engine import Engine
+from sansi.eval import budget_curve
+from sansi.eval.problem_set import Score, ask
+from sansi.eval.training_plot import plot_training
+from sansi.model import ModelConfig, Transformer, load, save
+from sansi.post.grpo import GRPO, GRPOConfig, learnable
+from sansi.post.samples import FusionMix, cold_start_samples, fusion_samples, plain_document, plain_question
+from sansi.text import Codec, Tokenizer
+from sansi.text.codec import BUDGET_PHRASE
+from sansi.train.loop import TrainConfig, Trainer
+from sansi.train.schedule import Schedule
+from sansi.train.stages import extend_context
+
+# One training seed per purpose: no question is drawn for two of them, nor for evaluation.
+SEED_TOKENIZER, SEED_S2, SEED_COLD_START, SEED_RL, SEED_FUSION = range(5)
+PRESETS = {"thinking": {"temperature": 0.3}, "non-thinking": {"temperature": 0.3, "presence_penalty": 0.0}}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Every number of the recipe."""
+
+    seed: int = 0
+    """Seed of weights and of the order of batches."""
+    vocab_size: int = 512
+    """Ids, control tokens included. A larger vocabulary hides the letters of words, which two families are about."""
+    learning_rate: float = 5e-3
+    """Peak of the three pre-training stages (Muon)."""
+    s1_steps: int = 1200
+    """Steps of 16 x 256 tokens of real text."""
+    s2_steps: int = 4200
+    """Steps of 16 x 256 tokens: four fifths worked problems as plain text, one fifth real text."""
+    s3_steps: int = 450
+    """Steps of 4 x 1,024 tokens, RoPE base 10,000 -> 1,000,000."""
+    cold_start_steps: int = 900
+    """Steps of 13 x 320 tokens of thoughts in chat form."""
+    rl_steps: int = 60
+    """Rounds of 32 questions x 8 answers."""
+    fusion_steps: int = 1900
+    """Steps of 13 x 320 tokens in both modes."""
+
+    def scaled(self, scale: float) -> Recipe:
+        steps = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name.endswith("_steps")}
+        return dataclasses.replace(self, **{name: max(2, round(n * scale)) for name, n in steps.items()})
+
+
+class Nano:
+    """The recipe at work in one folder."""
+
+    def __init__(self, recipe: Recipe, out: Path, corpus: Path, compiled: bool = True):
+        self.recipe, self.out, self.corpus, self.compiled = recipe, out, corpus, compiled
+        RunFolder(out, config_to_dict(recipe))
+        self.held_out = evaluation_set(1000)
+        self.validation = evaluation_set(300, seed=2_000_000)
+        self._hidden = frozenset(p.question for p in [*self.held_out, *self.validation])
+        self.seconds: dict[str, float] = {}
+
+    # ---- data ---------------------------------------------------------------------------------------------------
+
+    def problems(self, seed: int) -> Iterator[Problem]:
+        return training_problems(seed, held_out=self._hidden)
+
+    def build_corpus(self) -> None:
+        if not (self.corpus / "manifest.json").exists():
+            build_corpus(self.corpus, evaluation_texts=[p.question for p in self.held_out])
+
+    def tokenizer(self) -> Codec:
+        folder = self.out / "tokenizer"
+        if not (folder / "tokenizer.json").exists():
+            texts = [document.text[:2000] for document in itertools.islice(read_corpus(self.corpus), 0, None, 6)]
+            worked = [plain_document(p) for p in itertools.islice(self.problems(SEED_TOKENIZER), 6000)]
+            chat = [f"user\nassistant\nsystem\n{BUDGET_PHRASE}\n/think /no_think"] * 400
+            with atomic_folder(folder) as draft:
+                Codec(Tokenizer.train([*texts, *worked, *chat], self.recipe.vocab_size)).save(draft)
+        return Codec.from_pretrained(folder)
+
+    def text_shards(self, codec: Codec) -> Path:
+        folder = self.out / "tokens"
+        if not folder.exists():
+            pack((document.text for document in read_corpus(self.corpus)), codec.tokenizer, folder)
+        return folder
+
+    def worked_tokens(self, codec: Codec, tokens: int) -> np.ndarray:
+        """Worked problems as plain text, at least `tokens` ids; one in six shows only the answer."""
+        tokenizer, parts, size = codec.tokenizer, [], 0
+        for i, problem in enumerate(self.problems(SEED_S2)):
+            text = plain_question(problem) if i % 6 == 0 else plain_document(problem)
+            parts.append(np.array([*tokenizer.encode(text), tokenizer.end_of_text_id], np.uint16))
+            size += len(parts[-1])
+            if size >= tokens:
+                return np.concatenate(parts)
+        raise AssertionError("the stream of problems is endless")
+
+    # ---- stages -------------------------------------------------------------------------------------------------
+
+    def stage(self, name: str, steps: int, make: Callable[[RunFolder], None]) -> Path:
+        """Run `make` unless the stage's last checkpoint is there; returns that checkpoint."""
+        run = RunFolder(self.out / name)
+        if not run.steps() or run.steps()[-1] < steps:
+            print(f"== {name}", flush=True)
+            started = time.perf_counter()
+            make(run)
+            self.seconds[name] = time.perf_counter() - started
+            run.log(steps, stage_seconds=round(self.seconds[name], 1))
+        return run.checkpoint(steps)
+
+    def train(self, run: RunFolder, model: Transformer, batches, codec: Codec, **settings) -> None:
+        config = TrainConfig(compile=self.compiled, seed=self.recipe.seed, **settings)
+        Trainer(model, batches, config, run, extra_files=codec.save).train(run.path.name)
+
+    def s1_general(self, codec: Codec) -> Path:
+        r = self.recipe
+
+        def make(run: RunFolder) -> None:
+            model = Transformer(ModelConfig.preset("nano", vocab_size=r.vocab_size, max_position_embeddings=256))
+            model.init_weights(r.seed)
+            batches = PackedDataset([self.text_shards(codec)], 256, 16, seed=r.seed)
+            schedule = Schedule(warmup_steps=100, decay_from=1.0)
+            self.train(run, model, batches, codec, steps=r.s1_steps, learning_rate=r.learning_rate, schedule=schedule)
+
+        return self.stage("s1-general", r.s1_steps, make)
+
+    def s2_reasoning(self, codec: Codec, before: Path) -> Path:
+        r = self.recipe
+
+        def make(run: RunFolder) -> None:
+            worked = self.worked_tokens(codec, int(0.82 * r.s2_steps * 16 * 256))
+            problems = PackedDataset([worked], 256, 16, seed=r.seed, end_of_text_id=codec.tokenizer.end_of_text_id)
+            text = PackedDataset([self.text_shards(codec)], 256, 16, seed=r.seed + 1)
+            batches = Mixture([(problems, 0.8), (text, 0.2)])
+            schedule = Schedule(warmup_steps=20, decay_from=0.5, final=0.3)
+            model = load(before, device="cpu")
+            self.train(run, model, batches, codec, steps=r.s2_steps, learning_rate=r.learning_rate, schedule=schedule)
+
+        return self.stage("s2-reasoning", r.s2_steps, make)
+
+    def s3_long_context(self, codec: Codec, before: Path) -> Path:
+        r = self.recipe
+
+        def make(run: RunFolder) -> None:
+            model = extend_context(load(before, device="cpu"), rope_theta=1e6, max_position_embeddings=1024)
+            long, short = split_by_length(TokenShard.load(shard_paths(self.text_shards(codec))[0]), 768)
+            worked = self.worked_tokens(codec, 500_000)
+            batches = Mixture(
+                [
+                    (PackedDataset([long], 1024, 4, seed=r.seed + 2), 0.6),
+                    (PackedDataset([short], 1024, 4, seed=r.seed + 2), 0.2),
+                    (PackedDataset([worked], 1024, 4, end_of_text_id=codec.tokenizer.end_of_text_id), 0.2),
+                ]
+            )
+            schedule = Schedule(warmup_steps=20, start=0.3, decay_from=0.0, final=0.2)
+            self.train(run, model, batches, codec, steps=r.s3_steps, learning_rate=r.learning_rate, schedule=schedule)
+
+        return self.stage("s3-long-context", r.s3_steps, make)
+
+    def fine_tune(self, run: RunFolder, codec: Codec, before: Path, samples, steps: int, peak: float) -> None:
+        batches = SampleDataset(samples, 320, 13, seed=self.recipe.seed, too_long="drop")
+        schedule = Schedule(warmup_steps=30, decay_from=0.3, final=0.05)
+        model = load(before, device="cpu")
+        self.train(run, model, batches, codec, steps=steps, learning_rate=peak, schedule=schedule)
+
+    def cold_start(self, codec: Codec, before: Path) -> Path:
+        steps = self.recipe.cold_start_steps
+
+        def make(run: RunFolder) -> None:
+            problems = itertools.islice(self.problems(SEED_COLD_START), samples_for(steps))
+            self.fine_tune(run, codec, before, cold_start_samples(codec, problems), steps, peak=2e-3)
+
+        return self.stage("cold-start", steps, make)
+
+    def reasoning_rl(self, codec: Codec, before: Path) -> Path:
+        config = GRPOConfig(steps=self.recipe.rl_steps, seed=self.recipe.seed)
+
+        def make(run: RunFolder) -> None:
+            model = load(before, device="cpu")
+            problems = self.rl_problems(model, codec, config)
+            accuracy = lambda chat: self.accuracy(chat, self.validation)  # noqa: E731
+            GRPO(model, codec, problems, config, run, extra_files=codec.save, evaluate=accuracy).train()
+
+        return self.stage("grpo", config.steps, make)
+
+    def rl_problems(self, model: Transformer, codec: Codec, config: GRPOConfig) -> list[Problem]:
+        """Questions of an unused seed that the cold start answers sometimes; kept for a resumed run."""
+        file = self.out / "grpo-problems.json"
+        if not file.exists():
+            asked = list(itertools.islice(self.problems(SEED_RL), max(64, 40 * config.steps)))
+            with ChatModel(Engine(model, max_batch=256), codec, "cold start") as chat:
+                chosen = learnable(chat, asked, config)
+            missing = config.questions_per_step - len(chosen)
+            write_json(file, [dataclasses.asdict(p) for p in chosen + asked[: max(missing, 0)]])
+            print(f"{len(chosen)} of {len(asked)} problems are learnable", flush=True)
+        return [Problem(**p) for p in read_json(file)]
+
+    def fusion(self, codec: Codec, before: Path, name: str = "fusion", mix: FusionMix | None = None) -> Path:
+        steps = self.recipe.fusion_steps
+
+        def make(run: RunFolder) -> None:
+            count = samples_for(steps)
+            samples = fusion_samples(codec, self.problems(SEED_FUSION), count, self.recipe.seed, mix)
+            self.fine_tune(run, codec, before, samples, steps, peak=2e-3)
+
+        return self.stage(name, steps, make)
+
+    # ---- evaluation and export ----------------------------------------------------------------------------------
+
+    def accuracy(self, chat: ChatModel, problems: list[Problem]) -> float:
+        options = ChatOptions(enable_thinking=True, **PRESETS["thinking"])
+        return Score.of(ask(chat, problems, options)).accuracy
+
+    def held_out_accuracy(self, checkpoint: Path) -> float:
+        """Thinking accuracy on the 1,000 held-out problems, kept beside the checkpoint's run."""
+        file = checkpoint.parent.parent / "held_out.json"
+        if not file.exists():
+            with ChatModel.from_pretrained(checkpoint, max_batch=256) as chat:
+                write_json(file, {"accuracy": self.accuracy(chat, self.held_out)})
+        return read_json(file)["accuracy"]
+
+    def export(self, checkpoint: Path, target: Path) -> None:
+        """A Hugging Face folder that serves: weights, tokenizer, template, sampling presets, example questions."""
+        model, codec = load(checkpoint, device="cpu"), Codec.from_pretrained(checkpoint)
+        generation = {"do_sample": True, **PRESETS["thinking"], "top_p": 0.95, "top_k": 20, "sansi_presets": PRESETS}
+        examples = {p.family: p.question for p in evaluation_set(6, seed=3_000_000)}
+        with atomic_folder(target) as draft:
+            save(model, draft, generation_config=generation)
+            codec.save(draft)
+            write_json(draft / "examples.json", list(examples.values()))
+            write_json(draft / "recipe.json", config_to_dict(self.recipe))
+
+    def run(self, ablation: bool) -> None:
+        self.build_corpus()
+        codec = self.tokenizer()
+        s3 = self.s3_long_context(codec, self.s2_reasoning(codec, self.s1_general(codec)))
+        cold = self.cold_start(codec, s3)
+        reasoner = self.reasoning_rl(codec, cold)
+        gain = {"cold start": self.held_out_accuracy(cold), "after GRPO": self.held_out_accuracy(reasoner)}
+        self.export(self.fusion(codec, reasoner), self.out / "model")
+        curve = budget_curve.run(str(self.out / "model"), out=str(self.out / "evaluation"))
+        self.report(gain, curve)
+        if ablation:
+            self.run_ablation(codec, reasoner, curve)
+
+    def run_ablation(self, codec: Codec, reasoner: Path, curve: budget_curve.BudgetCurve) -> None:
+        """The same fusion, its cut thoughts replaced by whole ones; both curves in one picture."""
+        usual = FusionMix()
+        mix = dataclasses.replace(usual, cut=0.0, thinking=usual.thinking + usual.cut)
+        self.export(self.fusion(codec, reasoner, "fusion-without-cuts", mix), self.out / "model-without-cuts")
+        other = budget_curve.run(str(self.out / "model-without-cuts"), out=str(self.out / "evaluation-without-cuts"))
+        labels = ["trained on cut thoughts", "without cut thoughts"]
+        budget_curve.plot([curve, other], self.out / "evaluation" / "ablation.png", labels)
+
+    def report(self, gain: dict[str, float], curve: budget_curve.BudgetCurve) -> None:
+        stages = ("s1-general", "s2-reasoning", "s3-long-context", "cold-start", "grpo", "fusion")
+        runs = {name: RunFolder(self.out / name).metrics() for name in stages}
+        plot_training(runs, self.out / "plots" / "training.png")
+        minutes = [f"| {s} | {max(r.get('stage_seconds', 0) for r in rows) / 60:.1f} |" for s, rows in runs.items()]
+        lines = ["# nano", "", "| stage | minutes |", "| --- | --- |", *minutes, ""]
+        lines += [f"Held-out thinking accuracy, {name}: {100 * value:.1f}%\n" for name, value in gain.items()]
+        lines += [budget_curve.markdown_table(budget_curve.table_rows(curve))]
+        lines += ["![training](plots/training.png)", "", "![budget curve](evaluation/budget_curve.png)", ""]
+        write_text(self.out / "report.md", "\n".join(lines))
+        print("\n".join(lines), flush=True)
+
+
+def samples_for(steps: int) -> int:
+    """Chat samples that fill `steps` of 13 x 320 tokens about once: they are 90 tokens and longer."""
+    return max(200, steps * 13 * 320 // 90)
+
+
+def split_by_length(shard: TokenShard, length: int) -> tuple[TokenShard, TokenShard]:
+    """Documents of at least `length` tokens, and the rest."""
+    ends = np.append(shard.starts[1:], len(shard.tokens))
+    documents = [shard.tokens[a:b] for a, b in zip(shard.starts, ends, strict=True)]
+    long, short = [d for d in documents if len(d) >= length], [d for d in documents if len(d) < length]
+    return TokenShard.from_documents(long, shard.tokens.dtype), TokenShard.from_documents(short, shard.tokens.dtype)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("runs/nano/default"), help="run folder (default: %(default)s)")
+    parser.add_argument("--corpus", type=Path, default=Path("data/corpus"), help="built here if it is not there")
+    parser.add_argument("--scale", type=float, default=1.0, help="multiply the steps of every stage")
+    parser.add_argument("--seed", type=int, default=0, help="of weights and batches")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads of the training")
+    parser.add_argument("--no-compile", action="store_true", help="do not compile; for machines without a C++ compiler")
+    parser.add_argument("--ablation", action="store_true", help="also train and measure without cut thoughts")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    recipe = Recipe(seed=arguments.seed).scaled(arguments.scale)
+    try:
+        Nano(recipe, arguments.out, arguments.corpus, not arguments.no_compile).run(arguments.ablation)
+    except SansiError as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+if __name__ == "__main__":
+    main()

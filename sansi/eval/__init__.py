@@ -1,0 +1,1 @@
+"""Evaluation: problem sets graded by their own scorers, budget sweeps, mode following."""

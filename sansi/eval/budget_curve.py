@@ -1,0 +1,176 @@
+"""Accuracy over thinking budgets: the picture that says whether thinking pays, and whether the budget holds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from sansi.base import SansiError
+from sansi.base.files import write_json, write_text
+from sansi.chat import ChatModel, ChatOptions
+from sansi.data.problems import Problem, evaluation_set
+from sansi.data.problems.families import EVALUATION_SEED
+from sansi.eval.problem_set import Graded, Score, ask
+
+BUDGETS = (0, 8, 16, 32, 64, 128, 256)
+
+
+@dataclass(frozen=True)
+class BudgetPoint:
+    """The score at one budget; `budget` None is a thought without a limit."""
+
+    budget: int | None
+    score: Score
+    overruns: int
+    """Thoughts longer than the budget plus the end sequence that closes them."""
+    mode_followed: float
+    """Share of answers in the mode asked for: a thought where one was due, none where none was."""
+
+
+@dataclass(frozen=True)
+class BudgetCurve:
+    model: str
+    seed: int
+    points: list[BudgetPoint]
+    soft_switch_followed: dict[str, float]
+    """Share of answers that follow /think and /no_think when the switch is left to the model."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def run(
+    folder: str,
+    problems: int = 1000,
+    budgets: list[int] | None = None,
+    out: str | None = None,
+    seed: int = EVALUATION_SEED,
+    batch: int = 128,
+) -> BudgetCurve:
+    """Measure the curve of a model folder on held-out problems, print its table and write plot and data to `out`.
+
+    Raises SansiError for a bad folder or budget.
+    """
+    budgets = sorted(set(BUDGETS if budgets is None else budgets))
+    if problems < 1:
+        raise SansiError(f"problems must be at least 1, not {problems}", param="problems")
+    if negative := [b for b in budgets if b < 0]:
+        raise SansiError(f"a thinking budget is 0 or more tokens, not {negative[0]}", param="budgets")
+    chat = ChatModel.from_pretrained(folder, max_batch=batch)
+    try:
+        questions = evaluation_set(problems, seed)
+        answers = {budget: _ask_at(chat, questions, budget) for budget in [*budgets, None]}
+        curve = BudgetCurve(
+            model=chat.name,
+            seed=seed,
+            points=[_point(chat, budget, graded) for budget, graded in answers.items()],
+            soft_switch_followed={flag: _follows(chat, questions[:500], flag) for flag in ("/think", "/no_think")},
+        )
+    finally:
+        chat.engine.close()
+    Console().print(_table(curve))
+    if out:
+        _write(curve, answers, Path(out))
+    return curve
+
+
+def _ask_at(chat: ChatModel, questions: list[Problem], budget: int | None) -> list[Graded]:
+    options = ChatOptions(enable_thinking=budget != 0, thinking_budget=budget or None)
+    return ask(chat, questions, options, progress=True)
+
+
+def _point(chat: ChatModel, budget: int | None, graded: list[Graded]) -> BudgetPoint:
+    limit = float("inf") if budget is None else budget + len(chat.codec.thinking_ids.end_sequence) if budget else 0
+    thought = [g.result.usage.reasoning_tokens > 0 for g in graded]
+    return BudgetPoint(
+        budget=budget,
+        score=Score.of(graded),
+        overruns=sum(g.result.usage.reasoning_tokens > limit for g in graded),
+        mode_followed=sum(t == (budget != 0) for t in thought) / len(thought),
+    )
+
+
+def _follows(chat: ChatModel, questions: list[Problem], flag: str) -> float:
+    """How often the model itself follows a soft switch: nothing is prefilled and nothing is enforced."""
+    graded = ask(chat, questions, ChatOptions(soft_switch="model"), suffix=f" {flag}", progress=True)
+    thought = [bool((g.result.message.reasoning_content or "").strip()) for g in graded]
+    return sum(t == (flag == "/think") for t in thought) / len(thought)
+
+
+def _label(budget: int | None) -> str:
+    return "unlimited" if budget is None else str(budget)
+
+
+def table_rows(curve: BudgetCurve) -> list[list[str]]:
+    """The README's table: header first."""
+    families = sorted(curve.points[0].score.by_family)
+    rows = [["budget", "accuracy", "± SE", "mean thinking tokens", "overruns", *families]]
+    for p in curve.points:
+        rows.append(
+            [
+                _label(p.budget),
+                f"{100 * p.score.accuracy:.1f}%",
+                f"{100 * p.score.standard_error:.1f}",
+                f"{p.score.reasoning_tokens:.0f}",
+                str(p.overruns),
+                *(f"{100 * p.score.by_family[f]:.0f}" for f in families),
+            ]
+        )
+    return rows
+
+
+def markdown_table(rows: list[list[str]]) -> str:
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]]) + "\n"
+
+
+def _table(curve: BudgetCurve) -> Table:
+    rows = table_rows(curve)
+    switches = ", ".join(f"{flag} {100 * share:.1f}%" for flag, share in curve.soft_switch_followed.items())
+    hard = 100 * min(p.mode_followed for p in curve.points)
+    table = Table(
+        title=f"{curve.model}: accuracy over thinking budgets",
+        caption=f"hard switch followed {hard:.1f}%; soft switch left to the model: {switches}",
+    )
+    for column in rows[0]:
+        table.add_column(column, justify="right")
+    for row in rows[1:]:
+        table.add_row(*row)
+    return table
+
+
+def _write(curve: BudgetCurve, answers: dict[int | None, list[Graded]], out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "budget_curve.json", curve.to_dict())
+    write_text(out / "budget_curve.md", markdown_table(table_rows(curve)))
+    lines = [
+        json.dumps({"budget": b, **g.to_dict()}, ensure_ascii=False) for b, graded in answers.items() for g in graded
+    ]
+    write_text(out / "answers.jsonl", "\n".join(lines) + "\n")
+    plot([curve], out / "budget_curve.png")
+
+
+def plot(curves: list[BudgetCurve], path: Path, labels: list[str] | None = None) -> None:
+    """Accuracy with standard errors over the budget, budgets evenly spaced because they double."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 4.2), dpi=150)
+    for curve, label in zip(curves, labels or [c.model for c in curves], strict=True):
+        values = [100 * p.score.accuracy for p in curve.points]
+        errors = [100 * p.score.standard_error for p in curve.points]
+        axes.errorbar(range(len(values)), values, yerr=errors, marker="o", capsize=3, label=label)
+    axes.set_xticks(range(len(curves[0].points)), [_label(p.budget) for p in curves[0].points])
+    axes.set(xlabel="thinking budget (tokens)", ylabel="right answers (%)", ylim=(0, 100))
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    figure.tight_layout()
+    figure.savefig(path)
+    plt.close(figure)

@@ -1,0 +1,38 @@
+"""Curves of a recipe's stages, for people who would rather look than read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def plot_training(runs: dict[str, list[dict[str, Any]]], path: Path) -> None:
+    """One panel per stage: the loss over the steps, or the reward where there is no loss."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    columns = 3
+    rows = -(-len(runs) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(4 * columns, 2.8 * rows), dpi=130, squeeze=False)
+    for panel, (name, metrics) in zip(axes.flat, runs.items(), strict=False):
+        _draw(panel, name, metrics)
+    for panel in list(axes.flat)[len(runs) :]:
+        panel.set_visible(False)
+    figure.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+    plt.close(figure)
+
+
+def _draw(panel: Any, name: str, metrics: list[dict[str, Any]]) -> None:
+    what = "loss" if any("loss" in row for row in metrics) else "reward"
+    points = [(row["step"], row[what]) for row in metrics if what in row]
+    panel.plot(*zip(*points, strict=True), linewidth=1)
+    held_out = [(row["step"], row["held_out_accuracy"]) for row in metrics if "held_out_accuracy" in row]
+    if held_out:
+        panel.plot(*zip(*held_out, strict=True), marker="o", label="held-out accuracy")
+        panel.legend()
+    panel.set(title=name, xlabel="step", ylabel=what)
+    panel.grid(alpha=0.3)

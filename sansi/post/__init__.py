@@ -1,0 +1,1 @@
+"""Post-training: long-CoT cold start, reasoning RL, thinking-mode fusion."""

@@ -1,0 +1,309 @@
+"""Reasoning RL: group-relative policy optimisation on problems with a verifier.
+
+Source: Shao et al. 2024 (DeepSeekMath), section 4.1. Departures, each from Yu et al. 2025 (DAPO) unless said:
+no KL term to a reference model; the upper clip is wider than the lower one, which keeps the entropy up; the mean is
+taken over tokens of the batch, not over answers; truncated rollouts get no gradient; groups whose answers are all right
+or all wrong carry no signal and are dropped. The ratio is taken to the engine's own log-probabilities, so a difference
+between engine and trainer is part of what is clipped, and the run stops when it grows (Yao et al. 2025, "Your efficient
+RL framework secretly brings you off-policy RL training").
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from sansi.base import SansiError, config_to_dict
+from sansi.base.progress import progress_bar
+from sansi.base.runs import RunFolder
+from sansi.chat import ChatModel, ChatOptions, ChatResult
+from sansi.data.problems import Problem
+from sansi.engine import Engine
+from sansi.model import Transformer
+from sansi.post.rewards import Reward, reasoning_reward
+from sansi.text import Codec
+from sansi.train.checkpoint import Checkpointer, ExtraFiles
+from sansi.train.optim import Optimizer
+from sansi.train.schedule import Schedule
+
+
+@dataclass(frozen=True)
+class GRPOConfig:
+    """How reasoning RL trains."""
+
+    steps: int = 60
+    """Rollout rounds."""
+    questions_per_step: int = 32
+    """Questions asked in a round."""
+    group_size: int = 8
+    """Answers sampled per question."""
+    updates_per_step: int = 2
+    """Optimiser steps per round: the later ones reuse the rollouts off-policy."""
+    learning_rate: float = 2e-4
+    """Peak learning rate."""
+    clip_low: float = 0.2
+    """A token's probability ratio is not pushed below 1 - clip_low."""
+    clip_high: float = 0.28
+    """... nor above 1 + clip_high."""
+    temperature: float = 1.0
+    """Sampling temperature of rollouts."""
+    max_tokens: int = 320
+    """Longest answer, thought included."""
+    max_mismatch: float = 0.05
+    """Largest mean |engine log-prob - trainer log-prob| before the run stops."""
+    max_grad_norm: float = 1.0
+    """Gradients are scaled down to this norm."""
+    checkpoint_every: int = 10
+    """Rounds between checkpoints."""
+    seed: int = 0
+    """Seed of question order and sampling."""
+
+    def problems(self) -> list[str]:
+        small = [n for n in ("steps", "questions_per_step", "updates_per_step", "max_tokens") if getattr(self, n) < 1]
+        found = [f'"{name}" must be at least 1, not {getattr(self, name)}' for name in small]
+        if self.group_size < 2:
+            found.append(f'"group_size" must be at least 2, not {self.group_size}: an advantage compares answers')
+        if self.temperature <= 0:
+            found.append(f'"temperature" must be above 0, not {self.temperature}: greedy groups are all alike')
+        return found
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One sampled answer. Token t of `ids` was sampled with `logprobs[t]` after `prompt_ids + ids[:t]`."""
+
+    prompt_ids: list[int]
+    ids: list[int]
+    logprobs: list[float]
+    reward: Reward
+    truncated: bool
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rollouts side by side, right-padded: ids [n, length]; the rest [n, length - 1] for the predicted tokens."""
+
+    ids: Tensor
+    targets: Tensor
+    logprobs: Tensor
+    advantages: Tensor
+
+    def rows(self, index: Tensor) -> Batch:
+        return Batch(self.ids[index], self.targets[index], self.logprobs[index], self.advantages[index])
+
+
+@dataclass(frozen=True)
+class PolicyLoss:
+    """The clipped objective and what there is to know about it."""
+
+    loss: Tensor
+    entropy: float
+    """Mean entropy of the policy at the sampled tokens, in nats."""
+    clipped: float
+    """Share of tokens whose ratio was clipped."""
+    mismatch: float
+    """Mean |log-prob now - log-prob at sampling|: of an untouched policy, the engine's error."""
+    max_ratio: float
+    """Largest probability ratio."""
+
+
+def group_advantages(rewards: Tensor) -> Tensor:
+    """Rewards [groups, size] to advantages: distance to the group's mean in its standard deviations; 0 if all equal."""
+    centred = rewards - rewards.mean(dim=1, keepdim=True)
+    return centred / (rewards.std(dim=1, keepdim=True, correction=0) + 1e-6)
+
+
+def policy_loss(logits: Tensor, batch: Batch, clip_low: float, clip_high: float) -> PolicyLoss:
+    """Clipped policy-gradient loss over the target tokens. `logits` [n, length - 1, vocabulary]."""
+    logprobs_all = logits.float().log_softmax(-1)
+    logprobs = logprobs_all.gather(-1, batch.ids[:, 1:, None]).squeeze(-1)
+    log_ratio = torch.where(batch.targets, logprobs - batch.logprobs, 0.0)
+    ratio = log_ratio.exp()
+    advantages = batch.advantages[:, None]
+    clipped = ratio.clamp(1 - clip_low, 1 + clip_high)
+    objective = torch.minimum(ratio * advantages, clipped * advantages)
+    count = batch.targets.sum().clamp(min=1)
+    with torch.no_grad():
+        entropy = -(logprobs_all.exp() * logprobs_all).sum(-1)[batch.targets].mean()
+        was_clipped = ((clipped * advantages < ratio * advantages) & batch.targets).sum() / count
+    return PolicyLoss(
+        loss=-(objective * batch.targets).sum() / count,
+        entropy=entropy.item(),
+        clipped=was_clipped.item(),
+        mismatch=(log_ratio.abs().sum() / count).item(),
+        max_ratio=ratio.max().item(),
+    )
+
+
+class GRPO:
+    """Reasoning RL of `model` on `problems`; opening the same run folder again goes on where it stopped."""
+
+    def __init__(
+        self,
+        model: Transformer,
+        codec: Codec,
+        problems: list[Problem],
+        config: GRPOConfig,
+        run: RunFolder,
+        extra_files: ExtraFiles | None = None,
+        evaluate: Callable[[ChatModel], float] | None = None,
+        evaluate_every: int = 20,
+    ):
+        if len(problems) < config.questions_per_step:
+            raise SansiError(
+                f"a round asks {config.questions_per_step} questions, but there are {len(problems)}", param="problems"
+            )
+        self.model, self.codec, self.problems, self.config, self.run = model, codec, problems, config, run
+        self.optimizer = Optimizer(model, "adamw", config.learning_rate, weight_decay=0.0, betas=(0.9, 0.95))
+        self.schedule = Schedule(warmup_steps=5, decay_from=0.7, final=0.2)
+        self.checkpointer = Checkpointer(run, model, self.optimizer, extra_files)
+        self.evaluate, self.evaluate_every = evaluate, evaluate_every
+        state = self.checkpointer.resume()
+        self.step = state["step"] if state else 0
+
+    def train(self) -> Transformer:
+        """Run to the last round and return the model."""
+        engine = Engine(self.model, max_batch=self.config.questions_per_step * self.config.group_size)
+        chat = ChatModel(engine, self.codec, "policy")
+        try:
+            with progress_bar("reasoning RL", self.config.steps, self.step) as bar:
+                while self.step < self.config.steps:
+                    metrics = self._round(chat)
+                    self.step += 1
+                    if self.evaluate and self.step % self.evaluate_every == 0:
+                        metrics["held_out_accuracy"] = self.evaluate(chat)
+                    self.run.log(self.step, **metrics)
+                    bar.update(1, f"reward {metrics['reward']:.3f}  entropy {metrics['entropy']:.3f}")
+                    if self.step % self.config.checkpoint_every == 0 or self.step == self.config.steps:
+                        self.checkpointer.save(self.step, {"config": config_to_dict(self.config)})
+        finally:
+            engine.close()
+        return self.model.eval()
+
+    def _round(self, chat: ChatModel) -> dict[str, float]:
+        started = time.perf_counter()
+        groups = roll_out(chat, self._questions(), self.config, seed=self.config.seed * 1_000_003 + self.step)
+        rolled = time.perf_counter()
+        losses = self._update(groups)
+        rollouts = list(itertools.chain(*groups))
+        tokens = sum(len(r.ids) for r in rollouts)
+        if losses and losses[0].mismatch > self.config.max_mismatch:
+            raise SansiError(
+                f"engine and trainer disagree by {losses[0].mismatch:.4f} nats a token "
+                f"(limit {self.config.max_mismatch}); the rollouts are not this policy's own"
+            )
+        return {
+            "reward": sum(r.reward.value for r in rollouts) / len(rollouts),
+            "right": sum(r.reward.right for r in rollouts) / len(rollouts),
+            "well_formed": sum(r.reward.well_formed for r in rollouts) / len(rollouts),
+            "truncated": sum(r.truncated for r in rollouts) / len(rollouts),
+            "mixed_groups": sum(len({r.reward.value for r in g}) > 1 for g in groups) / len(groups),
+            "mean_tokens": tokens / len(rollouts),
+            "entropy": losses[0].entropy if losses else 0.0,
+            "clipped": losses[-1].clipped if losses else 0.0,
+            "engine_mismatch": losses[0].mismatch if losses else 0.0,
+            "max_ratio": max((item.max_ratio for item in losses), default=1.0),
+            "rollout_tokens_per_second": tokens / (rolled - started),
+            "seconds": time.perf_counter() - started,
+        }
+
+    def _questions(self) -> list[Problem]:
+        """The round's questions: the problems in a new order in every pass."""
+        begin = self.step * self.config.questions_per_step
+        chosen = []
+        for i in range(begin, begin + self.config.questions_per_step):
+            epoch, index = divmod(i, len(self.problems))
+            order = random.Random(f"{self.config.seed} {epoch}").sample(range(len(self.problems)), len(self.problems))
+            chosen.append(self.problems[order[index]])
+        return chosen
+
+    def _update(self, groups: list[list[Rollout]]) -> list[PolicyLoss]:
+        batch = make_batch(groups, pad_id=self.codec.tokenizer.end_of_text_id)
+        if batch is None:
+            return []
+        self.model.train()
+        losses = []
+        order = torch.randperm(len(batch.ids), generator=torch.Generator().manual_seed(self.step))
+        for part in order.chunk(self.config.updates_per_step):
+            rows = batch.rows(part)
+            logits = self.model(rows.ids[:, :-1])
+            result = policy_loss(logits, rows, self.config.clip_low, self.config.clip_high)
+            result.loss.backward()
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm)
+            self.optimizer.step(self.schedule.factor(self.step, self.config.steps))
+            losses.append(result)
+        self.model.eval()
+        return losses
+
+
+def roll_out(chat: ChatModel, problems: list[Problem], config: GRPOConfig, seed: int) -> list[list[Rollout]]:
+    """`group_size` answers to each problem, in thinking mode, from the plain distribution of the model."""
+    options = ChatOptions(
+        enable_thinking=True,
+        max_tokens=config.max_tokens,
+        temperature=config.temperature,
+        top_p=1.0,
+        top_k=0,
+        presence_penalty=0.0,
+        logprobs=True,
+    )
+    conversations, each = [], []
+    for i, problem in enumerate(problems):
+        for j in range(config.group_size):
+            conversations.append([{"role": "user", "content": problem.question}])
+            each.append(dataclasses.replace(options, seed=hash((seed, i, j)) % 2**31))
+    results = chat.complete_batch(conversations, each)
+    rollouts = [_rollout(problems[i // config.group_size], result) for i, result in enumerate(results)]
+    return [rollouts[i : i + config.group_size] for i in range(0, len(rollouts), config.group_size)]
+
+
+def _rollout(problem: Problem, result: ChatResult) -> Rollout:
+    assert result.logprobs is not None
+    end = result.report.thinking_end_reason
+    return Rollout(
+        prompt_ids=list(result.prompt_ids),
+        ids=list(result.ids),
+        logprobs=list(result.logprobs),
+        reward=reasoning_reward(problem, result.message, end),
+        # A thought that was closed for the model holds forced tokens, which are not its own choice.
+        truncated=result.finish_reason == "length" or end != "natural",
+    )
+
+
+def make_batch(groups: list[list[Rollout]], pad_id: int) -> Batch | None:
+    """The rollouts that carry signal as one padded batch; None when no group has both a right and a wrong answer."""
+    chosen: list[tuple[Rollout, float]] = []
+    for group in groups:
+        rewards = torch.tensor([[r.reward.value for r in group]])
+        if rewards.min() == rewards.max():
+            continue
+        advantages = group_advantages(rewards)[0].tolist()
+        chosen += [(r, a) for r, a in zip(group, advantages, strict=True) if not r.truncated]
+    if not chosen:
+        return None
+    length = max(len(r.prompt_ids) + len(r.ids) for r, _ in chosen)
+    ids = torch.full((len(chosen), length), pad_id)
+    logprobs = torch.zeros(len(chosen), length - 1)
+    targets = torch.zeros(len(chosen), length - 1, dtype=torch.bool)
+    for row, (rollout, _) in enumerate(chosen):
+        begin, end = len(rollout.prompt_ids), len(rollout.prompt_ids) + len(rollout.ids)
+        ids[row, :end] = torch.tensor(rollout.prompt_ids + rollout.ids)
+        logprobs[row, begin - 1 : end - 1] = torch.tensor(rollout.logprobs)
+        targets[row, begin - 1 : end - 1] = True
+    return Batch(ids, targets, logprobs, torch.tensor([a for _, a in chosen]))
+
+
+def learnable(
+    chat: ChatModel, problems: list[Problem], config: GRPOConfig, samples: int = 4, seed: int = 1
+) -> list[Problem]:
+    """The problems that the model solves sometimes: neither always nor never out of `samples` tries."""
+    rounds = dataclasses.replace(config, group_size=samples)
+    groups = roll_out(chat, problems, rounds, seed)
+    return [p for p, g in zip(problems, groups, strict=True) if 0 < sum(r.reward.value for r in g) < samples]

@@ -1,0 +1,140 @@
+"""From problems and their worked solutions to training samples in both modes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sansi.base import SansiError
+from sansi.data.problems import Problem, solve
+from sansi.text import Codec, TrainingSample
+
+Conversation = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class FusionMix:
+    """Shares of the kinds of samples in thinking-mode fusion (normalised to 1)."""
+
+    thinking: float = 0.40
+    """A whole thought, then the answer."""
+    cut: float = 0.30
+    """A thought cut at a random budget, the end sequence, then the best answer from what was thought."""
+    direct: float = 0.24
+    """An empty think block, then the answer at once."""
+    several_turns: float = 0.04
+    """Two questions, each with a switch of its own; the last one counts."""
+    small_talk: float = 0.02
+    """Greetings and questions about the model itself, in both modes."""
+
+    def problems(self) -> list[str]:
+        return [f'"{k}" is a share and must be 0 or more, not {v}' for k, v in vars(self).items() if v < 0]
+
+
+SMALL_TALK = (
+    ("Hello!", "A greeting.", "Hello! Ask me to add numbers, solve an equation or count letters."),
+    ("Hi", "A greeting.", "Hi! Ask me to add numbers, solve an equation or count letters."),
+    ("Who are you?", "A question about me.", "I am Sansi nano, a small model that can think before it answers."),
+    (
+        "What can you do?",
+        "A question about me.",
+        "Sums, equations, GCDs, bits, letters, spelling backward.",
+    ),
+    ("Thank you!", "Thanks.", "You are welcome!"),
+    ("你好", "问候。", "你好！我是 Sansi nano。"),
+    ("你是谁？", "问我是谁。", "我是 Sansi nano，一个会思考的小模型。"),
+)
+
+
+def plain_document(problem: Problem) -> str:
+    """A worked problem as running text, for pre-training: no chat, no tags."""
+    solution = solve(problem.family, problem.question)
+    return f"Question: {problem.question}\nReasoning: {solution.thought}\nAnswer: {solution.answer}"
+
+
+def plain_question(problem: Problem) -> str:
+    """A problem as running text with its answer alone."""
+    return f"Question: {problem.question}\nAnswer: {problem.answer}"
+
+
+def answered(problem: Problem, thinking: bool = True, suffix: str = "") -> Conversation:
+    """The problem as a user turn and its solution as the assistant's, with the thought if `thinking`."""
+    solution = solve(problem.family, problem.question)
+    reply: dict[str, Any] = {"role": "assistant", "content": solution.answer}
+    if thinking:
+        reply["reasoning_content"] = solution.thought
+    return [{"role": "user", "content": problem.question + suffix}, reply]
+
+
+def cold_start_samples(codec: Codec, problems: Iterable[Problem]) -> Iterator[TrainingSample]:
+    """Stage 1: every answer after a whole thought."""
+    for problem in problems:
+        yield codec.training_sample(answered(problem), enable_thinking=True)
+
+
+def fusion_samples(
+    codec: Codec, problems: Iterator[Problem], count: int, seed: int, mix: FusionMix | None = None
+) -> Iterator[TrainingSample]:
+    """Stage 3: `count` samples of both modes, with and without switches, and with cut thoughts."""
+    makers = {
+        "thinking": _thinking_sample,
+        "cut": _cut_sample,
+        "direct": _direct_sample,
+        "several_turns": _several_turns_sample,
+        "small_talk": _small_talk_sample,
+    }
+    shares = vars(mix or FusionMix())
+    if sum(shares.values()) <= 0:
+        raise SansiError("a fusion mix needs at least one kind of sample with a share above 0", param="mix")
+    rng = random.Random(f"fusion {seed}")
+    for kind in rng.choices(list(shares), list(shares.values()), k=count):
+        yield makers[kind](codec, problems, rng)
+
+
+def _switched(messages: Conversation, flag: str, rng: random.Random) -> Conversation:
+    """The conversation with a soft switch at the end of its last question, or in a system message."""
+    *before, question, reply = messages
+    if not before and rng.random() < 0.15:
+        return [{"role": "system", "content": flag}, question, reply]
+    return [*before, {**question, "content": f"{question['content']} {flag}"}, reply]
+
+
+def _thinking_sample(codec: Codec, problems: Iterator[Problem], rng: random.Random) -> TrainingSample:
+    messages = answered(next(problems))
+    if rng.random() < 0.3:
+        return codec.training_sample(_switched(messages, "/think", rng))
+    return codec.training_sample(messages, enable_thinking=True)
+
+
+def _direct_sample(codec: Codec, problems: Iterator[Problem], rng: random.Random) -> TrainingSample:
+    messages = answered(next(problems), thinking=False)
+    if rng.random() < 0.5:
+        # The switch is in the text, so the empty block is the model's to write, and is trained.
+        return codec.training_sample(_switched(messages, "/no_think", rng), soft_switch="model")
+    return codec.training_sample(messages, enable_thinking=False)
+
+
+def _cut_sample(codec: Codec, problems: Iterator[Problem], rng: random.Random) -> TrainingSample:
+    """Budgets are log-uniform below the thought's length, so that each doubling of a budget is seen as often."""
+    messages = answered(next(problems))
+    length = len(codec.tokenizer.encode(messages[-1]["reasoning_content"])) + 1
+    return codec.cut_sample(messages, max(1, round(length ** rng.random())))
+
+
+def _several_turns_sample(codec: Codec, problems: Iterator[Problem], rng: random.Random) -> TrainingSample:
+    first, second = rng.random() < 0.5, rng.random() < 0.5
+    messages = []
+    for thinking in (first, second):
+        turn = answered(next(problems), thinking=thinking)
+        turn[0]["content"] += " /think" if thinking else " /no_think"
+        messages += turn
+    return codec.training_sample(messages, soft_switch="model")
+
+
+def _small_talk_sample(codec: Codec, problems: Iterator[Problem], rng: random.Random) -> TrainingSample:
+    question, thought, answer = rng.choice(SMALL_TALK)
+    thinking = rng.random() < 0.5
+    reply = {"role": "assistant", "content": answer, **({"reasoning_content": thought} if thinking else {})}
+    return codec.training_sample([{"role": "user", "content": question}, reply], enable_thinking=thinking)

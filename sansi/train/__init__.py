@@ -1,0 +1,1 @@
+"""Optimisers, schedules, the training loop and the three pre-training stages."""

@@ -1,0 +1,114 @@
+"""Optimisers: Muon for the matrices of the layers, AdamW for everything else."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def orthogonalize(matrices: Tensor, steps: int = 5) -> Tensor:
+    """Nearest semi-orthogonal matrices of a stack [n, rows, columns], by a quintic Newton-Schulz iteration.
+
+    Singular values land in about [0.7, 1.2], which is all that Muon needs (Jordan et al. 2024, "Muon: An optimizer
+    for hidden layers in neural networks"). Works in the dtype given: on CPUs without fast bfloat16, float32 is faster.
+    """
+    a, b, c = 3.4445, -4.7750, 2.0315
+    tall = matrices.size(-2) > matrices.size(-1)
+    x = matrices.mT if tall else matrices
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    for _ in range(steps):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.mT if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum whose update is orthogonalised; parameters of one shape are handled in one batched product.
+
+    The update is scaled by 0.2 sqrt(max(rows, columns)), so that it has about the root mean square of an AdamW update
+    and both optimisers share one learning rate (Liu et al. 2025, "Muon is scalable for LLM training", section 2.2).
+    """
+
+    def __init__(
+        self, params: Iterable[nn.Parameter], lr: float = 1e-3, momentum: float = 0.95, weight_decay: float = 0.1
+    ):
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for parameters in _by_shape(group["params"]):
+                self._step_shape(parameters, group["lr"], group["momentum"], group["weight_decay"])
+
+    def _step_shape(self, parameters: list[nn.Parameter], lr: float, momentum: float, weight_decay: float) -> None:
+        gradients = torch.stack([p.grad for p in parameters])  # type: ignore[misc]
+        buffers = [self.state[p].setdefault("momentum_buffer", torch.zeros_like(p)) for p in parameters]
+        torch._foreach_lerp_(buffers, list(gradients.unbind()), 1 - momentum)
+        nesterov = gradients.lerp_(torch.stack(buffers), momentum)
+        update = orthogonalize(nesterov)
+        scale = 0.2 * max(parameters[0].shape) ** 0.5
+        torch._foreach_mul_(parameters, 1 - lr * weight_decay)
+        torch._foreach_add_(parameters, list(update.unbind()), alpha=-lr * scale)
+
+
+def _by_shape(parameters: list[nn.Parameter]) -> list[list[nn.Parameter]]:
+    shapes: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
+    for parameter in parameters:
+        if parameter.grad is not None:
+            shapes[parameter.shape].append(parameter)
+    return list(shapes.values())
+
+
+class Optimizer:
+    """All optimisers of a model behind one learning rate: `step(factor)` scales every group's peak rate."""
+
+    def __init__(self, model: nn.Module, kind: str, learning_rate: float, weight_decay: float, betas=(0.9, 0.98)):
+        matrices, vectors, embeddings = [], [], []
+        for name, parameter in model.named_parameters():
+            is_matrix = parameter.ndim == 2
+            target = vectors if not is_matrix else embeddings if _is_embedding(name) else matrices
+            target.append(parameter)
+        adamw = [
+            {"params": embeddings + ([] if kind == "muon" else matrices), "weight_decay": weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ]
+        adamw = [group for group in adamw if group["params"]]
+        self.parts: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW(adamw, lr=learning_rate, betas=betas, eps=1e-8, fused=True)
+        ]
+        if kind == "muon" and matrices:
+            self.parts.append(Muon(matrices, lr=learning_rate, weight_decay=weight_decay))
+        self.learning_rate = learning_rate
+        self._names = {parameter: name for name, parameter in model.named_parameters()}
+
+    def step(self, factor: float) -> None:
+        for part in self.parts:
+            for group in part.param_groups:
+                group["lr"] = self.learning_rate * factor
+            part.step()
+            part.zero_grad(set_to_none=True)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The whole state as named tensors, to be saved without pickle."""
+        return {
+            f"{self._names[parameter]}|{key}": value
+            for part in self.parts
+            for parameter, state in part.state.items()
+            for key, value in state.items()
+        }
+
+    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
+        parameters = {name: parameter for parameter, name in self._names.items()}
+        owners = {p: part for part in self.parts for group in part.param_groups for p in group["params"]}
+        for full_name, value in tensors.items():
+            name, key = full_name.rsplit("|", 1)
+            parameter = parameters[name]
+            owners[parameter].state[parameter][key] = value.clone()
+
+
+def _is_embedding(name: str) -> bool:
+    return "embed_tokens" in name or "lm_head" in name

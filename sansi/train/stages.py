@@ -1,0 +1,27 @@
+"""The three pre-training stages: general text, reasoning-heavy text, long context."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from sansi.base import SansiError
+from sansi.model import Transformer
+
+
+def extend_context(model: Transformer, rope_theta: float, max_position_embeddings: int) -> Transformer:
+    """The same weights with a raised RoPE base and a longer context, ready for the long-context stage.
+
+    Raising the base (ABF: Xiong et al. 2023, "Effective long-context scaling of foundation models", section 4.1) turns
+    the slow rotations slower still, so that positions beyond the old context are not wholly new angles.
+    """
+    old = model.config
+    if rope_theta < old.rope_theta or max_position_embeddings < old.max_position_embeddings:
+        raise SansiError(
+            f"the long-context stage raises rope_theta ({old.rope_theta} to {rope_theta}) and "
+            f"max_position_embeddings ({old.max_position_embeddings} to {max_position_embeddings}); neither may fall"
+        )
+    longer = Transformer(
+        dataclasses.replace(old, rope_theta=rope_theta, max_position_embeddings=max_position_embeddings)
+    )
+    longer.load_state_dict(model.state_dict())
+    return longer
