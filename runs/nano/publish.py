@@ -1,0 +1,130 @@
+"""Put a finished nano run where people find it: checkpoints/nano with its card, the figures in README and RESULTS.
+
+    python runs/nano/publish.py --commit $(git rev-parse --short HEAD)   # the commit that the run was made with
+
+Every number comes from the run folder; nothing is typed. Run it again after any new run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from sansi.base import SansiError
+from sansi.base.files import atomic_folder, read_json, write_json, write_text
+from sansi.base.runs import RunFolder
+from sansi.data.problems import FAMILIES
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGES = ("s1-general", "s2-reasoning", "s3-long-context", "cold-start", "grpo", "fusion")
+BLOCK = re.compile(r"(<!-- nano:(\w+) -->\n).*?(<!-- /nano:\2 -->)", re.DOTALL)
+
+
+class Facts:
+    """What a run folder says about itself, as Markdown."""
+
+    def __init__(self, run: Path, commit: str):
+        self.run, self.commit = run, commit
+        self.curve = read_json(run / "evaluation" / "budget_curve.json")
+        self.recipe = read_json(run / "config.json")
+        self.metrics = {stage: RunFolder(run / stage).metrics() for stage in STAGES}
+
+    def blocks(self) -> dict[str, str]:
+        return {
+            "curve": (self.run / "evaluation" / "budget_curve.md").read_text(encoding="utf-8"),
+            "switches": self.switches(),
+            "stages": self.stages(),
+            "gain": self.gain(),
+            "ablation": self.ablation(),
+            "families": "\n".join(f"- `{f.name}`: {f.about} (`{f.parameters}`)" for f in FAMILIES.values()) + "\n",
+            "made": f"Made by `runs/nano/recipe.py` at commit `{self.commit}`, seed {self.recipe['seed']}.\n",
+        }
+
+    def switches(self) -> str:
+        hard = min(point["mode_followed"] for point in self.curve["points"])
+        soft = self.curve["soft_switch_followed"]
+        return (
+            f"Hard switch followed: {100 * hard:.1f}%. Soft switch, left to the model: "
+            + ", ".join(f"`{flag}` {100 * share:.1f}%" for flag, share in soft.items())
+            + f". Budgets exceeded: {sum(point['overruns'] for point in self.curve['points'])} times.\n"
+        )
+
+    def stages(self) -> str:
+        lines = ["| stage | steps | tokens | minutes | last loss or reward |", "| --- | --: | --: | --: | --: |"]
+        for stage, rows in self.metrics.items():
+            last: dict[str, Any] = {}
+            for row in rows:
+                last.update(row)
+            tokens = f"{last['tokens'] / 1e6:.1f}M" if "tokens" in last else "rollouts"
+            figure = f"loss {last['loss']:.3f}" if "loss" in last else f"reward {last['reward']:.3f}"
+            lines.append(f"| {stage} | {last['step']} | {tokens} | {last['stage_seconds'] / 60:.1f} | {figure} |")
+        return "\n".join(lines) + "\n"
+
+    def gain(self) -> str:
+        before, after = (read_json(self.run / s / "held_out.json")["accuracy"] for s in ("cold-start", "grpo"))
+        return (
+            f"Held-out thinking accuracy: {100 * before:.1f}% after the cold start, {100 * after:.1f}% after GRPO "
+            f"({100 * (after - before):+.1f} points on 1,000 problems).\n"
+        )
+
+    def ablation(self) -> str:
+        file = self.run / "evaluation-without-cuts" / "budget_curve.json"
+        if not file.exists():
+            return "Not run.\n"
+        lines = ["| budget | trained on cut thoughts | without |", "| --- | --: | --: |"]
+        for ours, other in zip(self.curve["points"], read_json(file)["points"], strict=True):
+            budget = "unlimited" if ours["budget"] is None else ours["budget"]
+            pair = [f"{100 * p['score']['accuracy']:.1f}% ± {100 * p['score']['standard_error']:.1f}" for p in (ours, other)]
+            lines.append(f"| {budget} | {pair[0]} | {pair[1]} |")
+        return "\n".join(lines) + "\n"
+
+
+def fill(text: str, blocks: dict[str, str]) -> str:
+    """The text with every marked block replaced. Raises SansiError for a mark that no block has."""
+
+    def replace(found: re.Match[str]) -> str:
+        if found[2] not in blocks:
+            raise SansiError(f'no figures called "{found[2]}"; there are {", ".join(blocks)}')
+        return found[1] + blocks[found[2]] + found[3]
+
+    return BLOCK.sub(replace, text)
+
+
+def publish(run: Path, commit: str) -> None:
+    facts = Facts(run, commit)
+    blocks = facts.blocks()
+    card = fill((ROOT / "runs" / "nano" / "CARD.md").read_text(encoding="utf-8"), blocks)
+    with atomic_folder(ROOT / "checkpoints" / "nano") as draft:
+        shutil.copytree(run / "model", draft, dirs_exist_ok=True)
+        write_text(draft / "README.md", card)
+        write_json(draft / "evaluation.json", facts.curve)
+        write_json(draft / "made_by.json", {"commit": commit, "recipe": facts.recipe})
+    images = ROOT / "docs" / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    for source, name in (
+        (run / "evaluation" / "budget_curve.png", "nano_budget_curve.png"),
+        (run / "evaluation" / "ablation.png", "nano_ablation.png"),
+        (run / "plots" / "training.png", "nano_training.png"),
+    ):
+        if source.exists():
+            shutil.copyfile(source, images / name)
+    for page in (ROOT / "README.md", ROOT / "docs" / "RESULTS.md"):
+        write_text(page, fill(page.read_text(encoding="utf-8"), blocks))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, default=ROOT / "runs" / "nano" / "default")
+    parser.add_argument("--commit", required=True, help="the commit that the run was made with")
+    arguments = parser.parse_args()
+    try:
+        publish(arguments.run, arguments.commit)
+    except SansiError as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+if __name__ == "__main__":
+    main()
