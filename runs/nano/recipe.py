@@ -135,7 +135,7 @@ class Nano:
         return run.checkpoint(steps)
 
     def train(self, run: RunFolder, model: Transformer, batches, codec: Codec, **settings) -> None:
-        config = TrainConfig(compile=self.compiled, seed=self.recipe.seed, **settings)
+        config = TrainConfig(compile=self.compiled, **settings)
         Trainer(model, batches, config, run, extra_files=codec.save).train(run.path.name)
 
     def s1_general(self, codec: Codec) -> Path:

@@ -1,1 +1,1 @@
-"""Optimisers, schedules, the training loop and the three pre-training stages."""
+"""Optimisers, schedules, checkpoints, the training loop, and what the three pre-training stages need of it."""

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
+from sansi.base import SansiError
 from sansi.base.files import atomic_folder, read_json, write_json
 from sansi.base.runs import RunFolder
 from sansi.model import Transformer, load, save
@@ -39,11 +42,26 @@ class Checkpointer:
         return target
 
     def resume(self) -> dict[str, Any] | None:
-        """Restore the newest checkpoint and return its state, `step` included; None in a fresh run."""
+        """Restore the newest checkpoint and return its state, `step` included; None in a fresh run.
+
+        Raises SansiError when a file of it is damaged, or when it belongs to another model or optimiser.
+        """
         latest = self.run.latest()
         if latest is None:
             return None
         state = read_json(latest / "trainer.json")
-        self.model.load_state_dict(load(latest, device="cpu", dtype="float32").state_dict())
-        self.optimizer.load_tensors(load_file(latest / "optimizer.safetensors"))
+        saved = load(latest, device="cpu", dtype="float32")
+        if saved.config.to_hf() != self.model.config.to_hf():
+            raise SansiError(f"{latest} holds a model of another shape; give the run another name")
+        self.model.load_state_dict(saved.state_dict())
+        self.optimizer.load_tensors(_read_tensors(latest / "optimizer.safetensors"))
         return state
+
+
+def _read_tensors(file: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise SansiError(
+            f"{file}: missing or damaged ({error}); delete {file.parent} to go on at the checkpoint before it"
+        ) from error

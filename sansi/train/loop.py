@@ -5,19 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from sansi.base import SansiError
+from sansi.base.config import check_config
 from sansi.base.progress import progress_bar
 from sansi.base.runs import RunFolder
 from sansi.model import Transformer
 from sansi.train.checkpoint import Checkpointer, ExtraFiles
 from sansi.train.loss import packed_loss
-from sansi.train.optim import Optimizer
+from sansi.train.optim import Optimizer, OptimizerKind, clip_gradients
 from sansi.train.schedule import Schedule
 
 
@@ -29,7 +29,7 @@ class TrainConfig:
     """Optimiser steps."""
     learning_rate: float = 3e-3
     """Peak learning rate."""
-    optimizer: Literal["adamw", "muon"] = "muon"
+    optimizer: OptimizerKind = "muon"
     """AdamW everywhere, or Muon for the matrices of the layers and AdamW for the rest."""
     weight_decay: float = 0.1
     """Decoupled weight decay of matrices and embeddings."""
@@ -43,15 +43,16 @@ class TrainConfig:
     """Steps between lines in metrics.jsonl."""
     compile: bool = True
     """Compile the loss with torch.compile (about a minute once, then faster steps)."""
-    seed: int = 0
-    """Seed of everything random in this stage."""
 
     def problems(self) -> list[str]:
-        return [
+        found = [
             f'"{name}" must be positive, not {value}'
             for name in ("steps", "learning_rate", "max_grad_norm", "checkpoint_every", "log_every")
             if (value := getattr(self, name)) <= 0
         ]
+        if self.weight_decay < 0:
+            found.append(f'"weight_decay" must be 0 or more, not {self.weight_decay}')
+        return found + self.schedule.problems()
 
 
 class Batches(Protocol):
@@ -68,7 +69,11 @@ Loss = Callable[[Transformer, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 class Trainer:
-    """Trains `model` on `batches` inside a run folder; opening the same folder again goes on where it stopped."""
+    """Trains `model` on `batches` inside a run folder; opening the same folder again goes on where it stopped.
+
+    Nothing here is random, so a resumed run equals an uninterrupted one bit for bit. Raises SansiError for impossible
+    values in `config`, and for a folder whose checkpoint belongs to another model, optimiser or data.
+    """
 
     def __init__(
         self,
@@ -79,6 +84,7 @@ class Trainer:
         extra_files: ExtraFiles | None = None,
         loss: Loss = packed_loss,
     ):
+        check_config(config, "training configuration")
         self.model, self.batches, self.config, self.run = model, batches, config, run
         self.optimizer = Optimizer(model, config.optimizer, config.learning_rate, config.weight_decay)
         self.step = 0
@@ -91,7 +97,6 @@ class Trainer:
 
     def train(self, title: str = "training") -> Transformer:
         """Run to the last step and return the model."""
-        torch.manual_seed(self.config.seed)
         self.model.train()
         batches = iter(self.batches)
         started, seen = time.perf_counter(), self.tokens
@@ -113,18 +118,13 @@ class Trainer:
         ids, document, mask = (torch.from_numpy(batch[k]).to(device) for k in ("ids", "document", "loss_mask"))
         loss, targets = self._loss(self.model, ids, document, mask)
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm)
-        if not torch.isfinite(norm):
-            raise SansiError(
-                f"the gradient is not finite at step {self.step + 1}; lower learning_rate "
-                f"(now {self.config.learning_rate}) and resume from {self.run.latest()}"
-            )
+        norm = clip_gradients(self.model, self.config.max_grad_norm, self.step + 1)
         factor = self.config.schedule.factor(self.step, self.config.steps)
         self.optimizer.step(factor)
         self.tokens += ids.size(0) * (ids.size(1) - 1)
         return {
             "loss": round(loss.item(), 5),
-            "grad_norm": round(norm.item(), 4),
+            "grad_norm": round(norm, 4),
             "learning_rate": factor * self.config.learning_rate,
             "target_tokens": int(targets),
         }

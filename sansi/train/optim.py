@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from sansi.base import SansiError
+
+OptimizerKind = Literal["adamw", "muon"]
+
 
 def orthogonalize(matrices: Tensor, steps: int = 5) -> Tensor:
-    """Nearest semi-orthogonal matrices of a stack [n, rows, columns], by a quintic Newton-Schulz iteration.
+    """About the nearest semi-orthogonal matrices of a stack [..., rows, columns], by a quintic Newton-Schulz iteration.
 
     Singular values land in about [0.7, 1.2], which is all that Muon needs (Jordan et al. 2024, "Muon: An optimizer
-    for hidden layers in neural networks"). Works in the dtype given: on CPUs without fast bfloat16, float32 is faster.
+    for hidden layers in neural networks"); those below some thousandths of the Frobenius norm stay smaller.
+    Works in the dtype given: on CPUs without fast bfloat16, float32 is faster.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
     tall = matrices.size(-2) > matrices.size(-1)
@@ -28,6 +34,8 @@ def orthogonalize(matrices: Tensor, steps: int = 5) -> Tensor:
 
 class Muon(torch.optim.Optimizer):
     """Momentum whose update is orthogonalised; parameters of one shape are handled in one batched product.
+
+    A parameter is a matrix [rows, columns], or a stack [n, rows, columns] of them, such as the experts of a layer.
 
     The update is scaled by 0.2 sqrt(max(rows, columns)), so that it has about the root mean square of an AdamW update
     and both optimisers share one learning rate (Liu et al. 2025, "Muon is scalable for LLM training", section 2.2).
@@ -50,7 +58,7 @@ class Muon(torch.optim.Optimizer):
         torch._foreach_lerp_(buffers, list(gradients.unbind()), 1 - momentum)
         nesterov = gradients.lerp_(torch.stack(buffers), momentum)
         update = orthogonalize(nesterov)
-        scale = 0.2 * max(parameters[0].shape) ** 0.5
+        scale = 0.2 * max(parameters[0].shape[-2:]) ** 0.5
         torch._foreach_mul_(parameters, 1 - lr * weight_decay)
         torch._foreach_add_(parameters, list(update.unbind()), alpha=-lr * scale)
 
@@ -64,13 +72,25 @@ def _by_shape(parameters: list[nn.Parameter]) -> list[list[nn.Parameter]]:
 
 
 class Optimizer:
-    """All optimisers of a model behind one learning rate: `step(factor)` scales every group's peak rate."""
+    """All optimisers of a model behind one learning rate: `step(factor)` scales every group's peak rate.
 
-    def __init__(self, model: nn.Module, kind: str, learning_rate: float, weight_decay: float, betas=(0.9, 0.98)):
+    Matrices (the experts of a layer are a stack of them) and embeddings decay, the vectors of the norms do not.
+    Raises SansiError for an unknown kind.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        kind: OptimizerKind,
+        learning_rate: float,
+        weight_decay: float,
+        betas: tuple[float, float] = (0.9, 0.98),
+    ):
+        if kind not in ("adamw", "muon"):
+            raise SansiError(f'unknown optimizer "{kind}"; known: adamw, muon', param="optimizer")
         matrices, vectors, embeddings = [], [], []
         for name, parameter in model.named_parameters():
-            is_matrix = parameter.ndim == 2
-            target = vectors if not is_matrix else embeddings if _is_embedding(name) else matrices
+            target = vectors if parameter.ndim < 2 else embeddings if _is_embedding(name) else matrices
             target.append(parameter)
         adamw = [
             {"params": embeddings + ([] if kind == "muon" else matrices), "weight_decay": weight_decay},
@@ -102,12 +122,33 @@ class Optimizer:
         }
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """Take up what `tensors` returned. Raises SansiError when it comes from another model or kind of optimiser."""
         parameters = {name: parameter for parameter, name in self._names.items()}
         owners = {p: part for part in self.parts for group in part.param_groups for p in group["params"]}
         for full_name, value in tensors.items():
             name, key = full_name.rsplit("|", 1)
-            parameter = parameters[name]
-            owners[parameter].state[parameter][key] = value.clone()
+            parameter = parameters.get(name)
+            if parameter is None or key not in _state_keys(owners[parameter]):
+                raise SansiError(
+                    f'the saved optimiser state "{full_name}" does not belong to this run; resume with the model and '
+                    "the optimizer that the run began with"
+                )
+            owners[parameter].state[parameter][key] = value.to(parameter.device, copy=True)
+
+
+def clip_gradients(model: nn.Module, max_norm: float, step: int) -> float:
+    """Scale the gradients down to `max_norm`; returns their norm before. Raises SansiError when it is not finite."""
+    norm = nn.utils.clip_grad_norm_(model.parameters(), max_norm).item()
+    if not math.isfinite(norm):
+        raise SansiError(
+            f"the gradient is not finite at step {step}; lower the learning rate and start again: "
+            "the run goes on at its last checkpoint"
+        )
+    return norm
+
+
+def _state_keys(part: torch.optim.Optimizer) -> tuple[str, ...]:
+    return ("momentum_buffer",) if isinstance(part, Muon) else ("step", "exp_avg", "exp_avg_sq")
 
 
 def _is_embedding(name: str) -> bool:

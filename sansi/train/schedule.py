@@ -9,7 +9,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Schedule:
-    """Linear warm-up, then a plateau, then a decay to `final` of the peak.
+    """Linear warm-up, then a plateau, then a decay towards `final` of the peak.
 
     "wsd" (warm-up, stable, decay) keeps the peak until `decay_from` of the steps and falls linearly; "cosine" starts
     to fall right after the warm-up.
@@ -24,7 +24,13 @@ class Schedule:
     start: float = 1.0
     """Learning rate at the end of the warm-up, as a share of the peak; a stage that goes on starts lower."""
     final: float = 0.1
-    """Learning rate of the last step as a share of the peak."""
+    """Learning rate where the decay ends, one step after the last, as a share of the peak."""
+
+    def problems(self) -> list[str]:
+        found = [f'"{n}" must be 0 or more' for n in ("warmup_steps", "start", "final") if getattr(self, n) < 0]
+        if not 0 <= self.decay_from <= 1:
+            found.append(f'"decay_from" is a share of the steps, 0 to 1, not {self.decay_from}')
+        return found
 
     def factor(self, step: int, total_steps: int) -> float:
         """Multiplier of the peak learning rate at `step` (0-based) of `total_steps`."""

@@ -1,8 +1,6 @@
-"""The three pre-training stages: general text, reasoning-heavy text, long context."""
+"""What the pre-training stages need beyond the loop: the longer context of the third."""
 
 from __future__ import annotations
-
-import dataclasses
 
 from sansi.base import SansiError
 from sansi.model import Transformer
@@ -13,6 +11,7 @@ def extend_context(model: Transformer, rope_theta: float, max_position_embedding
 
     Raising the base (ABF: Xiong et al. 2023, "Effective long-context scaling of foundation models", section 4.1) turns
     the slow rotations slower still, so that positions beyond the old context are not wholly new angles.
+    Raises SansiError when either value would fall.
     """
     old = model.config
     if rope_theta < old.rope_theta or max_position_embeddings < old.max_position_embeddings:
@@ -20,8 +19,6 @@ def extend_context(model: Transformer, rope_theta: float, max_position_embedding
             f"the long-context stage raises rope_theta ({old.rope_theta} to {rope_theta}) and "
             f"max_position_embeddings ({old.max_position_embeddings} to {max_position_embeddings}); neither may fall"
         )
-    longer = Transformer(
-        dataclasses.replace(old, rope_theta=rope_theta, max_position_embeddings=max_position_embeddings)
-    )
+    longer = Transformer(old.replace(rope_theta=rope_theta, max_position_embeddings=max_position_embeddings))
     longer.load_state_dict(model.state_dict())
     return longer

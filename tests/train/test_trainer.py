@@ -1,0 +1,170 @@
+"""A killed run, started again, equals one that was never killed; what can not be resumed says why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from sansi.base import SansiError
+from sansi.base.runs import RunFolder
+from sansi.model import Transformer, load
+from sansi.train import checkpoint
+from sansi.train.loop import TrainConfig, Trainer
+from sansi.train.schedule import Schedule
+from sansi.train.stages import extend_context
+from tiny_training import batches, make_trainer, tiny_model
+
+OPTIMIZERS = ["adamw", "muon"]
+
+
+class Killed(BaseException):
+    """Not an Exception, as the end of a process is none."""
+
+
+def train_until(trainer: Trainer, step: int) -> None:
+    """Train, and die in the middle of step `step` (0-based), after its gradients and before anything is stored."""
+    usual = trainer.optimizer.step
+
+    def dying(factor: float) -> None:
+        if trainer.step == step:
+            raise Killed
+        usual(factor)
+
+    trainer.optimizer.step = dying
+    with pytest.raises(Killed):
+        trainer.train()
+
+
+def weights(model: Transformer) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def assert_same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> None:
+    assert first.keys() == second.keys()
+    for name in first:
+        assert torch.equal(first[name], second[name]), name
+
+
+def history(folder: Path) -> list[dict]:
+    return [{k: v for k, v in row.items() if k != "tokens_per_second"} for row in RunFolder(folder).metrics()]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """By optimiser: the trainer at its end, and its folder."""
+    made = {}
+    for kind in OPTIMIZERS:
+        folder = tmp_path_factory.mktemp(kind)
+        made[kind] = (make_trainer(folder, kind), folder)
+        made[kind][0].train()
+    return made
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+@pytest.mark.parametrize("kills", [[0], [1], [2], [5, 6], [3, 3, 4]])
+def test_resumed_equals_uninterrupted_bit_for_bit(kind, kills, tmp_path, uninterrupted):
+    for kill in kills:
+        train_until(make_trainer(tmp_path, kind), kill)
+    trainer = make_trainer(tmp_path, kind)
+    assert trainer.step == kills[-1] // 2 * 2  # checkpoints come every second step
+    trainer.train()
+    whole, folder = uninterrupted[kind]
+    assert_same(weights(whole.model), weights(trainer.model))
+    assert_same(whole.optimizer.tensors(), trainer.optimizer.tensors())
+    assert history(tmp_path) == history(folder)
+    assert trainer.batches.state_dict() == whole.batches.state_dict()
+
+
+def test_steps_change_the_model_and_lower_the_loss(uninterrupted):
+    for trainer, folder in uninterrupted.values():
+        assert not torch.equal(trainer.model.lm_head_weight, tiny_model().lm_head_weight)
+        rows = history(folder)
+        assert [row["step"] for row in rows] == list(range(1, 8))
+        assert rows[-1]["loss"] < rows[0]["loss"]
+        assert rows[-1]["tokens"] == 7 * 3 * 16
+
+
+def test_dying_inside_a_save_leaves_the_checkpoint_before(tmp_path, monkeypatch):
+    def dying(*_):
+        raise Killed
+
+    train_until(make_trainer(tmp_path), 3)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(checkpoint, "write_json", dying)
+        make_trainer(tmp_path).train()
+    assert RunFolder(tmp_path).steps() == [2]
+    assert make_trainer(tmp_path).step == 2
+
+
+def test_the_last_step_has_a_checkpoint_and_two_are_kept(uninterrupted):
+    _, folder = uninterrupted["muon"]
+    assert RunFolder(folder).steps() == [6, 7]
+
+
+def test_a_checkpoint_is_a_model_folder(uninterrupted):
+    trainer, folder = uninterrupted["adamw"]
+    loaded = load(RunFolder(folder).latest(), device="cpu")
+    ids = torch.arange(10)[None]
+    assert torch.equal(loaded(ids), trainer.model(ids)) and not loaded.training and not trainer.model.training
+
+
+def test_extra_files_are_part_of_a_checkpoint(tmp_path):
+    config = TrainConfig(steps=1, compile=False)
+    extra = lambda folder: (folder / "tokenizer.json").write_text("{}")  # noqa: E731
+    Trainer(tiny_model(), batches(), config, RunFolder(tmp_path), extra_files=extra).train()
+    assert (tmp_path / "checkpoints" / "step-1" / "tokenizer.json").read_text() == "{}"
+
+
+def test_a_finished_run_trains_no_further(tmp_path):
+    make_trainer(tmp_path).train()
+    again = make_trainer(tmp_path)
+    before = weights(again.model)
+    assert again.step == 7
+    assert_same(before, weights(again.train()))
+
+
+def test_what_can_not_be_resumed_says_why(tmp_path):
+    make_trainer(tmp_path, "adamw").train()
+    with pytest.raises(SansiError, match=r"optimiser state .* does not belong to this run"):
+        make_trainer(tmp_path, "muon")
+    config = TrainConfig(steps=7, optimizer="adamw", compile=False)
+    with pytest.raises(SansiError, match="another shape"):
+        Trainer(tiny_model(num_hidden_layers=1), batches(), config, RunFolder(tmp_path))
+    with pytest.raises(SansiError, match="other data"):
+        Trainer(tiny_model(), batches().datasets[0], config, RunFolder(tmp_path))
+    file = tmp_path / "checkpoints" / "step-7" / "optimizer.safetensors"
+    file.write_bytes(file.read_bytes()[:50])
+    with pytest.raises(SansiError, match=r"optimizer\.safetensors: missing or damaged .* delete .*step-7"):
+        make_trainer(tmp_path, "adamw")
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run_and_keeps_the_weights(tmp_path):
+    def broken(model, ids, document, mask):
+        return model(ids).sum() * torch.inf, mask.sum()
+
+    trainer = Trainer(tiny_model(), batches(), TrainConfig(steps=3, compile=False), RunFolder(tmp_path), loss=broken)
+    with pytest.raises(SansiError, match="not finite at step 1; lower the learning rate"):
+        trainer.train()
+    assert_same(weights(trainer.model), weights(tiny_model()))
+
+
+def test_every_impossible_setting_is_named_at_once(tmp_path):
+    schedule = Schedule(decay_from=1.5, warmup_steps=-1)
+    config = TrainConfig(steps=0, learning_rate=-1.0, checkpoint_every=0, weight_decay=-0.1, schedule=schedule)
+    with pytest.raises(SansiError) as error:
+        Trainer(tiny_model(), batches(), config, RunFolder(tmp_path))
+    for name in ("steps", "learning_rate", "checkpoint_every", "weight_decay", "decay_from", "warmup_steps"):
+        assert f'"{name}"' in str(error.value)
+
+
+def test_extended_context_keeps_the_weights_and_takes_longer_texts():
+    model = tiny_model()
+    longer = extend_context(model, rope_theta=1e6, max_position_embeddings=256)
+    assert_same(weights(model), weights(longer))
+    assert (longer.config.rope_theta, longer.config.context_length) == (1e6, 256)
+    assert longer(torch.ones(1, 200, dtype=torch.long)).shape == (1, 200, 31)
+    ids = torch.arange(20)[None]
+    assert not torch.equal(model(ids), longer(ids))  # the angles changed
+    with pytest.raises(SansiError, match="neither may fall"):
+        extend_context(model, rope_theta=1e6, max_position_embeddings=32)
