@@ -13,9 +13,13 @@ BUCKET = 32  # positions; attention reads whole buckets, so that shapes change r
 
 
 class SlotCache:
-    """Keys and values of every slot. Positions beyond a slot's length hold finite rubbish that the mask hides."""
+    """Keys and values of every slot. Positions beyond a slot's length hold finite rubbish that the mask hides.
 
-    def __init__(self) -> None:
+    It grows as it is needed, to at most `max_slots` rows of `max_positions`.
+    """
+
+    def __init__(self, max_slots: int, max_positions: int) -> None:
+        self._most = (max_slots, _in_buckets(max_positions))
         self.keys: list[Tensor] = []  # per layer [B, H, S, D]; empty until the first prefill shows the shapes
         self.values: list[Tensor] = []
         self.slots = self.positions = 0  # capacity
@@ -23,8 +27,8 @@ class SlotCache:
     def reserve(self, slots: int, positions: int) -> None:
         """Make room for `slots` rows of `positions`; capacities grow by half or more, so a token costs O(1) copies."""
         if slots > self.slots or positions > self.positions:
-            self.slots = _enough(self.slots, slots, 1)
-            self.positions = _enough(self.positions, positions, BUCKET)
+            self.slots = min(_enough(self.slots, slots), self._most[0])
+            self.positions = min(_in_buckets(_enough(self.positions, positions)), self._most[1])
             self.keys = [self._grown(old) for old in self.keys]
             self.values = [self._grown(old) for old in self.values]
 
@@ -40,6 +44,11 @@ class SlotCache:
         """Copy the first `length` positions of row `source` over row `target`."""
         for storage in (*self.keys, *self.values):
             storage[target, :, :length] = storage[source, :, :length]
+
+    def clear(self, slot: int) -> None:
+        """Zero the row of a slot whose keys or values are NaN: no mask hides a NaN, as 0 times NaN is NaN."""
+        for storage in (*self.keys, *self.values):
+            storage[slot] = 0
 
     def _grown(self, old: Tensor) -> Tensor:
         new = old.new_zeros((self.slots, old.shape[1], self.positions, old.shape[3]))
@@ -91,6 +100,5 @@ def _in_buckets(positions: int) -> int:
     return -(-positions // BUCKET) * BUCKET
 
 
-def _enough(capacity: int, needed: int, multiple: int) -> int:
-    grown = needed if needed <= capacity or capacity == 0 else max(needed, capacity + capacity // 2)
-    return max(capacity, -(-grown // multiple) * multiple)
+def _enough(capacity: int, needed: int) -> int:
+    return capacity if needed <= capacity else max(needed, capacity + capacity // 2)

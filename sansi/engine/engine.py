@@ -49,7 +49,7 @@ class Engine:
         self.context_length = context_length or model.config.context_length
         self.device = next(model.parameters()).device
         self._max_batch = max_batch
-        self._runner = Runner(model, max_batch, self.device)
+        self._runner = self._new_runner()
         self._scheduler = Scheduler(max_batch, max_prefill_tokens)
         self._inbox: list[Request] = []  # guarded by _wake; the stepping thread empties it
         self._wake = threading.Condition()
@@ -178,6 +178,9 @@ class Engine:
             on_end=on_end,
         )
 
+    def _new_runner(self) -> Runner:
+        return Runner(self.model, self._max_batch, self.context_length, self.device)
+
     def _check_open(self) -> None:
         if self._closed:
             raise SansiError("the engine is closed; make a new one")
@@ -248,13 +251,14 @@ class Engine:
     def _release(self, ended: dict[int, FinishReason | Exception]) -> None:
         for slot in sorted(ended, reverse=True):  # from the back, so that no ended request moves
             request, reason = self._scheduler.active[slot], ended[slot]
-            self._runner.release(slot, self._scheduler.release(slot))
+            failed = isinstance(reason, Exception)
+            self._runner.release(slot, self._scheduler.release(slot), healthy=not failed)
             request.on_end(reason if isinstance(reason, Exception) else request.completion(reason))
 
     def _fail(self, error: Exception) -> None:
         """End all that runs with `error`; what waits has another chance."""
         failed, self._scheduler.active = self._scheduler.active, []
-        self._runner = Runner(self.model, self._max_batch, self.device)
+        self._runner = self._new_runner()
         for request in failed:
             request.on_end(error)
 

@@ -9,6 +9,7 @@ from typing import Any
 from sansi.base.errors import SansiError
 
 MAX_SEED = 2**63 - 1
+MAX_TOP_K = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class SamplingParams:
     """How to sample one completion. The filters apply in the order: penalties, temperature, top-k, top-p, min-p."""
 
     temperature: float = 1.0
-    """Divides the logits; 0 is greedy."""
+    """Divides the logits; 0 (and anything below 0.00001) is greedy."""
     top_p: float = 1.0
     """Smallest set of tokens whose probability reaches this; 1 is off."""
     top_k: int = 0
@@ -75,13 +76,14 @@ class SamplingParams:
 
 
 _RANGES: dict[str, tuple[float, float, str]] = {
-    "temperature": (0.0, math.inf, "0 or more"),
+    # The upper bounds are far beyond any use, and far below what float32 turns into an infinity, hence a NaN.
+    "temperature": (0.0, 1e4, "between 0 and 10000"),
     "top_p": (math.ulp(0.0), 1.0, "above 0 and at most 1"),
-    "top_k": (0, math.inf, "0 or more (0 is off)"),
+    "top_k": (0, MAX_TOP_K, f"between 0 (off) and {MAX_TOP_K}"),
     "min_p": (0.0, 1.0, "between 0 and 1"),
-    "presence_penalty": (-math.inf, math.inf, "a finite number"),
-    "frequency_penalty": (-math.inf, math.inf, "a finite number"),
-    "repetition_penalty": (math.ulp(0.0), math.inf, "above 0"),
+    "presence_penalty": (-1e4, 1e4, "between -10000 and 10000"),
+    "frequency_penalty": (-1e4, 1e4, "between -10000 and 10000"),
+    "repetition_penalty": (1e-4, 1e4, "between 0.0001 and 10000"),
     "seed": (0, MAX_SEED, f"between 0 and {MAX_SEED}"),
     "max_tokens": (1, math.inf, "1 or more"),
 }
@@ -120,8 +122,8 @@ def check_prompt(ids: list[int], vocab_size: int, context_length: int) -> None:
 def _check_number(name: str, value: Any) -> None:
     low, high, text = _RANGES[name]
     kinds = (int,) if name in _WHOLE else (int, float)
-    # `not (low <= value)` also catches NaN; infinities satisfy the comparison and are refused by name.
-    if isinstance(value, bool) or not isinstance(value, kinds) or not (low <= value <= high) or math.isinf(value):
+    # `not (low <= value)` also catches NaN.
+    if isinstance(value, bool) or not isinstance(value, kinds) or not (low <= value <= high):
         whole = " and whole" if name in _WHOLE else ""
         raise SansiError(f"{name} must be {text}{whole}, not {value!r}", param=name)
 

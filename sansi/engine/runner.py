@@ -30,9 +30,9 @@ class Sampled:
 class Runner:
     """Owns the cache and everything else that has a row per slot."""
 
-    def __init__(self, model: Transformer, max_batch: int, device: torch.device):
+    def __init__(self, model: Transformer, max_batch: int, context_length: int, device: torch.device):
         self._model, self._device = model, device
-        self._cache = SlotCache()
+        self._cache = SlotCache(max_batch, context_length)
         self._penalties = Penalties(max_batch, model.config.vocab_size, device)
         self._lengths = np.zeros(max_batch, dtype=np.int64)  # cached positions per slot
         self._last = np.zeros(max_batch, dtype=np.int64)  # newest token per slot, not in the cache yet
@@ -86,9 +86,11 @@ class Runner:
             logprobs = (raw.gather(-1, chosen)[:, 0] - raw.logsumexp(-1)).tolist()
         return Sampled(tokens, logprobs, healthy=raw.amax(-1).isfinite().tolist())
 
-    def release(self, slot: int, moved_from: int | None) -> None:
-        """Slot `slot` is free; the rows of `moved_from`, if any, now belong to it."""
+    def release(self, slot: int, moved_from: int | None, healthy: bool = True) -> None:
+        """Slot `slot` is free; the rows of `moved_from`, if any, now belong to it. Not `healthy`: it held NaN."""
         self._sampler = None
+        if not healthy:
+            self._cache.clear(slot)
         if moved_from is not None:
             length = int(self._lengths[moved_from])
             self._cache.move(moved_from, slot, length)

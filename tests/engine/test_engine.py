@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sansi.base.errors import SansiError
 from sansi.engine import Completion, Engine, SamplingParams
+from sansi.engine.cache import SlotCache
 from sansi.model import ModelConfig, Transformer
 
 GREEDY = SamplingParams(temperature=0, max_tokens=12, logprobs=True)
@@ -138,13 +139,16 @@ WRONG = [
     ([1], {"temperature": float("nan")}, "temperature"),
     ([1], {"temperature": float("inf")}, "temperature"),
     ([1], {"temperature": -0.1}, "temperature"),
+    ([1], {"temperature": 10**400}, "temperature"),
     ([1], {"temperature": "hot"}, "temperature"),
     ([1], {"top_p": 0.0}, "top_p"),
     ([1], {"top_p": 1.1}, "top_p"),
     ([1], {"top_k": -1}, "top_k"),
     ([1], {"top_k": 1.5}, "top_k"),
+    ([1], {"top_k": 2**64}, "top_k"),
     ([1], {"min_p": 2}, "min_p"),
     ([1], {"presence_penalty": float("nan")}, "presence_penalty"),
+    ([1], {"presence_penalty": 1e308}, "presence_penalty"),
     ([1], {"repetition_penalty": 0.0}, "repetition_penalty"),
     ([1], {"max_tokens": 0}, "max_tokens"),
     ([1], {"max_tokens": True}, "max_tokens"),
@@ -177,6 +181,22 @@ def test_a_request_that_breaks_the_model_harms_only_itself():
         thread.join()
         assert [len(c.ids) for c in good[0]] == [12, 12, 12]
         assert len(engine.generate([[1]], GREEDY)[0].ids) == 12
+
+
+def test_a_request_that_breaks_the_model_leaves_nothing_in_its_slot():
+    model = TinyModel()
+    model.tokens.data[7] = float("nan")
+    with Engine(model, max_batch=1) as engine:
+        with pytest.raises(FloatingPointError):
+            engine.generate([[1, *[7] * 30]], GREEDY)
+        assert list(engine.generate([[2]], GREEDY)[0].ids) == plain_greedy(model, [2], 12)[0]
+
+
+def test_the_cache_outgrows_neither_the_slots_nor_the_context():
+    cache = SlotCache(max_slots=5, max_positions=100)
+    for slots, positions in ((1, 1), (4, 60), (4, 70), (5, 100)):
+        cache.reserve(slots, positions)
+        assert slots <= cache.slots <= 5 and positions <= cache.positions <= 128
 
 
 def test_a_failing_step_is_reported_and_the_engine_lives_on():
