@@ -18,6 +18,8 @@ from sansi.engine.params import SamplingParams
 
 Kind = Literal["greedy", "plain", "top_k", "top_p"]
 
+GREEDY_BELOW = 1e-5  # temperatures at which float32 would overflow, and a gap of 0.001 in logits decides anyway
+
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -37,7 +39,7 @@ def _mix(x: np.ndarray) -> np.ndarray:
 
 
 def kind_of(params: SamplingParams) -> Kind:
-    if params.temperature == 0 or params.top_k == 1:
+    if params.temperature < GREEDY_BELOW or params.top_k == 1:
         return "greedy"
     if params.top_k > 0:
         return "top_k"
@@ -79,7 +81,7 @@ class Sampler:
             kind=kind,
             rows=None if whole else torch.tensor(rows, device=self._device),
             numpy_rows=slice(None) if whole else np.array(rows),
-            temperature=column([p.temperature or 1.0 for p in chosen]),
+            temperature=column([p.temperature for p in chosen]),
             top_k=column([p.top_k for p in chosen]),
             top_p=column([p.top_p for p in chosen]) if any(p.top_p < 1 for p in chosen) else None,
             min_p=column([p.min_p for p in chosen]) if any(p.min_p > 0 for p in chosen) else None,

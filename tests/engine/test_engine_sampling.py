@@ -62,6 +62,15 @@ def test_a_row_depends_on_nothing_else_in_the_batch(rows, seed):
     assert together == alone
 
 
+@pytest.mark.parametrize("changes", [{}, {"top_k": 5}, {"top_p": 0.9}, {"min_p": 0.1}])
+def test_a_tiny_temperature_is_greedy(changes):
+    logits = torch.randn(1, VOCAB, generator=torch.Generator().manual_seed(0)) * 5
+    for temperature in (1e-6, 1e-40, 5e-324):
+        sampler = Sampler([SamplingParams(temperature=temperature, seed=1, **changes)] * 8, [1] * 8, CPU)
+        ids = sampler(logits.expand(8, -1), np.arange(8, dtype=np.uint64))
+        assert ids.tolist() == [int(logits.argmax())] * 8
+
+
 def test_uniforms_are_uniform_and_uncorrelated():
     grid = np.arange(200, dtype=np.uint64)
     u = uniforms(np.repeat(grid, 200), np.tile(grid, 200)).reshape(200, 200)  # neighbouring seeds × positions
