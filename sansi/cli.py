@@ -185,16 +185,16 @@ def _answer(chat_model: ChatModel, text: str, options: ChatOptions, as_json: boo
     show = (lambda event: None) if as_json else printer.show
     result = asyncio.run(terminal.answer(chat_model, [{"role": "user", "content": text}], options, show))
     if as_json:
-        typer.echo(json.dumps(_result_dict(chat_model, result), ensure_ascii=False, indent=2))
+        typer.echo(json.dumps(_result_dict(chat_model.name, result), ensure_ascii=False, indent=2))
         return
     printer.end()
-    terminal.plain_console(stderr=True).print(terminal.summary(chat_model, result), style="dim italic", soft_wrap=True)
+    terminal.plain_console(stderr=True).print(terminal.summary(result), style="dim italic", soft_wrap=True)
 
 
-def _result_dict(chat_model: ChatModel, result: ChatResult) -> dict[str, Any]:
+def _result_dict(model: str, result: ChatResult) -> dict[str, Any]:
     from sansi.serve import replies
 
-    message = replies.Reply(chat_model).completion(result)
+    message = replies.Reply(model).completion(result)
     choice = message["choices"][0]
     return {
         "model": message["model"],
@@ -235,14 +235,13 @@ def info(
 
 
 def _facts(model: str) -> dict[str, Any]:
-    """What `sansi info` tells, from config.json (and the list of control tokens) or from a preset."""
+    """What `sansi info` tells, from config.json and the tokenizer or from a preset."""
     from sansi.model import PRESETS, ModelConfig
+    from sansi.model.formats.hf import read_config
 
     folder = Path(model)
     if folder.is_dir():
-        from sansi.base.files import read_json
-
-        config, modes = ModelConfig.from_hf(read_json(folder / "config.json")), _modes(folder)
+        config, modes = read_config(folder), _modes(folder)
     elif model.removeprefix("Qwen/") in PRESETS:
         config, modes = ModelConfig.preset(model), ["thinking", "non-thinking"]
     else:
@@ -294,14 +293,13 @@ def _described(facts: dict[str, Any]) -> dict[str, str]:
 
 
 def _modes(folder: Path) -> list[str]:
-    """A checkpoint can think when its tokenizer has the think tags as control tokens."""
-    from sansi.base.files import read_json
+    """A checkpoint can chat, and think, when its tokenizer has the control tokens for it."""
+    from sansi.text import Tokenizer
 
     file = folder / "tokenizer.json"
     if not file.exists():
         return ["no tokenizer: token ids only"]
-    controls = {token.get("content") for token in read_json(file).get("added_tokens", [])}
-    return ["thinking", "non-thinking"] if {"<think>", "</think>"} <= controls else ["plain text"]
+    return ["thinking", "non-thinking"] if Tokenizer.from_pretrained(file).has_control else ["plain text"]
 
 
 def _count(number: int) -> str:

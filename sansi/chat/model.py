@@ -197,6 +197,7 @@ class ChatModel:
             budget_requested=job.options.thinking_budget,
             budget_applied=completion.thinking.budget_applied,
             thinking_end_reason=completion.thinking.end_reason,
+            closing_phrase_tokens=completion.thinking.forced_tokens,
             max_tokens=job.params.max_tokens,
             answer_reserve=job.limits.answer_reserve,
             sampling={**sampling, "seed": completion.seed},

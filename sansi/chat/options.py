@@ -68,6 +68,8 @@ class Report:
     """Most tokens that the thought could have; 0 where thinking was off; None where there was no bound to apply."""
     thinking_end_reason: str | None
     """"natural", "budget", "reserve", "loop", "stop" or "length"; None where there was no thought."""
+    closing_phrase_tokens: int
+    """How many of the reasoning tokens are not the model's own, but the phrase that closes a cut thought."""
     max_tokens: int
     """The bound on the completion after the context was considered."""
     answer_reserve: int

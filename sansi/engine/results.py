@@ -20,6 +20,8 @@ class ThinkingReport:
     ended inside it (stop, length); None when there was no thought, or the request was aborted inside it."""
     budget_applied: int | None = None
     """Most tokens the thought could have: the budget, or what `max_tokens` less the reserve left, if that is less."""
+    forced_tokens: int = 0
+    """How many of `tokens` are the end sequence's and not the model's own: own = tokens - forced_tokens."""
 
 
 @dataclass(frozen=True)

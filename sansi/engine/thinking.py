@@ -32,6 +32,7 @@ class ThinkingState:
         self.limits = limits
         self.state: Literal["before", "open", "forcing", "closed"] = "before"
         self.tokens = 0  # generated thinking tokens, forced ones included
+        self.forced_tokens = 0  # those of them that are the end sequence's
         self.end_reason: ThinkingEnd | None = None
         self._max_tokens = max_tokens
         self._emitted = 0
@@ -79,7 +80,8 @@ class ThinkingState:
         inside = self.state == "open" or (self.state == "forcing" and not self._end_is_out())
         if inside:  # what ended the completion ended the thought too
             reason = None if finish_reason == "abort" else finish_reason
-        return ThinkingReport(self.tokens, reason, budget_applied=self._limit if self._opened else self.limits.budget)
+        applied = self._limit if self._opened else self.limits.budget
+        return ThinkingReport(self.tokens, reason, applied, self.forced_tokens)
 
     def _open(self, thought: Sequence[int]) -> None:
         limits = self.limits
@@ -105,6 +107,7 @@ class ThinkingState:
         self._forced += 1
         if not self._end_is_out():
             self.tokens += 1
+            self.forced_tokens += 1
         if self._forced == len(self.limits.end_sequence):
             self.state = "closed"
 

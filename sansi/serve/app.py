@@ -114,7 +114,7 @@ class _Answer:
 
     def __init__(self, chat: ChatModel, asked: ChatRequest, items: AsyncIterator[Any]):
         self._asked, self._items = asked, items
-        self._reply = replies.Reply(chat)
+        self._reply = replies.Reply(chat.name)
 
     @classmethod
     async def start(cls, chat: ChatModel, asked: ChatRequest) -> _Answer:

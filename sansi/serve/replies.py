@@ -7,15 +7,15 @@ import time
 import uuid
 from typing import Any
 
-from sansi.chat import ChatModel, ChatResult
+from sansi.chat import ChatResult
 from sansi.text import Content, Reasoning, ToolCallDelta, message_to_dict
 
 
 class Reply:
     """One answer's replies: the completion, or its chunks. All carry the same id, time and model name."""
 
-    def __init__(self, chat: ChatModel):
-        self._chat = chat
+    def __init__(self, model: str):
+        self._model = model
         self._id, self._created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
 
     def completion(self, result: ChatResult) -> dict[str, Any]:
@@ -23,10 +23,7 @@ class Reply:
         # A turn of tool calls alone has null content, as OpenAI's clients expect; "" would read as an empty answer.
         message["content"] = message.get("content") or (None if message.get("tool_calls") else "")
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": result.finish_reason}
-        return self._envelope("chat.completion", [choice]) | {
-            "usage": usage(result),
-            "sansi": report(self._chat, result),
-        }
+        return self._envelope("chat.completion", [choice]) | {"usage": usage(result), "sansi": report(result)}
 
     def first_chunk(self) -> dict[str, Any]:
         return self._chunk({"role": "assistant", "content": ""})
@@ -35,7 +32,7 @@ class Reply:
         return self._chunk(_delta(event))
 
     def last_chunk(self, result: ChatResult) -> dict[str, Any]:
-        return self._chunk({}, result.finish_reason) | {"sansi": report(self._chat, result)}
+        return self._chunk({}, result.finish_reason) | {"sansi": report(result)}
 
     def usage_chunk(self, result: ChatResult) -> dict[str, Any]:
         return self._envelope("chat.completion.chunk", []) | {"usage": usage(result)}
@@ -49,7 +46,7 @@ class Reply:
             "id": self._id,
             "object": kind,
             "created": self._created,
-            "model": self._chat.name,
+            "model": self._model,
             "choices": choices,
         }
 
@@ -66,7 +63,7 @@ def usage(result: ChatResult) -> dict[str, Any]:
     }
 
 
-def report(chat: ChatModel, result: ChatResult) -> dict[str, Any]:
+def report(result: ChatResult) -> dict[str, Any]:
     """The `sansi` block: what the server did with the request."""
     told = result.report
     return {
@@ -75,20 +72,12 @@ def report(chat: ChatModel, result: ChatResult) -> dict[str, Any]:
         "thinking_budget_requested": told.budget_requested,
         "thinking_budget_applied": told.budget_applied,
         "thinking_end_reason": told.thinking_end_reason,
-        "closing_phrase_tokens": closing_phrase_tokens(chat, result),
+        "closing_phrase_tokens": told.closing_phrase_tokens,
         "max_tokens": told.max_tokens,
         "answer_reserve": told.answer_reserve,
         "preset": told.preset,
         "sampling": told.sampling,
     }
-
-
-def closing_phrase_tokens(chat: ChatModel, result: ChatResult) -> int:
-    """How many of the reasoning tokens are not the model's own, but the phrase that closes a cut thought."""
-    if result.report.thinking_end_reason not in ("budget", "reserve", "loop"):
-        return 0
-    ids = chat.codec.thinking_ids
-    return min(result.usage.reasoning_tokens, ids.end_sequence.index(ids.end))
 
 
 def error(message: str, kind: str = "invalid_request_error", param: str | None = None, code: str | None = None) -> dict:

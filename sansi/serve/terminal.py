@@ -12,7 +12,6 @@ from rich.console import Console
 
 from sansi.base.errors import SansiError
 from sansi.chat import ChatModel, ChatOptions, ChatResult
-from sansi.serve.replies import closing_phrase_tokens
 from sansi.text import Content, Reasoning, ToolCallDelta, message_to_dict
 
 END_REASONS = {
@@ -129,7 +128,7 @@ class TerminalChat:
             return self.console.print(f"error: {error}", style="red", soft_wrap=True)
         printer.end()
         self.messages = [*asked, message_to_dict(result.message)]
-        return self._note(f"{summary(self.chat, result)} · {time.monotonic() - start:.1f} s")
+        return self._note(f"{summary(result)} · {time.monotonic() - start:.1f} s")
 
     def _note(self, text: str) -> None:
         self.console.print(text, style="dim italic", soft_wrap=True)
@@ -146,15 +145,17 @@ async def answer(
     raise AssertionError("the chat stream ended without a result")
 
 
-def summary(chat: ChatModel, result: ChatResult) -> str:
-    """One line: the mode, how long the thought was and why it ended, how long the answer was."""
+def summary(result: ChatResult) -> str:
+    """One line: the mode, how long the thought was and why it ended, how long the answer was, and whether it was cut."""
     used, told = result.usage, result.report
     parts: list[str] = [told.mode]
     if told.mode == "thinking":
-        own = used.reasoning_tokens - closing_phrase_tokens(chat, result)
+        own = used.reasoning_tokens - told.closing_phrase_tokens
         why = END_REASONS.get(told.thinking_end_reason or "", "")
         parts.append(f"thought {own} tokens" + (f", {why}" if why else ""))
     parts.append(f"answer and tags {used.completion_tokens - used.reasoning_tokens} tokens")
+    if result.finish_reason == "length" and told.thinking_end_reason != "length":
+        parts.append("cut at the token limit")
     return " · ".join(parts)
 
 

@@ -100,15 +100,25 @@ def test_a_budget_cuts_the_thought_and_the_answer_follows(scripted, codec):
     assert result.usage.reasoning_tokens == 5 + codec.thinking_ids.end_sequence.index(codec.control.think_end)
     report = result.report
     assert (report.budget_requested, report.budget_applied, report.thinking_end_reason) == (6, 6, "budget")
+    assert result.usage.reasoning_tokens - report.closing_phrase_tokens == 5
 
 
-def test_the_answer_keeps_its_reserve(untrained, codec):
+def test_a_closing_phrase_that_is_itself_cut_is_not_counted_as_thought(scripted, codec):
+    scripted.say("The answer is " * 20, "2")
+    length = len(codec.thinking_ids.end_sequence) - 4
+    result = scripted.complete(ASK, ChatOptions(thinking_budget=6, max_tokens=length))
+    assert (result.finish_reason, result.report.thinking_end_reason) == ("length", "length")
+    assert result.usage.reasoning_tokens == result.report.closing_phrase_tokens == length
+
+
+def test_the_answer_keeps_its_reserve(scripted, codec):
     cost = len(codec.thinking_ids.end_sequence)
-    options = ChatOptions(max_tokens=cost + 40, thinking_budget=10**6, answer_reserve=30, seed=1)
-    result = untrained.complete(ASK, options)
-    if result.report.thinking_end_reason == "reserve":
-        assert result.usage.completion_tokens - result.usage.reasoning_tokens >= 30
-    assert result.report.budget_applied == 11 and result.usage.completion_tokens <= cost + 40
+    scripted.say("The answer is " * 100, "2")  # after the cut it goes on in the answer, for longer than the reserve
+    options = ChatOptions(max_tokens=cost + 40, thinking_budget=10**6, answer_reserve=30)
+    result = scripted.complete(ASK, options)
+    assert (result.report.thinking_end_reason, result.report.budget_applied) == ("reserve", 11)
+    assert result.usage.reasoning_tokens - result.report.closing_phrase_tokens == 10  # and the prompt's line break
+    assert result.usage.completion_tokens == cost + 40 and result.finish_reason == "length"
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,10 @@ def check(case, completion) -> None:
         assert prefilled + len(own) <= max(lim.budget, prefilled)
     if report.end_reason == "budget":
         assert prefilled + len(own) == max(lim.budget, prefilled)
+    own_tokens = report.tokens - report.forced_tokens
+    assert own_tokens == len(own) or report.end_reason == "length"
+    if lim.budget is not None:
+        assert prefilled + own_tokens <= max(lim.budget, prefilled), "also where the end sequence itself was cut"
     room = case["max_tokens"] - (len(ids) - len(thought)) - lim.answer_reserve - len(lim.end_sequence)
     if room >= 0 and closed:
         left = case["max_tokens"] - (len(ids) - len(thought)) - len(own) - len(lim.end_sequence)
@@ -111,7 +115,7 @@ def test_natural_end():
     state = ThinkingState(limits(budget=5), [START], 50)
     assert run(state, [9, 9, END, 9], 50) == [9, 9, END, 9]
     report = state.report("length")
-    assert (report.tokens, report.end_reason, report.budget_applied) == (2, "natural", 5)
+    assert (report.tokens, report.forced_tokens, report.end_reason, report.budget_applied) == (2, 0, "natural", 5)
     assert set(state.banned) == {START, END}
 
 
@@ -119,7 +123,7 @@ def test_cut_at_the_budget():
     state = ThinkingState(limits(budget=3), [START], 50)
     assert run(state, [9] * 9, 50) == [9, 9, 9, *SEQUENCE, 9, 9]
     report = state.report("length")
-    assert (report.tokens, report.end_reason) == (5, "budget")
+    assert (report.tokens, report.forced_tokens, report.end_reason) == (5, 2, "budget")
 
 
 def test_a_thought_of_exactly_the_budget_is_whole():

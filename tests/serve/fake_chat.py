@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from types import SimpleNamespace
 from typing import Any
 
 from sansi.base.errors import SansiError
@@ -13,7 +12,6 @@ from sansi.text import Content, Message, Reasoning, read_messages
 from sansi.text.messages import read_tools
 
 CLOSING = ("Considering ", "the ", "limited ", "time. ")
-THINK_END = 99
 
 
 class FakeChat:
@@ -24,8 +22,6 @@ class FakeChat:
     ):
         self.name, self.context_length, self.delay = name, 1024, delay
         self.thought, self.content = thought, content
-        ids = SimpleNamespace(end=THINK_END, end_sequence=(1, 2, 3, 4, THINK_END))
-        self.codec = SimpleNamespace(thinking_ids=ids)
         self.seen: list[tuple[Any, ChatOptions]] = []
         self.running = self.most_at_once = self.cancelled = 0
         self.fail_at: int | None = None  # raise a bug before this event
@@ -76,6 +72,7 @@ class FakeChat:
                 budget_requested=options.thinking_budget,
                 budget_applied=options.thinking_budget if thinking else 0,
                 thinking_end_reason=("budget" if cut else "natural") if thinking else None,
+                closing_phrase_tokens=len(CLOSING) if cut else 0,
                 max_tokens=options.max_tokens or 1013,
                 answer_reserve=253,
                 sampling={"temperature": 0.6 if options.temperature is None else options.temperature, "seed": 7},
