@@ -64,8 +64,8 @@ class Presets:
         Raises SansiError for unknown keys and values out of range.
         """
         file = Path(folder) / GENERATION_CONFIG
-        config = read_json(file) if file.exists() else {}
-        if not isinstance(config, Mapping) or KEY not in config:
+        config = _mapping(read_json(file), str(file)) if file.exists() else {}
+        if KEY not in config:
             return cls()
         where, own = f"{file}: {KEY}", _mapping(config[KEY], f"{file}: {KEY}")
         if unknown := sorted(set(own) - set(MODES)):

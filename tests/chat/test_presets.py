@@ -45,3 +45,8 @@ def test_wrong_overrides_are_named_with_their_file(tmp_path, value, named):
     with pytest.raises(SansiError, match=named) as error:
         Presets.from_pretrained(folder_with(tmp_path, {"sansi_presets": value}))
     assert "generation_config.json" in str(error.value)
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    with pytest.raises(SansiError, match=r"generation_config\.json must be an object"):
+        Presets.from_pretrained(folder_with(tmp_path, []))
