@@ -4,6 +4,7 @@ import importlib
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -139,8 +140,10 @@ def test_a_missing_extra_is_named(sansi, tiny, monkeypatch):
 # --- serve and chat ------------------------------------------------------------------------------------------------
 
 
-def test_serve_announces_its_address_and_answers(tiny):
-    command = [sys.executable, "-m", "sansi.cli", "serve", tiny, "--port", "0"]
+def test_serve_announces_its_address_answers_and_leaves_quietly(tiny, tmp_path):
+    shutil.copytree(tiny, tmp_path / "tiny")
+    (tmp_path / "tiny" / "examples.json").write_text('["What is 12 + 30?"]')
+    command = [sys.executable, "-m", "sansi.cli", "serve", str(tmp_path / "tiny"), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         try:
             line = ""
@@ -150,10 +153,12 @@ def test_serve_announces_its_address_and_answers(tiny):
             url = re.search(r"http://127\.0\.0\.1:\d+", line)[0]
             body = {"model": "tiny", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 5}
             assert httpx.post(f"{url}/v1/chat/completions", json=body, timeout=60).status_code == 200
+            (card,) = httpx.get(f"{url}/v1/models", timeout=60).json()["data"]
+            assert (card["id"], card["examples"]) == ("tiny", ["What is 12 + 30?"])
         finally:
-            server.terminate()
-        assert server.wait(30) in (0, -15)
-        assert "Traceback" not in server.stderr.read()
+            server.send_signal(signal.SIGINT)
+        assert server.wait(60) == 0
+        assert server.stderr.read() == ""
 
 
 def test_chat_answers_and_leaves(tiny):
@@ -199,8 +204,16 @@ def test_a_taken_port_is_told_before_the_model_is_loaded(sansi, tiny):
     assert done.code == 1 and f"port {port}" in done.err and "--port" in done.err
 
 
-@pytest.mark.parametrize("damage", ["{", '{"hidden_size": 32, "wings": 2}'])
+@pytest.mark.parametrize("damage", ["{", "[]", '{"hidden_size": 32, "wings": 2}'])
 def test_a_damaged_configuration_is_named(sansi, tmp_path, damage):
     (tmp_path / "config.json").write_text(damage)
     done = sansi("info", tmp_path)
     assert done.code == 1 and "config.json" in done.err and "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"added_tokens": [3]}'])
+def test_a_damaged_tokenizer_is_named(sansi, tiny, tmp_path, damage):
+    shutil.copy(f"{tiny}/config.json", tmp_path)
+    (tmp_path / "tokenizer.json").write_text(damage)
+    done = sansi("info", tmp_path)
+    assert done.code == 1 and "tokenizer.json" in done.err and "Traceback" not in done.err
