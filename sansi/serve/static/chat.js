@@ -67,7 +67,9 @@ function bind() {
 
 function newChat() {
   stop();
+  state.running = null; // what was stopped belongs to the old chat: its question does not come back
   state.messages = [];
+  setBusy(false);
   $("log").replaceChildren();
   $("welcome").hidden = false;
   showModel();
