@@ -146,7 +146,7 @@ async def answer(
 
 
 def summary(result: ChatResult) -> str:
-    """One line: the mode, how long the thought was and why it ended, how long the answer was, and whether it was cut."""
+    """One line: the mode, how long the thought was and why it ended, how long the answer was, and if it was cut."""
     used, told = result.usage, result.report
     parts: list[str] = [told.mode]
     if told.mode == "thinking":

@@ -182,15 +182,20 @@ def test_stream_equals_complete(scripted):
     assert "".join(e.text for e in events if isinstance(e, Content)) == whole.message.content
 
 
-def test_leaving_a_stream_stops_the_generation(untrained):
+def test_leaving_a_stream_stops_the_generation(untrained, monkeypatch):
+    monkeypatch.setattr(Codec, "stop_ids", ())  # it would go on to the last token
+    ended = []
+
     async def leave():
         stream = untrained.stream(ASK, ChatOptions(max_tokens=900))
         await anext(stream)
+        untrained.engine._scheduler.active[0].on_end = ended.append
         await stream.aclose()
-        while untrained.engine.running:
+        while not ended:
             await asyncio.sleep(0.001)
 
-    asyncio.run(asyncio.wait_for(leave(), timeout=10))
+    asyncio.run(asyncio.wait_for(leave(), timeout=60))
+    assert ended[0].finish_reason == "abort"
 
 
 def test_tool_calls_and_their_truncation(scripted, codec):

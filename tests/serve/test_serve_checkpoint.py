@@ -2,6 +2,7 @@
 
 import time
 
+from sansi.text import Codec
 from test_serve_api import ask, collected
 
 LIMIT = {"max_tokens": 60, "seed": 1}
@@ -46,11 +47,16 @@ def test_tools_are_rendered(tiny_client):
     assert with_tools.usage.prompt_tokens > ask(tiny_client, model="tiny", max_tokens=1).usage.prompt_tokens
 
 
-def test_a_client_that_leaves_frees_the_slot(tiny_client, tiny_chat):
+def test_a_client_that_leaves_frees_the_slot(tiny_client, tiny_chat, monkeypatch):
+    monkeypatch.setattr(Codec, "stop_ids", ())  # it would go on to the last token
+    ended = []
     stream = ask(tiny_client, model="tiny", stream=True, max_tokens=900)
-    next(iter(stream))
+    chunks = iter(stream)
+    while not next(chunks).choices[0].delta.model_extra:  # until the first piece of the thought
+        pass
+    tiny_chat.engine._scheduler.active[0].on_end = ended.append
     stream.close()
-    deadline = time.monotonic() + 5
-    while tiny_chat.engine.running and time.monotonic() < deadline:
+    deadline = time.monotonic() + 30
+    while not ended and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert tiny_chat.engine.running == 0
+    assert ended[0].finish_reason == "abort" and tiny_chat.engine.running == 0

@@ -7,7 +7,7 @@ import pytest
 from sansi.base.errors import SansiError
 from sansi.serve.launch import read_examples
 
-# What training, evaluation and the tests need; each takes seconds or hundreds of megabytes that a server has no use for.
+# What training, evaluation and tests need; each takes seconds or many megabytes that a server has no use for.
 HEAVY = ("matplotlib", "reasoning_gym", "transformers", "datasketch", "pycld2", "torch._dynamo", "openai")
 ROOMS = ("sansi.data", "sansi.eval", "sansi.train", "sansi.post")
 

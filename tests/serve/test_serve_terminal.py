@@ -48,6 +48,13 @@ def test_the_cut_is_told_without_counting_the_closing_phrase():
     assert "thought 2 tokens, cut at the budget" in talk("/budget 2", "a")[1]
 
 
+def test_an_answer_cut_at_the_token_limit_says_so():
+    chat = FakeChat()
+    assert "token limit" not in talk("a", chat=chat)[1]
+    chat.finish_reason = "length"
+    assert "cut at the token limit" in talk("a", chat=chat)[1]
+
+
 @pytest.mark.parametrize("line", ["/budget", "/budget -3", "/budget many"])
 def test_a_wrong_budget_changes_nothing(line):
     terminal, shown = talk(line)
