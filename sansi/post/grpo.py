@@ -2,10 +2,12 @@
 
 Source: Shao et al. 2024 (DeepSeekMath), section 4.1. Departures, each from Yu et al. 2025 (DAPO) unless said:
 no KL term to a reference model; the upper clip is wider than the lower one, which keeps the entropy up; the mean is
-taken over tokens of the batch, not over answers; truncated rollouts get no gradient; groups whose answers are all right
+taken over tokens of the batch, not over answers; truncated rollouts get no gradient, nor do those whose thought was
+closed for the model or never closed (each still counts as wrong in its group); groups whose answers are all right
 or all wrong carry no signal and are dropped. The ratio is taken to the engine's own log-probabilities, so a difference
 between engine and trainer is part of what is clipped, and the run stops when it grows (Yao et al. 2025, "Your efficient
-RL framework secretly brings you off-policy RL training").
+RL framework secretly brings you off-policy RL training"). Rollouts are sampled at temperature 1 without filters: the
+distribution that these log-probabilities, and the gradient, belong to.
 """
 
 from __future__ import annotations
@@ -18,9 +20,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sansi.base import SansiError, config_to_dict
+from sansi.base.config import check_config
 from sansi.base.progress import progress_bar
 from sansi.base.runs import RunFolder
 from sansi.chat import ChatModel, ChatOptions, ChatResult
@@ -30,7 +33,7 @@ from sansi.model import Transformer
 from sansi.post.rewards import Reward, reasoning_reward
 from sansi.text import Codec
 from sansi.train.checkpoint import Checkpointer, ExtraFiles
-from sansi.train.optim import Optimizer
+from sansi.train.optim import Optimizer, clip_gradients
 from sansi.train.schedule import Schedule
 
 
@@ -52,8 +55,6 @@ class GRPOConfig:
     """A token's probability ratio is not pushed below 1 - clip_low."""
     clip_high: float = 0.28
     """... nor above 1 + clip_high."""
-    temperature: float = 1.0
-    """Sampling temperature of rollouts."""
     max_tokens: int = 320
     """Longest answer, thought included."""
     max_mismatch: float = 0.05
@@ -66,12 +67,14 @@ class GRPOConfig:
     """Seed of question order and sampling."""
 
     def problems(self) -> list[str]:
-        small = [n for n in ("steps", "questions_per_step", "updates_per_step", "max_tokens") if getattr(self, n) < 1]
-        found = [f'"{name}" must be at least 1, not {getattr(self, name)}' for name in small]
+        whole = ("steps", "questions_per_step", "updates_per_step", "max_tokens", "checkpoint_every")
+        found = [f'"{name}" must be at least 1, not {value}' for name in whole if (value := getattr(self, name)) < 1]
+        positive = ("learning_rate", "clip_high", "max_mismatch", "max_grad_norm")
+        found += [f'"{name}" must be above 0, not {value}' for name in positive if (value := getattr(self, name)) <= 0]
+        if not 0 < self.clip_low < 1:
+            found.append(f'"clip_low" must lie between 0 and 1, not {self.clip_low}')
         if self.group_size < 2:
             found.append(f'"group_size" must be at least 2, not {self.group_size}: an advantage compares answers')
-        if self.temperature <= 0:
-            found.append(f'"temperature" must be above 0, not {self.temperature}: greedy groups are all alike')
         return found
 
 
@@ -84,6 +87,7 @@ class Rollout:
     logprobs: list[float]
     reward: Reward
     truncated: bool
+    """Cut short, or with a thought that did not end by the model's own closing tag."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,11 @@ def policy_loss(logits: Tensor, batch: Batch, clip_low: float, clip_high: float)
 
 
 class GRPO:
-    """Reasoning RL of `model` on `problems`; opening the same run folder again goes on where it stopped."""
+    """Reasoning RL of `model` on `problems`; opening the same run folder again goes on where it stopped.
+
+    `evaluate` measures the policy every `evaluate_every` rounds; its figure is logged as `held_out_accuracy`. Raises
+    SansiError for impossible values in `config`, and when there are fewer problems than a round asks.
+    """
 
     def __init__(
         self,
@@ -156,6 +164,7 @@ class GRPO:
         evaluate: Callable[[ChatModel], float] | None = None,
         evaluate_every: int = 20,
     ):
+        check_config(config, "GRPO configuration")
         if len(problems) < config.questions_per_step:
             raise SansiError(
                 f"a round asks {config.questions_per_step} questions, but there are {len(problems)}", param="problems"
@@ -180,7 +189,7 @@ class GRPO:
                     if self.evaluate and self.step % self.evaluate_every == 0:
                         metrics["held_out_accuracy"] = self.evaluate(chat)
                     self.run.log(self.step, **metrics)
-                    bar.update(1, f"reward {metrics['reward']:.3f}  entropy {metrics['entropy']:.3f}")
+                    bar.update(1, f"reward {metrics['reward']:.3f}  right {metrics['right']:.3f}")
                     if self.step % self.config.checkpoint_every == 0 or self.step == self.config.steps:
                         self.checkpointer.save(self.step, {"config": config_to_dict(self.config)})
         finally:
@@ -197,7 +206,8 @@ class GRPO:
         if losses and losses[0].mismatch > self.config.max_mismatch:
             raise SansiError(
                 f"engine and trainer disagree by {losses[0].mismatch:.4f} nats a token "
-                f"(limit {self.config.max_mismatch}); the rollouts are not this policy's own"
+                f"(limit {self.config.max_mismatch}); the rollouts are not this policy's own: "
+                "give both the same weights in the same dtype, or raise max_mismatch"
             )
         return {
             "reward": sum(r.reward.value for r in rollouts) / len(rollouts),
@@ -206,12 +216,9 @@ class GRPO:
             "truncated": sum(r.truncated for r in rollouts) / len(rollouts),
             "mixed_groups": sum(len({r.reward.value for r in g}) > 1 for g in groups) / len(groups),
             "mean_tokens": tokens / len(rollouts),
-            "entropy": losses[0].entropy if losses else 0.0,
-            "clipped": losses[-1].clipped if losses else 0.0,
-            "engine_mismatch": losses[0].mismatch if losses else 0.0,
-            "max_ratio": max((item.max_ratio for item in losses), default=1.0),
             "rollout_tokens_per_second": tokens / (rolled - started),
             "seconds": time.perf_counter() - started,
+            **_update_metrics(losses),
         }
 
     def _questions(self) -> list[Problem]:
@@ -236,11 +243,23 @@ class GRPO:
             logits = self.model(rows.ids[:, :-1])
             result = policy_loss(logits, rows, self.config.clip_low, self.config.clip_high)
             result.loss.backward()
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm)
+            clip_gradients(self.model, self.config.max_grad_norm, self.step + 1)
             self.optimizer.step(self.schedule.factor(self.step, self.config.steps))
             losses.append(result)
         self.model.eval()
         return losses
+
+
+def _update_metrics(losses: list[PolicyLoss]) -> dict[str, float]:
+    """What the updates of a round show; nothing when the round had no signal and there was no update."""
+    if not losses:
+        return {}
+    return {
+        "entropy": losses[0].entropy,
+        "clipped": losses[-1].clipped,
+        "engine_mismatch": losses[0].mismatch,
+        "max_ratio": max(item.max_ratio for item in losses),
+    }
 
 
 def roll_out(chat: ChatModel, problems: list[Problem], config: GRPOConfig, seed: int) -> list[list[Rollout]]:
@@ -248,10 +267,13 @@ def roll_out(chat: ChatModel, problems: list[Problem], config: GRPOConfig, seed:
     options = ChatOptions(
         enable_thinking=True,
         max_tokens=config.max_tokens,
-        temperature=config.temperature,
+        temperature=1.0,
         top_p=1.0,
         top_k=0,
+        min_p=0.0,
         presence_penalty=0.0,
+        frequency_penalty=0.0,
+        repetition_penalty=1.0,
         logprobs=True,
     )
     conversations, each = [], []
@@ -278,7 +300,10 @@ def _rollout(problem: Problem, result: ChatResult) -> Rollout:
 
 
 def make_batch(groups: list[list[Rollout]], pad_id: int) -> Batch | None:
-    """The rollouts that carry signal as one padded batch; None when no group has both a right and a wrong answer."""
+    """The rollouts that carry signal as one padded batch; None when there are none.
+
+    Those are the whole ones of groups that have both a right and a wrong answer.
+    """
     chosen: list[tuple[Rollout, float]] = []
     for group in groups:
         rewards = torch.tensor([[r.reward.value for r in group]])

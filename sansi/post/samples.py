@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sansi.base import SansiError
+from sansi.base.config import check_config
 from sansi.data.problems import Problem, solve
 from sansi.text import Codec, TrainingSample
 
@@ -30,7 +30,11 @@ class FusionMix:
     """Greetings and questions about the model itself, in both modes."""
 
     def problems(self) -> list[str]:
-        return [f'"{k}" is a share and must be 0 or more, not {v}' for k, v in vars(self).items() if v < 0]
+        shares = vars(self)
+        found = [f'"{k}" is a share and must be 0 or more, not {v}' for k, v in shares.items() if v < 0]
+        if not any(shares.values()):
+            found.append("a fusion mix needs at least one kind of sample with a share above 0")
+        return found
 
 
 SMALL_TALK = (
@@ -77,7 +81,10 @@ def cold_start_samples(codec: Codec, problems: Iterable[Problem]) -> Iterator[Tr
 def fusion_samples(
     codec: Codec, problems: Iterator[Problem], count: int, seed: int, mix: FusionMix | None = None
 ) -> Iterator[TrainingSample]:
-    """Stage 3: `count` samples of both modes, with and without switches, and with cut thoughts."""
+    """Stage 3: `count` samples of both modes, with and without switches, and with cut thoughts.
+
+    The same seed and problems give the same samples. Raises SansiError for an impossible mix.
+    """
     makers = {
         "thinking": _thinking_sample,
         "cut": _cut_sample,
@@ -85,9 +92,9 @@ def fusion_samples(
         "several_turns": _several_turns_sample,
         "small_talk": _small_talk_sample,
     }
-    shares = vars(mix or FusionMix())
-    if sum(shares.values()) <= 0:
-        raise SansiError("a fusion mix needs at least one kind of sample with a share above 0", param="mix")
+    mix = mix or FusionMix()
+    check_config(mix, "fusion mix")
+    shares = vars(mix)
     rng = random.Random(f"fusion {seed}")
     for kind in rng.choices(list(shares), list(shares.values()), k=count):
         yield makers[kind](codec, problems, rng)
