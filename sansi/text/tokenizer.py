@@ -148,13 +148,6 @@ class Tokenizer:
         except (UnicodeEncodeError, TypeError) as error:
             raise _bad_text(text) from error
 
-    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """`encode` for many texts, on all cores."""
-        try:
-            return [found.ids for found in self._plain.encode_batch_fast(list(texts), add_special_tokens=False)]
-        except (UnicodeEncodeError, TypeError) as error:
-            raise next((_bad_text(t) for t in texts if not _is_text(t)), SansiError(str(error))) from error
-
     def decode(self, ids: Iterable[int]) -> str:
         """Text of `ids`, control tokens spelled out; bytes that are not UTF-8 and unknown ids become U+FFFD."""
         if not self.byte_level:
@@ -279,16 +272,6 @@ def _last_merge(token: bytes, ranks: dict[bytes, int]) -> tuple[bytes, bytes] | 
         at = pairs.index(best)
         parts[at : at + 2] = [parts[at] + parts[at + 1]]
     return (parts[0], parts[1]) if all(part in ranks for part in parts) else None
-
-
-def _is_text(value: object) -> bool:
-    if not isinstance(value, str):
-        return False
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _bad_text(value: object) -> SansiError:

@@ -67,11 +67,6 @@ def test_save_and_load(tmp_path):
         assert again.encode(value) == tok.encode(value)
 
 
-def test_batches_equal_single_texts():
-    tok = tiny_codec().tokenizer
-    assert tok.encode_batch([*WORDS, "<think>"]) == [tok.encode(value) for value in [*WORDS, "<think>"]]
-
-
 def test_transformers_opens_what_sansi_saves(tmp_path):
     transformers = pytest.importorskip("transformers")
     codec = tiny_codec()
