@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
@@ -25,6 +26,7 @@ class FakeChat:
         self.seen: list[tuple[Any, ChatOptions]] = []
         self.running = self.most_at_once = self.cancelled = 0
         self.fail_at: int | None = None  # raise a bug before this event
+        self.interrupt_at: int | None = None  # press Ctrl-C before this event
         self.finish_reason = "stop"
 
     def stream(self, messages: Any, options: ChatOptions) -> AsyncIterator[Any]:
@@ -44,6 +46,8 @@ class FakeChat:
             for number, event in enumerate([*map(Reasoning, thought), *map(Content, _words(self.content))]):
                 if number == self.fail_at:
                     raise RuntimeError("secret detail of a bug")
+                if number == self.interrupt_at:
+                    _thread.interrupt_main()
                 await asyncio.sleep(self.delay)
                 yield event
         except (asyncio.CancelledError, GeneratorExit):
