@@ -15,6 +15,7 @@ from typing import Any
 
 from sansi.base import SansiError
 from sansi.base.errors import did_you_mean
+from sansi.base.strict_json import parse_json
 
 Schema = dict[str, Any]
 
@@ -69,8 +70,8 @@ def check_schema(schema: Any, where: str) -> None:
 def parse_arguments(text: str) -> dict[str, Any]:
     """The object that a tool call's argument text holds. Raises SansiError when it is malformed; "" is no arguments."""
     try:
-        value = json.loads(text or "{}", parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        value = parse_json(text or "{}")
+    except ValueError as error:
         reason = f"the arguments are not valid JSON ({error}); write one JSON object, not {_shown(text, 200)}"
         raise SansiError(reason) from error
     if not isinstance(value, dict):
@@ -175,13 +176,9 @@ def _convert(kind: str, value: Any) -> Any:
 
 def _read_json(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
+        return parse_json(text)
+    except ValueError:
         return None
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _finite(value: float) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sansi.base.errors import SansiError, did_you_mean
+from sansi.base.strict_json import parse_json
 from sansi.chat import ChatOptions
 
 Check = Callable[[Any, str], Any]  # (value, name of the field) -> the value, or SansiError that names the field
@@ -27,8 +28,8 @@ class ChatRequest:
 def parse_body(raw: bytes) -> dict[str, Any]:
     """The JSON object in `raw`. Raises SansiError for anything that is not one, NaN and lone surrogates included."""
     try:
-        body = json.loads(raw, parse_constant=_refuse_constant)
-        json.dumps(body, ensure_ascii=False).encode()  # a lone surrogate passes loads(), but no tokenizer can take it
+        body = parse_json(raw)
+        json.dumps(body, ensure_ascii=False).encode()  # a lone surrogate is parsed, but no tokenizer can take it
     except (ValueError, RecursionError) as error:
         raise SansiError(f"the request body is not valid JSON: {error}") from error
     if not isinstance(body, dict):
@@ -198,7 +199,3 @@ def _kind(value: Any) -> str:
 def _show(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 40 else text[:39] + "…"
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sansi.base.errors import SansiError, did_you_mean
+from sansi.base.strict_json import parse_json
 
 ROLES = ("system", "user", "assistant", "tool")
 FIELDS = {
@@ -158,13 +159,14 @@ def _arguments(value: Any, where: str) -> str:
         return "{}"
     if isinstance(value, Mapping):
         return _json_text(value, where)
+    text = _string(value, where)
     try:
-        parsed = json.loads(_string(value, where))
-    except json.JSONDecodeError as error:
+        parsed = parse_json(text)
+    except ValueError as error:
         raise SansiError(f"{where} is not JSON ({error}); send an object", param=where) from error
     if not isinstance(parsed, Mapping):
-        raise SansiError(f"{where} must be a JSON object, not {value!r}", param=where)
-    return value
+        raise SansiError(f"{where} must be a JSON object, not {text}", param=where)
+    return text
 
 
 def _function(holder: Mapping[str, Any], where: str) -> tuple[Any, str]:
@@ -173,7 +175,7 @@ def _function(holder: Mapping[str, Any], where: str) -> tuple[Any, str]:
 
 def _json_text(value: Any, where: str) -> str:
     try:
-        return _string(json.dumps(value, ensure_ascii=False), where)
+        return _string(json.dumps(value, ensure_ascii=False, allow_nan=False), where)
     except (TypeError, ValueError, RecursionError) as error:
         raise SansiError(f"{where} cannot be written as JSON ({error})", param=where) from error
 

@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any
 
+from sansi.base.strict_json import refuse_constant
+
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
@@ -76,8 +78,4 @@ def _skip(text: str, at: int) -> int:
     return found.end() if found else at
 
 
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+_DECODER = json.JSONDecoder(parse_constant=refuse_constant)

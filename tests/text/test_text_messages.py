@@ -49,9 +49,12 @@ def test_arguments_given_as_an_object_are_written_as_the_template_writes_them():
             {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{"}}]},
             "messages[1].tool_calls[0].function.arguments",
         ),
-        (
-            {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "[1]"}}]},
-            "messages[1].tool_calls[0].function.arguments",
+        *(
+            (
+                {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": arguments}}]},
+                "messages[1].tool_calls[0].function.arguments",
+            )
+            for arguments in ("[1]", '{"a": NaN}', '{"a": ' * 100_000, '{"a": ' + "9" * 5000 + "}", {"a": float("nan")})
         ),
         ({"role": "tool", "content": "x", "tool_call_id": 4}, "messages[1].tool_call_id"),
         ("hello", "messages[1]"),
