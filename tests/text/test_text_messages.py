@@ -1,7 +1,10 @@
 import pytest
+from conversations import tiny_codec
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sansi.base import SansiError
 from sansi.text import Message, ToolCall, message_to_dict, read_messages
-from sansi.text.messages import read_tools
+from sansi.text.messages import ROLES, read_tools
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
 
@@ -87,3 +90,28 @@ def test_tools_are_checked(tools, param):
     with pytest.raises(SansiError) as caught:
         read_tools(tools)
     assert caught.value.param == param
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+ANY_CALL = st.fixed_dictionaries({}, optional={"id": JSON, "function": JSON, "name": JSON, "arguments": JSON})
+FIELDS = {
+    "content": JSON | st.lists(st.fixed_dictionaries({"type": st.just("text")}, optional={"text": JSON}), max_size=2),
+    "tool_calls": JSON | st.lists(ANY_CALL | st.builds(lambda call: {"function": call}, ANY_CALL), max_size=2),
+    **dict.fromkeys(("reasoning_content", "reasoning", "tool_call_id", "name", "other"), JSON),
+}
+MESSAGE = st.fixed_dictionaries({"role": st.sampled_from(ROLES) | JSON}, optional=FIELDS)
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(st.lists(MESSAGE | JSON, max_size=4), st.none() | st.lists(ANY_CALL | JSON, max_size=2))
+def test_whatever_is_sent_is_rendered_or_refused_by_name(messages, tools):
+    try:
+        prompt = tiny_codec().render(messages, tools=tools)
+    except SansiError as error:
+        assert error.param and error.param.startswith(("messages", "tools"))
+    else:
+        assert prompt.ids
