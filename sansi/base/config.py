@@ -56,7 +56,8 @@ def config_to_dict(config: Any) -> dict[str, Any]:
 
 
 def _combinations(config: Any) -> list[str]:
-    return list(getattr(config, "problems", list)())
+    problems = getattr(config, "problems", None)
+    return list(problems()) if callable(problems) else []  # a field may have that name too
 
 
 def _coerce(hint: Any, value: Any, name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ from rich.table import Table
 
 from sansi.base import SansiError
 from sansi.base.files import write_json, write_text
-from sansi.chat import ChatModel, ChatOptions
+from sansi.chat import ChatModel, ChatOptions, ChatResult
 from sansi.data.problems import Problem, evaluation_set
 from sansi.data.problems.families import EVALUATION_SEED
 from sansi.eval.problem_set import Graded, Score, ask
+from sansi.text import Codec
 
 BUDGETS = (0, 8, 16, 32, 64, 128, 256)
 
@@ -27,7 +29,7 @@ class BudgetPoint:
     budget: int | None
     score: Score
     overruns: int
-    """Thoughts longer than the budget plus the end sequence that closes them."""
+    """Thoughts with more tokens of the model's own than the budget."""
     mode_followed: float
     """Share of answers in the mode asked for: a thought where one was due, none where none was."""
 
@@ -51,10 +53,12 @@ def run(
     out: str | None = None,
     seed: int = EVALUATION_SEED,
     batch: int = 128,
+    max_tokens: int | None = None,
 ) -> BudgetCurve:
     """Measure the curve of a model folder on held-out problems, print its table and write plot and data to `out`.
 
-    Raises SansiError for a bad folder or budget.
+    `max_tokens` bounds thought and answer together; None: what the context leaves. Raises SansiError for a bad folder,
+    budget or seed.
     """
     budgets = sorted(set(BUDGETS if budgets is None else budgets))
     if problems < 1:
@@ -64,12 +68,14 @@ def run(
     chat = ChatModel.from_pretrained(folder, max_batch=batch)
     try:
         questions = evaluation_set(problems, seed)
-        answers = {budget: _ask_at(chat, questions, budget) for budget in [*budgets, None]}
+        answers = {budget: _ask_at(chat, questions, budget, max_tokens) for budget in [*budgets, None]}
         curve = BudgetCurve(
             model=chat.name,
             seed=seed,
-            points=[_point(chat, budget, graded) for budget, graded in answers.items()],
-            soft_switch_followed={flag: _follows(chat, questions[:500], flag) for flag in ("/think", "/no_think")},
+            points=[_point(chat.codec, budget, graded) for budget, graded in answers.items()],
+            soft_switch_followed={
+                flag: _follows(chat, questions[:500], flag, max_tokens) for flag in ("/think", "/no_think")
+            },
         )
     finally:
         chat.engine.close()
@@ -79,25 +85,48 @@ def run(
     return curve
 
 
-def _ask_at(chat: ChatModel, questions: list[Problem], budget: int | None) -> list[Graded]:
-    options = ChatOptions(enable_thinking=budget != 0, thinking_budget=budget or None)
+def _ask_at(chat: ChatModel, questions: list[Problem], budget: int | None, max_tokens: int | None) -> list[Graded]:
+    options = ChatOptions(enable_thinking=budget != 0, thinking_budget=budget or None, max_tokens=max_tokens)
     return ask(chat, questions, options, progress=True)
 
 
-def _point(chat: ChatModel, budget: int | None, graded: list[Graded]) -> BudgetPoint:
-    limit = float("inf") if budget is None else budget + len(chat.codec.thinking_ids.end_sequence) if budget else 0
+def _point(codec: Codec, budget: int | None, graded: list[Graded]) -> BudgetPoint:
+    limit = math.inf if budget is None else budget
     thought = [g.result.usage.reasoning_tokens > 0 for g in graded]
     return BudgetPoint(
         budget=budget,
         score=Score.of(graded),
-        overruns=sum(g.result.usage.reasoning_tokens > limit for g in graded),
+        overruns=sum(own_thinking_tokens(codec, g.result) > limit for g in graded),
         mode_followed=sum(t == (budget != 0) for t in thought) / len(thought),
     )
 
 
-def _follows(chat: ChatModel, questions: list[Problem], flag: str) -> float:
+def own_thinking_tokens(codec: Codec, result: ChatResult) -> int:
+    """Tokens of the thought that the model chose: what a budget bounds, the part after the tag in the prompt included.
+
+    Counted from the ids, because the engine's own count is what is to be checked. Only tokens that spell the phrase
+    that closes a cut thought are taken off.
+    """
+    tags = codec.thinking_ids
+    before = result.prompt_ids[_index_after_last(result.prompt_ids, tags.start) :]
+    if tags.start in result.prompt_ids and tags.end not in before:
+        inside = (*before, *result.ids)
+    else:
+        inside = result.ids[_index_after_last(result.ids, tags.start) :]
+    thought = inside[: inside.index(tags.end)] if tags.end in inside else inside
+    phrase = tags.end_sequence[: result.report.closing_phrase_tokens]
+    return len(thought) - (len(phrase) if thought[len(thought) - len(phrase) :] == phrase else 0)
+
+
+def _index_after_last(ids: tuple[int, ...], wanted: int) -> int:
+    """The index behind the last `wanted`; the end where there is none."""
+    return max((i + 1 for i, id_ in enumerate(ids) if id_ == wanted), default=len(ids))
+
+
+def _follows(chat: ChatModel, questions: list[Problem], flag: str, max_tokens: int | None) -> float:
     """How often the model itself follows a soft switch: nothing is prefilled and nothing is enforced."""
-    graded = ask(chat, questions, ChatOptions(soft_switch="model"), suffix=f" {flag}", progress=True)
+    options = ChatOptions(soft_switch="model", max_tokens=max_tokens)
+    graded = ask(chat, questions, options, suffix=f" {flag}", progress=True)
     thought = [bool((g.result.message.reasoning_content or "").strip()) for g in graded]
     return sum(t == (flag == "/think") for t in thought) / len(thought)
 
@@ -136,11 +165,14 @@ def _table(curve: BudgetCurve) -> Table:
     table = Table(
         title=f"{curve.model}: accuracy over thinking budgets",
         caption=f"hard switch followed {hard:.1f}%; soft switch left to the model: {switches}",
+        box=None,
+        pad_edge=False,
     )
-    for column in rows[0]:
-        table.add_column(column, justify="right")
-    for row in rows[1:]:
-        table.add_row(*row)
+    head, *lines = zip(*rows, strict=True)  # a column per budget: a line per budget is wider than a terminal
+    for column in head:
+        table.add_column(column, justify="left" if column == head[0] else "right")
+    for line in lines:
+        table.add_row(*line)
     return table
 
 
@@ -156,18 +188,24 @@ def _write(curve: BudgetCurve, answers: dict[int | None, list[Graded]], out: Pat
 
 
 def plot(curves: list[BudgetCurve], path: Path, labels: list[str] | None = None) -> None:
-    """Accuracy with standard errors over the budget, budgets evenly spaced because they double."""
+    """Accuracy with standard errors over the budget, budgets evenly spaced because they double.
+
+    Raises SansiError for curves over different budgets.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
+    budgets = [p.budget for p in curves[0].points]
+    if other := [c.model for c in curves if [p.budget for p in c.points] != budgets]:
+        raise SansiError(f"{other[0]} was measured at other budgets than {curves[0].model}; plot them apart")
     figure, axes = plt.subplots(figsize=(7, 4.2), dpi=150)
     for curve, label in zip(curves, labels or [c.model for c in curves], strict=True):
         values = [100 * p.score.accuracy for p in curve.points]
         errors = [100 * p.score.standard_error for p in curve.points]
         axes.errorbar(range(len(values)), values, yerr=errors, marker="o", capsize=3, label=label)
-    axes.set_xticks(range(len(curves[0].points)), [_label(p.budget) for p in curves[0].points])
+    axes.set_xticks(range(len(budgets)), [_label(budget) for budget in budgets])
     axes.set(xlabel="thinking budget (tokens)", ylabel="right answers (%)", ylim=(0, 100))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")

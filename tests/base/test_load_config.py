@@ -167,3 +167,11 @@ def test_did_you_mean():
     assert did_you_mean("hiden_size", ["hidden_size", "head_dim"]) == '; did you mean "hidden_size"?'
     assert did_you_mean("zzz", ["b", "a"]) == "; known: a, b"
     assert did_you_mean("zzz", []) == "; known: none"
+
+
+def test_a_field_may_be_called_problems():
+    @dataclass(frozen=True)
+    class Report:
+        problems: int
+
+    assert load_config(Report, {"problems": 1000}) == Report(1000)

@@ -12,7 +12,9 @@ from sansi.base.errors import SansiError, did_you_mean
 
 # The gym draws item i of a dataset from Random(seed + i), so ranges of seeds, not seeds, have to be disjoint.
 EVALUATION_SEED = 1_000_000
+LAST_EVALUATION_SEED = 999_000_000  # an evaluation set draws from this seed and those after it
 TRAINING_SEED = 1_000_000_000
+MOST_REPEATS = 20_000  # questions in a row that were drawn before: so many, and a family has no more to give
 
 
 @dataclass(frozen=True)
@@ -80,14 +82,24 @@ def is_right(problem: Problem, answer: str | None) -> bool:
 
 
 def evaluation_set(count: int, seed: int = EVALUATION_SEED, families: tuple[str, ...] = ()) -> list[Problem]:
-    """`count` distinct problems, the families in turn. Training never sees a question that can come from here."""
+    """`count` distinct problems, the families in turn, drawn from gym seeds that no training draws from.
+
+    Two seeds may give the same question: give these to `training_problems` as `held_out`, so that none is trained on.
+    Raises SansiError for a seed of the training's range, and for a count that a family has not enough questions for.
+    """
+    if not 0 <= seed <= LAST_EVALUATION_SEED:
+        raise SansiError(f"evaluation seed {seed} is out of range; use 0 to {LAST_EVALUATION_SEED}", param="seed")
     names = families or tuple(FAMILIES)
     indices = dict.fromkeys(names, 0)
     problems: dict[str, Problem] = {}
+    repeats = 0
     while len(problems) < count:
         family = names[len(problems) % len(names)]
         problem = generate(family, seed, indices[family])
         indices[family] += 1
+        repeats = repeats + 1 if problem.question in problems else 0
+        if repeats > MOST_REPEATS:
+            raise SansiError(f"{family} has too few different questions for {count} problems; ask for fewer")
         problems.setdefault(problem.question, problem)
     return list(problems.values())
 
