@@ -5,13 +5,21 @@ from __future__ import annotations
 import json
 from typing import Any
 
+MAX_DIGITS = 4000  # Python itself refuses more than 4,300
+
 
 def parse_json(text: str | bytes) -> Any:
     """The value of JSON text. Raises ValueError for all else: NaN, nesting too deep, numbers of thousands of digits."""
     try:
-        return json.loads(text, parse_constant=refuse_constant)
+        return json.loads(text, parse_constant=refuse_constant, parse_int=_whole_number)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+
+
+def _whole_number(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"it holds a number of {len(digits)} digits; at most {MAX_DIGITS} can be read")
+    return int(digits)
 
 
 def refuse_constant(name: str) -> Any:
