@@ -21,7 +21,8 @@ class ThinkingLimits:
     end_ids: tuple[int, ...]
     """Ids that close a thought."""
     end_sequence: tuple[int, ...]
-    """Ids that are forced, one by one, when a thought is cut; one of `end_ids` is among them."""
+    """Ids that are forced, one by one, when a thought is cut; one of `end_ids` is among them. What comes before that is
+    left out where `max_tokens` has no room for it beside `answer_reserve`."""
     open: bool = False
     """The prompt ends inside an open thought."""
     budget: int | None = None

@@ -4,7 +4,9 @@
                           |                 ^
                           +--limit--> forcing (the end sequence, token by token)
 
-A thought opens and closes at most once: `start_id` is banned except in `before`, `end_ids` except in `open`.
+A thought opens and closes at most once: `start_id` is banned except in `before`, `end_ids` except in `open`. Where
+`max_tokens` has no room for the end sequence and the answer's reserve, the thought closes at once and with the end id
+alone (and what follows it in the sequence): a closing phrase must not eat the answer either.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ class ThinkingState:
         self.end_reason: ThinkingEnd | None = None
         self._max_tokens = max_tokens
         self._emitted = 0
-        self._forced = 0  # how much of the end sequence is out
+        self._sequence = limits.end_sequence  # what is forced at a limit
+        self._forced = 0  # how much of it is out
         self._thought: list[int] = []
         self._limit = 0  # most tokens of the thought; known once it is open
         self._opened = False
@@ -62,7 +65,7 @@ class ThinkingState:
         """
         if self.state == "open" and len(self._thought) >= self._limit and sampled not in self.limits.end_ids:
             self.state, self.end_reason = "forcing", self._limit_reason
-        return self.limits.end_sequence[self._forced] if self.state == "forcing" else sampled
+        return self._sequence[self._forced] if self.state == "forcing" else sampled
 
     def push(self, token: int) -> None:
         """Take the token that came."""
@@ -86,8 +89,10 @@ class ThinkingState:
     def _open(self, thought: Sequence[int]) -> None:
         limits = self.limits
         self.state, self._opened, self._thought = "open", True, list(thought)
-        left = self._max_tokens - self._emitted
-        room = len(thought) + max(0, left - limits.answer_reserve - len(limits.end_sequence))
+        spare = self._max_tokens - self._emitted - limits.answer_reserve - len(limits.end_sequence)
+        room = len(thought) + max(0, spare)
+        if spare < 0:
+            self._sequence = _from_first(limits.end_ids, limits.end_sequence)
         if limits.budget is not None and limits.budget <= room:
             self._limit, self._limit_reason = limits.budget, "budget"
         else:
@@ -103,17 +108,17 @@ class ThinkingState:
             self.state, self.end_reason = "forcing", "loop"
 
     def _push_forced(self, token: int) -> None:
-        assert token == self.limits.end_sequence[self._forced], "the engine must emit the forced token"
+        assert token == self._sequence[self._forced], "the engine must emit the forced token"
         self._forced += 1
         if not self._end_is_out():
             self.tokens += 1
             self.forced_tokens += 1
-        if self._forced == len(self.limits.end_sequence):
+        if self._forced == len(self._sequence):
             self.state = "closed"
 
     def _end_is_out(self) -> bool:
         """Whether the forced part so far holds the closing id (line breaks may follow it)."""
-        return any(id_ in self.limits.end_ids for id_ in self.limits.end_sequence[: self._forced])
+        return any(id_ in self.limits.end_ids for id_ in self._sequence[: self._forced])
 
 
 def repeats(ids: list[int]) -> bool:
@@ -125,6 +130,11 @@ def repeats(ids: list[int]) -> bool:
         if span <= len(ids) and ids[-span + period :] == ids[-span:-period]:
             return True
     return False
+
+
+def _from_first(wanted: Sequence[int], ids: tuple[int, ...]) -> tuple[int, ...]:
+    """The part of `ids` that starts at the first of `wanted` in it."""
+    return ids[next(index for index, id_ in enumerate(ids) if id_ in wanted) :]
 
 
 def _tail_after(ids: Sequence[int], start: int) -> Sequence[int]:

@@ -103,12 +103,12 @@ def test_a_budget_cuts_the_thought_and_the_answer_follows(scripted, codec):
     assert result.usage.reasoning_tokens - report.closing_phrase_tokens == 5
 
 
-def test_a_closing_phrase_that_is_itself_cut_is_not_counted_as_thought(scripted, codec):
+def test_without_room_for_the_closing_phrase_the_answer_comes_at_once(scripted):
     scripted.say("The answer is " * 20, "2")
-    length = len(codec.thinking_ids.end_sequence) - 4
-    result = scripted.complete(ASK, ChatOptions(thinking_budget=6, max_tokens=length))
-    assert (result.finish_reason, result.report.thinking_end_reason) == ("length", "length")
-    assert result.usage.reasoning_tokens == result.report.closing_phrase_tokens == length
+    result = scripted.complete(ASK, ChatOptions(max_tokens=9))
+    assert (result.finish_reason, result.report.thinking_end_reason) == ("length", "reserve")
+    assert result.usage.reasoning_tokens == result.report.closing_phrase_tokens == 0
+    assert result.message.reasoning_content == "" and result.message.content
 
 
 def test_the_answer_keeps_its_reserve(scripted, codec):

@@ -84,6 +84,9 @@ def check(case, completion) -> None:
         return
     thought = whole[whole.index(START) + 1 :]
     closed = END in thought
+    left = case["max_tokens"] - (len(ids) - len(thought))  # when the thought opened
+    room = left - lim.answer_reserve - len(lim.end_sequence)
+    sequence = lim.end_sequence if room >= 0 else lim.end_sequence[lim.end_sequence.index(END) :]
     before_end = thought[: thought.index(END)] if closed else thought
     if closed and not lim.open:
         assert lim.budget != 0
@@ -92,23 +95,20 @@ def check(case, completion) -> None:
     assert report.tokens == len(before_end)
     own = before_end
     if report.end_reason in ("budget", "reserve", "loop"):
-        forced = len(lim.end_sequence[: lim.end_sequence.index(END)])
+        forced = sequence.index(END)
         own = before_end[: len(before_end) - forced]
-        assert tuple(thought[len(own) :][: len(lim.end_sequence)]) == lim.end_sequence[: len(thought) - len(own)]
+        assert tuple(thought[len(own) :][: len(sequence)]) == sequence[: len(thought) - len(own)]
     if closed and lim.budget is not None:
         assert prefilled + len(own) <= max(lim.budget, prefilled)
     if report.end_reason == "budget":
         assert prefilled + len(own) == max(lim.budget, prefilled)
-    own_tokens = report.tokens - report.forced_tokens
-    assert own_tokens == len(own) or report.end_reason == "length"
-    if lim.budget is not None:
-        assert prefilled + own_tokens <= max(lim.budget, prefilled), "also where the end sequence itself was cut"
-    room = case["max_tokens"] - (len(ids) - len(thought)) - lim.answer_reserve - len(lim.end_sequence)
+    assert report.tokens - report.forced_tokens == len(own)
     if room >= 0 and closed:
-        left = case["max_tokens"] - (len(ids) - len(thought)) - len(own) - len(lim.end_sequence)
-        assert left >= lim.answer_reserve, "the answer keeps its reserve"
-    if room >= 0:
-        assert report.end_reason != "length", "a thought that can be closed in time is"
+        assert left - len(own) - len(lim.end_sequence) >= lim.answer_reserve, "the answer keeps its reserve"
+    if room < 0:
+        assert not own, "without room for its end sequence there is no thought"
+    if left > 0:
+        assert report.end_reason != "length", "every thought is closed in time"
 
 
 def test_natural_end():
