@@ -2,7 +2,7 @@
 
     python runs/nano/recipe.py                      # everything, into runs/nano/default
     python runs/nano/recipe.py --ablation           # afterwards: the same fusion without training on cut thoughts
-    python runs/nano/recipe.py --scale 0.01 --out /tmp/tiny   # every stage, much too short: a smoke test
+    python runs/nano/recipe.py --scale 0.01 --problems 24 --out /tmp/tiny   # every stage, much too short
 
 corpus -> tokenizer -> S1 general -> S2 reasoning -> S3 long context -> long-CoT cold start -> GRPO -> thinking-mode
 fusion -> evaluation -> a Hugging Face folder. Each stage is a run folder of its own; a killed recipe, started again,
@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,13 +37,13 @@ from sansi.eval.training_plot import plot_training
 from sansi.model import ModelConfig, Transformer, load, save
 from sansi.post.grpo import GRPO, GRPOConfig, learnable
 from sansi.post.samples import FusionMix, cold_start_samples, fusion_samples, plain_document, plain_question
-from sansi.text import Codec, Tokenizer
+from sansi.text import Codec, Tokenizer, TrainingSample
 from sansi.text.codec import BUDGET_PHRASE
-from sansi.train.loop import TrainConfig, Trainer
+from sansi.train.loop import Batches, TrainConfig, Trainer
 from sansi.train.schedule import Schedule
 from sansi.train.stages import extend_context
 
-# One training seed per purpose: no question is drawn for two of them, nor for evaluation.
+# One training seed per purpose: their draws are independent. Questions of the evaluation are left out of all of them.
 SEED_TOKENIZER, SEED_S2, SEED_COLD_START, SEED_RL, SEED_FUSION = range(5)
 PRESETS = {"thinking": {"temperature": 0.3}, "non-thinking": {"temperature": 0.3, "presence_penalty": 0.0}}
 
@@ -74,21 +76,48 @@ class Recipe:
         return dataclasses.replace(self, **{name: max(2, round(n * scale)) for name, n in steps.items()})
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """How much is drawn and asked around the stages. Smaller ones are for trying the recipe out."""
+
+    held_out: int = 1000
+    """Problems of the evaluation."""
+    validation: int = 300
+    """Problems that GRPO's curve is measured on."""
+    tokenizer_problems: int = 6000
+    """Worked problems that the tokenizer is trained on, beside the corpus."""
+    s3_tokens: int = 500_000
+    """Tokens of worked problems in the long-context stage."""
+    rl_questions: int = 32
+    """Questions of a round of GRPO."""
+    rl_pool: int = 40
+    """Questions tried per round of GRPO, to choose the learnable ones from; at least 64 in all."""
+    rl_max_tokens: int = 320
+    """Longest rollout."""
+    max_tokens: int | None = None
+    """Longest answer in evaluations; None: what the context leaves."""
+
+
 class Nano:
     """The recipe at work in one folder."""
 
-    def __init__(self, recipe: Recipe, out: Path, corpus: Path, compiled: bool = True):
+    def __init__(self, recipe: Recipe, out: Path, corpus: Path, compiled: bool = True, sizes: Sizes | None = None):
         self.recipe, self.out, self.corpus, self.compiled = recipe, out, corpus, compiled
-        RunFolder(out, config_to_dict(recipe))
-        self.held_out = evaluation_set(1000)
-        self.validation = evaluation_set(300, seed=2_000_000)
+        self.sizes = sizes or Sizes()
+        # The usual sizes are not written down: they are what a run folder without a word about them was made with.
+        unusual = {} if self.sizes == Sizes() else {"sizes": config_to_dict(self.sizes)}
+        RunFolder(out, {**config_to_dict(recipe), **unusual})
+        self.held_out = evaluation_set(self.sizes.held_out)
+        self.validation = evaluation_set(self.sizes.validation, seed=2_000_000)
         self._hidden = frozenset(p.question for p in [*self.held_out, *self.validation])
-        self.seconds: dict[str, float] = {}
 
     # ---- data ---------------------------------------------------------------------------------------------------
 
     def problems(self, seed: int) -> Iterator[Problem]:
         return training_problems(seed, held_out=self._hidden)
+
+    def first_problems(self, seed: int, count: int) -> list[Problem]:
+        return list(itertools.islice(self.problems(seed), count))
 
     def build_corpus(self) -> None:
         if not (self.corpus / "manifest.json").exists():
@@ -98,7 +127,7 @@ class Nano:
         folder = self.out / "tokenizer"
         if not (folder / "tokenizer.json").exists():
             texts = [document.text[:2000] for document in itertools.islice(read_corpus(self.corpus), 0, None, 6)]
-            worked = [plain_document(p) for p in itertools.islice(self.problems(SEED_TOKENIZER), 6000)]
+            worked = [plain_document(p) for p in self.first_problems(SEED_TOKENIZER, self.sizes.tokenizer_problems)]
             chat = [f"user\nassistant\nsystem\n{BUDGET_PHRASE}\n/think /no_think"] * 400
             with atomic_folder(folder) as draft:
                 Codec(Tokenizer.train([*texts, *worked, *chat], self.recipe.vocab_size)).save(draft)
@@ -130,11 +159,10 @@ class Nano:
             print(f"== {name}", flush=True)
             started = time.perf_counter()
             make(run)
-            self.seconds[name] = time.perf_counter() - started
-            run.log(steps, stage_seconds=round(self.seconds[name], 1))
+            run.log(steps, stage_seconds=round(time.perf_counter() - started, 1))
         return run.checkpoint(steps)
 
-    def train(self, run: RunFolder, model: Transformer, batches, codec: Codec, **settings) -> None:
+    def train(self, run: RunFolder, model: Transformer, batches: Batches, codec: Codec, **settings: Any) -> None:
         config = TrainConfig(compile=self.compiled, **settings)
         Trainer(model, batches, config, run, extra_files=codec.save).train(run.path.name)
 
@@ -170,12 +198,12 @@ class Nano:
         def make(run: RunFolder) -> None:
             model = extend_context(load(before, device="cpu"), rope_theta=1e6, max_position_embeddings=1024)
             long, short = split_by_length(TokenShard.load(shard_paths(self.text_shards(codec))[0]), 768)
-            worked = self.worked_tokens(codec, 500_000)
+            worked, end = self.worked_tokens(codec, self.sizes.s3_tokens), codec.tokenizer.end_of_text_id
             batches = Mixture(
                 [
                     (PackedDataset([long], 1024, 4, seed=r.seed + 2), 0.6),
                     (PackedDataset([short], 1024, 4, seed=r.seed + 2), 0.2),
-                    (PackedDataset([worked], 1024, 4, end_of_text_id=codec.tokenizer.end_of_text_id), 0.2),
+                    (PackedDataset([worked], 1024, 4, seed=r.seed, end_of_text_id=end), 0.2),
                 ]
             )
             schedule = Schedule(warmup_steps=20, start=0.3, decay_from=0.0, final=0.2)
@@ -183,8 +211,11 @@ class Nano:
 
         return self.stage("s3-long-context", r.s3_steps, make)
 
-    def fine_tune(self, run: RunFolder, codec: Codec, before: Path, samples, steps: int, peak: float) -> None:
+    def fine_tune(
+        self, run: RunFolder, codec: Codec, before: Path, samples: Iterable[TrainingSample], steps: int, peak: float
+    ) -> None:
         batches = SampleDataset(samples, 320, 13, seed=self.recipe.seed, too_long="drop")
+        print(f"{len(batches)} samples; {batches.dropped} were longer than a row and are left out", flush=True)
         schedule = Schedule(warmup_steps=30, decay_from=0.3, final=0.05)
         model = load(before, device="cpu")
         self.train(run, model, batches, codec, steps=steps, learning_rate=peak, schedule=schedule)
@@ -193,19 +224,24 @@ class Nano:
         steps = self.recipe.cold_start_steps
 
         def make(run: RunFolder) -> None:
-            problems = itertools.islice(self.problems(SEED_COLD_START), samples_for(steps))
+            problems = self.first_problems(SEED_COLD_START, samples_for(steps))
             self.fine_tune(run, codec, before, cold_start_samples(codec, problems), steps, peak=2e-3)
 
         return self.stage("cold-start", steps, make)
 
     def reasoning_rl(self, codec: Codec, before: Path) -> Path:
-        config = GRPOConfig(steps=self.recipe.rl_steps, seed=self.recipe.seed)
+        config = GRPOConfig(
+            steps=self.recipe.rl_steps,
+            questions_per_step=self.sizes.rl_questions,
+            max_tokens=self.sizes.rl_max_tokens,
+            seed=self.recipe.seed,
+        )
 
         def make(run: RunFolder) -> None:
             model = load(before, device="cpu")
             problems = self.rl_problems(model, codec, config)
-            accuracy = lambda chat: self.accuracy(chat, self.validation)  # noqa: E731
-            GRPO(model, codec, problems, config, run, extra_files=codec.save, evaluate=accuracy).train()
+            measure = functools.partial(self.accuracy, problems=self.validation)
+            GRPO(model, codec, problems, config, run, extra_files=codec.save, evaluate=measure).train()
 
         return self.stage("grpo", config.steps, make)
 
@@ -213,7 +249,7 @@ class Nano:
         """Questions of an unused seed that the cold start answers sometimes; kept for a resumed run."""
         file = self.out / "grpo-problems.json"
         if not file.exists():
-            asked = list(itertools.islice(self.problems(SEED_RL), max(64, 40 * config.steps)))
+            asked = self.first_problems(SEED_RL, max(64, self.sizes.rl_pool * config.steps))
             with ChatModel(Engine(model, max_batch=256), codec, "cold start") as chat:
                 chosen = learnable(chat, asked, config)
             missing = config.questions_per_step - len(chosen)
@@ -234,11 +270,11 @@ class Nano:
     # ---- evaluation and export ----------------------------------------------------------------------------------
 
     def accuracy(self, chat: ChatModel, problems: list[Problem]) -> float:
-        options = ChatOptions(enable_thinking=True, **PRESETS["thinking"])
+        options = ChatOptions(enable_thinking=True, max_tokens=self.sizes.max_tokens, **PRESETS["thinking"])
         return Score.of(ask(chat, problems, options)).accuracy
 
     def held_out_accuracy(self, checkpoint: Path) -> float:
-        """Thinking accuracy on the 1,000 held-out problems, kept beside the checkpoint's run."""
+        """Thinking accuracy on the held-out problems, kept beside the checkpoint's run."""
         file = checkpoint.parent.parent / "held_out.json"
         if not file.exists():
             with ChatModel.from_pretrained(checkpoint, max_batch=256) as chat:
@@ -256,6 +292,11 @@ class Nano:
             write_json(draft / "examples.json", list(examples.values()))
             write_json(draft / "recipe.json", config_to_dict(self.recipe))
 
+    def measure(self, model: str, evaluation: str) -> budget_curve.BudgetCurve:
+        """The budget curve of one folder of the run, written to another."""
+        folder, out = str(self.out / model), str(self.out / evaluation)
+        return budget_curve.run(folder, self.sizes.held_out, out=out, max_tokens=self.sizes.max_tokens)
+
     def run(self, ablation: bool) -> None:
         self.build_corpus()
         codec = self.tokenizer()
@@ -264,7 +305,7 @@ class Nano:
         reasoner = self.reasoning_rl(codec, cold)
         gain = {"cold start": self.held_out_accuracy(cold), "after GRPO": self.held_out_accuracy(reasoner)}
         self.export(self.fusion(codec, reasoner), self.out / "model")
-        curve = budget_curve.run(str(self.out / "model"), out=str(self.out / "evaluation"))
+        curve = self.measure("model", "evaluation")
         self.report(gain, curve)
         if ablation:
             self.run_ablation(codec, reasoner, curve)
@@ -274,7 +315,7 @@ class Nano:
         usual = FusionMix()
         mix = dataclasses.replace(usual, cut=0.0, thinking=usual.thinking + usual.cut)
         self.export(self.fusion(codec, reasoner, "fusion-without-cuts", mix), self.out / "model-without-cuts")
-        other = budget_curve.run(str(self.out / "model-without-cuts"), out=str(self.out / "evaluation-without-cuts"))
+        other = self.measure("model-without-cuts", "evaluation-without-cuts")
         labels = ["trained on cut thoughts", "without cut thoughts"]
         budget_curve.plot([curve, other], self.out / "evaluation" / "ablation.png", labels)
 
@@ -310,6 +351,7 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, default=Path("data/corpus"), help="built here if it is not there")
     parser.add_argument("--scale", type=float, default=1.0, help="multiply the steps of every stage")
     parser.add_argument("--seed", type=int, default=0, help="of weights and batches")
+    parser.add_argument("--problems", type=int, default=Sizes.held_out, help="of the evaluation (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of the training")
     parser.add_argument("--no-compile", action="store_true", help="do not compile; for machines without a C++ compiler")
     parser.add_argument("--ablation", action="store_true", help="also train and measure without cut thoughts")
@@ -317,7 +359,8 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     recipe = Recipe(seed=arguments.seed).scaled(arguments.scale)
     try:
-        Nano(recipe, arguments.out, arguments.corpus, not arguments.no_compile).run(arguments.ablation)
+        sizes = Sizes(held_out=arguments.problems)
+        Nano(recipe, arguments.out, arguments.corpus, not arguments.no_compile, sizes).run(arguments.ablation)
     except SansiError as error:
         raise SystemExit(f"error: {error}") from error
 
