@@ -59,8 +59,9 @@ class Muon(torch.optim.Optimizer):
         nesterov = gradients.lerp_(torch.stack(buffers), momentum)
         update = orthogonalize(nesterov)
         scale = 0.2 * max(parameters[0].shape[-2:]) ** 0.5
-        torch._foreach_mul_(parameters, 1 - lr * weight_decay)
-        torch._foreach_add_(parameters, list(update.unbind()), alpha=-lr * scale)
+        values: list[Tensor] = list(parameters)
+        torch._foreach_mul_(values, 1 - lr * weight_decay)
+        torch._foreach_add_(values, list(update.unbind()), alpha=-lr * scale)
 
 
 def _by_shape(parameters: list[nn.Parameter]) -> list[list[nn.Parameter]]:
@@ -88,7 +89,9 @@ class Optimizer:
     ):
         if kind not in ("adamw", "muon"):
             raise SansiError(f'unknown optimizer "{kind}"; known: adamw, muon', param="optimizer")
-        matrices, vectors, embeddings = [], [], []
+        matrices: list[nn.Parameter] = []
+        vectors: list[nn.Parameter] = []
+        embeddings: list[nn.Parameter] = []
         for name, parameter in model.named_parameters():
             target = vectors if parameter.ndim < 2 else embeddings if _is_embedding(name) else matrices
             target.append(parameter)
@@ -103,7 +106,7 @@ class Optimizer:
         if kind == "muon" and matrices:
             self.parts.append(Muon(matrices, lr=learning_rate, weight_decay=weight_decay))
         self.learning_rate = learning_rate
-        self._names = {parameter: name for name, parameter in model.named_parameters()}
+        self._names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
 
     def step(self, factor: float) -> None:
         for part in self.parts:
