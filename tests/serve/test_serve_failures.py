@@ -62,6 +62,16 @@ def test_a_client_that_leaves_a_stream_cancels_the_generation(served):
     assert httpx.post(url, json=BODY).status_code == 200
 
 
+def test_a_client_that_reads_nothing_and_leaves_cancels_the_generation(served):
+    chat, url = served
+    chat.content = " ".join(["x" * 2**16] * 500)  # far more than the buffers between the two hold
+    with httpx.stream("POST", url, json=BODY | {"stream": True}):
+        assert wait_for(lambda: chat.running == 1)
+        assert not wait_for(lambda: chat.running == 0, 0.5), "it waits for the reader"
+    assert wait_for(lambda: chat.cancelled == 1)
+    assert chat.running == 0
+
+
 def test_a_client_that_leaves_without_streaming_cancels_the_generation(served):
     chat, url = served
     chat.delay = 1.0
