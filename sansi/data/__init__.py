@@ -1,6 +1,6 @@
 """Real text to batches: sources, extraction, annotation, filters, deduplication, token shards, resumable batches."""
 
-from sansi.data.batches import Mixture, PackedDataset, RowStream, SampleDataset, document_positions
+from sansi.data.batches import Mixture, PackedDataset, RowStream, SampleDataset
 from sansi.data.corpus import CorpusReport, build_corpus, read_corpus
 from sansi.data.documents import Document
 from sansi.data.shards import PackReport, TokenShard, pack, shard_paths
@@ -15,7 +15,6 @@ __all__ = [
     "SampleDataset",
     "TokenShard",
     "build_corpus",
-    "document_positions",
     "pack",
     "read_corpus",
     "shard_paths",

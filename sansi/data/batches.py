@@ -324,14 +324,6 @@ class Mixture(RowStream):
         return self.datasets[choice]
 
 
-def document_positions(document: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
-    """Positions [B, T] that begin at 0 in each document of a batch's `document` [B, T]."""
-    index = np.broadcast_to(np.arange(document.shape[1]), document.shape)
-    first = np.ones(document.shape, bool)
-    first[:, 1:] = document[:, 1:] != document[:, :-1]
-    return index - np.maximum.accumulate(np.where(first, index, 0), axis=1)
-
-
 def best_fit(lengths: Sequence[int], capacity: int) -> list[list[int]]:
     """Pack items into bins: each in its turn goes into the fullest bin that still has room for it.
 

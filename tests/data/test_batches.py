@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sansi.base import SansiError
-from sansi.data import Mixture, PackedDataset, SampleDataset, TokenShard, document_positions, pack, shard_paths
+from sansi.data import Mixture, PackedDataset, SampleDataset, TokenShard, pack, shard_paths
 from sansi.data.batches import RowStream, best_fit
 
 few = settings(max_examples=40, derandomize=True, deadline=None)
@@ -167,11 +167,6 @@ def test_user_mistakes_are_named():
         Mixture([(packed([[1, 2]]), 0.0)])
     with pytest.raises(SansiError, match="rank"):
         packed([[1, 2]], rank=2, world_size=2)
-
-
-def test_positions_restart_with_each_document():
-    document = np.array([[0, 0, 0, 1, 1, 2], [0, 1, 2, 2, 2, 2]])
-    assert document_positions(document).tolist() == [[0, 1, 2, 0, 1, 0], [0, 0, 0, 1, 2, 3]]
 
 
 def test_bare_arrays_split_at_end_of_text():
