@@ -68,7 +68,7 @@ class Recipe:
     """Steps of 13 x 320 tokens of thoughts in chat form: few, since more of them leave RL nothing to learn."""
     rl_steps: int = 80
     """Rounds of 32 questions x 8 answers."""
-    fusion_steps: int = 1500
+    fusion_steps: int = 1300
     """Steps of 13 x 320 tokens in both modes."""
 
     def scaled(self, scale: float) -> Recipe:

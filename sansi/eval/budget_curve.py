@@ -28,6 +28,8 @@ class BudgetPoint:
 
     budget: int | None
     score: Score
+    own_tokens: float
+    """Mean tokens of the model's own in a thought: without the phrase that closes a cut one."""
     overruns: int
     """Thoughts with more tokens of the model's own than the budget."""
     mode_followed: float
@@ -93,10 +95,12 @@ def _ask_at(chat: ChatModel, questions: list[Problem], budget: int | None, max_t
 def _point(codec: Codec, budget: int | None, graded: list[Graded]) -> BudgetPoint:
     limit = math.inf if budget is None else budget
     thought = [g.result.usage.reasoning_tokens > 0 for g in graded]
+    own = [own_thinking_tokens(codec, g.result) if t else 0 for g, t in zip(graded, thought, strict=True)]
     return BudgetPoint(
         budget=budget,
         score=Score.of(graded),
-        overruns=sum(own_thinking_tokens(codec, g.result) > limit for g in graded),
+        own_tokens=sum(own) / len(own),
+        overruns=sum(tokens > limit for tokens in own),
         mode_followed=sum(t == (budget != 0) for t in thought) / len(thought),
     )
 
@@ -138,14 +142,14 @@ def _label(budget: int | None) -> str:
 def table_rows(curve: BudgetCurve) -> list[list[str]]:
     """The README's table: header first."""
     families = sorted(curve.points[0].score.by_family)
-    rows = [["budget", "accuracy", "± SE", "mean thinking tokens", "overruns", *families]]
+    rows = [["budget", "accuracy", "± SE", "thought tokens", "overruns", *families]]
     for p in curve.points:
         rows.append(
             [
                 _label(p.budget),
                 f"{100 * p.score.accuracy:.1f}%",
                 f"{100 * p.score.standard_error:.1f}",
-                f"{p.score.reasoning_tokens:.0f}",
+                f"{p.own_tokens:.0f}",
                 str(p.overruns),
                 *(f"{100 * p.score.by_family[f]:.0f}" for f in families),
             ]
