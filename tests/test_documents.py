@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from sansi.base import load_config
 from sansi.base.files import read_json
 from sansi.eval.budget_curve import BudgetCurve, markdown_table, table_rows

@@ -67,7 +67,7 @@ class Facts:
         before, after = (read_json(self.run / s / "held_out.json")["accuracy"] for s in ("cold-start", "grpo"))
         return (
             f"Held-out thinking accuracy: {100 * before:.1f}% after the cold start, {100 * after:.1f}% after GRPO "
-            f"({100 * (after - before):+.1f} points on 1,000 problems).\n"
+            f"({100 * (after - before):+.1f} points on {self.curve['points'][0]['score']['problems']:,} problems).\n"
         )
 
     def ablation(self) -> str:
@@ -77,9 +77,13 @@ class Facts:
         lines = ["| budget | trained on cut thoughts | without |", "| --- | --: | --: |"]
         for ours, other in zip(self.curve["points"], read_json(file)["points"], strict=True):
             budget = "unlimited" if ours["budget"] is None else ours["budget"]
-            pair = [f"{100 * p['score']['accuracy']:.1f}% ± {100 * p['score']['standard_error']:.1f}" for p in (ours, other)]
-            lines.append(f"| {budget} | {pair[0]} | {pair[1]} |")
+            lines.append(f"| {budget} | {accuracy(ours)} | {accuracy(other)} |")
         return "\n".join(lines) + "\n"
+
+
+def accuracy(point: dict[str, Any]) -> str:
+    score = point["score"]
+    return f"{100 * score['accuracy']:.1f}% ± {100 * score['standard_error']:.1f}"
 
 
 def fill(text: str, blocks: dict[str, str]) -> str:

@@ -74,7 +74,7 @@ def test_one_token_over_the_budget_is_an_overrun_and_the_phrase_is_none(codec):
 
 def curve(budgets=(0, 8, None), model="tiny") -> BudgetCurve:
     score = Score.of([graded("gcd", True, reasoning_tokens=3), graded("chain_sum", False)])
-    points = [BudgetPoint(budget, score, overruns=0, mode_followed=1.0) for budget in budgets]
+    points = [BudgetPoint(budget, score, own_tokens=3.0, overruns=0, mode_followed=1.0) for budget in budgets]
     return BudgetCurve(model, 1, points, {"/think": 1.0, "/no_think": 0.5})
 
 
