@@ -67,6 +67,7 @@ def test_one_token_over_the_budget_is_an_overrun_and_the_phrase_is_none(codec):
     ]
     point = budget_curve._point(codec, 8, answers)
     assert (point.budget, point.overruns, point.mode_followed, point.score.accuracy) == (8, 2, 1.0, 0.5)
+    assert point.own_tokens == (8 + 9 + 8 + 9) / 4
     assert budget_curve._point(codec, None, answers).overruns == 0
     at_zero = budget_curve._point(codec, 0, answers)
     assert (at_zero.overruns, at_zero.mode_followed) == (4, 0.0)
@@ -80,8 +81,8 @@ def curve(budgets=(0, 8, None), model="tiny") -> BudgetCurve:
 
 def test_table_by_hand():
     rows = table_rows(curve())
-    assert rows[0] == ["budget", "accuracy", "± SE", "mean thinking tokens", "overruns", "chain_sum", "gcd"]
-    assert rows[1] == ["0", "50.0%", "35.4", "2", "0", "0", "100"]
+    assert rows[0] == ["budget", "accuracy", "± SE", "thought tokens", "overruns", "chain_sum", "gcd"]
+    assert rows[1] == ["0", "50.0%", "35.4", "3", "0", "0", "100"]
     assert [row[0] for row in rows[1:]] == ["0", "8", "unlimited"]
     assert markdown_table([["a", "b"], ["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |\n"
 
