@@ -49,7 +49,7 @@ class GRPOConfig:
     """Answers sampled per question."""
     updates_per_step: int = 2
     """Optimiser steps per round: the later ones reuse the rollouts off-policy."""
-    learning_rate: float = 5e-4
+    learning_rate: float = 6e-5
     """Peak learning rate."""
     clip_low: float = 0.2
     """A token's probability ratio is not pushed below 1 - clip_low."""
