@@ -90,7 +90,7 @@ class Sizes:
     """Tokens of worked problems in the long-context stage."""
     rl_questions: int = 32
     """Questions of a round of GRPO."""
-    rl_pool: int = 40
+    rl_pool: int = 50
     """Questions tried per round of GRPO, to choose the learnable ones from; at least 64 in all."""
     rl_max_tokens: int = 320
     """Longest rollout."""
