@@ -14,6 +14,7 @@ rows, and every rank takes its share of it. The state is the same on all ranks a
 from __future__ import annotations
 
 import zlib
+from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ class Row:
     loss_mask: npt.NDArray[np.bool_]
 
 
-class RowStream:
+class RowStream(ABC):
     """An endless stream of rows in batches. Subclasses say how to take the next row, skip it, and save the place."""
 
     sequence_length: int  # T: rows hold one token more
@@ -52,19 +53,21 @@ class RowStream:
         self.sequence_length, self.batch_size = sequence_length, batch_size
         self.rank, self.world_size = rank, world_size
 
+    @abstractmethod
     def take(self) -> Row:
-        raise NotImplementedError
+        """The next row."""
 
+    @abstractmethod
     def skip(self) -> None:
-        raise NotImplementedError
+        """Pass over the next row without building it."""
 
+    @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """The place in the stream, ready for JSON."""
-        raise NotImplementedError
 
+    @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved place. Raises SansiError when the state belongs to other data."""
-        raise NotImplementedError
 
     def __iter__(self) -> Iterator[Batch]:
         return self
@@ -92,16 +95,17 @@ class EpochStream(RowStream):
         self.epoch, self.position = 0, 0  # position: rows already drawn in this epoch
         self._plan: Sequence[Any] | np.ndarray | None = None
 
+    @abstractmethod
     def plan(self, rng: np.random.Generator) -> Sequence[Any] | np.ndarray:
         """The rows of an epoch, in the order in which they will be drawn, in whatever form `build` reads."""
-        raise NotImplementedError
 
+    @abstractmethod
     def build(self, item: Any) -> Row:
-        raise NotImplementedError
+        """The row of one item of the plan."""
 
+    @abstractmethod
     def fingerprint(self) -> dict[str, Any]:
         """Facts that tell this data from other data."""
-        raise NotImplementedError
 
     @property
     def rows_per_epoch(self) -> int:
