@@ -99,7 +99,7 @@ def serve(
     Then open http://127.0.0.1:8000, or ask with any OpenAI client:
 
       curl http://127.0.0.1:8000/v1/chat/completions -d '{"model": "nano", "thinking_budget": 64,
-      "messages": [{"role": "user", "content": "What is 12 + 30?"}]}'
+      "messages": [{"role": "user", "content": "Solve for e: 8*e - 5 = 3"}]}'
     """
     from sansi.serve.launch import serve as launch
 
@@ -150,13 +150,13 @@ def run(
 
     Examples:
 
-      sansi run "What is 12 + 30?"
+      sansi run "State the final answer to the following arithmetic problem: 12 + 30 ="
 
-      sansi run "What is 12 + 30?" --thinking-budget 16
+      sansi run "State the final answer to the following arithmetic problem: 12 + 30 =" --thinking-budget 16
 
-      sansi run "What is 12 + 30?" --no-thinking
+      sansi run "State the final answer to the following arithmetic problem: 12 + 30 =" --no-thinking
 
-      sansi run "What is 12 + 30?" --json | jq .usage
+      sansi run "State the final answer to the following arithmetic problem: 12 + 30 =" --json | jq .usage
 
       cat question.txt | sansi run - 2>/dev/null
     """

@@ -1,6 +1,6 @@
 """Put a finished nano run where people find it: checkpoints/nano with its card, the figures in README and RESULTS.
 
-    python runs/nano/publish.py --commit $(git rev-parse --short HEAD)   # the commit that the run was made with
+    python runs/nano/publish.py
 
 Every number comes from the run folder; nothing is typed. Run it again after any new run.
 """
@@ -8,6 +8,7 @@ Every number comes from the run folder; nothing is typed. Run it again after any
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import shutil
 from pathlib import Path
@@ -26,8 +27,9 @@ BLOCK = re.compile(r"(<!-- nano:(\w+) -->\n).*?(<!-- /nano:\2 -->)", re.DOTALL)
 class Facts:
     """What a run folder says about itself, as Markdown."""
 
-    def __init__(self, run: Path, commit: str):
-        self.run, self.commit = run, commit
+    def __init__(self, run: Path):
+        self.run = run
+        self.commits = {stage: read_json(run / stage / "made_by.json")["commit"] for stage in STAGES}
         self.curve = read_json(run / "evaluation" / "budget_curve.json")
         self.recipe = read_json(run / "config.json")
         self.metrics = {stage: RunFolder(run / stage).metrics() for stage in STAGES}
@@ -40,14 +42,19 @@ class Facts:
             "gain": self.gain(),
             "ablation": self.ablation(),
             "families": "\n".join(f"- `{f.name}`: {f.about} (`{f.parameters}`)" for f in FAMILIES.values()) + "\n",
-            "made": f"Made by `runs/nano/recipe.py` at commit `{self.commit}`, seed {self.recipe['seed']}.\n",
+            "made": self.made(),
         }
+
+    def made(self) -> str:
+        commits = ", ".join(f"{stage} `{commit}`" for stage, commit in self.commits.items())
+        return f"Made by the stages of `runs/nano/recipe.py`, seed {self.recipe['seed']}, at commits: {commits}.\n"
 
     def switches(self) -> str:
         hard = min(point["mode_followed"] for point in self.curve["points"])
         soft = self.curve["soft_switch_followed"]
         return (
-            f"Hard switch followed: {100 * hard:.1f}%. Soft switch, left to the model: "
+            f"Hard switch followed: {100 * hard:.1f}% (the server enforces it). Soft switch at the end of the question, "
+            "left to the model, first 500 problems: "
             + ", ".join(f"`{flag}` {100 * share:.1f}%" for flag, share in soft.items())
             + f". Budgets exceeded: {sum(point['overruns'] for point in self.curve['points'])} times.\n"
         )
@@ -65,9 +72,12 @@ class Facts:
 
     def gain(self) -> str:
         before, after = (read_json(self.run / s / "held_out.json")["accuracy"] for s in ("cold-start", "grpo"))
+        count = self.curve["points"][0]["score"]["problems"]
+        error = math.sqrt((before * (1 - before) + after * (1 - after)) / count)
         return (
             f"Held-out thinking accuracy: {100 * before:.1f}% after the cold start, {100 * after:.1f}% after GRPO "
-            f"({100 * (after - before):+.1f} points on {self.curve['points'][0]['score']['problems']:,} problems).\n"
+            f"({100 * (after - before):+.1f} ± {100 * error:.1f} points on {count:,} problems, one seed). "
+            "The cold start is short on purpose: a long one learns more from the solvers than RL can add (docs/LOG.md).\n"
         )
 
     def ablation(self) -> str:
@@ -97,15 +107,15 @@ def fill(text: str, blocks: dict[str, str]) -> str:
     return BLOCK.sub(replace, text)
 
 
-def publish(run: Path, commit: str) -> None:
-    facts = Facts(run, commit)
+def publish(run: Path) -> None:
+    facts = Facts(run)
     blocks = facts.blocks()
     card = fill((ROOT / "runs" / "nano" / "CARD.md").read_text(encoding="utf-8"), blocks)
     with atomic_folder(ROOT / "checkpoints" / "nano") as draft:
         shutil.copytree(run / "model", draft, dirs_exist_ok=True)
         write_text(draft / "README.md", card)
         write_json(draft / "evaluation.json", facts.curve)
-        write_json(draft / "made_by.json", {"commit": commit, "recipe": facts.recipe})
+        write_json(draft / "made_by.json", {"commits": facts.commits, "recipe": facts.recipe})
     images = ROOT / "docs" / "images"
     images.mkdir(parents=True, exist_ok=True)
     for source, name in (
@@ -122,10 +132,9 @@ def publish(run: Path, commit: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, default=ROOT / "runs" / "nano" / "default")
-    parser.add_argument("--commit", required=True, help="the commit that the run was made with")
     arguments = parser.parse_args()
     try:
-        publish(arguments.run, arguments.commit)
+        publish(arguments.run)
     except SansiError as error:
         raise SystemExit(f"error: {error}") from error
 

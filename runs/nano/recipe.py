@@ -15,6 +15,7 @@ import argparse
 import dataclasses
 import functools
 import itertools
+import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -101,8 +102,16 @@ class Sizes:
 class Nano:
     """The recipe at work in one folder."""
 
-    def __init__(self, recipe: Recipe, out: Path, corpus: Path, compiled: bool = True, sizes: Sizes | None = None):
-        self.recipe, self.out, self.corpus, self.compiled = recipe, out, corpus, compiled
+    def __init__(
+        self,
+        recipe: Recipe,
+        out: Path,
+        corpus: Path,
+        compiled: bool = True,
+        sizes: Sizes | None = None,
+        sources: list[str] | None = None,
+    ):
+        self.recipe, self.out, self.corpus, self.compiled, self.sources = recipe, out, corpus, compiled, sources
         self.sizes = sizes or Sizes()
         # The usual sizes are not written down: they are what a run folder without a word about them was made with.
         unusual = {} if self.sizes == Sizes() else {"sizes": config_to_dict(self.sizes)}
@@ -121,7 +130,7 @@ class Nano:
 
     def build_corpus(self) -> None:
         if not (self.corpus / "manifest.json").exists():
-            build_corpus(self.corpus, evaluation_texts=[p.question for p in self.held_out])
+            build_corpus(self.corpus, self.sources, evaluation_texts=[p.question for p in self.held_out])
 
     def tokenizer(self) -> Codec:
         folder = self.out / "tokenizer"
@@ -159,6 +168,7 @@ class Nano:
             print(f"== {name}", flush=True)
             started = time.perf_counter()
             make(run)
+            write_json(run.path / "made_by.json", {"commit": commit()})
             run.log(steps, stage_seconds=round(time.perf_counter() - started, 1))
         return run.checkpoint(steps)
 
@@ -284,7 +294,15 @@ class Nano:
     def export(self, checkpoint: Path, target: Path) -> None:
         """A Hugging Face folder that serves: weights, tokenizer, template, sampling presets, example questions."""
         model, codec = load(checkpoint, device="cpu"), Codec.from_pretrained(checkpoint)
-        generation = {"do_sample": True, **PRESETS["thinking"], "top_p": 0.95, "top_k": 20, "sansi_presets": PRESETS}
+        generation = {
+            "do_sample": True,
+            "eos_token_id": list(codec.stop_ids),
+            "pad_token_id": codec.tokenizer.end_of_text_id,
+            **PRESETS["thinking"],
+            "top_p": 0.95,
+            "top_k": 20,
+            "sansi_presets": PRESETS,
+        }
         examples = {p.family: p.question for p in evaluation_set(6, seed=3_000_000)}
         with atomic_folder(target) as draft:
             save(model, draft, generation_config=generation)
@@ -332,6 +350,15 @@ class Nano:
         print("\n".join(lines), flush=True)
 
 
+def commit() -> str:
+    """The commit that runs, marked when the tree differs from it; "unknown" outside a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
 def samples_for(steps: int) -> int:
     """Chat samples that fill `steps` of 13 x 320 tokens about once: they are 90 tokens and longer."""
     return max(200, steps * 13 * 320 // 90)
@@ -349,6 +376,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/nano/default"), help="run folder (default: %(default)s)")
     parser.add_argument("--corpus", type=Path, default=Path("data/corpus"), help="built here if it is not there")
+    parser.add_argument("--sources", nargs="+", help="text sources by name (default: all; see sansi/data/sources.py)")
     parser.add_argument("--scale", type=float, default=1.0, help="multiply the steps of every stage")
     parser.add_argument("--seed", type=int, default=0, help="of weights and batches")
     parser.add_argument("--problems", type=int, default=Sizes.held_out, help="of the evaluation (default: %(default)s)")
@@ -360,7 +388,9 @@ def main() -> None:
     recipe = Recipe(seed=arguments.seed).scaled(arguments.scale)
     try:
         sizes = Sizes(held_out=arguments.problems)
-        Nano(recipe, arguments.out, arguments.corpus, not arguments.no_compile, sizes).run(arguments.ablation)
+        Nano(recipe, arguments.out, arguments.corpus, not arguments.no_compile, sizes, arguments.sources).run(
+            arguments.ablation
+        )
     except SansiError as error:
         raise SystemExit(f"error: {error}") from error
 
