@@ -53,8 +53,8 @@ class Facts:
         hard = min(point["mode_followed"] for point in self.curve["points"])
         soft = self.curve["soft_switch_followed"]
         return (
-            f"Hard switch followed: {100 * hard:.1f}% (the server enforces it). Soft switch at the end of the question, "
-            "left to the model, first 500 problems: "
+            f"Hard switch followed: {100 * hard:.1f}% (the server enforces it). Soft switch at the end of the "
+            "question, left to the model, first 500 problems: "
             + ", ".join(f"`{flag}` {100 * share:.1f}%" for flag, share in soft.items())
             + f". Budgets exceeded: {sum(point['overruns'] for point in self.curve['points'])} times.\n"
         )
@@ -76,8 +76,8 @@ class Facts:
         error = math.sqrt((before * (1 - before) + after * (1 - after)) / count)
         return (
             f"Held-out thinking accuracy: {100 * before:.1f}% after the cold start, {100 * after:.1f}% after GRPO "
-            f"({100 * (after - before):+.1f} ± {100 * error:.1f} points on {count:,} problems, one seed). "
-            "The cold start is short on purpose: a long one learns more from the solvers than RL can add (docs/LOG.md).\n"
+            f"({100 * (after - before):+.1f} ± {100 * error:.1f} points on {count:,} problems, one seed). The "
+            "cold start is short on purpose: a long one learns more from the solvers than RL can add (docs/LOG.md).\n"
         )
 
     def ablation(self) -> str:
