@@ -14,13 +14,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from recipe import STAGES  # beside this script
 from sansi.base import SansiError
 from sansi.base.files import atomic_folder, read_json, write_json, write_text
 from sansi.base.runs import RunFolder
 from sansi.data.problems import FAMILIES
 
 ROOT = Path(__file__).resolve().parents[2]
-STAGES = ("s1-general", "s2-reasoning", "s3-long-context", "cold-start", "grpo", "fusion")
 BLOCK = re.compile(r"(<!-- nano:(\w+) -->\n).*?(<!-- /nano:\2 -->)", re.DOTALL)
 
 

@@ -44,6 +44,7 @@ from sansi.train.loop import Batches, TrainConfig, Trainer
 from sansi.train.schedule import Schedule
 from sansi.train.stages import extend_context
 
+STAGES = ("s1-general", "s2-reasoning", "s3-long-context", "cold-start", "grpo", "fusion")
 # One training seed per purpose: their draws are independent. Questions of the evaluation are left out of all of them.
 SEED_TOKENIZER, SEED_S2, SEED_COLD_START, SEED_RL, SEED_FUSION = range(5)
 PRESETS = {"thinking": {"temperature": 0.3}, "non-thinking": {"temperature": 0.3, "presence_penalty": 0.0}}
@@ -338,8 +339,7 @@ class Nano:
         budget_curve.plot([curve, other], self.out / "evaluation" / "ablation.png", labels)
 
     def report(self, gain: dict[str, float], curve: budget_curve.BudgetCurve) -> None:
-        stages = ("s1-general", "s2-reasoning", "s3-long-context", "cold-start", "grpo", "fusion")
-        runs = {name: RunFolder(self.out / name).metrics() for name in stages}
+        runs = {name: RunFolder(self.out / name).metrics() for name in STAGES}
         plot_training(runs, self.out / "plots" / "training.png")
         minutes = [f"| {s} | {max(r.get('stage_seconds', 0) for r in rows) / 60:.1f} |" for s, rows in runs.items()]
         lines = ["# nano", "", "| stage | minutes |", "| --- | --- |", *minutes, ""]

@@ -11,7 +11,7 @@ from sansi.base.config import config_to_dict, load_config
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.base.files import read_json
 from sansi.engine import SamplingParams
-from sansi.engine.params import check_params
+from sansi.engine.params import Sampling, check_params
 
 GENERATION_CONFIG = "generation_config.json"
 KEY = "sansi_presets"
@@ -19,23 +19,8 @@ MODES = ("thinking", "non-thinking")
 
 
 @dataclass(frozen=True)
-class Preset:
-    """Sampling values of one mode; their meaning is that of `sansi.engine.SamplingParams`."""
-
-    temperature: float = 1.0
-    """Divides the logits; 0 is greedy."""
-    top_p: float = 1.0
-    """Smallest set of tokens whose probability reaches this; 1 is off."""
-    top_k: int = 0
-    """Most likely tokens to keep; 0 is off."""
-    min_p: float = 0.0
-    """Drop tokens below this share of the most likely token's probability."""
-    presence_penalty: float = 0.0
-    """Subtracted from the logits of tokens that the answer already holds."""
-    frequency_penalty: float = 0.0
-    """Subtracted once per occurrence."""
-    repetition_penalty: float = 1.0
-    """Divides the positive logits of tokens already seen; 1 is off."""
+class Preset(Sampling):
+    """Sampling values of one mode."""
 
     def problems(self) -> list[str]:
         try:

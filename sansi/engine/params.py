@@ -47,8 +47,8 @@ class ThinkingLimits:
 
 
 @dataclass(frozen=True)
-class SamplingParams:
-    """How to sample one completion. The filters apply in the order: penalties, temperature, top-k, top-p, min-p."""
+class Sampling:
+    """How the next token is drawn. The filters apply in the order: penalties, temperature, top-k, top-p, min-p."""
 
     temperature: float = 1.0
     """Divides the logits; 0 (and anything below 0.00001) is greedy."""
@@ -64,6 +64,12 @@ class SamplingParams:
     """Subtracted once per occurrence in the completion."""
     repetition_penalty: float = 1.0
     """Positive logits of tokens in the prompt or completion are divided, negative ones multiplied by it; 1 is off."""
+
+
+@dataclass(frozen=True)
+class SamplingParams(Sampling):
+    """How to sample one completion."""
+
     seed: int | None = None
     """Same seed, same tokens, whatever else is in the batch; None draws one."""
     stop_ids: tuple[int, ...] = ()

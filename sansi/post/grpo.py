@@ -223,13 +223,11 @@ class GRPO:
 
     def _questions(self) -> list[Problem]:
         """The round's questions: the problems in a new order in every pass."""
-        begin = self.step * self.config.questions_per_step
-        chosen = []
-        for i in range(begin, begin + self.config.questions_per_step):
-            epoch, index = divmod(i, len(self.problems))
-            order = random.Random(f"{self.config.seed} {epoch}").sample(range(len(self.problems)), len(self.problems))
-            chosen.append(self.problems[order[index]])
-        return chosen
+        count, size = self.config.questions_per_step, len(self.problems)
+        first_pass, index = divmod(self.step * count, size)
+        passes = range(first_pass, first_pass + 1 + (index + count - 1) // size)
+        orders = [random.Random(f"{self.config.seed} {number}").sample(range(size), size) for number in passes]
+        return [self.problems[i] for i in list(itertools.chain(*orders))[index : index + count]]
 
     def _update(self, groups: list[list[Rollout]]) -> list[PolicyLoss]:
         batch = make_batch(groups, pad_id=self.codec.tokenizer.end_of_text_id)
