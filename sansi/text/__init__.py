@@ -1,6 +1,6 @@
 """Messages, tokenizer, chat codec and stream parser. No torch."""
 
-from sansi.text.codec import Codec, Mode, Prompt, ThinkingIds, TrainingSample, select_mode
+from sansi.text.codec import Codec, Mode, Prompt, Span, ThinkingIds, TrainingSample, select_mode
 from sansi.text.messages import AssistantMessage, Message, ToolCall, message_to_dict, read_messages
 from sansi.text.parser import Content, Event, Reasoning, StreamParser, ToolCallDelta
 from sansi.text.tokenizer import ControlTokens, Tokenizer
@@ -15,6 +15,7 @@ __all__ = [
     "Mode",
     "Prompt",
     "Reasoning",
+    "Span",
     "StreamParser",
     "ThinkingIds",
     "Tokenizer",

@@ -6,6 +6,7 @@ assistant wrote is encoded as plain text, so that "<|im_end|>" in it ends nothin
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,6 +38,22 @@ class Mode:
     source: Literal["default", "request", "soft_switch", "model"]
 
 
+SpanKind = Literal["role", "content", "tools", "thought", "answer", "tool_call", "tool_response", "end"]
+
+
+@dataclass(frozen=True)
+class Span:
+    """What the ids from `start` up to `end` (not included) are, and the index of their message.
+
+    The message is -1 where no message stands behind the ids: tools without a system message, and the generation prompt.
+    """
+
+    kind: SpanKind
+    start: int
+    end: int
+    message: int
+
+
 @dataclass(frozen=True)
 class Prompt:
     """A rendered conversation. `loss_mask[i]` is 1 where `ids[i]` is the assistant's own."""
@@ -49,6 +66,9 @@ class Prompt:
     """The ids end inside a thought that is still open."""
     continues: bool
     """The ids end inside an assistant turn, so a completion can follow."""
+    spans: tuple[Span, ...] = ()
+    tools: tuple[Mapping[str, Any], ...] = ()
+    """The tools that the model may call; the parser knows them from here."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +171,7 @@ class Codec:
             self._generation_prompt(walk, mode, open_thought)
         walk.flush()
         opened = add_generation_prompt and open_thought and mode.thinking
-        return Prompt(walk.ids, "".join(walk.texts), walk.mask, mode, opened, add_generation_prompt)
+        return Prompt(walk.ids, "".join(walk.texts), walk.mask, mode, opened, add_generation_prompt, (), tool_list)
 
     def training_sample(
         self,
@@ -201,15 +221,18 @@ class Codec:
         walk.flush()
         return TrainingSample(walk.ids, walk.mask, mode)
 
-    def parser(self, prompt: Prompt) -> StreamParser:
-        """A parser for what follows `prompt`. Its first state is read from the prompt's ids."""
+    def parser(self, prompt: Prompt, tools: Tools = None) -> StreamParser:
+        """A parser for what follows `prompt`, whose ids decide its first state. `tools` default to the prompt's."""
         if not prompt.continues:
             raise SansiError("the prompt ends with a finished turn; render it with add_generation_prompt=True")
+        known = prompt.tools if tools is None else read_tools(tools)
+        if "tools" in inspect.signature(StreamParser).parameters:  # until the parser takes them
+            return StreamParser(self.tokenizer, prompt.ids, tools=known)  # type: ignore[call-arg,unused-ignore]
         return StreamParser(self.tokenizer, prompt.ids)
 
-    def parse(self, prompt: Prompt, ids: Sequence[int]) -> AssistantMessage:
+    def parse(self, prompt: Prompt, ids: Sequence[int], tools: Tools = None) -> AssistantMessage:
         """The message that `ids`, generated after `prompt`, spell."""
-        parser = self.parser(prompt)
+        parser = self.parser(prompt, tools)
         parser.feed(ids)
         parser.finish()
         return parser.message

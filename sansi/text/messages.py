@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sansi.base.errors import SansiError, did_you_mean
@@ -26,6 +26,12 @@ class ToolCall:
     id: str
     name: str
     arguments: str
+    error: str | None = None
+    """Why the call must not be executed, in one sentence; None: whole, well-formed, typed and known."""
+
+    @property
+    def executable(self) -> bool:
+        return self.error is None
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,8 @@ class Message:
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
     name: str | None = None
+    ids: tuple[int, ...] | None = field(default=None, compare=False, repr=False)
+    """The ids that the model wrote for this turn, without the one that ended it; never in dictionaries."""
 
 
 AssistantMessage = Message  # with role "assistant"
@@ -71,9 +79,9 @@ def read_tools(tools: Sequence[Mapping[str, Any]] | None) -> tuple[Mapping[str, 
 def message_to_dict(message: Message) -> dict[str, Any]:
     """The OpenAI-shaped dictionary; fields that are not set are left out."""
     out: dict[str, Any] = {"role": message.role, "content": message.content}
-    for field in ("reasoning_content", "tool_call_id", "name"):
-        if getattr(message, field) is not None:
-            out[field] = getattr(message, field)
+    for key in ("reasoning_content", "tool_call_id", "name"):
+        if getattr(message, key) is not None:
+            out[key] = getattr(message, key)
     if message.tool_calls:
         out["tool_calls"] = [
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
@@ -84,7 +92,8 @@ def message_to_dict(message: Message) -> dict[str, Any]:
 
 def _read_message(message: Message | Mapping[str, Any], where: str) -> Message:
     if isinstance(message, Message):
-        message = message_to_dict(message)
+        read = _read_message(message_to_dict(message), where)
+        return replace(read, ids=message.ids, tool_calls=message.tool_calls)
     if not isinstance(message, Mapping):
         raise _wrong(where, "an object", message)
     role = message.get("role")
@@ -124,9 +133,9 @@ def _part(part: Any, where: str) -> str:
 
 def _reasoning(message: Mapping[str, Any], where: str) -> str | None:
     """Servers disagree on the name of this field, so both are read."""
-    for field in ("reasoning_content", "reasoning"):
-        if message.get(field) is not None:
-            return _string(message[field], f"{where}.{field}")
+    for key in ("reasoning_content", "reasoning"):
+        if message.get(key) is not None:
+            return _string(message[key], f"{where}.{key}")
     return None
 
 
