@@ -4,13 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: serve test nano lint clean
+.PHONY: serve test properties nano lint clean
 
 serve: $(VENV)/.serve
 	$(BIN)/sansi serve checkpoints/nano
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
+
+# The codec's properties on ten thousand examples each; `make test` tries sixty.
+properties: $(VENV)/.test
+	$(BIN)/python -m pytest tests/text --hypothesis-profile thorough
 
 nano: $(VENV)/.test
 	$(BIN)/python runs/nano/recipe.py

@@ -1,12 +1,24 @@
-"""What every test runs under: one thread of torch, and the same hypothesis examples each time."""
+"""What every test runs under: one thread of torch, and the hypothesis profiles.
+
+"quick" (the default) tries the same examples each time; "thorough" tries ten thousand new ones of each property and
+prints how to repeat a failure: `make properties`, or `pytest tests/text --hypothesis-profile thorough`.
+"""
 
 import os
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # Set before anything imports torch, and inherited by the processes that tests start.
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 
-settings.register_profile("sansi", derandomize=True, deadline=None, max_examples=50, database=None)
-settings.load_profile("sansi")
+settings.register_profile("quick", max_examples=60, derandomize=True, deadline=None, database=None)
+settings.register_profile(
+    "thorough",
+    max_examples=10_000,
+    deadline=None,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("quick")

@@ -2,7 +2,7 @@ import json
 
 import pytest
 from conversations import GOLDEN, WORDS, golden_texts, published_codec, tiny_codec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sansi.base import SansiError
 from sansi.text import Tokenizer
@@ -30,7 +30,6 @@ def test_digits_stand_alone():
     assert len(tok.encode("1234")) == 4
 
 
-@settings(max_examples=60, derandomize=True, deadline=None)
 @given(text)
 def test_text_survives_up_to_normalisation(value):
     import unicodedata
@@ -39,7 +38,6 @@ def test_text_survives_up_to_normalisation(value):
     assert tok.decode(tok.encode(value)) == unicodedata.normalize("NFC", value)
 
 
-@settings(max_examples=60, derandomize=True, deadline=None)
 @given(st.lists(st.one_of(text, st.sampled_from(sorted(CONTROL_TEXT.values()))), max_size=6))
 def test_no_text_encodes_to_a_control_token(parts):
     tok = tiny_codec().tokenizer
