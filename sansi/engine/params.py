@@ -7,9 +7,12 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from sansi.base.errors import SansiError
+from sansi.engine.grammar import Grammar
 
 MAX_SEED = 2**63 - 1
 MAX_TOP_K = 2**31 - 1
+MAX_TOP_LOGPROBS = 20
+MAX_SPECULATION = 64
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,17 @@ class SamplingParams(Sampling):
     """Most tokens to generate; what the context leaves is the other bound."""
     logprobs: bool = False
     """Return each token's log-probability under the unmodified model (before penalties, temperature and filters)."""
+    top_logprobs: int = 0
+    """Also return so many of the most likely tokens, with their log-probabilities, at each position; 0 is off."""
+    prompt_logprobs: bool = False
+    """Also return the log-probability of every prompt token but the first. Such a prompt is read whole: no part of it
+    comes from the prefix cache."""
     thinking: ThinkingLimits | None = None
     """Limits on the thought; None leaves thoughts alone and counts none."""
+    grammar: Grammar | None = None
+    """What the answer must match; it begins once the thought is closed. None leaves the answer free."""
+    speculation: int = 0
+    """Most draft tokens that one step may check; the tokens that come out are the same for any value. 0 is off."""
 
 
 _RANGES: dict[str, tuple[float, float, str]] = {
@@ -93,8 +105,10 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "repetition_penalty": (1e-4, 1e4, "between 0.0001 and 10000"),
     "seed": (0, MAX_SEED, f"between 0 and {MAX_SEED}"),
     "max_tokens": (1, math.inf, "1 or more"),
+    "top_logprobs": (0, MAX_TOP_LOGPROBS, f"between 0 (off) and {MAX_TOP_LOGPROBS}"),
+    "speculation": (0, MAX_SPECULATION, f"between 0 (off) and {MAX_SPECULATION}"),
 }
-_WHOLE = {"top_k", "seed", "max_tokens"}
+_WHOLE = {"top_k", "seed", "max_tokens", "top_logprobs", "speculation"}
 
 
 def check_params(params: SamplingParams, vocab_size: int) -> None:
@@ -106,6 +120,8 @@ def check_params(params: SamplingParams, vocab_size: int) -> None:
         if field.name in _RANGES and not (field.name == "seed" and value is None):
             _check_number(field.name, value)
     _check_ids("stop_ids", params.stop_ids, vocab_size)
+    if params.grammar is not None:
+        _check_grammar(params.grammar, vocab_size)
     limits = params.thinking
     if limits is not None:
         for problem in limits.problems():
@@ -133,6 +149,17 @@ def _check_number(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, kinds) or not (low <= value <= high):
         whole = " and whole" if name in _WHOLE else ""
         raise SansiError(f"{name} must be {text}{whole}, not {value!r}", param=name)
+
+
+def _check_grammar(grammar: Any, vocab_size: int) -> None:
+    if not isinstance(grammar, Grammar):
+        raise SansiError(f"grammar must be made by a GrammarCompiler, not {grammar!r}", param="grammar")
+    if grammar.vocab_size > vocab_size:
+        raise SansiError(
+            f"the grammar was compiled for {grammar.vocab_size} token ids, but the model has {vocab_size}; "
+            "compile it for this model's vocabulary",
+            param="grammar",
+        )
 
 
 def _check_ids(name: str, ids: Any, vocab_size: int) -> None:
