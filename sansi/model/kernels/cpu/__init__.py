@@ -1,0 +1,1 @@
+"""The forward pass in C++ for x86 CPUs, compiled on first use."""
