@@ -1,1 +1,134 @@
-"""Hand-written kernels for what torch's operators do slowly: one folder per kind of device."""
+"""Kernels written by hand for what torch's operators do slowly, one folder per kind of device; and the packed form of
+weights that the CPU's kernels read (layouts: cpu/gemm.h).
+
+Letters of shapes: N outputs   K inputs   P panels of 16 outputs, the last one filled with zeros   G groups of 32 inputs
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sansi.base.errors import SansiError
+
+PANEL = 16
+"""Outputs that lie side by side in a packed weight."""
+GROUP = 32
+"""Inputs that share one scale in a quantised weight."""
+KINDS = {"fp32": 0, "bf16": 1, "int8": 2, "int4": 3}
+"""Names of the packed forms and their numbers in cpu/gemm.h."""
+LEVELS = {"int8": 127, "int4": 8}
+"""Largest magnitude of a quantised weight: int8 has -127..127, int4 -8..7."""
+
+
+@dataclass(frozen=True)
+class PackedWeight:
+    """A weight [N, K] as the CPU's kernels read it."""
+
+    kind: str
+    """A key of KINDS."""
+    rows: int
+    """N."""
+    columns: int
+    """K."""
+    data: Tensor
+    """[bytes] uint8, aligned to 64 bytes."""
+    scales: Tensor
+    """[P, G, 16] float16 for int8 and int4, else empty."""
+
+    @property
+    def nbytes(self) -> int:
+        return self.data.nbytes + self.scales.nbytes
+
+
+def pack(weight: Tensor, kind: str) -> PackedWeight:
+    """A weight [N, K] in the form `kind`; int8 and int4 round to the nearest level (`quantize.py` rounds better).
+
+    Raises SansiError for int8 and int4 where K is no multiple of 32, or where a weight is not finite or too large for
+    an fp16 scale.
+    """
+    if kind in LEVELS:
+        q, scales = round_to_levels(weight, kind)
+        return pack_levels(q, scales, kind)
+    n, k = weight.shape
+    if kind == "fp32":
+        data = _panels(weight.float()).transpose(1, 2)  # [P, 16, K] -> [P, K, 16]
+    else:
+        pairs = _panels(F.pad(weight.to(torch.bfloat16), (0, k % 2)))
+        data = pairs.unflatten(2, (-1, 2)).transpose(1, 2)  # [P, 16, K/2, 2] -> [P, K/2, 16, 2]
+    return PackedWeight(kind, n, k, _aligned(data), torch.empty(0, dtype=torch.float16))
+
+
+def round_to_levels(weight: Tensor, kind: str) -> tuple[Tensor, Tensor]:
+    """Levels q [N, K] int8 and scales [N, G] float16 with weight ≈ q * scale, each group's largest value on the last
+    level. Raises SansiError as `pack`."""
+    if weight.shape[1] % GROUP:
+        raise SansiError(f"{kind} weights need a multiple of {GROUP} inputs, not {weight.shape[1]}; use bf16 or fp32")
+    groups = weight.float().unflatten(1, (-1, GROUP))
+    largest = groups.gather(2, groups.abs().argmax(2, keepdim=True))  # with its sign: int4 has one more level below 0
+    largest = largest.abs() if kind == "int8" else -largest
+    scales = (largest / LEVELS[kind]).to(torch.float16)
+    if not (scales.isfinite().all() and groups.isfinite().all()):
+        raise SansiError(
+            f"{kind} weights must be finite and below {LEVELS[kind]} * 65504 in magnitude; use bf16 or fp32"
+        )
+    return nearest_levels(groups, scales.float(), kind).flatten(1), scales.squeeze(2)
+
+
+def nearest_levels(groups: Tensor, scales: Tensor, kind: str) -> Tensor:
+    """The level nearest to each of groups [..., 32], in units of scales [..., 1] (float32), as int8."""
+    inverse = torch.where(scales == 0, 0.0, 1.0 / scales)
+    lowest, highest = (-127, 127) if kind == "int8" else (-8, 7)
+    return (groups * inverse).round().clamp(lowest, highest).to(torch.int8)
+
+
+def pack_levels(q: Tensor, scales: Tensor, kind: str) -> PackedWeight:
+    """Levels q [N, K] int8 and scales [N, G] float16 in the form `kind`, "int8" or "int4"."""
+    n, k = q.shape
+    # [P, 16, G, 8, 4] -> [P, G, 8, 16, 4]: four inputs of an output side by side, as the integer dot product wants
+    quads = _panels(q).unflatten(2, (-1, 8, 4)).permute(0, 2, 3, 1, 4)
+    if kind == "int8":
+        data = (quads.to(torch.int16) + 128).to(torch.uint8)
+    else:
+        low, high = (quads + 8).to(torch.uint8).chunk(2, dim=2)  # inputs 0..15 and 16..31 of each group
+        data = low | high << 4
+    return PackedWeight(kind, n, k, _aligned(data), _panels(scales).transpose(1, 2).contiguous())
+
+
+def unpack_levels(packed: PackedWeight) -> tuple[Tensor, Tensor]:
+    """The levels [N, K] int8 and scales [N, G] float16 that `pack_levels` was given."""
+    panels, groups = packed.scales.shape[:2]
+    if packed.kind == "int8":
+        quads = (packed.data.view(panels, groups, 8, PANEL, 4).to(torch.int16) - 128).to(torch.int8)
+    else:
+        bytes_ = packed.data.view(panels, groups, 4, PANEL, 4)
+        quads = torch.cat([bytes_ & 15, bytes_ >> 4], dim=2).to(torch.int8) - 8
+    q = quads.permute(0, 3, 1, 2, 4).reshape(panels * PANEL, -1)[: packed.rows]
+    return q, packed.scales.transpose(1, 2).reshape(panels * PANEL, groups)[: packed.rows]
+
+
+def unpack(packed: PackedWeight) -> Tensor:
+    """The weight [N, K] as float32."""
+    if packed.kind in LEVELS:
+        q, scales = unpack_levels(packed)
+        return (q.unflatten(1, (-1, GROUP)).float() * scales.float().unsqueeze(2)).flatten(1)
+    if packed.kind == "fp32":
+        panels = packed.data.view(torch.float32).view(-1, packed.columns, PANEL).transpose(1, 2)
+    else:
+        panels = packed.data.view(torch.bfloat16).view(-1, (packed.columns + 1) // 2, PANEL, 2).transpose(1, 2)
+    return panels.reshape(-1, panels[0, 0].numel())[: packed.rows, : packed.columns].float()
+
+
+def _panels(rows: Tensor) -> Tensor:
+    """[N, …] -> [P, 16, …], filled with zeros."""
+    missing = -rows.shape[0] % PANEL
+    filled = F.pad(rows, (0, 0) * (rows.dim() - 1) + (0, missing)) if missing else rows
+    return filled.unflatten(0, (-1, PANEL))
+
+
+def _aligned(data: Tensor) -> Tensor:
+    """The bytes of a tensor in memory that starts on a 64-byte boundary (torch's own CPU allocator sees to that)."""
+    return data.contiguous().view(torch.uint8).flatten() if data.numel() else data.new_empty(0, dtype=torch.uint8)

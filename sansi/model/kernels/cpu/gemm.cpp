@@ -1,0 +1,76 @@
+// gemm.h: sizes, shares, and the kernels of the instruction set that this library is compiled for.
+#include "gemm_layout.h"
+
+#include "gemm_scalar.h"
+namespace isa = sansi::scalar;
+#define SANSI_ISA "scalar"
+
+namespace sansi {
+namespace {
+
+size_t align64(size_t bytes) { return (bytes + 63) & ~size_t{63}; }
+
+}  // namespace
+
+size_t packed_bytes(int kind, int64_t N, int64_t K) {
+  int64_t rows = ceil_div(N, kPanel) * kPanel;
+  switch (kind) {
+    case F32: return rows * K * 4;
+    case BF16: return rows * ceil_div(K, 2) * 4;
+    case I8: return rows * K;
+    default: return rows * K / 2;
+  }
+}
+
+size_t scales_bytes(int kind, int64_t N, int64_t K) {
+  return quantised(kind) ? ceil_div(N, kPanel) * kPanel * (K / kGroup) * 2 : 0;
+}
+
+size_t activation_bytes(int kind, int64_t M, int64_t K) {
+  return quantised(kind) ? align64(M * K) + 2 * align64(M * (K / kGroup) * 4) : 0;
+}
+
+Activations activations(int kind, const float* x, int64_t M, int64_t K, int64_t ldx, void* scratch) {
+  if (!quantised(kind)) return {M, K, x, ldx, nullptr, nullptr, nullptr};
+  char* at = static_cast<char*>(scratch);
+  size_t values = align64(M * K), scales = align64(M * (K / kGroup) * 4);
+  return {M, K, x, ldx, reinterpret_cast<int8_t*>(at), reinterpret_cast<float*>(at + values),
+          reinterpret_cast<int32_t*>(at + values + scales)};
+}
+
+void prepare(int kind, const Activations& x, int tid, int nth) {
+  if (!quantised(kind)) return;
+  int64_t groups = x.K / kGroup;
+  Share mine = share(x.M * groups, tid, nth);
+  for (int64_t i = mine.begin; i < mine.end; ++i) {
+    int64_t m = i / groups, g = i % groups, first = m / kTile * kTile;
+    int64_t rows = x.M - first < kTile ? x.M - first : kTile;
+    int64_t at = first * groups + g * rows + (m - first);
+    isa::quantise(x.x + m * x.ldx + g * kGroup, x.q + at * kGroup, x.scales + at, x.offset + at);
+  }
+}
+
+void gemm(const Packed& w, const Activations& x, float* y, int64_t ldy, bool add, int tid, int nth) {
+  Share mine = share(ceil_div(w.N, kPanel), tid, nth);
+  isa::gemm(w, x, y, ldy, add, mine.begin, mine.end);
+}
+
+void unpack_row(const Packed& w, int64_t n, float* out) {
+  int64_t panel = n / kPanel, lane = n % kPanel, groups = w.K / kGroup;
+  for (int64_t k = 0; k < w.K; ++k) {
+    if (w.kind == F32) {
+      out[k] = static_cast<const float*>(w.data)[(panel * w.K + k) * kPanel + lane];
+    } else if (w.kind == BF16) {
+      int64_t pairs = ceil_div(w.K, 2);
+      out[k] = from_bf16(static_cast<const uint16_t*>(w.data)[((panel * pairs + k / 2) * kPanel + lane) * 2 + k % 2]);
+    } else {
+      int64_t group = panel * groups + k / kGroup;
+      int q = weight_of(w.kind, static_cast<const uint8_t*>(w.data) + group * group_bytes(w.kind), k % kGroup, lane);
+      out[k] = static_cast<float>(q) * from_fp16(static_cast<const uint16_t*>(w.scales)[group * kPanel + lane]);
+    }
+  }
+}
+
+const char* gemm_isa() { return SANSI_ISA; }
+
+}  // namespace sansi

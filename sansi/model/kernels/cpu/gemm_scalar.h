@@ -1,0 +1,83 @@
+// The portable kernels, written for clarity: what the vectorised ones must equal bit for bit.
+#pragma once
+
+#include <cmath>
+
+#include "gemm_layout.h"
+
+namespace sansi::scalar {
+
+// One tile of rows times one panel, for any kind.
+inline void tile_float(const Packed& w, int64_t panel, const float* x, int64_t ldx, int rows, float (*y)[kPanel]) {
+  for (int m = 0; m < rows; ++m) {
+    const float* row = x + m * ldx;
+    for (int64_t n = 0; n < kPanel; ++n) y[m][n] = 0;
+    for (int64_t k = 0; k < w.K; ++k) {
+      if (w.kind == F32) {
+        const float* weight = static_cast<const float*>(w.data) + (panel * w.K + k) * kPanel;
+        for (int64_t n = 0; n < kPanel; ++n) y[m][n] = std::fma(row[k], weight[n], y[m][n]);
+      } else {
+        const uint16_t* weight =
+            static_cast<const uint16_t*>(w.data) + (panel * ceil_div(w.K, 2) + k / 2) * kPanel * 2 + k % 2;
+        for (int64_t n = 0; n < kPanel; ++n) y[m][n] = std::fma(row[k], from_bf16(weight[n * 2]), y[m][n]);
+      }
+    }
+  }
+}
+
+inline void tile_integer(const Packed& w, int64_t panel, const Activations& x, int64_t first, int rows, float (*y)[kPanel]) {
+  int64_t groups = w.K / kGroup;
+  for (int m = 0; m < rows; ++m)
+    for (int64_t n = 0; n < kPanel; ++n) y[m][n] = 0;
+  for (int64_t g = 0; g < groups; ++g) {
+    const uint8_t* weight = static_cast<const uint8_t*>(w.data) + (panel * groups + g) * group_bytes(w.kind);
+    const uint16_t* scale = static_cast<const uint16_t*>(w.scales) + (panel * groups + g) * kPanel;
+    for (int m = 0; m < rows; ++m) {
+      int64_t at = first * groups + g * rows + m;  // tiles before this one hold `first` rows
+      const int8_t* q = x.q + at * kGroup;
+      for (int64_t n = 0; n < kPanel; ++n) {
+        int32_t sum = 0;
+        for (int64_t k = 0; k < kGroup; ++k) sum += q[k] * weight_of(w.kind, weight, k, n);
+        y[m][n] = std::fma(static_cast<float>(sum), from_fp16(scale[n]) * x.scales[at], y[m][n]);
+      }
+    }
+  }
+}
+
+inline void gemm(const Packed& w, const Activations& x, float* y, int64_t ldy, bool add, int64_t begin, int64_t end) {
+  float tile[kTile][kPanel];
+  for (int64_t panel = begin; panel < end; ++panel)
+    for (int64_t first = 0; first < x.M; first += kTile) {
+      int rows = static_cast<int>(x.M - first < kTile ? x.M - first : kTile);
+      if (quantised(w.kind)) tile_integer(w, panel, x, first, rows, tile);
+      else tile_float(w, panel, x.x + first * x.ldx, x.ldx, rows, tile);
+      int64_t width = w.N - panel * kPanel < kPanel ? w.N - panel * kPanel : kPanel;
+      for (int m = 0; m < rows; ++m)
+        for (int64_t n = 0; n < width; ++n) {
+          float& out = y[(first + m) * ldy + panel * kPanel + n];
+          out = add ? out + tile[m][n] : tile[m][n];
+        }
+    }
+}
+
+inline void quantise(const float* x, int8_t* q, float* scale, int32_t* offset) {
+  uint32_t most = 0;  // as integers, magnitudes have the order of floats, infinity and then NaN above all
+  for (int64_t k = 0; k < kGroup; ++k) {
+    uint32_t bits;
+    std::memcpy(&bits, x + k, 4);
+    bits &= 0x7fffffffu;
+    most = bits > most ? bits : most;
+  }
+  float amax = from_bits(most);
+  bool finite = most < 0x7f800000u, zero = amax < kTiny;
+  float inverse = finite && !zero ? 127.0f / amax : 0.0f;
+  int32_t sum = 0;
+  for (int64_t k = 0; k < kGroup; ++k) {
+    q[k] = finite ? static_cast<int8_t>(std::nearbyint(x[k] * inverse)) : int8_t{0};
+    sum += q[k];
+  }
+  *scale = finite ? (zero ? 0.0f : amax / 127.0f) : from_bits(0x7fc00000u);
+  *offset = -8 * sum;
+}
+
+}  // namespace sansi::scalar
