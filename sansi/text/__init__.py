@@ -3,7 +3,7 @@
 from sansi.text.codec import Codec, Mode, Prompt, Span, ThinkingIds, TrainingSample, select_mode
 from sansi.text.messages import AssistantMessage, Message, ToolCall, message_to_dict, read_messages
 from sansi.text.parser import Content, Event, Reasoning, StreamParser, ToolCallDelta
-from sansi.text.tokenizer import ControlTokens, Tokenizer
+from sansi.text.tokenizer import ControlTokens, StreamDecoder, Tokenizer
 
 __all__ = [
     "AssistantMessage",
@@ -16,6 +16,7 @@ __all__ = [
     "Prompt",
     "Reasoning",
     "Span",
+    "StreamDecoder",
     "StreamParser",
     "ThinkingIds",
     "Tokenizer",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -97,17 +98,22 @@ class Tokenizer:
         file = path if path.suffix == ".json" else path / "tokenizer.json"
         data = read_json(file)
         try:
-            added = data.get("added_tokens") or []
-            plain = tokenizers.Tokenizer.from_str(json.dumps({**data, "added_tokens": []}))
+            added = [{**token, "id": int(token["id"])} for token in data.get("added_tokens") or []]
+            plain = tokenizers.Tokenizer.from_str(json.dumps(_without_added(data, {t["content"] for t in added})))
             plain.no_truncation()
             plain.no_padding()
-            return cls(plain, [{**token, "id": int(token["id"])} for token in added])
+            _check_added(plain, added)
+            return cls(plain, added)
         except Exception as error:  # the library raises bare Exception for a wrong file
             raise SansiError(f"{file}: not a tokenizer ({error}); copy or download it again") from error
 
     @classmethod
     def from_tiktoken(cls, path: str | Path, added: Sequence[str] = QWEN3_ADDED_TOKENS) -> Tokenizer:
-        """Load a rank file (one base64 token and its rank a line); `added` tokens get the ids after the ranks."""
+        """Load a rank file (one base64 token and its rank a line); `added` tokens get the ids after the ranks.
+
+        Gives the same ids as the tokenizer.json of the same vocabulary, and `save` writes that file.
+        Raises SansiError if the file is missing, or damaged: with the number of the line where that shows.
+        """
         ranks = _read_ranks(Path(path))
         letter = {byte: char for char, byte in _BYTE_OF.items()}
         spell = {token: "".join(letter[b] for b in token) for token in ranks}
@@ -126,6 +132,9 @@ class Tokenizer:
         folder = Path(folder)
         data = json.loads(self._plain.to_str())
         data["added_tokens"] = self._added
+        if "merges" in data["model"]:  # the library gives an added token the id that it has among the pieces, if any
+            last = max(data["model"]["vocab"].values())
+            data["model"]["vocab"] |= {token["content"]: token["id"] for token in self._added if token["id"] <= last}
         write_text(folder / "tokenizer.json", json.dumps(data, ensure_ascii=False, indent=1) + "\n")
         write_json(folder / "tokenizer_config.json", self._config())
 
@@ -148,11 +157,30 @@ class Tokenizer:
         except (UnicodeEncodeError, TypeError) as error:
             raise _bad_text(text) from error
 
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """`encode` for many texts, on all cores."""
+        try:
+            return [one.ids for one in self._plain.encode_batch_fast(list(texts), add_special_tokens=False)]
+        except (UnicodeEncodeError, TypeError):
+            return [self.encode(text) for text in texts]  # finds the text at fault, and says what is wrong with it
+
     def decode(self, ids: Iterable[int]) -> str:
         """Text of `ids`, control tokens spelled out; bytes that are not UTF-8 and unknown ids become U+FFFD."""
         if not self.byte_level:
             return self._decode_pieces(list(ids))
-        return b"".join(map(self.token_bytes, ids)).decode("utf-8", "replace")
+        return self.decode_bytes(ids).decode("utf-8", "replace")
+
+    def decode_bytes(self, ids: Iterable[int]) -> bytes:
+        """The bytes that `ids` spell, which may begin or end inside a character (byte-level vocabularies only)."""
+        table = self._bytes
+        ids = list(ids)
+        if ids and min(ids) >= 0 and max(ids) < len(table):
+            return b"".join([table[token] for token in ids])
+        return b"".join(map(self.token_bytes, ids))
+
+    def stream_decoder(self) -> StreamDecoder:
+        """A decoder for ids that come a few at a time."""
+        return StreamDecoder(self)
 
     def token_bytes(self, token: int) -> bytes:
         """The bytes that one id stands for (byte-level vocabularies only)."""
@@ -210,6 +238,57 @@ class Tokenizer:
         return self.control.endoftext
 
 
+class StreamDecoder:
+    """Ids to text, a few at a time: the pieces join to `Tokenizer.decode` of all ids, however the ids are split.
+
+    No piece ends inside a code point, so bytes of an emoji or of a Chinese character that are spread over several ids
+    come out together. A mark or a joiner that belongs to the letter before it is a code point of its own and may come
+    with the next piece. Raises SansiError for a vocabulary that is not byte-level.
+    """
+
+    def __init__(self, tokenizer: Tokenizer):
+        if not tokenizer.byte_level:
+            raise SansiError("only a byte-level tokenizer can decode a stream; this one decodes in another way")
+        self._tokenizer = tokenizer
+        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def feed(self, ids: Iterable[int]) -> str:
+        """The text that `ids` complete."""
+        return self._utf8.decode(self._tokenizer.decode_bytes(ids))
+
+    def finish(self) -> str:
+        """U+FFFD if the stream ended inside a character, else ""."""
+        return self._utf8.decode(b"", final=True)
+
+
+def _without_added(data: dict[str, Any], added: set[str]) -> dict[str, Any]:
+    """tokenizer.json as the library is to see it: no added tokens, and no merges that would spell one from plain text.
+
+    Some files list added tokens among the ordinary pieces too, where text could reach them.
+    """
+    model = data["model"]
+    hidden = (added & set(model["vocab"])) - {model.get("unk_token")} if "merges" in model else set()
+    if hidden:
+        vocab = {piece: token for piece, token in model["vocab"].items() if piece not in hidden}
+        pairs = [tuple(pair.split(" ")) if isinstance(pair, str) else tuple(pair) for pair in model["merges"]]
+        merges = [[left, right] for left, right in pairs if not {left, right, left + right} & hidden]
+        model = {**model, "vocab": vocab, "merges": merges}
+    return {**data, "model": model, "added_tokens": []}
+
+
+def _check_added(plain: tokenizers.Tokenizer, added: Sequence[dict[str, Any]]) -> None:
+    """Raises ValueError if one id stands for two things, which happens in files that were edited by hand."""
+    pieces = {token: piece for piece, token in plain.get_vocab(with_added_tokens=False).items()}
+    names: dict[int, str] = {}
+    for token in added:
+        text, number = token["content"], token["id"]
+        other = names.setdefault(number, text)
+        if number < 0 or other != text or pieces.get(number, text) != text:
+            raise ValueError(f"id {number} of {text!r} is already that of {pieces.get(number, other)!r}")
+    if len(set(names.values())) != len(added):
+        raise ValueError("an added token stands twice")
+
+
 def _assemble(model: models.BPE) -> tokenizers.Tokenizer:
     plain = tokenizers.Tokenizer(model)
     plain.normalizer = normalizers.NFC()
@@ -258,6 +337,8 @@ def _read_ranks(path: Path) -> dict[bytes, int]:
             raise SansiError(f"{path}, line {number}: expected a base64 token and its rank, found {line!r}") from error
     if sorted(ranks.values()) != list(range(len(ranks))):
         raise SansiError(f"{path}: the ranks are not 0 to {len(ranks) - 1}; the file is damaged, copy it again")
+    if missing := [byte for byte in range(256) if bytes([byte]) not in ranks]:
+        raise SansiError(f"{path}: no token for byte 0x{missing[0]:02x}; the file is damaged, copy it again")
     return ranks
 
 
