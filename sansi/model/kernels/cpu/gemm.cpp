@@ -1,9 +1,15 @@
 // gemm.h: sizes, shares, and the kernels of the instruction set that this library is compiled for.
 #include "gemm_layout.h"
 
+#if defined(__AVX512VNNI__) && defined(__AVX512BW__)
+#include "gemm_avx512.h"
+namespace isa = sansi::avx512;
+#define SANSI_ISA "avx512"
+#else
 #include "gemm_scalar.h"
 namespace isa = sansi::scalar;
 #define SANSI_ISA "scalar"
+#endif
 
 namespace sansi {
 namespace {
@@ -51,8 +57,7 @@ void prepare(int kind, const Activations& x, int tid, int nth) {
 }
 
 void gemm(const Packed& w, const Activations& x, float* y, int64_t ldy, bool add, int tid, int nth) {
-  Share mine = share(ceil_div(w.N, kPanel), tid, nth);
-  isa::gemm(w, x, y, ldy, add, mine.begin, mine.end);
+  isa::gemm(w, x, y, ldy, add, share(ceil_div(w.N, kPanel), tid, nth));
 }
 
 void unpack_row(const Packed& w, int64_t n, float* out) {

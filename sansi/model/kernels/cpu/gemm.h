@@ -22,7 +22,7 @@ namespace sansi {
 
 constexpr int64_t kPanel = 16;  // outputs in a panel
 constexpr int64_t kGroup = 32;  // inputs that share a scale
-constexpr int64_t kTile = 8;    // rows of x that one kernel call takes at most
+constexpr int64_t kTile = 16;    // rows of x that one kernel call takes at most
 
 enum Kind : int { F32 = 0, BF16 = 1, I8 = 2, I4 = 3 };
 

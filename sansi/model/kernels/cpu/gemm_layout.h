@@ -35,6 +35,19 @@ inline int weight_of(int kind, const uint8_t* group, int64_t k, int64_t lane) {
   return int{k < 16 ? byte & 15 : byte >> 4} - 8;
 }
 
+// How a group of activations is rounded, from the bits of its largest magnitude.
+struct QuantisedBy {
+  float inverse, scale;
+  bool finite;
+};
+
+inline QuantisedBy quantised_by(uint32_t most) {
+  if (most >= 0x7f800000u) return {0.0f, from_bits(0x7fc00000u), false};  // an infinity or NaN: the product is NaN
+  float amax = from_bits(most);
+  if (amax < kTiny) return {0.0f, 0.0f, true};
+  return {127.0f / amax, amax * (1.0f / 127.0f), true};
+}
+
 inline int64_t group_bytes(int kind) { return kind == I8 ? kGroup * kPanel : kGroup * kPanel / 2; }
 
 }  // namespace sansi

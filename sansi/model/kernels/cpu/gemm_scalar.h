@@ -44,9 +44,9 @@ inline void tile_integer(const Packed& w, int64_t panel, const Activations& x, i
   }
 }
 
-inline void gemm(const Packed& w, const Activations& x, float* y, int64_t ldy, bool add, int64_t begin, int64_t end) {
+inline void gemm(const Packed& w, const Activations& x, float* y, int64_t ldy, bool add, Share panels) {
   float tile[kTile][kPanel];
-  for (int64_t panel = begin; panel < end; ++panel)
+  for (int64_t panel = panels.begin; panel < panels.end; ++panel)
     for (int64_t first = 0; first < x.M; first += kTile) {
       int rows = static_cast<int>(x.M - first < kTile ? x.M - first : kTile);
       if (quantised(w.kind)) tile_integer(w, panel, x, first, rows, tile);
@@ -68,15 +68,13 @@ inline void quantise(const float* x, int8_t* q, float* scale, int32_t* offset) {
     bits &= 0x7fffffffu;
     most = bits > most ? bits : most;
   }
-  float amax = from_bits(most);
-  bool finite = most < 0x7f800000u, zero = amax < kTiny;
-  float inverse = finite && !zero ? 127.0f / amax : 0.0f;
+  QuantisedBy by = quantised_by(most);
   int32_t sum = 0;
   for (int64_t k = 0; k < kGroup; ++k) {
-    q[k] = finite ? static_cast<int8_t>(std::nearbyint(x[k] * inverse)) : int8_t{0};
+    q[k] = by.finite ? static_cast<int8_t>(std::nearbyint(x[k] * by.inverse)) : int8_t{0};
     sum += q[k];
   }
-  *scale = finite ? (zero ? 0.0f : amax / 127.0f) : from_bits(0x7fc00000u);
+  *scale = by.scale;
   *offset = -8 * sum;
 }
 
