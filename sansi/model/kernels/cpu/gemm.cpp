@@ -5,6 +5,10 @@
 #include "gemm_avx512.h"
 namespace isa = sansi::avx512;
 #define SANSI_ISA "avx512"
+#elif defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
+#include "gemm_avx2.h"
+namespace isa = sansi::avx2;
+#define SANSI_ISA "avx2"
 #else
 #include "gemm_scalar.h"
 namespace isa = sansi::scalar;

@@ -7,13 +7,26 @@
 
 namespace sansi::avx512 {
 
-inline void store(const Target& out, int r, int p, __m512 value) {
-  float* at = out.y + r * out.ldy + p * kPanel;
-  int width = out.width - p * static_cast<int>(kPanel);
-  __mmask16 mask = width >= kPanel ? 0xffff : static_cast<__mmask16>((1 << width) - 1);
-  if (out.add) value = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, at), value);
-  _mm512_mask_storeu_ps(at, mask, value);
-}
+// A panel's 16 outputs of one row.
+struct Vector {
+  __m512 v;
+  static Vector zero() { return {_mm512_setzero_ps()}; }
+  static Vector all(float x) { return {_mm512_set1_ps(x)}; }
+  static Vector load(const float* at) { return {_mm512_load_ps(at)}; }
+  static Vector fma(Vector a, Vector b, Vector c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+  // 16 pairs of bfloat16, each the upper half of a float: the first and the second of each pair.
+  static Vector first(const void* at) { return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_load_si512(at), 16))}; }
+  static Vector second(const void* at) {
+    __m512i high = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
+    return {_mm512_castsi512_ps(_mm512_and_si512(_mm512_load_si512(at), high))};
+  }
+  // The first `width` outputs, 1 to 16, to y.
+  void store(float* y, int width, bool add) const {
+    __mmask16 mask = static_cast<__mmask16>((1u << width) - 1);
+    __m512 value = add ? _mm512_add_ps(_mm512_maskz_loadu_ps(mask, y), v) : v;
+    _mm512_mask_storeu_ps(y, mask, value);
+  }
+};
 
 struct Kernels {
   static constexpr int kIntegerRows = 16, kFloatRows = 8, kMatrixPanels = 3, kVectorPanels = 8;
@@ -48,7 +61,7 @@ struct Kernels {
       scales += t.rows;
       offset += t.rows;
     }
-    for (int r = 0; r < R; ++r) store(out, r, 0, sums[r]);
+    for (int r = 0; r < R; ++r) out.store(r, 0, Vector{sums[r]});
   }
 
   // The bytes of a group, and a prefetch of those to come: a panel is read once from memory when rows are few.
@@ -68,48 +81,10 @@ struct Kernels {
   }
 
   static constexpr int64_t kAhead = 4096;  // bytes from a load to the prefetch
-
-  template <int kind, int R, int P>
-  static void real(const FloatTile& t, const Target& out) {
-    __m512 sums[R][P];
-    for (int r = 0; r < R; ++r)
-      for (int p = 0; p < P; ++p) sums[r][p] = _mm512_setzero_ps();
-    const char* weight = static_cast<const char*>(t.weight);
-    int64_t panel = static_cast<int64_t>(packed_bytes(kind, kPanel, t.K));
-    auto step = [&](const __m512* w, int64_t k) {
-#pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) {
-        __m512 x = _mm512_set1_ps(t.x[r * t.ldx + k]);
-#pragma GCC unroll 8
-        for (int p = 0; p < P; ++p) sums[r][p] = _mm512_fmadd_ps(x, w[p], sums[r][p]);
-      }
-    };
-    if (kind == F32) {
-      for (int64_t k = 0; k < t.K; ++k, weight += 64) {
-        __m512 w[P];
-        for (int p = 0; p < P; ++p) w[p] = _mm512_load_ps(weight + p * panel);
-        step(w, k);
-      }
-    } else {
-      const __m512i high = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
-      for (int64_t k = 0; k < t.K; k += 2, weight += 64) {
-        __m512 even[P], odd[P];  // a bfloat16 is the upper half of a float
-        for (int p = 0; p < P; ++p) {
-          __m512i pair = _mm512_load_si512(weight + p * panel);
-          even[p] = _mm512_castsi512_ps(_mm512_slli_epi32(pair, 16));
-          odd[p] = _mm512_castsi512_ps(_mm512_and_si512(pair, high));
-        }
-        step(even, k);
-        if (k + 1 < t.K) step(odd, k + 1);
-      }
-    }
-    for (int r = 0; r < R; ++r)
-      for (int p = 0; p < P; ++p) store(out, r, p, sums[r][p]);
-  }
 };
 
 inline void gemm(const Packed& w, const Activations& x, float* y, int64_t ldy, bool add, Share panels) {
-  tiled_gemm<Kernels>(w, x, y, ldy, add, panels);
+  tiled_gemm<Kernels, Vector>(w, x, y, ldy, add, panels);
 }
 
 // As scalar::quantise.

@@ -15,6 +15,12 @@ struct Target {
   int64_t ldy;
   int width;
   bool add;
+
+  template <class Vector>
+  void store(int r, int p, const Vector& value) const {
+    int rest = width - p * static_cast<int>(kPanel);
+    value.store(y + r * ldy + p * kPanel, rest < kPanel ? rest : static_cast<int>(kPanel), add);
+  }
 };
 
 // One panel times R rows of quantised activations; `rows` is how many lie in the tile, group after group.
@@ -35,6 +41,42 @@ struct FloatTile {
   const float* x;
   int64_t ldx;
 };
+
+// R rows times P panels of F32 or BF16. Vector: the 16 outputs of a panel, in one register or in two.
+template <class Vector, int kind, int R, int P>
+void float_tile(const FloatTile& t, const Target& out) {
+  Vector sums[R][P];
+  for (int r = 0; r < R; ++r)
+    for (int p = 0; p < P; ++p) sums[r][p] = Vector::zero();
+  const char* weight = static_cast<const char*>(t.weight);
+  int64_t panel = static_cast<int64_t>(packed_bytes(kind, kPanel, t.K));
+  auto step = [&](const Vector* w, int64_t k) {
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      Vector x = Vector::all(t.x[r * t.ldx + k]);
+#pragma GCC unroll 8
+      for (int p = 0; p < P; ++p) sums[r][p] = Vector::fma(x, w[p], sums[r][p]);
+    }
+  };
+  if (kind == F32) {
+    for (int64_t k = 0; k < t.K; ++k, weight += 64) {
+      Vector w[P];
+      for (int p = 0; p < P; ++p) w[p] = Vector::load(reinterpret_cast<const float*>(weight + p * panel));
+      step(w, k);
+    }
+  } else {
+    for (int64_t k = 0; k < t.K; k += 2, weight += 64) {
+      Vector w[P];
+      for (int p = 0; p < P; ++p) w[p] = Vector::first(weight + p * panel);
+      step(w, k);
+      if (k + 1 == t.K) break;
+      for (int p = 0; p < P; ++p) w[p] = Vector::second(weight + p * panel);
+      step(w, k + 1);
+    }
+  }
+  for (int r = 0; r < R; ++r)
+    for (int p = 0; p < P; ++p) out.store(r, p, sums[r][p]);
+}
 
 // f(std::integral_constant<int, n>) for an n from 1 to Most that is known only when the program runs.
 template <int Most, class F>
@@ -76,9 +118,8 @@ void integer_gemm(const Packed& w, const Activations& x, float* y, int64_t ldy, 
       }
 }
 
-// Kernels::real<kind, R, P>(FloatTile, Target) does R rows and P panels: few rows want many panels, so that enough
-// sums are under way at once.
-template <class Kernels, int kind>
+// Few rows want many panels, so that enough sums are under way at once.
+template <class Kernels, class Vector, int kind>
 void float_gemm(const Packed& w, const Activations& x, float* y, int64_t ldy, bool add, Share panels) {
   int64_t panel_bytes = static_cast<int64_t>(packed_bytes(kind, kPanel, w.K)), block = rows_in_cache(w.K * 4);
   for (int64_t top = 0; top < x.M; top += block) {
@@ -93,22 +134,22 @@ void float_gemm(const Packed& w, const Activations& x, float* y, int64_t ldy, bo
         Target out = target(w, y, ldy, add, row, panel, count);
         if (bottom - top == 1)
           with_constant<Kernels::kVectorPanels>(static_cast<int>(count),
-                                                [&](auto P) { Kernels::template real<kind, 1, P>(tile, out); });
+                                                [&](auto P) { float_tile<Vector, kind, 1, P>(tile, out); });
         else
           with_constant<Kernels::kFloatRows>(rows, [&](auto R) {
             with_constant<Kernels::kMatrixPanels>(static_cast<int>(count),
-                                                  [&](auto P) { Kernels::template real<kind, R, P>(tile, out); });
+                                                  [&](auto P) { float_tile<Vector, kind, R, P>(tile, out); });
           });
       }
     }
   }
 }
 
-template <class Kernels>
+template <class Kernels, class Vector>
 void tiled_gemm(const Packed& w, const Activations& x, float* y, int64_t ldy, bool add, Share panels) {
   switch (w.kind) {
-    case F32: return float_gemm<Kernels, F32>(w, x, y, ldy, add, panels);
-    case BF16: return float_gemm<Kernels, BF16>(w, x, y, ldy, add, panels);
+    case F32: return float_gemm<Kernels, Vector, F32>(w, x, y, ldy, add, panels);
+    case BF16: return float_gemm<Kernels, Vector, BF16>(w, x, y, ldy, add, panels);
     case I8: return integer_gemm<Kernels, I8>(w, x, y, ldy, add, panels);
     default: return integer_gemm<Kernels, I4>(w, x, y, ldy, add, panels);
   }
