@@ -17,7 +17,7 @@ from sansi.base.device import resolve_device, resolve_dtype
 from sansi.base.errors import SansiError
 from sansi.base.files import atomic_folder, read_json, write_json
 from sansi.model.config import ModelConfig
-from sansi.model.formats.names import is_stacked, tensor_table
+from sansi.model.formats.names import is_stacked, stacked_place, tensor_table
 from sansi.model.transformer import Transformer
 
 SINGLE_FILE = "model.safetensors"
@@ -95,6 +95,55 @@ def read_config(folder: str | Path) -> ModelConfig:
     if not isinstance(values, dict):
         raise SansiError(f"{file}: not a JSON object; the file is damaged, copy or download it again")
     return ModelConfig.from_hf(values, str(file))
+
+
+class WeightReader:
+    """The tensors of a model folder, one at a time, by the names that they have on the hub.
+
+    Files are mapped anew after every REMAP_BYTES, so that what was read does not stay in memory. Raises SansiError as
+    `load` does.
+    """
+
+    REMAP_BYTES = 64 * 2**20
+
+    def __init__(self, folder: str | Path):
+        folder = model_folder(folder)
+        self.config = read_config(folder)
+        self._files = {name: file for file in _weight_files(folder) for name in _shapes(file)}
+        shapes = {name: shape for file in set(self._files.values()) for name, shape in _shapes(file).items()}
+        with torch.device("meta"):
+            model = Transformer(self.config)
+        _check(folder, model, shapes)
+        self._stacked = is_stacked(shapes)
+        self.shapes = {name: tuple(tensor.shape) for name, tensor in tensor_table(model).items()}
+        """Of every tensor of the model, experts one by one."""
+        self._opened: dict[Path, Any] = {}
+        self._read = 0
+
+    def rows(self, name: str, first: int, last: int) -> Tensor:
+        """Rows [first, last) of the tensor `name`, in the dtype of the file."""
+        place = stacked_place(name) if self._stacked else None
+        if place is None:
+            tensor = self._slice(name)[first:last]
+        else:
+            offset = place.offset * self.shapes[name][0]
+            tensor = self._slice(place.name)[place.expert, offset + first : offset + last]
+        if not tensor.dtype.is_floating_point or tensor.element_size() < 2:
+            raise SansiError(f"{name} is {tensor.dtype}; Sansi loads unquantised weights only")
+        self._read += tensor.nbytes
+        return tensor
+
+    def _slice(self, name: str) -> Any:
+        if self._read > self.REMAP_BYTES:
+            self._opened.clear()
+            self._read = 0
+        file = self._files[name]
+        if file not in self._opened:
+            try:
+                self._opened[file] = safe_open(file, framework="pt")
+            except SafetensorError as error:
+                raise SansiError(f"{file}: damaged ({error}); copy or download it again") from error
+        return self._opened[file].get_slice(name)
 
 
 # --- reading ------------------------------------------------------------------------------------------------------

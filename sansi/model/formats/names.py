@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from torch import Tensor
 
 from sansi.model.transformer import Transformer
 
 _STACKED = re.compile(r"(?P<experts>.*\.mlp\.experts)\.(?P<kind>gate_up_proj|down_proj)")
+_ONE_EXPERT = re.compile(r"(?P<experts>.*\.mlp\.experts)\.(?P<number>\d+)\.(?P<kind>gate|up|down)_proj\.weight")
 
 
 def tensor_table(model: Transformer, stacked: bool = False) -> dict[str, Tensor]:
@@ -31,6 +33,25 @@ def tensor_table(model: Transformer, stacked: bool = False) -> dict[str, Tensor]
 def is_stacked(names: Mapping[str, object]) -> bool:
     """Whether a checkpoint with these names holds the experts of a layer as one tensor."""
     return any(_STACKED.fullmatch(name) for name in names)
+
+
+@dataclass(frozen=True)
+class StackedPlace:
+    """Where the weight of one expert lies in a stacked tensor: name[expert, offset * rows : (offset + 1) * rows]."""
+
+    name: str
+    expert: int
+    offset: int
+    """1 for the up projections, which follow the gates."""
+
+
+def stacked_place(name: str) -> StackedPlace | None:
+    """The place of an expert's weight, by its name on the hub; None for every other tensor."""
+    match = _ONE_EXPERT.fullmatch(name)
+    if match is None:
+        return None
+    kind = "down_proj" if match["kind"] == "down" else "gate_up_proj"
+    return StackedPlace(f"{match['experts']}.{kind}", int(match["number"]), int(match["kind"] == "up"))
 
 
 def _one_by_one(experts: str, kind: str, parameter: Tensor) -> dict[str, Tensor]:

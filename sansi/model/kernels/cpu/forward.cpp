@@ -1,0 +1,631 @@
+// The whole forward pass in one call, and its C interface. The model is that of sansi/model/transformer.py; what a step
+// is asked, and where keys and values lie, is said in sansi/model/native.py and attention.h.
+//
+// Every thread of the team walks through the same sequence of stages and does its share of each; a barrier stands between
+// a stage and the next one that reads its result. Letters as in transformer.py: T new tokens, C hidden_size, H query
+// heads, K key/value heads, D head_dim, E experts, A experts per token, F width of a feed-forward layer.
+#include <sys/mman.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <new>
+#include <string>
+
+#include "attention.h"
+#include "gemm.h"
+#include "threads.h"
+
+namespace sansi {
+namespace {
+
+// ---- what Python describes (the same fields in the same order in native.py) ------------------------------------------
+
+struct Shape {
+  int64_t vocab, hidden, layers, heads, kv_heads, head_dim, experts, active, normalise_experts, half_cache;
+  float eps;
+};
+
+struct LayerWeights {
+  Packed qkv, o;
+  const float *input_norm, *post_norm, *q_norm, *k_norm;
+  Packed router;                    // E rows, or none in a dense layer
+  const Packed *gate_up, *down;     // one each, or E: gate rows, then up rows
+};
+
+struct Weights {
+  Packed embedding, head;
+  const float* norm;
+  const LayerWeights* layers;
+};
+
+struct Rotation {
+  const float *cos, *sin;  // [positions][D/2]
+  int64_t positions;
+};
+
+struct Step {
+  int64_t tokens, sequences, width, rows;
+  const int32_t *ids, *positions, *starts, *context, *tables, *wanted;
+  float* logits;  // [rows][vocab]
+};
+
+// ---- memory ----------------------------------------------------------------------------------------------------------
+
+// Grows and never shrinks; what it held is lost when it grows.
+class Buffer {
+ public:
+  ~Buffer() { std::free(data_); }
+  void* get(size_t bytes) {
+    if (bytes > size_) {
+      std::free(data_);
+      size_ = 0;
+      size_t rounded = (bytes + bytes / 4 + 4095) / 4096 * 4096;
+      data_ = std::aligned_alloc(4096, rounded);
+      if (!data_) throw std::bad_alloc();
+      size_ = rounded;
+    }
+    return data_;
+  }
+  float* floats(size_t count) { return static_cast<float*>(get(count * sizeof(float))); }
+
+ private:
+  void* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+// Zeros that take no memory until they are written.
+class Mapping {
+ public:
+  ~Mapping() { clear(); }
+  void clear() {
+    if (data_) munmap(data_, size_);
+    data_ = nullptr;
+  }
+  bool allocate(size_t bytes) {
+    clear();
+    size_ = std::max<size_t>(bytes, 4096);
+    void* at = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    data_ = at == MAP_FAILED ? nullptr : at;
+    return data_ != nullptr;
+  }
+  char* data() const { return static_cast<char*>(data_); }
+
+ private:
+  void* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+// ---- arithmetic on rows ----------------------------------------------------------------------------------------------
+
+// x / rms(x) * weight
+void rms_norm(const float* x, const float* weight, int64_t n, float eps, float* y) {
+  float scale = 1.0f / std::sqrt(sum_of_squares(x, n) / static_cast<float>(n) + eps);
+  for (int64_t i = 0; i < n; ++i) y[i] = x[i] * scale * weight[i];
+}
+
+Vec silu(Vec x) { return x / (1.0f + exp(-x)); }
+
+void swiglu(const float* gate, const float* up, int64_t n, float* y) {
+  int64_t i = 0;
+  for (; i + kWide <= n; i += kWide) store(y + i, silu(load(gate + i)) * load(up + i));
+  if (i < n) store_part(y + i, silu(load_part(gate + i, n - i)) * load_part(up + i, n - i), n - i);
+}
+
+// Softmax over all E, then the A largest in falling order (of equal ones the first), scaled to sum 1 if asked.
+void route(const float* logits, int64_t experts, int64_t active, bool normalise, float* scratch, int32_t* chosen,
+           float* weights) {
+  float most = *std::max_element(logits, logits + experts), total = 0;
+  for (int64_t e = 0; e < experts; e += kWide) {
+    int64_t count = std::min<int64_t>(kWide, experts - e);
+    store_part(scratch + e, exp(load_part(logits + e, count) - splat(most)), count);
+  }
+  for (int64_t e = 0; e < experts; ++e) total += scratch[e];
+  float kept = 0;
+  for (int64_t a = 0; a < active; ++a) {
+    int64_t best = 0;
+    for (int64_t e = 1; e < experts; ++e)
+      if (scratch[e] > scratch[best]) best = e;
+    chosen[a] = static_cast<int32_t>(best);
+    weights[a] = scratch[best] / total;
+    kept += weights[a];
+    scratch[best] = -1.0f;
+  }
+  for (int64_t a = 0; normalise && a < active; ++a) weights[a] /= kept;
+}
+
+// ---- the model -------------------------------------------------------------------------------------------------------
+
+// Rows of one kv head of one sequence that share a pass over the keys; row r is token r / groups, head r % groups.
+struct AttentionItem {
+  int32_t sequence, head, first_row, rows, part;  // part: of kPartKeys keys; -1: all keys
+  int64_t keys, slot;                             // slot: where a part's result goes
+};
+
+// A row whose parts were done apart and must be merged.
+struct AttentionMerge {
+  int32_t token, head, rows, parts;  // rows of `token` from query head `head` on
+  int64_t slot;
+};
+
+class Model {
+ public:
+  Model(const Shape& shape, const Weights& weights, int threads)
+      : s_(shape), w_(weights), layers_(weights.layers, weights.layers + shape.layers), team_(threads) {
+    w_.layers = nullptr;
+    padded_ = padded_head(s_.head_dim);
+    groups_ = s_.heads / s_.kv_heads;
+    qkv_width_ = (s_.heads + 2 * s_.kv_heads) * s_.head_dim;
+    for (const LayerWeights& layer : layers_) {
+      int64_t width = layer.down[0].K;
+      (layer.router.N ? expert_width_ : dense_width_) = width;
+      is_moe_ = is_moe_ || layer.router.N;
+    }
+  }
+
+  int64_t block_bytes() const { return s_.layers * (key_elements() + value_elements()) * element_size(); }
+
+  bool allocate(int64_t blocks) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    blocks_ = 0;
+    size_t each = s_.layers * blocks * element_size();
+    if (!keys_.allocate(each * key_elements()) || !values_.allocate(each * value_elements())) {
+      keys_.clear();
+      return false;
+    }
+    blocks_ = blocks;
+    return true;
+  }
+
+  // Returns an empty string or what is wrong with the step.
+  std::string forward(const Step& step, const Rotation& rotation) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    std::string problem = check(step, rotation);
+    if (!problem.empty()) return problem;
+    step_ = &step;
+    rotation_ = &rotation;
+    plan(step);
+    reserve(step.tokens);
+    team_.run([this](int tid) {
+      if (s_.half_cache) work<Half>(tid);
+      else work<float>(tid);
+    });
+    return "";
+  }
+
+ private:
+  int64_t element_size() const { return s_.half_cache ? 2 : 4; }
+  int64_t key_elements() const { return s_.kv_heads * s_.head_dim * kBlock; }  // of one block of one layer
+  int64_t value_elements() const { return s_.kv_heads * kBlock * padded_; }
+
+  std::string check(const Step& step, const Rotation& rotation) const {
+    auto wrong = [](const char* what, int64_t at, int64_t value) {
+      return std::string(what) + "[" + std::to_string(at) + "] is " + std::to_string(value);
+    };
+    for (int64_t t = 0; t < step.tokens; ++t) {
+      if (step.ids[t] < 0 || step.ids[t] >= s_.vocab) return wrong("ids", t, step.ids[t]);
+      if (step.positions[t] < 0 || step.positions[t] >= rotation.positions)
+        return wrong("positions", t, step.positions[t]);
+    }
+    if (step.starts[0] != 0 || step.starts[step.sequences] != step.tokens)
+      return wrong("starts", step.sequences, step.starts[step.sequences]);
+    for (int64_t n = 0; n < step.sequences; ++n) {
+      int64_t first = step.starts[n], count = step.starts[n + 1] - first, before = step.context[n] - count;
+      if (count < 1 || step.starts[n + 1] > step.tokens) return wrong("starts", n + 1, step.starts[n + 1]);
+      if (before < 0 || ceil_div(step.context[n], kBlock) > step.width) return wrong("context", n, step.context[n]);
+      for (int64_t t = 0; t < count; ++t)
+        if (step.positions[first + t] != before + t) return wrong("positions", first + t, step.positions[first + t]);
+      for (int64_t b = 0; b * kBlock < step.context[n]; ++b) {
+        int32_t block = step.tables[n * step.width + b];
+        if (block < 0 || block >= blocks_) return wrong("tables", n * step.width + b, block);
+      }
+    }
+    for (int64_t m = 0; m < step.rows; ++m)
+      if (step.wanted[m] < 0 || step.wanted[m] >= step.tokens) return wrong("rows", m, step.wanted[m]);
+    return "";
+  }
+
+  // Cuts the attention of this step into items, the longest first, the same for every layer.
+  void plan(const Step& step) {
+    items_.clear();
+    merges_.clear();
+    sequence_of_.resize(step.tokens);
+    slots_ = 0;
+    for (int64_t n = 0; n < step.sequences; ++n) {
+      int64_t first = step.starts[n], count = step.starts[n + 1] - first;
+      std::fill(&sequence_of_[first], &sequence_of_[first] + count, static_cast<int32_t>(n));
+      bool apart = count == 1 && step.context[n] > kPartKeys && step.sequences * s_.kv_heads < 4 * team_.size() &&
+                   team_.size() > 1;
+      for (int64_t head = 0; head < s_.kv_heads; ++head)
+        for (int64_t row = 0; row < count * groups_; row += kQueryRows)
+          plan_rows(step, n, head, row, std::min<int64_t>(kQueryRows, count * groups_ - row), apart);
+    }
+    if (team_.size() > 1)
+      std::stable_sort(items_.begin(), items_.end(), [](const AttentionItem& a, const AttentionItem& b) {
+        return a.rows * a.keys > b.rows * b.keys;
+      });
+    next_item_.reset(new std::atomic<int>[s_.layers]());
+  }
+
+  void plan_rows(const Step& step, int64_t n, int64_t head, int64_t row, int64_t rows, bool apart) {
+    int64_t count = step.starts[n + 1] - step.starts[n];
+    int64_t keys = step.context[n] - count + (row + rows - 1) / groups_ + 1;  // what the last row sees
+    AttentionItem item{};
+    item.sequence = static_cast<int32_t>(n);
+    item.head = static_cast<int32_t>(head);
+    item.first_row = static_cast<int32_t>(row);
+    item.rows = static_cast<int32_t>(rows);
+    item.part = -1;
+    item.keys = keys;
+    if (!apart) {
+      items_.push_back(item);
+      return;
+    }
+    int64_t parts = ceil_div(keys, kPartKeys);
+    merges_.push_back({step.starts[n], static_cast<int32_t>(head * groups_ + row), item.rows,
+                       static_cast<int32_t>(parts), slots_});
+    for (int64_t part = 0; part < parts; ++part) {
+      item.part = static_cast<int32_t>(part);
+      item.keys = std::min(kPartKeys, keys - part * kPartKeys);
+      item.slot = slots_;
+      slots_ += rows;
+      items_.push_back(item);
+    }
+  }
+
+  int64_t visits() const { return is_moe_ ? s_.active : 0; }
+
+  void reserve(int64_t tokens) {
+    int64_t widest = std::max(dense_width_, expert_width_ * visits()), up = tokens * widest;
+    x_ = buffers_[0].floats(tokens * s_.hidden);
+    h_ = buffers_[1].floats(tokens * s_.hidden);
+    qkv_ = buffers_[2].floats(tokens * qkv_width_);
+    heads_ = buffers_[3].floats(tokens * s_.heads * s_.head_dim);
+    gate_up_ = buffers_[4].floats(2 * up);
+    act_ = buffers_[5].floats(up);
+    state_ = buffers_[6].floats(slots_ * (padded_ + 2));
+    quantised_ = buffers_[7].get(activation_space(tokens));
+    thread_floats_ = ceil_div(AttentionScratch::floats() + 2 * kQueryRows * (padded_ + 2) + s_.experts, 64) * 64;
+    thread_scratch_ = buffers_[8].floats(team_.size() * thread_floats_);
+    if (is_moe_) {
+      router_ = buffers_[9].floats(tokens * s_.experts);
+      expert_weight_ = buffers_[10].floats(tokens * s_.active);
+      visit_x_ = buffers_[11].floats(tokens * s_.active * s_.hidden);
+      visit_y_ = buffers_[12].floats(tokens * s_.active * s_.hidden);
+      chosen_.resize(tokens * s_.active);
+      visit_at_.resize(tokens * s_.active);
+      visit_token_.resize(tokens * s_.active);
+      expert_start_.resize(s_.experts + 1);
+    }
+  }
+
+  // Enough for the quantised rows of any input of this step; each expert's rows begin on a new line of 64 bytes.
+  size_t activation_space(int64_t tokens) const {
+    int64_t widest = std::max({s_.hidden, s_.heads * s_.head_dim, dense_width_});
+    size_t most = activation_bytes(I8, tokens, ceil_div(widest, kGroup) * kGroup) + 64;
+    int64_t k = ceil_div(std::max(s_.hidden, expert_width_), kGroup) * kGroup;
+    if (!is_moe_) return most;
+    return std::max(most, activation_bytes(I8, tokens * s_.active, k) + s_.experts * 256);
+  }
+
+  float* scratch(int tid) const { return thread_scratch_ + tid * thread_floats_; }
+
+  // ---- stages --------------------------------------------------------------------------------------------------------
+
+  template <class S>
+  void work(int tid) {
+    embed(tid);
+    for (int64_t i = 0; i < s_.layers; ++i) {
+      const LayerWeights& layer = layers_[i];
+      norm_rows(layer.input_norm, tid);
+      team_.barrier();
+      multiply(layer.qkv, h_, step_->tokens, s_.hidden, qkv_, qkv_width_, false, tid);
+      team_.barrier();
+      rotate_and_store<S>(i, tid);
+      team_.barrier();
+      attend<S>(i, tid);
+      team_.barrier();
+      multiply(layer.o, heads_, step_->tokens, s_.heads * s_.head_dim, x_, s_.hidden, true, tid);
+      team_.barrier();
+      norm_rows(layer.post_norm, tid);
+      team_.barrier();
+      if (layer.router.N) mixture(layer, tid);
+      else dense(layer, tid);
+      team_.barrier();
+    }
+    if (step_->rows == 0) return;
+    Share mine = share(step_->rows, tid, team_.size());
+    for (int64_t m = mine.begin; m < mine.end; ++m)
+      rms_norm(x_ + step_->wanted[m] * s_.hidden, w_.norm, s_.hidden, s_.eps, h_ + m * s_.hidden);
+    team_.barrier();
+    multiply(w_.head, h_, step_->rows, s_.hidden, step_->logits, s_.vocab, false, tid);
+  }
+
+  // y = x * weight^T, or += where `add`. Ends without a barrier.
+  void multiply(const Packed& weight, const float* x, int64_t rows, int64_t k, float* y, int64_t ldy, bool add, int tid) {
+    Activations input = activations(weight.kind, x, rows, k, k, quantised_);
+    if (quantised(weight.kind)) {
+      prepare(weight.kind, input, tid, team_.size());
+      team_.barrier();
+    }
+    gemm(weight, input, y, ldy, add, tid, team_.size());
+  }
+
+  void embed(int tid) {
+    Share mine = share(step_->tokens, tid, team_.size());
+    for (int64_t t = mine.begin; t < mine.end; ++t) unpack_row(w_.embedding, step_->ids[t], x_ + t * s_.hidden);
+  }
+
+  void norm_rows(const float* weight, int tid) {
+    Share mine = share(step_->tokens, tid, team_.size());
+    for (int64_t t = mine.begin; t < mine.end; ++t)
+      rms_norm(x_ + t * s_.hidden, weight, s_.hidden, s_.eps, h_ + t * s_.hidden);
+  }
+
+  template <class S>
+  S* key_storage(int64_t layer) const {
+    return reinterpret_cast<S*>(keys_.data()) + layer * blocks_ * key_elements();
+  }
+
+  template <class S>
+  S* value_storage(int64_t layer) const {
+    return reinterpret_cast<S*>(values_.data()) + layer * blocks_ * value_elements();
+  }
+
+  // Norm and rotation of query and key heads, in place; keys and values go to their blocks. Head after head, so that a
+  // thread writes neighbouring positions of the same blocks.
+  template <class S>
+  void rotate_and_store(int64_t layer, int tid) {
+    int64_t tokens = step_->tokens, d = s_.head_dim;
+    Share mine = share((s_.heads + s_.kv_heads) * tokens, tid, team_.size());
+    for (int64_t i = mine.begin; i < mine.end; ++i) {
+      int64_t head = i / tokens, t = i % tokens, kv = head - s_.heads;
+      float* x = qkv_ + t * qkv_width_ + head * d;
+      bool query = head < s_.heads;
+      rms_norm(x, query ? layers_[layer].q_norm : layers_[layer].k_norm, d, s_.eps, x);
+      rotate(x, step_->positions[t], query ? 1.0f / std::sqrt(static_cast<float>(d)) : 1.0f);
+      if (query) continue;
+      int64_t position = step_->positions[t], offset = position % kBlock;
+      int64_t block = step_->tables[sequence_of_[t] * step_->width + position / kBlock];
+      S* key = key_storage<S>(layer) + block * key_elements() + kv * d * kBlock + offset;
+      S* value = value_storage<S>(layer) + block * value_elements() + (kv * kBlock + offset) * padded_;
+      const float* v = x + s_.kv_heads * d;
+      for (int64_t j = 0; j < d; ++j) put(key + j * kBlock, x[j]);
+      for (int64_t j = 0; j < d; ++j) put(value + j, v[j]);
+    }
+  }
+
+  // Pair (j, j + D/2) turns by its angle; the softmax's 1/sqrt(D) goes into the queries here.
+  void rotate(float* x, int64_t position, float scale) const {
+    int64_t half = s_.head_dim / 2;
+    const float *cos = rotation_->cos + position * half, *sin = rotation_->sin + position * half;
+    for (int64_t j = 0; j < half; ++j) {
+      float a = x[j], b = x[j + half];
+      x[j] = (a * cos[j] - b * sin[j]) * scale;
+      x[j + half] = (b * cos[j] + a * sin[j]) * scale;
+    }
+  }
+
+  template <class S>
+  void attend(int64_t layer, int tid) {
+    int count = static_cast<int>(items_.size());
+    for (;;) {
+      int i = next_item_[layer].fetch_add(1, std::memory_order_relaxed);
+      if (i >= count) break;
+      attend_item<S>(layer, items_[i], scratch(tid));
+    }
+    if (merges_.empty()) return;
+    team_.barrier();
+    Share mine = share(merges_.size(), tid, team_.size());
+    for (int64_t i = mine.begin; i < mine.end; ++i) merge_parts(merges_[i], scratch(tid));
+  }
+
+  Softmax softmax_at(float* at, int64_t rows) const { return {at, at + rows, at + 2 * rows}; }
+
+  template <class S>
+  void attend_item(int64_t layer, const AttentionItem& item, float* at) {
+    AttentionScratch work{at, at + kQueryRows * kKeyTile};
+    at += AttentionScratch::floats();
+    Softmax part = softmax_at(at, kQueryRows), all = softmax_at(at + kQueryRows * (padded_ + 2), kQueryRows);
+    const float* q[kQueryRows];
+    int64_t visible[kQueryRows];
+    int64_t first = step_->starts[item.sequence];
+    for (int r = 0; r < item.rows; ++r) {
+      int64_t token = first + (item.first_row + r) / groups_, g = (item.first_row + r) % groups_;
+      q[r] = qkv_ + token * qkv_width_ + (item.head * groups_ + g) * s_.head_dim;
+      visible[r] = step_->positions[token] + 1;
+    }
+    Pages<S> pages{key_storage<S>(layer) + item.head * s_.head_dim * kBlock,
+                   value_storage<S>(layer) + item.head * kBlock * padded_,
+                   step_->tables + item.sequence * step_->width,
+                   key_elements(), value_elements(), s_.head_dim, padded_};
+    if (item.part >= 0) {  // merged later, with the parts that other threads did
+      Softmax result = softmax_at(state_ + item.slot * (padded_ + 2), item.rows);
+      result.clear(item.rows, padded_);
+      int64_t from = item.part * kPartKeys;
+      attend_part(pages, q, visible, item.rows, from, from + item.keys, result, work);
+      return;
+    }
+    all.clear(item.rows, padded_);
+    for (int64_t from = 0; from < item.keys; from += kPartKeys) {
+      part.clear(item.rows, padded_);
+      attend_part(pages, q, visible, item.rows, from, std::min(from + kPartKeys, item.keys), part, work);
+      for (int r = 0; r < item.rows; ++r) all.merge(r, part, r, padded_);
+    }
+    for (int r = 0; r < item.rows; ++r) {
+      int64_t token = first + (item.first_row + r) / groups_, g = (item.first_row + r) % groups_;
+      finish(all, r, token, item.head * groups_ + g);
+    }
+  }
+
+  void merge_parts(const AttentionMerge& merge, float* at) {
+    Softmax all = softmax_at(at, kQueryRows);
+    all.clear(merge.rows, padded_);
+    for (int64_t part = 0; part < merge.parts; ++part) {
+      Softmax next = softmax_at(state_ + (merge.slot + part * merge.rows) * (padded_ + 2), merge.rows);
+      for (int r = 0; r < merge.rows; ++r) all.merge(r, next, r, padded_);
+    }
+    for (int r = 0; r < merge.rows; ++r) finish(all, r, merge.token, merge.head + r);
+  }
+
+  void finish(const Softmax& all, int row, int64_t token, int64_t head) {
+    float* to = heads_ + (token * s_.heads + head) * s_.head_dim;
+    for (int64_t d = 0; d < s_.head_dim; ++d) to[d] = all.y[row * padded_ + d] / all.total[row];
+  }
+
+  void dense(const LayerWeights& layer, int tid) {
+    int64_t tokens = step_->tokens, f = dense_width_;
+    multiply(layer.gate_up[0], h_, tokens, s_.hidden, gate_up_, 2 * f, false, tid);
+    team_.barrier();
+    activate(tokens, f, tid);
+    team_.barrier();
+    multiply(layer.down[0], act_, tokens, f, x_, s_.hidden, true, tid);
+  }
+
+  // silu(gate) * up for `rows` rows of gate and up side by side, cut into pieces so that one row too has many.
+  void activate(int64_t rows, int64_t f, int tid) {
+    constexpr int64_t kPiece = 256;
+    int64_t pieces = ceil_div(f, kPiece);
+    Share mine = share(rows * pieces, tid, team_.size());
+    for (int64_t i = mine.begin; i < mine.end; ++i) {
+      int64_t row = i / pieces, at = i % pieces * kPiece;
+      const float* gate = gate_up_ + row * 2 * f + at;
+      swiglu(gate, gate + f, std::min(kPiece, f - at), act_ + row * f + at);
+    }
+  }
+
+  void mixture(const LayerWeights& layer, int tid) {
+    int64_t tokens = step_->tokens, active = s_.active, c = s_.hidden, f = expert_width_;
+    multiply(layer.router, h_, tokens, c, router_, s_.experts, false, tid);
+    team_.barrier();
+    Share mine = share(tokens, tid, team_.size());
+    for (int64_t t = mine.begin; t < mine.end; ++t)
+      route(router_ + t * s_.experts, s_.experts, active, s_.normalise_experts, scratch(tid), &chosen_[t * active],
+            expert_weight_ + t * active);
+    team_.barrier();
+    if (tid == 0) sort_visits();
+    team_.barrier();
+    Share visits = share(tokens * active, tid, team_.size());
+    for (int64_t v = visits.begin; v < visits.end; ++v)
+      std::memcpy(visit_x_ + v * c, h_ + visit_token_[v] * c, c * sizeof(float));
+    team_.barrier();
+    multiply_experts(layer.gate_up, visit_x_, c, gate_up_, 2 * f, tid);
+    team_.barrier();
+    activate(tokens * active, f, tid);
+    team_.barrier();
+    multiply_experts(layer.down, act_, f, visit_y_, c, tid);
+    team_.barrier();
+    for (int64_t t = mine.begin; t < mine.end; ++t) combine(t);
+  }
+
+  // Visits in the order of their experts, and of tokens within one: visit_at_[t * A + a] is the place of visit a of t.
+  void sort_visits() {
+    std::fill(expert_start_.begin(), expert_start_.end(), 0);
+    for (int32_t expert : chosen_of_step()) ++expert_start_[expert + 1];
+    for (int64_t e = 0; e < s_.experts; ++e) expert_start_[e + 1] += expert_start_[e];
+    next_visit_.assign(expert_start_.begin(), expert_start_.end());
+    for (int64_t i = 0; i < step_->tokens * s_.active; ++i) {
+      int64_t at = next_visit_[chosen_[i]]++;
+      visit_at_[i] = at;
+      visit_token_[at] = static_cast<int32_t>(i / s_.active);
+    }
+  }
+
+  struct Span {
+    const int32_t *first, *last;
+    const int32_t* begin() const { return first; }
+    const int32_t* end() const { return last; }
+  };
+  Span chosen_of_step() const { return {chosen_.data(), chosen_.data() + step_->tokens * s_.active}; }
+
+  // The rows of each expert times its weight.
+  void multiply_experts(const Packed* weights, const float* x, int64_t k, float* y, int64_t n, int tid) {
+    char* at = static_cast<char*>(quantised_);
+    int kind = weights[0].kind;
+    auto each = [&](auto body) {
+      char* space = at;
+      for (int64_t e = 0; e < s_.experts; ++e) {
+        int64_t first = expert_start_[e], rows = expert_start_[e + 1] - first;
+        if (rows == 0) continue;
+        body(weights[e], activations(kind, x + first * k, rows, k, k, space), y + first * n);
+        space += activation_bytes(kind, rows, k);
+      }
+    };
+    if (quantised(kind)) {
+      each([&](const Packed&, const Activations& input, float*) { prepare(kind, input, tid, team_.size()); });
+      team_.barrier();
+    }
+    each([&](const Packed& weight, const Activations& input, float* out) {
+      gemm(weight, input, out, n, false, tid, team_.size());
+    });
+  }
+
+  // x[t] += the weighted sum of the token's visits, in the order of their weights.
+  void combine(int64_t t) {
+    float* x = x_ + t * s_.hidden;
+    for (int64_t i = 0; i < s_.hidden; i += kWide) {
+      int64_t count = std::min<int64_t>(kWide, s_.hidden - i);
+      Vec sum{};
+      for (int64_t a = t * s_.active; a < (t + 1) * s_.active; ++a)
+        sum = fma(load_part(visit_y_ + visit_at_[a] * s_.hidden + i, count), splat(expert_weight_[a]), sum);
+      store_part(x + i, load_part(x + i, count) + sum, count);
+    }
+  }
+
+  Shape s_;
+  Weights w_;
+  std::vector<LayerWeights> layers_;
+  Team team_;
+  std::mutex mutex_;
+  int64_t padded_, groups_, qkv_width_, dense_width_ = 0, expert_width_ = 0, blocks_ = 0;
+  bool is_moe_ = false;
+  Mapping keys_, values_;
+
+  // Of the step that runs.
+  const Step* step_ = nullptr;
+  const Rotation* rotation_ = nullptr;
+  std::vector<AttentionItem> items_;
+  std::vector<AttentionMerge> merges_;
+  std::vector<int32_t> sequence_of_;
+  std::unique_ptr<std::atomic<int>[]> next_item_;
+  int64_t slots_ = 0, thread_floats_ = 0;
+  Buffer buffers_[13];
+  float *x_, *h_, *qkv_, *heads_, *gate_up_, *act_, *state_, *thread_scratch_;
+  float *router_, *expert_weight_, *visit_x_, *visit_y_;
+  void* quantised_;
+  std::vector<int32_t> chosen_, visit_token_;
+  std::vector<int64_t> visit_at_, expert_start_, next_visit_;
+};
+
+}  // namespace
+}  // namespace sansi
+
+// ---- the C interface -------------------------------------------------------------------------------------------------
+
+using sansi::Model;
+
+extern "C" {
+
+void* sansi_model_new(const sansi::Shape* shape, const sansi::Weights* weights, int threads) {
+  return new (std::nothrow) Model(*shape, *weights, threads);
+}
+
+void sansi_model_free(void* model) { delete static_cast<Model*>(model); }
+
+int64_t sansi_model_block_bytes(void* model) { return static_cast<Model*>(model)->block_bytes(); }
+
+int sansi_model_allocate(void* model, int64_t blocks) { return static_cast<Model*>(model)->allocate(blocks); }
+
+// 0: done; 1: the step is wrong, and `message` says what; 2: no memory.
+int sansi_model_forward(void* model, const sansi::Step* step, const sansi::Rotation* rotation, char* message,
+                        int64_t message_size) {
+  try {
+    std::string problem = static_cast<Model*>(model)->forward(*step, *rotation);
+    std::snprintf(message, message_size, "%s", problem.c_str());
+    return problem.empty() ? 0 : 1;
+  } catch (const std::bad_alloc&) {
+    return 2;
+  }
+}
+
+}  // extern "C"

@@ -1,0 +1,414 @@
+"""The forward pass by our own CPU kernels: weights packed once, each step one call, no operator of torch in between.
+
+The same model as `transformer.py`, over a paged cache. Logits of a token are the same bits whatever else is in the
+step, however its prompt was cut, and on any number of threads. Letters of shapes: T new tokens, N sequences,
+W blocks in a table, M rows of logits, V vocabulary, C hidden_size, D head_dim.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sansi.base.errors import SansiError, did_you_mean
+from sansi.model.config import ModelConfig
+from sansi.model.formats.hf import WeightReader
+from sansi.model.formats.names import tensor_table
+from sansi.model.kernels import GROUP, KINDS, LEVELS, PANEL, PackedWeight, pack
+from sansi.model.kernels.cpu.build import load_kernels
+from sansi.model.kernels.cpu.cores import available_cores
+from sansi.model.rope import attention_factor, inverse_frequencies
+from sansi.model.transformer import Transformer
+
+CACHE_DTYPES = {"float32": 0, "float16": 1}
+ROWS_AT_ONCE = 4096  # of a weight, while it is packed; a multiple of PANEL
+POSITIONS_AT_ONCE = 4096
+Rows = Callable[[str, int, int], Tensor]
+"""(name on the hub, first, last) -> those rows of the tensor."""
+
+
+class NativeModel:
+    """A model whose forward pass is one call into C++.
+
+    model: its weights are packed; `refresh` takes over what changes in them. quantize: "int8" or "int4", in groups of
+    32 with an fp16 scale (norms and routers stay float32; with int4, embedding and LM head are int8; a matrix whose
+    inputs are no multiple of 32 keeps its precision). cache_dtype: of keys and values. threads: default the physical
+    cores at hand. isa: "avx512", "avx2" or "scalar"; default the best there is.
+
+    Raises KernelsUnavailable where the kernels can not be built or run, SansiError for an unknown option.
+    """
+
+    def __init__(
+        self,
+        model: Transformer,
+        quantize: str | None = None,
+        threads: int | None = None,
+        isa: str | None = None,
+        cache_dtype: str = "float32",
+    ):
+        table = {name: tensor.cpu() for name, tensor in tensor_table(model).items()}
+        shapes = {name: tuple(tensor.shape) for name, tensor in table.items()}
+
+        def rows(name: str, first: int, last: int) -> Tensor:
+            return self._source[name][first:last].detach()
+
+        self._source = table
+        self._parameters = list(model.parameters())
+        self._versions = self._now()
+        self._setup(model.config, shapes, rows, _Options(quantize, threads, isa, cache_dtype))
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: str | Path,
+        quantize: str | None = None,
+        threads: int | None = None,
+        isa: str | None = None,
+        cache_dtype: str = "float32",
+    ) -> NativeModel:
+        """The model in `folder`; memory never holds more than the packed weights and a piece of one tensor.
+
+        Raises SansiError for a missing or damaged folder, and as the constructor does.
+        """
+        reader = WeightReader(folder)
+        self = cls.__new__(cls)
+        self._parameters, self._versions = [], []
+        self._setup(reader.config, reader.shapes, reader.rows, _Options(quantize, threads, isa, cache_dtype))
+        return self
+
+    def _setup(self, config: ModelConfig, shapes: dict[str, tuple[int, ...]], rows: Rows, options: _Options) -> None:
+        options.check()
+        self.config = config
+        self.threads = options.threads or available_cores()
+        kernels = load_kernels(options.isa)
+        self.isa, self._library = kernels.isa, _declare(kernels.library)
+        self._weights = _Weights(config, shapes, rows, options.quantize)
+        self._rotation = _RotationTable(config)
+        shape = _CShape.of(config, CACHE_DTYPES[options.cache_dtype])
+        handle = self._library.sansi_model_new(ctypes.byref(shape), ctypes.byref(self._weights.described), self.threads)
+        if not handle:
+            raise MemoryError("no memory for the model")
+        self._handle = ctypes.c_void_p(handle)
+        self._finalizer = weakref.finalize(self, self._library.sansi_model_free, self._handle)
+        self.block_bytes: int = self._library.sansi_model_block_bytes(self._handle)
+        """Keys and values of a block of 16 positions, all layers."""
+        self._logits = torch.empty(0)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Packed weights as they lie in memory."""
+        return self._weights.nbytes
+
+    def allocate(self, num_blocks: int) -> None:
+        """Make room for so many blocks of 16 positions; what the cache held is lost. Untouched blocks cost nothing."""
+        if num_blocks < 1:
+            raise SansiError(f"num_blocks must be 1 or more, not {num_blocks}", param="num_blocks")
+        if not self._library.sansi_model_allocate(self._handle, num_blocks):
+            raise MemoryError(f"no address space for {num_blocks} blocks of {self.block_bytes} bytes")
+
+    def refresh(self) -> None:
+        """Pack again if a parameter of the module that this was made from has changed in place."""
+        now = self._now()
+        if now != self._versions:
+            self._weights.pack_again()
+            self._versions = now
+
+    def forward(
+        self, ids: Tensor, positions: Tensor, starts: Tensor, context: Tensor, tables: Tensor, rows: Tensor
+    ) -> Tensor:
+        """Logits [M, V] float32 of the tokens `rows` [M] among ids [T], in memory that the next call uses again.
+
+        All int32 on the CPU: sequence n's new tokens are starts[n]:starts[n+1] of ids and positions [T], it has
+        context[n] [N] tokens once this step is done, and position p of it lies in block tables[n, p // 16] [N, W].
+        Writes keys and values of all new tokens, then attends causally. Raises SansiError for tensors of another
+        shape or dtype and for values out of range.
+        """
+        step = self._step(ids, positions, starts, context, tables, rows)
+        rotation = self._rotation.described(self._longest(context))
+        message = ctypes.create_string_buffer(128)
+        code = self._library.sansi_model_forward(
+            self._handle, ctypes.byref(step), ctypes.byref(rotation), message, len(message)
+        )
+        if code == 1:
+            raise SansiError(f"a step that can not be computed: {message.value.decode()}")
+        if code == 2:
+            raise MemoryError(f"no memory for a step of {len(ids)} tokens")
+        return self._logits[: len(rows)]
+
+    def _step(
+        self, ids: Tensor, positions: Tensor, starts: Tensor, context: Tensor, tables: Tensor, rows: Tensor
+    ) -> _CStep:
+        tokens, sequences = len(ids), len(context)
+        width = tables.shape[1] if tables.dim() == 2 else -1
+        given = (
+            ("ids", ids, (tokens,)),
+            ("positions", positions, (tokens,)),
+            ("starts", starts, (sequences + 1,)),
+            ("context", context, (sequences,)),
+            ("tables", tables, (sequences, width)),
+            ("rows", rows, (len(rows),)),
+        )
+        for name, tensor, shape in given:
+            if tensor.shape != shape or tensor.dtype != torch.int32 or not tensor.is_contiguous() or tensor.is_cuda:
+                raise SansiError(
+                    f"{name} must be contiguous int32 {list(shape)} on the CPU, not {tensor.dtype} "
+                    f"{list(tensor.shape)} on {tensor.device}",
+                    param=name,
+                )
+        if len(self._logits) < len(rows):
+            self._logits = torch.empty(len(rows), self.config.vocab_size)
+        pointers = (tensor.data_ptr() for _, tensor, _ in given)
+        return _CStep(tokens, sequences, width, len(rows), *pointers, self._logits.data_ptr())
+
+    def _longest(self, context: Tensor) -> int:
+        longest = max(context.tolist(), default=0)
+        if longest > self.config.context_length:
+            raise SansiError(f"{longest} tokens are more than the model's context of {self.config.context_length}")
+        return longest
+
+    def _now(self) -> list[tuple[int, int]]:
+        return [(parameter.data_ptr(), parameter._version) for parameter in self._parameters]
+
+
+@dataclass(frozen=True)
+class _Options:
+    quantize: str | None
+    threads: int | None
+    isa: str | None
+    cache_dtype: str
+
+    def check(self) -> None:
+        if self.quantize is not None and self.quantize not in LEVELS:
+            raise SansiError(
+                f'unknown quantisation "{self.quantize}"{did_you_mean(self.quantize, LEVELS)}', param="quantize"
+            )
+        if self.threads is not None and self.threads < 1:
+            raise SansiError(f"threads must be 1 or more, not {self.threads}", param="threads")
+        if self.cache_dtype not in CACHE_DTYPES:
+            raise SansiError(
+                f'unknown dtype "{self.cache_dtype}" of the cache{did_you_mean(self.cache_dtype, CACHE_DTYPES)}',
+                param="cache_dtype",
+            )
+
+
+# ---- what C++ is told; the same fields in the same order in kernels/cpu/forward.cpp ----------------------------------
+
+
+class _CShape(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in ("vocab", "hidden", "layers", "heads", "kv_heads", "head_dim")),
+        *((name, ctypes.c_int64) for name in ("experts", "active", "normalise_experts", "half_cache")),
+        ("eps", ctypes.c_float),
+    ]
+
+    @classmethod
+    def of(cls, config: ModelConfig, half_cache: int) -> _CShape:
+        return cls(
+            config.vocab_size,
+            config.hidden_size,
+            config.num_hidden_layers,
+            config.num_attention_heads,
+            config.num_key_value_heads,
+            config.head_dim,
+            config.num_experts,
+            config.num_experts_per_tok,
+            config.norm_topk_prob,
+            half_cache,
+            config.rms_norm_eps,
+        )
+
+
+class _CPacked(ctypes.Structure):
+    _fields_ = [
+        ("kind", ctypes.c_int),
+        ("N", ctypes.c_int64),
+        ("K", ctypes.c_int64),
+        ("data", ctypes.c_void_p),
+        ("scales", ctypes.c_void_p),
+    ]
+
+    @classmethod
+    def of(cls, packed: PackedWeight) -> _CPacked:
+        scales = packed.scales.data_ptr() if len(packed.scales) else None
+        return cls(KINDS[packed.kind], packed.rows, packed.columns, packed.data.data_ptr(), scales)
+
+
+class _CLayer(ctypes.Structure):
+    _fields_ = [
+        ("qkv", _CPacked),
+        ("o", _CPacked),
+        *((name, ctypes.c_void_p) for name in ("input_norm", "post_norm", "q_norm", "k_norm")),
+        ("router", _CPacked),
+        ("gate_up", ctypes.POINTER(_CPacked)),
+        ("down", ctypes.POINTER(_CPacked)),
+    ]
+
+
+class _CWeights(ctypes.Structure):
+    _fields_ = [
+        ("embedding", _CPacked),
+        ("head", _CPacked),
+        ("norm", ctypes.c_void_p),
+        ("layers", ctypes.POINTER(_CLayer)),
+    ]
+
+
+class _CRotation(ctypes.Structure):
+    _fields_ = [("cos", ctypes.c_void_p), ("sin", ctypes.c_void_p), ("positions", ctypes.c_int64)]
+
+
+class _CStep(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in ("tokens", "sequences", "width", "rows")),
+        *((name, ctypes.c_void_p) for name in ("ids", "positions", "starts", "context", "tables", "wanted")),
+        ("logits", ctypes.c_void_p),
+    ]
+
+
+def _declare(library: ctypes.CDLL) -> Any:
+    pointer, number = ctypes.c_void_p, ctypes.c_int64
+    library.sansi_model_new.argtypes = [ctypes.POINTER(_CShape), ctypes.POINTER(_CWeights), ctypes.c_int]
+    library.sansi_model_new.restype = pointer
+    library.sansi_model_free.argtypes = [pointer]
+    library.sansi_model_free.restype = None
+    library.sansi_model_block_bytes.argtypes = [pointer]
+    library.sansi_model_block_bytes.restype = number
+    library.sansi_model_allocate.argtypes = [pointer, number]
+    library.sansi_model_forward.argtypes = [
+        pointer,
+        ctypes.POINTER(_CStep),
+        ctypes.POINTER(_CRotation),
+        ctypes.c_char_p,
+        number,
+    ]
+    return library
+
+
+# ---- weights ---------------------------------------------------------------------------------------------------------
+
+
+class _Weights:
+    """All weights, packed, and their description for C++ (which points into them)."""
+
+    def __init__(self, config: ModelConfig, shapes: dict[str, tuple[int, ...]], rows: Rows, quantize: str | None):
+        self._shapes, self._rows, self._quantize = shapes, rows, quantize
+        self._matrices: list[tuple[Sequence[str], PackedWeight]] = []
+        self._norms: list[tuple[str, Tensor]] = []
+        self._arrays: list[Any] = []  # of ctypes, kept alive
+        embedding = self._matrix("model.embed_tokens.weight", outer=True)
+        head = embedding if config.tie_word_embeddings else self._matrix("lm_head.weight", outer=True)
+        layers = (_CLayer * config.num_hidden_layers)(
+            *(self._layer(config, n) for n in range(config.num_hidden_layers))
+        )
+        self.described = _CWeights(embedding, head, self._norm("model.norm.weight"), layers)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(packed.nbytes for _, packed in self._matrices) + sum(norm.nbytes for _, norm in self._norms)
+
+    def pack_again(self) -> None:
+        """In place: the description stays true."""
+        for names, packed in self._matrices:
+            self._fill(names, packed)
+        for name, norm in self._norms:
+            norm.copy_(self._all_rows(name))
+
+    def _layer(self, config: ModelConfig, number: int) -> _CLayer:
+        prefix = f"model.layers.{number}"
+        attention, mlp = f"{prefix}.self_attn", f"{prefix}.mlp"
+        sparse = config.is_sparse(number)
+        owners = [f"{mlp}.experts.{e}" for e in range(config.num_experts)] if sparse else [mlp]
+        return _CLayer(
+            self._matrix(*(f"{attention}.{name}_proj.weight" for name in "qkv")),
+            self._matrix(f"{attention}.o_proj.weight"),
+            self._norm(f"{prefix}.input_layernorm.weight"),
+            self._norm(f"{prefix}.post_attention_layernorm.weight"),
+            self._norm(f"{attention}.q_norm.weight"),
+            self._norm(f"{attention}.k_norm.weight"),
+            self._matrix(f"{mlp}.gate.weight", kind="fp32") if sparse else _CPacked(),
+            self._array([self._matrix(f"{o}.gate_proj.weight", f"{o}.up_proj.weight") for o in owners]),
+            self._array([self._matrix(f"{o}.down_proj.weight") for o in owners]),
+        )
+
+    def _array(self, matrices: list[_CPacked]) -> Any:
+        self._arrays.append((_CPacked * len(matrices))(*matrices))
+        return ctypes.cast(self._arrays[-1], ctypes.POINTER(_CPacked))
+
+    def _norm(self, name: str) -> int:
+        weight = self._all_rows(name).float().clone()
+        self._norms.append((name, weight))
+        return weight.data_ptr()
+
+    def _matrix(self, *names: str, outer: bool = False, kind: str | None = None) -> _CPacked:
+        """The rows of all `names`, one after the other, as one weight. outer: an embedding or LM head."""
+        columns = self._shapes[names[0]][1]
+        kind = kind or self._kind(names[0], columns, outer)
+        count = sum(self._shapes[name][0] for name in names)
+        packed = _empty(kind, count, columns)
+        self._fill(names, packed)
+        self._matrices.append((names, packed))
+        return _CPacked.of(packed)
+
+    def _kind(self, name: str, columns: int, outer: bool) -> str:
+        if self._quantize and columns % GROUP == 0:
+            return "int8" if outer else self._quantize
+        return "bf16" if self._rows(name, 0, 1).dtype == torch.bfloat16 else "fp32"
+
+    def _fill(self, names: Sequence[str], packed: PackedWeight) -> None:
+        panels = -(-packed.rows // PANEL)
+        data, scales = packed.data.view(panels, -1), packed.scales
+        done = 0
+        for piece in self._pieces(names):
+            part = pack(piece, packed.kind)
+            many = -(-part.rows // PANEL)
+            data[done : done + many] = part.data.view(many, -1)
+            if len(scales):
+                scales[done : done + many] = part.scales
+            done += many
+
+    def _pieces(self, names: Sequence[str]) -> Iterator[Tensor]:
+        """The rows of all `names` in pieces of whole panels, the last one excepted."""
+        if any(self._shapes[name][0] % PANEL for name in names[:-1]):
+            yield torch.cat([self._all_rows(name) for name in names])
+            return
+        for name in names:
+            count = self._shapes[name][0]
+            for first in range(0, count, ROWS_AT_ONCE):
+                yield self._rows(name, first, min(first + ROWS_AT_ONCE, count))
+
+    def _all_rows(self, name: str) -> Tensor:
+        return self._rows(name, 0, self._shapes[name][0])
+
+
+def _empty(kind: str, rows: int, columns: int) -> PackedWeight:
+    """Room for a packed weight [rows, columns]."""
+    panels = -(-rows // PANEL)
+    one = pack(torch.zeros(PANEL, columns), kind)
+    scales = torch.empty(panels, *one.scales.shape[1:], dtype=one.scales.dtype) if len(one.scales) else one.scales
+    return PackedWeight(kind, rows, columns, torch.empty(panels * one.data.nbytes, dtype=torch.uint8), scales)
+
+
+class _RotationTable:
+    """cos and sin [positions, D/2] of the RoPE angles; grows with the longest sequence seen."""
+
+    def __init__(self, config: ModelConfig):
+        self._config = config
+        self._cos = self._sin = torch.empty(0)
+
+    def described(self, positions: int) -> _CRotation:
+        if positions > len(self._cos) or not len(self._cos):
+            self._grow(positions)
+        return _CRotation(self._cos.data_ptr(), self._sin.data_ptr(), len(self._cos))
+
+    def _grow(self, positions: int) -> None:
+        count = -(-max(positions, 2 * len(self._cos), 1) // POSITIONS_AT_ONCE) * POSITIONS_AT_ONCE
+        angles = torch.outer(torch.arange(count, dtype=torch.float32), inverse_frequencies(self._config))
+        scale = attention_factor(self._config.rope_scaling)
+        self._cos, self._sin = angles.cos() * scale, angles.sin() * scale
