@@ -51,36 +51,53 @@ struct Kernels {
   static constexpr int kIntegerRows = 4, kFloatRows = 6, kMatrixPanels = 1, kVectorPanels = 4;
   static constexpr int64_t kAhead = 4096;  // bytes from a load to the prefetch
 
+  // 16 registers are too few for both halves of a panel and several rows: then one half follows the other.
   template <int kind, int R>
   static void integer(const IntegerTile& t, const Target& out) {
-    const uint8_t* weight = t.weight;
+    __m256 sums[2][R];
+    if (R == 1) {
+      halves<kind, R, 2>(t, 0, sums);
+    } else {
+      halves<kind, R, 1>(t, 0, sums);
+      halves<kind, R, 1>(t, 1, sums + 1);
+    }
+    for (int r = 0; r < R; ++r) out.store(r, 0, Vector{sums[0][r], sums[1][r]});
+  }
+
+  template <int kind, int R, int H>
+  static void halves(const IntegerTile& t, int which, __m256 (*result)[R]) {
+    const uint8_t* weight = t.weight + which * 32;
+    const uint16_t* weight_scales = t.weight_scales + which * 8;
     const int8_t* q = t.q;
     const float* scales = t.scales;
     const int32_t* offset = t.offset;
-    __m256 sums[2][R];
-    for (int r = 0; r < R; ++r) sums[0][r] = sums[1][r] = _mm256_setzero_ps();
+    __m256 sums[H][R];
+    for (int h = 0; h < H; ++h)
+      for (int r = 0; r < R; ++r) sums[h][r] = _mm256_setzero_ps();
     for (int64_t g = 0; g < t.groups; ++g) {
       for (int line = 0; line < group_bytes(kind); line += 64)
         _mm_prefetch(reinterpret_cast<const char*>(weight + line + kAhead), _MM_HINT_T0);
 #pragma GCC unroll 2
-      for (int half = 0; half < 2; ++half) {
+      for (int h = 0; h < H; ++h) {
         __m256i dots[R];
-        if (kind == I4) dots_int4<R>(weight + half * 32, q, offset, dots);
-        else dots_int8<R>(weight + half * 32, q, dots);
-        __m256 weight_scale = _mm256_cvtph_ps(
-            _mm_loadu_si128(reinterpret_cast<const __m128i*>(t.weight_scales + g * kPanel + half * 8)));
+        if (kind == I4) dots_int4<R>(weight + h * 32, q, offset, dots);
+        else dots_int8<R>(weight + h * 32, q, dots);
+        __m256 weight_scale =
+            _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(weight_scales + h * 8)));
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
           __m256 scale = _mm256_mul_ps(weight_scale, _mm256_set1_ps(scales[r]));
-          sums[half][r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots[r]), scale, sums[half][r]);
+          sums[h][r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots[r]), scale, sums[h][r]);
         }
       }
       weight += group_bytes(kind);
+      weight_scales += kPanel;
       q += t.rows * kGroup;
       scales += t.rows;
       offset += t.rows;
     }
-    for (int r = 0; r < R; ++r) out.store(r, 0, Vector{sums[0][r], sums[1][r]});
+    for (int h = 0; h < H; ++h)
+      for (int r = 0; r < R; ++r) result[h][r] = sums[h][r];
   }
 
   // The dot products of a group for 8 outputs and R rows. 16 products of 0..15 and -127..127 fit into 16 bits, so all
