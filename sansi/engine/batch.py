@@ -1,7 +1,7 @@
 """What the engine asks of whatever computes: one batch of new tokens in, logits out.
 
 The cache of keys and values is the backend's; which block belongs to whom is decided outside, and reaches it as tables.
-A block holds BLOCK positions of one sequence, in all layers. Storage: keys and values, [L, blocks, H_kv, BLOCK, D] each;
+A block holds BLOCK positions of one sequence, in all layers. Storage: keys and values [L, blocks, H_kv, BLOCK, D] each;
 position p of sequence n lies in block tables[n, p // BLOCK] at offset p % BLOCK.
 """
 
@@ -47,8 +47,11 @@ class Backend(Protocol):
     """Where logits are returned."""
     block_bytes: int
     """Keys and values of one block, all layers."""
-    weight_bytes: int
-    """Weights as they lie in memory."""
+
+    @property
+    def weight_bytes(self) -> int:
+        """Weights as they lie in memory."""
+        ...
 
     def allocate(self, num_blocks: int) -> None:
         """Make room for so many blocks; what the cache held is lost. Pages are to cost nothing until written."""

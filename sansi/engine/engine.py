@@ -4,64 +4,134 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import secrets
 import threading
-from collections import deque
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from sansi.base.device import resolve_device, resolve_dtype
 from sansi.base.errors import SansiError
 from sansi.base.progress import progress_bar
+from sansi.engine.backends import check_choice, load_backend, make_backend
+from sansi.engine.batch import BLOCK, Backend
+from sansi.engine.blocks import BlockPool
+from sansi.engine.memory import MemoryPlan, Sizes, activations_of, free_memory, plan_memory, share_out
+from sansi.engine.metrics import EngineMetrics, Meter
 from sansi.engine.params import SamplingParams, check_params, check_prompt
+from sansi.engine.request import Request
 from sansi.engine.results import Completion, Delta, FinishReason
-from sansi.engine.runner import Runner
-from sansi.engine.scheduler import Request, Scheduler
-from sansi.model import Transformer, load
+from sansi.engine.runner import Outcome, Runner
+from sansi.engine.scheduler import Scheduler, Work
+from sansi.model import ModelConfig, Transformer
+from sansi.model.formats.hf import read_config
 
 IDLE_SECONDS = 5.0  # after so long without work the stepping thread ends, so that a dropped engine can be collected
+STEP_TOKENS = {"cpu": 512, "cuda": 8192}  # what one step reads: more is faster in all, but those who decode wait for it
+SCORED_ELEMENTS = 2**24  # logits of a step that reads a prompt for its log-probabilities
+
+log = logging.getLogger("sansi")
 
 
 class Engine:
     """Batched generation over token ids.
 
-    The engine holds the model itself, not a copy: a trainer may change the weights in place between calls of `generate`
-    (and must not while requests run), and the next call uses the new ones. All work happens on one background thread
-    under `torch.inference_mode`, so the caller's autograd state does not matter.
+    The engine uses the model itself: a trainer may change the weights in place between calls of `generate` (and must
+    not while requests run), and the next call uses the new ones. Changes are seen by torch's own version counters, so
+    after one through `.data` call `refresh`. All work happens on one background thread under `torch.inference_mode`, so
+    the caller's autograd state does not matter.
 
-    model: a `Transformer`, on its device. max_batch: slots, that is requests in one step; the rest wait in a queue.
-    context_length: prompt and completion together; default: the model's.
-    max_prefill_tokens: most padded prompt tokens that one prefill reads (a longer single prompt is still read whole).
+    model: a `Transformer`, on its device. max_batch: most requests in one step; the rest wait in a queue.
+    context_length: prompt and completion together; default: the model's, or less where the memory is too small.
+    max_prefill_tokens: most tokens that one step reads; longer prompts are read in several, beside those who decode.
+    backend: "auto", "native" (our CPU kernels), "torch", or a Backend. quantize: "int8", "int4" or None (native).
+    batch_invariant: bitwise the same results alone or in any batch, at some cost; native always is.
+    prefix_cache: prompts that begin alike are read once. memory: bytes for weights, cache and activations together, or
+    a share of the free memory when 1 or less. num_blocks: blocks of 16 tokens in the cache, instead of a plan.
+    config: in the place of `model`, where a backend holds the weights by itself.
+
+    Raises SansiError, with the numbers, when the model or one request of `context_length` does not fit.
     """
 
     def __init__(
         self,
-        model: Transformer,
+        model: Transformer | None,
         max_batch: int = 64,
         context_length: int | None = None,
-        max_prefill_tokens: int = 16384,
+        max_prefill_tokens: int | None = None,
+        *,
+        backend: str | Backend = "auto",
+        quantize: str | None = None,
+        batch_invariant: bool = False,
+        prefix_cache: bool = True,
+        memory: int | float | None = None,
+        num_blocks: int | None = None,
+        config: ModelConfig | None = None,
     ):
-        if max_batch < 1:
-            raise SansiError(f"max_batch must be 1 or more, not {max_batch}", param="max_batch")
-        self.model = model
-        self.vocab_size = model.config.vocab_size
-        self.context_length = context_length or model.config.context_length
-        self.device = next(model.parameters()).device
-        self._max_batch = max_batch
-        self._runner = self._new_runner()
-        self._scheduler = Scheduler(max_batch, max_prefill_tokens)
+        _check_positive("max_batch", max_batch)
+        _check_positive("context_length", context_length)
+        _check_positive("max_prefill_tokens", max_prefill_tokens)
+        if isinstance(backend, str):
+            assert model is not None, "a backend by name needs the model"
+            backend = make_backend(model, backend, quantize, batch_invariant)
+        self.model, self.backend = model, backend
+        self.config = config or _config_of(model)
+        self.vocab_size, self.device = self.config.vocab_size, backend.device
+        self._max_batch, self._prefix_cache = max_batch, prefix_cache
+        self._step_tokens = max_prefill_tokens or STEP_TOKENS.get(self.device.type, STEP_TOKENS["cpu"])
+        self.plan = self._plan(context_length, memory, num_blocks)
+        self.context_length = self.plan.context_length
+        backend.allocate(self.plan.num_blocks)
+        self._meter = Meter()
+        self._runner, self._scheduler = self._new_runner(), self._new_scheduler()
         self._inbox: list[Request] = []  # guarded by _wake; the stepping thread empties it
         self._wake = threading.Condition()
+        self._arrivals = 0
+        self._aborting = False  # some request's `aborted` is set
+        self._stale = False  # the weights have changed
+        self._weights = self._weights_version()
         self._closed = False
         self._thread: threading.Thread | None = None
 
     @classmethod
     def from_pretrained(
-        cls, folder: str | Path, device: str = "auto", dtype: str = "auto", max_batch: int = 64
+        cls,
+        folder: str | Path,
+        device: str = "auto",
+        dtype: str = "auto",
+        max_batch: int = 64,
+        *,
+        quantize: str | None = None,
+        backend: str = "auto",
+        memory: int | float | None = None,
+        context_length: int | None = None,
+        batch_invariant: bool = False,
+        **options: Any,
     ) -> Engine:
-        """Load a checkpoint folder. Raises SansiError when it is missing or damaged."""
-        return cls(load(folder, device=device, dtype=dtype), max_batch=max_batch)
+        """Load a checkpoint folder; arguments and `options` as for Engine.
+
+        Raises SansiError when the folder is missing or damaged, and, before the weights are read, when it does not fit.
+        """
+        config = read_config(folder)
+        check_choice(backend, quantize)
+        place = resolve_device(device)
+        kind = resolve_dtype(dtype, place)
+        plan_memory(config, kind, quantize, place, max_batch, context_length, memory)  # raises when it cannot fit
+        chosen, model = load_backend(folder, device, dtype, backend, quantize, batch_invariant)
+        return cls(
+            model,
+            max_batch,
+            context_length,
+            backend=chosen,
+            batch_invariant=batch_invariant,
+            memory=memory,
+            config=config,
+            **options,
+        )
 
     # ---- asking -------------------------------------------------------------------------------------------------
 
@@ -109,7 +179,7 @@ class Engine:
         """Complete one prompt, a delta at a time; the last delta carries the completion.
 
         Wrong input raises SansiError here, at the call. Ending the iteration early (break with `aclose`, task
-        cancellation) frees the slot at the next step.
+        cancellation) frees its cache blocks at the next step.
         """
         self._check_open()
         check_params(params, self.vocab_size)
@@ -123,7 +193,7 @@ class Engine:
             try:
                 loop.call_soon_threadsafe(queue.put_nowait, item)
             except RuntimeError:  # the event loop is closed: nobody listens any more
-                request.aborted = True
+                self._abort([request])
 
         request = self._request(ids, params, post, post)
         self._submit([request])
@@ -134,7 +204,8 @@ class Engine:
                     yield item
                     continue
                 completion = _completion_or_raise(item)
-                yield Delta(ids=(), logprobs=() if params.logprobs else None, completion=completion)
+                nothing = () if params.logprobs else None
+                yield Delta((), nothing, completion, () if params.top_logprobs else None)
                 return
         finally:
             self._abort([request])
@@ -156,8 +227,39 @@ class Engine:
 
     @property
     def running(self) -> int:
-        """Requests that hold a slot now."""
-        return len(self._scheduler.active)
+        """Requests that hold cache blocks now."""
+        return len(self._scheduler.running)
+
+    def metrics(self) -> EngineMetrics:
+        """Counters and gauges of this moment."""
+        meter, scheduler, pool = self._meter, self._scheduler, self._scheduler.pool
+        prefill_rate, decode_rate = meter.rates()
+        return EngineMetrics(
+            waiting=len(scheduler.waiting) + len(self._inbox),
+            running=len(scheduler.running),
+            preempted=scheduler.preempted,
+            preemptions=scheduler.preemptions,
+            blocks_free=pool.free,
+            blocks_cached=pool.cached,
+            blocks_owned=pool.owned,
+            prompt_tokens=scheduler.prompt_tokens,
+            cached_tokens=scheduler.cached_tokens,
+            prefill_tokens=meter.prefill_tokens,
+            decode_tokens=meter.decode_tokens,
+            prefill_tokens_per_second=prefill_rate,
+            decode_tokens_per_second=decode_rate,
+            thinking_tokens=meter.thinking_tokens,
+            thinking_ends=dict(meter.thinking_ends),
+            finished=dict(meter.finished),
+            failed=meter.failed,
+            retries=meter.retries,
+            steps=meter.steps,
+        )
+
+    def refresh(self) -> None:
+        """The weights have changed in a way that torch does not count (`.data`): the next step takes them over."""
+        with self._wake:
+            self._stale = True
 
     def _request(
         self,
@@ -179,7 +281,31 @@ class Engine:
         )
 
     def _new_runner(self) -> Runner:
-        return Runner(self.model, self._max_batch, self.context_length, self.device)
+        return Runner(self.backend, self.vocab_size, self._max_batch)
+
+    def _new_scheduler(self) -> Scheduler:
+        return Scheduler(
+            BlockPool(self.plan.num_blocks),
+            self._max_batch,
+            self._step_tokens,
+            max_scored=max(BLOCK, SCORED_ELEMENTS // self.vocab_size),
+            prefix_cache=self._prefix_cache,
+        )
+
+    def _plan(self, context_length: int | None, memory: int | float | None, num_blocks: int | None) -> MemoryPlan:
+        """The memory as it will be shared out, by what the backend really takes."""
+        backend = self.backend
+        activations = activations_of(self.config, self._step_tokens, max(self._max_batch, 64))
+        sizes = Sizes(backend.weight_bytes, backend.block_bytes, activations)
+        free = free_memory(self.device) + backend.weight_bytes  # they are in memory already
+        model_context = self.config.context_length
+        return share_out(sizes, self.device, free, model_context, self._max_batch, context_length, memory, num_blocks)
+
+    def _weights_version(self) -> int:
+        """Changes whenever a parameter is changed in place, or gets other storage."""
+        if self.model is None:
+            return 0
+        return hash(tuple((-1 if p.is_inference() else p._version, p.data_ptr()) for p in self.model.parameters()))
 
     def _check_open(self) -> None:
         if self._closed:
@@ -188,6 +314,11 @@ class Engine:
     def _submit(self, requests: Sequence[Request]) -> None:
         with self._wake:
             self._check_open()
+            if (version := self._weights_version()) != self._weights:
+                self._weights, self._stale = version, True
+            for request in requests:
+                request.arrival = self._arrivals
+                self._arrivals += 1
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="sansi-engine", daemon=True)
                 self._thread.start()
@@ -197,6 +328,7 @@ class Engine:
     def _abort(self, requests: Sequence[Request]) -> None:
         for request in requests:
             request.aborted = True
+        self._aborting = True
 
     # ---- the stepping thread ------------------------------------------------------------------------------------
 
@@ -205,69 +337,132 @@ class Engine:
             while self._take():
                 try:
                     self._step()
-                except Exception as error:  # a bug or no memory: whoever is in it hears of it, and the engine goes on
+                except Exception as error:  # a bug: whoever is in it hears of it, and the engine goes on
                     self._fail(error)
 
     def _take(self) -> bool:
         """Wait for work and queue what came in; False when the thread is to end."""
-        scheduler = self._scheduler
         with self._wake:
-            self._wake.wait_for(lambda: self._closed or self._inbox or scheduler.busy, timeout=IDLE_SECONDS)
-            scheduler.waiting.extend(self._inbox)
+            self._wake.wait_for(lambda: self._closed or self._inbox or self._scheduler.busy, timeout=IDLE_SECONDS)
+            self._aborting |= any(request.aborted for request in self._inbox)
+            self._scheduler.waiting.extend(self._inbox)
             self._inbox.clear()
             if self._closed:
-                self._abort_all()
-            if not scheduler.busy:
+                self._end_all()
+            if not self._scheduler.busy:
                 self._thread = None  # under the lock: the next request starts another
-            return scheduler.busy
+            return self._scheduler.busy
 
     def _step(self) -> None:
-        """Drop the aborted, prefill what fits, then decode one token for every active slot."""
-        scheduler, runner = self._scheduler, self._runner
-        for request in scheduler.drop_waiting():
-            request.on_end(request.completion("abort"))
-        self._release({slot: "abort" for slot, r in enumerate(scheduler.active) if r.aborted})
-        first = len(scheduler.active)
-        if admitted := scheduler.admit():
-            self._emit(runner.prefill(admitted, first), admitted, first)
-        if scheduler.active:
-            self._emit(runner.decode(len(scheduler.active)), scheduler.active, 0)
+        """Drop the aborted, run what the scheduler says, and hand out what came of it."""
+        if self._stale:
+            self._stale = False  # before the work: a change that comes meanwhile is another
+            self.backend.refresh()
+            self._scheduler.drop_cache()
+        if self._aborting:
+            self._drop_aborted()
+        if not self._scheduler.busy:
+            return
+        begun = time.perf_counter()
+        works = self._scheduler.schedule()
+        read = sum(work.request.remaining for work in works if not work.request.sampled and work.samples)
+        read += sum(work.count for work in works if not work.samples)
+        outcomes = self._compute(works)
+        for outcome in outcomes:
+            self._settle(outcome)
+        self._meter.step(time.perf_counter() - begun, read, sum(outcome.new for outcome in outcomes))
 
-    def _emit(self, logits: torch.Tensor, requests: Sequence[Request], first: int) -> None:
-        """Sample for the requests in slots first …, hand the tokens out and free the slots of the finished."""
-        sampled = self._runner.sample(logits, requests, first)
-        ended: dict[int, FinishReason | Exception] = {}
-        for row, (request, token) in enumerate(zip(requests, sampled.ids, strict=True)):
-            if not sampled.healthy[row]:
-                ended[first + row] = FloatingPointError("the model gave NaN or infinite logits: damaged weights?")
-                continue
-            logprob = sampled.logprobs[row] if sampled.logprobs is not None and request.params.logprobs else None
-            if reason := request.push(token, logprob):
-                ended[first + row] = reason
-            if request.on_delta is not None:
-                request.on_delta(Delta(ids=(token,), logprobs=None if logprob is None else (logprob,)))
-        self._release(ended)
+    def _compute(self, works: list[Work]) -> list[Outcome]:
+        """Run the works together; where that fails, in halves, so that only what cannot run by itself fails."""
+        try:
+            logits = self._runner.forward(works)
+        except Exception as error:
+            return self._retry(works, error)
+        return self._runner.advance(works, logits)
 
-    def _release(self, ended: dict[int, FinishReason | Exception]) -> None:
-        for slot in sorted(ended, reverse=True):  # from the back, so that no ended request moves
-            request, reason = self._scheduler.active[slot], ended[slot]
-            failed = isinstance(reason, Exception)
-            self._runner.release(slot, self._scheduler.release(slot), healthy=not failed)
-            request.on_end(reason if isinstance(reason, Exception) else request.completion(reason))
+    def _retry(self, works: list[Work], error: Exception) -> list[Outcome]:
+        self._meter.retries += 1
+        if memory := _is_out_of_memory(error):
+            # What the step held is freed by now; the next ones read less at a time.
+            self._scheduler.max_step_tokens = max(BLOCK, self._scheduler.max_step_tokens // 2)
+        if len(works) > 1:
+            half = len(works) // 2
+            log.warning("a step of %d requests failed (%s); trying it in two halves", len(works), error)
+            return self._compute(works[:half]) + self._compute(works[half:])
+        work = works[0]
+        if memory and work.count > 1:
+            work.request.proposal = []
+            work.count = min(work.count // 2, work.request.remaining)
+            log.warning("out of memory (%s); trying a piece of %d tokens", error, work.count)
+            return self._compute(works)
+        return [Outcome(work.request, end=error)]
+
+    def _settle(self, outcome: Outcome) -> None:
+        """Hand out the new tokens of a request, and end it if that is due."""
+        request, end = outcome.request, outcome.end
+        if not isinstance(end, Exception):
+            self._scheduler.computed(request, outcome.computed)
+            if outcome.new and request.on_delta is not None:
+                try:
+                    request.on_delta(request.delta(outcome.new))
+                except Exception as error:  # the listener's own; it harms nobody else
+                    end = error
+        if end is not None:
+            self._scheduler.finish(request, forget=isinstance(end, Exception))
+            self._end(request, end)
+
+    def _end(self, request: Request, end: FinishReason | Exception) -> None:
+        """Tell whoever asked. The request holds nothing any more."""
+        self._runner.forget(request)
+        if isinstance(end, Exception):
+            self._meter.failed += 1
+            result: Completion | Exception = end
+        else:
+            result = request.completion(end)
+            self._meter.end(result)
+        try:
+            request.on_end(result)
+        except Exception:
+            log.exception("whoever asked for a completion could not take it")
+
+    def _drop_aborted(self) -> None:
+        self._aborting = False  # first: what is aborted from now on sets it again
+        scheduler = self._scheduler
+        for request in [r for r in (*scheduler.running, *scheduler.waiting) if r.aborted]:
+            scheduler.finish(request)
+            self._end(request, "abort")
 
     def _fail(self, error: Exception) -> None:
         """End all that runs with `error`; what waits has another chance."""
-        failed, self._scheduler.active = self._scheduler.active, []
-        self._runner = self._new_runner()
+        log.error("the engine's step failed; %d requests end with its error", self.running, exc_info=error)
+        failed, waiting = self._scheduler.running, self._scheduler.waiting
+        self._runner, self._scheduler = self._new_runner(), self._new_scheduler()
+        self._scheduler.waiting = waiting
+        self._scheduler.preempted = sum(request.cached_tokens is not None for request in waiting)
         for request in failed:
-            request.on_end(error)
+            self._end(request, error)
 
-    def _abort_all(self) -> None:
+    def _end_all(self) -> None:
         scheduler = self._scheduler
-        ended = [*scheduler.active, *scheduler.waiting]
-        scheduler.active, scheduler.waiting = [], deque()
-        for request in ended:
-            request.on_end(request.completion("abort"))
+        for request in [*scheduler.running, *scheduler.waiting]:
+            scheduler.finish(request)
+            self._end(request, "abort")
+
+
+def _config_of(model: Transformer | None) -> ModelConfig:
+    assert model is not None, "without a model, its configuration is needed"
+    return model.config
+
+
+def _check_positive(name: str, value: int | None) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise SansiError(f"{name} must be 1 or more, not {value!r}", param=name)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(s in str(error) for s in ("out of memory", "not enough memory"))
 
 
 def _completion_or_raise(result: Completion | Exception) -> Completion:

@@ -33,6 +33,14 @@ class Usage:
 
 
 @dataclass(frozen=True)
+class TokenLogprob:
+    """One of the most likely tokens at a position."""
+
+    id: int
+    logprob: float
+
+
+@dataclass(frozen=True)
 class Completion:
     ids: tuple[int, ...]
     logprobs: tuple[float, ...] | None
@@ -42,6 +50,10 @@ class Completion:
     usage: Usage
     seed: int
     """The seed used: the request's, or the one drawn for it."""
+    top_logprobs: tuple[tuple[TokenLogprob, ...], ...] | None = None
+    """Per id the most likely tokens in its place, best first; None unless asked for."""
+    prompt_logprobs: tuple[float | None, ...] | None = None
+    """One per prompt token, None for the first, which nothing comes before; None unless asked for."""
 
 
 @dataclass(frozen=True)
@@ -52,3 +64,4 @@ class Delta:
     logprobs: tuple[float, ...] | None
     completion: Completion | None = None
     """Set on the last delta only."""
+    top_logprobs: tuple[tuple[TokenLogprob, ...], ...] | None = None

@@ -1,4 +1,8 @@
-"""Runs the model over the cache: prefill for new slots, one token for all active slots, then sampling."""
+"""One step of the model: the scheduler's work as a batch for the backend, and its logits as the next tokens.
+
+A request may want several rows of logits in a step: of its prompt (log-probabilities), or of drafts and forced tokens,
+which are checked one after the other. "Depth" counts the tokens that one step gives a request: most get one.
+"""
 
 from __future__ import annotations
 
@@ -7,118 +11,238 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from sansi.engine.cache import DecodeView, PrefillView, SlotCache
+from sansi.engine.batch import Backend, Batch
+from sansi.engine.request import UNSCORED, Request, Scored
+from sansi.engine.results import FinishReason, TokenLogprob
 from sansi.engine.sampling import Penalties, Sampler, needs_penalties
-from sansi.engine.scheduler import Request
-from sansi.model import Transformer
+from sansi.engine.scheduler import Work
+
+NOT_FINITE = "the model gave NaN or infinite logits: damaged weights?"
 
 
-@dataclass(frozen=True)
-class Sampled:
-    """One token for each request of a step."""
+@dataclass
+class Outcome:
+    """What a step did for one request. Its new tokens are pushed already."""
 
-    ids: list[int]
-    logprobs: list[float] | None
-    """Under the raw logits; None when no request asked."""
-    healthy: list[bool]
-    """False where the model gave NaN or infinite logits, so that the id means nothing."""
+    request: Request
+    computed: int = 0  # how many of its tokens got keys and values that count: all but rejected drafts
+    new: int = 0
+    end: FinishReason | Exception | None = None
+
+
+@dataclass
+class _Row:
+    """A request that samples in this step, and the logits row of its next token."""
+
+    outcome: Outcome
+    row: int
+    drafts: list[int]
 
 
 class Runner:
-    """Owns the cache and everything else that has a row per slot."""
+    """Owns what has state beside the cache: the sampler of the present batch, and the counts of penalties."""
 
-    def __init__(self, model: Transformer, max_batch: int, context_length: int, device: torch.device):
-        self._model, self._device = model, device
-        self._cache = SlotCache(max_batch, context_length)
-        self._penalties = Penalties(max_batch, model.config.vocab_size, device)
-        self._lengths = np.zeros(max_batch, dtype=np.int64)  # cached positions per slot
-        self._last = np.zeros(max_batch, dtype=np.int64)  # newest token per slot, not in the cache yet
-        self._sampler: Sampler | None = None  # for the active slots as they are; None once they changed
+    def __init__(self, backend: Backend, vocab_size: int, max_batch: int):
+        self._backend, self._vocab_size = backend, vocab_size
+        self._penalties = Penalties(max_batch, vocab_size, backend.device)
+        self._penalty_rows: dict[Request, int] = {}
+        self._counted: dict[Request, int] = {}  # how many of its ids the penalties know of
+        self._free_rows = list(range(max_batch))
+        self._sampler: Sampler | None = None
+        self._sampler_of: list[Request] = []
 
-    def prefill(self, requests: Sequence[Request], first: int) -> Tensor:
-        """Read the prompts into slots first … ; logits [N, V] after each prompt. Equal prompts are read once."""
-        self._sampler = None
-        distinct: dict[tuple[int, ...], int] = {}
-        sources = torch.tensor([distinct.setdefault(tuple(r.prompt), len(distinct)) for r in requests])
-        lengths = torch.tensor([len(prompt) for prompt in distinct])
-        ids = torch.zeros(len(distinct), int(lengths.max()), dtype=torch.long)
-        for row, prompt in enumerate(distinct):
-            ids[row, : len(prompt)] = torch.tensor(prompt)
-        self._cache.reserve(first + len(requests), ids.shape[1] + 1)
-        for slot, request in enumerate(requests, start=first):
-            self._lengths[slot] = len(request.prompt)
-            self._penalties.begin(slot, request.params, request.prompt)
-        sources = sources.to(self._device)
-        view = PrefillView(self._cache, first, sources)
-        hidden = self._model.hidden(ids.to(self._device), cache=view)  # [P, T, hidden]
-        last = hidden[torch.arange(len(distinct), device=self._device), (lengths - 1).to(self._device)]
-        return self._logits(last)[sources]
+    def forward(self, works: Sequence[Work]) -> Tensor:
+        """Logits [M, V]: `rows_of` each work, in order."""
+        return self._backend.forward(make_batch(works))
 
-    def decode(self, active: int) -> Tensor:
-        """Feed each active slot its newest token; logits [N, V]."""
-        longest = int(self._lengths[:active].max())
-        self._cache.reserve(active, longest + 1)
-        lengths = torch.tensor(self._lengths[:active], device=self._device)
-        ids = torch.tensor(self._last[:active], device=self._device)[:, None]
-        view = DecodeView(self._cache, lengths, longest, self._model.lm_head_weight.dtype)
-        hidden = self._model.hidden(ids, positions=lengths[:, None], attention=view.attention, cache=view)
-        self._lengths[:active] += 1
-        return self._logits(hidden[:, 0])
+    def advance(self, works: Sequence[Work], logits: Tensor) -> list[Outcome]:
+        """Score prompts, sample, and push the new tokens, as `forward` gave the logits."""
+        finite = logits.amax(-1).isfinite().tolist() if len(logits) else []
+        outcomes, rows = [], []
+        first = 0
+        for work in works:
+            request, last = work.request, first + rows_of(work)
+            outcome = Outcome(request, min(work.count, request.remaining))
+            outcomes.append(outcome)
+            if not all(finite[first:last]):
+                outcome.end = FloatingPointError(NOT_FINITE)
+            else:
+                if request.params.prompt_logprobs and len(request.prompt_scores) < len(request.prompt):
+                    self._score_prompt(request, logits[first:last])
+                if work.samples:
+                    rows.append(_Row(outcome, last - 1 - len(request.proposal), request.proposal))
+            request.proposal = []
+            first = last
+        self._sample_in_turn(rows, logits)
+        return outcomes
 
-    def sample(self, logits: Tensor, requests: Sequence[Request], first: int) -> Sampled:
-        """The next id of each request (slots first …) from logits [N, V]; forced and banned ids are obeyed."""
-        raw = logits
-        logits = self._constrained(logits, requests, first)
-        sampler = self._sampler if first == 0 else None
-        if sampler is None:
-            sampler = Sampler([r.params for r in requests], [r.seed for r in requests], self._device)
-            self._sampler = sampler if first == 0 else None
-        ids = sampler(logits, np.array([len(r.ids) for r in requests], dtype=np.uint64))
-        tokens = [r.resolve(id_) for r, id_ in zip(requests, ids.tolist(), strict=True)]
-        self._last[first : first + len(requests)] = tokens
-        self._count(tokens, requests, first)
-        logprobs = None
-        if any(r.params.logprobs for r in requests):
-            chosen = torch.tensor(tokens, device=self._device)[:, None]
-            logprobs = (raw.gather(-1, chosen)[:, 0] - raw.logsumexp(-1)).tolist()
-        return Sampled(tokens, logprobs, healthy=raw.amax(-1).isfinite().tolist())
+    def forget(self, request: Request) -> None:
+        """The request has ended."""
+        if (row := self._penalty_rows.pop(request, None)) is not None:
+            self._free_rows.append(row)
+            del self._counted[request]
 
-    def release(self, slot: int, moved_from: int | None, healthy: bool = True) -> None:
-        """Slot `slot` is free; the rows of `moved_from`, if any, now belong to it. Not `healthy`: it held NaN."""
-        self._sampler = None
-        if not healthy:
-            self._cache.clear(slot)
-        if moved_from is not None:
-            length = int(self._lengths[moved_from])
-            self._cache.move(moved_from, slot, length)
-            self._penalties.move(moved_from, slot)
-            self._lengths[slot], self._last[slot] = length, self._last[moved_from]
+    # ---- several tokens in a step -----------------------------------------------------------------------------------
 
-    def _logits(self, hidden: Tensor) -> Tensor:
-        return F.linear(hidden, self._model.lm_head_weight).float()
-
-    def _constrained(self, logits: Tensor, requests: Sequence[Request], first: int) -> Tensor:
-        """Penalties and banned ids applied, to a copy."""
-        banned = [(row, id_) for row, r in enumerate(requests) if r.thinking for id_ in r.thinking.banned]
-        punished = [row for row, r in enumerate(requests) if needs_penalties(r.params)]
-        if not banned and not punished:
-            return logits
-        logits = logits.clone()
-        if punished:
-            self._penalties.apply(
-                logits, torch.tensor(punished, device=self._device), [requests[i].params for i in punished], first
+    def _sample_in_turn(self, rows: list[_Row], logits: Tensor) -> None:
+        """One token for each, then one more for those whose draft it was, until none is left."""
+        depth = 0
+        while rows:
+            whole = len(rows) == len(logits)
+            tokens, scores, errors = self._sample(
+                [row.outcome.request for row in rows],
+                logits if whole else logits[[row.row + depth for row in rows]],
             )
-        if banned:
-            index = torch.tensor(banned, device=self._device)
-            logits[index[:, 0], index[:, 1]] = -torch.inf
-        return logits
+            going: list[_Row] = []
+            for index, (row, token) in enumerate(zip(rows, tokens, strict=True)):
+                outcome = row.outcome
+                if index in errors:
+                    outcome.end = errors[index]
+                    continue
+                self._push(outcome, token, scores[index] if scores else UNSCORED)
+                if outcome.end is None and depth < len(row.drafts) and row.drafts[depth] == token:
+                    outcome.computed += 1
+                    going.append(row)
+            rows, depth = going, depth + 1
 
-    def _count(self, tokens: Sequence[int], requests: Sequence[Request], first: int) -> None:
-        """Tell the penalties which tokens came."""
-        rows = [row for row, r in enumerate(requests) if needs_penalties(r.params)]
-        if rows:
-            slots = torch.tensor(rows, device=self._device) + first
-            self._penalties.count(slots, torch.tensor([tokens[row] for row in rows], device=self._device))
+    def _push(self, outcome: Outcome, token: int, score: Scored) -> None:
+        request = outcome.request
+        request.sampled = True
+        try:
+            outcome.end = request.push(token, score)
+            outcome.new += 1
+            while outcome.end is None and not request.scored and (forced := request.forced):
+                outcome.end = request.push(forced[0])  # nobody wants its logits: the next step reads them all at once
+                outcome.new += 1
+        except Exception as error:  # a grammar's: it harms nobody else
+            outcome.end = error
+
+    # ---- one token for each -----------------------------------------------------------------------------------------
+
+    def _sample(
+        self, requests: list[Request], logits: Tensor
+    ) -> tuple[list[int], list[Scored] | None, dict[int, Exception]]:
+        """The next id of each request from logits [N, V], which may be changed; forced and banned ids are obeyed."""
+        scored = [i for i, r in enumerate(requests) if r.scored]
+        raw = logits.clone() if scored else logits
+        errors = self._constrain(logits, requests)
+        if self._sampler is None or self._sampler_of != requests:
+            params, seeds = [r.params for r in requests], [r.seed for r in requests]
+            self._sampler, self._sampler_of = Sampler(params, seeds, self._backend.device), requests
+        ids = self._sampler(logits, np.array([len(r.ids) for r in requests], dtype=np.uint64)).tolist()
+        tokens = [r.resolve(id_) if r.thinking is not None else id_ for r, id_ in zip(requests, ids, strict=True)]
+        return tokens, self._scores(raw, requests, tokens, scored) if scored else None, errors
+
+    def _constrain(self, logits: Tensor, requests: Sequence[Request]) -> dict[int, Exception]:
+        """Apply penalties, masks and bans in place; what went wrong, by row."""
+        punished = [row for row, r in enumerate(requests) if needs_penalties(r.params)]
+        if punished:
+            chosen = [requests[row] for row in punished]
+            self._penalties.apply(logits, punished, self._counts(chosen, requests), [r.params for r in chosen])
+        errors = self._mask(logits, requests)
+        banned = [(row, id_) for row, r in enumerate(requests) if r.thinking is not None for id_ in r.thinking.banned]
+        if banned:
+            rows, ids = zip(*banned, strict=True)
+            if logits.device.type == "cpu":
+                logits.numpy()[rows, ids] = -np.inf
+            else:
+                logits[list(rows), list(ids)] = -torch.inf
+        return errors
+
+    def _mask(self, logits: Tensor, requests: Sequence[Request]) -> dict[int, Exception]:
+        errors: dict[int, Exception] = {}
+        for row, request in enumerate(requests):
+            if request.constraint is None:
+                continue
+            try:
+                mask = request.mask()
+            except Exception as error:
+                errors[row] = error
+                continue
+            if mask is not None:
+                allowed = np.unpackbits(mask.view(np.uint8), count=self._vocab_size, bitorder="little").astype(bool)
+                logits[row].masked_fill_(torch.from_numpy(~allowed).to(logits.device), -torch.inf)
+        return errors
+
+    def _counts(self, punished: Sequence[Request], present: Sequence[Request]) -> list[int]:
+        """The rows of `punished` in the penalties, which know of all ids so far."""
+        rows: list[int] = []
+        came: list[int] = []
+        for request in punished:
+            row = self._penalty_row(request, present)
+            new = request.ids[self._counted[request] :]
+            rows += [row] * len(new)
+            came += new
+            self._counted[request] = len(request.ids)
+        if came:
+            self._penalties.count(rows, came)
+        return [self._penalty_rows[request] for request in punished]
+
+    def _penalty_row(self, request: Request, present: Sequence[Request]) -> int:
+        if request not in self._penalty_rows:
+            if not self._free_rows:  # those who were preempted still have theirs
+                for other in self._penalty_rows.keys() - set(present):
+                    self.forget(other)
+            self._penalty_rows[request], self._counted[request] = self._free_rows.pop(), 0
+            self._penalties.begin(self._penalty_rows[request], request.prompt)
+        return self._penalty_rows[request]
+
+    def _scores(
+        self, raw: Tensor, requests: Sequence[Request], tokens: Sequence[int], scored: Sequence[int]
+    ) -> list[Scored]:
+        """Log-probabilities of `tokens`, and of the most likely ones, for the rows `scored` of raw [N, V]."""
+        chosen = raw if len(scored) == len(requests) else raw[list(scored)]
+        logprobs = chosen.log_softmax(-1)
+        own = logprobs[range(len(scored)), [tokens[i] for i in scored]].tolist()
+        most = max(requests[i].params.top_logprobs for i in scored)
+        values, ids = (part.tolist() for part in logprobs.topk(min(most, self._vocab_size)))
+        scores = [UNSCORED] * len(requests)
+        for index, row in enumerate(scored):
+            pairs = list(zip(ids[index], values[index], strict=True))[: requests[row].params.top_logprobs]
+            scores[row] = Scored(own[index], tuple(TokenLogprob(id_, value) for id_, value in pairs))
+        return scores
+
+    def _score_prompt(self, request: Request, logits: Tensor) -> None:
+        known = len(request.prompt_scores)
+        targets = request.prompt[known : known + len(logits)]
+        logprobs = logits[: len(targets)].log_softmax(-1)
+        request.prompt_scores += logprobs[range(len(targets)), targets].tolist()
+
+
+def rows_of(work: Work) -> int:
+    """How many of the last tokens that a work feeds want logits."""
+    request = work.request
+    unscored = request.params.prompt_logprobs and len(request.prompt_scores) < len(request.prompt)
+    first = len(request.prompt_scores) - 1 if unscored else len(request.tokens) - 1
+    return max(0, request.computed + work.count - max(first, request.computed))
+
+
+def make_batch(works: Sequence[Work]) -> Batch:
+    """Scalars go through lists and one array each: what costs here is the number of calls, not of elements."""
+    ids: list[int] = []
+    positions: list[int] = []
+    rows: list[int] = []
+    starts, context = [0], []
+    for work in works:
+        request, first = work.request, work.request.computed
+        last = first + work.count
+        if work.count == 1:
+            ids.append(request.tokens[first])
+            positions.append(first)
+        else:
+            ids += request.tokens[first:last]
+            ids += request.proposal[: last - len(request.tokens)] if last > len(request.tokens) else []
+            positions += range(first, last)
+        starts.append(len(ids))
+        context.append(last)
+        rows += range(len(ids) - rows_of(work), len(ids))
+    tables = np.zeros((len(works), max(len(work.request.table) for work in works)), dtype=np.int32)
+    for row, work in zip(tables, works, strict=True):
+        row[: len(work.request.table)] = work.request.table
+    return Batch(_ints(ids), _ints(positions), _ints(starts), _ints(context), torch.from_numpy(tables), _ints(rows))
+
+
+def _ints(values: list[int]) -> Tensor:
+    return torch.from_numpy(np.array(values, dtype=np.int32))

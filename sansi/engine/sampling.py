@@ -139,50 +139,46 @@ def _inverse_cdf(probs: Tensor, draw: Tensor) -> Tensor:
 
 
 class Penalties:
-    """Which tokens each slot has had: counts [B, V] of the completion, and the prompt's as marks [B, V].
+    """Which tokens some requests have had: counts [B, V] of the completion, and the prompt's as marks [B, V].
 
-    Allocated when a request first needs it; rows move with the slots of the key-value cache.
+    Allocated when a request first needs it. Who has which of the B rows is the caller's business.
     """
 
-    def __init__(self, slots: int, vocab_size: int, device: torch.device):
-        self._shape, self._device = (slots, vocab_size), device
+    def __init__(self, rows: int, vocab_size: int, device: torch.device):
+        self._shape, self._device = (rows, vocab_size), device
         self._counts: Tensor | None = None
         self._prompt: Tensor | None = None
 
-    def begin(self, slot: int, params: SamplingParams, prompt: Sequence[int]) -> None:
-        if not needs_penalties(params):
-            return
+    def begin(self, row: int, prompt: Sequence[int]) -> None:
+        """Row `row` is of a request with this prompt now."""
         if self._counts is None or self._prompt is None:
             self._counts = torch.zeros(self._shape, dtype=torch.float32, device=self._device)
             self._prompt = torch.zeros(self._shape, dtype=torch.bool, device=self._device)
-        self._counts[slot] = 0
-        self._prompt[slot] = False
-        self._prompt[slot, torch.tensor(prompt, device=self._device)] = True
+        self._counts[row] = 0
+        self._prompt[row] = False
+        self._prompt[row, torch.tensor(prompt, device=self._device)] = True
 
-    def move(self, source: int, target: int) -> None:
-        if self._counts is not None and self._prompt is not None:
-            self._counts[target] = self._counts[source]
-            self._prompt[target] = self._prompt[source]
-
-    def count(self, rows: Tensor, ids: Tensor) -> None:
-        """Note that slot rows[i] was given ids[i]."""
+    def count(self, rows: Sequence[int], ids: Sequence[int]) -> None:
+        """Note that row rows[i] was given ids[i]."""
         assert self._counts is not None
-        self._counts.index_put_((rows, ids), torch.ones((), device=self._device), accumulate=True)
+        where = torch.tensor([rows, ids], dtype=torch.long, device=self._device)
+        self._counts.index_put_((where[0], where[1]), torch.ones((), device=self._device), accumulate=True)
 
-    def apply(self, logits: Tensor, rows: Tensor, params: Sequence[SamplingParams], first: int) -> None:
-        """Change rows `rows` [M] of logits [N, V] in place; params: those rows' own. Row i is slot first + i."""
+    def apply(self, logits: Tensor, at: Sequence[int], rows: Sequence[int], params: Sequence[SamplingParams]) -> None:
+        """Change rows `at` of logits [N, V] in place, by rows `rows` of this and by `params`: as many of each."""
         assert self._counts is not None and self._prompt is not None
 
         def column(name: str) -> Tensor:
             return torch.tensor([float(getattr(p, name)) for p in params], device=self._device)[:, None]
 
-        counts, values = self._counts[rows + first], logits[rows]
+        where, own = torch.tensor([at, rows], dtype=torch.long, device=self._device)
+        counts, values = self._counts[own], logits[where]
         if any(p.repetition_penalty != 1 for p in params):
             factor = column("repetition_penalty")
             punished = torch.where(values > 0, values / factor, values * factor)
-            values = torch.where((counts > 0) | self._prompt[rows + first], punished, values)
+            values = torch.where((counts > 0) | self._prompt[own], punished, values)
         values = values - column("presence_penalty") * (counts > 0) - column("frequency_penalty") * counts
-        logits[rows] = values
+        logits[where] = values
 
 
 def needs_penalties(params: SamplingParams) -> bool:

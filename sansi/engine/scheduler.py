@@ -1,103 +1,202 @@
-"""Which requests run: first come, first served, into slots 0 … max_batch-1. The whole policy is in this file.
+"""Who runs in the next step, and with how many tokens. The whole policy is in this file.
 
-Slots of active requests are always 0 … N-1: when one leaves, the last active request moves into its slot.
+First come, first served: what decodes goes on, then prompts are read in chunks, then the next in the queue is admitted
+if there are blocks for all of its known tokens. When a running request needs a block and none is left, the newest gives
+up its blocks, keeps its tokens, and waits in its old place; it goes on by reading them again, less what the prefix
+cache kept. The oldest always moves, since the pool holds one whole context; so everything ends.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from sansi.engine.params import SamplingParams
-from sansi.engine.results import Completion, Delta, FinishReason, ThinkingReport, Usage
-from sansi.engine.thinking import ThinkingState
+from sansi.engine.batch import BLOCK
+from sansi.engine.blocks import BlockPool, blocks_for
+from sansi.engine.request import Request
+
+MAX_HELD = 256  # requests that one step passes over because another is just reading the same prompt
 
 
-@dataclass(eq=False)
-class Request:
-    """One completion in the making. Made by the caller's thread, then touched by the stepping thread alone."""
+@dataclass
+class Work:
+    """What one request does in one step: feed the `count` tokens after its `computed` ones, drafts included."""
 
-    prompt: list[int]
-    params: SamplingParams
-    max_tokens: int  # params.max_tokens, or less where the context ends
-    seed: int
-    on_delta: Callable[[Delta], None] | None  # called on the stepping thread for every token; None: only at the end
-    on_end: Callable[[Completion | Exception], None]  # called once, on the stepping thread
-    ids: list[int] = field(default_factory=list)
-    logprobs: list[float] = field(default_factory=list)
-    aborted: bool = False  # set by any thread; the next step sees it
-    thinking: ThinkingState | None = None
-    stop_ids: frozenset[int] = frozenset()
+    request: Request
+    count: int
 
-    def __post_init__(self) -> None:
-        self.stop_ids = frozenset(self.params.stop_ids)
-        if self.params.thinking is not None:
-            self.thinking = ThinkingState(self.params.thinking, self.prompt, self.max_tokens)
-
-    def resolve(self, sampled: int) -> int:
-        """The id that comes next when `sampled` was sampled: another one where a thinking limit says so."""
-        return sampled if self.thinking is None else self.thinking.resolve(sampled)
-
-    def push(self, token: int, logprob: float | None) -> FinishReason | None:
-        """Take the next, resolved token; the reason if it was the last. A forced token never stops the completion."""
-        forced = self.thinking is not None and self.thinking.state == "forcing"
-        stops = token in self.stop_ids and not forced
-        self.ids.append(token)
-        if logprob is not None:
-            self.logprobs.append(logprob)
-        if self.thinking is not None and not stops:
-            self.thinking.push(token)
-        if stops:
-            return "stop"
-        return "length" if len(self.ids) >= self.max_tokens else None
-
-    def completion(self, reason: FinishReason) -> Completion:
-        return Completion(
-            ids=tuple(self.ids),
-            logprobs=tuple(self.logprobs) if self.params.logprobs else None,
-            finish_reason=reason,
-            thinking=self.thinking.report(reason) if self.thinking is not None else ThinkingReport(),
-            usage=Usage(prompt_tokens=len(self.prompt), completion_tokens=len(self.ids)),
-            seed=self.seed,
-        )
+    @property
+    def samples(self) -> bool:
+        """Whether the last known token is among them, so that the next one is sampled."""
+        return self.count >= self.request.remaining
 
 
 class Scheduler:
-    """The waiting queue and the slots."""
+    """The queue, the running requests and their blocks.
 
-    def __init__(self, max_batch: int, max_prefill_tokens: int):
-        self.max_batch, self.max_prefill_tokens = max_batch, max_prefill_tokens
-        self.waiting: deque[Request] = deque()
-        self.active: list[Request] = []  # index = slot
+    max_step_tokens: most tokens of one step; decodes come first and always fit, prompts share what they leave.
+    max_scored: most tokens of a chunk whose prompt log-probabilities are wanted (each costs a row of logits).
+    """
+
+    def __init__(
+        self, pool: BlockPool, max_batch: int, max_step_tokens: int, max_scored: int = 256, prefix_cache: bool = True
+    ):
+        self.pool, self.max_batch, self.max_step_tokens = pool, max_batch, max(max_step_tokens, 1)
+        self.max_scored, self.prefix_cache = max_scored, prefix_cache
+        self.waiting: deque[Request] = deque()  # by arrival
+        self.running: list[Request] = []
+        self.preempted = 0  # how many of those waiting ran before
+        self.preemptions = self.prompt_tokens = self.cached_tokens = 0  # totals, for the metrics
 
     @property
     def busy(self) -> bool:
-        return bool(self.active or self.waiting)
+        return bool(self.running or self.waiting)
 
-    def admit(self) -> list[Request]:
-        """Move waiting requests into free slots, as many as one padded prefill may hold, and at least one."""
-        admitted: list[Request] = []
-        longest = 0
-        while self.waiting and len(self.active) < self.max_batch:
-            longest = max(longest, len(self.waiting[0].prompt))
-            if admitted and longest * (len(admitted) + 1) > self.max_prefill_tokens:
+    def schedule(self) -> list[Work]:
+        """The work of the next step; its blocks are allocated. Not empty while anything runs or waits."""
+        works: dict[Request, Work] = {}
+        budget = self.max_step_tokens
+        decoding = [r for r in self.running if r.sampled]
+        reading = [r for r in self.running if not r.sampled]
+        for request in decoding:
+            request.propose()
+            if self._make_room(request, works):
+                works[request] = Work(request, request.remaining + len(request.proposal))
+                budget -= works[request].count
+        budget = max(budget, min(BLOCK, self.max_step_tokens))  # however many decode, reading goes on
+        for request in reading:
+            if budget > 0 and request in self.running:
+                budget -= self._chunk(request, budget, works)
+        for request in self._admissible():
+            if budget <= 0 or len(self.running) >= self.max_batch or not self.can_allocate(request):
                 break
-            admitted.append(self.waiting.popleft())
-            self.active.append(admitted[-1])
-        return admitted
+            self.allocate(request)
+            budget -= self._chunk(request, budget, works)
+        return list(works.values())
 
-    def release(self, slot: int) -> int | None:
-        """Free a slot. The slot whose request moved into it, if one did."""
-        last = self.active.pop()
-        if slot == len(self.active):
-            return None
-        self.active[slot] = last
-        return len(self.active)
+    def can_allocate(self, request: Request) -> bool:
+        """Whether all its known tokens and the next one fit, leaving each running request room to go on a while."""
+        shared = self._shared(request)
+        needed = blocks_for(len(request.tokens) + 1) - len(shared) + self.pool.idle(shared)
+        return needed + len(self.running) <= self.pool.available or not self.running
 
-    def drop_waiting(self) -> list[Request]:
-        """Take out, and return, what was aborted before it got a slot."""
-        dropped = [r for r in self.waiting if r.aborted]
-        if dropped:
-            self.waiting = deque(r for r in self.waiting if not r.aborted)
-        return dropped
+    def allocate(self, request: Request) -> None:
+        """Let a waiting request run, with blocks for its known tokens, shared where their content is known."""
+        shared = self._shared(request)
+        self.pool.share(shared)
+        request.extend_table(shared)
+        request.extend_table(self.pool.take(blocks_for(len(request.tokens)) - len(shared)))
+        request.computed = len(shared) * BLOCK
+        if request.cached_tokens is None:
+            request.cached_tokens = request.computed
+            self.prompt_tokens += len(request.prompt)
+            self.cached_tokens += request.computed
+        else:
+            self.preempted -= 1
+        self.waiting.remove(request)
+        self.running.append(request)
+
+    def preempt(self, request: Request) -> None:
+        """Take a running request's blocks; it waits in its old place. Full blocks may survive in the cache."""
+        self.preemptions += 1
+        self.preempted += 1
+        self.running.remove(request)
+        self._release(request)
+        place = next((i for i, other in enumerate(self.waiting) if other.arrival > request.arrival), len(self.waiting))
+        self.waiting.insert(place, request)
+
+    def finish(self, request: Request, forget: bool = False) -> None:
+        """A running or waiting request has ended. `forget`: its blocks hold nothing of use (NaN, a failed step)."""
+        if request in self.running:
+            self.running.remove(request)
+            self._release(request, forget)
+        else:
+            self.waiting.remove(request)
+            self.preempted -= request.cached_tokens is not None
+
+    def computed(self, request: Request, known: int) -> None:
+        """`known` more tokens of a running request have keys and values: blocks that are now full can be found."""
+        before = request.computed // BLOCK
+        request.computed += known
+        full = request.computed // BLOCK
+        if full > before and request.reusable and self.prefix_cache:
+            hashes, table = request.hashes_of(full), request.table
+            for index in range(before, full):
+                self.pool.register(int(table[index]), hashes[index])
+
+    def drop_cache(self) -> None:
+        """The weights have changed: nothing that was computed is of use to what comes."""
+        self.pool.drop_cache()
+        for request in self.running:
+            request.reusable = False
+
+    # ---- parts ----------------------------------------------------------------------------------------------------
+
+    def _chunk(self, request: Request, budget: int, works: dict[Request, Work]) -> int:
+        """Let `request` read up to `budget` tokens; the number it does."""
+        most = min(budget, self.max_scored) if request.params.prompt_logprobs else budget
+        works[request] = Work(request, min(request.remaining, most))
+        return works[request].count
+
+    def _make_room(self, request: Request, works: dict[Request, Work]) -> bool:
+        """Blocks for all known tokens and the drafts of a running request. False if it was itself preempted."""
+        if request not in self.running:
+            return False
+        while (missing := self._missing(request)) > self.pool.available:
+            if request.proposal:
+                request.proposal = []  # drafts are a luxury
+                continue
+            newest = max(self.running, key=lambda r: r.arrival)
+            assert newest is not request or len(self.running) > 1, "the pool holds one whole context"
+            self.preempt(newest)
+            works.pop(newest, None)
+            if newest is request:
+                return False
+        if missing > 0:
+            request.extend_table(self.pool.take(missing))
+        return True
+
+    def _missing(self, request: Request) -> int:
+        return blocks_for(len(request.tokens) + len(request.proposal)) - len(request.table)
+
+    def _admissible(self) -> list[Request]:
+        """The queue in order, less those who had better wait a step: someone is just reading what they begin with."""
+        if not self.waiting or len(self.running) >= self.max_batch:
+            return []
+        coming = {h for r in self.running if not r.sampled and r.reusable for h in self._to_come(r)}
+        chosen: list[Request] = []
+        held = 0
+        for request in self.waiting:
+            if len(chosen) + len(self.running) >= self.max_batch or held >= MAX_HELD:
+                break
+            wanted = self._to_come(request)
+            if wanted and wanted[0] in coming:
+                held += 1
+                continue
+            coming.update(wanted)
+            chosen.append(request)
+        return chosen
+
+    def _to_come(self, request: Request) -> list[bytes]:
+        """Hashes of the full blocks that it will compute."""
+        if not self.prefix_cache or request.params.prompt_logprobs:
+            return []
+        done = request.computed // BLOCK if request.computed else len(self._shared(request))
+        return request.hashes_of(self._sharable(request))[done:]
+
+    def _sharable(self, request: Request) -> int:
+        """How many blocks it could share: full ones, and never the last token's, whose logits are wanted."""
+        return (len(request.tokens) - 1) // BLOCK
+
+    def _shared(self, request: Request) -> list[int]:
+        """The blocks of the cache that its tokens begin with."""
+        if not self.prefix_cache:
+            return []
+        most = self._sharable(request)
+        if request.params.prompt_logprobs:  # what is read from the cache gives no logits
+            most = min(most, (len(request.prompt_scores) - 1) // BLOCK)
+        return self.pool.lookup(request.hashes_of(most)) if most else []
+
+    def _release(self, request: Request, forget: bool = False) -> None:
+        request.proposal = []
+        self.pool.release(request.clear_table(), forget)

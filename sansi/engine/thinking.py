@@ -1,5 +1,6 @@
 """The thinking limits as a state machine over token ids: no tensors, no clock, so every decode path can share it.
 
+    before --closing id--> closed
     before --start_id--> open --end id--> closed
                           |                 ^
                           +--limit--> forcing (the end sequence, token by token)
@@ -58,6 +59,11 @@ class ThinkingState:
             return self.limits.end_ids
         return (self.limits.start_id, *self.limits.end_ids)
 
+    @property
+    def forced(self) -> tuple[int, ...]:
+        """What comes next whatever is sampled: the rest of the end sequence."""
+        return self._sequence[self._forced :] if self.state == "forcing" else ()
+
     def resolve(self, sampled: int) -> int:
         """The id that takes the place of `sampled`: itself, or the next of the end sequence once a limit is reached.
 
@@ -76,6 +82,8 @@ class ThinkingState:
             self._push_forced(token)
         elif self.state == "before" and token == self.limits.start_id:
             self._open(())
+        elif self.state == "before" and token in self.limits.closing_ids:
+            self.state = "closed"
 
     def report(self, finish_reason: FinishReason) -> ThinkingReport:
         """The report for a completion that ended now, for `finish_reason`."""

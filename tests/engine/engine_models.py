@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import torch
 import torch.nn.functional as F
+from sansi.model import ModelConfig
 from torch import Tensor, nn
+
+
+def config_of(vocab_size: int, context: int, width: int) -> ModelConfig:
+    """One layer with one head."""
+    return ModelConfig(
+        vocab_size=vocab_size,
+        hidden_size=width,
+        intermediate_size=width,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        num_key_value_heads=1,
+        head_dim=width,
+        max_position_embeddings=context,
+    )
 
 
 class RandomModel(nn.Module):
@@ -14,7 +27,7 @@ class RandomModel(nn.Module):
 
     def __init__(self, vocab_size: int = 24, context: int = 64, seed: int = 0, scale: float = 2.0):
         super().__init__()
-        self.config = SimpleNamespace(vocab_size=vocab_size, context_length=context)
+        self.config = config_of(vocab_size, context, 1)
         draw = torch.Generator().manual_seed(seed)
         self.table = nn.Parameter(torch.randn(context, vocab_size, vocab_size, generator=draw) * scale)
         self.lm_head_weight = torch.eye(vocab_size)
@@ -35,7 +48,7 @@ class TinyModel(nn.Module):
 
     def __init__(self, vocab_size: int = 32, context: int = 256, width: int = 16, seed: int = 0):
         super().__init__()
-        self.config = SimpleNamespace(vocab_size=vocab_size, context_length=context)
+        self.config = config_of(vocab_size, context, width)
         draw = torch.Generator().manual_seed(seed)
 
         def weight(*shape: int) -> nn.Parameter:

@@ -84,11 +84,11 @@ def test_uniforms_are_uniform_and_uncorrelated():
 def test_penalties_by_hand():
     params = SamplingParams(presence_penalty=1.0, frequency_penalty=0.5, repetition_penalty=2.0)
     penalties = Penalties(3, 4, CPU)
-    penalties.begin(2, params, [0])
-    for token in (1, 1, 2):
-        penalties.count(torch.tensor([2]), torch.tensor([token]))
+    penalties.begin(2, [0])
+    penalties.count([2, 2], [1, 1])
+    penalties.count([2], [2])
     logits = torch.tensor([[9.0, 9.0, 9.0, 9.0], [4.0, 4.0, -4.0, 4.0]])
-    penalties.apply(logits, torch.tensor([1]), [params], first=1)
+    penalties.apply(logits, [1], [2], [params])
     assert logits[0].tolist() == [9.0] * 4, "other rows stay as they are"
     # id 0: in the prompt (repetition only); id 1: twice; id 2: once, negative; id 3: never
     assert logits[1].tolist() == pytest.approx([2.0, 2.0 - 1.0 - 1.0, -8.0 - 1.0 - 0.5, 4.0])

@@ -54,7 +54,7 @@ def test_a_client_that_leaves_frees_the_slot(tiny_client, tiny_chat, monkeypatch
     chunks = iter(stream)
     while not next(chunks).choices[0].delta.model_extra:  # until the first piece of the thought
         pass
-    tiny_chat.engine._scheduler.active[0].on_end = ended.append
+    tiny_chat.engine._scheduler.running[0].on_end = ended.append
     stream.close()
     deadline = time.monotonic() + 30
     while not ended and time.monotonic() < deadline:

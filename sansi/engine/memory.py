@@ -1,0 +1,215 @@
+"""How the memory of a device is shared between weights, cache and activations: planned before anything is loaded."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from sansi.base.errors import SansiError
+from sansi.engine.batch import BLOCK
+from sansi.engine.blocks import blocks_for
+from sansi.model import ModelConfig
+
+CPU_SHARE = 0.6  # of the free memory, for everything: other programs live here too
+GPU_SHARE = 0.9
+CPU_POSITIONS = 4096  # positions per request that the cache is sized for on a CPU, where memory is not ours alone
+WEIGHT_BITS = {"int8": 8.5, "int4": 4.5}  # groups of 32 with a float16 scale
+GIB, MIB = 2**30, 2**20
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """What goes where. Sizes in bytes."""
+
+    device: str
+    weights: int
+    block_bytes: int
+    """Keys and values of one block of 16 positions."""
+    num_blocks: int
+    activations: int
+    """Largest intermediate results of one step, estimated."""
+    budget: int
+    """All that the engine may use."""
+    free: int
+    """What the device had free, the weights of this model counted as free."""
+    max_batch: int
+    context_length: int
+    asked_context: int
+    """What was asked for; more than `context_length` where the cache could not hold one such request."""
+
+    @property
+    def cache(self) -> int:
+        return self.num_blocks * self.block_bytes
+
+    @property
+    def positions(self) -> int:
+        """Tokens that the cache holds."""
+        return self.num_blocks * BLOCK
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.cache + self.activations
+
+    def __str__(self) -> str:
+        per_token = self.block_bytes / BLOCK
+        rows = [
+            ("weights", self.weights, ""),
+            ("KV cache", self.cache, f"{self.num_blocks:,} blocks of {BLOCK} tokens, {size_text(per_token)} a token"),
+            ("activations", self.activations, "estimated, largest step"),
+            ("total", self.total, f"of {size_text(self.budget)} allowed; {size_text(self.free)} free on {self.device}"),
+        ]
+        lines = [f"  {name:<12}{size_text(size):>10}  {note}".rstrip() for name, size, note in rows]
+        fits = f"{self.positions / self.context_length:.1f} requests of the full {self.context_length:,}"
+        lines.append(f"  {'requests':<12}{self.max_batch:>10}  at once at most; the cache holds {fits} tokens")
+        if self.context_length < self.asked_context:
+            lines.append(
+                f"  context cut from {self.asked_context:,} to {self.context_length:,} tokens: more does not fit"
+            )
+        return "\n".join(["memory plan", *lines])
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What one model needs on a backend."""
+
+    weights: int
+    block_bytes: int
+    activations: int
+
+
+def sizes_of(config: ModelConfig, dtype: torch.dtype, quantize: str | None, step_tokens: int, rows: int) -> Sizes:
+    """From the configuration alone. step_tokens: tokens of the largest step; rows: rows of logits in it."""
+    element = torch.empty(0, dtype=dtype).element_size()
+    linear = config.num_parameters(embedding=False)
+    embedding = config.num_parameters() - linear
+    bits = WEIGHT_BITS.get(quantize or "", 8 * element)
+    block = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * BLOCK * element
+    return Sizes(int((linear + embedding) * bits / 8), block, activations_of(config, step_tokens, rows))
+
+
+def activations_of(config: ModelConfig, step_tokens: int, rows: int) -> int:
+    """The widest point of a layer for all tokens of a step, and two copies of the logits, in float32."""
+    attention = (config.num_attention_heads + 2 * config.num_key_value_heads) * config.head_dim
+    feed_forward = 3 * config.intermediate_size
+    if config.is_moe:
+        feed_forward = max(feed_forward, 3 * config.num_experts_per_tok * config.moe_intermediate_size)
+    per_token = 3 * config.hidden_size + max(2 * attention, feed_forward)
+    return 4 * (step_tokens * per_token + 2 * rows * config.vocab_size)
+
+
+def plan_memory(
+    config: ModelConfig,
+    dtype: torch.dtype,
+    quantize: str | None,
+    device: torch.device | str,
+    max_batch: int,
+    context_length: int | None = None,
+    memory: int | float | None = None,
+    step_tokens: int = 512,
+) -> MemoryPlan:
+    """The plan for a model that is not loaded yet; arguments as `share_out`."""
+    device = torch.device(device)
+    sizes = sizes_of(config, dtype, quantize, step_tokens, max(max_batch, 64))
+    return share_out(sizes, device, free_memory(device), config.context_length, max_batch, context_length, memory)
+
+
+def share_out(
+    sizes: Sizes,
+    device: torch.device,
+    free: int,
+    model_context: int,
+    max_batch: int,
+    context_length: int | None = None,
+    memory: int | float | None = None,
+    num_blocks: int | None = None,
+) -> MemoryPlan:
+    """Fit weights, activations and as much cache as is useful into `memory`.
+
+    free: bytes that the model could use, its weights included. context_length: None takes the model's, or less where
+    that does not fit. memory: bytes for everything, or the share of `free` when 1 or less. num_blocks: blocks of the
+    cache, whatever fits (for tests). Raises SansiError with the numbers when the model or one context does not fit.
+    """
+    budget = _budget(memory, free, device)
+    asked = context_length or model_context
+    left = budget - sizes.weights - sizes.activations
+    if num_blocks is None:
+        if left < sizes.block_bytes:
+            raise SansiError(
+                f"the model does not fit: weights take {size_text(sizes.weights)}, activations "
+                f"{size_text(sizes.activations)} and one cache block {size_text(sizes.block_bytes)}, but "
+                f"{size_text(budget)} of {size_text(free)} free on {device} may be used; quantise the weights, "
+                "or allow more memory",
+                param="memory",
+            )
+        per_request = asked if device.type != "cpu" else min(asked, CPU_POSITIONS)
+        useful = max(max_batch * blocks_for(per_request), blocks_for(asked))
+        num_blocks = min(left // sizes.block_bytes, useful)
+    fits = num_blocks * BLOCK
+    if fits < asked and context_length is not None:
+        raise SansiError(
+            f"one context of {asked:,} tokens takes {size_text(blocks_for(asked) * sizes.block_bytes)} of cache, but "
+            f"{size_text(num_blocks * sizes.block_bytes)} are left ({fits:,} tokens); lower context_length, quantise "
+            "the weights, or allow more memory",
+            param="context_length",
+        )
+    return MemoryPlan(
+        device=str(device),
+        weights=sizes.weights,
+        block_bytes=sizes.block_bytes,
+        num_blocks=num_blocks,
+        activations=sizes.activations,
+        budget=budget,
+        free=free,
+        max_batch=max_batch,
+        context_length=min(asked, fits),
+        asked_context=asked,
+    )
+
+
+def _budget(memory: int | float | None, free: int, device: torch.device) -> int:
+    share = CPU_SHARE if device.type == "cpu" else GPU_SHARE
+    if memory is None:
+        return int(free * share)
+    if isinstance(memory, bool) or not isinstance(memory, int | float) or not memory > 0:
+        raise SansiError(f"memory must be a number of bytes, or a share up to 1, not {memory!r}", param="memory")
+    return int(free * memory) if memory <= 1 else int(memory)
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that a program could still take, without swapping, within the limits of its control group."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    found = [_meminfo(), _control_group()]
+    known = [value for value in found if value is not None]
+    return min(known) if known else os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def _meminfo() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+
+
+def _control_group() -> int | None:
+    """What is left of the memory limit of this process's container, if there is one."""
+    for limit, used in (
+        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ):
+        try:
+            return max(0, int(Path(limit).read_text()) - int(Path(used).read_text()))
+        except (OSError, ValueError):  # not there, or "max"
+            continue
+    return None
+
+
+def size_text(size: float) -> str:
+    for unit, name in ((GIB, "GiB"), (MIB, "MiB"), (1024, "KiB")):
+        if size >= unit:
+            return f"{size / unit:.2f} {name}" if size < 10 * unit else f"{size / unit:.1f} {name}"
+    return f"{size:.0f} B"

@@ -1,0 +1,192 @@
+"""One completion in the making: what was asked, what came so far, and where its keys and values lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from sansi.engine.batch import BLOCK
+from sansi.engine.blocks import ROOT, block_hash
+from sansi.engine.params import SamplingParams
+from sansi.engine.results import Completion, Delta, FinishReason, ThinkingReport, TokenLogprob, Usage
+from sansi.engine.thinking import ThinkingState
+
+
+class Constraint(Protocol):
+    """What limits the next token, beside the thinking limits: a grammar's matcher."""
+
+    def mask(self) -> np.ndarray | None:
+        """Which ids may come next, bit id % 32 of word id // 32: uint32 [ceil(V / 32)]; None: any."""
+        ...
+
+    def push(self, token: int) -> None:
+        """The token that came, forced ones included."""
+        ...
+
+
+class Proposer(Protocol):
+    """Guesses what comes next, for the model to check several tokens in one step."""
+
+    def propose(self, tokens: Sequence[int], most: int) -> Sequence[int]:
+        """At most `most` drafts for what follows `tokens` (prompt and completion); may be none."""
+        ...
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a token was worth under the unmodified model."""
+
+    logprob: float | None = None
+    """None: not asked for."""
+    top: tuple[TokenLogprob, ...] | None = None
+
+
+UNSCORED = Scored()
+
+
+@dataclass(eq=False)
+class Request:
+    """Made by the caller's thread, then touched by the stepping thread alone.
+
+    `tokens` are known; `computed` of them have keys and values in the blocks of `table`. A step feeds what is known and
+    not computed, and after it the drafts of `proposal`; the logits of the last known token give the next one.
+    """
+
+    prompt: list[int]
+    params: SamplingParams
+    max_tokens: int  # params.max_tokens, or less where the context ends
+    seed: int
+    on_delta: Callable[[Delta], None] | None  # called on the stepping thread for new tokens; None: only at the end
+    on_end: Callable[[Completion | Exception], None]  # called once, on the stepping thread
+    constraint: Constraint | None = None
+    proposer: Proposer | None = None
+
+    ids: list[int] = field(default_factory=list)  # the completion
+    scores: list[Scored] = field(default_factory=list)  # one per id
+    prompt_scores: list[float | None] = field(default_factory=lambda: [None])  # as far as they are known
+    thinking: ThinkingState | None = None
+    stop_ids: frozenset[int] = frozenset()
+    proposal: list[int] = field(default_factory=list)  # drafts to be checked in the next step; the scheduler fills it
+
+    arrival: int = -1  # the engine numbers them
+    aborted: bool = False  # set by any thread; the next step sees it
+    computed: int = 0
+    sampled: bool = False  # since it last got its blocks: it decodes, where before it read what is known
+    cached_tokens: int | None = None  # of the prompt, found in the prefix cache; None until it first runs
+    tokens: list[int] = field(default_factory=list)  # prompt and completion
+    hashes: list[bytes] = field(default_factory=list)  # of the full blocks of `tokens`, as far as they were wanted
+    reusable: bool = True  # its blocks may be found by others: False once the weights changed under it
+    _table: np.ndarray = field(default_factory=lambda: np.empty(8, dtype=np.int32))
+    _blocks: int = 0
+
+    def __post_init__(self) -> None:
+        self.tokens = list(self.prompt)
+        self.stop_ids = frozenset(self.params.stop_ids)
+        if self.params.thinking is not None:
+            self.thinking = ThinkingState(self.params.thinking, self.prompt, self.max_tokens)
+
+    # ---- tokens ---------------------------------------------------------------------------------------------------
+
+    @property
+    def scored(self) -> bool:
+        """Whether the log-probabilities of its tokens are wanted."""
+        return self.params.logprobs or self.params.top_logprobs > 0
+
+    @property
+    def forced(self) -> Sequence[int]:
+        """What the thinking limits put next, whatever is sampled."""
+        return self.thinking.forced if self.thinking is not None else ()
+
+    def mask(self) -> np.ndarray | None:
+        """The ids that may come next, as of `Constraint.mask`; None: any."""
+        return None if self.constraint is None else self.constraint.mask()
+
+    def propose(self) -> None:
+        """Set `proposal`: forced tokens whose log-probabilities are wanted, or drafts."""
+        left = self.max_tokens - len(self.ids) - 1  # the step gives one token more than it checks
+        if forced := self.forced:
+            self.proposal = list(forced[:left])
+        elif self.proposer is not None and self.params.speculation and left > 0:
+            self.proposal = list(self.proposer.propose(self.tokens, min(self.params.speculation, left)))
+
+    def resolve(self, sampled: int) -> int:
+        """The id that comes next when `sampled` was sampled: another one where a thinking limit says so."""
+        return sampled if self.thinking is None else self.thinking.resolve(sampled)
+
+    def push(self, token: int, score: Scored = UNSCORED) -> FinishReason | None:
+        """Take the next, resolved token; the reason if it was the last. A forced token never stops the completion."""
+        forced = self.thinking is not None and self.thinking.state == "forcing"
+        stops = token in self.stop_ids and not forced
+        self.ids.append(token)
+        self.tokens.append(token)
+        if self.scored:
+            self.scores.append(score)
+        if self.thinking is not None and not stops:
+            self.thinking.push(token)
+        if self.constraint is not None and not stops:
+            self.constraint.push(token)
+        if stops:
+            return "stop"
+        return "length" if len(self.ids) >= self.max_tokens else None
+
+    def delta(self, count: int) -> Delta:
+        """The last `count` tokens."""
+        scores = self.scores[-count:]
+        return Delta(ids=tuple(self.ids[-count:]), logprobs=self._logprobs(scores), top_logprobs=self._top(scores))
+
+    def completion(self, reason: FinishReason) -> Completion:
+        return Completion(
+            ids=tuple(self.ids),
+            logprobs=self._logprobs(self.scores),
+            finish_reason=reason,
+            thinking=self.thinking.report(reason) if self.thinking is not None else ThinkingReport(),
+            usage=Usage(len(self.prompt), len(self.ids), self.cached_tokens or 0),
+            seed=self.seed,
+            top_logprobs=self._top(self.scores),
+            prompt_logprobs=tuple(self.prompt_scores) if self.params.prompt_logprobs else None,
+        )
+
+    def _logprobs(self, scores: Sequence[Scored]) -> tuple[float, ...] | None:
+        return tuple(s.logprob for s in scores if s.logprob is not None) if self.params.logprobs else None
+
+    def _top(self, scores: Sequence[Scored]) -> tuple[tuple[TokenLogprob, ...], ...] | None:
+        return tuple(s.top or () for s in scores) if self.params.top_logprobs else None
+
+    # ---- the cache ------------------------------------------------------------------------------------------------
+
+    @property
+    def remaining(self) -> int:
+        """Known tokens without keys and values."""
+        return len(self.tokens) - self.computed
+
+    @property
+    def table(self) -> np.ndarray:
+        """int32 [blocks]: its blocks in order."""
+        return self._table[: self._blocks]
+
+    def extend_table(self, blocks: Sequence[int]) -> None:
+        needed = self._blocks + len(blocks)
+        if needed > len(self._table):
+            grown = np.empty(2 * needed, dtype=np.int32)
+            grown[: self._blocks] = self.table
+            self._table = grown
+        self._table[self._blocks : needed] = blocks
+        self._blocks = needed
+
+    def clear_table(self) -> list[int]:
+        """The blocks, which are no longer its own; nothing is computed any more."""
+        blocks = self.table.tolist()
+        self._blocks = self.computed = 0
+        self.sampled = False
+        return blocks
+
+    def hashes_of(self, full_blocks: int) -> list[bytes]:
+        """Hashes of the first `full_blocks` blocks of its tokens."""
+        while len(self.hashes) < full_blocks:
+            first = len(self.hashes) * BLOCK
+            parent = self.hashes[-1] if self.hashes else ROOT
+            self.hashes.append(block_hash(parent, self.tokens[first : first + BLOCK]))
+        return self.hashes[:full_blocks]
