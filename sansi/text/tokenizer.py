@@ -221,6 +221,15 @@ class Tokenizer:
         return {token["content"]: token["id"] for token in self._added}
 
     @property
+    def added_tokens(self) -> tuple[dict[str, Any], ...]:
+        """The entries of tokenizer.json for the tokens that `encode` never returns."""
+        return tuple(self._added)
+
+    def library_copy(self) -> tokenizers.Tokenizer:
+        """A tokenizer of the library that knows the ordinary pieces alone."""
+        return tokenizers.Tokenizer.from_str(self._plain.to_str())
+
+    @property
     def has_control(self) -> bool:
         return all(text in self.added for text in CONTROL_TEXT.values())
 
