@@ -99,7 +99,7 @@ class NativeModel:
         self._finalizer = weakref.finalize(self, self._library.sansi_model_free, self._handle)
         self.block_bytes: int = self._library.sansi_model_block_bytes(self._handle)
         """Keys and values of a block of 16 positions, all layers."""
-        self._logits = torch.empty(0)
+        self._logits = torch.empty(0, config.vocab_size)
 
     @property
     def weight_bytes(self) -> int:
@@ -173,8 +173,9 @@ class NativeModel:
             raise SansiError(f"{longest} tokens are more than the model's context of {self.config.context_length}")
         return longest
 
-    def _now(self) -> list[tuple[int, int]]:
-        return [(parameter.data_ptr(), parameter._version) for parameter in self._parameters]
+    def _now(self) -> list[tuple[int, object]]:
+        """Differs from an earlier one if a parameter changed, or may have: inference tensors count no changes."""
+        return [(p.data_ptr(), object() if p.is_inference() else p._version) for p in self._parameters]
 
 
 @dataclass(frozen=True)
