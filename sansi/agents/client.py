@@ -170,7 +170,9 @@ def _reply(body: Any, url: str) -> AssistantReply:
     try:
         choice = body["choices"][0]
         wire = choice["message"]
-        calls = tuple(_tool_call(call, i) for i, call in enumerate(wire.get("tool_calls") or ()))
+        report = body.get("sansi") or {}
+        errors = report.get("tool_call_errors") or {}
+        calls = tuple(_tool_call(call, i, errors) for i, call in enumerate(wire.get("tool_calls") or ()))
         thought = _text(wire, "reasoning_content")
         message = Message(
             role="assistant",
@@ -179,7 +181,7 @@ def _reply(body: Any, url: str) -> AssistantReply:
             tool_calls=calls,
         )
         reason = _text(choice, "finish_reason") or ("tool_calls" if calls else "stop")
-        return AssistantReply(message, reason, _usage(body.get("usage") or {}), body.get("sansi") or {})
+        return AssistantReply(message, reason, _usage(body.get("usage") or {}), report)
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise SansiError(f"{url}: the answer is not a chat completion ({error!r}); {_HINT}") from error
 
@@ -191,14 +193,15 @@ def _text(holder: Mapping[str, Any], key: str) -> str | None:
     return value
 
 
-def _tool_call(call: Mapping[str, Any], index: int) -> ToolCall:
+def _tool_call(call: Mapping[str, Any], index: int, errors: Mapping[str, str]) -> ToolCall:
     function = call["function"]
     if not isinstance(function["name"], str):
         raise TypeError('"name" is not text')
     arguments = function.get("arguments") or ""
     if not isinstance(arguments, str):  # some servers send the object itself
         arguments = json.dumps(arguments, ensure_ascii=False)
-    return ToolCall(id=call.get("id") or f"call_{index}", name=function["name"], arguments=arguments)
+    id_ = call.get("id") or f"call_{index}"
+    return ToolCall(id_, function["name"], arguments, errors.get(id_))
 
 
 def _usage(wire: Mapping[str, Any]) -> Usage:

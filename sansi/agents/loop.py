@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from sansi.agents.client import ChatClient, Usage
-from sansi.agents.schema import parse_arguments
 from sansi.agents.tools import Observation, Status, Tool
 from sansi.base import SansiError
 from sansi.base.errors import did_you_mean
 from sansi.text import Message, ToolCall, read_messages
+from sansi.text.schema import parse_arguments
 
 StoppedReason = Literal["answer", "max_calls", "length", "abort"]
 
@@ -116,6 +116,8 @@ class Agent:
         if tool is None:
             known = did_you_mean(call.name, self.tools) + f" (tools: {', '.join(sorted(self.tools)) or 'none'})"
             return Observation(f'error: unknown tool "{call.name}"{known}', "unknown_tool")
+        if not call.executable:  # the codec has found it truncated, malformed or not to fit the tool
+            return Observation(f"error: not executed: {call.error}", "invalid_arguments")
         return tool.call(call.arguments)
 
 

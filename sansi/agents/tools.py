@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sansi.agents.schema import Schema, check_schema, conform, parse_arguments, schema_of
+from sansi.agents.schema import Schema, schema_of
 from sansi.base import SansiError
+from sansi.text.schema import check_tool_schema, conform, parse_arguments
 
 Status = Literal["ok", "error", "invalid_arguments", "unknown_tool", "denied", "timeout", "not_executed"]
 Approve = Callable[[str, Mapping[str, Any]], bool]
@@ -59,7 +60,7 @@ class Tool:
             raise SansiError(f'tool "{self.name}": timeout must be over 0 seconds, not {self.timeout}', param="timeout")
         if self.max_result_chars < 1:
             raise SansiError(f'tool "{self.name}": max_result_chars must be at least 1', param="max_result_chars")
-        check_schema(self.parameters, f'tool "{self.name}"')
+        check_tool_schema(self.parameters, f'tool "{self.name}": parameters')
         if self.parameters.get("type") != "object":
             raise SansiError(f'tool "{self.name}": the schema of the parameters must have type "object"')
 

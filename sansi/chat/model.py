@@ -12,7 +12,7 @@ from sansi.chat.options import ChatOptions, ChatResult, ChatUsage, Report, check
 from sansi.chat.presets import Preset, Presets
 from sansi.engine import Completion, Engine, SamplingParams, ThinkingLimits
 from sansi.engine.params import check_params
-from sansi.text import Codec, Message, Prompt
+from sansi.text import Codec, Prompt, StreamParser
 from sansi.text.codec import Messages
 from sansi.text.parser import Event
 
@@ -87,7 +87,7 @@ class ChatModel:
         jobs = [self._job(messages, chosen) for messages, chosen in zip(conversations, each, strict=True)]
         completions = self.engine.generate([j.prompt.ids for j in jobs], [j.params for j in jobs], progress=progress)
         return [
-            self._result(job, completion, self.codec.parse(job.prompt, completion.ids))
+            self._result(job, completion, self._parsed(job, completion))
             for job, completion in zip(jobs, completions, strict=True)
         ]
 
@@ -109,7 +109,7 @@ class ChatModel:
                 if delta.completion is not None:
                     for event in parser.finish():
                         yield event
-                    yield self._result(job, delta.completion, parser.message)
+                    yield self._result(job, delta.completion, parser)
         finally:
             await deltas.aclose()  # frees the slot now, not at garbage collection
 
@@ -169,10 +169,18 @@ class ChatModel:
             open=prompt.thought_open,
             budget=options.thinking_budget if may_think else 0,
             answer_reserve=_first(options.answer_reserve, min(MAX_RESERVE, max_tokens // 4)),
+            closing_ids=(self.codec.control.tool_call,),
         )
 
-    def _result(self, job: _Job, completion: Completion, message: Message) -> ChatResult:
-        calls = completion.finish_reason == "stop" and message.tool_calls
+    def _parsed(self, job: _Job, completion: Completion) -> StreamParser:
+        parser = self.codec.parser(job.prompt)
+        parser.feed(completion.ids)
+        parser.finish()
+        return parser
+
+    def _result(self, job: _Job, completion: Completion, parser: StreamParser) -> ChatResult:
+        message = parser.message
+        calls = completion.finish_reason == "stop" and any(call.executable for call in message.tool_calls)
         thinking = completion.thinking
         return ChatResult(
             message=message,
@@ -187,6 +195,7 @@ class ChatModel:
             ids=completion.ids,
             prompt_ids=tuple(job.prompt.ids),
             logprobs=completion.logprobs,
+            problems=tuple(parser.problems),
         )
 
     def _report(self, job: _Job, completion: Completion) -> Report:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from sansi.base.errors import SansiError
 from sansi.text import Message
+from sansi.text.parser import Problem
 
 
 @dataclass(frozen=True)
@@ -85,13 +86,16 @@ class ChatResult:
 
     message: Message
     finish_reason: Literal["stop", "length", "tool_calls", "abort"]
-    """"length" wins over "tool_calls": calls of a truncated answer must not be executed."""
+    """"tool_calls" if the answer is whole and one of its calls at least can be executed. "length" wins over it: the
+    calls of a truncated answer must not be executed. A call with an `error` is none either: "stop"."""
     usage: ChatUsage
     report: Report
     ids: tuple[int, ...]
     """Every generated id, the stop id included."""
     prompt_ids: tuple[int, ...]
     logprobs: tuple[float, ...] | None = None
+    problems: tuple[Problem, ...] = ()
+    """What was wrong with what the model wrote, by name; docs/codec.md says what became of it."""
 
 
 def check_options(options: ChatOptions) -> None:

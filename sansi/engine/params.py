@@ -35,6 +35,8 @@ class ThinkingLimits:
     """Tokens of `max_tokens` that a thought may not use."""
     loop_breaker: bool = True
     """Close a thought that repeats itself."""
+    closing_ids: tuple[int, ...] = ()
+    """Ids after which no thought can open any more, such as that of a tool call."""
 
     def problems(self) -> list[str]:
         found = []
@@ -126,7 +128,9 @@ def check_params(params: SamplingParams, vocab_size: int) -> None:
     if limits is not None:
         for problem in limits.problems():
             raise SansiError(f"thinking: {problem}", param="thinking_budget" if "budget" in problem else "thinking")
-        _check_ids("thinking", (limits.start_id, *limits.end_ids, *limits.end_sequence), vocab_size)
+        _check_ids(
+            "thinking", (limits.start_id, *limits.end_ids, *limits.end_sequence, *limits.closing_ids), vocab_size
+        )
 
 
 def check_prompt(ids: list[int], vocab_size: int, context_length: int) -> None:

@@ -77,6 +77,8 @@ def report(result: ChatResult) -> dict[str, Any]:
         "answer_reserve": told.answer_reserve,
         "preset": told.preset,
         "sampling": told.sampling,
+        "problems": list(result.problems),
+        "tool_call_errors": {call.id: call.error for call in result.message.tool_calls if call.error is not None},
     }
 
 

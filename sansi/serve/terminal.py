@@ -12,7 +12,7 @@ from rich.console import Console
 
 from sansi.base.errors import SansiError
 from sansi.chat import ChatModel, ChatOptions, ChatResult
-from sansi.text import Content, Reasoning, ToolCallDelta, message_to_dict
+from sansi.text import NO_THINK_FLAG, THINK_FLAG, Content, Reasoning, ToolCallDelta, message_to_dict
 
 END_REASONS = {
     "natural": "ended by itself",
@@ -22,7 +22,8 @@ END_REASONS = {
     "stop": "the model stopped inside it",
     "length": "cut by the token limit",
 }
-HELP = "/think, /no_think, /auto: mode · /budget 64, /budget off: limit of the thought · /new: start over · /quit"
+MODES = f"{THINK_FLAG}, {NO_THINK_FLAG}, /auto: mode"
+HELP = f"{MODES} · /budget 64, /budget off: limit of the thought · /new: start over · /quit"
 
 
 class Printer:
@@ -34,8 +35,8 @@ class Printer:
 
     def show(self, event: Any) -> None:
         kind = type(event)
-        if self._last is not kind:
-            self.end()
+        if self._last is not kind or (isinstance(event, ToolCallDelta) and event.name is not None):
+            self.end()  # each call has a line of its own
         self._last = kind
         text = event.text if isinstance(event, Reasoning | Content) else _call_text(event)
         style = "dim" if kind is Reasoning else None
@@ -86,8 +87,8 @@ class TerminalChat:
         if word == "/budget":
             return lambda: self._set_budget(rest.strip())
         commands: dict[str, Callable[[], bool | None]] = {
-            "/think": lambda: self._set(enable_thinking=True),
-            "/no_think": lambda: self._set(enable_thinking=False),
+            THINK_FLAG: lambda: self._set(enable_thinking=True),
+            NO_THINK_FLAG: lambda: self._set(enable_thinking=False),
             "/auto": lambda: self._set(enable_thinking=None),
             "/new": self._forget,
             "/help": lambda: self._note(HELP),
@@ -156,6 +157,7 @@ def summary(result: ChatResult) -> str:
     parts.append(f"answer and tags {used.completion_tokens - used.reasoning_tokens} tokens")
     if result.finish_reason == "length" and told.thinking_end_reason != "length":
         parts.append("cut at the token limit")
+    parts += [f"not executable: {call.name}, {call.error}" for call in result.message.tool_calls if call.error]
     return " · ".join(parts)
 
 

@@ -1,54 +1,71 @@
 """Generated ids to reasoning, content and tool calls, the same however the ids are split.
 
     before --<think>--> thought --</think>--> closed          a thought opens at most once and closes at most once
+    before --<tool_call>--------------------> closed          and it opens before the first call, or never
 
-Only ids are markup: "</think>" spelled in ordinary tokens is text. What the model does wrong has one outcome each, and
-is named in `StreamParser.problems`:
+Only ids are markup: "</think>" spelled in ordinary tokens is text. (`feed_text` is for engines that give text only.
+There a spelled tag cannot be told from a tag, so each is one.) The turn ends at the first <|im_end|> or <|endoftext|>.
 
-| what came                                           | what it becomes                                                |
-|-----------------------------------------------------|----------------------------------------------------------------|
-| </think> without an open thought, a second <think>  | text, where it stood                                           |
-| a thought that never closes                         | reasoning; the content is empty                                |
-| a whole call in a thought that closes later         | text of the thought: the model was planning                    |
-| a whole call in a thought that never closes         | a call: the model forgot to close the thought                  |
-| </tool_call> inside a string of the arguments       | part of the string                                             |
-| a call that is not {"name", "arguments": {...}}     | text, tags included, where the call stood                      |
-| a call cut off before its </tool_call>              | text, tags included; never a call                              |
-| a control id with no meaning there                  | text                                                           |
-| bytes that are not UTF-8                            | U+FFFD                                                         |
+What the model does wrong has one outcome each, and a name in `StreamParser.problems`:
+
+| what came                                        | what it becomes                               | problem           |
+|--------------------------------------------------|-----------------------------------------------|-------------------|
+| </think> outside a thought (no opening tag came);| text, where it stood                          | stray_tag         |
+| a second <think>, or one after the first call;   |                                               |                   |
+| </tool_call> without a call; other control ids   |                                               |                   |
+| a thought that never closes                      | reasoning; the content is empty               | unclosed_thought  |
+| a call in a thought that closes later            | text of the thought: the model was planning   | call_in_thought   |
+| a call in a thought that never closes            | a call: the model forgot to close the thought | call_in_thought   |
+| a tag in a string of a call (but a </think> in a | part of the string                            |                   |
+| thought closes the thought wherever it stands)   |                                               |                   |
+| no JSON call: it shows before the name is known  | text, tags included, where it stood           | malformed_call    |
+| no JSON call: it shows later                     | a call with an `error`; the rest of it goes   | malformed_call    |
+|                                                  | into its arguments, as it is written          |                   |
+| <tool_call> in a call, outside its strings       | the first call is malformed; a second begins  | malformed_call    |
+| the turn ends in a call, the name is not known   | text, tags included                           | truncated_call    |
+| the turn ends in a call, the name is known       | a call with an `error`, arguments as far as   | truncated_call    |
+|                                                  | they came                                     |                   |
+| a call of a tool that was not offered            | a call with an `error`                        | unknown_tool      |
+| arguments that do not fit the schema of the tool | a call with an `error` that lists all misfits | invalid_arguments |
+| bytes that are not UTF-8                         | U+FFFD                                        |                   |
+
+A call with an `error` must not be executed. Events are never taken back, and nothing is lost: every character is in
+the reasoning, in the content, in the name or the arguments of a call, or is framing: tags that did their work, line
+breaks around thoughts and calls, the JSON of a call outside its name and arguments. `StreamParser.trace` says which.
 """
 
 from __future__ import annotations
 
 import codecs
 import hashlib
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from sansi.text.messages import AssistantMessage, Message, ToolCall
-from sansi.text.tokenizer import Tokenizer
-from sansi.text.tool_calls import StringScanner, read_call
+from sansi.text.tokenizer import CONTROL_TEXT, ControlTokens, Tokenizer
+from sansi.text.tool_calls import CallProblem, CallReader, End, Piece, tool_schemas
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Reasoning:
     """More text of the thought."""
 
     text: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Content:
     """More text of the answer."""
 
     text: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ToolCallDelta:
-    """A tool call, sent once it is whole and known to be well-formed: a client never holds half a call."""
+    """More of a tool call. The first delta has the name and no arguments; later ones have arguments and no name."""
 
     index: int
     id: str
@@ -56,264 +73,394 @@ class ToolCallDelta:
     arguments: str
 
 
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """What became of some characters of the turn, as they were written."""
+
+    kind: TraceKind
+    text: str
+
+
 Event: TypeAlias = Reasoning | Content | ToolCallDelta
-Problem = Literal["stray_tag", "call_in_thought", "malformed_call", "truncated_call", "unclosed_thought"]
+TraceKind = Literal["reasoning", "content", "framing", "name", "arguments"]
+Problem = Literal["stray_tag", "call_in_thought", "unclosed_thought"] | CallProblem
+State = Literal["before", "thought", "closed"]
+Say = Callable[[Literal["reasoning", "content", "framing"], str], None]
+
+_TAG = re.compile("(" + "|".join(map(re.escape, CONTROL_TEXT.values())) + ")")
+_TAG_STARTS = frozenset(tag[:end] for tag in CONTROL_TEXT.values() for end in range(1, len(tag)))
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 class StreamParser:
-    """Feed it ids as they come; each call returns what they add. After `finish`, `message` is the whole turn."""
+    """Feed it ids, or text, as they come; each call returns what they add. After `finish`, `message` is the whole turn.
 
-    def __init__(self, tokenizer: Tokenizer, prompt_ids: Sequence[int]):
+    tools: the tools that were offered; arguments are checked and typed by their schemas. None: calls are not checked.
+    """
+
+    def __init__(
+        self, tokenizer: Tokenizer, prompt_ids: Sequence[int], tools: Sequence[Mapping[str, Any]] | None = None
+    ):
         self.problems: list[Problem] = []
-        self._tokenizer = tokenizer
+        self.reasoning_tokens = 0
+        """Ids of the thought, its tags not included, as an engine counts them; text is not counted."""
+        self._tokenizer, self._prompt_ids = tokenizer, prompt_ids
+        self._seed: str | None = None  # of the calls' ids
         self._control = tokenizer.control
-        self._markup = frozenset(vars(tokenizer.control).values())
+        self._tags = {getattr(self._control, name): text for name, text in CONTROL_TEXT.items()}
         self._stops = (self._control.im_end, self._control.endoftext)
+        self._schemas = tool_schemas(tools or ())
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
-        self._seed = hashlib.blake2b(repr(list(prompt_ids)).encode(), digest_size=9).hexdigest()
-        self._state = _state_after(prompt_ids, self._control.im_start, self._control.think, self._control.think_end)
+        self._ids: list[int] | None = []
+        self._partial = ""  # the end of a fed text that may be the start of a tag
+        self._state: State = _state_after(prompt_ids, self._control)
         self._had_thought = self._state == "thought"
-        self._thought = _Lines(strip_start=True, hold_all=True)
-        self._answer = _Lines(strip_start=self._state == "closed")
-        self._call: _OpenCall | None = None
-        self._in_doubt: list[str | _OpenCall] = []  # a call in a thought, and all after it
+        self._thought = _Lines(self._say, "reasoning", strip_start=True, hold_all=True)
+        self._answer = _Lines(self._say, "content", strip_start=self._state == "closed", hold_all=False)
+        self._lines = self._thought if self._had_thought else self._answer
+        self._doubt: list[str | int] | None = None  # text and tags since a call began in a thought
         self._calls: list[ToolCall] = []
+        self._call: CallReader | None = None
+        self._call_start = ""  # what goes with the open call if it turns out to be text
+        self._named = False  # the open call has been told
+        self._replaying = False  # the turn is over and its thought still open: now its calls are calls
+        self._text_call = False  # a call became text, so its </tool_call> is text too
         self._events: list[Event] = []
-        self._texts: dict[type, list[str]] = {Reasoning: [], Content: []}
+        self._trace: list[tuple[TraceKind, str]] = []
         self._finished = False
 
     def feed(self, ids: Iterable[int]) -> list[Event]:
-        """The events that `ids` complete. The turn ends at the first stop id; what follows is not part of it."""
-        for token in ids:
+        """The events that `ids` complete. What follows the end of the turn is not part of it."""
+        ids = list(ids)
+        if self._finished:
+            return []
+        if self._tags.keys().isdisjoint(ids):
+            self._feed_run(ids)
+            return self._take()
+        for is_tag, run in groupby(ids, self._tags.__contains__):
+            if not is_tag:
+                self._feed_run(list(run))
+                continue
+            for token in run:
+                self._feed_tag(token)
+                if self._finished:
+                    return self._take()
+        return self._take()
+
+    def feed_text(self, text: str) -> list[Event]:
+        """The same for an engine that gives text: tags that are spelled in it are markup."""
+        self._flush_bytes()
+        self._ids = None
+        parts = _TAG.split(self._partial + _HALF_PAIR.sub("\ufffd", text))
+        parts[-1], self._partial = _without_tag_start(parts[-1])
+        for part, is_tag in zip(parts, [False, True] * len(parts), strict=False):
             if self._finished:
                 break
-            if token in self._markup:
-                self._text(self._utf8.decode(b"", final=True))
-                self._tag(token)
-            else:
-                self._text(self._utf8.decode(self._tokenizer.token_bytes(token)))
+            if is_tag:
+                self._tag(self._tokenizer.added[part])
+            elif part:
+                self._text(part)
         return self._take()
 
     def finish(self) -> list[Event]:
-        """The events that were held back because more ids could have changed them."""
+        """The events that were held back because more could have changed them."""
         if not self._finished:
-            self._text(self._utf8.decode(b"", final=True))
+            self._flush_bytes()
+            if self._partial:
+                self._text(self._partial)
             self._end_turn()
         return self._take()
 
     @property
     def message(self) -> AssistantMessage:
         """The turn so far; whole after `finish`."""
-        thought = "".join(self._texts[Reasoning])
         return Message(
             role="assistant",
-            content="".join(self._texts[Content]),
-            reasoning_content=thought if self._had_thought else None,
+            content=self._joined("content"),
+            reasoning_content=self._joined("reasoning") if self._had_thought else None,
             tool_calls=tuple(self._calls),
+            ids=None if self._ids is None else tuple(self._ids),
         )
 
-    def _take(self) -> list[Event]:
-        events, self._events = self._events, []
-        merged: list[Event] = []
-        for kind, group in groupby(events, type):
-            same = list(group)
-            merged += same if kind is ToolCallDelta else [kind("".join(event.text for event in same))]  # type: ignore
-        return merged
+    @property
+    def trace(self) -> list[Traced]:
+        """What became of each character so far, in order: the texts join to what the model wrote, up to its stop."""
+        runs = groupby(self._trace, lambda piece: piece[0])
+        return [Traced(kind, "".join(text for _, text in run)) for kind, run in runs]
+
+    # --- from ids to text and tags -----------------------------------------------------------------------------------
+
+    def _feed_run(self, ids: list[int]) -> None:
+        """Ids that are no markup."""
+        if self._ids is not None:
+            self._ids += ids
+        if self._state == "thought":
+            self.reasoning_tokens += len(ids)
+        text = self._utf8.decode(self._tokenizer.decode_bytes(ids))
+        if text:
+            self._text(text)
+
+    def _feed_tag(self, token: int) -> None:
+        self._flush_bytes()
+        inside = self._state == "thought"
+        self._tag(token)
+        self.reasoning_tokens += inside and self._state == "thought" and not self._finished
+        if self._ids is not None and not self._finished:
+            self._ids.append(token)
+
+    def _flush_bytes(self) -> None:
+        text = self._utf8.decode(b"", final=True)
+        if text:
+            self._text(text)
+
+    # --- the automaton -----------------------------------------------------------------------------------------------
 
     def _text(self, text: str) -> None:
-        if not text:
-            return
         if self._call is not None:
-            self._call.add(text)
-        elif self._in_doubt:
-            self._in_doubt.append(text)
-        elif self._state == "thought":
-            self._emit(Reasoning, self._thought.push(text))
+            self._read_call(self._call, text)
+        elif self._doubt is not None:
+            self._doubt.append(text)
         else:
-            self._emit(Content, self._answer.push(text))
+            self._lines.push(text)
 
     def _tag(self, token: int) -> None:
-        control = self._control
+        control, call = self._control, self._call
         if token in self._stops:
             self._end_turn()
         elif token == control.think_end and self._state == "thought":
             self._close_thought()
-        elif self._call is not None and (self._call.in_string or token != control.tool_call_end):
-            self._tag_in_call(token)
-        elif token == control.tool_call_end and self._call is not None:
-            self._close_call(self._call)
+        elif self._doubt is not None:
+            self._doubt.append(token)
+        elif call is not None and (call.in_string or token not in (control.tool_call, control.tool_call_end)):
+            self._read_call(call, self._tags[token])
         elif token == control.tool_call:
             self._open_call()
+        elif token == control.tool_call_end and (call is not None or self._text_call):
+            self._close_call()
         elif token == control.think and self._state == "before":
             self._open_thought()
         else:
-            self._stray(token)
-
-    def _stray(self, token: int) -> None:
-        self.problems.append("stray_tag")
-        self._text(self._tokenizer.decode([token]))
+            self.problems.append("stray_tag")
+            self._lines.push(self._tags[token])
 
     def _open_thought(self) -> None:
-        self._answer.drop_blank()
-        self._state, self._had_thought = "thought", True
+        self._answer.end(as_framing=self._answer.blank)
+        self._frame("<think>")
+        self._state, self._had_thought, self._lines = "thought", True, self._thought
 
     def _close_thought(self) -> None:
-        self._settle(as_calls=False)
-        self._thought.take_held()  # line breaks before the closing tag frame the thought, they are no part of it
-        self._state = "closed"
-        self._answer.strip_next()
-
-    def _open_call(self) -> None:
-        held = "" if self._state == "thought" else self._answer.take_held()
-        self._call = _OpenCall(held)
-
-    def _tag_in_call(self, token: int) -> None:
-        assert self._call is not None
-        if token == self._control.tool_call and not self._call.in_string:  # the call before was never closed
-            self._abandon(self._call, "malformed_call")
-            self._open_call()
-        else:
-            self._call.add(self._tokenizer.decode([token]))
-
-    def _close_call(self, call: _OpenCall) -> None:
-        call.closed = True
-        self._call = None
-        if self._state == "thought":
-            self._in_doubt.append(call)
-        else:
-            self._settle_call(call)
-
-    def _settle_call(self, call: _OpenCall) -> None:
-        """A closed call is either well-formed, and a call, or text."""
-        found = read_call(call.text)
-        if found is None:
-            self._abandon(call, "malformed_call")
-            return
-        index = len(self._calls)
-        self._calls.append(ToolCall(f"call_{self._seed}{index:02d}", *found))
-        self._events.append(ToolCallDelta(index, self._calls[-1].id, *found))
-        self._answer.after_call()
-
-    def _abandon(self, call: _OpenCall, problem: Problem) -> None:
-        self._call = None
-        self.problems.append(problem)
-        self._text(call.before + call.source())
-
-    def _settle(self, as_calls: bool) -> None:
-        """Decide what was in doubt: calls if the thought never closes, else the thought's own text."""
-        doubtful, self._in_doubt = self._in_doubt, []
-        if self._call is not None:
-            doubtful.append(self._call)
-            self._call = None
-        for item in doubtful:
-            if isinstance(item, str):
-                self._text(item)
-                continue
+        doubt, self._doubt = self._doubt, None
+        if doubt is not None:
             self.problems.append("call_in_thought")
-            if as_calls and item.closed:
-                self._settle_call(item)
-            else:
-                self._text(item.source())
+        for item in doubt or ():
+            if item not in (self._control.tool_call, self._control.tool_call_end) and not isinstance(item, str):
+                self.problems.append("stray_tag")
+            self._thought.push(item if isinstance(item, str) else self._tags[item])
+        self._thought.end(as_framing=True)
+        self._frame("</think>")
+        self._state, self._lines = "closed", self._answer
+        self._answer.strip_next()
 
     def _end_turn(self) -> None:
         self._finished = True
-        if self._call is not None:
-            self.problems.append("truncated_call")
         if self._state == "thought":
             self.problems.append("unclosed_thought")
-            self._settle(as_calls=True)
-        elif self._call is not None:
-            call, self._call = self._call, None
-            self._text(call.before + call.source())
-        self._emit(Content, self._answer.finish())
+            self._replay()
+        if self._call is not None:
+            self._end_call(self._call, "turn")
+        self._thought.end(as_framing=True)
+        self._answer.end(as_framing=self._answer.blank and bool(self._calls))
 
-    def _emit(self, kind: type[Reasoning] | type[Content], text: str) -> None:
-        if text:
-            self._texts[kind].append(text)
-            self._events.append(kind(text))
+    def _replay(self) -> None:
+        """The thought never closed, so the calls in it were meant."""
+        doubt, self._doubt, self._replaying = self._doubt, None, True
+        if doubt is not None:
+            self.problems.append("call_in_thought")
+        for item in doubt or ():
+            if isinstance(item, str):
+                self._text(item)
+            else:
+                self._tag(item)
 
+    # --- calls -------------------------------------------------------------------------------------------------------
 
-class _OpenCall:
-    """The text between a <tool_call> and its end."""
+    def _open_call(self) -> None:
+        if self._call is not None:
+            self._end_call(self._call, "call")
+        if self._state == "thought" and not self._replaying:
+            self._doubt = [self._control.tool_call]
+            return
+        if self._state == "before":
+            self._state = "closed"
+        if self._state == "thought":
+            self._thought.end(as_framing=False)
+        self._call, self._named, self._text_call = CallReader(self._schemas), False, False
+        self._call_start = self._answer.take_held() + "<tool_call>"
 
-    def __init__(self, before: str):
-        self.before = before  # line breaks that separate the call from the text before it; text if it is no call
-        self.closed = False
-        self._parts: list[str] = []
-        self._scanner = StringScanner()
+    def _read_call(self, call: CallReader, text: str) -> None:
+        pieces = call.feed(text)
+        if call.malformed and call.name is None:
+            self._call, self._text_call = None, True
+            self._make_text(call, "malformed_call")
+        elif pieces:
+            self._tell_call(call, pieces)
 
-    @property
-    def in_string(self) -> bool:
-        return self._scanner.in_string
+    def _close_call(self) -> None:
+        if self._call is not None:
+            self._end_call(self._call, "tag")
+        else:
+            self._text_call = False
+            self._lines.push("</tool_call>")
 
-    @property
-    def text(self) -> str:
-        return "".join(self._parts)
+    def _end_call(self, call: CallReader, end: End) -> None:
+        self._call = None
+        if call.name is None:
+            self._make_text(call, "truncated_call" if end == "turn" else "malformed_call")
+            if end == "tag":
+                self._lines.push("</tool_call>")
+            return
+        self._tell_call(call, call.close(end))
+        if end == "tag":
+            self._frame("</tool_call>")
+        if call.problem:
+            self.problems.append(call.problem)
+        self._calls.append(ToolCall(self._call_id(), call.name, call.arguments, call.error))
+        self._answer.after_call()
 
-    def add(self, text: str) -> None:
-        self._parts.append(text)
-        self._scanner.feed(text)
+    def _make_text(self, call: CallReader, problem: CallProblem) -> None:
+        self.problems.append(problem)
+        self._lines.push(self._call_start + call.undecided)
 
-    def source(self) -> str:
-        """The call as the model wrote it."""
-        return f"<tool_call>{self.text}{'</tool_call>' if self.closed else ''}"
+    def _tell_call(self, call: CallReader, pieces: Iterable[Piece]) -> None:
+        index, id_ = len(self._calls), self._call_id()
+        if not self._named:
+            self._named = True
+            self._frame(self._call_start)
+            self._events.append(ToolCallDelta(index, id_, call.name, ""))
+        for piece in pieces:
+            if piece.written:
+                self._trace.append((piece.kind, piece.written))
+            if piece.kind == "arguments" and piece.told:
+                self._events.append(ToolCallDelta(index, id_, None, piece.told))
+
+    def _call_id(self) -> str:
+        """Different for each call and each prompt, and the same whenever the same turn is read."""
+        if self._seed is None:
+            self._seed = hashlib.blake2b(repr(list(self._prompt_ids)).encode(), digest_size=9).hexdigest()
+        return f"call_{self._seed}{len(self._calls):02d}"
+
+    # --- what is said ------------------------------------------------------------------------------------------------
+
+    def _say(self, kind: Literal["reasoning", "content", "framing"], text: str) -> None:
+        self._trace.append((kind, text))
+        if kind == "reasoning":
+            self._events.append(Reasoning(text))
+        elif kind == "content":
+            self._events.append(Content(text))
+
+    def _frame(self, text: str) -> None:
+        self._trace.append(("framing", text))
+
+    def _joined(self, kind: TraceKind) -> str:
+        return "".join(text for other, text in self._trace if other == kind)
+
+    def _take(self) -> list[Event]:
+        """The new events; neighbours of one kind are one event."""
+        events, self._events = self._events, []
+        if len(events) < 2:
+            return events
+        merged: list[Event] = []
+        for event in events:
+            joined = _join(merged[-1], event) if merged else None
+            if joined is None:
+                merged.append(event)
+            else:
+                merged[-1] = joined
+        return merged
 
 
 class _Lines:
-    """Passes text on, less the line breaks that belong to the framing and not to the text.
+    """Passes text on as `kind`, less the line breaks that belong to the framing and not to the text.
 
-    strip_start: drop line breaks before the first other character.
+    strip_start: line breaks before the first other character are framing.
     hold_all: hold all trailing line breaks back until text follows; else the last one only, which is the separator
         if a tool call follows.
     """
 
-    def __init__(self, strip_start: bool = False, hold_all: bool = False):
-        self._strip = strip_start
-        self._hold_all = hold_all
-        self._blank = True  # nothing but line breaks since the start, or since the last call
-        self._called = False
+    def __init__(self, say: Say, kind: Literal["reasoning", "content"], strip_start: bool, hold_all: bool):
+        self.blank = True
+        """Nothing but line breaks came since the start, or since the last call."""
+        self._say, self._kind = say, kind
+        self._strip, self._hold_all = strip_start, hold_all
         self._held = ""
 
-    def push(self, text: str) -> str:
+    def push(self, text: str) -> None:
+        if not (self._held or self._strip) and text[-1] != "\n":  # the usual case
+            self.blank = False
+            self._say(self._kind, text)
+            return
         text, self._held = self._held + text, ""
         if self._strip:
-            text = text.lstrip("\n")
-            self._strip = not text
+            text = self._stripped(text)
         body = text.rstrip("\n")
-        breaks = text[len(body) :]
-        if not body and self._blank:
-            self._held = breaks
-            return ""
-        self._blank = False
-        self._held = breaks if self._hold_all else breaks[-1:]
-        return text[: len(text) - len(self._held)]
+        if not body and self.blank:
+            self._held = text
+            return
+        self.blank = False
+        keep = len(text) - len(body) if self._hold_all else min(len(text) - len(body), 1)
+        at = len(text) - keep
+        self._held = text[at:]
+        if at:
+            self._say(self._kind, text[:at])
+
+    def _stripped(self, text: str) -> str:
+        body = text.lstrip("\n")
+        self._strip = not body
+        if len(body) < len(text):
+            self._say("framing", text[: len(text) - len(body)])
+        return body
 
     def take_held(self) -> str:
         held, self._held = self._held, ""
         return held
 
-    def drop_blank(self) -> None:
-        """Forget line breaks that came before a thought."""
-        if self._blank:
-            self._held = ""
+    def end(self, as_framing: bool) -> None:
+        """What was held is decided on, because the text is over."""
+        held = self.take_held()
+        if held:
+            self._say("framing" if as_framing else self._kind, held)
 
     def strip_next(self) -> None:
         """Line breaks that come next frame the answer."""
-        self._strip = self._blank
+        self._strip = self.blank
 
     def after_call(self) -> None:
-        self._blank = self._called = True
-        self._strip = False
-
-    def finish(self) -> str:
-        return "" if self._blank and self._called else self.take_held()
+        self.blank, self._strip = True, False
 
 
-def _state_after(ids: Sequence[int], turn: int, think: int, think_end: int) -> Literal["before", "thought", "closed"]:
+def _join(first: Event, second: Event) -> Event | None:
+    """Two neighbours as one event, if they are of one kind."""
+    if isinstance(first, ToolCallDelta):
+        if isinstance(second, ToolCallDelta) and first.name is None and first.index == second.index:
+            return ToolCallDelta(first.index, first.id, None, first.arguments + second.arguments)
+        return None
+    return type(first)(first.text + second.text) if isinstance(second, type(first)) else None
+
+
+def _without_tag_start(text: str) -> tuple[str, str]:
+    """`text` less its end, and that end, if it may be the start of a tag."""
+    at = text.rfind("<")
+    return (text[:at], text[at:]) if at >= 0 and text[at:] in _TAG_STARTS else (text, "")
+
+
+def _state_after(ids: Sequence[int], control: ControlTokens) -> State:
     """Where the last turn of a prompt stands: read from its ids alone."""
+    state: State = "before"
     for token in reversed(ids):
-        if token == turn:
+        if token == control.im_start:
             break
-        if token in (think, think_end):
-            return "thought" if token == think else "closed"
-    return "before"
+        if token in (control.think, control.think_end):
+            return "thought" if token == control.think else "closed"
+        if token == control.tool_call:
+            state = "closed"
+    return state

@@ -1,81 +1,357 @@
-"""The JSON inside a tool call: where its strings are while it streams in, and what it says once it is whole."""
+"""One tool call, read while the model writes it: `{"name": "…", "arguments": {…}}`.
+
+The reader is a coroutine over the text: it runs until it needs more and says what has become certain meanwhile. Nothing
+that it says is ever taken back, so a value that may yet be converted is held until it is whole.
+"""
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from sansi.base.strict_json import refuse_constant
+from sansi.base.errors import did_you_mean
+from sansi.text.schema import ToolSchema, keeps_strings, read_json, tool_schema
+
+Steps = Generator[None, None, None]  # a coroutine of the reader; it yields where it needs more text
+End = Literal["tag", "call", "turn"]
+CallProblem = Literal["malformed_call", "truncated_call", "unknown_tool", "invalid_arguments"]
 
 _SPACE = re.compile(r"[ \t\r\n]*")
+_STRING = re.compile(r'[^"\\\x00-\x1f]*')  # JSON allows no line breaks in strings
+_SCALAR = re.compile(r'[^ \t\r\n"{}\[\],:]*')
+_INERT = re.compile(r'[^"{}\[\]]*')
 
 
-class StringScanner:
-    """Knows whether JSON text, fed in any pieces, stands inside a string, where a closing tag closes nothing."""
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What became of some text of a call: `written` by the model, and `told`, which differs where it was converted."""
 
-    def __init__(self) -> None:
+    kind: Literal["framing", "name", "arguments"]
+    written: str
+    told: str
+
+
+def tool_schemas(tools: Sequence[Mapping[str, Any]]) -> dict[str, ToolSchema]:
+    """Name to schema of OpenAI's tool definitions, or of bare functions."""
+    functions = [tool.get("function") or tool for tool in tools]
+    return {function["name"]: tool_schema(function.get("parameters") or {}) for function in functions}
+
+
+class CallReader:
+    """Feed it the text between <tool_call> and its end. `schemas` is empty where the tools are not known."""
+
+    def __init__(self, schemas: Mapping[str, ToolSchema]):
+        self.name: str | None = None
         self.in_string = False
-        self._escaped = False
+        """Inside a JSON string, where a closing tag closes nothing."""
+        self.malformed: str | None = None
+        """What is wrong with the JSON, as soon as that is known."""
+        self._schemas = schemas
+        self._schema: ToolSchema | None = None
+        self._misfits: list[str] = []
+        self._lost = False  # the text has left the form of a call; the rest is taken as it is written
+        self._whole = False
+        self._buffer, self._at = "", 0  # text that came, and how far it is read
+        self._read: list[str] = []  # text that is read but not decided on
+        self._holding = False
+        self._zone: Literal["framing", "arguments"] = "framing"
+        self._early: tuple[int, int] | None = None  # where in `_read` arguments are that came before the name
+        self._end: End | None = None
+        self._pieces: list[Piece] = []
+        self._told: list[str] = []
+        self._steps = self._call()
 
-    def feed(self, text: str) -> None:
-        for char in text:
-            if self._escaped:
-                self._escaped = False
-            elif char == '"':
-                self.in_string = not self.in_string
-            elif char == "\\" and self.in_string:
-                self._escaped = True
+    @property
+    def undecided(self) -> str:
+        """The text of which nothing has been said; before the name is known, that is all of it."""
+        return "".join(self._read) + self._buffer[self._at :]
+
+    @property
+    def arguments(self) -> str:
+        """What was told of the arguments so far."""
+        return "".join(self._told)
+
+    def feed(self, text: str) -> list[Piece]:
+        """What `text` makes certain."""
+        self._buffer, self._at = self._buffer[self._at :] + text, 0
+        try:
+            if not self._lost:
+                next(self._steps)
+            self._decide()
+        except _Malformed as error:
+            self._lose(str(error))
+        return self._take_pieces()
+
+    def close(self, end: End) -> list[Piece]:
+        """The last pieces. `end`: a closing tag, the opening tag of another call, or the end of the turn."""
+        left, self._holding = self.undecided, False
+        self._read, self._buffer, self._at = [], "", 0
+        if left:
+            self._say("framing" if self._lost and not left.strip() else self._zone, left)
+        self._end = end
+        return self._take_pieces()
+
+    @property
+    def problem(self) -> CallProblem | None:
+        """What is wrong with the closed call, by name; the first of these that applies."""
+        if self._end == "turn":
+            return "truncated_call"
+        if self._end == "call" or self.malformed or not self._whole:
+            return "malformed_call"
+        if self._schemas and self._schema is None:
+            return "unknown_tool"
+        return "invalid_arguments" if self._misfits else None
+
+    @property
+    def error(self) -> str | None:
+        """Why the closed call must not be executed, in one sentence."""
+        reasons = {
+            "truncated_call": "truncated: the turn ended before </tool_call>",
+            "malformed_call": f"malformed: {self.malformed or 'the call ends before its JSON does'}",
+            "unknown_tool": f'unknown tool "{self.name}"{did_you_mean(self.name or "", self._schemas)}',
+            "invalid_arguments": "arguments: " + "; ".join(self._misfits),
+        }
+        return reasons[self.problem] if self.problem else None
+
+    # --- the grammar: each of these reads one thing, and pauses where the text ends ----------------------------------
+
+    def _call(self) -> Steps:
+        seen: list[str] = []
+        yield from self._mark("{")
+        while (yield from self._next()) != "}":
+            if seen:
+                yield from self._mark(",")
+            key = yield from self._key()
+            if key not in ("name", "arguments") or key in seen:
+                raise _Malformed(f'the key "{key}" has no place in a call, or stands twice')
+            yield from self._mark(":")
+            yield from self._name() if key == "name" else self._arguments()
+            seen.append(key)
+        if self.name is None:
+            raise _Malformed("the call has no name")
+        yield from self._mark("}")
+        if "arguments" not in seen:
+            self._say("arguments", "", told="{}")
+            self._check()
+        self._whole = True
+        yield from self._next()
+        self._whole = False
+        raise _Malformed("text follows the JSON of the call")
+
+    def _name(self) -> Steps:
+        start = yield from self._held_string()
+        name = _string("".join(self._read[start:]))
+        if not name.strip():
+            raise _Malformed("the name is empty")
+        self.name, self._schema = name, self._schemas.get(name)
+        held, written = self._read[:start], "".join(self._read[start:])
+        self._read = []
+        if self._early is not None:
+            first, last = self._early
+            self._say("framing", "".join(held[:first]))
+            self._say_converted("".join(held[first:last]))
+            held = held[last:]
+            self._check()
+        self._say("framing", "".join(held))
+        self._say("name", written, told=name)
+
+    def _arguments(self) -> Steps:
+        opening = yield from self._next()
+        if opening not in '{"':
+            raise _Malformed("the arguments are not a JSON object")
+        self._decide()
+        if self.name is None:
+            start = len(self._read)
+            yield from self._value()
+            self._early = start, len(self._read)
+            return
+        self._zone = "arguments"
+        if opening == '"' or (self._schema and not self._schema.by_member):
+            self._say_converted((yield from self._held_value()))
+        elif self._schema is None:
+            yield from self._value()
+        else:
+            yield from self._members(self._schema)
+        self._decide()
+        self._zone = "framing"
+        self._check()
+
+    def _members(self, schema: ToolSchema) -> Steps:
+        """The arguments one by one: strings that stay strings are passed on as they grow, other values once whole."""
+        first = True
+        yield from self._mark("{")
+        while (yield from self._next()) != "}":
+            if not first:
+                yield from self._mark(",")
+            first = False
+            member = schema.member((yield from self._key()))
+            yield from self._mark(":")
+            opening = yield from self._next()
+            if member is None or (opening == '"' and keeps_strings(member)):
+                yield from self._value()
+            else:
+                written = yield from self._held_value()
+                self._say("arguments", written, told=schema.typed_text(written, member))
+        yield from self._mark("}")
+
+    def _key(self) -> Generator[None, None, str]:
+        start = yield from self._held_string()
+        return _string("".join(self._read[start:]))
+
+    def _held_string(self) -> Generator[None, None, int]:
+        """Reads a string whose text is kept together; returns where in `_read` it starts."""
+        if (yield from self._next()) != '"':
+            raise _Malformed(f"a string must stand where {self._buffer[self._at]!r} stands")
+        self._decide()
+        start, self._holding = len(self._read), True
+        yield from self._value()
+        self._holding = False
+        return start
+
+    def _held_value(self) -> Generator[None, None, str]:
+        self._decide()
+        self._holding = True
+        yield from self._value()
+        self._holding = False
+        written, self._read = "".join(self._read), []
+        return written
+
+    def _value(self) -> Steps:
+        """Any JSON value, by its outline: whether what is inside is well-formed shows once it is whole."""
+        depth = 0
+        while True:
+            char = yield from self._next()
+            if char == '"':
+                yield from self._string()
+            elif char in "{[":
+                depth += 1
+                self._advance(self._at + 1)
+            elif char in "}]" and depth:
+                depth -= 1
+                self._advance(self._at + 1)
+            elif not depth:
+                yield from self._scalar()
+            if not depth:
+                return
+            self._advance(_INERT.match(self._buffer, self._at).end())  # type: ignore[union-attr]
+
+    def _string(self) -> Steps:
+        self._advance(self._at + 1)
+        self.in_string = True
+        while True:
+            self._advance(_STRING.match(self._buffer, self._at).end())  # type: ignore[union-attr]
+            left = self._buffer[self._at : self._at + 2]
+            if left[:1] == '"':
+                break
+            if left[:1] not in ("", "\\"):
+                raise _Malformed("a line break or control character stands in a string")
+            if len(left) == 2:
+                self._advance(self._at + 2)
+            else:
+                yield
+        self._advance(self._at + 1)
+        self.in_string = False
+
+    def _scalar(self) -> Steps:
+        empty = True
+        while True:
+            end = _SCALAR.match(self._buffer, self._at).end()  # type: ignore[union-attr]
+            empty = empty and end == self._at
+            self._advance(end)
+            if self._at < len(self._buffer):
+                break
+            yield
+        if empty:
+            raise _Malformed(f"a value must stand where {self._buffer[self._at]!r} stands")
+
+    def _mark(self, mark: str) -> Steps:
+        char = yield from self._next()
+        if char != mark:
+            raise _Malformed(f"{mark!r} must stand where {char!r} stands")
+        self._advance(self._at + 1)
+        self._decide()
+
+    def _next(self) -> Generator[None, None, str]:
+        """Skips white space; returns the next character, which is not read yet."""
+        while True:
+            self._advance(_SPACE.match(self._buffer, self._at).end())  # type: ignore[union-attr]
+            if self._at < len(self._buffer):
+                self._decide()
+                return self._buffer[self._at]
+            yield
+
+    # --- what is said ------------------------------------------------------------------------------------------------
+
+    def _advance(self, end: int) -> None:
+        if end > self._at:
+            self._read.append(self._buffer[self._at : end])
+            self._at = end
+
+    def _decide(self) -> None:
+        """What is read so far is certain, unless it is being held or the call may yet turn out to be text."""
+        if self._lost:
+            self._as_written()
+        elif self._read and not self._holding and self.name is not None:
+            written, self._read = "".join(self._read), []
+            self._say(self._zone, written)
+
+    def _say(self, kind: Literal["framing", "name", "arguments"], written: str, told: str | None = None) -> None:
+        told = written if told is None else told
+        if written or told:
+            self._pieces.append(Piece(kind, written, told))
+            if kind == "arguments":
+                self._told.append(told)
+
+    def _say_converted(self, written: str) -> None:
+        """Arguments that are told whole. Some models write the object as a string; it has one reading, too."""
+        text = written
+        if written.startswith('"'):
+            try:
+                inner = read_json(written)
+                text = inner if isinstance(read_json(inner), dict) else written
+            except ValueError:
+                pass  # told as written; the check says what is wrong
+        self._say("arguments", written, told=self._schema.typed_text(text) if self._schema else text)
+
+    def _check(self) -> None:
+        try:
+            value = read_json(self.arguments)
+        except ValueError as error:
+            self.malformed = f"the arguments are not JSON ({error})"
+            return
+        if not isinstance(value, dict):
+            self.malformed = "the arguments are not a JSON object"
+        elif self._schema is not None:
+            self._misfits = self._schema.problems(value)
+
+    def _lose(self, reason: str) -> None:
+        self.malformed = self.malformed or reason
+        self._lost, self._holding, self.in_string, self._zone = True, False, False, "arguments"
+        if self.name is not None:
+            self._as_written()
+
+    def _as_written(self) -> None:
+        """The rest of a malformed call, less the white space before its closing tag."""
+        left = self.undecided
+        body = left.rstrip()
+        self._read, self._buffer, self._at = [], left[len(body) :], 0
+        self._say("arguments", body)
+
+    def _take_pieces(self) -> list[Piece]:
+        pieces, self._pieces = self._pieces, []
+        return pieces
 
 
-def read_call(text: str) -> tuple[str, str] | None:
-    """(name, arguments) of `{"name": "...", "arguments": {...}}`, or None for anything else.
+class _Malformed(Exception):
+    pass
 
-    The arguments are the characters that the model wrote, not a copy made from their values, so that the call reads
-    the same when it comes back in the next prompt.
-    """
+
+def _string(written: str) -> str:
     try:
-        members = _members(text)
-    except (ValueError, IndexError, RecursionError):
-        return None
-    name, arguments = members.get("name", ("", "")), members.get("arguments", ({}, "{}"))
-    known = members.keys() <= {"name", "arguments"}
-    if not known or not isinstance(name[0], str) or not name[0].strip() or not isinstance(arguments[0], dict):
-        return None
-    return name[0], arguments[1]
-
-
-def _members(text: str) -> dict[str, tuple[Any, str]]:
-    """Key → (value, the value as written) of the one JSON object in `text`. Raises ValueError for other text."""
-    members: dict[str, tuple[Any, str]] = {}
-    at = _expect(text, _skip(text, 0), "{")
-    while text[at] != "}":
-        if members:
-            at = _expect(text, at, ",")
-        key, end = _DECODER.raw_decode(text, at)
-        start = _expect(text, _skip(text, end), ":")
-        value, end = _DECODER.raw_decode(text, start)
-        if not isinstance(key, str) or key in members:
-            raise ValueError(f"key {key!r} is no text or stands twice")
-        str(key).encode()
-        if isinstance(value, str):
-            value.encode()  # raises for half a surrogate pair
-        members[key] = value, text[start:end]
-        at = _skip(text, end)
-    if _skip(text, at + 1) != len(text):
-        raise ValueError("text after the object")
-    return members
-
-
-def _expect(text: str, at: int, char: str) -> int:
-    if text[at] != char:
-        raise ValueError(f"expected {char!r} at {at}")
-    return _skip(text, at + 1)
-
-
-def _skip(text: str, at: int) -> int:
-    found = _SPACE.match(text, at)
-    return found.end() if found else at
-
-
-_DECODER = json.JSONDecoder(parse_constant=refuse_constant)
+        value = read_json(written)
+    except ValueError as error:
+        raise _Malformed(f"a string is not JSON ({error})") from error
+    assert isinstance(value, str)
+    return value

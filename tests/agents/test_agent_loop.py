@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -70,6 +71,18 @@ def test_parallel_calls_are_answered_in_order():
     assert [(m.content, m.tool_call_id) for m in run.messages if m.role == "tool"] == [("2", "call_0"), ("4", "call_1")]
 
 
+def test_a_call_with_an_error_is_not_executed_and_the_model_is_told_why():
+    reply = calls(compute("1+1"), compute("2+2"))
+    wrong, right = reply.message.tool_calls
+    wrong = replace(wrong, error="malformed: no closing brace")
+    made, _ = agent(replace(reply, message=replace(reply.message, tool_calls=(wrong, right))), says("4"))
+    run = made.run(QUESTION)
+    assert [(record.status, record.observation) for record in run.calls] == [
+        ("invalid_arguments", "error: not executed: malformed: no closing brace"),
+        ("ok", "4"),
+    ]
+
+
 def test_a_run_can_be_continued():
     made, script = agent(calls(compute("1+1")), says("2"), says("still 2"))
     first = made.run(QUESTION)
@@ -100,7 +113,7 @@ def test_an_unknown_tool_where_there_are_none():
         ("[1]", "invalid_arguments"),
         ("", "invalid_arguments"),
         ('{"expr": "1"}', "invalid_arguments"),
-        ('{"expression": "\\ud800"}', "error"),
+        ('{"expression": "\\ud800"}', "invalid_arguments"),
     ],
 )
 def test_mistaken_calls_become_observations(arguments, status):

@@ -103,6 +103,13 @@ def test_tool_calls_are_read_in_every_spelling():
     )
 
 
+def test_why_a_call_must_not_run_comes_with_it():
+    body = completion("stop", tool_calls=[{"id": "a", "function": {"name": "f", "arguments": "{"}}])
+    body["sansi"]["tool_call_errors"] = {"a": "truncated: the turn ended"}
+    reply = client(body).complete([USER])
+    assert reply.message.tool_calls == (ToolCall("a", "f", "{", "truncated: the turn ended"),)
+
+
 def test_a_plain_server_without_extras_will_do():
     body = {"choices": [{"message": {"role": "assistant", "content": "4"}}]}
     reply = client(body).complete([USER])

@@ -5,8 +5,9 @@ from typing import Any, Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sansi.agents.schema import check_schema, conform, parse_arguments, schema_of
+from sansi.agents.schema import schema_of
 from sansi.base import SansiError
+from sansi.text.schema import check_tool_schema, conform, parse_arguments
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,12 @@ from sansi.base import SansiError
 )
 def test_schema_of_annotation(hint, schema):
     assert schema_of(hint, "here") == schema
-    check_schema(schema, "here")
+    check_tool_schema({"type": "object", "properties": {"x": schema}}, "here")
+
+
+def typed_as(hint, value):
+    """`value` as the argument of a tool whose parameter is annotated with `hint`."""
+    return conform({"type": "object", "properties": {"x": schema_of(hint, "x")}}, {"x": value})["x"]
 
 
 @pytest.mark.parametrize("hint", [set, tuple[int, int], dict[int, str], object, Literal[b"x"]])
@@ -40,7 +46,12 @@ def test_annotation_without_json_form_is_refused(hint):
         (int, 3.0, 3),
         (int, "3.0", 3),
         (float, "2.5", 2.5),
-        (float, 3, 3.0),
+        (float, 3, 3),  # a whole number is a number
+        (float, "1e5", 1e5),
+        (str, 1e5, "100000.0"),
+        (None, "null", None),
+        (int | bool, "true", True),
+        (int | bool, "True", True),
         (bool, "True", True),
         (str, 12, "12"),
         (str, True, "true"),
@@ -56,7 +67,7 @@ def test_annotation_without_json_form_is_refused(hint):
     ],
 )
 def test_values_are_typed_by_the_schema(hint, value, typed):
-    result = conform(schema_of(hint, "x"), value)
+    result = typed_as(hint, value)
     assert result == typed
     assert type(result) is type(typed)
 
@@ -70,7 +81,8 @@ def test_values_are_typed_by_the_schema(hint, value, typed):
         (int, None),
         (float, "NaN"),
         (float, float("inf")),
-        (float, 10**400),
+        (str, {"a": 1}),
+        (Literal["1", 1], True),
         (bool, 1),
         (bool, "yes"),
         (str, None),
@@ -83,7 +95,7 @@ def test_values_are_typed_by_the_schema(hint, value, typed):
 )
 def test_values_with_no_reading_are_refused(hint, value):
     with pytest.raises(SansiError):
-        conform(schema_of(hint, "x"), value)
+        typed_as(hint, value)
 
 
 OBJECT = {
@@ -119,10 +131,51 @@ def test_no_arguments_may_be_written_as_nothing():
     assert parse_arguments("") == {} == parse_arguments("{}")
 
 
-@pytest.mark.parametrize("schema", [{"type": "strin"}, {"pattern": "a*"}, {"items": {"$ref": "#"}}, "string"])
-def test_unsupported_schema_is_refused_by_name(schema):
-    with pytest.raises(SansiError, match="here"):
-        check_schema(schema, "here")
+def _laughs(levels):
+    """A small schema that refers to 2**levels parts."""
+    double = {f"d{i}": {"allOf": [{"$ref": f"#/$defs/d{i + 1}"}] * 2} for i in range(levels)}
+    return {"properties": {"x": {"$ref": "#/$defs/d0"}}, "$defs": double | {f"d{levels}": {"type": "string"}}}
+
+
+def _nested(depth):
+    schema = {}
+    for _ in range(depth):
+        schema = {"properties": {"x": schema}}
+    return schema
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ("string", "must be an object"),
+        ({"type": "string"}, 'must be "object"'),
+        ({"properties": {"x": {"type": "strin"}}}, "properties.x.type"),
+        ({"properties": []}, "properties"),
+        ({"properties": {"x": {"type": set()}}}, "written as JSON"),
+        ({"properties": {"x": {"pattern": "("}}}, "regex"),
+        ({"properties": {"x": {"pattern": "(?=a)"}}}, "regex"),  # needs a backtracking engine
+        ({"properties": {"x": {"pattern": "(a{1000}){1000}"}}}, "regex"),
+        ({"properties": {"x": {"$ref": "https://example.org/schema"}}}, "leads out of the schema"),
+        ({"properties": {"x": {"$ref": "file:///etc/passwd"}}}, "leads out of the schema"),
+        ({"properties": {"x": {"$ref": "#/$defs/none"}}}, "leads nowhere"),
+        ({"properties": {"x": {"$ref": "#"}}}, "recursive"),
+        ({"properties": {"x": {"$ref": "#/properties/x"}}}, "recursive"),
+        ({"$schema": "https://example.org/schema"}, "meta-schema"),
+        (_laughs(20), "more than 5000 parts"),
+        (_nested(70), "nested more than"),
+        ({"description": "x" * 100_000}, "characters long"),
+    ],
+)
+def test_a_schema_that_can_not_be_used_is_refused_by_name(schema, words):
+    with pytest.raises(SansiError, match="here") as caught:
+        check_tool_schema(schema, "here")
+    assert words in str(caught.value) and caught.value.param == "here"
+
+
+def test_a_pattern_costs_linear_time():
+    schema = {"properties": {"x": {"pattern": "^(a+)+$"}}}
+    with pytest.raises(SansiError):
+        conform(schema, {"x": "a" * 10_000 + "b"})
 
 
 JSON = st.recursive(
@@ -136,12 +189,11 @@ HINTS = [int, float, bool, str, list[int], dict[str, float], int | None, Literal
 @given(st.sampled_from(HINTS), JSON)
 def test_conform_raises_or_returns_what_conforms(hint, value):
     """Typing is idempotent, and nothing but SansiError comes out of any JSON value."""
-    schema = schema_of(hint, "x")
     try:
-        typed = conform(schema, value)
+        typed = typed_as(hint, value)
     except SansiError:
         return
-    again = conform(schema, typed)
+    again = typed_as(hint, typed)
     assert json.dumps(again) == json.dumps(typed)
     assert type(again) is type(typed)
 
