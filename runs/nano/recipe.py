@@ -38,7 +38,7 @@ from sansi.eval.training_plot import plot_training
 from sansi.model import ModelConfig, Transformer, load, save
 from sansi.post.grpo import GRPO, GRPOConfig, learnable
 from sansi.post.samples import FusionMix, cold_start_samples, fusion_samples, plain_document, plain_question
-from sansi.text import Codec, Tokenizer, TrainingSample
+from sansi.text import NO_THINK_FLAG, THINK_FLAG, Codec, Tokenizer, TrainingSample
 from sansi.text.codec import BUDGET_PHRASE
 from sansi.train.loop import Batches, TrainConfig, Trainer
 from sansi.train.schedule import Schedule
@@ -138,7 +138,7 @@ class Nano:
         if not (folder / "tokenizer.json").exists():
             texts = [document.text[:2000] for document in itertools.islice(read_corpus(self.corpus), 0, None, 6)]
             worked = [plain_document(p) for p in self.first_problems(SEED_TOKENIZER, self.sizes.tokenizer_problems)]
-            chat = [f"user\nassistant\nsystem\n{BUDGET_PHRASE}\n/think /no_think"] * 400
+            chat = [f"user\nassistant\nsystem\n{BUDGET_PHRASE}\n{THINK_FLAG} {NO_THINK_FLAG}"] * 400
             with atomic_folder(folder) as draft:
                 Codec(Tokenizer.train([*texts, *worked, *chat], self.recipe.vocab_size)).save(draft)
         return Codec.from_pretrained(folder)

@@ -17,7 +17,7 @@ from sansi.chat import ChatModel, ChatOptions, ChatResult
 from sansi.data.problems import Problem, evaluation_set
 from sansi.data.problems.families import EVALUATION_SEED
 from sansi.eval.problem_set import Graded, Score, ask
-from sansi.text import Codec
+from sansi.text import NO_THINK_FLAG, THINK_FLAG, Codec
 
 BUDGETS = (0, 8, 16, 32, 64, 128, 256)
 
@@ -76,7 +76,7 @@ def run(
             seed=seed,
             points=[_point(chat.codec, budget, graded) for budget, graded in answers.items()],
             soft_switch_followed={
-                flag: _follows(chat, questions[:500], flag, max_tokens) for flag in ("/think", "/no_think")
+                flag: _follows(chat, questions[:500], flag, max_tokens) for flag in (THINK_FLAG, NO_THINK_FLAG)
             },
         )
     finally:
@@ -132,7 +132,7 @@ def _follows(chat: ChatModel, questions: list[Problem], flag: str, max_tokens: i
     options = ChatOptions(soft_switch="model", max_tokens=max_tokens)
     graded = ask(chat, questions, options, suffix=f" {flag}", progress=True)
     thought = [bool((g.result.message.reasoning_content or "").strip()) for g in graded]
-    return sum(t == (flag == "/think") for t in thought) / len(thought)
+    return sum(t == (flag == THINK_FLAG) for t in thought) / len(thought)
 
 
 def _label(budget: int | None) -> str:

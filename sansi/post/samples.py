@@ -9,7 +9,7 @@ from typing import Any
 
 from sansi.base.config import check_config
 from sansi.data.problems import Problem, solve
-from sansi.text import Codec, TrainingSample
+from sansi.text import NO_THINK_FLAG, THINK_FLAG, Codec, TrainingSample
 
 Conversation = list[dict[str, Any]]
 
@@ -111,7 +111,7 @@ def _switched(messages: Conversation, flag: str, rng: random.Random) -> Conversa
 def _thinking_sample(codec: Codec, problems: Iterator[Problem], rng: random.Random) -> TrainingSample:
     messages = answered(next(problems))
     if rng.random() < 0.3:
-        return codec.training_sample(_switched(messages, "/think", rng))
+        return codec.training_sample(_switched(messages, THINK_FLAG, rng))
     return codec.training_sample(messages, enable_thinking=True)
 
 
@@ -119,7 +119,7 @@ def _direct_sample(codec: Codec, problems: Iterator[Problem], rng: random.Random
     messages = answered(next(problems), thinking=False)
     if rng.random() < 0.5:
         # The switch is in the text, so the empty block is the model's to write, and is trained.
-        return codec.training_sample(_switched(messages, "/no_think", rng), soft_switch="model")
+        return codec.training_sample(_switched(messages, NO_THINK_FLAG, rng), soft_switch="model")
     return codec.training_sample(messages, enable_thinking=False)
 
 
@@ -135,7 +135,7 @@ def _several_turns_sample(codec: Codec, problems: Iterator[Problem], rng: random
     messages = []
     for thinking in (first, second):
         turn = answered(next(problems), thinking=thinking)
-        turn[0]["content"] += " /think" if thinking else " /no_think"
+        turn[0]["content"] += f" {THINK_FLAG if thinking else NO_THINK_FLAG}"
         messages += turn
     return codec.training_sample(messages, soft_switch="model")
 

@@ -1,12 +1,17 @@
 """Messages, tokenizer, chat codec and stream parser. No torch."""
 
-from sansi.text.codec import Codec, Mode, Prompt, Span, ThinkingIds, TrainingSample, select_mode
+from sansi.text.codec import Codec, Prompt, ThinkingIds, TrainingSample
 from sansi.text.foreign import ForeignPrompt, ForeignTemplate, TemplateLimits
 from sansi.text.messages import AssistantMessage, Message, ToolCall, message_to_dict, read_messages
+from sansi.text.mode import Mode, select_mode
 from sansi.text.parser import Content, Event, Reasoning, StreamParser, ToolCallDelta
+from sansi.text.render import Span
+from sansi.text.template import NO_THINK_FLAG, THINK_FLAG
 from sansi.text.tokenizer import ControlTokens, StreamDecoder, Tokenizer
 
 __all__ = [
+    "NO_THINK_FLAG",
+    "THINK_FLAG",
     "AssistantMessage",
     "Codec",
     "Content",

@@ -205,9 +205,9 @@ class ForeignTemplate:
         holes = max(pieces.values(), default=-1) + 1 - len(pieces)
         library.add_tokens([_random_name() for _ in range(holes)])  # ids are given out from the number of pieces on
         entries = {token["content"]: token for token in self.tokenizer.added_tokens}
-        names = {text: _random_name() if text in self._control else text for text in entries}
+        names: dict[str, str] = {text: _random_name() if text in self._control else text for text in entries}
         library.add_tokens([_renamed(entries[text], name) for text, name in names.items()])
-        back = {library.token_to_id(name): entries[text]["id"] for text, name in names.items()}
+        back: dict[int, int] = {library.token_to_id(name): entries[text]["id"] for text, name in names.items()}  # type: ignore[misc]
         return library, names, back
 
 
@@ -255,7 +255,7 @@ class _Worker:
         self._owner = 0
 
     def render(self, template: str, variables: Mapping[str, Any], marks: Sequence[tuple[str, str]] = ()) -> str:
-        request = {"template": template, "variables": variables, "marks": marks}
+        request: dict[str, Any] = {"template": template, "variables": variables, "marks": marks}
         request |= {"output_chars": self._limits.output_chars, "seconds": self._limits.seconds}
         line = json.dumps(request).encode() + b"\n"
         with self._lock:

@@ -137,7 +137,8 @@ def _compared(node: nodes.Node) -> list[nodes.Node]:
     if isinstance(node, nodes.Filter | nodes.Call):
         name = node.name if isinstance(node, nodes.Filter) else getattr(node.node, "attr", None)
         known = _COMPARING_FILTERS if isinstance(node, nodes.Filter) else _COMPARING_METHODS
-        return node.args[:1] if name == "replace" else list(node.args) if name in known else []
+        args: list[nodes.Node] = list(node.args)
+        return args[:1] if name == "replace" else args if name in known else []
     return []
 
 

@@ -14,6 +14,8 @@ TOOLS_TAIL = (
     "<tool_call></tool_call> XML tags:\n<tool_call>\n"
     '{"name": <function-name>, "arguments": <args-json-object>}\n</tool_call>'
 )
+# What a person writes in a message to switch the mode; `select_mode` says when it counts.
+THINK_FLAG, NO_THINK_FLAG = "/think", "/no_think"
 BUDGET_PHRASE = (
     "Considering the limited time by the user, I have to give the solution based on the thinking directly now.\n"
 )
