@@ -32,7 +32,7 @@ LIBRARIES: dict[str, set[str]] = {
     "text": {"huggingface_hub", "jinja2", "jsonschema_rs", "numpy", "tokenizers"},
     "model": {"huggingface_hub", "numpy", "safetensors", "torch"},
     "data": {"datasketch", "numpy", "pycld2", "reasoning_gym", "rich"},
-    "engine": {"numpy", "safetensors", "torch"},
+    "engine": {"llguidance", "numpy", "safetensors", "torch"},
     "chat": {"torch"},
     "eval": {"matplotlib", "numpy", "reasoning_gym", "rich"},
     "train": {"matplotlib", "numpy", "safetensors", "torch"},
