@@ -111,6 +111,7 @@ class StreamParser:
         self._stops = (self._control.im_end, self._control.endoftext)
         self._schemas = tool_schemas(tools or ())
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+        self._half_character = False  # bytes of it wait in `_utf8`
         self._ids: list[int] | None = []
         self._partial = ""  # the end of a fed text that may be the start of a tag
         self._state: State = _state_after(prompt_ids, self._control)
@@ -132,7 +133,7 @@ class StreamParser:
     def feed(self, ids: Iterable[int]) -> list[Event]:
         """The events that `ids` complete. What follows the end of the turn is not part of it."""
         ids = list(ids)
-        if self._finished:
+        if self._finished or not ids:
             return []
         if self._tags.keys().isdisjoint(ids):
             self._feed_run(ids)
@@ -196,7 +197,12 @@ class StreamParser:
             self._ids += ids
         if self._state == "thought":
             self.reasoning_tokens += len(ids)
-        text = self._utf8.decode(self._tokenizer.decode_bytes(ids))
+        raw = self._tokenizer.token_bytes(ids[0]) if len(ids) == 1 else self._tokenizer.decode_bytes(ids)
+        if raw.isascii() and not self._half_character:  # the usual case, and many times as fast
+            text = raw.decode("ascii")
+        else:
+            text = self._utf8.decode(raw)
+            self._half_character = bool(self._utf8.getstate()[0])
         if text:
             self._text(text)
 
@@ -210,6 +216,7 @@ class StreamParser:
 
     def _flush_bytes(self) -> None:
         text = self._utf8.decode(b"", final=True)
+        self._half_character = False
         if text:
             self._text(text)
 

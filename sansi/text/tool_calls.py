@@ -75,6 +75,9 @@ class CallReader:
 
     def feed(self, text: str) -> list[Piece]:
         """What `text` makes certain."""
+        if self.in_string and self._passing and _STRING.fullmatch(text):  # most text of most calls
+            self._say(self._zone, text)
+            return self._take_pieces()
         self._buffer, self._at = self._buffer[self._at :] + text, 0
         try:
             if not self._lost:
@@ -281,6 +284,11 @@ class CallReader:
                 self._decide()
                 return self._buffer[self._at]
             yield
+
+    @property
+    def _passing(self) -> bool:
+        """All that came is said, and what comes may be said at once."""
+        return self.name is not None and not (self._holding or self._read or self._at < len(self._buffer))
 
     # --- what is said ------------------------------------------------------------------------------------------------
 

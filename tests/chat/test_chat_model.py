@@ -267,3 +267,22 @@ def test_a_tokenizer_of_another_model_is_refused(codec):
     model = Transformer(ModelConfig.preset("nano", vocab_size=64, num_hidden_layers=1))
     with pytest.raises(SansiError, match="do not belong together"):
         ChatModel(Engine(model), codec, "wrong", Presets(thinking=Preset()))
+
+
+def test_a_call_with_an_error_is_reported_and_finishes_nothing(scripted, codec):
+    def turn(*arguments):
+        ids = [codec.control.think_end]
+        for text in arguments:
+            written = f'\n{{"name": "add", "arguments": {text}}}\n'
+            ids += [codec.control.tool_call, *codec.tokenizer.encode(written), codec.control.tool_call_end]
+        scripted.model.script = ids
+        schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+        tools = [{"type": "function", "function": {"name": "add", "parameters": schema}}]
+        return scripted.complete(ASK, ChatOptions(tools=tools))
+
+    wrong = turn('{"a": "many"}')
+    assert (wrong.finish_reason, wrong.problems) == ("stop", ("invalid_arguments",))
+    assert wrong.message.tool_calls[0].error == 'arguments: "a" must be an integer, not "many"'
+    both = turn("{}", '{"a": "3"}')
+    assert (both.finish_reason, both.problems) == ("tool_calls", ("invalid_arguments",))
+    assert [call.arguments for call in both.message.tool_calls if call.executable] == ['{"a": 3}']
