@@ -45,7 +45,7 @@ _PRIVATE = range(0xE000, 0xF900)
 class TemplateLimits:
     """What a foreign template may use."""
 
-    seconds: float = 2.0
+    seconds: float = 5.0
     """Wall-clock time of one rendering."""
     memory_mb: int = 256
     """Address space of its process, Python and jinja2 (about 30 MB) included."""

@@ -54,7 +54,8 @@ CHATS = [
 
 
 def foreign(template, special=SPECIAL, **limits):
-    return ForeignTemplate(template, tiny_codec().tokenizer, special, TemplateLimits(**limits))
+    # Far more time than any needs, so that a busy machine fails no test.
+    return ForeignTemplate(template, tiny_codec().tokenizer, special, TemplateLimits(**{"seconds": 60.0, **limits}))
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +184,8 @@ def test_private_characters_in_messages_are_kept():
 )
 def test_what_hostile_templates_get(template, problem):
     with pytest.raises(SansiError, match=f"^chat_template.*{problem}") as caught:
-        foreign(template, seconds=0.5, output_chars=4000, memory_mb=128).render([user("hi")])
+        seconds = 0.5 if "longer" in problem else 60.0
+        foreign(template, seconds=seconds, output_chars=4000, memory_mb=128).render([user("hi")])
     assert caught.value.param == "chat_template"
 
 
@@ -207,15 +209,15 @@ def test_a_template_can_open_no_file_and_start_no_process():
 
 def test_the_process_is_kept_and_replaced_when_it_has_to_be():
     template = foreign("{% if messages[0].content == 'loop' %}{% for a in range(99999) %}{% for b in range(99999) %}"
-                       "{% endfor %}{% endfor %}{% endif %}ok", seconds=0.5)  # fmt: skip
+                       "{% endfor %}{% endfor %}{% endif %}ok", seconds=3)  # fmt: skip
     assert template._worker._process is None  # nothing starts before it is needed
     assert template.render([user("a")]).text == "ok"
     first = template._worker._process
     assert template.render([user("b")]).text == "ok" and template._worker._process is first
     started = time.monotonic()
-    with pytest.raises(SansiError, match=r"longer than 0\.5 s"):
+    with pytest.raises(SansiError, match="longer than 3 s"):
         template.render([user("loop")])
-    assert time.monotonic() - started < 5 and first.poll() is not None
+    assert time.monotonic() - started < 30 and first.poll() is not None
     assert template.render([user("c")]).text == "ok"
     os.kill(template._worker._process.pid, signal.SIGKILL)
     assert template.render([user("d")]).text == "ok"
