@@ -27,6 +27,7 @@ from sansi.engine.request import Request
 from sansi.engine.results import Completion, Delta, FinishReason
 from sansi.engine.runner import Outcome, Runner
 from sansi.engine.scheduler import Scheduler, Work
+from sansi.engine.weights import Weights
 from sansi.model import ModelConfig, Transformer
 from sansi.model.formats.hf import read_config
 
@@ -41,9 +42,9 @@ class Engine:
     """Batched generation over token ids.
 
     The engine uses the model itself: a trainer may change the weights in place between calls of `generate` (and must
-    not while requests run), and the next call uses the new ones. Changes are seen by torch's own version counters, so
-    after one through `.data` call `refresh`. All work happens on one background thread under `torch.inference_mode`, so
-    the caller's autograd state does not matter.
+    not while requests run), and the next call uses the new ones. What an optimiser does is always noticed; after a
+    change by hand of a few elements through `.data`, call `refresh`. All work happens on one background thread under
+    `torch.inference_mode`, so the caller's autograd state does not matter.
 
     model: a `Transformer`, on its device. max_batch: most requests in one step; the rest wait in a queue.
     context_length: prompt and completion together; default: the model's, or less where the memory is too small.
@@ -93,7 +94,7 @@ class Engine:
         self._arrivals = 0
         self._aborting = False  # some request's `aborted` is set
         self._stale = False  # the weights have changed
-        self._weights = self._weights_version()
+        self._weights = Weights(model) if model is not None else None
         self._closed = False
         self._thread: threading.Thread | None = None
 
@@ -251,6 +252,8 @@ class Engine:
             thinking_tokens=meter.thinking_tokens,
             thinking_ends=dict(meter.thinking_ends),
             finished=dict(meter.finished),
+            drafted_tokens=meter.drafted_tokens,
+            accepted_tokens=meter.accepted_tokens,
             failed=meter.failed,
             retries=meter.retries,
             steps=meter.steps,
@@ -301,12 +304,6 @@ class Engine:
         model_context = self.config.context_length
         return share_out(sizes, self.device, free, model_context, self._max_batch, context_length, memory, num_blocks)
 
-    def _weights_version(self) -> int:
-        """Changes whenever a parameter is changed in place, or gets other storage."""
-        if self.model is None:
-            return 0
-        return hash(tuple((-1 if p.is_inference() else p._version, p.data_ptr()) for p in self.model.parameters()))
-
     def _check_open(self) -> None:
         if self._closed:
             raise SansiError("the engine is closed; make a new one")
@@ -314,8 +311,8 @@ class Engine:
     def _submit(self, requests: Sequence[Request]) -> None:
         with self._wake:
             self._check_open()
-            if (version := self._weights_version()) != self._weights:
-                self._weights, self._stale = version, True
+            if self._weights is not None and not self._scheduler.busy and not self._inbox:
+                self._stale |= self._weights.changed()
             for request in requests:
                 request.arrival = self._arrivals
                 self._arrivals += 1

@@ -60,8 +60,7 @@ class NativeModel:
             return self._source[name][first:last].detach()
 
         self._source = table
-        self._parameters = list(model.parameters())
-        self._versions = self._now()
+        self._from_module = True
         self._setup(model.config, shapes, rows, _Options(quantize, threads, isa, cache_dtype))
 
     @classmethod
@@ -79,7 +78,7 @@ class NativeModel:
         """
         reader = WeightReader(folder)
         self = cls.__new__(cls)
-        self._parameters, self._versions = [], []
+        self._from_module = False
         self._setup(reader.config, reader.shapes, reader.rows, _Options(quantize, threads, isa, cache_dtype))
         return self
 
@@ -114,11 +113,12 @@ class NativeModel:
             raise MemoryError(f"no address space for {num_blocks} blocks of {self.block_bytes} bytes")
 
     def refresh(self) -> None:
-        """Pack again if a parameter of the module that this was made from has changed in place."""
-        now = self._now()
-        if now != self._versions:
+        """Pack again what the module that this was made from holds now; a folder's model stays as it is.
+
+        It does not ask torch's version counters whether anything changed: fused optimisers do not move them.
+        """
+        if self._from_module:
             self._weights.pack_again()
-            self._versions = now
 
     def forward(
         self, ids: Tensor, positions: Tensor, starts: Tensor, context: Tensor, tables: Tensor, rows: Tensor
@@ -172,10 +172,6 @@ class NativeModel:
         if longest > self.config.context_length:
             raise SansiError(f"{longest} tokens are more than the model's context of {self.config.context_length}")
         return longest
-
-    def _now(self) -> list[tuple[int, object]]:
-        """Differs from an earlier one if a parameter changed, or may have: inference tensors count no changes."""
-        return [(p.data_ptr(), object() if p.is_inference() else p._version) for p in self._parameters]
 
 
 @dataclass(frozen=True)

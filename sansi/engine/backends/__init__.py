@@ -33,7 +33,8 @@ def make_backend(
     kernels; torch for everything else.
     """
     check_choice(choice, quantize)
-    suits = isinstance(model, Transformer) and next(model.parameters()).dtype in (torch.float32, torch.bfloat16)
+    # A subclass may compute something else than what the kernels do.
+    suits = type(model) is Transformer and next(model.parameters()).dtype in (torch.float32, torch.bfloat16)
     on_cpu = next(model.parameters()).device.type == "cpu"
     if native := _native(choice, quantize, suits and on_cpu, model):
         return native
