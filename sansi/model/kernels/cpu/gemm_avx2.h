@@ -49,7 +49,6 @@ inline __m256i four(const int8_t* q) {
 
 struct Kernels {
   static constexpr int kIntegerRows = 4, kFloatRows = 6, kMatrixPanels = 1, kVectorPanels = 4;
-  static constexpr int64_t kAhead = 4096;  // bytes from a load to the prefetch
 
   // 16 registers are too few for both halves of a panel and several rows: then one half follows the other.
   template <int kind, int R>
@@ -75,8 +74,6 @@ struct Kernels {
     for (int h = 0; h < H; ++h)
       for (int r = 0; r < R; ++r) sums[h][r] = _mm256_setzero_ps();
     for (int64_t g = 0; g < t.groups; ++g) {
-      for (int line = 0; line < group_bytes(kind); line += 64)
-        _mm_prefetch(reinterpret_cast<const char*>(weight + line + kAhead), _MM_HINT_T0);
 #pragma GCC unroll 2
       for (int h = 0; h < H; ++h) {
         __m256i dots[R];

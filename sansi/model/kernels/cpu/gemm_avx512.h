@@ -29,7 +29,7 @@ struct Vector {
 };
 
 struct Kernels {
-  static constexpr int kIntegerRows = 16, kFloatRows = 8, kMatrixPanels = 3, kVectorPanels = 8;
+  static constexpr int kIntegerRows = 16, kFloatRows = 8, kMatrixPanels = 3, kVectorPanels = 4;
 
   template <int kind, int R>
   static void integer(const IntegerTile& t, const Target& out) {
@@ -64,14 +64,13 @@ struct Kernels {
     for (int r = 0; r < R; ++r) out.store(r, 0, Vector{sums[r]});
   }
 
-  // The bytes of a group, and a prefetch of those to come: a panel is read once from memory when rows are few.
+  // The bytes of a group; the processor's own prefetcher follows them better than instructions do (measured).
   template <int kind>
   static void load(const uint8_t* weight, __m512i* w) {
     const __m512i nibble = _mm512_set1_epi8(15);
     constexpr int kLines = kind == I8 ? 8 : 4;
 #pragma GCC unroll 8
     for (int i = 0; i < kLines; ++i) {
-      _mm_prefetch(reinterpret_cast<const char*>(weight + i * 64 + kAhead), _MM_HINT_T0);
       w[i] = _mm512_load_si512(weight + i * 64);
       if (kind == I4) {
         w[i + 4] = _mm512_and_si512(_mm512_srli_epi16(w[i], 4), nibble);
@@ -79,8 +78,6 @@ struct Kernels {
       }
     }
   }
-
-  static constexpr int64_t kAhead = 4096;  // bytes from a load to the prefetch
 };
 
 inline void gemm(const Packed& w, const Activations& x, float* y, int64_t ldy, bool add, Share panels) {
