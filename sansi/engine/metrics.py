@@ -44,6 +44,10 @@ class EngineMetrics:
     """Completions by the reason why their thought ended."""
     finished: Mapping[str, int]
     """Completions by finish reason: stop, length, abort."""
+    drafted_tokens: int
+    """Drafts that were checked, in completions that have ended."""
+    accepted_tokens: int
+    """How many of them came."""
     failed: int
     """Requests that ended with an error of their own."""
     retries: int
@@ -71,6 +75,8 @@ class Meter:
     thinking_tokens: int = 0
     thinking_ends: Counter[str] = field(default_factory=Counter)
     finished: Counter[str] = field(default_factory=Counter)
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
     failed: int = 0
     retries: int = 0
     steps: int = 0
@@ -93,6 +99,8 @@ class Meter:
     def end(self, completion: Completion) -> None:
         self.finished[completion.finish_reason] += 1
         self.thinking_tokens += completion.thinking.tokens
+        self.drafted_tokens += completion.drafted_tokens
+        self.accepted_tokens += completion.accepted_tokens
         if completion.thinking.end_reason is not None:
             self.thinking_ends[completion.thinking.end_reason] += 1
 

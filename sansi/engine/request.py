@@ -10,8 +10,10 @@ import numpy as np
 
 from sansi.engine.batch import BLOCK
 from sansi.engine.blocks import ROOT, block_hash
+from sansi.engine.grammar import GrammarState
 from sansi.engine.params import SamplingParams
 from sansi.engine.results import Completion, Delta, FinishReason, ThinkingReport, TokenLogprob, Usage
+from sansi.engine.speculation import Drafter
 from sansi.engine.thinking import ThinkingState
 
 
@@ -23,7 +25,12 @@ class Constraint(Protocol):
         ...
 
     def push(self, token: int) -> None:
-        """The token that came, forced ones included."""
+        """The token that came, forced ones included; the thinking limits know of it already."""
+        ...
+
+    @property
+    def finished(self) -> bool:
+        """Whether only a stop id may follow."""
         ...
 
 
@@ -32,6 +39,10 @@ class Proposer(Protocol):
 
     def propose(self, tokens: Sequence[int], most: int) -> Sequence[int]:
         """At most `most` drafts for what follows `tokens` (prompt and completion); may be none."""
+        ...
+
+    def checked(self, drafted: int, accepted: int) -> None:
+        """Of the last proposal `drafted` tokens were checked, and the first `accepted` of them came."""
         ...
 
 
@@ -70,6 +81,9 @@ class Request:
     thinking: ThinkingState | None = None
     stop_ids: frozenset[int] = frozenset()
     proposal: list[int] = field(default_factory=list)  # drafts to be checked in the next step; the scheduler fills it
+    guessed: bool = False  # the proposal is the proposer's
+    drafted: int = 0  # tokens that the proposer proposed and the model checked,
+    accepted: int = 0  # and how many of them came
 
     arrival: int = -1  # the engine numbers them
     aborted: bool = False  # set by any thread; the next step sees it
@@ -87,6 +101,11 @@ class Request:
         self.stop_ids = frozenset(self.params.stop_ids)
         if self.params.thinking is not None:
             self.thinking = ThinkingState(self.params.thinking, self.prompt, self.max_tokens)
+        grammar = None
+        if self.params.grammar is not None:
+            self.constraint = grammar = GrammarState(self.params.grammar, self.params.stop_ids, self.thinking)
+        if self.params.speculation and self.proposer is None:
+            self.proposer = Drafter(self.prompt, self.stop_ids, grammar)
 
     # ---- tokens ---------------------------------------------------------------------------------------------------
 
@@ -107,10 +126,19 @@ class Request:
     def propose(self) -> None:
         """Set `proposal`: forced tokens whose log-probabilities are wanted, or drafts."""
         left = self.max_tokens - len(self.ids) - 1  # the step gives one token more than it checks
+        self.guessed = False
         if forced := self.forced:
             self.proposal = list(forced[:left])
         elif self.proposer is not None and self.params.speculation and left > 0:
+            self.guessed = True
             self.proposal = list(self.proposer.propose(self.tokens, min(self.params.speculation, left)))
+
+    def checked(self, drafted: int, accepted: int) -> None:
+        """Of the proposal `drafted` tokens were checked, and the first `accepted` of them came."""
+        if self.guessed and self.proposer is not None:
+            self.drafted += drafted
+            self.accepted += accepted
+            self.proposer.checked(drafted, accepted)
 
     def resolve(self, sampled: int) -> int:
         """The id that comes next when `sampled` was sampled: another one where a thinking limit says so."""
@@ -128,7 +156,7 @@ class Request:
             self.thinking.push(token)
         if self.constraint is not None and not stops:
             self.constraint.push(token)
-        if stops:
+        if stops or (self.constraint is not None and not self.stop_ids and self.constraint.finished):
             return "stop"
         return "length" if len(self.ids) >= self.max_tokens else None
 
@@ -147,6 +175,8 @@ class Request:
             seed=self.seed,
             top_logprobs=self._top(self.scores),
             prompt_logprobs=tuple(self.prompt_scores) if self.params.prompt_logprobs else None,
+            drafted_tokens=self.drafted,
+            accepted_tokens=self.accepted,
         )
 
     def _logprobs(self, scores: Sequence[Scored]) -> tuple[float, ...] | None:

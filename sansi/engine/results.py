@@ -54,6 +54,10 @@ class Completion:
     """Per id the most likely tokens in its place, best first; None unless asked for."""
     prompt_logprobs: tuple[float | None, ...] | None = None
     """One per prompt token, None for the first, which nothing comes before; None unless asked for."""
+    drafted_tokens: int = 0
+    """Drafts that were checked for it (`SamplingParams.speculation`),"""
+    accepted_tokens: int = 0
+    """and how many of them came."""
 
 
 @dataclass(frozen=True)

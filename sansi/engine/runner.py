@@ -16,7 +16,7 @@ from torch import Tensor
 from sansi.engine.batch import Backend, Batch
 from sansi.engine.request import UNSCORED, Request, Scored
 from sansi.engine.results import FinishReason, TokenLogprob
-from sansi.engine.sampling import Penalties, Sampler, needs_penalties
+from sansi.engine.sampling import Penalties, Sampler, mask_logits, needs_penalties
 from sansi.engine.scheduler import Work
 
 NOT_FINITE = "the model gave NaN or infinite logits: damaged weights?"
@@ -102,9 +102,12 @@ class Runner:
                     outcome.end = errors[index]
                     continue
                 self._push(outcome, token, scores[index] if scores else UNSCORED)
-                if outcome.end is None and depth < len(row.drafts) and row.drafts[depth] == token:
+                came = depth < len(row.drafts) and row.drafts[depth] == token
+                if came and outcome.end is None:
                     outcome.computed += 1
                     going.append(row)
+                else:
+                    outcome.request.checked(len(row.drafts), depth + came)
             rows, depth = going, depth + 1
 
     def _push(self, outcome: Outcome, token: int, score: Scored) -> None:
@@ -152,18 +155,17 @@ class Runner:
         return errors
 
     def _mask(self, logits: Tensor, requests: Sequence[Request]) -> dict[int, Exception]:
+        """Leave what the grammars allow; what went wrong, by row."""
         errors: dict[int, Exception] = {}
+        masks: dict[int, np.ndarray] = {}
         for row, request in enumerate(requests):
-            if request.constraint is None:
-                continue
             try:
-                mask = request.mask()
+                if (mask := request.mask()) is not None:
+                    masks[row] = mask
             except Exception as error:
                 errors[row] = error
-                continue
-            if mask is not None:
-                allowed = np.unpackbits(mask.view(np.uint8), count=self._vocab_size, bitorder="little").astype(bool)
-                logits[row].masked_fill_(torch.from_numpy(~allowed).to(logits.device), -torch.inf)
+        if masks:
+            mask_logits(logits, list(masks), np.stack(list(masks.values())))
         return errors
 
     def _counts(self, punished: Sequence[Request], present: Sequence[Request]) -> list[int]:

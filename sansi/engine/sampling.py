@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sansi.engine.params import SamplingParams
@@ -136,6 +137,27 @@ def _inverse_cdf(probs: Tensor, draw: Tensor) -> Tensor:
     total = probs.cumsum(-1, dtype=torch.float64)
     index = torch.searchsorted(total, draw * total[:, -1:], right=True)
     return index.clamp_max_(probs.shape[-1] - 1)  # only a NaN gets there; such a row fails by its own check
+
+
+def mask_logits(logits: Tensor, rows: Sequence[int], masks: np.ndarray) -> None:
+    """Set the logits of ids that may not come to -inf, in place.
+
+    logits [N, V]; rows: M of them; masks uint32 [M, W], id i being bit i % 32 of word i // 32. Ids beyond the masks may
+    not come either.
+    """
+    vocab_size = logits.shape[-1]
+    if logits.device.type == "cpu":
+        allowed = np.unpackbits(masks.view(np.uint8), axis=-1, count=vocab_size, bitorder="little").view(bool)
+        values = logits.numpy()
+        for row, mask in zip(rows, allowed, strict=True):
+            np.copyto(values[row], -np.inf, where=~mask)
+        return
+    words = torch.from_numpy(masks.view(np.int32)).to(logits.device)  # packed on the way: 1/32 of the logits
+    bits = torch.arange(32, dtype=torch.int32, device=logits.device)
+    allowed_bits = ((words[:, :, None] >> bits) & 1).flatten(1)[:, :vocab_size].bool()
+    beyond = vocab_size - allowed_bits.shape[1]
+    where = torch.tensor(rows, device=logits.device)
+    logits[where] = logits[where].masked_fill(~F.pad(allowed_bits, (0, beyond)), -torch.inf)
 
 
 class Penalties:
