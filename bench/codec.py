@@ -128,13 +128,13 @@ def render_rows(tokenizer: Tokenizer, theirs: Any, rounds: int) -> list[Row]:
 
         def cold(chat: Any = chat, tools: Any = tools) -> Callable[[], object]:
             codec = Codec(tokenizer)
-            return lambda: codec.render(chat, tools)
+            return lambda: codec.render(chat, tools).ids
 
         def growing(chat: Any = chat, tools: Any = tools) -> Callable[[], object]:
             codec, steps = Codec(tokenizer), prefixes(chat)
             for step in steps[:-1]:
-                codec.render(step, tools)
-            return lambda: codec.render(steps[-1], tools)
+                _ = codec.render(step, tools).ids
+            return lambda: codec.render(steps[-1], tools).ids
 
         def to_text(chat: Any = chat, tools: Any = tools) -> Callable[[], object]:
             codec = Codec(tokenizer)
