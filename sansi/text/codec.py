@@ -1,4 +1,4 @@
-"""The chat codec: one walk over a conversation writes its text, its ids and its loss mask.
+"""The chat codec: one walk over a conversation writes its text, its ids, its loss mask and its spans.
 
 The rendering equals the published Qwen3 template's, with one difference by design: text that a user, a tool or an
 assistant wrote is encoded as plain text, so that "<|im_end|>" in it ends nothing.
@@ -6,69 +6,57 @@ assistant wrote is encoded as plain text, so that "<|im_end|>" in it ends nothin
 
 from __future__ import annotations
 
-import inspect
-import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from sansi.base.errors import SansiError, did_you_mean
-from sansi.text.messages import AssistantMessage, Message, read_messages, read_tools
+from sansi.text.chunks import ChunkEncoder
+from sansi.text.messages import AssistantMessage, Message, read_messages, read_tools, tool_lines, tool_name
+from sansi.text.mode import Mode, SoftSwitch, check_choice, check_mode_options, is_query, select_mode
 from sansi.text.parser import StreamParser
-from sansi.text.template import BUDGET_PHRASE, CHAT_TEMPLATE, TOOLS_HEAD, TOOLS_TAIL
-from sansi.text.tokenizer import CONTROL_TEXT, Tokenizer
+from sansi.text.render import Encoded, History, Layout, Piece, Policy, Renderer, Span, split_thought
+from sansi.text.template import BUDGET_PHRASE, CHAT_TEMPLATE
+from sansi.text.tokenizer import Tokenizer
 
 Messages = Sequence[Message | Mapping[str, Any]]
 Tools = Sequence[Mapping[str, Any]] | None
-History = Literal["official", "keep"]
-SoftSwitch = Literal["prefill", "model"]
-
-# A flag stands alone: "4?/no_think" and "你好/no_think" hold one, the paths "src/think" and "/think.py" do not.
-FLAG = re.compile(r"(?<![\w/\\.~-])/(no_)?think(?![\w/\\-]|\.\w)", re.ASCII)
-
-
-@dataclass(frozen=True)
-class Mode:
-    """Whether the assistant thinks before it answers, and who decided: `select_mode` has the precedence."""
-
-    thinking: bool
-    source: Literal["default", "request", "soft_switch", "model"]
-
-
-SpanKind = Literal["role", "content", "tools", "thought", "answer", "tool_call", "tool_response", "end"]
-
-
-@dataclass(frozen=True)
-class Span:
-    """What the ids from `start` up to `end` (not included) are, and the index of their message.
-
-    The message is -1 where no message stands behind the ids: tools without a system message, and the generation prompt.
-    """
-
-    kind: SpanKind
-    start: int
-    end: int
-    message: int
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A rendered conversation. `loss_mask[i]` is 1 where `ids[i]` is the assistant's own."""
+    """A rendered conversation. Its text is ready; `ids`, `loss_mask` and `spans` are made when first asked for."""
 
-    ids: list[int]
     text: str
-    loss_mask: list[int]
     mode: Mode
     thought_open: bool
     """The ids end inside a thought that is still open."""
     continues: bool
     """The ids end inside an assistant turn, so a completion can follow."""
-    spans: tuple[Span, ...] = ()
-    tools: tuple[Mapping[str, Any], ...] = ()
+    tools: tuple[Mapping[str, Any], ...]
     """The tools that the model may call; the parser knows them from here."""
+    _layout: Layout = field(repr=False, compare=False)
+    _encoder: ChunkEncoder = field(repr=False, compare=False)
+
+    @property
+    def ids(self) -> list[int]:
+        return self._encoded.ids
+
+    @property
+    def loss_mask(self) -> list[int]:
+        """1 where the id is the assistant's own."""
+        return self._encoded.loss_mask
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """What the ids are: disjoint, in order, and covering all of them."""
+        return self._encoded.spans
+
+    @cached_property
+    def _encoded(self) -> Encoded:
+        return self._layout.encode(self._encoder)
 
 
 @dataclass(frozen=True)
@@ -89,31 +77,6 @@ class ThinkingIds:
     end_sequence: tuple[int, ...]
 
 
-def select_mode(
-    messages: Iterable[Message], enable_thinking: bool | None = None, soft_switch: SoftSwitch = "prefill"
-) -> Mode:
-    """The one place that decides the mode.
-
-    1. `enable_thinking=False`: non-thinking, whatever the messages say (source "request").
-    2. The last /think or /no_think in a user or system message (source "soft_switch", or "model" if
-       `soft_switch="model"` leaves obeying it to the model).
-    3. Thinking (source "request" if `enable_thinking=True`, else "default").
-    """
-    if enable_thinking is False:
-        return Mode(False, "request")
-    asked = [m.content for m in messages if m.role == "system" or is_query(m)]
-    flags = [flag for text in asked for flag in FLAG.finditer(text)]
-    if flags:
-        return Mode(thinking=flags[-1][1] is None, source="model" if soft_switch == "model" else "soft_switch")
-    return Mode(True, "default" if enable_thinking is None else "request")
-
-
-def is_query(message: Message) -> bool:
-    """A user's turn that is not a tool's result in disguise; it starts the exchange whose thoughts are kept."""
-    start, end = CONTROL_TEXT["tool_response"], CONTROL_TEXT["tool_response_end"]
-    return message.role == "user" and not (message.content.startswith(start) and message.content.endswith(end))
-
-
 class Codec:
     """Messages to ids, ids to messages, and the masks between."""
 
@@ -124,6 +87,8 @@ class Codec:
             raise SansiError("a codec needs a byte-level tokenizer; this one decodes in another way")
         self.tokenizer = tokenizer
         self.control = tokenizer.control
+        self._renderer = Renderer(tokenizer)
+        self._encoder = ChunkEncoder(tokenizer)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> Codec:
@@ -160,18 +125,20 @@ class Codec:
             turn's prompt start those of the next.
         soft_switch: "prefill" writes the empty thought for the model under /no_think; "model" leaves it to the model.
         open_thought: in thinking mode, end the generation prompt with "<think>\\n", so that the model must think.
+
+        Raises SansiError that names the message, the tool or the option that is wrong.
         """
         chat, tool_list = read_messages(messages), read_tools(tools)
-        _check_choice("history", history, ("official", "keep"))
-        mode = self._mode(chat, enable_thinking, soft_switch)
-        walk = _Walk(self.tokenizer, seams=history == "keep")
-        plan = _Plan(chat, enable_thinking, soft_switch, history)
-        self._turns(walk, plan, tool_list)
+        check_choice("history", history, ("official", "keep"))
+        check_mode_options(enable_thinking, soft_switch)
+        mode = select_mode(chat, enable_thinking, soft_switch)
+        layout = self._renderer.turns(
+            chat, tool_lines(tool_list), Policy(enable_thinking, soft_switch, history, open_thought)
+        )
         if add_generation_prompt:
-            self._generation_prompt(walk, mode, open_thought)
-        walk.flush()
+            self._renderer.generation_prompt(layout, len(chat), mode, open_thought)
         opened = add_generation_prompt and open_thought and mode.thinking
-        return Prompt(walk.ids, "".join(walk.texts), walk.mask, mode, opened, add_generation_prompt, (), tool_list)
+        return Prompt(layout.text, mode, opened, add_generation_prompt, tool_list, layout, self._encoder)
 
     def training_sample(
         self,
@@ -179,56 +146,77 @@ class Codec:
         tools: Tools = None,
         enable_thinking: bool | None = None,
         soft_switch: SoftSwitch = "prefill",
+        history: History = "official",
     ) -> TrainingSample:
         """One conversation to learn from, tokenised where the prompts of its turns end, as it is when it is served.
 
-        Loss is on the assistant's turns that stand as the model has to write them, that is with their think block
-        (the last one, and the thinking ones of the same tool exchange), up to their <|im_end|>. Not on an empty
-        think block, which is prefilled, unless `soft_switch="model"` and a /no_think asked for it.
+        history="official": loss on the assistant's turns that stand as the model has to write them, that is with their
+        think block (the last one, and the thinking ones of the same tool exchange), up to their <|im_end|>.
+        history="keep": loss on every assistant's turn. Never on an empty think block, which is prefilled, unless
+        `soft_switch="model"` and a /no_think asked for it. Turns that carry their `ids` are learned by them.
+
+        Raises SansiError for what must not be learned: a thought in a non-thinking turn, a thought that was cut off,
+        a call with an error or of a tool that is not among `tools`.
         """
-        chat, tool_list = read_messages(messages), read_tools(tools)
-        mode = self._mode(chat, enable_thinking, soft_switch)
-        self._check_last(chat, mode)
-        walk = _Walk(self.tokenizer, seams=True)
-        plan = _Plan(chat, enable_thinking, soft_switch, "official", bare_loss=False)
-        self._turns(walk, plan, tool_list)
-        walk.flush()
-        return TrainingSample(walk.ids, walk.mask, mode)
+        check_choice("history", history, ("official", "keep"))
+        chat, tool_list = self._conversation(messages, tools, enable_thinking, soft_switch)
+        return self._sample(chat, tool_list, Policy(enable_thinking, soft_switch, history, training=True))
+
+    def training_samples(
+        self,
+        messages: Messages,
+        tools: Tools = None,
+        enable_thinking: bool | None = None,
+        soft_switch: SoftSwitch = "prefill",
+    ) -> list[TrainingSample]:
+        """Samples from which each answer to a question is learned once, after the very prompt that it is served with.
+
+        One sample for each exchange under history="official": a question, its tool calls and the answer. A turn that
+        stands otherwise in the sample of its exchange than it was served (it has no thought, or its text has another
+        tokenisation) gets a sample of its own. Raises SansiError as `training_sample` does.
+        """
+        chat, tool_list = self._conversation(messages, tools, enable_thinking, soft_switch)
+        first = next((i for i, message in enumerate(chat) if is_query(message)), len(chat))
+        turns = [i for i in range(first, len(chat)) if chat[i].role == "assistant"]
+        samples: list[TrainingSample] = []
+        for exchange in _exchanges(chat, turns):
+            samples += self._exchange(chat, tool_list, exchange, enable_thinking, soft_switch)
+        return samples
 
     def cut_sample(self, messages: Messages, budget: int, tools: Tools = None) -> TrainingSample:
         """The last answer as it has to be given when its thought is cut after `budget` tokens (those after <think>).
 
         Loss is on the answer and its <|im_end|> alone. A thought of fewer than `budget` tokens stays whole.
         """
+        if not isinstance(budget, int) or isinstance(budget, bool):
+            raise SansiError(f"budget is {budget!r}; a number of tokens is whole", param="budget")
         if budget < 1:
             raise SansiError(f"budget is {budget}; a cut thought has at least 1 token", param="budget")
-        chat, tool_list = read_messages(messages), read_tools(tools)
-        mode = self._mode(chat, None, "prefill")
-        self._check_last(chat, mode)
+        chat, tool_list = self._conversation(messages, tools, None, "prefill")
+        mode, last = select_mode(chat), len(chat) - 1
+        _check_thought(chat, last, mode)
         thought, answer = split_thought(chat[-1])
         if not mode.thinking or not thought:
-            raise SansiError(f"messages[{len(chat) - 1}] has no thought to cut", param="reasoning_content")
-        walk = _Walk(self.tokenizer, seams=True)
-        self._turns(walk, _Plan(chat, None, "prefill", "official", bare_loss=None), tool_list, stop=len(chat) - 1)
-        self._generation_prompt(walk, mode, open_thought=False)
-        walk.control(self.control.think)
+            raise SansiError(f"messages[{last}] has no thought to cut", param=f"messages[{last}].reasoning_content")
+        policy = Policy(training=True, learned=frozenset())
+        layout = self._renderer.turns(chat, tool_lines(tool_list), policy, stop=last)
+        self._renderer.generation_prompt(layout, last, mode, open_thought=False)
+        layout.pieces.append(self._renderer.think[0])
         own = self.tokenizer.encode("\n") + self.tokenizer.encode(thought + "\n")
         if len(own) >= budget:  # an engine closes the thought as soon as the budget is spent
-            walk.raw([*own[:budget], *self.thinking_ids.end_sequence])
+            own = [*own[:budget], *self.thinking_ids.end_sequence]
         else:
-            walk.raw([*own, self.control.think_end, *self.tokenizer.encode("\n\n")])
-        self._answer(walk, answer, chat[-1], loss=True)
-        walk.flush()
-        return TrainingSample(walk.ids, walk.mask, mode)
+            own = [*own, self.control.think_end, *self.tokenizer.encode("\n\n")]
+        layout.pieces.append(Piece(self.tokenizer.decode(own), tuple(own), "thought"))
+        self._renderer.answer(layout.pieces, answer, chat[-1], loss=1)
+        return self._encode(layout, mode)
 
     def parser(self, prompt: Prompt, tools: Tools = None) -> StreamParser:
         """A parser for what follows `prompt`, whose ids decide its first state. `tools` default to the prompt's."""
         if not prompt.continues:
             raise SansiError("the prompt ends with a finished turn; render it with add_generation_prompt=True")
         known = prompt.tools if tools is None else read_tools(tools)
-        if "tools" in inspect.signature(StreamParser).parameters:  # until the parser takes them
-            return StreamParser(self.tokenizer, prompt.ids, tools=known)  # type: ignore[call-arg,unused-ignore]
-        return StreamParser(self.tokenizer, prompt.ids)
+        return StreamParser(self.tokenizer, prompt.ids, known)
 
     def parse(self, prompt: Prompt, ids: Sequence[int], tools: Tools = None) -> AssistantMessage:
         """The message that `ids`, generated after `prompt`, spell."""
@@ -237,212 +225,94 @@ class Codec:
         parser.finish()
         return parser.message
 
-    def _mode(self, chat: Sequence[Message], enable_thinking: bool | None, soft_switch: SoftSwitch) -> Mode:
-        if enable_thinking is not None and not isinstance(enable_thinking, bool):
-            raise SansiError(f"enable_thinking is {enable_thinking!r}; true or false", param="enable_thinking")
-        _check_choice("soft_switch", soft_switch, ("prefill", "model"))
-        return select_mode(chat, enable_thinking, soft_switch)
+    def _conversation(
+        self, messages: Messages, tools: Tools, enable_thinking: bool | None, soft_switch: SoftSwitch
+    ) -> tuple[tuple[Message, ...], tuple[Mapping[str, Any], ...]]:
+        """Read a conversation to learn from."""
+        chat, tool_list = read_messages(messages), read_tools(tools)
+        check_mode_options(enable_thinking, soft_switch)
+        where = f"messages[{len(chat) - 1}]"
+        if chat[-1].role != "assistant":
+            raise SansiError(f"{where} is of the {chat[-1].role}; a sample ends with the assistant", param=where)
+        known = [tool_name(tool) for tool in tool_list]
+        for index, message in enumerate(chat):
+            _check_calls(message, f"messages[{index}]", known)
+            _check_whole(message, f"messages[{index}]", self.control.think, self.control.think_end)
+        return chat, tool_list
 
-    def _check_last(self, chat: Sequence[Message], mode: Mode) -> None:
-        last, where = chat[-1], f"messages[{len(chat) - 1}]"
-        if last.role != "assistant":
-            raise SansiError(f"{where} is of the {last.role}; a training sample ends with the assistant", param=where)
-        if not mode.thinking and split_thought(last)[0]:
+    def _sample(
+        self, chat: tuple[Message, ...], tools: tuple[Mapping[str, Any], ...], policy: Policy
+    ) -> TrainingSample:
+        mode = select_mode(chat, policy.enable_thinking, policy.soft_switch)
+        turns = [i for i, message in enumerate(chat) if message.role == "assistant"]
+        for index in turns if policy.history == "keep" else turns[-1:]:
+            _check_thought(chat, index, select_mode(chat[:index], policy.enable_thinking, policy.soft_switch))
+        return self._encode(self._renderer.turns(chat, tool_lines(tools), policy), mode)
+
+    def _encode(self, layout: Layout, mode: Mode) -> TrainingSample:
+        done = layout.encode(self._encoder)
+        return TrainingSample(done.ids, done.loss_mask, mode)
+
+    def _exchange(
+        self,
+        chat: tuple[Message, ...],
+        tools: tuple[Mapping[str, Any], ...],
+        turns: Sequence[int],
+        enable_thinking: bool | None,
+        soft_switch: SoftSwitch,
+    ) -> list[TrainingSample]:
+        """From the last turn back: each either stands as served in the sample of a later one, or gets its own."""
+        samples: list[tuple[int, list[int], set[int]]] = []
+        for turn in reversed(turns):
+            policy = Policy(enable_thinking, soft_switch, training=True, learned=frozenset([turn]))
+            alone = self._sample(chat[: turn + 1], tools, policy)
+            written = alone.ids[:-1]  # less the line break after <|im_end|>, which is the next prompt's
+            whole = next((s for s in samples if s[1][: len(written)] == written), None)
+            if whole is None:
+                samples.append((turn, alone.ids, {turn}))
+            else:
+                whole[2].add(turn)
+        found = []
+        for last, _, learned in reversed(samples):
+            policy = Policy(enable_thinking, soft_switch, training=True, learned=frozenset(learned))
+            found.append(self._sample(chat[: last + 1], tools, policy))
+        return found
+
+
+def _exchanges(chat: Sequence[Message], turns: Sequence[int]) -> list[list[int]]:
+    """The assistant's turns, grouped by the question that they follow."""
+    groups: dict[int, list[int]] = {}
+    question = 0
+    for index, message in enumerate(chat):
+        if is_query(message):
+            question = index
+        elif index in turns:
+            groups.setdefault(question, []).append(index)
+    return list(groups.values())
+
+
+def _check_thought(chat: Sequence[Message], index: int, mode: Mode) -> None:
+    message = chat[index]
+    if mode.thinking or not split_thought(message)[0] or message.prefill is not None:
+        return
+    where = f"messages[{index}]"
+    reason = f"{where} holds a thought, but its turn is non-thinking ({mode.source}); remove one of the two"
+    raise SansiError(reason, param=f"{where}.reasoning_content")
+
+
+def _check_calls(message: Message, where: str, known: Sequence[str]) -> None:
+    for i, call in enumerate(message.tool_calls):
+        place = f"{where}.tool_calls[{i}]"
+        if call.error is not None:
+            raise SansiError(f"{place} must not be learned: {call.error}", param=place)
+        if call.name not in known:
             raise SansiError(
-                f"{where} holds a thought, but the sample is non-thinking ({mode.source}); remove one of the two",
-                param=f"{where}.reasoning_content",
+                f'{place} calls "{call.name}", which is not in tools{did_you_mean(call.name, known)}', param=place
             )
 
-    def _turns(self, walk: _Walk, plan: _Plan, tools: Sequence[Mapping[str, Any]], stop: int | None = None) -> None:
-        self._system(walk, plan.chat[0], tools)
-        for index, message in enumerate(plan.chat[:stop]):
-            if message.role == "assistant":
-                self._assistant(walk, plan, index)
-            elif message.role == "tool":
-                self._tool_result(walk, plan.chat, index)
-            elif message.role == "user" or index > 0:
-                walk.control(self.control.im_start)
-                walk.text(f"{message.role}\n{message.content}")
-                self._end_turn(walk)
 
-    def _system(self, walk: _Walk, first: Message, tools: Sequence[Mapping[str, Any]]) -> None:
-        if first.role != "system" and not tools:
-            return
-        walk.control(self.control.im_start)
-        walk.text("system\n" + (first.content if first.role == "system" else ""))
-        if tools:
-            walk.text(("\n\n" if first.role == "system" else "") + TOOLS_HEAD)
-            walk.text("".join("\n" + json.dumps(tool, ensure_ascii=False) for tool in tools))
-            walk.markup(TOOLS_TAIL)
-        self._end_turn(walk)
-
-    def _tool_result(self, walk: _Walk, chat: Sequence[Message], index: int) -> None:
-        """Results that follow each other share one user turn."""
-        if index == 0 or chat[index - 1].role != "tool":
-            walk.control(self.control.im_start)
-            walk.text("user")
-        walk.text("\n")
-        walk.control(self.control.tool_response)
-        walk.text(f"\n{chat[index].content}\n")
-        walk.control(self.control.tool_response_end)
-        if index + 1 == len(chat) or chat[index + 1].role != "tool":
-            self._end_turn(walk)
-
-    def _assistant(self, walk: _Walk, plan: _Plan, index: int) -> None:
-        message = plan.chat[index]
-        thought, answer = split_thought(message)
-        walk.control(self.control.im_start)
-        walk.text("assistant\n")
-        walk.seam()
-        if not plan.shows_block(index, message):
-            self._answer(walk, answer, message, loss=plan.bare_loss is True)
-            return
-        self._think_block(walk, thought, plan.empty_block(index, message), loss=plan.bare_loss is not None)
-        self._answer(walk, answer.lstrip("\n"), message, loss=plan.bare_loss is not None)
-
-    def _think_block(self, walk: _Walk, thought: str, empty: Literal["prefilled", "own", "opened"], loss: bool) -> None:
-        own = loss and (bool(thought) or empty == "own")
-        walk.control(self.control.think, own)
-        walk.text("\n", own)
-        if thought or empty == "opened":
-            walk.seam()
-        walk.text(thought + "\n", own)
-        walk.control(self.control.think_end, own)
-        walk.text("\n\n", own)
-        if not thought:
-            walk.seam()
-
-    def _answer(self, walk: _Walk, answer: str, message: Message, loss: bool) -> None:
-        walk.text(answer, loss)
-        # The published template looks at the content before it drops the leading line breaks.
-        content = split_thought(message)[1]
-        for i, call in enumerate(message.tool_calls):
-            walk.text("\n" if content or i else "", loss)
-            walk.control(self.control.tool_call, loss)
-            walk.text(f'\n{{"name": "{call.name}", "arguments": {call.arguments}}}\n', loss)
-            walk.control(self.control.tool_call_end, loss)
-        self._end_turn(walk, loss)
-
-    def _end_turn(self, walk: _Walk, loss: bool = False) -> None:
-        walk.control(self.control.im_end, loss)
-        walk.text("\n")
-
-    def _generation_prompt(self, walk: _Walk, mode: Mode, open_thought: bool) -> None:
-        walk.control(self.control.im_start)
-        walk.text("assistant\n")
-        if not mode.thinking and mode.source != "model":
-            walk.markup("<think>\n\n</think>\n\n")
-        elif mode.thinking and open_thought:
-            walk.markup("<think>\n")
-
-
-def split_thought(message: Message) -> tuple[str, str]:
-    """(thought, answer) of an assistant's message. Content that carries its thought inside is taken apart."""
-    if message.reasoning_content is not None:
-        return message.reasoning_content.strip("\n"), message.content
-    if "</think>" not in message.content:
-        return "", message.content
-    before, answer = message.content.split("</think>")[0], message.content.split("</think>")[-1]
-    return before.rstrip("\n").split("<think>")[-1].strip("\n"), answer.lstrip("\n")
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What a walk needs to decide how each assistant turn stands."""
-
-    chat: tuple[Message, ...]
-    enable_thinking: bool | None
-    soft_switch: SoftSwitch
-    history: History
-    bare_loss: bool | None = True
-    """Loss on turns without their block; None: no loss at all."""
-
-    @cached_property
-    def last_query(self) -> int:
-        return max((i for i, m in enumerate(self.chat) if is_query(m)), default=len(self.chat) - 1)
-
-    def shows_block(self, index: int, message: Message) -> bool:
-        if self.history == "keep":
-            return True
-        thinks = bool(message.reasoning_content or split_thought(message)[0])
-        return index > self.last_query and (index == len(self.chat) - 1 or thinks)
-
-    def empty_block(self, index: int, message: Message) -> Literal["prefilled", "own", "opened"]:
-        """Who wrote an empty think block: the prompt, the model, or the prompt its start and the model its end."""
-        mode = select_mode(self.chat[:index], self.enable_thinking, self.soft_switch)
-        if mode.thinking:
-            return "opened" if message.reasoning_content is not None else "prefilled"
-        return "own" if mode.source == "model" else "prefilled"
-
-
-class _Walk:
-    """Collects text, ids and loss mask. Text between two control tokens is encoded together, as the published
-    tokenizer does, except across a seam: a place where a prompt may have ended and generation begun."""
-
-    def __init__(self, tokenizer: Tokenizer, seams: bool):
-        self.ids: list[int] = []
-        self.mask: list[int] = []
-        self.texts: list[str] = []
-        self._tokenizer = tokenizer
-        self._seams = seams
-        self._pending: list[tuple[str, bool]] = []
-
-    def text(self, text: str, loss: bool = False) -> None:
-        if text:
-            self._pending.append((text, loss))
-
-    def control(self, token: int, loss: bool = False) -> None:
-        self.flush()
-        self.raw([token], loss)
-
-    def markup(self, text: str, loss: bool = False) -> None:
-        """Our own words, whose control strings are control tokens."""
-        for part in _CONTROL_SPLIT.split(text):
-            if part in _CONTROL_NAME:
-                self.control(getattr(self._tokenizer.control, _CONTROL_NAME[part]), loss)
-            else:
-                self.text(part, loss)
-
-    def raw(self, ids: Sequence[int], loss: bool = False) -> None:
-        self.flush()
-        self.ids += ids
-        self.mask += [int(loss)] * len(ids)
-        self.texts.append(self._tokenizer.decode(ids))
-
-    def seam(self) -> None:
-        if self._seams:
-            self.flush()
-
-    def flush(self) -> None:
-        if not self._pending:
-            return
-        text = "".join(part for part, _ in self._pending)
-        ids = self._tokenizer.encode(text)
-        self.ids += ids
-        self.mask += self._chunk_mask(ids)
-        self.texts.append(text)
-        self._pending = []
-
-    def _chunk_mask(self, ids: Sequence[int]) -> list[int]:
-        """In a chunk the part without loss comes first and is ASCII, so no normalisation moves its end.
-
-        A token across that end is partly the prompt's, so the model never has to write it: no loss.
-        """
-        silent = sum(len(part) for part, loss in self._pending if not loss)
-        if all(not loss for _, loss in self._pending):
-            return [0] * len(ids)
-        assert [loss for _, loss in self._pending] == sorted(loss for _, loss in self._pending)
-        mask, at = [], 0
-        for token in ids:
-            mask.append(int(at >= silent))
-            at += len(self._tokenizer.token_bytes(token))
-        return mask
-
-
-_CONTROL_NAME = {text: name for name, text in CONTROL_TEXT.items()}
-_CONTROL_SPLIT = re.compile("(" + "|".join(map(re.escape, _CONTROL_NAME)) + ")")
-
-
-def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise SansiError(f"{name} is {value!r}{did_you_mean(str(value), known)}", param=name)
+def _check_whole(message: Message, where: str, think: int, think_end: int) -> None:
+    """A thought that was cut off would be learned as one that ends the turn."""
+    written = [token for token in (*(message.prefill or ()), *(message.ids or ())) if token in (think, think_end)]
+    if written and written[-1] == think:
+        raise SansiError(f"{where} was cut off inside its thought; leave it out", param=f"{where}.ids")

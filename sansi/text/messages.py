@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import marshal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.base.strict_json import parse_json
+from sansi.text.schema import check_tool_schema
 
 ROLES = ("system", "user", "assistant", "tool")
 FIELDS = {
@@ -16,6 +19,15 @@ FIELDS = {
     "user": ("role", "content", "name"),
     "assistant": ("role", "content", "name", "reasoning_content", "reasoning", "tool_calls"),
     "tool": ("role", "content", "name", "tool_call_id"),
+}
+MAX_CACHED_TOOLS = 1_000_000  # bytes
+
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+_PLAIN = {
+    "system": {"role", "content"},
+    "user": {"role", "content"},
+    "assistant": {"role", "content", "reasoning_content"},
+    "tool": {"role", "content", "tool_call_id"},
 }
 
 
@@ -46,6 +58,8 @@ class Message:
     name: str | None = None
     ids: tuple[int, ...] | None = field(default=None, compare=False, repr=False)
     """The ids that the model wrote for this turn, without the one that ended it; never in dictionaries."""
+    prefill: tuple[int, ...] | None = field(default=None, compare=False, repr=False)
+    """The ids that the prompt had already written of this turn: an open or an empty think block, or nothing."""
 
 
 AssistantMessage = Message  # with role "assistant"
@@ -57,7 +71,14 @@ def read_messages(messages: Sequence[Message | Mapping[str, Any]]) -> tuple[Mess
         raise SansiError("messages must be a list of messages", param="messages")
     if not messages:
         raise SansiError("messages is empty; give at least one message", param="messages")
-    return tuple(_read_message(message, f"messages[{i}]") for i, message in enumerate(messages))
+    chat = tuple([_plain_message(m) or _read_message(m, f"messages[{i}]") for i, m in enumerate(messages)])
+    open_calls: tuple[ToolCall, ...] = ()  # of the assistant's turn that tool messages may answer
+    for i, message in enumerate(chat):
+        if message.role == "tool":
+            _check_result(message, open_calls, f"messages[{i}]")
+        else:
+            open_calls = message.tool_calls
+    return chat
 
 
 def read_tools(tools: Sequence[Mapping[str, Any]] | None) -> tuple[Mapping[str, Any], ...]:
@@ -66,14 +87,25 @@ def read_tools(tools: Sequence[Mapping[str, Any]] | None) -> tuple[Mapping[str, 
         return ()
     if isinstance(tools, str | Mapping) or not isinstance(tools, Sequence):
         raise SansiError("tools must be a list of tool definitions", param="tools")
-    for i, tool in enumerate(tools):
-        where = f"tools[{i}]"
-        function, where = _function(tool, where) if isinstance(tool, Mapping) else (tool, where)
-        if not isinstance(function, Mapping):
-            raise _wrong(where, "an object", function)
-        _string(function.get("name"), f"{where}.name")
-        _json_text(tool, f"tools[{i}]")
-    return tuple(tools)
+    found = tuple(tools)
+    tool_lines(found)
+    return found
+
+
+def tool_lines(tools: tuple[Mapping[str, Any], ...]) -> str:
+    """A line of JSON for each tool, as the template writes them. Raises SansiError for what is no tool."""
+    if not tools:
+        return ""
+    try:  # equal bytes are equal values, so that the same tools are checked and written once
+        key = marshal.dumps(tools, 2)  # type: ignore[arg-type]
+    except ValueError:  # not made of plain lists and dictionaries alone
+        return _tool_lines(tools)
+    return _lines_of_marshalled(key) if len(key) <= MAX_CACHED_TOOLS else _tool_lines(tools)
+
+
+def tool_name(tool: Mapping[str, Any]) -> str:
+    """The name of a tool that `read_tools` has passed."""
+    return str(_function(tool, "")[0]["name"])
 
 
 def message_to_dict(message: Message) -> dict[str, Any]:
@@ -90,10 +122,65 @@ def message_to_dict(message: Message) -> dict[str, Any]:
     return out
 
 
+@functools.lru_cache(maxsize=32)
+def _lines_of_marshalled(key: bytes) -> str:
+    return _tool_lines(marshal.loads(key))
+
+
+def _tool_lines(tools: tuple[Mapping[str, Any], ...]) -> str:
+    names: set[str] = set()
+    lines = []
+    for i, tool in enumerate(tools):
+        where = f"tools[{i}]"
+        function, inner = _function(tool, where) if isinstance(tool, Mapping) else (tool, where)
+        if not isinstance(function, Mapping):
+            raise _wrong(inner, "an object", function)
+        name = _string(function.get("name"), f"{inner}.name")
+        if name in names:
+            raise SansiError(f'{inner}.name is "{name}", as that of a tool before it', param=f"{inner}.name")
+        names.add(name)
+        lines.append("\n" + _json_text(tool, where))
+        if function.get("parameters") is not None:
+            check_tool_schema(function["parameters"], f"{inner}.parameters")
+    return "".join(lines)
+
+
+def _check_result(message: Message, calls: tuple[ToolCall, ...], where: str) -> None:
+    if not calls:
+        reason = f"{where} is a tool's result, but no assistant's turn with tool_calls stands before it"
+        raise SansiError(reason, param=where)
+    if message.tool_call_id is not None and message.tool_call_id not in [call.id for call in calls]:
+        known = did_you_mean(message.tool_call_id, [call.id for call in calls])
+        reason = f'{where}.tool_call_id is "{message.tool_call_id}", which no call of the turn before has{known}'
+        raise SansiError(reason, param=f"{where}.tool_call_id")
+
+
+def _plain_message(message: Any) -> Message | None:
+    """The quick way for what nearly all messages are: a role and text. None: read it field by field."""
+    if type(message) is not dict:
+        return None
+    for value in message.values():
+        if type(value) is not str or not (value.isascii() or _is_unicode(value)):
+            return None
+    fields = _PLAIN.get(message.get("role", ""))
+    if fields is None or not message.keys() <= fields or "content" not in message:
+        return None
+    made = object.__new__(Message)  # as the constructor makes it, in a third of the time; defaults are the class's
+    made.__dict__.update(message)
+    return made
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _read_message(message: Message | Mapping[str, Any], where: str) -> Message:
     if isinstance(message, Message):
-        read = _read_message(message_to_dict(message), where)
-        return replace(read, ids=message.ids, tool_calls=message.tool_calls)
+        return _checked(message, where)
     if not isinstance(message, Mapping):
         raise _wrong(where, "an object", message)
     role = message.get("role")
@@ -114,9 +201,27 @@ def _read_message(message: Message | Mapping[str, Any], where: str) -> Message:
     )
 
 
+def _checked(message: Message, where: str) -> Message:
+    """A Message that somebody made: it may hold anything. Calls with an error stay as they are."""
+    whole = tuple(call for call in message.tool_calls if isinstance(call, ToolCall) and call.error is None)
+    if len(whole) == len(message.tool_calls):
+        _read_message(message_to_dict(message), where)
+        return message
+    for i, call in enumerate(message.tool_calls):
+        if not isinstance(call, ToolCall):
+            raise _wrong(f"{where}.tool_calls[{i}]", "a ToolCall", call)
+        for key in ("id", "name", "arguments", "error"):
+            if getattr(call, key) is not None:
+                _string(getattr(call, key), f"{where}.tool_calls[{i}].{key}")
+    _checked(replace(message, tool_calls=whole), where)
+    return message
+
+
 def _content(message: Mapping[str, Any], role: str, where: str) -> str:
     content = message.get("content")
     if content is None and role == "assistant":
+        if not any(message.get(key) is not None for key in ("tool_calls", "reasoning_content", "reasoning")):
+            raise SansiError(f"{where} is missing, and there are no tool_calls", param=where)
         return ""
     if isinstance(content, Sequence) and not isinstance(content, str | bytes):
         return "".join(_part(part, f"{where}[{i}]") for i, part in enumerate(content))
@@ -133,10 +238,12 @@ def _part(part: Any, where: str) -> str:
 
 def _reasoning(message: Mapping[str, Any], where: str) -> str | None:
     """Servers disagree on the name of this field, so both are read."""
-    for key in ("reasoning_content", "reasoning"):
-        if message.get(key) is not None:
-            return _string(message[key], f"{where}.{key}")
-    return None
+    keys = ("reasoning_content", "reasoning")
+    found = [_string(message[key], f"{where}.{key}") for key in keys if message.get(key) is not None]
+    if len(found) == 2 and found[0] != found[1]:
+        reason = f"{where}.reasoning and {where}.reasoning_content differ; send one of them"
+        raise SansiError(reason, param=f"{where}.reasoning")
+    return found[0] if found else None
 
 
 def _tool_calls(calls: Any, where: str) -> tuple[ToolCall, ...]:
@@ -184,7 +291,7 @@ def _function(holder: Mapping[str, Any], where: str) -> tuple[Any, str]:
 
 def _json_text(value: Any, where: str) -> str:
     try:
-        return _string(json.dumps(value, ensure_ascii=False, allow_nan=False), where)
+        return _string(_JSON(value), where)
     except (TypeError, ValueError, RecursionError) as error:
         raise SansiError(f"{where} cannot be written as JSON ({error})", param=where) from error
 

@@ -48,6 +48,10 @@ def user(text: str) -> dict[str, Any]:
     return {"role": "user", "content": text}
 
 
+def tool(text: str, call_id: str | None = None) -> dict[str, Any]:
+    return {"role": "tool", "content": text, **({"tool_call_id": call_id} if call_id else {})}
+
+
 def assistant(text: str, thought: str | None = None, calls: list[tuple[str, Any]] | None = None) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": text}
     if thought is not None:

@@ -1,0 +1,383 @@
+"""One walk over a conversation lays out its pieces, which give its text, its ids, its loss mask and its spans."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from typing import Literal, NamedTuple
+
+from sansi.base.strict_json import parse_json
+from sansi.text.chunks import ChunkEncoder
+from sansi.text.messages import Message, ToolCall
+from sansi.text.mode import Mode, SoftSwitch, is_query, modes_of_turns
+from sansi.text.template import TOOLS_HEAD, TOOLS_TAIL
+from sansi.text.tokenizer import CONTROL_TEXT, Tokenizer
+
+History = Literal["official", "keep"]
+SpanKind = Literal["role", "content", "tools", "thought", "answer", "tool_call", "tool_response", "end"]
+
+
+@dataclass(frozen=True)
+class Span:
+    """What the ids from `start` up to `end` (not included) are, and the index of their message.
+
+    role: what opens a turn. content: a system's or user's text. thought: a think block, tags included, empty or not.
+    tool_call, tool_response: one each, tags included. end: <|im_end|> and its line break. The message is that of the
+    turn to come in a generation prompt, and -1 for a system turn that only lists tools.
+    """
+
+    kind: SpanKind
+    start: int
+    end: int
+    message: int
+
+
+class Piece(NamedTuple):
+    """A run of text of one kind. Texts that follow each other are encoded together, as the published tokenizer does."""
+
+    text: str
+    ids: tuple[int, ...] | None  # None: `text` is encoded as plain text
+    kind: SpanKind
+    loss: int = 0
+
+
+# A place where a prompt may have ended and generation begun: what is before and after is not encoded together.
+SEAM = Piece("", (), "role")
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Ids, and for each whether it is the assistant's own; the spans cover all of them, in order."""
+
+    ids: list[int]
+    loss_mask: list[int]
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How the assistant's turns are to stand, and which of them are learned."""
+
+    enable_thinking: bool | None = None
+    soft_switch: SoftSwitch = "prefill"
+    history: History = "official"
+    open_thought: bool = False
+    training: bool = False
+    """Tokenise where prompts end, use the ids that a model wrote, and no loss on turns that lost their block."""
+    learned: frozenset[int] | None = None
+    """The messages that may have loss; None: all."""
+
+
+class Layout:
+    """Pieces, and where each message's begin."""
+
+    def __init__(self) -> None:
+        self.pieces: list[Piece] = []
+        self.marks: list[tuple[int, int]] = []  # (first piece, message)
+
+    @property
+    def text(self) -> str:
+        return "".join([piece[0] for piece in self.pieces])
+
+    def encode(self, encoder: ChunkEncoder) -> Encoded:
+        """Encode the pieces chunk by chunk."""
+        ids: list[int] = []
+        starts: list[int] = []  # of each piece
+        chunk: list[str] = []
+
+        def flush() -> None:
+            if chunk:
+                done = encoder.encode(tuple(chunk))
+                starts.extend([len(ids) + start for start in done.starts])
+                ids.extend(done.ids)
+                chunk.clear()
+
+        for text, known, _, _ in self.pieces:
+            if known is None:
+                chunk.append(text)
+            else:
+                flush()
+                starts.append(len(ids))
+                ids += known
+        flush()
+        return Encoded(ids, *self._describe(starts, len(ids)))
+
+    def _describe(self, starts: list[int], total: int) -> tuple[list[int], tuple[Span, ...]]:
+        mask: list[int] = []
+        spans: list[Span] = []
+        owners = iter([*self.marks, (len(self.pieces) + 1, -1)])
+        (_, owner), (until, after) = next(owners), next(owners)
+        for number, (piece, start, end) in enumerate(zip(self.pieces, starts, [*starts[1:], total], strict=True)):
+            if number == until:
+                owner, (until, after) = after, next(owners)
+            if start == end:
+                continue
+            mask += [piece.loss] * (end - start)
+            last = spans[-1] if spans else None
+            if last is None or (last.kind, last.message) != (piece.kind, owner) or _opens_call(piece):
+                spans.append(Span(piece.kind, start, end, owner))
+            else:
+                spans[-1] = Span(piece.kind, last.start, end, owner)
+        return mask, tuple(spans)
+
+
+class Renderer:
+    """Lays out conversations for one set of control tokens."""
+
+    def __init__(self, tokenizer: Tokenizer):
+        control = tokenizer.control
+        self._tokenizer = tokenizer
+        self._names = {getattr(control, name): text for name, text in CONTROL_TEXT.items()}
+
+        def tag(name: str, kind: SpanKind) -> tuple[Piece, Piece]:
+            """The control token without and with loss."""
+            ids = (getattr(control, name),)
+            return Piece(CONTROL_TEXT[name], ids, kind), Piece(CONTROL_TEXT[name], ids, kind, 1)
+
+        self.think, self.think_end = tag("think", "thought"), tag("think_end", "thought")
+        self._call, self._call_end = tag("tool_call", "tool_call"), tag("tool_call_end", "tool_call")
+        start, end = tag("im_start", "role")[0], tag("im_end", "end")
+        response, response_end = (tag(f"tool_response{end}", "tool_response")[0] for end in ("", "_end"))
+        line = Piece("\n", None, "end")
+        self._end = ((end[0], line), (end[1], line))
+        self._system = (start, Piece("system\n", None, "role"))
+        self._user = (start, Piece("user\n", None, "role"))
+        self._assistant = (start, Piece("assistant\n", None, "role"))
+        self._results = (start, Piece("user", None, "role"))
+        self._result = (Piece("\n", None, "tool_response"), response)
+        self._result_end = response_end
+        self._control = control
+        tail = [self._markup(part, "tools") for part in _CONTROL_SPLIT.split(TOOLS_TAIL)]
+        self._tools_tail = tuple(piece for piece in tail if piece.text)
+        blank = Piece("\n\n", None, "thought")
+        self.empty_block = (self.think[0], blank, self.think_end[0], blank)
+        self.opened = (self.think[0], Piece("\n", None, "thought"))
+
+    def turns(self, chat: Sequence[Message], tool_text: str, policy: Policy, stop: int | None = None) -> Layout:
+        """The conversation up to messages[stop], without a generation prompt."""
+        layout, plan = Layout(), _Plan(chat, policy)
+        pieces, marks = layout.pieces, layout.marks
+        self._system_turn(layout, chat[0], tool_text)
+        for index, message in enumerate(chat[:stop]):
+            role = message.role
+            if role == "system" and index == 0:
+                continue
+            marks.append((len(pieces), index))
+            if role == "assistant":
+                self._assistant_turn(pieces, plan, index)
+            elif role == "tool":
+                self._result_turn(pieces, chat, index)
+            else:
+                pieces += self._user if role == "user" else self._system
+                pieces.append(Piece(message.content, None, "content"))
+                pieces += self._end[0]
+        return layout
+
+    def generation_prompt(self, layout: Layout, index: int, mode: Mode, open_thought: bool) -> None:
+        """What the prompt writes of the turn to come, which is messages[index]."""
+        layout.marks.append((len(layout.pieces), index))
+        layout.pieces += self._assistant
+        layout.pieces += self._start_of(mode, open_thought)
+
+    def answer(self, pieces: list[Piece], answer: str, message: Message, loss: int) -> None:
+        """Answer, calls and end of an assistant's turn."""
+        if answer:
+            pieces.append(Piece(answer, None, "answer", loss))
+        if message.tool_calls:
+            # The published template looks at the content before it drops the leading line breaks.
+            content = split_thought(message)[1]
+            for i, call in enumerate(message.tool_calls):
+                if content or i:
+                    pieces.append(Piece("\n", None, "tool_call", loss))
+                self._call_of(pieces, call, loss, last=i + 1 == len(message.tool_calls))
+        pieces += self._end[loss]
+
+    def _start_of(self, mode: Mode, open_thought: bool) -> tuple[Piece, ...]:
+        if not mode.thinking:
+            return self.empty_block if mode.source != "model" else ()
+        return self.opened if open_thought else ()
+
+    def _system_turn(self, layout: Layout, first: Message, tool_text: str) -> None:
+        has_system = first.role == "system"
+        if not has_system and not tool_text:
+            return
+        layout.marks.append((0, 0 if has_system else -1))
+        layout.pieces += self._system
+        if has_system:
+            layout.pieces.append(Piece(first.content, None, "content"))
+        if tool_text:
+            layout.pieces.append(Piece(("\n\n" if has_system else "") + TOOLS_HEAD + tool_text, None, "tools"))
+            layout.pieces += self._tools_tail
+        layout.pieces += self._end[0]
+
+    def _result_turn(self, pieces: list[Piece], chat: Sequence[Message], index: int) -> None:
+        """Results that follow each other share one user turn."""
+        if index == 0 or chat[index - 1].role != "tool":
+            pieces += self._results
+        pieces += self._result
+        pieces.append(Piece(f"\n{chat[index].content}\n", None, "tool_response"))
+        pieces.append(self._result_end)
+        if index + 1 == len(chat) or chat[index + 1].role != "tool":
+            pieces += self._end[0]
+
+    def _assistant_turn(self, pieces: list[Piece], plan: _Plan, index: int) -> None:
+        message, policy = plan.chat[index], plan.policy
+        shown = plan.shows_block(index)
+        loss = int(plan.has_loss(index, shown))
+        pieces += self._assistant
+        if plan.seams:
+            pieces.append(SEAM)
+        if message.ids is not None and plan.verbatim(shown):
+            self._as_written(pieces, message, self._start_of(plan.modes[index], policy.open_thought), loss)
+            return
+        thought, answer = split_thought(message)
+        if not shown:
+            self.answer(pieces, answer, message, loss)
+            return
+        if policy.history == "keep" and plan.closed(index):
+            pieces += self.empty_block
+            pieces.append(SEAM)
+        else:
+            self._think_block(pieces, thought, plan, index, loss)
+        self.answer(pieces, answer.lstrip("\n"), message, loss)
+
+    def _think_block(self, pieces: list[Piece], thought: str, plan: _Plan, index: int, loss: int) -> None:
+        own = loss if thought else loss and int(plan.writes_empty_block(index))
+        opened = bool(thought) or plan.opened(index)
+        pieces += (self.think[own], Piece("\n", None, "thought", own))
+        if opened and plan.seams:
+            pieces.append(SEAM)
+        pieces += (
+            Piece(thought + "\n", None, "thought", own),
+            self.think_end[own],
+            Piece("\n\n", None, "thought", own),
+        )
+        if not thought and plan.seams:
+            pieces.append(SEAM)
+
+    def _as_written(self, pieces: list[Piece], message: Message, start: tuple[Piece, ...], loss: int) -> None:
+        """The turn by its ids: what its prompt began, and what the model wrote."""
+        if message.prefill is None:
+            pieces += start
+            pieces.append(SEAM)
+            before = tuple(piece.text for piece in start)
+        else:
+            before = tuple(self._spelled(pieces, message.prefill, "answer", 0))
+        kind: SpanKind = "thought" if before and CONTROL_TEXT["think_end"] not in before else "answer"
+        assert message.ids is not None
+        self._spelled(pieces, message.ids, kind, loss)
+        pieces += self._end[loss]
+
+    def _spelled(self, pieces: list[Piece], ids: Sequence[int], kind: SpanKind, loss: int) -> list[str]:
+        """Append ids as they are, a piece for each tag and each run between tags. Returns the tags."""
+        tags: list[str] = []
+        for name, run in groupby(ids, self._names.get):
+            if name is None:
+                kind = self._run(pieces, tuple(run), kind, loss)
+                continue
+            for token in run:
+                tags.append(name)
+                kind = _KIND_FROM.get(name, kind)
+                pieces.append(Piece(name, (token,), kind, loss))
+                kind = _KIND_AFTER.get(name, kind)
+        return tags
+
+    def _run(self, pieces: list[Piece], run: tuple[int, ...], kind: SpanKind, loss: int) -> SpanKind:
+        """Line breaks after a closed thought belong to its block."""
+        frame = 0
+        if pieces[-1].ids == self.think_end[0].ids:
+            while frame < len(run) and not self._tokenizer.token_bytes(run[frame]).strip(b"\n"):
+                frame += 1
+        for ids, own in ((run[:frame], "thought"), (run[frame:], kind)):
+            if ids:
+                pieces.append(Piece(self._tokenizer.decode(ids), ids, own, loss))  # type: ignore[arg-type]
+        return kind
+
+    def _call_of(self, pieces: list[Piece], call: ToolCall, loss: int, last: bool) -> None:
+        """A call that the model broke stands as far as it came; what cut it off is not made up, unless calls follow."""
+        body = f'\n{{"name": "{call.name}", "arguments": {call.arguments}'
+        broken = call.error is not None and not _is_object(call.arguments)
+        pieces.append(self._call[loss])
+        pieces.append(Piece(body if broken else body + "}\n", None, "tool_call", loss))
+        if not (broken and last):
+            pieces.append(self._call_end[loss])
+
+    def _markup(self, part: str, kind: SpanKind) -> Piece:
+        """Our own words, whose control strings are control tokens."""
+        name = _CONTROL_NAME.get(part)
+        return Piece(part, (getattr(self._control, name),) if name else None, kind)
+
+
+class _Plan:
+    """What decides how each assistant turn of a conversation stands."""
+
+    def __init__(self, chat: Sequence[Message], policy: Policy):
+        self.chat, self.policy = chat, policy
+        self.seams = policy.training or policy.history == "keep"
+
+    @cached_property
+    def last_query(self) -> int:
+        return next((i for i in range(len(self.chat) - 1, -1, -1) if is_query(self.chat[i])), len(self.chat) - 1)
+
+    @cached_property
+    def modes(self) -> list[Mode]:
+        """The mode in which each turn was asked for."""
+        return modes_of_turns(self.chat, self.policy.enable_thinking, self.policy.soft_switch)
+
+    def shows_block(self, index: int) -> bool:
+        if self.policy.history == "keep":
+            return True
+        if index <= self.last_query:
+            return False
+        message = self.chat[index]
+        return index == len(self.chat) - 1 or bool(message.reasoning_content or split_thought(message)[0])
+
+    def has_loss(self, index: int, shown: bool) -> bool:
+        learned = self.policy.learned
+        return (shown or not self.policy.training) and (learned is None or index in learned)
+
+    def verbatim(self, shown: bool) -> bool:
+        return self.policy.history == "keep" or (self.policy.training and shown)
+
+    def closed(self, index: int) -> bool:
+        """The prompt wrote the empty block, so that no thought can have followed."""
+        mode = self.modes[index]
+        return not mode.thinking and mode.source != "model"
+
+    def opened(self, index: int) -> bool:
+        """An empty thought that the prompt opened and the model closed, and not one that the prompt closed too."""
+        asked = self.chat[index].reasoning_content is not None or self.policy.open_thought
+        return self.seams and asked and self.modes[index].thinking
+
+    def writes_empty_block(self, index: int) -> bool:
+        return self.modes[index] == Mode(False, "model")
+
+
+def split_thought(message: Message) -> tuple[str, str]:
+    """(thought, answer) of an assistant's message. Content that carries its thought inside is taken apart."""
+    if message.reasoning_content is not None:
+        return message.reasoning_content.strip("\n"), message.content
+    if "</think>" not in message.content:
+        return "", message.content
+    before, answer = message.content.split("</think>")[0], message.content.split("</think>")[-1]
+    return before.rstrip("\n").split("<think>")[-1].strip("\n"), answer.lstrip("\n")
+
+
+_CONTROL_NAME = {text: name for name, text in CONTROL_TEXT.items()}
+_CONTROL_SPLIT = re.compile("(" + "|".join(map(re.escape, _CONTROL_NAME)) + ")")
+_KIND_FROM: dict[str, SpanKind] = {"<think>": "thought", "<tool_call>": "tool_call"}
+_KIND_AFTER: dict[str, SpanKind] = {"</think>": "answer", "</tool_call>": "answer"}
+
+
+def _opens_call(piece: Piece) -> bool:
+    return piece.ids is not None and piece.text == "<tool_call>"
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(parse_json(text), dict)
+    except ValueError:
+        return False
