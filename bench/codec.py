@@ -86,6 +86,7 @@ def chats() -> dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]] | None
         {"role": "user", "content": text(30)},
         {"role": "assistant", "content": "", "reasoning_content": text(6000), "tool_calls": steps[1]["tool_calls"]},
         {"role": "tool", "tool_call_id": "c0", "content": text(40)},
+        *steps[3:5],
     ]
     short = [{"role": "system", "content": text(12)}, {"role": "user", "content": text(20)}]
     end = {"role": "user", "content": text(30, 99)}
