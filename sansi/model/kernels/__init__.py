@@ -6,6 +6,7 @@ Letters of shapes: N outputs   K inputs   P panels of 16 outputs, the last one f
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass
 
 import torch
@@ -42,6 +43,51 @@ class PackedWeight:
     @property
     def nbytes(self) -> int:
         return self.data.nbytes + self.scales.nbytes
+
+    @classmethod
+    def zeros(cls, kind: str, rows: int, columns: int, arena: Arena | None = None) -> PackedWeight:
+        """Room for a packed weight, filled with zero bytes."""
+        arena = arena or Arena()
+        panels, groups = -(-rows // PANEL), columns // GROUP if kind in LEVELS else 0
+        # Bytes of 16 outputs: a bf16 weight has its inputs in pairs.
+        panel = {"fp32": 64 * columns, "bf16": 64 * ((columns + 1) // 2), "int8": 16 * columns, "int4": 8 * columns}
+        scales = arena.take(panels * groups * PANEL * 2).view(torch.float16)
+        scales = scales.view(panels, groups, PANEL) if groups else scales
+        return cls(kind, rows, columns, arena.take(panels * panel[kind]), scales)
+
+
+class Arena:
+    """Memory for packed weights, in huge pages where the system grants them.
+
+    Reading weights is what decoding waits for, and 2 MiB pages are read up to 1.7 times as fast as 4 KiB pages:
+    fewer addresses to translate, and the processor's prefetcher stops at the end of a page. Memory that nothing was
+    written to costs nothing; all of it is freed with the last tensor.
+    """
+
+    SLAB = 64 << 20
+    PAGE = 2 << 20
+    ALIGNMENT = 64
+
+    def __init__(self) -> None:
+        self._rest = torch.empty(0, dtype=torch.uint8)  # of the latest slab
+
+    def take(self, nbytes: int) -> Tensor:
+        """[nbytes] uint8 zeros, aligned to 64 bytes."""
+        if nbytes > len(self._rest):
+            self._rest = self._slab(nbytes)
+        taken = self._rest[:nbytes]
+        self._rest = self._rest[-(-nbytes // self.ALIGNMENT) * self.ALIGNMENT :]
+        return taken
+
+    def _slab(self, nbytes: int) -> Tensor:
+        size = -(-max(nbytes, self.SLAB) // self.PAGE) * self.PAGE
+        if not hasattr(mmap, "MADV_HUGEPAGE"):  # not Linux
+            return torch.zeros(size, dtype=torch.uint8)
+        # Private: shared anonymous memory, Python's default, gets small pages.
+        memory = mmap.mmap(-1, size + self.PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        memory.madvise(mmap.MADV_HUGEPAGE)
+        slab = torch.frombuffer(memory, dtype=torch.uint8)
+        return slab[-slab.data_ptr() % self.PAGE :][:size]
 
 
 def pack(weight: Tensor, kind: str) -> PackedWeight:
