@@ -21,14 +21,14 @@ from sansi.base.errors import SansiError, did_you_mean
 from sansi.model.config import ModelConfig
 from sansi.model.formats.hf import WeightReader
 from sansi.model.formats.names import tensor_table
-from sansi.model.kernels import GROUP, KINDS, LEVELS, PANEL, PackedWeight, pack
+from sansi.model.kernels import GROUP, KINDS, LEVELS, PANEL, Arena, PackedWeight, pack
 from sansi.model.kernels.cpu.build import load_kernels
 from sansi.model.kernels.cpu.cores import available_cores
 from sansi.model.rope import attention_factor, inverse_frequencies
 from sansi.model.transformer import Transformer
 
 CACHE_DTYPES = {"float32": 0, "float16": 1}
-ROWS_AT_ONCE = 4096  # of a weight, while it is packed; a multiple of PANEL
+VALUES_AT_ONCE = 32768  # of a weight, while it is packed: few enough for the cache, and for torch to use one thread
 POSITIONS_AT_ONCE = 4096
 Rows = Callable[[str, int, int], Tensor]
 """(name on the hub, first, last) -> those rows of the tensor."""
@@ -296,6 +296,7 @@ class _Weights:
 
     def __init__(self, config: ModelConfig, shapes: dict[str, tuple[int, ...]], rows: Rows, quantize: str | None):
         self._shapes, self._rows, self._quantize = shapes, rows, quantize
+        self._arena = Arena()
         self._matrices: list[tuple[Sequence[str], PackedWeight]] = []
         self._norms: list[tuple[str, Tensor]] = []
         self._arrays: list[Any] = []  # of ctypes, kept alive
@@ -348,7 +349,7 @@ class _Weights:
         columns = self._shapes[names[0]][1]
         kind = kind or self._kind(names[0], columns, outer)
         count = sum(self._shapes[name][0] for name in names)
-        packed = _empty(kind, count, columns)
+        packed = PackedWeight.zeros(kind, count, columns, self._arena)
         self._fill(names, packed)
         self._matrices.append((names, packed))
         return _CPacked.of(packed)
@@ -376,20 +377,13 @@ class _Weights:
             yield torch.cat([self._all_rows(name) for name in names])
             return
         for name in names:
-            count = self._shapes[name][0]
-            for first in range(0, count, ROWS_AT_ONCE):
-                yield self._rows(name, first, min(first + ROWS_AT_ONCE, count))
+            count, columns = self._shapes[name]
+            step = max(VALUES_AT_ONCE // columns // PANEL, 1) * PANEL
+            for first in range(0, count, step):
+                yield self._rows(name, first, min(first + step, count))
 
     def _all_rows(self, name: str) -> Tensor:
         return self._rows(name, 0, self._shapes[name][0])
-
-
-def _empty(kind: str, rows: int, columns: int) -> PackedWeight:
-    """Room for a packed weight [rows, columns]."""
-    panels = -(-rows // PANEL)
-    one = pack(torch.zeros(PANEL, columns), kind)
-    scales = torch.empty(panels, *one.scales.shape[1:], dtype=one.scales.dtype) if len(one.scales) else one.scales
-    return PackedWeight(kind, rows, columns, torch.empty(panels * one.data.nbytes, dtype=torch.uint8), scales)
 
 
 class _RotationTable:
