@@ -181,6 +181,7 @@ class StreamParser:
             reasoning_content=self._joined("reasoning") if self._had_thought else None,
             tool_calls=tuple(self._calls),
             ids=None if self._ids is None else tuple(self._ids),
+            prefill=None if self._ids is None else self._prefill(),
         )
 
     @property
@@ -188,6 +189,15 @@ class StreamParser:
         """What became of each character so far, in order: the texts join to what the model wrote, up to its stop."""
         runs = groupby(self._trace, lambda piece: piece[0])
         return [Traced(kind, "".join(text for _, text in run)) for kind, run in runs]
+
+    def _prefill(self) -> tuple[int, ...] | None:
+        """What the prompt had written of this turn after "assistant"; None if it is no prompt of a chat."""
+        ids, head = self._prompt_ids, self._tokenizer.encode("assistant\n")
+        for at in range(len(ids) - 1, -1, -1):
+            if ids[at] == self._control.im_start:
+                turn = list(ids[at + 1 :])
+                return tuple(turn[len(head) :]) if turn[: len(head)] == head else None
+        return None
 
     # --- from ids to text and tags -----------------------------------------------------------------------------------
 

@@ -373,7 +373,7 @@ _KIND_AFTER: dict[str, SpanKind] = {"</think>": "answer", "</tool_call>": "answe
 
 
 def _opens_call(piece: Piece) -> bool:
-    return piece.ids is not None and piece.text == "<tool_call>"
+    return piece.kind == "tool_call" and piece.ids is not None and piece.text == "<tool_call>"
 
 
 def _is_object(text: str) -> bool:
