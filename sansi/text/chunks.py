@@ -6,6 +6,7 @@ import threading
 import unicodedata
 from bisect import bisect_left
 from collections import OrderedDict
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -33,14 +34,24 @@ class ChunkEncoder:
 
     def encode(self, texts: tuple[str, ...]) -> Chunk:
         """The chunk that `texts` form, read as plain text."""
+        return self.encode_all([texts])[0]
+
+    def encode_all(self, chunks: Sequence[tuple[str, ...]]) -> list[Chunk]:
+        """Encode each of `chunks` on its own."""
+        cache = self._cache
+        found = []
         with self._lock:
-            found = self._cache.get(texts)
-            if found is not None:
-                self._cache.move_to_end(texts)
-                return found
-        chunk = self._encode(texts)
-        self._keep(texts, chunk)
-        return chunk
+            for texts in chunks:
+                found.append(cache.get(texts))
+                if found[-1] is not None:
+                    cache.move_to_end(texts)
+        done = []
+        for texts, chunk in zip(chunks, found, strict=True):
+            if chunk is None:
+                chunk = self._encode(texts)
+                self._keep(texts, chunk)
+            done.append(chunk)
+        return done
 
     @property
     def chars(self) -> int:

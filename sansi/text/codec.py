@@ -17,7 +17,7 @@ from sansi.text.chunks import ChunkEncoder
 from sansi.text.messages import AssistantMessage, Message, read_messages, read_tools, tool_lines, tool_name
 from sansi.text.mode import Mode, SoftSwitch, check_choice, check_mode_options, is_query, select_mode
 from sansi.text.parser import StreamParser
-from sansi.text.render import Encoded, History, Layout, Piece, Policy, Renderer, Span, split_thought
+from sansi.text.render import Encoded, History, Layout, Policy, Renderer, Span, split_thought
 from sansi.text.template import BUDGET_PHRASE, CHAT_TEMPLATE
 from sansi.text.tokenizer import Tokenizer
 
@@ -207,7 +207,7 @@ class Codec:
             own = [*own[:budget], *self.thinking_ids.end_sequence]
         else:
             own = [*own, self.control.think_end, *self.tokenizer.encode("\n\n")]
-        layout.pieces.append(Piece(self.tokenizer.decode(own), tuple(own), "thought"))
+        layout.pieces.append((self.tokenizer.decode(own), tuple(own), "thought", 0))
         self._renderer.answer(layout.pieces, answer, chat[-1], loss=1)
         return self._encode(layout, mode)
 

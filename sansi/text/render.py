@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from sansi.base.strict_json import parse_json
-from sansi.text.chunks import ChunkEncoder
+from sansi.text.chunks import Chunk, ChunkEncoder
 from sansi.text.messages import Message, ToolCall
 from sansi.text.mode import Mode, SoftSwitch, is_query, modes_of_turns
 from sansi.text.template import TOOLS_HEAD, TOOLS_TAIL
@@ -35,30 +37,15 @@ class Span:
     message: int
 
 
-class Piece(NamedTuple):
-    """A run of text of one kind. Texts that follow each other are encoded together, as the published tokenizer does."""
-
-    text: str
-    ids: tuple[int, ...] | None  # None: `text` is encoded as plain text
-    kind: SpanKind
-    loss: int = 0
-
+# A run of text of one kind: text, its ids (None: it is encoded as plain text, together with the plain texts beside
+# it, as the published tokenizer does), kind, and 1 where the assistant wrote it.
+Piece: TypeAlias = tuple[str, tuple[int, ...] | None, SpanKind, int]
 
 # A place where a prompt may have ended and generation begun: what is before and after is not encoded together.
-SEAM = Piece("", (), "role")
+SEAM: Piece = ("", (), "role", 0)
 
 
-@dataclass(frozen=True)
-class Encoded:
-    """Ids, and for each whether it is the assistant's own; the spans cover all of them, in order."""
-
-    ids: list[int]
-    loss_mask: list[int]
-    spans: tuple[Span, ...]
-
-
-@dataclass(frozen=True)
-class Policy:
+class Policy(NamedTuple):
     """How the assistant's turns are to stand, and which of them are learned."""
 
     enable_thinking: bool | None = None
@@ -84,44 +71,77 @@ class Layout:
 
     def encode(self, encoder: ChunkEncoder) -> Encoded:
         """Encode the pieces chunk by chunk."""
-        ids: list[int] = []
-        starts: list[int] = []  # of each piece
-        chunk: list[str] = []
-
-        def flush() -> None:
-            if chunk:
-                done = encoder.encode(tuple(chunk))
-                starts.extend([len(ids) + start for start in done.starts])
-                ids.extend(done.ids)
-                chunk.clear()
-
+        parts: list[tuple[int, ...] | None] = []  # None: the next chunk
+        chunks: list[tuple[str, ...]] = []
+        chunk: tuple[str, ...] = ()
         for text, known, _, _ in self.pieces:
             if known is None:
-                chunk.append(text)
-            else:
-                flush()
-                starts.append(len(ids))
-                ids += known
-        flush()
-        return Encoded(ids, *self._describe(starts, len(ids)))
+                chunk += (text,)
+                continue
+            if chunk:
+                chunks.append(chunk)
+                parts.append(None)
+                chunk = ()
+            parts.append(known)
+        if chunk:
+            chunks.append(chunk)
+            parts.append(None)
+        done = encoder.encode_all(chunks)
+        following = iter(done)
+        ids: list[int] = []
+        for part in parts:
+            ids += next(following)[0] if part is None else part
+        return Encoded(ids, self, done)
 
-    def _describe(self, starts: list[int], total: int) -> tuple[list[int], tuple[Span, ...]]:
+
+class Encoded:
+    """The ids of a layout, and what they are."""
+
+    def __init__(self, ids: list[int], layout: Layout, chunks: Sequence[Chunk]):
+        self.ids = ids
+        self._layout, self._chunks = layout, chunks
+
+    @cached_property
+    def loss_mask(self) -> list[int]:
+        """For each id whether it is the assistant's own."""
         mask: list[int] = []
+        for piece, start, end in self._extents:
+            mask += [piece[3]] * (end - start)
+        return mask
+
+    @cached_property
+    def spans(self) -> tuple[Span, ...]:
+        """They cover all ids, in order."""
         spans: list[Span] = []
-        owners = iter([*self.marks, (len(self.pieces) + 1, -1)])
+        owners = iter([*self._layout.marks, (len(self._layout.pieces), -1)])
         (_, owner), (until, after) = next(owners), next(owners)
-        for number, (piece, start, end) in enumerate(zip(self.pieces, starts, [*starts[1:], total], strict=True)):
+        for number, (piece, start, end) in enumerate(self._extents):
             if number == until:
                 owner, (until, after) = after, next(owners)
             if start == end:
                 continue
-            mask += [piece.loss] * (end - start)
-            last = spans[-1] if spans else None
-            if last is None or (last.kind, last.message) != (piece.kind, owner) or _opens_call(piece):
-                spans.append(Span(piece.kind, start, end, owner))
+            last, kind = spans[-1] if spans else None, piece[2]
+            if last is None or (last.kind, last.message) != (kind, owner) or _opens_call(piece):
+                spans.append(Span(kind, start, end, owner))
             else:
-                spans[-1] = Span(piece.kind, last.start, end, owner)
-        return mask, tuple(spans)
+                spans[-1] = Span(kind, last.start, end, owner)
+        return tuple(spans)
+
+    @cached_property
+    def _extents(self) -> list[tuple[Piece, int, int]]:
+        """Each piece with its first token and the one after its last."""
+        starts: list[int] = []
+        at, following, inside = 0, iter(self._chunks), False
+        for _, known, _, _ in self._layout.pieces:
+            if known is None and not inside:
+                chunk = next(following)
+                starts += [at + start for start in chunk.starts]
+                at += len(chunk.ids)
+            elif known is not None:
+                starts.append(at)
+                at += len(known)
+            inside = known is None
+        return list(zip(self._layout.pieces, starts, [*starts[1:], at], strict=True))
 
 
 class Renderer:
@@ -134,27 +154,26 @@ class Renderer:
 
         def tag(name: str, kind: SpanKind) -> tuple[Piece, Piece]:
             """The control token without and with loss."""
-            ids = (getattr(control, name),)
-            return Piece(CONTROL_TEXT[name], ids, kind), Piece(CONTROL_TEXT[name], ids, kind, 1)
+            text, ids = CONTROL_TEXT[name], (getattr(control, name),)
+            return (text, ids, kind, 0), (text, ids, kind, 1)
 
         self.think, self.think_end = tag("think", "thought"), tag("think_end", "thought")
         self._call, self._call_end = tag("tool_call", "tool_call"), tag("tool_call_end", "tool_call")
         start, end = tag("im_start", "role")[0], tag("im_end", "end")
-        response, response_end = (tag(f"tool_response{end}", "tool_response")[0] for end in ("", "_end"))
-        line = Piece("\n", None, "end")
+        line: Piece = ("\n", tuple(tokenizer.encode("\n")), "end", 0)  # nothing but a tag or the end stands beside it
         self._end = ((end[0], line), (end[1], line))
-        self._system = (start, Piece("system\n", None, "role"))
-        self._user = (start, Piece("user\n", None, "role"))
-        self._assistant = (start, Piece("assistant\n", None, "role"))
-        self._results = (start, Piece("user", None, "role"))
-        self._result = (Piece("\n", None, "tool_response"), response)
-        self._result_end = response_end
+        self._system: tuple[Piece, ...] = (start, ("system\n", None, "role", 0))
+        self._user: tuple[Piece, ...] = (start, ("user\n", None, "role", 0))
+        self._assistant: tuple[Piece, ...] = (start, ("assistant\n", None, "role", 0))
+        self._results: tuple[Piece, ...] = (start, ("user", None, "role", 0))
+        self._result: tuple[Piece, ...] = (("\n", None, "tool_response", 0), tag("tool_response", "tool_response")[0])
+        self._result_end = tag("tool_response_end", "tool_response")[0]
         self._control = control
         tail = [self._markup(part, "tools") for part in _CONTROL_SPLIT.split(TOOLS_TAIL)]
-        self._tools_tail = tuple(piece for piece in tail if piece.text)
-        blank = Piece("\n\n", None, "thought")
+        self._tools_tail = tuple(piece for piece in tail if piece[0])
+        blank: Piece = ("\n\n", tuple(tokenizer.encode("\n\n")), "thought", 0)
         self.empty_block = (self.think[0], blank, self.think_end[0], blank)
-        self.opened = (self.think[0], Piece("\n", None, "thought"))
+        self.opened: tuple[Piece, ...] = (self.think[0], ("\n", None, "thought", 0))
 
     def turns(self, chat: Sequence[Message], tool_text: str, policy: Policy, stop: int | None = None) -> Layout:
         """The conversation up to messages[stop], without a generation prompt."""
@@ -172,7 +191,7 @@ class Renderer:
                 self._result_turn(pieces, chat, index)
             else:
                 pieces += self._user if role == "user" else self._system
-                pieces.append(Piece(message.content, None, "content"))
+                pieces.append((message.content, None, "content", 0))
                 pieces += self._end[0]
         return layout
 
@@ -185,13 +204,13 @@ class Renderer:
     def answer(self, pieces: list[Piece], answer: str, message: Message, loss: int) -> None:
         """Answer, calls and end of an assistant's turn."""
         if answer:
-            pieces.append(Piece(answer, None, "answer", loss))
+            pieces.append((answer, None, "answer", loss))
         if message.tool_calls:
             # The published template looks at the content before it drops the leading line breaks.
             content = split_thought(message)[1]
             for i, call in enumerate(message.tool_calls):
                 if content or i:
-                    pieces.append(Piece("\n", None, "tool_call", loss))
+                    pieces.append(("\n", None, "tool_call", loss))
                 self._call_of(pieces, call, loss, last=i + 1 == len(message.tool_calls))
         pieces += self._end[loss]
 
@@ -207,9 +226,9 @@ class Renderer:
         layout.marks.append((0, 0 if has_system else -1))
         layout.pieces += self._system
         if has_system:
-            layout.pieces.append(Piece(first.content, None, "content"))
+            layout.pieces.append((first.content, None, "content", 0))
         if tool_text:
-            layout.pieces.append(Piece(("\n\n" if has_system else "") + TOOLS_HEAD + tool_text, None, "tools"))
+            layout.pieces.append((("\n\n" if has_system else "") + TOOLS_HEAD + tool_text, None, "tools", 0))
             layout.pieces += self._tools_tail
         layout.pieces += self._end[0]
 
@@ -218,7 +237,7 @@ class Renderer:
         if index == 0 or chat[index - 1].role != "tool":
             pieces += self._results
         pieces += self._result
-        pieces.append(Piece(f"\n{chat[index].content}\n", None, "tool_response"))
+        pieces.append((f"\n{chat[index].content}\n", None, "tool_response", 0))
         pieces.append(self._result_end)
         if index + 1 == len(chat) or chat[index + 1].role != "tool":
             pieces += self._end[0]
@@ -247,13 +266,13 @@ class Renderer:
     def _think_block(self, pieces: list[Piece], thought: str, plan: _Plan, index: int, loss: int) -> None:
         own = loss if thought else loss and int(plan.writes_empty_block(index))
         opened = bool(thought) or plan.opened(index)
-        pieces += (self.think[own], Piece("\n", None, "thought", own))
+        pieces += (self.think[own], ("\n", None, "thought", own))
         if opened and plan.seams:
             pieces.append(SEAM)
         pieces += (
-            Piece(thought + "\n", None, "thought", own),
+            (thought + "\n", None, "thought", own),
             self.think_end[own],
-            Piece("\n\n", None, "thought", own),
+            ("\n\n", None, "thought", own),
         )
         if not thought and plan.seams:
             pieces.append(SEAM)
@@ -263,7 +282,7 @@ class Renderer:
         if message.prefill is None:
             pieces += start
             pieces.append(SEAM)
-            before = tuple(piece.text for piece in start)
+            before = tuple(piece[0] for piece in start)
         else:
             before = tuple(self._spelled(pieces, message.prefill, "answer", 0))
         kind: SpanKind = "thought" if before and CONTROL_TEXT["think_end"] not in before else "answer"
@@ -281,34 +300,34 @@ class Renderer:
             for token in run:
                 tags.append(name)
                 kind = _KIND_FROM.get(name, kind)
-                pieces.append(Piece(name, (token,), kind, loss))
+                pieces.append((name, (token,), kind, loss))
                 kind = _KIND_AFTER.get(name, kind)
         return tags
 
     def _run(self, pieces: list[Piece], run: tuple[int, ...], kind: SpanKind, loss: int) -> SpanKind:
         """Line breaks after a closed thought belong to its block."""
         frame = 0
-        if pieces[-1].ids == self.think_end[0].ids:
+        if pieces[-1][1] == self.think_end[0][1]:
             while frame < len(run) and not self._tokenizer.token_bytes(run[frame]).strip(b"\n"):
                 frame += 1
         for ids, own in ((run[:frame], "thought"), (run[frame:], kind)):
             if ids:
-                pieces.append(Piece(self._tokenizer.decode(ids), ids, own, loss))  # type: ignore[arg-type]
+                pieces.append((self._tokenizer.decode(ids), ids, own, loss))  # type: ignore[arg-type]
         return kind
 
     def _call_of(self, pieces: list[Piece], call: ToolCall, loss: int, last: bool) -> None:
         """A call that the model broke stands as far as it came; what cut it off is not made up, unless calls follow."""
-        body = f'\n{{"name": "{call.name}", "arguments": {call.arguments}'
+        body = f'\n{{"name": "{call.name}", "arguments": {keep_escapes(call.arguments)}'
         broken = call.error is not None and not _is_object(call.arguments)
         pieces.append(self._call[loss])
-        pieces.append(Piece(body if broken else body + "}\n", None, "tool_call", loss))
+        pieces.append((body if broken else body + "}\n", None, "tool_call", loss))
         if not (broken and last):
             pieces.append(self._call_end[loss])
 
     def _markup(self, part: str, kind: SpanKind) -> Piece:
         """Our own words, whose control strings are control tokens."""
         name = _CONTROL_NAME.get(part)
-        return Piece(part, (getattr(self._control, name),) if name else None, kind)
+        return part, (getattr(self._control, name),) if name else None, kind, 0
 
 
 class _Plan:
@@ -366,6 +385,18 @@ def split_thought(message: Message) -> tuple[str, str]:
     return before.rstrip("\n").split("<think>")[-1].strip("\n"), answer.lstrip("\n")
 
 
+def keep_escapes(text: str) -> str:
+    """JSON in which no escape ends before an accent: normalisation would turn "\\n" and U+0301 into "\\ń", no JSON."""
+    return text if text.isascii() else _ESCAPE.sub(_spell_accents, text)
+
+
+def _spell_accents(escape: re.Match[str]) -> str:
+    after = escape[2]
+    marks = next((i for i, char in enumerate(after) if not unicodedata.combining(char)), len(after))
+    return escape[1] + json.dumps(after[:marks])[1:-1] + after[marks:]
+
+
+_ESCAPE = re.compile(r"(\\(?:u[0-9a-fA-F]{4}|.))([^\x00-\x7f]*)", re.DOTALL)
 _CONTROL_NAME = {text: name for name, text in CONTROL_TEXT.items()}
 _CONTROL_SPLIT = re.compile("(" + "|".join(map(re.escape, _CONTROL_NAME)) + ")")
 _KIND_FROM: dict[str, SpanKind] = {"<think>": "thought", "<tool_call>": "tool_call"}
@@ -373,7 +404,7 @@ _KIND_AFTER: dict[str, SpanKind] = {"</think>": "answer", "</tool_call>": "answe
 
 
 def _opens_call(piece: Piece) -> bool:
-    return piece.kind == "tool_call" and piece.ids is not None and piece.text == "<tool_call>"
+    return piece[2] == "tool_call" and piece[1] is not None and piece[0] == "<tool_call>"
 
 
 def _is_object(text: str) -> bool:

@@ -1,5 +1,6 @@
 """What holds for every conversation: append-only history, masks, spans, training samples, and the way back."""
 
+import json
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from sansi.base import SansiError
 from sansi.text import Mode, StreamParser, read_messages, select_mode
 from sansi.text.chunks import ChunkEncoder
-from sansi.text.render import split_thought
+from sansi.text.render import keep_escapes, split_thought
 
 histories = st.sampled_from(["official", "keep"])
 
@@ -64,7 +65,9 @@ def told(chat, tools, history, enable_thinking, soft_switch, open_thought):
             yield answer, "answer", i, 1
             for number, call in enumerate(m.tool_calls):
                 line = "\n" if content or number else ""
-                body = f'<tool_call>\n{{"name": "{call.name}", "arguments": {call.arguments}}}\n</tool_call>'
+                body = (
+                    f'<tool_call>\n{{"name": "{call.name}", "arguments": {keep_escapes(call.arguments)}}}\n</tool_call>'
+                )
                 yield line + body, "tool_call", i, 1
             yield from [("<|im_end|>", "end", i, 1), ("\n", "end", i, 0)]
 
@@ -134,7 +137,16 @@ def normal(message, mode):
     thought, answer = split_thought(message)
     reasoning = thought or ("" if mode == Mode(False, "model") else None)
     nfc = [None if text is None else unicodedata.normalize("NFC", text) for text in (reasoning, answer.lstrip("\n"))]
-    return (*nfc, [(c.name, unicodedata.normalize("NFC", c.arguments)) for c in message.tool_calls])
+    return (*nfc, [(c.name, unicodedata.normalize("NFC", keep_escapes(c.arguments))) for c in message.tool_calls])
+
+
+@pytest.mark.parametrize("mark", ["\u0301", "\u0323\u0301", "\u0338"])
+@pytest.mark.parametrize("before", ["\n", "\x0e", "n", "\\", "\\n", "é"])
+def test_normalisation_breaks_no_escape(before, mark):
+    text = json.dumps({"a": before + mark + "c"}, ensure_ascii=False)
+    shown = unicodedata.normalize("NFC", keep_escapes(text))
+    assert json.loads(shown)["a"] == unicodedata.normalize("NFC", before + mark + "c")
+    assert keep_escapes(text) == text or before in "\n\x0e\\"
 
 
 def turns_of(sample):
