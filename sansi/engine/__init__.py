@@ -1,6 +1,7 @@
-"""Batched generation over token ids: paged KV cache, scheduler, sampler, thinking limits. Needs base and model only."""
+"""Batched generation over token ids: paged cache, sampler, thinking limits, grammars, drafts. Needs base and model."""
 
 from sansi.engine.engine import Engine
+from sansi.engine.grammar import Grammar, GrammarCompiler
 from sansi.engine.metrics import EngineMetrics
 from sansi.engine.params import SamplingParams, ThinkingLimits
 from sansi.engine.results import Completion, Delta, ThinkingReport, TokenLogprob, Usage
@@ -11,6 +12,8 @@ __all__ = [
     "Delta",
     "Engine",
     "EngineMetrics",
+    "Grammar",
+    "GrammarCompiler",
     "SamplingParams",
     "ThinkingLimits",
     "ThinkingReport",

@@ -26,8 +26,8 @@ MAX_CACHED = 64
 MAX_BEGINNINGS = 64  # more ids than this are never all beginnings of one
 # Lexer fuel is llguidance's measure of work: about 50,000 a millisecond at the start, 14,000 a millisecond in a step.
 LIMITS: dict[str, Any] = {"initial_lexer_fuel": 200_000, "step_lexer_fuel": 200_000, "max_lexer_states": 50_000}
-# White space between the parts of a JSON text is free but bounded: a weak model would otherwise write it for ever.
-JSON_OPTIONS = {"whitespace_flexible": True, "whitespace_pattern": r"[ \n\t\r]{0,24}"}
+# White space in a JSON text: none, a space, or a new line and its indentation; weak models would write it for ever.
+JSON_OPTIONS = {"whitespace_flexible": True, "whitespace_pattern": r"( |\n[ \t]{0,24})?"}
 
 ToolChoice = Literal["auto", "required"]
 
