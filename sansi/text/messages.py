@@ -136,6 +136,9 @@ def _tool_lines(tools: tuple[Mapping[str, Any], ...]) -> str:
         if not isinstance(function, Mapping):
             raise _wrong(inner, "an object", function)
         name = _string(function.get("name"), f"{inner}.name")
+        if not name.strip() or json.dumps(name, ensure_ascii=False) != f'"{name}"':
+            reason = f"{inner}.name is {name!r}; a name that is called has no quotes, backslashes or line breaks"
+            raise SansiError(reason, param=f"{inner}.name")
         if name in names:
             raise SansiError(f'{inner}.name is "{name}", as that of a tool before it', param=f"{inner}.name")
         names.add(name)

@@ -2,11 +2,9 @@ import json
 
 import pytest
 from conversations import assistant, golden_arguments, golden_chats, published_codec, tiny_codec, tool, user
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from sansi.base import SansiError
-from sansi.text import Codec, Mode, read_messages, select_mode
+from sansi.text import Codec, Message, Mode, ToolCall, read_messages, select_mode
 from sansi.text.template import BUDGET_PHRASE
 
 TOOLS = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}]
@@ -120,33 +118,6 @@ def test_earlier_thoughts_go_and_those_of_the_same_exchange_stay():
     assert "I need the sum." in official and "It says 41." in official
 
 
-contents = st.text(st.sampled_from("a\n .<"), max_size=6)
-
-
-@settings(max_examples=80, derandomize=True, deadline=None)
-@given(st.lists(st.tuples(contents, contents.filter(lambda t: t.strip("\n")), contents), min_size=2, max_size=4))
-def test_kept_history_is_append_only(turns):
-    codec, chat, before = tiny_codec(), [], []
-    for question, thought, answer in turns:
-        chat.append(user(question))
-        prompt = codec.render(chat, history="keep", open_thought=True)
-        assert prompt.ids[: len(before)] == before
-        before = prompt.ids
-        chat.append(assistant(answer, thought))
-
-
-@settings(max_examples=80, derandomize=True, deadline=None)
-@given(st.lists(st.tuples(contents, contents), min_size=2, max_size=4))
-def test_kept_history_is_append_only_without_thinking(turns):
-    codec, chat, before = tiny_codec(), [], []
-    for question, answer in turns:
-        chat.append(user(question))
-        prompt = codec.render(chat, history="keep", enable_thinking=False)
-        assert prompt.ids[: len(before)] == before
-        before = prompt.ids
-        chat.append(assistant(answer))
-
-
 def test_a_rendered_mask_covers_the_assistant_alone():
     chat = [user("a"), assistant("b"), *STEPS]
     prompt = tiny_codec().render(chat, tools=TOOLS, add_generation_prompt=False)
@@ -193,6 +164,56 @@ def test_a_thought_in_a_non_thinking_sample_is_refused():
         tiny_codec().training_sample([user("a")])
 
 
+def test_kept_history_teaches_every_turn():
+    chat = [user("a"), assistant("b", "old"), user("c /no_think"), assistant("d")]
+    sample = tiny_codec().training_sample(chat, history="keep")
+    assert learned(sample) == "<think>\nold\n</think>\n\nb<|im_end|>d<|im_end|>"
+    owned = tiny_codec().training_sample(chat, history="keep", soft_switch="model")
+    assert learned(owned) == "<think>\nold\n</think>\n\nb<|im_end|><think>\n\n</think>\n\nd<|im_end|>"
+
+
+def test_one_sample_for_each_exchange():
+    chat = [user("a"), assistant("b", "old"), *STEPS]
+    first, second = tiny_codec().training_samples(chat, tools=TOOLS)
+    assert learned(first) == "<think>\nold\n</think>\n\nb<|im_end|>"
+    assert learned(second) == learned(tiny_codec().training_sample(chat, tools=TOOLS))
+    assert learned(second).count("<think>") == 2
+
+
+def test_a_turn_without_a_thought_in_an_exchange_has_its_own_sample():
+    chat = [user("a"), assistant("", calls=[("add", {})]), tool("1"), assistant("b", "old")]
+    first, second = tiny_codec().training_samples(chat, tools=TOOLS)
+    assert learned(first).startswith("<tool_call>") and "old" not in learned(first)
+    assert learned(second) == "<think>\nold\n</think>\n\nb<|im_end|>"
+
+
+def test_what_must_not_be_learned():
+    codec, asked = tiny_codec(), [user("a"), assistant("", "t", [("add", {})])]
+    with pytest.raises(SansiError, match=r'messages\[1\].tool_calls\[0\] calls "add", which is not in tools'):
+        codec.training_sample(asked)
+    prompt = codec.render([user("a")], tools=TOOLS, open_thought=True)
+    cut = codec.parse(prompt, codec.tokenizer.encode("I need"))
+    with pytest.raises(SansiError, match="cut off inside its thought"):
+        codec.training_sample([user("a"), cut], tools=TOOLS)
+    broken = Message("assistant", tool_calls=(ToolCall("c", "add", '{"a', "cut off"),))
+    for learn in (codec.training_sample, codec.training_samples):
+        with pytest.raises(SansiError, match=r"messages\[1\].tool_calls\[0\] must not be learned: cut off"):
+            learn([user("a"), broken], tools=TOOLS)
+
+
+def test_ids_that_a_model_wrote_are_learned_as_they_are():
+    codec = tiny_codec()
+    prompt = codec.render([user("a")], open_thought=True)
+    encode, end = codec.tokenizer.encode, codec.control.think_end
+    written = [*encode("I "), *encode("need"), end, *encode("\n"), *encode("\n"), *encode("4"), *encode("1")]
+    message = codec.parse(prompt, [*written, codec.control.im_end])
+    assert message.ids == tuple(written) and message.prefill == (codec.control.think, *encode("\n"))
+    for history in ("official", "keep"):
+        sample = codec.training_sample([user("a"), message], history=history)
+        assert sample.ids[:-2] == prompt.ids + written
+        assert sample.loss_mask == [0] * len(prompt.ids) + [1] * (len(written) + 1) + [0]
+
+
 @pytest.mark.parametrize("budget", range(1, 20))
 def test_cut_samples(budget):
     codec, chat = tiny_codec(), [user("17 + 24?"), assistant("41", "17 + 24 = 41")]
@@ -215,6 +236,9 @@ def test_the_budget_phrase():
     assert ids.end_sequence.count(codec.control.think_end) == 1
     with pytest.raises(SansiError, match="budget"):
         codec.cut_sample([user("a"), assistant("b", "c")], 0)
+    for budget in (1.5, True, "3", None):
+        with pytest.raises(SansiError, match="whole"):
+            codec.cut_sample([user("a"), assistant("b", "c")], budget)
     with pytest.raises(SansiError, match="no thought"):
         codec.cut_sample([user("a"), assistant("b")], 3)
 

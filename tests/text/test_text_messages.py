@@ -1,12 +1,16 @@
+from dataclasses import replace
+
 import pytest
 from conversations import tiny_codec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sansi.base import SansiError
 from sansi.text import Message, ToolCall, message_to_dict, read_messages
-from sansi.text.messages import ROLES, read_tools
+from sansi.text.messages import ROLES, _plain_message, _read_message, read_tools
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
+ASKED = {"role": "assistant", "content": "", "tool_calls": [CALL]}
+RESULT = {"role": "tool", "content": "2"}
 
 
 def test_reads_what_openai_clients_send():
@@ -61,6 +65,15 @@ def test_arguments_given_as_an_object_are_written_as_the_template_writes_them():
         ),
         ({"role": "tool", "content": "x", "tool_call_id": 4}, "messages[1].tool_call_id"),
         ("hello", "messages[1]"),
+        ({"role": "assistant"}, "messages[1].content"),
+        ({"role": "assistant", "content": None}, "messages[1].content"),
+        ({"role": "assistant", "content": "", "reasoning": "a", "reasoning_content": "b"}, "messages[1].reasoning"),
+        ({"role": "system", "content": None}, "messages[1].content"),
+        ({"role": "system", "content": [{"type": "text", "text": 3}]}, "messages[1].content[0].text"),
+        ({"role": "tool", "content": "2"}, "messages[1]"),
+        (Message("user", 3), "messages[1].content"),  # type: ignore[arg-type]
+        (Message("assistant", tool_calls=(ToolCall("a", "f", "{"),)), "messages[1].tool_calls[0].function.arguments"),
+        (Message("assistant", tool_calls=(ToolCall("a", 3, "{", "cut"),)), "messages[1].tool_calls[0].name"),
     ],
 )
 def test_errors_name_the_message_and_the_field(message, param):
@@ -68,6 +81,47 @@ def test_errors_name_the_message_and_the_field(message, param):
         read_messages([{"role": "user", "content": "hi"}, message])
     assert caught.value.param == param
     assert param in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("chat", "param"),
+    [
+        ([ASKED, RESULT, RESULT], None),
+        ([ASKED, {**RESULT, "tool_call_id": "c1"}], None),
+        ([ASKED, {**RESULT, "tool_call_id": "c2"}], "messages[1].tool_call_id"),
+        ([ASKED, RESULT, {"role": "user", "content": "?"}, RESULT], "messages[3]"),
+        ([ASKED, {"role": "assistant", "content": "?"}, RESULT], "messages[2]"),
+        ([RESULT], "messages[0]"),
+    ],
+)
+def test_a_result_follows_its_call(chat, param):
+    if param is None:
+        assert len(read_messages(chat)) == len(chat)
+        return
+    with pytest.raises(SansiError) as caught:
+        read_messages(chat)
+    assert caught.value.param == param
+
+
+def test_both_names_of_reasoning_may_say_the_same():
+    given = {"role": "assistant", "content": "a", "reasoning": "b", "reasoning_content": "b"}
+    assert read_messages([given])[0].reasoning_content == "b"
+
+
+def test_what_a_model_left_broken_stays_as_it_is():
+    broken = Message("assistant", tool_calls=(ToolCall("c1", "f", '{"a": ', "cut off"),), ids=(1, 2), prefill=(3,))
+    found = read_messages([broken])[0]
+    assert found is broken and not found.tool_calls[0].executable
+    assert "ids" not in message_to_dict(found) and "error" not in message_to_dict(found)["tool_calls"][0]
+
+
+def test_the_quick_way_and_the_thorough_way_read_the_same():
+    for role in ROLES:
+        given = {"role": role, "content": "x"}
+        quick, thorough = _plain_message(given), _read_message(given, "messages[0]")
+        assert quick == thorough and vars(Message(**given)).keys() >= vars(quick).keys()
+        assert hash(quick) == hash(thorough) and repr(quick) == repr(thorough)
+        assert replace(quick, name="a") == replace(thorough, name="a")
 
 
 @pytest.mark.parametrize("messages", [[], "hi", None, {"role": "user"}])
@@ -84,6 +138,11 @@ def test_something_else_than_a_list_of_messages(messages):
         ([{"type": "function", "function": {}}], "tools[0].name"),
         ([{"name": "f"}, {"function": {"name": 1}}], "tools[1].function.name"),
         ([{"name": "f", "parameters": {1, 2}}], "tools[0]"),
+        ([{"name": "f"}, {"type": "function", "function": {"name": "f"}}], "tools[1].function.name"),
+        ([{"name": 'f"'}], "tools[0].name"),
+        ([{"name": " "}], "tools[0].name"),
+        ([{"function": {"name": "f", "parameters": {"type": "objekt"}}}], "tools[0].function.parameters"),
+        ([{"function": {"name": "f", "parameters": {"properties": 3}}}], "tools[0].function.parameters"),
     ],
 )
 def test_tools_are_checked(tools, param):
@@ -106,7 +165,6 @@ FIELDS = {
 MESSAGE = st.fixed_dictionaries({"role": st.sampled_from(ROLES) | JSON}, optional=FIELDS)
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
 @given(st.lists(MESSAGE | JSON, max_size=4), st.none() | st.lists(ANY_CALL | JSON, max_size=2))
 def test_whatever_is_sent_is_rendered_or_refused_by_name(messages, tools):
     try:
