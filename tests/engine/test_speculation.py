@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import time
 
 import pytest
-from hypothesis import given
+from engine_models import RandomModel, TinyModel
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from sansi.base.errors import SansiError
+from sansi.engine import Completion, Engine, SamplingParams, ThinkingLimits
 from sansi.engine.speculation import CANDIDATES, LONGEST, LONGEST_PAUSE, SHORTEST, Drafter, PromptLookup
 
 small_ids = st.lists(st.integers(0, 3), max_size=40)
@@ -98,3 +102,100 @@ def test_a_long_prompt_costs_a_constant_per_token():
         return best
 
     assert seconds(64_000) < 8 * seconds(1_000)
+
+
+# ---- in the engine --------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def requests(draw):
+    """A prompt that repeats itself, and parameters of every kind."""
+    piece = draw(st.lists(st.integers(4, 31), min_size=1, max_size=5))
+    thinking = draw(
+        st.none()
+        | st.builds(
+            ThinkingLimits,
+            start_id=st.just(1),
+            end_ids=st.just((2,)),
+            end_sequence=st.sampled_from([(2,), (5, 6, 2, 7)]),
+            open=st.booleans(),
+            budget=st.none() | st.integers(0, 12),
+            answer_reserve=st.integers(0, 8),
+        )
+    )
+    params = SamplingParams(
+        temperature=draw(st.sampled_from([0.0, 0.3, 1.0])),
+        top_k=draw(st.sampled_from([0, 4])),
+        top_p=draw(st.sampled_from([1.0, 0.7])),
+        presence_penalty=draw(st.sampled_from([0.0, 0.8])),
+        frequency_penalty=draw(st.sampled_from([0.0, -0.5])),  # below 0 it makes the model repeat itself
+        repetition_penalty=draw(st.sampled_from([1.0, 0.8])),
+        seed=draw(st.integers(0, 2**63 - 1)),
+        max_tokens=draw(st.integers(1, 40)),
+        stop_ids=draw(st.sampled_from([(), (3,), tuple(piece[:1])])),
+        logprobs=draw(st.booleans()),
+        top_logprobs=draw(st.sampled_from([0, 2])),
+        prompt_logprobs=draw(st.booleans()),
+        thinking=thinking,
+    )
+    return piece * draw(st.integers(1, 8)) + ([1] if thinking is not None and thinking.open else []), params
+
+
+def told(completion: Completion) -> tuple:
+    """All that a caller is told, save what drafts cost."""
+    return (completion.ids, completion.finish_reason, completion.thinking, completion.usage.completion_tokens)
+
+
+@settings(max_examples=25)
+@given(st.lists(requests(), min_size=1, max_size=5), st.sampled_from([1, 3, 16]))
+def test_drafts_change_no_token(batch, most):
+    model = TinyModel()
+    prompts = [prompt for prompt, _ in batch]
+    plain = [params for _, params in batch]
+    drafting = [dataclasses.replace(params, speculation=most) for params in plain]
+    with Engine(model, max_batch=1, prefix_cache=False) as alone, Engine(model, max_batch=3, num_blocks=20) as together:
+        for found, wanted in zip(together.generate(prompts, drafting), alone.generate(prompts, plain), strict=True):
+            assert told(found) == told(wanted)
+            assert found.logprobs == (None if wanted.logprobs is None else pytest.approx(wanted.logprobs, abs=1e-6))
+            assert found.prompt_logprobs is None or found.prompt_logprobs[1:] == pytest.approx(
+                wanted.prompt_logprobs[1:], abs=1e-6
+            )
+            assert [[t.id for t in top] for top in found.top_logprobs or ()] == [
+                [t.id for t in top] for top in wanted.top_logprobs or ()
+            ]
+
+
+def test_a_loop_is_accepted_whole_and_counted():
+    model = RandomModel(context=256)
+    model.table.data[...] = 0
+    for id_ in range(24):
+        model.table.data[:, id_, (id_ + 1) % 5] = 9.0  # 0 1 2 3 4 0 1 …
+    params = SamplingParams(temperature=0, max_tokens=100, speculation=16)
+    with Engine(model) as engine:
+        found = engine.generate([[0, 1, 2, 3, 4, 0, 1]], params)[0]
+        metrics = engine.metrics()
+    assert list(found.ids) == [(2 + i) % 5 for i in range(100)]
+    assert found.accepted_tokens == found.drafted_tokens > 80
+    assert (metrics.drafted_tokens, metrics.accepted_tokens) == (found.drafted_tokens, found.accepted_tokens)
+    assert metrics.steps < 20, "that is what drafts are for"
+
+
+def test_rejected_drafts_leave_nothing_in_the_cache():
+    """Blocks are found by the tokens that were accepted, and hold their keys and values."""
+    model, prompt = TinyModel(), [4, 5, 6, 7] * 6
+    params = SamplingParams(temperature=1.0, seed=3, max_tokens=60, speculation=8)
+    with Engine(model) as engine, Engine(model, prefix_cache=False) as cold:
+        first = engine.generate([prompt], params)[0]
+        assert first.drafted_tokens > first.accepted_tokens
+        for cut in range(0, 60, 7):
+            longer = prompt + list(first.ids[:cut])
+            again = engine.generate([longer], dataclasses.replace(params, logprobs=True))[0]
+            wanted = cold.generate([longer], dataclasses.replace(params, logprobs=True, speculation=0))[0]
+            assert again.usage.cached_tokens >= (len(longer) - 1) // 16 * 16 - 16
+            assert again.ids == wanted.ids and again.logprobs == pytest.approx(wanted.logprobs, abs=1e-6)
+
+
+@pytest.mark.parametrize("speculation", [-1, 65, 1.5, True])
+def test_impossible_numbers_of_drafts_are_refused(speculation):
+    with Engine(RandomModel()) as engine, pytest.raises(SansiError, match="speculation"):
+        engine.generate([[1]], SamplingParams(speculation=speculation))
