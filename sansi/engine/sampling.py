@@ -145,19 +145,22 @@ def mask_logits(logits: Tensor, rows: Sequence[int], masks: np.ndarray) -> None:
     logits [N, V]; rows: M of them; masks uint32 [M, W], id i being bit i % 32 of word i // 32. Ids beyond the masks may
     not come either.
     """
-    vocab_size = logits.shape[-1]
     if logits.device.type == "cpu":
+        values, vocab_size = logits.numpy(), logits.shape[-1]
         allowed = np.unpackbits(masks.view(np.uint8), axis=-1, count=vocab_size, bitorder="little").view(bool)
-        values = logits.numpy()
         for row, mask in zip(rows, allowed, strict=True):
             np.copyto(values[row], -np.inf, where=~mask)
-        return
-    words = torch.from_numpy(masks.view(np.int32)).to(logits.device)  # packed on the way: 1/32 of the logits
-    bits = torch.arange(32, dtype=torch.int32, device=logits.device)
-    allowed_bits = ((words[:, :, None] >> bits) & 1).flatten(1)[:, :vocab_size].bool()
-    beyond = vocab_size - allowed_bits.shape[1]
-    where = torch.tensor(rows, device=logits.device)
-    logits[where] = logits[where].masked_fill(~F.pad(allowed_bits, (0, beyond)), -torch.inf)
+    else:
+        mask_packed(logits, torch.tensor(rows, device=logits.device), masks)
+
+
+def mask_packed(logits: Tensor, rows: Tensor, masks: np.ndarray) -> None:
+    """`mask_logits` on any device; the masks stay packed on the way there: 1/32 of the logits' bytes."""
+    words = torch.from_numpy(masks.view(np.int32)).to(logits.device)
+    shifts = torch.arange(32, dtype=torch.int32, device=logits.device)
+    allowed = ((words[:, :, None] >> shifts) & 1).flatten(1)[:, : logits.shape[-1]].bool()
+    allowed = F.pad(allowed, (0, logits.shape[-1] - allowed.shape[-1]))
+    logits[rows] = logits[rows].masked_fill(~allowed, -torch.inf)
 
 
 class Penalties:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from engine_models import TinyModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sansi.engine import SamplingParams
-from sansi.engine.sampling import Penalties, Sampler, uniforms
+from sansi.base.errors import SansiError
+from sansi.engine import Engine, SamplingParams
+from sansi.engine.sampling import Penalties, Sampler, mask_logits, mask_packed, uniforms
 
 CPU = torch.device("cpu")
 VOCAB = 12
@@ -92,3 +94,67 @@ def test_penalties_by_hand():
     assert logits[0].tolist() == [9.0] * 4, "other rows stay as they are"
     # id 0: in the prompt (repetition only); id 1: twice; id 2: once, negative; id 3: never
     assert logits[1].tolist() == pytest.approx([2.0, 2.0 - 1.0 - 1.0, -8.0 - 1.0 - 0.5, 4.0])
+
+
+@given(st.integers(1, 5), st.integers(33, 200), st.integers(0, 3), st.integers(0, 1000))
+def test_masks_leave_what_is_allowed_in_their_rows(count, vocab, padding, seed):
+    """`vocab` ids in the masks; the model has `padding` words of ids more, and they may never come."""
+    draw = np.random.default_rng(seed)
+    allowed = draw.random((count, vocab)) < 0.3
+    words = np.zeros((count, -(-vocab // 32) * 32), dtype=bool)
+    words[:, :vocab] = allowed
+    masks = np.packbits(words, axis=-1, bitorder="little").view(np.uint32)
+    logits = torch.from_numpy(draw.standard_normal((8, vocab + 32 * padding), dtype=np.float32))
+    rows = draw.permutation(8)[:count].tolist()
+    wanted = logits.clone()
+    for row, ids in zip(rows, allowed, strict=True):
+        wanted[row, vocab:] = -torch.inf
+        wanted[row, np.flatnonzero(~ids)] = -torch.inf
+    for mask in (mask_logits, lambda *a: mask_packed(a[0], torch.tensor(a[1]), a[2])):
+        found = logits.clone()
+        mask(found, rows, masks)
+        assert torch.equal(found, wanted)
+
+
+def test_log_probabilities_are_the_unmodified_models():
+    """Of the token, of the most likely ones and of the prompt: before penalties, bans, temperature and filters."""
+    model = TinyModel()
+    prompt = [3, 1, 4, 1, 5, 9, 2, 6]
+    params = SamplingParams(
+        temperature=1.5, top_k=7, seed=1, max_tokens=20, presence_penalty=2.0, repetition_penalty=1.5,
+        logprobs=True, top_logprobs=5, prompt_logprobs=True,
+    )  # fmt: skip
+    with Engine(model) as engine:
+        found = engine.generate([prompt], params)[0]
+    ids = prompt + list(found.ids)
+    with torch.no_grad():
+        wanted = model(torch.tensor([ids]))[0].log_softmax(-1)
+    assert found.prompt_logprobs[0] is None and len(found.prompt_logprobs) == len(prompt)
+    own = [float(wanted[i, ids[i + 1]]) for i in range(len(ids) - 1)]
+    assert found.prompt_logprobs[1:] == pytest.approx(own[: len(prompt) - 1], abs=1e-5)
+    assert found.logprobs == pytest.approx(own[len(prompt) - 1 :], abs=1e-5)
+    for index, top in enumerate(found.top_logprobs):
+        values, best = wanted[len(prompt) - 1 + index].topk(5)
+        assert [t.id for t in top] == best.tolist()
+        assert [t.logprob for t in top] == pytest.approx(values.tolist(), abs=1e-5)
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 64])
+def test_a_prompt_is_scored_the_same_in_any_chunks_and_from_a_warm_cache(chunk):
+    model, prompt = TinyModel(), [i * 7 % 32 for i in range(50)]
+    params = SamplingParams(temperature=0, max_tokens=2, prompt_logprobs=True)
+    with torch.no_grad():
+        scores = model(torch.tensor([prompt]))[0].log_softmax(-1)
+    wanted = [float(scores[i, prompt[i + 1]]) for i in range(49)]
+    with Engine(model, max_prefill_tokens=chunk) as engine:
+        for _ in range(2):
+            found = engine.generate([prompt], params)[0]
+            assert found.prompt_logprobs[1:] == pytest.approx(wanted, abs=1e-5)
+            assert found.top_logprobs is None and found.logprobs is None
+
+
+@pytest.mark.parametrize("count", [-1, 21, 1.5])
+def test_impossible_numbers_of_top_tokens_are_refused(count):
+    with Engine(TinyModel()) as engine, pytest.raises(SansiError) as error:
+        engine.generate([[1]], SamplingParams(top_logprobs=count))
+    assert error.value.param == "top_logprobs"

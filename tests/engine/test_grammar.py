@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import threading
 import time
 
+import jsonschema_rs
 import numpy as np
 import pytest
+from engine_models import RandomModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sansi.base.errors import SansiError
-from sansi.engine import ThinkingLimits, ThinkingState
+from sansi.engine import Completion, Engine, SamplingParams, ThinkingLimits, ThinkingState
 from sansi.engine import grammar as module
 from sansi.engine.grammar import Grammar, GrammarCompiler, GrammarState
 
@@ -122,8 +126,6 @@ schemas = st.recursive(
 @settings(max_examples=40)
 @given(schemas, st.integers(0, 10**6))
 def test_whatever_is_drawn_fits_the_schema(schema, seed):
-    import jsonschema_rs
-
     grammar = GrammarCompiler(BYTES, EOS, SPECIAL).json_schema(schema)
     ids = drawn(grammar, seed)
     if ids is not None:
@@ -133,8 +135,6 @@ def test_whatever_is_drawn_fits_the_schema(schema, seed):
 @given(st.text(alphabet="ab", max_size=8))
 def test_regex_matches_from_start_to_end(text):
     grammar = GrammarCompiler(BYTES, EOS, SPECIAL).regex("a+b?a")
-    import re
-
     assert accepts(grammar, ids_of(text)) == bool(re.fullmatch("a+b?a", text))
 
 
@@ -273,6 +273,112 @@ def test_nothing_is_forced_inside_a_thought_or_where_one_may_open(compiler):
     assert GrammarState(grammar, [STOP], thinking()).forced(9) == []
     assert GrammarState(grammar, [STOP], thinking()).possible(ids_of("abc")) == 3
     assert GrammarState(grammar, [STOP], thinking(open=False)).forced(9) == []
+
+
+# ---- in the engine ------------------------------------------------------------------------------------------------
+
+
+class ByteModel(RandomModel):
+    """Random logits over the vocabulary above."""
+
+    def __init__(self, seed: int = 0):
+        super().__init__(vocab_size=len(BYTES) + 20, context=64, seed=seed)  # 20 rows of padding, as many models have
+
+
+def answer_of(completion: Completion) -> str:
+    ids = [id_ for id_ in completion.ids if id_ != STOP]
+    return text_of(ids[ids.index(CLOSE) + 1 :] if CLOSE in ids else ids).lstrip("\n")
+
+
+@pytest.mark.parametrize("speculation", [0, 4])
+def test_answers_of_a_whole_batch_fit_their_grammars(compiler, speculation):
+    limits = ThinkingLimits(THINK, (CLOSE,), (ord("."), CLOSE, BREAKS), open=True, budget=6, answer_reserve=20)
+    colours = compiler.json_schema({"enum": ["red", "green", "blue"]})
+    cases = [
+        (colours, None, lambda text: json.loads(text) in ("red", "green", "blue")),
+        (colours, limits, lambda text: json.loads(text) in ("red", "green", "blue")),
+        (compiler.regex("[0-9]{3}-[0-9]{2}"), limits, lambda text: re.fullmatch("[0-9]{3}-[0-9]{2}", text)),
+        (None, limits, lambda text: True),
+    ]
+    params = [
+        SamplingParams(
+            temperature=1.0, seed=seed, max_tokens=40, stop_ids=(STOP,), grammar=grammar, thinking=thinking,
+            speculation=speculation, presence_penalty=0.5,
+        )
+        for grammar, thinking, _ in cases
+        for seed in range(6)
+    ]  # fmt: skip
+    with Engine(ByteModel(), max_batch=5) as engine:
+        found = engine.generate([[THINK]] * len(params), params)
+    for completion, p, (_, _, fits) in zip(found, params, [case for case in cases for _ in range(6)], strict=True):
+        if p.grammar is not None and completion.thinking.end_reason != "stop":  # a model may stop inside its thought
+            assert completion.finish_reason == "stop" and completion.ids[-1] == STOP
+            assert fits(answer_of(completion)), text_of(list(completion.ids))
+
+
+def test_tokens_that_run_out_inside_the_grammar_are_a_length(compiler):
+    params = SamplingParams(temperature=0, max_tokens=5, stop_ids=(STOP,), grammar=compiler.regex("[a-z]{20}"))
+    with Engine(ByteModel()) as engine:
+        found = engine.generate([[1]], params)[0]
+    assert (found.finish_reason, len(found.ids)) == ("length", 5) and answer_of(found).isalpha()
+
+
+def test_without_stop_ids_a_complete_answer_ends_by_itself(compiler):
+    params = SamplingParams(temperature=0, max_tokens=30, grammar=compiler.regex("yes|no"), speculation=4)
+    with Engine(ByteModel()) as engine:
+        found = engine.generate([[1]], params)[0]
+    assert found.finish_reason == "stop" and answer_of(found) in ("yes", "no")
+
+
+def test_a_grammar_that_fails_harms_only_its_request(compiler, monkeypatch):
+    bad, good = compiler.regex("[a-z]{9}"), compiler.regex("[a-z]{8}")
+    monkeypatch.setattr(bad, "matcher", lambda: Broken(good.matcher()))
+    params = [SamplingParams(temperature=0, max_tokens=30, grammar=g, stop_ids=(STOP,)) for g in (bad, good, None)]
+    with Engine(ByteModel()) as engine:
+        results = [[], [], []]
+        threads = [threading.Thread(target=lambda i=i: results[i].append(outcome(engine, params[i]))) for i in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert isinstance(results[0][0], SansiError) and "out of fuel" in str(results[0][0])
+        assert len(answer_of(results[1][0])) == 8 and len(results[2][0].ids) > 0
+        assert engine.metrics().failed == 1
+
+
+def outcome(engine: Engine, params: SamplingParams) -> Completion | Exception:
+    try:
+        return engine.generate([[1]], params)[0]
+    except Exception as error:
+        return error
+
+
+class Broken:
+    """A matcher whose third token goes beyond its bounds."""
+
+    def __init__(self, matcher):
+        self._matcher, self._left = matcher, 2
+
+    def __getattr__(self, name: str):
+        return getattr(self._matcher, name)
+
+    def consume_token(self, token: int) -> bool:
+        return self.consume_tokens([token])
+
+    def consume_tokens(self, tokens: list[int]) -> bool:
+        self._left -= len(tokens)
+        return self._left >= 0 and self._matcher.consume_tokens(tokens)
+
+    def get_error(self) -> str:
+        return "out of fuel"
+
+
+def test_a_grammar_for_another_vocabulary_is_refused(compiler):
+    with Engine(RandomModel(vocab_size=24)) as engine:
+        for grammar in (compiler.regex("a"), "a"):
+            with pytest.raises(SansiError, match="grammar") as error:
+                engine.generate([[1]], SamplingParams(grammar=grammar))
+            assert error.value.param == "grammar"
 
 
 # ---- wrong and hostile input --------------------------------------------------------------------------------------
