@@ -144,7 +144,7 @@ def limit(
     """What the machine's memory and arithmetic allow at best, in the metric's unit.
 
     A step reads the weights it needs once, and the keys and values (16 bits) of every context; a token costs two
-    operations a weight, and attention in the prompt; a shared prefix counts once. The rates are those of the same run: the
+    operations a weight, and attention in the prompt; a shared prefix counts once. The rates are of the same run: the
     fastest product measured (8-bit products could be twice as fast), and the fastest read.
     """
     lengths, new = [len(p) for p in asked["prompts"]], asked["new_tokens"]
