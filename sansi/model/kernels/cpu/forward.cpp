@@ -6,6 +6,7 @@
 // heads, K key/value heads, D head_dim, E experts, A experts per token, F width of a feed-forward layer.
 #include <sys/mman.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
@@ -151,7 +152,11 @@ struct AttentionMerge {
 class Model {
  public:
   Model(const Shape& shape, const Weights& weights, int threads)
-      : s_(shape), w_(weights), layers_(weights.layers, weights.layers + shape.layers), team_(threads) {
+      : s_(shape),
+        w_(weights),
+        layers_(weights.layers, weights.layers + shape.layers),
+        team_(threads),
+        sizes_(kSizes, TeamSize(team_.size())) {
     w_.layers = nullptr;
     padded_ = padded_head(s_.head_dim);
     groups_ = s_.heads / s_.kv_heads;
@@ -186,10 +191,13 @@ class Model {
     rotation_ = &rotation;
     plan(step);
     reserve(step.tokens);
-    team_.run([this](int tid) {
+    TeamSize& size = sizes_[std::min<int64_t>(63 - __builtin_clzll(step.tokens | 1), kSizes - 1)];
+    auto start = std::chrono::steady_clock::now();
+    team_.run(size.next(), [this](int tid) {
       if (s_.half_cache) work<Half>(tid);
       else work<float>(tid);
     });
+    size.took(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
     return "";
   }
 
@@ -334,7 +342,7 @@ class Model {
       team_.barrier();
     }
     if (step_->rows == 0) return;
-    Share mine = share(step_->rows, tid, team_.size());
+    Share mine = share(step_->rows, tid, team_.active());
     for (int64_t m = mine.begin; m < mine.end; ++m)
       rms_norm(x_ + step_->wanted[m] * s_.hidden, w_.norm, s_.hidden, s_.eps, h_ + m * s_.hidden);
     team_.barrier();
@@ -345,19 +353,19 @@ class Model {
   void multiply(const Packed& weight, const float* x, int64_t rows, int64_t k, float* y, int64_t ldy, bool add, int tid) {
     Activations input = activations(weight.kind, x, rows, k, k, quantised_);
     if (quantised(weight.kind)) {
-      prepare(weight.kind, input, tid, team_.size());
+      prepare(weight.kind, input, tid, team_.active());
       team_.barrier();
     }
-    gemm(weight, input, y, ldy, add, tid, team_.size());
+    gemm(weight, input, y, ldy, add, tid, team_.active());
   }
 
   void embed(int tid) {
-    Share mine = share(step_->tokens, tid, team_.size());
+    Share mine = share(step_->tokens, tid, team_.active());
     for (int64_t t = mine.begin; t < mine.end; ++t) unpack_row(w_.embedding, step_->ids[t], x_ + t * s_.hidden);
   }
 
   void norm_rows(const float* weight, int tid) {
-    Share mine = share(step_->tokens, tid, team_.size());
+    Share mine = share(step_->tokens, tid, team_.active());
     for (int64_t t = mine.begin; t < mine.end; ++t)
       rms_norm(x_ + t * s_.hidden, weight, s_.hidden, s_.eps, h_ + t * s_.hidden);
   }
@@ -377,7 +385,7 @@ class Model {
   template <class S>
   void rotate_and_store(int64_t layer, int tid) {
     int64_t tokens = step_->tokens, d = s_.head_dim;
-    Share mine = share((s_.heads + s_.kv_heads) * tokens, tid, team_.size());
+    Share mine = share((s_.heads + s_.kv_heads) * tokens, tid, team_.active());
     for (int64_t i = mine.begin; i < mine.end; ++i) {
       int64_t head = i / tokens, t = i % tokens, kv = head - s_.heads;
       float* x = qkv_ + t * qkv_width_ + head * d;
@@ -416,7 +424,7 @@ class Model {
     }
     if (merges_.empty()) return;
     team_.barrier();
-    Share mine = share(merges_.size(), tid, team_.size());
+    Share mine = share(merges_.size(), tid, team_.active());
     for (int64_t i = mine.begin; i < mine.end; ++i) merge_parts(merges_[i], scratch(tid));
   }
 
@@ -486,7 +494,7 @@ class Model {
   void activate(int64_t rows, int64_t f, int tid) {
     constexpr int64_t kPiece = 256;
     int64_t pieces = ceil_div(f, kPiece);
-    Share mine = share(rows * pieces, tid, team_.size());
+    Share mine = share(rows * pieces, tid, team_.active());
     for (int64_t i = mine.begin; i < mine.end; ++i) {
       int64_t row = i / pieces, at = i % pieces * kPiece;
       const float* gate = gate_up_ + row * 2 * f + at;
@@ -498,14 +506,14 @@ class Model {
     int64_t tokens = step_->tokens, active = s_.active, c = s_.hidden, f = expert_width_;
     multiply(layer.router, h_, tokens, c, router_, s_.experts, false, tid);
     team_.barrier();
-    Share mine = share(tokens, tid, team_.size());
+    Share mine = share(tokens, tid, team_.active());
     for (int64_t t = mine.begin; t < mine.end; ++t)
       route(router_ + t * s_.experts, s_.experts, active, s_.normalise_experts, scratch(tid), &chosen_[t * active],
             expert_weight_ + t * active);
     team_.barrier();
     if (tid == 0) sort_visits();
     team_.barrier();
-    Share visits = share(tokens * active, tid, team_.size());
+    Share visits = share(tokens * active, tid, team_.active());
     for (int64_t v = visits.begin; v < visits.end; ++v)
       std::memcpy(visit_x_ + v * c, h_ + visit_token_[v] * c, c * sizeof(float));
     team_.barrier();
@@ -552,11 +560,11 @@ class Model {
       }
     };
     if (quantised(kind)) {
-      each([&](const Packed&, const Activations& input, float*) { prepare(kind, input, tid, team_.size()); });
+      each([&](const Packed&, const Activations& input, float*) { prepare(kind, input, tid, team_.active()); });
       team_.barrier();
     }
     each([&](const Packed& weight, const Activations& input, float* out) {
-      gemm(weight, input, out, n, false, tid, team_.size());
+      gemm(weight, input, out, n, false, tid, team_.active());
     });
   }
 
@@ -576,6 +584,8 @@ class Model {
   Weights w_;
   std::vector<LayerWeights> layers_;
   Team team_;
+  static constexpr int kSizes = 16;
+  std::vector<TeamSize> sizes_;  // for steps of 1, 2..3, 4..7, ... tokens
   std::mutex mutex_;
   int64_t padded_, groups_, qkv_width_, dense_width_ = 0, expert_width_ = 0, blocks_ = 0;
   bool is_moe_ = false;

@@ -1,11 +1,12 @@
-// A team of threads that stays alive between calls. Waiting spins for a few microseconds, which is all that the gaps
-// inside a forward pass take, and then sleeps, so that an idle model costs nothing.
+// A team of threads that stays alive between calls, and the choice of how many of them a call gets.
 #pragma once
 
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <climits>
 #include <cstdint>
@@ -15,29 +16,34 @@
 
 namespace sansi {
 
-inline void pause() { __builtin_ia32_pause(); }
-
-// A counter that threads can wait on.
+// A number that threads can wait on: they spin, as the gaps inside a forward pass take microseconds; then give way, as
+// the thread that is waited for may want this very core; then sleep, so that an idle model costs nothing.
 class Signal {
  public:
   uint32_t value() const { return value_.load(std::memory_order_acquire); }
 
-  void raise() {
-    value_.fetch_add(1, std::memory_order_seq_cst);
+  void set(uint32_t value) {
+    value_.store(value, std::memory_order_seq_cst);
     if (sleepers_.load(std::memory_order_seq_cst)) futex(FUTEX_WAKE_PRIVATE, INT_MAX);
   }
 
-  void wait_beyond(uint32_t old, int spins) {
-    for (int i = 0; i < spins; ++i) {
-      if (value() != old) return;
-      pause();
+  // Returns the new value as soon as it is not `old` any more.
+  uint32_t wait_beyond(uint32_t old) {
+    for (int i = 0; i < kSpins + kYields; ++i) {
+      if (value() != old) return value();
+      if (i < kSpins) __builtin_ia32_pause();
+      else sched_yield();
     }
     sleepers_.fetch_add(1, std::memory_order_seq_cst);
     while (value_.load(std::memory_order_seq_cst) == old) futex(FUTEX_WAIT_PRIVATE, old);
     sleepers_.fetch_sub(1, std::memory_order_relaxed);
+    return value();
   }
 
  private:
+  static constexpr int kSpins = 300;  // of about 15 ns
+  static constexpr int kYields = 50;
+
   void futex(int operation, uint32_t argument) {
     syscall(SYS_futex, reinterpret_cast<uint32_t*>(&value_), operation, argument, nullptr, nullptr, 0);
   }
@@ -47,43 +53,49 @@ class Signal {
 
 class Team {
  public:
-  explicit Team(int size) : size_(size < 1 ? 1 : size) {}
+  static constexpr int kMost = 255;
+
+  explicit Team(int size) : size_(std::clamp(size, 1, kMost)) {}
 
   ~Team() { stop(); }
 
-  int size() const { return size_; }
+  int size() const { return size_; }      // threads there are
+  int active() const { return active_; }  // threads that take part in the call that runs
 
-  // Runs work(tid) on every thread of the team, this one as 0, and returns when all are done. One caller at a time.
+  // Runs work(tid) on the first `active` threads, this one as 0; returns when all are done. One caller at a time.
   template <class Work>
-  void run(const Work& work) {
+  void run(int active, const Work& work) {
+    active_ = active;
+    if (active == 1) return work(0);
     start();
     call_ = [](const void* at, int tid) { (*static_cast<const Work*>(at))(tid); };
     work_ = &work;
-    if (size_ > 1) state_->go.raise();
+    // Who is called stands in the number itself: a thread that slept through calls without it sees only the last one.
+    state_->go.set((state_->go.value() / (kMost + 1) + 1) * (kMost + 1) + active);
     work(0);
     barrier();
   }
 
-  // Waits until every thread of the team has come here. Called from within `run`.
+  // Waits until every active thread has come here. Called from within `run`.
   void barrier() {
-    if (size_ == 1) return;
+    const int active = active_;  // read first: once the last one has come, the caller may start another call
+    if (active == 1) return;
     State& state = *state_;
     uint32_t old = state.passed.value();
-    if (state.arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == size_) {
+    if (state.arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == active) {
       state.arrived.store(0, std::memory_order_relaxed);
-      state.passed.raise();
+      state.passed.set(old + 1);
     } else {
-      state.passed.wait_beyond(old, kSpins);
+      state.passed.wait_beyond(old);
     }
   }
 
  private:
-  static constexpr int kSpins = 2000;  // of about 15 ns
-
   struct State {
     alignas(64) Signal go;
     alignas(64) Signal passed;
     alignas(64) std::atomic<int> arrived{0};
+    std::atomic<bool> stopping{false};
     std::vector<std::thread> threads;
   };
 
@@ -92,16 +104,16 @@ class Team {
     if (state_ && owner_ == getpid()) return;
     static_cast<void>(state_.release());
     owner_ = getpid();
-    stopping_ = false;
     state_ = std::make_unique<State>();
     for (int tid = 1; tid < size_; ++tid) state_->threads.emplace_back([this, tid] { loop(tid); });
   }
 
   void loop(int tid) {
     State& state = *state_;
-    for (uint32_t seen = 0;; ++seen) {
-      state.go.wait_beyond(seen, kSpins);
-      if (stopping_) return;
+    for (uint32_t seen = 0;;) {
+      seen = state.go.wait_beyond(seen);
+      if (state.stopping) return;
+      if (tid >= static_cast<int>(seen % (kMost + 1))) continue;
       call_(work_, tid);
       barrier();
     }
@@ -112,17 +124,59 @@ class Team {
       static_cast<void>(state_.release());
       return;
     }
-    stopping_ = true;
-    state_->go.raise();
+    state_->stopping = true;
+    state_->go.set(state_->go.value() + kMost + 1);
     for (auto& thread : state_->threads) thread.join();
   }
 
-  int size_;
+  int size_, active_ = 1;
   pid_t owner_ = 0;
-  bool stopping_ = false;
   std::unique_ptr<State> state_;
   void (*call_)(const void*, int) = nullptr;
   const void* work_ = nullptr;
+};
+
+// How many threads are fastest for steps of about the same size: as many as there are at first, then by trial, the
+// double and the half now and then. A small step, or one beside a busy process, is faster on fewer threads, where no one
+// waits for a thread that is not running. Trials take a hundredth of the time; results do not depend on the choice.
+class TeamSize {
+ public:
+  explicit TeamSize(int most = 1) : most_(most), now_(most), trial_(most) {}
+
+  int next() {
+    if (most_ == 1 || usual_ == 0 || spent_ < pause_ || trials_left_) return trials_left_ ? trial_ : now_;
+    trial_ = upward_ ? std::min(2 * now_, most_) : std::max(now_ / 2, 1);
+    upward_ = !upward_;
+    trials_left_ = trial_ == now_ ? 0 : kTrials;
+    tried_ = 0;
+    return trials_left_ ? trial_ : now_;
+  }
+
+  void took(double seconds) {
+    if (!trials_left_) {
+      usual_ = usual_ == 0 ? seconds : usual_ + 0.1 * (seconds - usual_);
+      spent_ += seconds;
+      if (pause_ == 0) pause_ = kSoon * seconds;
+      return;
+    }
+    tried_ += seconds;
+    if (--trials_left_) return;
+    bool better = tried_ / kTrials < 0.95 * usual_;
+    if (better) {
+      now_ = trial_;
+      usual_ = tried_ / kTrials;
+    }
+    spent_ = 0;
+    pause_ = (better ? kSoon : kLater) * tried_;
+  }
+
+ private:
+  static constexpr int kTrials = 4;
+  static constexpr double kSoon = 10, kLater = 100;  // times the cost of the trial before
+
+  int most_, now_, trial_, trials_left_ = 0;
+  bool upward_ = false;
+  double usual_ = 0, tried_ = 0, spent_ = 0, pause_ = 0;
 };
 
 }  // namespace sansi
