@@ -159,7 +159,7 @@ class ToolSchema:
 
     def problems(self, value: Any) -> list[str]:
         """What does not fit, a sentence each, in the order of the schema."""
-        return [_sentence(error, self.tree) for error in self._validator.iter_errors(value)]
+        return [_sentence(error, self.tree) for error in self._validator.iter_errors(_plain(value))]
 
     def typed(self, value: Any) -> Any:
         """`value` with every conversion that has one reading; the rest as it was."""

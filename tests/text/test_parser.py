@@ -245,6 +245,7 @@ SCHEMA = {
     "properties": {
         "city": {"type": "string"},
         "days": {"type": "integer"},
+        "size": {"type": "number"},
         "tags": {"type": "array", "items": {"$ref": "#/$defs/tag"}},
         "note": {"anyOf": [{"type": "string"}, {"type": "null"}]},
     },
@@ -262,6 +263,8 @@ TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": SCHE
         ('{"city": "Oslo", "days": "3"}', '{"city": "Oslo", "days": 3}'),
         ('{"city": "Oslo", "days": 3.0}', '{"city": "Oslo", "days": 3}'),
         ('{"city": 1.10}', '{"city": "1.10"}'),
+        ('{"city": "Oslo", "size": 1.50}', None),
+        ('{"city": "Oslo", "tags": [{"n": 1, "x": [2.50]}]}', None),
         ('{"city": "Oslo", "tags": "[{\\"n\\": \\"1\\"}]"}', '{"city": "Oslo", "tags": [{"n": 1}]}'),
         ('{"city": "Oslo", "note": "7"}', None),
         ('"{\\"city\\": \\"Oslo\\", \\"days\\": \\"3\\"}"', '{"city": "Oslo", "days": 3}'),

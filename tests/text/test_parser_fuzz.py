@@ -16,13 +16,13 @@ from sansi.text.tokenizer import CONTROL_TEXT
 
 PARAMETERS = {
     "type": "object",
-    "properties": {"q": {"type": "string"}, "n": {"type": "integer"}, "o": {"type": "object"}},
+    "properties": {"q": {"type": "string"}, "n": {"type": "integer"}, "o": {"type": "object"}, "x": {"type": "number"}},
     "required": ["q"],
 }
 TOOLS = [{"type": "function", "function": {"name": "f", "parameters": PARAMETERS}}]
 CALLS = [
     '{"name": "f", "arguments": {"q": "\\\\ \\" \\u00e9", "n": 3}}',
-    '{"name": "f", "arguments": {"n": "3", "q": 1.10, "o": {}}}',
+    '{"name": "f", "arguments": {"n": "3", "q": 1.10, "o": {"f": 1.50}, "x": 2.50}}',
     *('{"arguments": {"q": "é"}, "name": "f"}', '{"name": "f"}', '{"name": "g", "arguments": {"q": "</tool_call>"}}'),
     *('{"name": "f", "arguments": {"q": "a",}}', '{"name": "f", "arguments": {"n": true, "q": null}} x', "{}"),
 ]
