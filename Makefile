@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: serve test properties nano lint clean
+.PHONY: serve test properties soak nano lint clean
 
 serve: $(VENV)/.serve
 	$(BIN)/sansi serve checkpoints/nano
@@ -15,6 +15,10 @@ test: $(VENV)/.test
 # The codec's properties on ten thousand examples each; `make test` tries sixty.
 properties: $(VENV)/.test
 	$(BIN)/python -m pytest tests/text --hypothesis-profile thorough
+
+# Two thousand random requests over tiny memory; `make test` runs three hundred.
+soak: $(VENV)/.test
+	$(BIN)/python -m pytest -m slow
 
 nano: $(VENV)/.test
 	$(BIN)/python runs/nano/recipe.py

@@ -8,13 +8,13 @@ from sansi.model import ModelConfig
 from torch import Tensor, nn
 
 
-def config_of(vocab_size: int, context: int, width: int) -> ModelConfig:
-    """One layer with one head."""
+def config_of(vocab_size: int, context: int, width: int, layers: int = 1) -> ModelConfig:
+    """One head in each layer."""
     return ModelConfig(
         vocab_size=vocab_size,
         hidden_size=width,
         intermediate_size=width,
-        num_hidden_layers=1,
+        num_hidden_layers=layers,
         num_attention_heads=1,
         num_key_value_heads=1,
         head_dim=width,
@@ -44,17 +44,21 @@ class RandomModel(nn.Module):
 
 
 class TinyModel(nn.Module):
-    """Embeddings, one causal attention layer, a head: what it says depends on every earlier token and position."""
+    """Embeddings, two causal attention layers, a head: what it says depends on every earlier token and position.
+
+    Two, so that keys and values of a position depend on what came before it.
+    """
 
     def __init__(self, vocab_size: int = 32, context: int = 256, width: int = 16, seed: int = 0):
         super().__init__()
-        self.config = config_of(vocab_size, context, width)
+        self.config = config_of(vocab_size, context, width, layers=2)
         draw = torch.Generator().manual_seed(seed)
 
         def weight(*shape: int) -> nn.Parameter:
             return nn.Parameter(torch.randn(*shape, generator=draw, dtype=torch.float64))
 
-        self.tokens, self.places, self.qkv = weight(vocab_size, width), weight(context, width), weight(3 * width, width)
+        self.tokens, self.places = weight(vocab_size, width), weight(context, width)
+        self.qkv = weight(2, 3 * width, width)
         self.lm_head_weight = weight(vocab_size, width)
         self.lm_head_weight.data /= 4  # flat enough that sampling matters
 
@@ -64,11 +68,12 @@ class TinyModel(nn.Module):
         if positions is None:
             positions = torch.arange(ids.shape[1]).expand_as(ids)
         x = self.tokens[ids] + self.places[positions]
-        q, k, v = (part[:, None] for part in F.linear(x, self.qkv).chunk(3, -1))
-        if cache is not None:
-            k, v = cache.update(0, k, v)
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=attention, is_causal=attention is None)
-        return x + out[:, 0]
+        for layer, weight in enumerate(self.qkv):
+            q, k, v = (part[:, None] for part in F.linear(F.rms_norm(x, x.shape[-1:]), weight).chunk(3, -1))
+            if cache is not None:
+                k, v = cache.update(layer, k, v)
+            x = x + F.scaled_dot_product_attention(q, k, v, attn_mask=attention, is_causal=attention is None)[:, 0]
+        return x
 
     def forward(self, ids: Tensor) -> Tensor:
         return F.linear(self.hidden(ids), self.lm_head_weight)

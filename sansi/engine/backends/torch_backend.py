@@ -24,14 +24,16 @@ class TorchBackend:
     """Runs `model` as it is: a trainer's changes in place are seen at once.
 
     batch_invariant: results of a sequence are bitwise the same, alone or in any batch, whatever the chunks: each is run
-    by itself in pieces that begin at multiples of BLOCK, a token always in the same row of the same shape.
+    by itself in pieces that begin at multiples of BLOCK, a token always in the same row of the same shape; with
+    mixtures of experts token by token, as the rows that an expert sees are not the token's alone.
     """
 
     name = "torch"
 
     def __init__(self, model: Transformer, batch_invariant: bool = False):
         config, like = model.config, next(model.parameters())
-        self._model, self._like, self._invariant = model, like, batch_invariant
+        self._model, self._like = model, like
+        self._piece = (1 if config.is_moe else BLOCK) if batch_invariant else None  # tokens of a fixed shape
         self.device = like.device
         self._shape = (config.num_key_value_heads, BLOCK, config.head_dim)
         self._layers = config.num_hidden_layers
@@ -64,22 +66,23 @@ class TorchBackend:
 
     def _head(self, hidden: Tensor) -> Tensor:
         weight = self._model.lm_head_weight
-        if not self._invariant or len(hidden) == 0:
+        if self._piece is None or len(hidden) == 0:
             return F.linear(hidden, weight)
-        return torch.cat([F.linear(row.expand(BLOCK, -1), weight)[:1] for row in hidden])  # one shape for all
+        return torch.cat([F.linear(row[None], weight) for row in hidden])  # one shape for all
 
     def _groups(self, batch: Batch) -> Iterator[_Group]:
         starts, context = batch.starts.numpy(), batch.context.numpy()
         new = np.diff(starts)
         tables = batch.tables.numpy()
-        if self._invariant:
-            for n, count in enumerate(new):
-                for first, last in _aligned(int(context[n] - count), int(context[n])):
-                    token = starts[n] + first - (context[n] - count)
-                    yield _Group(batch, tables, np.array([n]), np.array([token]), np.array([last - first]), first)
+        if self._piece is None:
+            for members in _batched(new):
+                yield _Group(batch, tables, members, starts[members], new[members], None, 0)
             return
-        for members in _batched(new):
-            yield _Group(batch, tables, members, starts[members], new[members], None)
+        for n, count in enumerate(new):
+            begin = int(context[n] - count)
+            for first, last in _aligned(begin, int(context[n]), self._piece):
+                token, shift = np.array([starts[n] + first - begin]), first % self._piece
+                yield _Group(batch, tables, np.array([n]), token, np.array([last - first]), self._piece, shift)
 
     def _run(self, group: _Group) -> Tensor:
         view = _View(self.keys, self.values, group, self.device, self._like.dtype)
@@ -97,7 +100,8 @@ class _Group:
     members: np.ndarray  # [G] sequences
     starts: np.ndarray  # [G] first new token of each, as an index into the batch's T
     counts: np.ndarray  # [G] new tokens of each
-    aligned_from: int | None  # batch-invariant: the first position, laid at its offset in a whole block
+    width: int | None  # batch-invariant: T, of which the new tokens begin at `shift`
+    shift: int
 
     @property
     def tokens(self) -> np.ndarray:
@@ -110,17 +114,16 @@ class _View:
 
     def __init__(self, keys: Tensor, values: Tensor, group: _Group, device: torch.device, dtype: torch.dtype):
         self._keys, self._values = keys, values
-        shift = 0 if group.aligned_from is None else group.aligned_from % BLOCK
-        width = int(group.counts.max()) if group.aligned_from is None else BLOCK
+        width = group.width or int(group.counts.max())
         tokens, size = group.tokens, len(group.members)
         rows = np.repeat(np.arange(size), group.counts)
-        columns = np.concatenate([np.arange(c) for c in group.counts]) + shift
+        columns = np.concatenate([np.arange(c) for c in group.counts]) + group.shift
         at = group.batch.positions.numpy()[tokens].astype(np.int64)
         ids = np.zeros((size, width), dtype=np.int64)
         positions = np.zeros((size, width), dtype=np.int64)
         ids[rows, columns], positions[rows, columns] = group.batch.ids.numpy()[tokens], at
         longest = int(at.max()) + 1
-        self.fresh = group.aligned_from is None and width > 1 and longest == width and bool((at == columns).all())
+        self.fresh = group.width is None and width > 1 and longest == width and bool((at == columns).all())
         # Padding of a table is another's block: the sequence's own first block stands in, so that no NaN gets across.
         used = -(-longest // BLOCK)
         tables = group.tables[group.members, :used].astype(np.int64)
@@ -177,10 +180,10 @@ def _batched(new: np.ndarray) -> Iterator[np.ndarray]:
     yield np.array(group)
 
 
-def _aligned(first: int, last: int) -> Iterator[tuple[int, int]]:
-    """[first, last) cut at multiples of BLOCK."""
+def _aligned(first: int, last: int, piece: int) -> Iterator[tuple[int, int]]:
+    """[first, last) cut at multiples of `piece`."""
     while first < last:
-        end = min(last, first // BLOCK * BLOCK + BLOCK)
+        end = min(last, first // piece * piece + piece)
         yield first, end
         first = end
 

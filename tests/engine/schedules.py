@@ -1,0 +1,131 @@
+"""Random requests under random schedules, and what each must come to: the model alone, one request at a time."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from sansi.engine import Completion, Engine, SamplingParams, ThinkingLimits, ThinkingState
+from sansi.engine.request import Request
+from sansi.engine.sampling import Penalties, Sampler, needs_penalties
+
+CPU = torch.device("cpu")
+START, END, STOP = 1, 2, 3
+
+
+class CheckedEngine(Engine):
+    """Checks the blocks after every step, and aborts requests at random."""
+
+    abort_rate = 0.0
+    draw = random.Random(0)
+
+    def _step(self) -> None:
+        super()._step()
+        scheduler = self._scheduler
+        scheduler.pool.check_integrity([request.table.tolist() for request in scheduler.running])
+        assert not set(scheduler.running) & set(scheduler.waiting)
+        assert [r.arrival for r in scheduler.waiting] == sorted(r.arrival for r in scheduler.waiting)
+        assert len(scheduler.running) <= scheduler.max_batch
+        assert scheduler.preempted == sum(r.cached_tokens is not None for r in scheduler.waiting)
+        for request in scheduler.running:
+            assert request.computed <= len(request.tokens) <= self.context_length
+        if self.draw.random() < self.abort_rate:
+            present = [*scheduler.running, *scheduler.waiting]
+            if present:
+                self._abort([self.draw.choice(present)])
+
+
+def run_all(engine: Engine, prompts: Sequence[list[int]], params: Sequence[SamplingParams]) -> list[Completion]:
+    """As `generate`, but an exception of one request comes back in its place, and it fails loudly when one hangs."""
+    results: dict[int, Completion | Exception] = {}
+    done = threading.Semaphore(0)
+
+    def receiver(index: int):
+        def receive(result: Completion | Exception) -> None:
+            assert index not in results, "answered twice"
+            results[index] = result
+            done.release()
+
+        return receive
+
+    requests: list[Request] = [
+        engine._request(prompt, p, None, receiver(i)) for i, (prompt, p) in enumerate(zip(prompts, params, strict=True))
+    ]
+    engine._submit(requests)
+    for _ in requests:
+        assert done.acquire(timeout=60), "a request was never answered"
+    return [results[i] for i in range(len(requests))]
+
+
+def random_limits(draw: random.Random) -> ThinkingLimits:
+    return ThinkingLimits(
+        start_id=START,
+        end_ids=(END,),
+        end_sequence=draw.choice([(END,), (5, 6, END, 7), (5, 5, 5, 5, 5, END)]),
+        open=draw.random() < 0.5,
+        budget=draw.choice([None, 0, 3, 9]),
+        answer_reserve=draw.randrange(8),
+    )
+
+
+def random_params(draw: random.Random, most: int = 30) -> SamplingParams:
+    return SamplingParams(
+        temperature=draw.choice([0.0, 0.7, 1.0]),
+        top_k=draw.choice([0, 0, 5]),
+        top_p=draw.choice([1.0, 0.8]),
+        presence_penalty=draw.choice([0.0, 0.0, 1.5]),
+        repetition_penalty=draw.choice([1.0, 1.0, 1.2]),
+        seed=draw.randrange(2**63),
+        max_tokens=draw.randrange(1, most),
+        stop_ids=draw.choice([(), (STOP,)]),
+        logprobs=draw.random() < 0.3,
+        prompt_logprobs=draw.random() < 0.2,
+        top_logprobs=draw.choice([0, 0, 3]),
+        thinking=random_limits(draw) if draw.random() < 0.5 else None,
+    )
+
+
+def random_prompt(draw: random.Random, vocab: int, longest: int) -> list[int]:
+    """Many begin alike, so that blocks are shared; some differ in the first token alone, so that none may be."""
+    stem = [8 + (i * 5) % (vocab - 8) for i in range(longest)][: draw.choice([0, 16, 20, 33, 48])]
+    if stem and draw.random() < 0.3:
+        stem[0] = draw.randrange(8, vocab)
+    tail = [draw.randrange(8, vocab) for _ in range(draw.randrange(1, 20))]
+    prompt = (stem + tail)[:longest]
+    whole_blocks = len(prompt) // 16 * 16
+    return prompt[:whole_blocks] if whole_blocks and draw.random() < 0.3 else prompt
+
+
+@torch.no_grad()
+def reference(model, prompt: list[int], params: SamplingParams, context: int) -> tuple[list[int], list[float]]:
+    """The ids, and their log-probabilities, by the model's forward over all tokens each time."""
+    most = min(params.max_tokens, context - len(prompt))
+    thinking = ThinkingState(params.thinking, prompt, most) if params.thinking else None
+    sampler = Sampler([params], [params.seed], CPU)
+    ids: list[int] = []
+    logprobs: list[float] = []
+    while len(ids) < most:
+        raw = model(torch.tensor([prompt + ids]))[:, -1].float()
+        logits = raw.clone()
+        if needs_penalties(params):
+            penalties = Penalties(1, logits.shape[-1], CPU)
+            penalties.begin(0, prompt)
+            penalties.count([0] * len(ids), ids)
+            penalties.apply(logits, [0], [0], [params])
+        if thinking is not None:
+            logits[0, list(thinking.banned)] = -torch.inf
+        token = int(sampler(logits, np.array([len(ids)], dtype=np.uint64)))
+        forced = False
+        if thinking is not None:
+            token = thinking.resolve(token)
+            forced = thinking.state == "forcing"
+        ids.append(token)
+        logprobs.append(float(raw.log_softmax(-1)[0, token]))
+        if token in params.stop_ids and not forced:
+            break
+        if thinking is not None:
+            thinking.push(token)
+    return ids, logprobs

@@ -1,0 +1,109 @@
+"""Whatever the schedule, each request gets what the model alone would give it; and nothing is lost on the way."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+from engine_models import TinyModel
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sansi.engine import Completion
+from sansi.engine.batch import BLOCK
+from schedules import CheckedEngine, random_params, random_prompt, reference, run_all
+
+CONTEXT = 96
+MODEL = TinyModel(vocab_size=32, context=CONTEXT)
+SMALLEST = CONTEXT // BLOCK
+
+
+class Reference:
+    """Computed once per question, however many schedules it is asked under."""
+
+    def __init__(self) -> None:
+        self._known: dict = {}
+
+    def of(self, prompt, params):
+        key = (tuple(prompt), params)
+        if key not in self._known:
+            self._known[key] = reference(MODEL, prompt, params, CONTEXT)
+        return self._known[key]
+
+
+def check(completion: Completion, prompt, params, expected) -> None:
+    ids, logprobs = expected
+    assert isinstance(completion, Completion), completion
+    if completion.finish_reason == "abort":
+        assert list(completion.ids) == ids[: len(completion.ids)]
+    else:
+        assert list(completion.ids) == ids
+        stopped = ids[-1] in params.stop_ids and len(ids) <= params.max_tokens
+        assert completion.finish_reason == ("stop" if stopped and completion.finish_reason == "stop" else "length")
+    count = len(completion.ids)
+    if params.logprobs:
+        assert completion.logprobs == pytest.approx(logprobs[:count], abs=1e-4)
+    if params.top_logprobs:
+        assert [len(top) for top in completion.top_logprobs] == [params.top_logprobs] * count
+    if params.prompt_logprobs and completion.finish_reason != "abort":
+        scores = MODEL(torch.tensor([prompt]))[0].log_softmax(-1).detach()
+        wanted = [float(scores[i, token]) for i, token in enumerate(prompt[1:])]
+        assert completion.prompt_logprobs[0] is None
+        assert completion.prompt_logprobs[1:] == pytest.approx(wanted, abs=1e-4)
+    if params.thinking is not None and params.thinking.budget is not None and params.thinking.open:
+        report = completion.thinking
+        assert report.tokens - report.forced_tokens <= params.thinking.budget
+    assert count <= params.max_tokens and completion.usage.completion_tokens == count
+    assert completion.usage.cached_tokens % BLOCK == 0 and completion.usage.cached_tokens < len(prompt)
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10**9))
+def test_any_schedule_gives_what_the_model_alone_gives(seed):
+    """Block count, batch, chunks, order, preemption and aborts, all at random; integrity after every step."""
+    draw = random.Random(seed)
+    prompts = [random_prompt(draw, 32, 60) for _ in range(5)]
+    questions = [(draw.choice(prompts), random_params(draw)) for _ in range(8)]
+    with CheckedEngine(
+        MODEL,
+        max_batch=draw.randrange(1, 7),
+        max_prefill_tokens=draw.choice([1, 7, 16, 40, 512]),
+        num_blocks=draw.choice([SMALLEST, SMALLEST + 1, SMALLEST + 3, 40]),
+        prefix_cache=draw.random() < 0.8,
+    ) as engine:
+        engine.abort_rate, engine.draw = draw.choice([0.0, 0.02]), draw
+        for _ in range(2):  # the second time much is in the prefix cache
+            draw.shuffle(questions)
+            completions = run_all(engine, [q[0] for q in questions], [q[1] for q in questions])
+            for (prompt, params), completion in zip(questions, completions, strict=True):
+                check(completion, prompt, params, reference(MODEL, prompt, params, CONTEXT))
+        assert engine._scheduler.pool.owned == 0
+
+
+def soak(count: int) -> CheckedEngine:
+    """`count` random requests over tiny memory with aborts; every one is answered, and rightly."""
+    draw = random.Random(count)
+    known = Reference()
+    kinds = [(random_prompt(draw, 32, 60), random_params(draw)) for _ in range(60)]
+    with CheckedEngine(MODEL, max_batch=6, max_prefill_tokens=24, num_blocks=SMALLEST + 2) as engine:
+        engine.abort_rate, engine.draw = 0.02, draw
+        for _ in range(0, count, 100):
+            chosen = draw.choices(kinds, k=100)
+            completions = run_all(engine, [q[0] for q in chosen], [q[1] for q in chosen])
+            for (prompt, params), completion in zip(chosen, completions, strict=True):
+                check(completion, prompt, params, known.of(prompt, params))
+    metrics = engine.metrics()
+    assert sum(metrics.finished.values()) == count and metrics.failed == 0
+    assert (metrics.waiting, metrics.running, metrics.preempted, metrics.blocks_owned) == (0, 0, 0, 0)
+    assert metrics.blocks_free + metrics.blocks_cached == SMALLEST + 2, "a block was lost"
+    assert metrics.preemptions > count / 100 and metrics.aborts > count / 100 and metrics.cached_tokens > 0
+    return engine
+
+
+def test_a_soak_of_random_requests_loses_nothing():
+    soak(300)
+
+
+@pytest.mark.slow
+def test_a_long_soak_of_random_requests_loses_nothing():
+    soak(2000)
