@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import unicodedata
 
 import pytest
 from conversations import tiny_codec, user
@@ -35,8 +36,9 @@ FRAGMENTS = [
     *(f"<tool_call>{call}</tool_call>" for call in CALLS),
 ]
 PROMPTS = ({}, {"open_thought": True}, {"enable_thinking": False})
+normalised = functools.partial(unicodedata.normalize, "NFC")  # as the tokenizer does
 prompts, tools = st.sampled_from(PROMPTS), st.sampled_from([None, TOOLS])
-texts = st.lists(st.sampled_from(FRAGMENTS), max_size=14).map("".join)
+texts = st.lists(st.sampled_from(FRAGMENTS), max_size=14).map("".join).map(normalised)
 sizes = st.lists(st.integers(1, 6), max_size=40)
 
 
