@@ -53,7 +53,7 @@ class Policy(NamedTuple):
     history: History = "official"
     open_thought: bool = False
     training: bool = False
-    """Tokenise where prompts end, use the ids that a model wrote, and no loss on turns that lost their block."""
+    """No loss on turns that lost their block; what has loss stands as it was written."""
     learned: frozenset[int] | None = None
     """The messages that may have loss; None: all."""
 
@@ -247,9 +247,7 @@ class Renderer:
         shown = plan.shows_block(index)
         loss = int(plan.has_loss(index, shown))
         pieces += self._assistant
-        if plan.seams:
-            pieces.append(SEAM)
-        if message.ids is not None and plan.verbatim(shown):
+        if message.ids is not None and plan.exact(loss):
             self._as_written(pieces, message, self._start_of(plan.modes[index], policy.open_thought), loss)
             return
         thought, answer = split_thought(message)
@@ -265,16 +263,16 @@ class Renderer:
 
     def _think_block(self, pieces: list[Piece], thought: str, plan: _Plan, index: int, loss: int) -> None:
         own = loss if thought else loss and int(plan.writes_empty_block(index))
-        opened = bool(thought) or plan.opened(index)
+        exact = plan.exact(loss)
         pieces += (self.think[own], ("\n", None, "thought", own))
-        if opened and plan.seams:
+        if exact and (thought or plan.opened(index)):
             pieces.append(SEAM)
         pieces += (
             (thought + "\n", None, "thought", own),
             self.think_end[own],
             ("\n\n", None, "thought", own),
         )
-        if not thought and plan.seams:
+        if exact and not thought:
             pieces.append(SEAM)
 
     def _as_written(self, pieces: list[Piece], message: Message, start: tuple[Piece, ...], loss: int) -> None:
@@ -335,7 +333,6 @@ class _Plan:
 
     def __init__(self, chat: Sequence[Message], policy: Policy):
         self.chat, self.policy = chat, policy
-        self.seams = policy.training or policy.history == "keep"
 
     @cached_property
     def last_query(self) -> int:
@@ -358,8 +355,12 @@ class _Plan:
         learned = self.policy.learned
         return (shown or not self.policy.training) and (learned is None or index in learned)
 
-    def verbatim(self, shown: bool) -> bool:
-        return self.policy.history == "keep" or (self.policy.training and shown)
+    def exact(self, loss: int) -> bool:
+        """The turn stands as it was written: tokenised where its prompt ended, and by its ids if it has them.
+
+        Under the official policy only a turn that is learned does: as history it is read again from its text.
+        """
+        return self.policy.history == "keep" or (self.policy.training and bool(loss))
 
     def closed(self, index: int) -> bool:
         """The prompt wrote the empty block, so that no thought can have followed."""
@@ -369,7 +370,7 @@ class _Plan:
     def opened(self, index: int) -> bool:
         """An empty thought that the prompt opened and the model closed, and not one that the prompt closed too."""
         asked = self.chat[index].reasoning_content is not None or self.policy.open_thought
-        return self.seams and asked and self.modes[index].thinking
+        return asked and self.modes[index].thinking
 
     def writes_empty_block(self, index: int) -> bool:
         return self.modes[index] == Mode(False, "model")

@@ -11,12 +11,15 @@ from typing import Any
 from sansi.text import Codec, Tokenizer
 
 GOLDEN = Path(__file__).parent.parent / "golden"
-WORDS = ["hello there", "17 + 24 = 41", "Let me think about the sum.", "你好 مرحبا नमस्ते", "def f(x):\n    return x\n"]
+WORDS = [
+    *("hello there", "17 + 24 = 41", "Let me think about the sum.", "你好 مرحبا नमस्ते", "def f(x):\n    return x\n"),
+    *("one\n\ntwo", "three \n four\n \n", "five\n\n\nsix:\n\n"),  # a seam shows only where line breaks are merged
+]
 
 
 @functools.cache
 def tiny_codec() -> Codec:
-    return Codec(Tokenizer.train(WORDS * 20, vocab_size=400))
+    return Codec(Tokenizer.train(WORDS * 20, vocab_size=420))
 
 
 @functools.cache
