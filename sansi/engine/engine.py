@@ -49,7 +49,8 @@ class Engine:
     model: a `Transformer`, on its device. max_batch: most requests in one step; the rest wait in a queue.
     context_length: prompt and completion together; default: the model's, or less where the memory is too small.
     max_prefill_tokens: most tokens that one step reads; longer prompts are read in several, beside those who decode.
-    backend: "auto", "native" (our CPU kernels), "torch", or a Backend. quantize: "int8", "int4" or None (native).
+    backend: "auto", "native" (our CPU kernels), "cuda" (our GPU kernels), "torch", or a Backend.
+    quantize: "int8", "int4" or None; native only.
     batch_invariant: bitwise the same results alone or in any batch, at some cost; native always is.
     prefix_cache: prompts that begin alike are read once. memory: bytes for weights, cache and activations together, or
     a share of the free memory when 1 or less. num_blocks: blocks of 16 tokens in the cache, instead of a plan.

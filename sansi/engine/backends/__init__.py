@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from sansi.base.device import resolve_device
+from sansi.base.device import resolve_device, resolve_dtype
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.engine.backends.torch_backend import TorchBackend
 from sansi.engine.batch import Backend
@@ -18,8 +17,9 @@ from sansi.model.kernels.cpu.build import KernelsUnavailable
 
 __all__ = ["BACKENDS", "TorchBackend", "load_backend", "make_backend"]
 
-BACKENDS = ("auto", "native", "torch")
+BACKENDS = ("auto", "native", "cuda", "torch")
 QUANTISATIONS = ("int8", "int4")
+NATIVE_DTYPES = (torch.float32, torch.bfloat16)
 
 log = logging.getLogger("sansi")
 
@@ -29,16 +29,16 @@ def make_backend(
 ) -> Backend:
     """The backend called `choice` for a model in memory. Raises SansiError where this machine can not run it.
 
-    "auto": native for a float32 or bfloat16 Transformer on the CPU, or torch, with a warning, where there are no
-    kernels; torch for everything else.
+    "auto": native for a float32 or bfloat16 Transformer on the CPU, cuda for one on a GPU, or torch, with a warning,
+    where there are no kernels; torch for everything else.
     """
     check_choice(choice, quantize)
-    # A subclass may compute something else than what the kernels do.
-    suits = type(model) is Transformer and next(model.parameters()).dtype in (torch.float32, torch.bfloat16)
-    on_cpu = next(model.parameters()).device.type == "cpu"
-    if native := _native(choice, quantize, suits and on_cpu, model):
-        return native
-    return TorchBackend(model, batch_invariant)
+    like, plain = next(model.parameters()), type(model) is Transformer  # a subclass may compute something else
+    if plain and like.device.type == "cpu" and like.dtype in NATIVE_DTYPES:
+        kernels = _native(choice, quantize, model)
+    else:
+        kernels = _cuda(choice, quantize, model, plain and like.device.type == "cuda" and not batch_invariant)
+    return kernels or TorchBackend(model, batch_invariant)
 
 
 def load_backend(
@@ -55,11 +55,12 @@ def load_backend(
     """
     check_choice(choice, quantize)
     place = resolve_device(device)
-    suits = place.type == "cpu" and dtype in ("auto", "float32", "bfloat16")
-    if native := _native(choice, quantize, suits, folder):
+    on_cpu = place.type == "cpu" and resolve_dtype(dtype, place) in NATIVE_DTYPES
+    if on_cpu and (native := _native(choice, quantize, folder)):
         return native, None
     model = load(folder, device=device, dtype=dtype)
-    return TorchBackend(model, batch_invariant), model
+    kernels = _cuda(choice, quantize, model, place.type == "cuda" and not batch_invariant)
+    return kernels or TorchBackend(model, batch_invariant), model
 
 
 def check_choice(choice: str, quantize: str | None) -> None:
@@ -69,25 +70,46 @@ def check_choice(choice: str, quantize: str | None) -> None:
         raise SansiError(f'unknown quantisation "{quantize}"{did_you_mean(quantize, QUANTISATIONS)}', param="quantize")
 
 
-def _native(choice: str, quantize: str | None, suits: bool, source: Any) -> Backend | None:
-    """The native backend, or None where torch is to take its place. Raises SansiError where it may not."""
-    needed = choice == "native" or quantize is not None
-    if choice == "torch" or not suits:
-        if needed:
-            what = f"quantize={quantize!r}" if quantize else 'backend="native"'
-            raise SansiError(
-                f"{what} needs the CPU kernels: a float32 or bfloat16 model on the CPU, and backend native or auto",
-                param="quantize" if quantize else "backend",
-            )
+def _native(choice: str, quantize: str | None, source: Any) -> Backend | None:
+    """Our CPU kernels, or None where torch is to take their place. Raises SansiError where it may not."""
+    if choice in ("torch", "cuda"):
+        _refuse(choice, quantize)
         return None
+    from sansi.engine.backends.native import NativeBackend
+
     try:
-        module = importlib.import_module("sansi.engine.backends.native")
-    except ModuleNotFoundError:
-        return None
-    try:
-        return module.NativeBackend(source, quantize=quantize)
+        return NativeBackend(source, quantize=quantize)
     except KernelsUnavailable as error:
-        if needed:
+        if choice == "native" or quantize is not None:
             raise
         log.warning("no CPU kernels, so torch operators take their place, which is slower: %s", error)
         return None
+
+
+def _cuda(choice: str, quantize: str | None, model: Transformer, suits: bool) -> Backend | None:
+    """Our GPU kernels, or None where torch is to take their place. Raises SansiError where it may not."""
+    if choice == "torch" or not suits:
+        _refuse(choice, quantize)
+        return None
+    if choice == "native" or quantize is not None:
+        _refuse("native", quantize)
+    try:
+        from sansi.engine.backends.cuda import CudaBackend
+
+        return CudaBackend(model)
+    except (KernelsUnavailable, ImportError) as error:  # Triton is not everywhere that torch is
+        if choice == "cuda":
+            raise SansiError(f'backend="cuda" can not run here: {error}', param="backend") from error
+        log.warning("no GPU kernels, so torch operators take their place, which is slower: %s", error)
+        return None
+
+
+def _refuse(choice: str, quantize: str | None) -> None:
+    """Say what a choice needs that is not there; nothing where torch can do as well."""
+    if quantize is not None:
+        needs = "the CPU kernels: a float32 or bfloat16 model on the CPU, and backend native or auto"
+        raise SansiError(f'quantize="{quantize}" needs {needs}', param="quantize")
+    if choice == "native":
+        raise SansiError('backend="native" needs a float32 or bfloat16 Transformer on the CPU', param="backend")
+    if choice == "cuda":
+        raise SansiError('backend="cuda" needs a Transformer on a GPU, and no batch_invariant', param="backend")

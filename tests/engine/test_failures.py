@@ -1,0 +1,170 @@
+"""Steps that fail, memory that runs out, listeners and limits that throw: who is to blame fails, and nobody else."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from engine_models import RandomModel, TinyModel
+from sansi.base.errors import SansiError
+from sansi.engine import Engine, SamplingParams
+from sansi.engine.backends import TorchBackend
+from schedules import CheckedEngine, run_all
+
+PARAMS = SamplingParams(temperature=0, max_tokens=6)
+
+
+class Fragile(TorchBackend):
+    """Fails as told: for steps with too many tokens, or with a certain token in them."""
+
+    most, poison, calls = 10**9, -1, 0
+
+    def forward(self, batch):
+        self.calls += 1
+        if len(batch.ids) > self.most:
+            raise torch.OutOfMemoryError(f"{len(batch.ids)} tokens")
+        if self.poison in batch.ids.tolist():
+            raise RuntimeError("poisoned")
+        return super().forward(batch)
+
+
+def engine_of(model, **options) -> tuple[CheckedEngine, Fragile]:
+    backend = Fragile(model)
+    return CheckedEngine(model, backend=backend, **options), backend
+
+
+def expected(model, prompts, params=PARAMS):
+    with Engine(model) as plain:
+        return [c.ids for c in plain.generate(prompts, params)]
+
+
+def test_a_step_too_large_for_the_memory_is_done_in_pieces():
+    model = TinyModel()
+    prompts = [[n, *range(8, 28)] for n in range(8, 14)]
+    engine, backend = engine_of(model, max_prefill_tokens=128)
+    backend.most = 9
+    with engine:
+        assert [c.ids for c in engine.generate(prompts, PARAMS)] == expected(model, prompts)
+        metrics = engine.metrics()
+        assert metrics.retries > 0 and metrics.failed == 0
+        assert engine._scheduler.max_step_tokens == 16, "later steps are smaller"
+
+
+def test_without_memory_for_a_single_token_the_request_fails_and_says_so():
+    engine, backend = engine_of(TinyModel())
+    backend.most = 0
+    with engine:
+        with pytest.raises(torch.OutOfMemoryError, match="1 tokens"):
+            engine.generate([[1] * 10], PARAMS)
+        backend.most = 100
+        assert len(engine.generate([[1]], PARAMS)[0].ids) == 6
+
+
+def test_only_who_breaks_a_step_fails():
+    model = RandomModel()
+    model.table.data[..., 23] = -1e9  # nobody samples the poison
+    prompts = [[n, 9] for n in range(8, 15)] + [[8, 23]] + [[n, 9] for n in range(15, 20)]
+    engine, backend = engine_of(model)
+    backend.poison = 23
+    with engine:
+        results = run_all(engine, prompts, [PARAMS] * len(prompts))
+        assert isinstance(results[7], RuntimeError) and engine.metrics().failed == 1
+        good = [r.ids for i, r in enumerate(results) if i != 7]
+    assert good == expected(model, prompts[:7] + prompts[8:])
+
+
+class Throws:
+    finished = False
+
+    def __init__(self, where: str, after: int):
+        self.where, self.after, self.count = where, after, 0
+
+    def mask(self):
+        self._maybe("mask")
+        return None
+
+    def push(self, token: int) -> None:
+        self.count += 1
+        self._maybe("push")
+
+    def _maybe(self, where: str) -> None:
+        if where == self.where and self.count >= self.after:
+            raise SansiError(f"the grammar failed in {where}")
+
+
+@pytest.mark.parametrize("where", ["mask", "push"])
+def test_a_constraint_that_throws_harms_only_its_request(where):
+    model = TinyModel()
+    prompts = [[8], [9], [10]]
+    with CheckedEngine(model) as engine:
+        made = engine._request
+
+        def request(prompt, *rest):
+            new = made(prompt, *rest)
+            new.constraint = Throws(where, 3) if prompt == [9] else None
+            return new
+
+        engine._request = request
+        results = run_all(engine, prompts, [PARAMS] * 3)
+    assert isinstance(results[1], SansiError) and where in str(results[1])
+    assert [results[0].ids, results[2].ids] == expected(model, [[8], [10]])
+
+
+def test_a_constraint_masks_ids():
+    allowed = np.zeros(1, dtype=np.uint32)
+    allowed[0] = (1 << 5) | (1 << 30)
+
+    class Mask(Throws):
+        def mask(self):
+            return allowed
+
+    with CheckedEngine(TinyModel()) as engine:
+        made = engine._request
+
+        def request(*arguments):
+            new = made(*arguments)
+            new.constraint = Mask("", 0)
+            return new
+
+        engine._request = request
+        found = run_all(engine, [[8]], [dataclasses.replace(PARAMS, temperature=1.0, seed=1, max_tokens=30)])
+    assert set(found[0].ids) == {5, 30}
+
+
+def test_a_listener_that_throws_harms_only_its_request():
+    model = TinyModel()
+    with CheckedEngine(model) as engine:
+        made = engine._request
+
+        def request(prompt, *rest):
+            new = made(prompt, *rest)
+            if prompt == [9]:
+                new.on_delta = lambda _: 1 / 0
+            return new
+
+        engine._request = request
+        results = run_all(engine, [[8], [9]], [PARAMS] * 2)
+    assert isinstance(results[1], ZeroDivisionError) and [results[0].ids] == expected(model, [[8]])
+
+
+def test_what_a_failed_request_computed_is_not_found_by_others():
+    model = TinyModel()
+    model.tokens.data[7] = float("nan")
+    prompt = [*range(8, 28), 7]
+    with CheckedEngine(model) as engine:
+        for _ in range(2):
+            with pytest.raises(FloatingPointError):
+                engine.generate([prompt], PARAMS)
+        assert engine.metrics().blocks_cached == 0
+        assert engine.generate([prompt[:-1]], PARAMS)[0].usage.cached_tokens == 0
+
+
+def test_nan_in_a_block_does_not_reach_its_next_owner():
+    model = TinyModel()
+    with CheckedEngine(model, num_blocks=16, max_prefill_tokens=16) as engine:
+        engine.backend.keys.fill_(float("nan"))
+        engine.backend.values.fill_(float("nan"))
+        prompts = [[n, 9, 10] for n in range(11, 15)]
+        assert [c.ids for c in engine.generate(prompts, PARAMS)] == expected(model, prompts)

@@ -1,0 +1,117 @@
+"""Memory is planned before anything is loaded; what does not fit is refused with the numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from engine_models import RandomModel
+from sansi.base.errors import SansiError
+from sansi.engine import Engine, SamplingParams
+from sansi.engine.memory import (
+    CPU_POSITIONS,
+    GIB,
+    Sizes,
+    free_memory,
+    plan_memory,
+    share_out,
+    size_text,
+    sizes_of,
+)
+from sansi.model import ModelConfig, Transformer, save
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+SMALL = Sizes(weights=1000, block_bytes=160, activations=200)
+
+
+def test_sizes_of_a_published_shape():
+    config = ModelConfig.preset("Qwen3-0.6B")
+    sizes = sizes_of(config, torch.bfloat16, None, step_tokens=512, rows=64)
+    assert sizes.block_bytes == 16 * 114_688  # 2 * 28 layers * 8 heads * 128 * 2 bytes a token
+    assert sizes.weights == 2 * config.num_parameters()
+    quantised = sizes_of(config, torch.bfloat16, "int4", 512, 64).weights
+    assert quantised == pytest.approx(config.num_parameters() * 4.5 / 8, rel=0.3)
+    assert sizes_of(config, torch.float32, None, 512, 64).weights == 2 * sizes.weights
+
+
+@pytest.mark.parametrize("changes", [{}, {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}])
+def test_the_plan_before_loading_is_what_loading_takes(changes):
+    config = ModelConfig.preset("nano", num_hidden_layers=2, **changes)
+    model = Transformer(config)
+    sizes = sizes_of(config, torch.float32, None, 16, 1)
+    with Engine(model, backend="torch") as engine:
+        assert sizes.weights == engine.backend.weight_bytes == engine.plan.weights
+        assert sizes.block_bytes == engine.backend.block_bytes
+
+
+def test_what_is_left_goes_to_the_cache_up_to_what_is_useful():
+    plan = share_out(SMALL, CPU, free=10_000, model_context=160, max_batch=2, memory=1.0)
+    assert plan.num_blocks == 20, "two requests of ten blocks each; more would be of no use"
+    plan = share_out(SMALL, CPU, free=10_000, model_context=160, max_batch=64, memory=1.0)
+    assert plan.num_blocks == (10_000 - 1200) // 160 and plan.total <= plan.budget
+    plan = share_out(SMALL, CPU, free=GIB, model_context=10 * CPU_POSITIONS, max_batch=1000, memory=1.0)
+    assert plan.num_blocks == 1000 * CPU_POSITIONS // 16
+    assert share_out(SMALL, CPU, GIB, 160, 2, memory=3000).num_blocks == 11, "memory in bytes"
+
+
+def test_a_context_that_was_not_asked_for_is_cut_to_what_fits():
+    plan = share_out(SMALL, GPU, free=10_000, model_context=10_000, max_batch=1, memory=1.0)
+    assert plan.context_length == plan.positions == 55 * 16
+    assert "cut from 10,000 to 880" in str(plan)
+
+
+def test_what_does_not_fit_is_refused_with_the_numbers():
+    with pytest.raises(SansiError, match=r"does not fit: weights take 1000 B.*500 B of") as error:
+        share_out(SMALL, CPU, free=500, model_context=160, max_batch=1, memory=1.0)
+    assert error.value.param == "memory"
+    with pytest.raises(SansiError, match=r"one context of 10,000 tokens takes 97\.7 KiB .*\(880 tokens\)") as error:
+        share_out(SMALL, CPU, 10_000, 10_000, max_batch=1, context_length=10_000, memory=1.0)
+    assert error.value.param == "context_length"
+    for wrong in (0, -1, float("nan"), "much", True):
+        with pytest.raises(SansiError, match="memory must be"):
+            share_out(SMALL, CPU, 10_000, 160, 1, memory=wrong)
+
+
+def test_a_model_that_does_not_fit_is_refused_before_its_weights_are_read(tmp_path: Path):
+    save(Transformer(ModelConfig.preset("nano", num_hidden_layers=1)), tmp_path / "model")
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"damaged: reading it would fail otherwise")
+    with pytest.raises(SansiError, match="does not fit"):
+        Engine.from_pretrained(tmp_path / "model", memory=100_000)
+
+
+def test_a_plan_for_a_model_that_is_far_too_large():
+    with pytest.raises(SansiError, match="does not fit"):
+        plan_memory(ModelConfig.preset("Qwen3-235B-A22B"), torch.bfloat16, None, CPU, 1, memory=8 * GIB)
+    plan = plan_memory(ModelConfig.preset("Qwen3-0.6B"), torch.float32, "int4", CPU, 4, memory=4 * GIB)
+    assert plan.total <= 4 * GIB and plan.positions >= 4 * CPU_POSITIONS
+
+
+def test_the_table_is_readable():
+    text = str(plan_memory(ModelConfig.preset("Qwen3-0.6B"), torch.float32, "int8", CPU, 4, memory=4 * GIB))
+    for word in ("weights", "KV cache", "blocks of 16 tokens", "activations", "total", "4.00 GiB allowed", "requests"):
+        assert word in text
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_free_memory_is_what_the_system_says():
+    assert 0 < free_memory(CPU) < 2**50
+
+
+def test_sizes_in_words():
+    assert [size_text(n) for n in (12, 2048, 3 * 2**20, 25 * GIB)] == ["12 B", "2.00 KiB", "3.00 MiB", "25.0 GiB"]
+
+
+@pytest.mark.parametrize("name", ["max_batch", "context_length", "max_prefill_tokens"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, True])
+def test_impossible_sizes_are_refused(name, value):
+    with pytest.raises(SansiError, match=name):
+        Engine(RandomModel(), **{name: value})
+
+
+def test_an_engine_with_few_blocks_has_a_short_context():
+    with Engine(RandomModel(context=64), num_blocks=2) as engine:
+        assert engine.context_length == 32
+        assert len(engine.generate([[1] * 30], SamplingParams(max_tokens=50))[0].ids) == 2
+        with pytest.raises(SansiError, match="32"):
+            engine.generate([[1] * 32], SamplingParams())
