@@ -128,13 +128,11 @@ class Codec:
 
         Raises SansiError that names the message, the tool or the option that is wrong.
         """
-        chat, tool_list = read_messages(messages), read_tools(tools)
+        chat, (tool_list, lines) = read_messages(messages), tool_lines(tools)
         check_choice("history", history, ("official", "keep"))
         check_mode_options(enable_thinking, soft_switch)
         mode = select_mode(chat, enable_thinking, soft_switch)
-        layout = self._renderer.turns(
-            chat, tool_lines(tool_list), Policy(enable_thinking, soft_switch, history, open_thought)
-        )
+        layout = self._renderer.turns(chat, lines, Policy(enable_thinking, soft_switch, history, open_thought))
         if add_generation_prompt:
             self._renderer.generation_prompt(layout, len(chat), mode, open_thought)
         opened = add_generation_prompt and open_thought and mode.thinking
@@ -199,7 +197,7 @@ class Codec:
         if not mode.thinking or not thought:
             raise SansiError(f"messages[{last}] has no thought to cut", param=f"messages[{last}].reasoning_content")
         policy = Policy(training=True, learned=frozenset())
-        layout = self._renderer.turns(chat, tool_lines(tool_list), policy, stop=last)
+        layout = self._renderer.turns(chat, tool_lines(tool_list)[1], policy, stop=last)
         self._renderer.generation_prompt(layout, last, mode, open_thought=False)
         layout.pieces.append(self._renderer.think[0])
         own = self.tokenizer.encode("\n") + self.tokenizer.encode(thought + "\n")
@@ -247,7 +245,7 @@ class Codec:
         turns = [i for i, message in enumerate(chat) if message.role == "assistant"]
         for index in turns if policy.history == "keep" else turns[-1:]:
             _check_thought(chat, index, select_mode(chat[:index], policy.enable_thinking, policy.soft_switch))
-        return self._encode(self._renderer.turns(chat, tool_lines(tools), policy), mode)
+        return self._encode(self._renderer.turns(chat, tool_lines(tools)[1], policy), mode)
 
     def _encode(self, layout: Layout, mode: Mode) -> TrainingSample:
         done = layout.encode(self._encoder)

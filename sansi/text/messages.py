@@ -21,12 +21,13 @@ FIELDS = {
     "tool": ("role", "content", "name", "tool_call_id"),
 }
 MAX_CACHED_TOOLS = 1_000_000  # bytes
+MAX_CACHED_ARGUMENTS = 2_000  # characters
 
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _PLAIN = {
     "system": {"role", "content"},
     "user": {"role", "content"},
-    "assistant": {"role", "content", "reasoning_content"},
+    "assistant": {"role", "content", "reasoning_content", "tool_calls"},
     "tool": {"role", "content", "tool_call_id"},
 }
 
@@ -67,7 +68,7 @@ AssistantMessage = Message  # with role "assistant"
 
 def read_messages(messages: Sequence[Message | Mapping[str, Any]]) -> tuple[Message, ...]:
     """Validate a conversation. Raises SansiError that names the message's index and the field."""
-    if isinstance(messages, str | Mapping | Message) or not isinstance(messages, Sequence):
+    if type(messages) is not list and (isinstance(messages, _NO_LISTS) or not isinstance(messages, Sequence)):
         raise SansiError("messages must be a list of messages", param="messages")
     if not messages:
         raise SansiError("messages is empty; give at least one message", param="messages")
@@ -83,19 +84,20 @@ def read_messages(messages: Sequence[Message | Mapping[str, Any]]) -> tuple[Mess
 
 def read_tools(tools: Sequence[Mapping[str, Any]] | None) -> tuple[Mapping[str, Any], ...]:
     """Validate tool definitions: OpenAI's {"type": "function", "function": {...}}, or the bare function."""
+    return tool_lines(tools)[0]
+
+
+def tool_lines(tools: Sequence[Mapping[str, Any]] | None) -> tuple[tuple[Mapping[str, Any], ...], str]:
+    """What `read_tools` gives, and a line of JSON for each tool, as the template writes them."""
     if tools is None:
-        return ()
+        return (), ""
     if isinstance(tools, str | Mapping) or not isinstance(tools, Sequence):
         raise SansiError("tools must be a list of tool definitions", param="tools")
     found = tuple(tools)
-    tool_lines(found)
-    return found
+    return found, _lines(found) if found else ""
 
 
-def tool_lines(tools: tuple[Mapping[str, Any], ...]) -> str:
-    """A line of JSON for each tool, as the template writes them. Raises SansiError for what is no tool."""
-    if not tools:
-        return ""
+def _lines(tools: tuple[Mapping[str, Any], ...]) -> str:
     try:  # equal bytes are equal values, so that the same tools are checked and written once
         key = marshal.dumps(tools, 2)  # type: ignore[arg-type]
     except ValueError:  # not made of plain lists and dictionaries alone
@@ -120,6 +122,9 @@ def message_to_dict(message: Message) -> dict[str, Any]:
             for call in message.tool_calls
         ]
     return out
+
+
+_NO_LISTS = (str, Mapping, Message)
 
 
 @functools.lru_cache(maxsize=32)
@@ -159,18 +164,67 @@ def _check_result(message: Message, calls: tuple[ToolCall, ...], where: str) -> 
 
 
 def _plain_message(message: Any) -> Message | None:
-    """The quick way for what nearly all messages are: a role and text. None: read it field by field."""
+    """The quick way for what nearly all messages are: a role, text and calls. None: read it field by field."""
     if type(message) is not dict:
         return None
-    for value in message.values():
-        if type(value) is not str or not (value.isascii() or _is_unicode(value)):
+    for key, value in message.items():
+        if key != "tool_calls" and (type(value) is not str or not (value.isascii() or _is_unicode(value))):
             return None
-    fields = _PLAIN.get(message.get("role", ""))
-    if fields is None or not message.keys() <= fields or "content" not in message:
+    fields = _PLAIN.get(message.get("role"))  # type: ignore[arg-type]
+    if fields is None or not fields.issuperset(message) or "content" not in message:
         return None
-    made = object.__new__(Message)  # as the constructor makes it, in a third of the time; defaults are the class's
+    # As the constructor makes it, in a third of the time; the defaults are the class's.
+    made = object.__new__(Message)
     made.__dict__.update(message)
+    if "tool_calls" in message:
+        read = _plain_calls(message["tool_calls"])
+        if read is None:
+            return None
+        made.__dict__["tool_calls"] = read
     return made
+
+
+def _plain_calls(calls: Any) -> tuple[ToolCall, ...] | None:
+    if type(calls) is not list:
+        return None
+    read = []
+    for call in calls:
+        function, id_ = (call.get("function"), call.get("id")) if type(call) is dict else (None, None)
+        if type(function) is not dict or type(id_) is not str or not id_:
+            return None
+        name, arguments = function.get("name"), function.get("arguments")
+        if type(arguments) is dict:
+            arguments = _quick_json(arguments)
+        elif type(arguments) is not str or len(arguments) > MAX_CACHED_ARGUMENTS or not _is_object(arguments):
+            return None
+        made = object.__new__(ToolCall)
+        made.__dict__.update(id=id_, name=name, arguments=arguments)
+        for text in (id_, name, arguments):
+            if type(text) is not str or not (text.isascii() or _is_unicode(text)):
+                return None
+        read.append(made)
+    return tuple(read)
+
+
+def _quick_json(value: dict[str, Any]) -> str | None:
+    try:
+        key = marshal.dumps(value, 2)
+        return _json_of_marshalled(key) if len(key) <= MAX_CACHED_ARGUMENTS else _JSON(value)
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
+@functools.lru_cache(maxsize=1024)
+def _json_of_marshalled(key: bytes) -> str:
+    return _JSON(marshal.loads(key))
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(parse_json(text), dict)
+    except ValueError:
+        return False
 
 
 def _is_unicode(text: str) -> bool:

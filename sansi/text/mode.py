@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ class Mode:
     source: Literal["default", "request", "soft_switch", "model"]
 
 
+_mode = functools.cache(Mode)  # there are seven
+
+
 def select_mode(
     messages: Iterable[Message], enable_thinking: bool | None = None, soft_switch: SoftSwitch = "prefill"
 ) -> Mode:
@@ -36,12 +40,12 @@ def select_mode(
     3. Thinking (source "request" if `enable_thinking=True`, else "default").
     """
     if enable_thinking is False:
-        return Mode(False, "request")
-    for message in reversed(messages if isinstance(messages, Sequence) else list(messages)):
+        return _mode(False, "request")
+    for message in reversed(tuple(messages)):
         flagged = flag_of(message)
         if flagged is not None:
-            return Mode(flagged, "model" if soft_switch == "model" else "soft_switch")
-    return Mode(True, "default" if enable_thinking is None else "request")
+            return _mode(flagged, "model" if soft_switch == "model" else "soft_switch")
+    return _mode(True, "default" if enable_thinking is None else "request")
 
 
 def modes_of_turns(chat: Sequence[Message], enable_thinking: bool | None, soft_switch: SoftSwitch) -> list[Mode]:

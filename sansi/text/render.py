@@ -177,7 +177,7 @@ class Renderer:
 
     def turns(self, chat: Sequence[Message], tool_text: str, policy: Policy, stop: int | None = None) -> Layout:
         """The conversation up to messages[stop], without a generation prompt."""
-        layout, plan = Layout(), _Plan(chat, policy)
+        layout, plan = Layout(), None
         pieces, marks = layout.pieces, layout.marks
         self._system_turn(layout, chat[0], tool_text)
         for index, message in enumerate(chat[:stop]):
@@ -186,6 +186,7 @@ class Renderer:
                 continue
             marks.append((len(pieces), index))
             if role == "assistant":
+                plan = plan or _Plan(chat, policy)
                 self._assistant_turn(pieces, plan, index)
             elif role == "tool":
                 self._result_turn(pieces, chat, index)

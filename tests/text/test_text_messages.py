@@ -173,3 +173,27 @@ def test_whatever_is_sent_is_rendered_or_refused_by_name(messages, tools):
         assert error.param and error.param.startswith(("messages", "tools"))
     else:
         assert prompt.ids
+
+
+@given(MESSAGE)
+def test_the_quick_way_reads_nothing_that_the_thorough_way_refuses(message):
+    quick = _plain_message(message)
+    assert quick is None or quick == _read_message(message, "messages[0]")
+
+
+CALLED = st.fixed_dictionaries(
+    {"name": st.text(max_size=3), "arguments": JSON | st.dictionaries(st.text(max_size=3), JSON)}
+)
+CALLS = st.lists(st.fixed_dictionaries({"id": st.text(max_size=2), "function": CALLED}), max_size=2)
+
+
+@given(st.fixed_dictionaries({"role": st.just("assistant"), "content": st.text(max_size=3), "tool_calls": CALLS}))
+def test_the_quick_way_reads_calls_as_the_thorough_way_does(message):
+    quick = _plain_message(message)
+    assert quick is None or quick == _read_message(message, "messages[0]")
+    if all(c["id"] and type(c["function"]["arguments"]) is dict for c in message["tool_calls"]):
+        try:
+            _read_message(message, "messages[0]")
+        except SansiError:
+            return
+        assert quick is not None
