@@ -232,6 +232,8 @@ class Codec:
         where = f"messages[{len(chat) - 1}]"
         if chat[-1].role != "assistant":
             raise SansiError(f"{where} is of the {chat[-1].role}; a sample ends with the assistant", param=where)
+        if not any(map(is_query, chat)):
+            raise SansiError("messages hold no user's question, so there is no answer to learn", param="messages")
         known = [tool_name(tool) for tool in tool_list]
         for index, message in enumerate(chat):
             _check_calls(message, f"messages[{index}]", known)

@@ -187,6 +187,12 @@ def test_a_turn_without_a_thought_in_an_exchange_has_its_own_sample():
     assert learned(second) == "<think>\nold\n</think>\n\nb<|im_end|>"
 
 
+def test_an_answer_to_nothing_is_refused():
+    for learn in (tiny_codec().training_sample, tiny_codec().training_samples):
+        with pytest.raises(SansiError, match="no user's question"):
+            learn([assistant("a")])
+
+
 def test_what_must_not_be_learned():
     codec, asked = tiny_codec(), [user("a"), assistant("", "t", [("add", {})])]
     with pytest.raises(SansiError, match=r'messages\[1\].tool_calls\[0\] calls "add", which is not in tools'):
