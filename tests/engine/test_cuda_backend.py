@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
 import pytest
 import torch
 from sansi.base.errors import SansiError
 from sansi.engine import Engine, SamplingParams
 from sansi.engine.backends import TorchBackend
-from sansi.engine.batch import BLOCK, Backend, Batch
-from sansi.model import ModelConfig, Transformer, load, save
+from sansi.engine.batch import BLOCK, Backend
+from sansi.model import Transformer, load, save
 from test_native_backend import batches
 
-from triton_device import DEVICE
+from triton_device import DEVICE, batch_of, tiny
 
 from sansi.engine.backends import cuda  # isort: skip  (after `triton_device` has set Triton up)
 from sansi.model.kernels.gpu import attention  # isort: skip
 
 EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "norm_topk_prob": True}
-
-
-def tiny(seed: int = 0, **overrides) -> Transformer:
-    """One layer with weights large enough that every part of the forward matters. (What counts is interpreted.)"""
-    shape = {
-        "vocab_size": 64, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "head_dim": 16,
-        "num_attention_heads": 2, "num_key_value_heads": 1, "max_position_embeddings": 512,
-    }  # fmt: skip
-    model = Transformer(ModelConfig.preset("nano", **{**shape, **overrides}))
-    model.init_weights(seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.dim() == 1:
-                parameter.copy_(1 + 0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(seed)))
-            else:
-                parameter.mul_(4)
-    return model.to(DEVICE)
 
 
 def backend_of(model: Transformer, **options) -> cuda.CudaBackend:
@@ -68,37 +55,43 @@ def test_same_logits_as_torch(overrides: dict):
         assert torch.allclose(ours.forward(batch), expected, atol=1e-4, rtol=1e-4)
 
 
+@dataclass(frozen=True)
+class Replay:
+    """In the place of a graph: works again on the tensors that the captured step had, whatever they hold by then."""
+
+    replay: Callable[[], None]
+
+
+def with_replays(backend: cuda.CudaBackend) -> cuda.CudaBackend:
+    def capture(key, step) -> None:
+        backend._graphs[key] = Replay(lambda: backend._compute(step))  # type: ignore[assignment]
+
+    if DEVICE.type == "cpu":
+        backend.eager_because = None
+        backend._capture = capture  # type: ignore[method-assign]
+    return backend
+
+
 @torch.inference_mode()
-def test_a_padded_step_has_the_bits_of_the_plain_one():
-    """What graphs replay, run eagerly: two decoding sequences and one with drafts, padded to 8 tokens."""
+def test_replays_compute_the_step_at_hand():
     model = tiny()
-    backend = backend_of(model)
-    prompt = batch_of([[3] * 17, [5] * 2, [7]], [0, 0, 0], [])
-    step = batch_of([[1], [2], [3, 4, 5]], [17, 2, 1], [0, 1, 3, 4])
-    backend.forward(prompt)
-    backend.eager_because = "tests"
-    plain = backend.forward(step).clone()
-    padded = backend._decode(cuda._Plan.of(step)) if DEVICE.type == "cuda" else without_capture(backend, step)
-    assert torch.allclose(padded, plain, atol=1e-5) and len(padded) == 4
-
-
-def without_capture(backend: cuda.CudaBackend, step: Batch) -> torch.Tensor:
-    captured = []
-    backend._capture = lambda key, step: captured.append(key)  # type: ignore[method-assign]
-    logits = backend._decode(cuda._Plan.of(step))
-    assert captured == [(8, 1)]
-    return logits
-
-
-def batch_of(tokens: list[list[int]], known: list[int], rows: list[int]) -> Batch:
-    """Sequence n goes on with tokens[n] after its known[n]; it has blocks 2n and 2n + 1."""
-    new = [len(t) for t in tokens]
-    positions = [k + i for k, count in zip(known, new, strict=True) for i in range(count)]
-    starts = [sum(new[:n]) for n in range(len(new) + 1)]
-    context = [k + count for k, count in zip(known, new, strict=True)]
-    tables = [[2 * n, 2 * n + 1] for n in range(len(new))]
-    flat = [id_ for each in tokens for id_ in each]
-    return Batch(*(torch.tensor(v, dtype=torch.int32) for v in (flat, positions, starts, context, tables, rows)))
+    ours, reference = with_replays(backend_of(model)), TorchBackend(model)
+    reference.allocate(60)
+    steps = [
+        batch_of([[3] * 17, [5] * 2], [0, 0], []),  # a chunk: eager
+        batch_of([[1], [2], [9]], [17, 2, 0], [0, 1, 2]),  # captured for 4 tokens
+        batch_of([[4, 5], [6]], [18, 3], [1, 2]),  # replayed with drafts
+        batch_of([[8], [7], [6], [5]], [20, 4, 1, 0], [0, 1, 2, 3]),  # replayed, no padding
+        batch_of([[1], [2], [3]], [21, 5, 2], []),  # nobody wants logits
+    ]
+    for batch in steps:
+        expected = reference.forward(batch)
+        assert torch.allclose(ours.forward(batch), expected, atol=1e-4, rtol=1e-4)
+    assert list(ours._graphs) == [(4, 1)]
+    ours._upload.copy([np.zeros(1 << 19, dtype=np.int32)])  # the device's buffer is another now
+    again = batch_of([[1], [2], [3]], [21, 5, 2], [0, 1, 2])
+    assert torch.allclose(ours.forward(again), reference.forward(again), atol=1e-4, rtol=1e-4)
+    assert torch.allclose(ours.forward(again), reference.forward(again), atol=1e-4, rtol=1e-4)
 
 
 def test_graph_sizes():
@@ -116,8 +109,6 @@ def test_a_plan_tells_short_from_long():
 
 
 def test_uploads_survive_growth_and_turns():
-    import numpy as np
-
     upload = cuda._Upload(DEVICE)
     for size in (5, 70_000, 3, 200_000, 1):
         arrays = [np.arange(size, dtype=np.int32), np.array([size], dtype=np.int32)]

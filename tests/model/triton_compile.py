@@ -1,4 +1,4 @@
-"""Compile every kernel, as the backend launches it, for an H100 that is not there; print what the compiler says of each.
+"""Compile every kernel, as the backend launches it, for an H100 that is not there; print what the compiler says.
 
 Run as a program, in a process where Triton is not interpreted. Launches are caught and compiled instead.
 """

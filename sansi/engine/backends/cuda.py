@@ -33,7 +33,9 @@ from sansi.model.transformer import MLP, DecoderLayer
 
 SHORT = 8  # new tokens up to which a sequence's tokens attend one by one; each reads the context again, though from L2
 MAX_GRAPH_TOKENS = 256  # beyond it the products take long enough to hide the launches
+LOGITS_ROWS = 64  # at least: a larger buffer makes all graphs void
 MAX_GRAPHS = 64  # each holds a few MiB of launches; the rest run eagerly
+LEAST_UPLOAD = 1 << 18  # int32 elements: 64 tables of 40,960 positions
 ALIGN = 16  # int32 elements: every array begins at a multiple of 64 bytes, or Triton would compile for each alignment
 
 log = logging.getLogger("sansi")
@@ -102,6 +104,12 @@ class CudaBackend:
 
     def forward(self, batch: Batch) -> Tensor:
         plan = _Plan.of(batch)
+        if self.device.type != "cuda":
+            return self._forward(plan)
+        with torch.cuda.device(self.device):  # Triton launches on the current one
+            return self._forward(plan)
+
+    def _forward(self, plan: _Plan) -> Tensor:
         if len(plan.chunked) or len(plan.ids) > MAX_GRAPH_TOKENS or self.eager_because is not None:
             return self._head(*self._run(self._upload.step(plan, self._span)), None)
         return self._decode(plan)
@@ -130,7 +138,7 @@ class CudaBackend:
         rows = len(step.ids)
         if len(self._logits) < rows:
             self._drop_graphs()
-            self._logits = torch.empty(rows, self._model.config.vocab_size, device=self.device)
+            self._logits = torch.empty(max(rows, LOGITS_ROWS), self._model.config.vocab_size, device=self.device)
         self._head(*self._run(step), self._logits[:rows])
 
     def _capture(self, key: tuple[int, int], step: _Step) -> None:
@@ -384,7 +392,7 @@ class _Upload:
 
     def _grow(self, size: int) -> None:
         on_cuda = self.device.type == "cuda"
-        size = _power_of_2(max(size, 1 << 14))
+        size = _power_of_2(max(size, LEAST_UPLOAD))
         with torch.inference_mode(False):
             for slot in self._slots:
                 if slot.read is not None:

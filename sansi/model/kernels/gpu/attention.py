@@ -278,8 +278,8 @@ def attend_singles(
         partial = torch.empty(entries, heads, parts, head_dim, dtype=torch.float32, device=out.device)
         states = torch.empty(entries, heads, parts, 2, dtype=torch.float32, device=out.device)
     # TILE 64: a program has one tile, 32 KiB of keys and values in bfloat16 at D = 128, under way while it computes on
-    # another. The compiler gives 96 to 128 registers a thread and 39 KiB of shared memory, so four or five programs share
-    # a multiprocessor: over 120 KiB under way, where latency times bandwidth asks for about 25.
+    # another. The compiler gives 96 to 128 registers a thread and 39 KiB of shared memory, so four or five programs
+    # share a multiprocessor: over 120 KiB under way, where latency times bandwidth asks for about 25.
     # Products of 16 rows are the smallest of the tensor cores; most rows are empty, which costs nothing here: a key
     # that is read once per group is all the traffic there is.
     half = queries.element_size() == 2
