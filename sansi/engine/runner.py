@@ -103,10 +103,10 @@ class Runner:
                     continue
                 self._push(outcome, token, scores[index] if scores else UNSCORED)
                 came = depth < len(row.drafts) and row.drafts[depth] == token
-                if came and outcome.end is None:
-                    outcome.computed += 1
+                outcome.computed += came and outcome.end is None
+                if came and outcome.end is None and outcome.new == depth + 1:
                     going.append(row)
-                else:
+                else:  # a wrong draft, the last one, or one that forced tokens came after in the place of the next
                     outcome.request.checked(len(row.drafts), depth + came)
             rows, depth = going, depth + 1
 

@@ -199,3 +199,25 @@ def test_rejected_drafts_leave_nothing_in_the_cache():
 def test_impossible_numbers_of_drafts_are_refused(speculation):
     with Engine(RandomModel()) as engine, pytest.raises(SansiError, match="speculation"):
         engine.generate([[1]], SamplingParams(speculation=speculation))
+
+
+@pytest.mark.parametrize("logprobs", [False, True])
+@pytest.mark.parametrize("speculation", [0, 5, 16])
+def test_a_loop_that_is_broken_inside_a_draft_goes_on_after_the_end_sequence(speculation, logprobs):
+    """What the rest of the draft got as logits is not what follows the forced tokens."""
+    model = RandomModel(vocab_size=12, context=300)
+    model.table.data[...] = 0
+    for id_ in range(12):
+        model.table.data[:, id_, 8 + id_ % 4] = 9.0  # after the end sequence: 11 11 11 …
+        model.table.data[:, id_, 2] = -99.0
+    for id_, follows in ((4, 5), (5, 6), (6, 4)):
+        model.table.data[:, id_, follows] = 99.0
+    limits = ThinkingLimits(start_id=1, end_ids=(2,), end_sequence=(3, 2, 7), open=True)
+    params = SamplingParams(temperature=0, max_tokens=200, thinking=limits, speculation=speculation, logprobs=logprobs)
+    with Engine(model) as engine:
+        found = engine.generate([[1, 4, 5, 6, 4]], params)[0]
+    cut = found.ids.index(3)
+    assert found.thinking.end_reason == "loop"
+    assert list(found.ids[:cut]) == [(5, 6, 4)[i % 3] for i in range(cut)]
+    assert list(found.ids[cut:]) == [3, 2, 7] + [11] * (200 - cut - 3)
+    assert bool(found.accepted_tokens) == bool(speculation)
