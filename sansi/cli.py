@@ -87,6 +87,10 @@ def serve(
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
     device: Device = "auto",
     max_batch: Annotated[int, typer.Option(min=1, help="Most requests generated at the same time.")] = 64,
+    quantize: Annotated[str | None, typer.Option(help="int8 or int4: smaller weights, on the CPU.")] = None,
+    backend: Annotated[str, typer.Option(help="auto, native, cuda or torch: what computes.")] = "auto",
+    memory: Annotated[float | None, typer.Option(help="GiB for weights, cache and activations together.")] = None,
+    context_length: Annotated[int | None, typer.Option(help="Tokens of prompt and answer; less takes less.")] = None,
 ) -> None:
     """Serve a model: a chat page and an OpenAI-compatible API.
 
@@ -103,7 +107,17 @@ def serve(
     """
     from sansi.serve.launch import serve as launch
 
-    launch(_folder(model), host=host, port=port, device=device, max_batch=max_batch)
+    launch(
+        _folder(model),
+        host=host,
+        port=port,
+        device=device,
+        max_batch=max_batch,
+        quantize=quantize,
+        backend=backend,
+        memory=None if memory is None else memory * 2**30,
+        context_length=context_length,
+    )
 
 
 # --- chat and run ----------------------------------------------------------------------------------------------------

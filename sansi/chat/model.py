@@ -50,14 +50,17 @@ class ChatModel:
 
     @classmethod
     def from_pretrained(
-        cls, folder: str | Path, device: str = "auto", dtype: str = "auto", max_batch: int = 64
+        cls, folder: str | Path, device: str = "auto", dtype: str = "auto", max_batch: int = 64, **options: Any
     ) -> ChatModel:
-        """Load a checkpoint folder; the model is named after it. Raises SansiError if anything is missing."""
+        """Load a checkpoint folder; the model is named after it. `options` as for `Engine.from_pretrained`.
+
+        Raises SansiError if anything is missing, or does not fit into the memory.
+        """
         folder = Path(folder)
         if not folder.is_dir():
             raise SansiError(f"{folder}: no such folder; give the path of a model folder", param="model")
         codec, presets = Codec.from_pretrained(folder), Presets.from_pretrained(folder)
-        engine = Engine.from_pretrained(folder, device=device, dtype=dtype, max_batch=max_batch)
+        engine = Engine.from_pretrained(folder, device=device, dtype=dtype, max_batch=max_batch, **options)
         return cls(engine, codec, name=folder.resolve().name, presets=presets)
 
     @property

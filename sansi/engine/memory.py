@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,6 +135,11 @@ def share_out(
     """
     budget = _budget(memory, free, device)
     asked = context_length or model_context
+    if asked > model_context:
+        raise SansiError(
+            f"context_length {asked:,} is more than the {model_context:,} tokens that the model has positions for",
+            param="context_length",
+        )
     left = budget - sizes.weights - sizes.activations
     if num_blocks is None:
         if left < sizes.block_bytes:
@@ -173,7 +179,7 @@ def _budget(memory: int | float | None, free: int, device: torch.device) -> int:
     share = CPU_SHARE if device.type == "cpu" else GPU_SHARE
     if memory is None:
         return int(free * share)
-    if isinstance(memory, bool) or not isinstance(memory, int | float) or not memory > 0:
+    if isinstance(memory, bool) or not isinstance(memory, int | float) or not 0 < memory < math.inf:
         raise SansiError(f"memory must be a number of bytes, or a share up to 1, not {memory!r}", param="memory")
     return int(free * memory) if memory <= 1 else int(memory)
 

@@ -179,7 +179,8 @@ class GRPO:
 
     def train(self) -> Transformer:
         """Run to the last round and return the model."""
-        engine = Engine(self.model, max_batch=self.config.questions_per_step * self.config.group_size)
+        rollouts = self.config.questions_per_step * self.config.group_size
+        engine = Engine(self.model, max_batch=rollouts, memory=0.4)  # the rest is for the gradients
         chat = ChatModel(engine, self.codec, "policy")
         try:
             with progress_bar("reasoning RL", self.config.steps, self.step) as bar:

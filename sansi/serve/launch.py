@@ -6,7 +6,9 @@ import contextlib
 import errno
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from sansi.base.errors import SansiError
 from sansi.base.files import read_json
@@ -14,23 +16,27 @@ from sansi.base.files import read_json
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-def serve(folder: str, host: str = "127.0.0.1", port: int = 8000, device: str = "auto", max_batch: int = 64) -> None:
-    """Serve the checkpoint in `folder` until interrupted. Port 0 takes a free one. Raises SansiError on bad input."""
+def serve(folder: str, host: str = "127.0.0.1", port: int = 8000, **options: Any) -> None:
+    """Serve the checkpoint in `folder` until interrupted. Port 0 takes a free one. Raises SansiError on bad input.
+
+    options: as for `ChatModel.from_pretrained`.
+    """
     listener = bind(host, port)  # first: a taken port is told before the seconds of loading, not after
     try:
-        _serve_on(listener, folder, host, device, max_batch)
+        _serve_on(listener, folder, host, options)
     finally:
         listener.close()
 
 
-def _serve_on(listener: socket.socket, folder: str, host: str, device: str, max_batch: int) -> None:
+def _serve_on(listener: socket.socket, folder: str, host: str, options: Mapping[str, Any]) -> None:
     import uvicorn
 
     from sansi.chat import ChatModel
     from sansi.serve.app import create_app
 
     questions = read_examples(folder)
-    with ChatModel.from_pretrained(folder, device=device, max_batch=max_batch) as chat:
+    with ChatModel.from_pretrained(folder, **options) as chat:
+        print(f"backend {chat.engine.backend.name}\n{chat.engine.plan}", flush=True)
         app = create_app([chat], {chat.name: questions})
         listener.listen(2048)  # from here on a client is queued, not refused
         _announce(chat.name, host, listener.getsockname()[1])

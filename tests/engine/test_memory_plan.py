@@ -65,10 +65,12 @@ def test_what_does_not_fit_is_refused_with_the_numbers():
     with pytest.raises(SansiError, match=r"does not fit: weights take 1000 B.*500 B of") as error:
         share_out(SMALL, CPU, free=500, model_context=160, max_batch=1, memory=1.0)
     assert error.value.param == "memory"
+    with pytest.raises(SansiError, match=r"161 is more than the 160 tokens"):
+        share_out(SMALL, CPU, 10_000, 160, max_batch=1, context_length=161)
     with pytest.raises(SansiError, match=r"one context of 10,000 tokens takes 97\.7 KiB .*\(880 tokens\)") as error:
         share_out(SMALL, CPU, 10_000, 10_000, max_batch=1, context_length=10_000, memory=1.0)
     assert error.value.param == "context_length"
-    for wrong in (0, -1, float("nan"), "much", True):
+    for wrong in (0, -1, float("nan"), float("inf"), "much", True):
         with pytest.raises(SansiError, match="memory must be"):
             share_out(SMALL, CPU, 10_000, 160, 1, memory=wrong)
 

@@ -112,7 +112,7 @@ def test_forced_tokens_are_read_in_one_step_with_what_follows():
             scores = model(torch.tensor([[8, 9, *found.ids]]))[0].log_softmax(-1).detach()
             assert found.logprobs == pytest.approx([float(scores[i + 1, t]) for i, t in enumerate(found.ids)], abs=1e-4)
             best = [[(t.id, t.logprob) for t in top] for top in found.top_logprobs]
-            wanted, values = scores[1:-1].topk(2), [value for top in best for _, value in top]
+            wanted = scores[1:-1].topk(2)
             assert [[id_ for id_, _ in top] for top in best] == wanted.indices.tolist()
             assert [value for top in best for _, value in top] == pytest.approx(
                 wanted.values.flatten().tolist(), abs=1e-4
