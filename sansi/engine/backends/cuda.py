@@ -90,9 +90,9 @@ class CudaBackend:
         self._drop_graphs()  # they point into the old cache
         self._caches = []
         layers = self._model.config.num_hidden_layers
+        raw = torch.uint8 if self._scales is not None else self._cache_dtype  # torch fills no fp8
         shape = (2, layers, num_blocks, *self._shape)
-        keys, values = torch.zeros(shape, dtype=torch.uint8 if self._scales is not None else self._cache_dtype,
-                                   device=self.device).view(self._cache_dtype)  # fmt: skip
+        keys, values = torch.zeros(shape, dtype=raw, device=self.device).view(self._cache_dtype)
         scales = [None] * layers if self._scales is None else self._scales.transpose(0, 1).contiguous().unbind()
         self._caches = [Cache(k, v, s) for k, v, s in zip(keys, values, scales, strict=True)]
 
@@ -334,6 +334,8 @@ class _Slot:
     """A host buffer, and when the device has read it."""
 
     host: Tensor
+    array: np.ndarray
+    """`host`, as numpy sees it."""
     read: Any = None
 
 
@@ -373,9 +375,8 @@ class _Upload:
             places.append((size, size + len(array)))
             size += _multiple(len(array), ALIGN)
         slot = self._slot(size)
-        host = slot.host.numpy()
         for (first, last), array in zip(places, arrays, strict=True):
-            host[first:last] = array
+            slot.array[first:last] = array
         self.buffer[:size].copy_(slot.host[:size], non_blocking=True)
         if slot.read is not None:
             slot.read.record()
@@ -397,10 +398,8 @@ class _Upload:
             for slot in self._slots:
                 if slot.read is not None:
                     slot.read.synchronize()
-            self._slots = [
-                _Slot(torch.zeros(size, dtype=torch.int32, pin_memory=on_cuda), torch.cuda.Event() if on_cuda else None)
-                for _ in range(2)
-            ]
+            hosts = [torch.zeros(size, dtype=torch.int32, pin_memory=on_cuda) for _ in range(2)]
+            self._slots = [_Slot(host, host.numpy(), torch.cuda.Event() if on_cuda else None) for host in hosts]
             self.buffer = torch.zeros(size, dtype=torch.int32, device=self.device)
 
 

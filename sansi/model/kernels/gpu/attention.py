@@ -123,8 +123,9 @@ def _split_kernel(
     token = tl.load(tokens + entry)
     context = tl.load(positions + token) + 1
     first = part * PARTITION
-    if (not SINGLE) and first >= context:
-        return
+    if not SINGLE:  # noqa: SIM102  (settled when compiling, the next when running)
+        if first >= context:
+            return
     group: tl.constexpr = HEADS // KV_HEADS
     g = tl.arange(0, GROUP_PAD)
     d = tl.arange(0, D_PAD)
