@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from sansi.base.errors import SansiError
-from sansi.engine import Engine, SamplingParams
+from sansi.engine import Engine, SamplingParams, backends
 from sansi.engine.backends import TorchBackend
 from sansi.engine.batch import BLOCK, Backend
 from sansi.model import Transformer, load, save
@@ -132,6 +132,15 @@ def test_the_engine_answers_as_with_torch(speculation: int):
             answers.append(engine.generate(prompts, params))
     assert [a.ids for a in answers[0]] == [a.ids for a in answers[1]]
     assert answers[0][2].logprobs == pytest.approx(answers[1][2].logprobs, abs=1e-4)
+
+
+def test_torch_takes_over_where_the_kernels_can_not_run(monkeypatch: pytest.MonkeyPatch, caplog):
+    monkeypatch.setattr(cuda, "why_not", lambda *_: "the moon is full")
+    with caplog.at_level("WARNING", logger="sansi"):
+        assert backends._cuda("auto", None, tiny(), suits=True) is None
+    assert "the moon is full" in caplog.text
+    with pytest.raises(SansiError, match="the moon is full"):
+        backends._cuda("cuda", None, tiny(), suits=True)
 
 
 @torch.inference_mode()
