@@ -121,8 +121,11 @@ class Engine:
         config = read_config(folder)
         check_choice(backend, quantize)
         place = resolve_device(device)
-        kind = resolve_dtype(dtype, place)
-        plan_memory(config, kind, quantize, place, max_batch, context_length, memory)  # raises when it cannot fit
+        kind, stored = resolve_dtype(dtype, place), None
+        if place.type == "cpu" and backend != "torch":  # native keeps bfloat16 as it is
+            stored = sum(file.stat().st_size for file in Path(folder).glob("*.safetensors"))
+        # Raises when it can not fit; what is planned in the end goes by what the backend really takes.
+        plan_memory(config, kind, quantize, place, max_batch, context_length, memory, stored=stored)
         chosen, model = load_backend(folder, device, dtype, backend, quantize, batch_invariant)
         return cls(
             model,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from dataclasses import dataclass
@@ -87,7 +88,8 @@ def sizes_of(config: ModelConfig, dtype: torch.dtype, quantize: str | None, step
     linear = config.num_parameters(embedding=False)
     embedding = config.num_parameters() - linear
     bits = WEIGHT_BITS.get(quantize or "", 8 * element)
-    block = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * BLOCK * element
+    cache_element = 2 if quantize else element  # keys and values are float16 beside quantised weights
+    block = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * BLOCK * cache_element
     return Sizes(int((linear + embedding) * bits / 8), block, activations_of(config, step_tokens, rows))
 
 
@@ -110,10 +112,16 @@ def plan_memory(
     context_length: int | None = None,
     memory: int | float | None = None,
     step_tokens: int = 512,
+    stored: int | None = None,
 ) -> MemoryPlan:
-    """The plan for a model that is not loaded yet; arguments as `share_out`."""
+    """The plan for a model that is not loaded yet; arguments as `share_out`.
+
+    stored: bytes of the weights on disk, where they may be kept as they are.
+    """
     device = torch.device(device)
     sizes = sizes_of(config, dtype, quantize, step_tokens, max(max_batch, 64))
+    if stored is not None:
+        sizes = dataclasses.replace(sizes, weights=min(sizes.weights, stored))
     return share_out(sizes, device, free_memory(device), config.context_length, max_batch, context_length, memory)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from sansi.engine import Completion, Engine, SamplingParams, ThinkingLimits, ThinkingState
+from sansi.engine import Completion, Delta, Engine, SamplingParams, ThinkingLimits, ThinkingState
 from sansi.engine.request import Request
 from sansi.engine.sampling import Penalties, Sampler, needs_penalties
 
@@ -39,8 +39,12 @@ class CheckedEngine(Engine):
 
 
 def run_all(engine: Engine, prompts: Sequence[list[int]], params: Sequence[SamplingParams]) -> list[Completion]:
-    """As `generate`, but an exception of one request comes back in its place, and it fails loudly when one hangs."""
+    """As `generate`, but an exception of one request comes back in its place, and it fails loudly when one hangs.
+
+    Checks that the deltas of a completion are the completion.
+    """
     results: dict[int, Completion | Exception] = {}
+    streams: list[list[Delta]] = [[] for _ in prompts]
     done = threading.Semaphore(0)
 
     def receiver(index: int):
@@ -52,11 +56,18 @@ def run_all(engine: Engine, prompts: Sequence[list[int]], params: Sequence[Sampl
         return receive
 
     requests: list[Request] = [
-        engine._request(prompt, p, None, receiver(i)) for i, (prompt, p) in enumerate(zip(prompts, params, strict=True))
+        engine._request(prompt, p, streams[i].append, receiver(i))
+        for i, (prompt, p) in enumerate(zip(prompts, params, strict=True))
     ]
     engine._submit(requests)
     for _ in requests:
         assert done.acquire(timeout=60), "a request was never answered"
+    for index, result in results.items():
+        if isinstance(result, Completion):
+            for name in ("ids", "logprobs", "top_logprobs"):
+                parts = [getattr(delta, name) for delta in streams[index]]
+                if getattr(result, name) is not None:
+                    assert sum(parts, ()) == getattr(result, name)
     return [results[i] for i in range(len(requests))]
 
 

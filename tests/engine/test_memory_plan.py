@@ -35,6 +35,15 @@ def test_sizes_of_a_published_shape():
     assert sizes_of(config, torch.float32, None, 512, 64).weights == 2 * sizes.weights
 
 
+def test_weights_that_stay_as_they_are_stored_need_no_more():
+    config = ModelConfig.preset("Qwen3-0.6B")
+    stored = 2 * config.num_parameters()
+    assert plan_memory(config, torch.float32, None, CPU, 4, memory=4 * GIB, stored=stored).weights == stored
+    with pytest.raises(SansiError, match="does not fit"):
+        plan_memory(config, torch.float32, None, CPU, 4, memory=2 * GIB)
+    assert plan_memory(config, torch.float32, None, CPU, 4, memory=2 * GIB, stored=stored).positions > 3000
+
+
 @pytest.mark.parametrize("changes", [{}, {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}])
 def test_the_plan_before_loading_is_what_loading_takes(changes):
     config = ModelConfig.preset("nano", num_hidden_layers=2, **changes)
@@ -77,7 +86,7 @@ def test_what_does_not_fit_is_refused_with_the_numbers():
 
 def test_a_model_that_does_not_fit_is_refused_before_its_weights_are_read(tmp_path: Path):
     save(Transformer(ModelConfig.preset("nano", num_hidden_layers=1)), tmp_path / "model")
-    (tmp_path / "model" / "model.safetensors").write_bytes(b"damaged: reading it would fail otherwise")
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"damaged: reading it would fail" * 100_000)
     with pytest.raises(SansiError, match="does not fit"):
         Engine.from_pretrained(tmp_path / "model", memory=100_000)
 
