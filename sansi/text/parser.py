@@ -409,24 +409,24 @@ class _Lines:
         """Nothing but line breaks came since the start, or since the last call."""
         self._say, self._kind = say, kind
         self._strip, self._hold_all = strip_start, hold_all
-        self._held = ""
+        self._held: list[str] = []  # line breaks, as they came: joined once, however many they are
 
     def push(self, text: str) -> None:
         if not (self._held or self._strip) and text[-1] != "\n":  # the usual case
             self.blank = False
             self._say(self._kind, text)
             return
-        text, self._held = self._held + text, ""
-        if self._strip:
-            text = self._stripped(text)
-        body = text.rstrip("\n")
-        if not body and self.blank:
-            self._held = text
+        if self._strip and not (text := self._stripped(text)):
+            return
+        breaks = len(text) - len(text.rstrip("\n"))
+        if breaks == len(text) and (self.blank or self._hold_all):
+            self._held.append(text)
             return
         self.blank = False
-        keep = len(text) - len(body) if self._hold_all else min(len(text) - len(body), 1)
-        at = len(text) - keep
-        self._held = text[at:]
+        text = self.take_held() + text
+        at = len(text) - (breaks if self._hold_all else min(breaks, 1))
+        if at < len(text):
+            self._held.append(text[at:])
         if at:
             self._say(self._kind, text[:at])
 
@@ -438,7 +438,7 @@ class _Lines:
         return body
 
     def take_held(self) -> str:
-        held, self._held = self._held, ""
+        held, self._held = "".join(self._held), []
         return held
 
     def end(self, as_framing: bool) -> None:

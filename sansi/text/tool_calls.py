@@ -78,10 +78,12 @@ class CallReader:
         if self.in_string and self._passing and _STRING.fullmatch(text):  # most text of most calls
             self._say(self._zone, text)
             return self._take_pieces()
+        if self._lost:
+            self._as_written(text)
+            return self._take_pieces()
         self._buffer, self._at = self._buffer[self._at :] + text, 0
         try:
-            if not self._lost:
-                next(self._steps)
+            next(self._steps)
             self._decide()
         except _Malformed as error:
             self._lose(str(error))
@@ -299,9 +301,7 @@ class CallReader:
 
     def _decide(self) -> None:
         """What is read so far is certain, unless it is being held or the call may yet turn out to be text."""
-        if self._lost:
-            self._as_written()
-        elif self._read and not self._holding and self.name is not None:
+        if self._read and not self._holding and self.name is not None:
             written, self._read = "".join(self._read), []
             self._say(self._zone, written)
 
@@ -338,14 +338,18 @@ class CallReader:
         self.malformed = self.malformed or reason
         self._lost, self._holding, self.in_string, self._zone = True, False, False, "arguments"
         if self.name is not None:
-            self._as_written()
+            left = self.undecided
+            self._read, self._buffer, self._at = [], "", 0
+            self._as_written(left)
 
-    def _as_written(self) -> None:
-        """The rest of a malformed call, less the white space before its closing tag."""
-        left = self.undecided
-        body = left.rstrip()
-        self._read, self._buffer, self._at = [], left[len(body) :], 0
-        self._say("arguments", body)
+    def _as_written(self, text: str) -> None:
+        """More of a malformed call. White space waits in `_read`: before the closing tag it is framing."""
+        body = text.rstrip()
+        if body:
+            self._say("arguments", "".join(self._read) + body)
+            self._read = []
+        if len(body) < len(text):
+            self._read.append(text[len(body) :])
 
     def _take_pieces(self) -> list[Piece]:
         pieces, self._pieces = self._pieces, []

@@ -1,4 +1,5 @@
 import json
+import time
 import re
 
 import pytest
@@ -328,3 +329,20 @@ def test_half_a_tag_at_the_end_is_text():
     assert parser.feed_text("a <") == [Content("a ")]
     assert parser.feed_text("/th") == [] and parser.finish() == [Content("</th")]
     assert not parser.problems
+
+
+@pytest.mark.parametrize(
+    ("options", "start", "piece"),
+    [(OPEN, "hm", "\n" * 64), (CLOSED, '<tool_call>{"name": "f", x', " \n" * 64), (CLOSED, "<tool_call>{", " " * 64)],
+    ids=["thought", "malformed call", "call"],
+)
+def test_a_loop_of_white_space_takes_linear_time(options, start, piece):
+    """What waits for its end is not read again with each token: that took minutes of a server's one loop."""
+    parser = tiny_codec().parser(tiny_codec().render([user("hi")], **options))
+    parser.feed_text(start)
+    started = time.process_time()
+    for _ in range(15_000):
+        parser.feed_text(piece)
+    parser.finish()
+    assert time.process_time() - started < 3
+    assert "".join(traced.text for traced in parser.trace) == start + piece * 15_000
