@@ -252,12 +252,14 @@ class _Worker:
         self._limits = limits
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._owner = 0
+        self._owner = os.getpid()
 
     def render(self, template: str, variables: Mapping[str, Any], marks: Sequence[tuple[str, str]] = ()) -> str:
         request: dict[str, Any] = {"template": template, "variables": variables, "marks": marks}
         request |= {"output_chars": self._limits.output_chars, "seconds": self._limits.seconds}
         line = json.dumps(request).encode() + b"\n"
+        if self._owner != os.getpid():  # a fork: neither the parent's process nor its lock, which a thread may have held
+            self._lock, self._process, self._owner = threading.Lock(), None, os.getpid()
         with self._lock:
             # A process may have been ended from outside between two renderings: that is no fault of the template.
             reply = self._ask(line) or self._ask(line)
@@ -276,11 +278,13 @@ class _Worker:
 
     def _ask(self, line: bytes) -> bytes:
         """The reply, or nothing if the process died. Raises SansiError when the time is up."""
-        if self._owner != os.getpid():  # a fork must not talk to its parent's process
-            self._process = None
         if self._process is None:
-            self._process, self._owner = self._start(), os.getpid()
-        reply, in_time = _talk(self._process, line, self._limits.seconds, self._limits.output_chars * 12 + 10_000)
+            self._process = self._start()
+        try:
+            reply, in_time = _talk(self._process, line, self._limits.seconds, self._limits.output_chars * 12 + 10_000)
+        except BaseException:  # Ctrl-C while it renders: its reply must not answer the next question
+            self.stop()
+            raise
         if not reply.endswith(b"\n"):
             self.stop()
             if not in_time:

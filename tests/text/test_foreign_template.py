@@ -6,6 +6,7 @@ import os
 import signal
 import time
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -228,12 +229,50 @@ def test_the_process_is_kept_and_replaced_when_it_has_to_be():
 
 
 def test_threads_take_turns():
-    from concurrent.futures import ThreadPoolExecutor
-
     template = foreign("{{ messages[0].content }}")
     with ThreadPoolExecutor(8) as pool:
         chats = [[user(f"<{n}>")] for n in range(40)]
         assert [p.text for p in pool.map(template.render, chats)] == [f"<{n}>" for n in range(40)]
+
+
+SLOW = "{% if 'wait' in messages[0].content %}" + "{% for i in range(99999) %}" * 2 + "{% endfor %}" * 2 + "{% endif %}"
+
+
+def test_an_interrupted_rendering_does_not_answer_the_next():
+    template = foreign(SLOW.replace("99999", "1999") + "{{ messages[0].content }}", seconds=30)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    template.render([user("warm")])
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(KeyboardInterrupt):
+            template.render([user("wait")])
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert [template.render([user(text)]).text for text in ("a", "b")] == ["a", "b"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_waits_for_no_rendering_of_its_parent():
+    template = foreign(SLOW + "{{ messages[0].content }}", seconds=4)
+    template.render([user("warm")])
+    with ThreadPoolExecutor(1) as pool:
+        hung = pool.submit(template.render, [user("wait")])
+        while not template._worker._lock.locked():
+            time.sleep(0.01)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            os._exit(0 if template.render([user("child")]).text == "child" else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        with pytest.raises(SansiError, match="longer than 4 s"):
+            hung.result()
+    assert template.render([user("parent")]).text == "parent"
 
 
 def test_filters_that_jinja_loads_late_work_without_files():
