@@ -258,7 +258,7 @@ class _Worker:
         request: dict[str, Any] = {"template": template, "variables": variables, "marks": marks}
         request |= {"output_chars": self._limits.output_chars, "seconds": self._limits.seconds}
         line = json.dumps(request).encode() + b"\n"
-        if self._owner != os.getpid():  # a fork: neither the parent's process nor its lock, which a thread may have held
+        if self._owner != os.getpid():  # a fork: the parent's lock may be held by a thread that is not here
             self._lock, self._process, self._owner = threading.Lock(), None, os.getpid()
         with self._lock:
             # A process may have been ended from outside between two renderings: that is no fault of the template.

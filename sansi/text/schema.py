@@ -34,7 +34,7 @@ MAX_SCHEMA_CHARS = 100_000
 MAX_SCHEMA_DEPTH = 64
 MAX_SCHEMA_NODES = 5_000  # subschemas once references are written out: small schemas can refer exponentially often
 MAX_DIGITS = 4_000
-MAX_WHOLE_FLOAT = 2**53  # beyond it a float is not one whole number
+MAX_WHOLE_FLOAT = 2**53  # from it on a float is not one whole number
 REGEX = jsonschema_rs.RegexOptions(size_limit=2**20, dfa_size_limit=2**20)  # linear in the text, whatever the pattern
 
 _MAPS = ("properties", "patternProperties", "dependentSchemas")
@@ -182,9 +182,9 @@ class ToolSchema:
         for options in (schema.get("anyOf"), schema.get("oneOf")):
             value = self._typed_as_one_of(options, value) if options else value
         members = [schema["const"]] if "const" in schema else schema.get("enum")
+        value = _converted(schema.get("type"), value)
         if members is not None:
             return _member(members, value)
-        value = _converted(schema.get("type"), value)
         if isinstance(value, dict):
             return self._typed_object(schema, value)
         return self._typed_array(schema, value) if isinstance(value, list) else value
@@ -249,7 +249,7 @@ def _as(kind: str, value: Any) -> Any:
             value = read_json(value.strip().lower() if kind == "boolean" else value)
         except ValueError:
             return value
-    if kind == "integer" and isinstance(value, float) and value.is_integer() and abs(value) <= MAX_WHOLE_FLOAT:
+    if kind == "integer" and isinstance(value, float) and value.is_integer() and abs(value) < MAX_WHOLE_FLOAT:
         return int(value)
     return value
 

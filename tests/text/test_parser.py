@@ -1,6 +1,6 @@
 import json
-import time
 import re
+import time
 
 import pytest
 from conversations import assistant, golden_chats, tiny_codec, user
@@ -276,6 +276,24 @@ def test_arguments_are_typed_by_the_schema(written, told):
     assert (call.arguments, call.error, problems) == (told or written, None, [])
     early, _ = call_of(f'{{"arguments": {written}, "name": "weather"}}', TOOLS)
     assert early.executable and json.loads(early.arguments) == json.loads(call.arguments)
+
+
+@pytest.mark.parametrize(
+    ("schema", "written", "told"),
+    [
+        ({"type": "integer", "enum": [1, 2]}, "2.0", "2"),
+        ({"type": "integer", "enum": [1, 2]}, '"2.0"', "2"),
+        ({"type": "boolean", "enum": [True]}, '"True"', "true"),
+        ({"type": "string", "enum": ["1.10"]}, "1.10", '"1.10"'),
+        ({"type": ["string", "null"], "enum": ["a", None]}, '"null"', "null"),
+        ({"type": "integer"}, "9007199254740991.0", "9007199254740991"),
+        ({"type": "integer"}, "9007199254740993.0", "9007199254740993.0"),  # no float holds it: 2^53 is another number
+    ],
+)
+def test_one_reading_or_none(schema, written, told):
+    tools = [{"name": "f", "parameters": {"type": "object", "properties": {"x": schema}}}]
+    call, problems = call_of(f'{{"name": "f", "arguments": {{"x": {written}}}}}', tools)
+    assert (call.arguments, problems) == (f'{{"x": {told}}}', [])
 
 
 def test_a_string_streams_and_a_value_that_may_be_converted_is_held():
