@@ -14,12 +14,14 @@ from typing import Any
 
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.text.chunks import ChunkEncoder
-from sansi.text.messages import AssistantMessage, Message, read_messages, read_tools, tool_lines, tool_name
+from sansi.text.messages import AssistantMessage, Message, read_messages, read_tools, tool_lines
 from sansi.text.mode import Mode, SoftSwitch, check_choice, check_mode_options, is_query, select_mode
 from sansi.text.parser import StreamParser
 from sansi.text.render import Encoded, History, Layout, Policy, Renderer, Span, split_thought
+from sansi.text.schema import ToolSchema
 from sansi.text.template import BUDGET_PHRASE, CHAT_TEMPLATE
 from sansi.text.tokenizer import Tokenizer
+from sansi.text.tool_calls import tool_schemas
 
 Messages = Sequence[Message | Mapping[str, Any]]
 Tools = Sequence[Mapping[str, Any]] | None
@@ -234,7 +236,7 @@ class Codec:
             raise SansiError(f"{where} is of the {chat[-1].role}; a sample ends with the assistant", param=where)
         if not any(map(is_query, chat)):
             raise SansiError("messages hold no user's question, so there is no answer to learn", param="messages")
-        known = [tool_name(tool) for tool in tool_list]
+        known = tool_schemas(tool_list)
         for index, message in enumerate(chat):
             _check_calls(message, f"messages[{index}]", known)
             _check_whole(message, f"messages[{index}]", self.control.think, self.control.think_end)
@@ -300,7 +302,7 @@ def _check_thought(chat: Sequence[Message], index: int, mode: Mode) -> None:
     raise SansiError(reason, param=f"{where}.reasoning_content")
 
 
-def _check_calls(message: Message, where: str, known: Sequence[str]) -> None:
+def _check_calls(message: Message, where: str, known: Mapping[str, ToolSchema]) -> None:
     for i, call in enumerate(message.tool_calls):
         place = f"{where}.tool_calls[{i}]"
         if call.error is not None:
@@ -309,6 +311,12 @@ def _check_calls(message: Message, where: str, known: Sequence[str]) -> None:
             raise SansiError(
                 f'{place} calls "{call.name}", which is not in tools{did_you_mean(call.name, known)}', param=place
             )
+        try:  # as the parser reads it, which refuses more than the reader of messages
+            misfits = known[call.name].misfits(call.arguments)
+        except ValueError as error:
+            misfits = [str(error)]
+        if misfits:
+            raise SansiError(f"{place} could not be executed: {'; '.join(misfits)}", param=place)
 
 
 def _check_whole(message: Message, where: str, think: int, think_end: int) -> None:

@@ -105,11 +105,6 @@ def _lines(tools: tuple[Mapping[str, Any], ...]) -> str:
     return _lines_of_marshalled(key) if len(key) <= MAX_CACHED_TOOLS else _tool_lines(tools)
 
 
-def tool_name(tool: Mapping[str, Any]) -> str:
-    """The name of a tool that `read_tools` has passed."""
-    return str(_function(tool, "")[0]["name"])
-
-
 def message_to_dict(message: Message) -> dict[str, Any]:
     """The OpenAI-shaped dictionary; fields that are not set are left out."""
     out: dict[str, Any] = {"role": message.role, "content": message.content}

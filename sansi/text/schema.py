@@ -161,6 +161,10 @@ class ToolSchema:
         """What does not fit, a sentence each, in the order of the schema."""
         return [_sentence(error, self.tree) for error in self._validator.iter_errors(_plain(value))]
 
+    def misfits(self, text: str) -> list[str]:
+        """The problems that are left of argument text once it is typed. Raises ValueError if it is no JSON."""
+        return self.problems(self._typed(self.tree, read_json(text)))
+
     def typed(self, value: Any) -> Any:
         """`value` with every conversion that has one reading; the rest as it was."""
         return _plain(self._typed(self.tree, value))

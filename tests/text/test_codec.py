@@ -207,6 +207,26 @@ def test_what_must_not_be_learned():
             learn([user("a"), broken], tools=TOOLS)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ("{}", '"n" is missing'),
+        ('{"n": "x"}', 'must be an integer, not "x"'),
+        ('{"n": 1, "n": 2}', "stands twice"),
+        ('{"n": 1, "a": "\\ud800"}', "surrogate"),
+        ('{"n": 1, "a": 1e999}', "too large"),
+    ],
+)
+def test_a_call_that_the_parser_would_refuse_is_not_learned(arguments, problem):
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    tools = [{"name": "f", "parameters": schema}]
+    for learn in (tiny_codec().training_sample, tiny_codec().training_samples):
+        assert learn([user("a"), assistant("", calls=[("f", '{"n": 1}')])], tools=tools)
+        with pytest.raises(SansiError, match=problem) as caught:
+            learn([user("a"), assistant("", calls=[("f", arguments)])], tools=tools)
+        assert caught.value.param == "messages[1].tool_calls[0]"
+
+
 def test_ids_that_a_model_wrote_are_learned_as_they_are():
     codec = tiny_codec()
     prompt = codec.render([user("a")], open_thought=True)
