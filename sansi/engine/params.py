@@ -86,14 +86,15 @@ class SamplingParams(Sampling):
     top_logprobs: int = 0
     """Also return so many of the most likely tokens, with their log-probabilities, at each position; 0 is off."""
     prompt_logprobs: bool = False
-    """Also return the log-probability of every prompt token but the first. Such a prompt is read whole: no part of it
-    comes from the prefix cache."""
+    """Also return the log-probability of every prompt token (None for the first). Such a prompt is read whole: no part
+    of it comes from the prefix cache."""
     thinking: ThinkingLimits | None = None
     """Limits on the thought; None leaves thoughts alone and counts none."""
     grammar: Grammar | None = None
     """What the answer must match; it begins once the thought is closed. None leaves the answer free."""
     speculation: int = 0
-    """Most draft tokens that one step may check; the tokens that come out are the same for any value. 0 is off."""
+    """Most draft tokens that one step may check; the tokens that come out are the same for any value. 0 is off. It pays
+    for few requests at once whose text repeats the prompt or itself: edits, extraction, JSON."""
 
 
 _RANGES: dict[str, tuple[float, float, str]] = {
