@@ -15,7 +15,7 @@ from typing import Any
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.text.chunks import ChunkEncoder
 from sansi.text.messages import AssistantMessage, Message, read_messages, read_tools, tool_lines
-from sansi.text.mode import Mode, SoftSwitch, check_choice, check_mode_options, is_query, select_mode
+from sansi.text.mode import Mode, SoftSwitch, check_choice, check_flag, check_mode_options, is_query, select_mode
 from sansi.text.parser import StreamParser
 from sansi.text.render import Encoded, History, Layout, Policy, Renderer, Span, split_thought
 from sansi.text.schema import ToolSchema
@@ -133,6 +133,8 @@ class Codec:
         chat, (tool_list, lines) = read_messages(messages), tool_lines(tools)
         check_choice("history", history, ("official", "keep"))
         check_mode_options(enable_thinking, soft_switch)
+        check_flag("add_generation_prompt", add_generation_prompt)
+        check_flag("open_thought", open_thought)
         mode = select_mode(chat, enable_thinking, soft_switch)
         layout = self._renderer.turns(chat, lines, Policy(enable_thinking, soft_switch, history, open_thought))
         if add_generation_prompt:

@@ -29,6 +29,7 @@ import tokenizers
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.base.files import read_json
 from sansi.text.messages import Message, message_to_dict
+from sansi.text.mode import check_flag
 from sansi.text.tokenizer import CONTROL_TEXT, Tokenizer
 
 # The role is the one word of a message that templates write into their markup, so it is not free text.
@@ -121,6 +122,7 @@ class ForeignTemplate:
         template: the name of one of `templates`; without it "tool_use" if tools are given, else "default".
         Raises SansiError for wrong messages, for an error in the template (with its line), and at each limit.
         """
+        check_flag("add_generation_prompt", add_generation_prompt)
         source = self._choose(template, tools)
         chat = _read_chat(messages, as_objects=not _TESTS_ARGUMENTS.search(source))
         given = {"messages": chat, "tools": tools, **variables, "add_generation_prompt": add_generation_prompt}
@@ -132,8 +134,8 @@ class ForeignTemplate:
         return ForeignPrompt(text, self._encode(pieces), opened, exact)
 
     def close(self) -> None:
-        """End the process. The next rendering starts another."""
-        self._worker.stop()
+        """End the process, and with an error what it renders. The next rendering starts another."""
+        self._worker.close()
 
     def _choose(self, name: str | None, tools: object) -> str:
         if name is None:
@@ -144,17 +146,18 @@ class ForeignTemplate:
 
     def _provenance(self, source: str, given: dict[str, Any]) -> tuple[str, _Marks, bool]:
         """The rendering, marked so that it shows who wrote its control strings, and whether it is what Jinja writes."""
-        alone = self._worker.render(source, {**self._special, **given})
+        since = self._worker.closed
+        alone = self._worker.render(source, {**self._special, **given}, since=since)
         strings = list(_strings(given))
         if self._ends.isdisjoint("".join(strings)):
             return alone, _Marks(), True
         marks = _Marks.choose(self._ends, [source, alone, *strings])
-        opaque = self._worker.render(source, {**self._special, **_translate(given, marks.table)})
+        opaque = self._worker.render(source, {**self._special, **_translate(given, marks.table)}, since=since)
         if marks.undo(opaque) == alone:
             return opaque, marks, True
         written = _Marks(marks.pairs, on_template=True)
         special = _translate(self._special, marks.table)
-        text = self._worker.render(source, {**special, **given}, written.pairs)
+        text = self._worker.render(source, {**special, **given}, written.pairs, since=since)
         if written.undo(text) == alone:
             return text, written, True
         return opaque, marks, False
@@ -250,11 +253,16 @@ class _Worker:
 
     def __init__(self, limits: TemplateLimits):
         self._limits = limits
+        self.closed = 0
+        """How often it was closed: a rendering that began before the last time is not carried on."""
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = os.getpid()
 
-    def render(self, template: str, variables: Mapping[str, Any], marks: Sequence[tuple[str, str]] = ()) -> str:
+    def render(
+        self, template: str, variables: Mapping[str, Any], marks: Sequence[tuple[str, str]] = (), *, since: int
+    ) -> str:
+        """`since`: `closed` when the caller began."""
         request: dict[str, Any] = {"template": template, "variables": variables, "marks": marks}
         request |= {"output_chars": self._limits.output_chars, "seconds": self._limits.seconds}
         line = json.dumps(request).encode() + b"\n"
@@ -262,7 +270,9 @@ class _Worker:
             self._lock, self._process, self._owner = threading.Lock(), None, os.getpid()
         with self._lock:
             # A process may have been ended from outside between two renderings: that is no fault of the template.
-            reply = self._ask(line) or self._ask(line)
+            reply = self._ask(line, since) or self._ask(line, since)
+        if self.closed != since:
+            raise SansiError("the template was closed while it rendered; render again")
         if not reply:
             raise _error("its process ended; it may have needed more memory than it may have")
         answer = json.loads(reply)
@@ -271,17 +281,26 @@ class _Worker:
             raise SansiError(f"chat_template{where}: {answer['error']}", param="chat_template")
         return answer["text"]
 
+    def close(self) -> None:
+        self.closed += 1
+        self.stop()
+
     def stop(self) -> None:
         process, self._process = self._process, None
         if process is not None:
             _end(process)
 
-    def _ask(self, line: bytes) -> bytes:
-        """The reply, or nothing if the process died. Raises SansiError when the time is up."""
-        if self._process is None:
-            self._process = self._start()
+    def _ask(self, line: bytes, since: int) -> bytes:
+        """The reply, or nothing if the process died or was closed. Raises SansiError when the time is up."""
+        if self.closed != since:
+            return b""
+        process = self._process or self._start()
+        self._process = process
+        if self.closed != since:  # while it started
+            self.stop()
+            return b""
         try:
-            reply, in_time = _talk(self._process, line, self._limits.seconds, self._limits.output_chars * 12 + 10_000)
+            reply, in_time = _talk(process, line, self._limits.seconds, self._limits.output_chars * 12 + 10_000)
         except BaseException:  # Ctrl-C while it renders: its reply must not answer the next question
             self.stop()
             raise
@@ -327,7 +346,7 @@ def _talk(process: subprocess.Popen[bytes], line: bytes, seconds: float, longest
         process.stdin.write(line)
         process.stdin.flush()
         return process.stdout.readline(longest), not late.is_set()
-    except OSError:
+    except (OSError, ValueError):  # it died, or its pipes were closed
         return b"", not late.is_set()
     finally:
         clock.cancel()

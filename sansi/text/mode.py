@@ -73,9 +73,15 @@ def is_query(message: Message) -> bool:
 
 def check_mode_options(enable_thinking: bool | None, soft_switch: SoftSwitch) -> None:
     """Raise SansiError unless both have a known value."""
-    if enable_thinking is not None and not isinstance(enable_thinking, bool):
-        raise SansiError(f"enable_thinking is {enable_thinking!r}; true or false", param="enable_thinking")
+    if enable_thinking is not None:
+        check_flag("enable_thinking", enable_thinking)
     check_choice("soft_switch", soft_switch, ("prefill", "model"))
+
+
+def check_flag(name: str, value: bool) -> None:
+    """Raise SansiError unless `value` is true or false: "no" would count as true."""
+    if not isinstance(value, bool):
+        raise SansiError(f"{name} is {value!r}; true or false", param=name)
 
 
 def check_choice(name: str, value: str, known: tuple[str, ...]) -> None:

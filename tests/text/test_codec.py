@@ -270,7 +270,8 @@ def test_the_budget_phrase():
 
 
 def test_wrong_choices_are_named():
-    for options in ({"history": "all"}, {"soft_switch": "x"}, {"enable_thinking": "no"}):
+    flags = [{name: "no"} for name in ("enable_thinking", "open_thought", "add_generation_prompt")]
+    for options in ({"history": "all"}, {"soft_switch": "x"}, *flags, {"open_thought": None}):
         with pytest.raises(SansiError) as caught:
             tiny_codec().render([user("a")], **options)
         assert caught.value.param == next(iter(options))

@@ -256,6 +256,22 @@ def test_an_interrupted_rendering_does_not_answer_the_next():
     assert [template.render([user(text)]).text for text in ("a", "b")] == ["a", "b"]
 
 
+def test_what_is_closed_while_it_renders_is_not_begun_again():
+    template = foreign(SLOW + "{{ messages[0].content }}", seconds=20)
+    template.render([user("warm")])
+    first = template._worker._process
+    with ThreadPoolExecutor(1) as pool:
+        hung = pool.submit(template.render, [user("wait")])
+        while not template._worker._lock.locked():
+            time.sleep(0.01)
+        time.sleep(0.1)
+        template.close()
+        with pytest.raises(SansiError, match="closed while it rendered"):
+            hung.result(timeout=10)
+    assert first.poll() is not None and template._worker._process is None
+    assert template.render([user("again")]).text == "again"
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_fork_waits_for_no_rendering_of_its_parent():
