@@ -215,7 +215,8 @@ def test_a_sample_of_kept_history_starts_as_its_prompts(chat, mode_options):
     codec = tiny_codec()
     try:
         sample = codec.training_sample(chat, tools=TOOLS, history="keep", **mode_options)
-    except SansiError:
+    except SansiError as error:
+        assert "holds a thought" in str(error)
         assume(False)
     for turn, message in enumerate(chat):
         if message["role"] == "assistant" and turn:
