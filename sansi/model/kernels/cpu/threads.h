@@ -144,37 +144,47 @@ class TeamSize {
   explicit TeamSize(int most = 1) : most_(most), now_(most), trial_(most) {}
 
   int next() {
-    if (most_ == 1 || usual_ == 0 || spent_ < pause_ || trials_left_) return trials_left_ ? trial_ : now_;
-    trial_ = upward_ ? std::min(2 * now_, most_) : std::max(now_ / 2, 1);
-    upward_ = !upward_;
-    trials_left_ = trial_ == now_ ? 0 : kTrials;
-    tried_ = 0;
+    if (trials_left_ == 0 && now_known() && spent_ >= pause_) start_trial();
     return trials_left_ ? trial_ : now_;
   }
 
   void took(double seconds) {
-    if (!trials_left_) {
-      usual_ = usual_ == 0 ? seconds : usual_ + 0.1 * (seconds - usual_);
-      spent_ += seconds;
-      if (pause_ == 0) pause_ = kSoon * seconds;
-      return;
-    }
-    tried_ += seconds;
-    if (--trials_left_) return;
-    bool better = tried_ / kTrials < 0.95 * usual_;
+    if (trials_left_) return tried(seconds);
+    ++steps_;
+    if (steps_ <= kWarm) return;  // threads and buffers were new
+    int seen = std::min(steps_ - kWarm, 10);
+    usual_ += (seconds - usual_) / seen;
+    spent_ += seconds;
+    if (pause_ == 0) pause_ = kSoon * seconds;
+  }
+
+ private:
+  static constexpr int kWarm = 2, kTrials = 5;
+  static constexpr double kSoon = 10, kLater = 100;  // times the cost of the trial before
+
+  bool now_known() const { return most_ > 1 && steps_ > kWarm; }
+
+  void start_trial() {
+    trial_ = upward_ ? std::min(2 * now_, most_) : std::max(now_ / 2, 1);
+    upward_ = !upward_;
+    trials_left_ = trial_ == now_ ? 0 : kTrials;
+    tried_ = 0;
+  }
+
+  void tried(double seconds) {
+    if (trials_left_-- < kTrials) tried_ += seconds;  // the first one had to wake threads
+    if (trials_left_) return;
+    double mean = tried_ / (kTrials - 1);
+    bool better = mean < 0.95 * usual_;
     if (better) {
       now_ = trial_;
-      usual_ = tried_ / kTrials;
+      usual_ = mean;
     }
     spent_ = 0;
     pause_ = (better ? kSoon : kLater) * tried_;
   }
 
- private:
-  static constexpr int kTrials = 4;
-  static constexpr double kSoon = 10, kLater = 100;  // times the cost of the trial before
-
-  int most_, now_, trial_, trials_left_ = 0;
+  int most_, now_, trial_, steps_ = 0, trials_left_ = 0;
   bool upward_ = false;
   double usual_ = 0, tried_ = 0, spent_ = 0, pause_ = 0;
 };
