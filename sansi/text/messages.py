@@ -136,9 +136,7 @@ def _tool_lines(tools: tuple[Mapping[str, Any], ...]) -> str:
         if not isinstance(function, Mapping):
             raise _wrong(inner, "an object", function)
         name = _string(function.get("name"), f"{inner}.name")
-        if not name.strip() or json.dumps(name, ensure_ascii=False) != f'"{name}"':
-            reason = f"{inner}.name is {name!r}; a name that is called has no quotes, backslashes or line breaks"
-            raise SansiError(reason, param=f"{inner}.name")
+        _check_name(name, f"{inner}.name")
         if name in names:
             raise SansiError(f'{inner}.name is "{name}", as that of a tool before it', param=f"{inner}.name")
         names.add(name)
@@ -146,6 +144,18 @@ def _tool_lines(tools: tuple[Mapping[str, Any], ...]) -> str:
         if function.get("parameters") is not None:
             check_tool_schema(function["parameters"], f"{inner}.parameters")
     return "".join(lines)
+
+
+@functools.lru_cache(maxsize=1024)
+def is_tool_name(name: str) -> bool:
+    """Whether the name can be written as it is: the template puts it between quotes, and escapes nothing."""
+    return bool(name.strip()) and json.dumps(name, ensure_ascii=False) == f'"{name}"'
+
+
+def _check_name(name: str, where: str) -> None:
+    if not is_tool_name(name):
+        reason = f"{where} is {name!r}; a name that is called has no quotes, backslashes or line breaks"
+        raise SansiError(reason, param=where)
 
 
 def _check_result(message: Message, calls: tuple[ToolCall, ...], where: str) -> None:
@@ -197,8 +207,10 @@ def _plain_calls(calls: Any) -> tuple[ToolCall, ...] | None:
         for text in (id_, name, arguments):
             if type(text) is not str or not (text.isascii() or _is_unicode(text)):
                 return None
+        if not is_tool_name(name):
+            return None
         read.append(made)
-    return tuple(read)
+    return tuple(read) if len(read) < 2 or len({call.id for call in read}) == len(read) else None
 
 
 def _quick_json(value: dict[str, Any]) -> str | None:
@@ -255,18 +267,39 @@ def _read_message(message: Message | Mapping[str, Any], where: str) -> Message:
 
 def _checked(message: Message, where: str) -> Message:
     """A Message that somebody made: it may hold anything. Calls with an error stay as they are."""
-    whole = tuple(call for call in message.tool_calls if isinstance(call, ToolCall) and call.error is None)
-    if len(whole) == len(message.tool_calls):
-        _read_message(message_to_dict(message), where)
-        return message
-    for i, call in enumerate(message.tool_calls):
-        if not isinstance(call, ToolCall):
-            raise _wrong(f"{where}.tool_calls[{i}]", "a ToolCall", call)
-        for key in ("id", "name", "arguments", "error"):
-            if getattr(call, key) is not None:
-                _string(getattr(call, key), f"{where}.tool_calls[{i}].{key}")
-    _checked(replace(message, tool_calls=whole), where)
+    for key in ("ids", "prefill"):
+        _check_ids(getattr(message, key), f"{where}.{key}")
+    calls = message.tool_calls
+    if isinstance(calls, str | Mapping) or not isinstance(calls, Sequence):
+        reason = f"{where}.tool_calls must be a tuple of ToolCalls, not {type(calls).__name__}; () where there are none"
+        raise SansiError(reason, param=f"{where}.tool_calls")
+    whole = tuple(_whole(call, f"{where}.tool_calls[{i}]") for i, call in enumerate(calls))
+    _read_message(message_to_dict(replace(message, tool_calls=whole)), where)
     return message
+
+
+def _whole(call: Any, where: str) -> ToolCall:
+    """The call, or one that stands in for a broken call, whose arguments may be anything."""
+    if not isinstance(call, ToolCall):
+        raise _wrong(where, "a ToolCall", call)
+    if call.error is None:
+        return call
+    for key in ("name", "arguments", "error"):
+        _string(getattr(call, key), f"{where}.{key}")
+    return replace(call, arguments="{}", error=None)
+
+
+def _check_ids(ids: Any, where: str) -> None:
+    """Which ids a vocabulary has is known to the renderer."""
+    if ids is None:
+        return
+    if isinstance(ids, str | bytes | bytearray) or not isinstance(ids, Sequence):
+        raise SansiError(f"{where} must be a tuple of ids, not {type(ids).__name__}", param=where)
+    if not {int}.issuperset(map(type, ids)):
+        other = next(token for token in ids if type(token) is not int)
+        raise SansiError(f"{where} holds {other!r}; ids are whole numbers", param=where)
+    if ids and min(ids) < 0:
+        raise SansiError(f"{where} holds {min(ids)}; ids begin at 0", param=where)
 
 
 def _content(message: Mapping[str, Any], role: str, where: str) -> str:
@@ -303,7 +336,14 @@ def _tool_calls(calls: Any, where: str) -> tuple[ToolCall, ...]:
         return ()
     if isinstance(calls, str | Mapping) or not isinstance(calls, Sequence):
         raise _wrong(where, "a list", calls)
-    return tuple(_tool_call(call, f"{where}[{i}]", i) for i, call in enumerate(calls))
+    found = tuple(_tool_call(call, f"{where}[{i}]", i) for i, call in enumerate(calls))
+    ids: set[str] = set()
+    for i, call in enumerate(found):
+        if call.id in ids:
+            reason = f'{where}[{i}].id is "{call.id}", as that of a call before it in the turn; ids tell calls apart'
+            raise SansiError(reason, param=f"{where}[{i}].id")
+        ids.add(call.id)
+    return found
 
 
 def _tool_call(call: Any, where: str, index: int) -> ToolCall:
@@ -314,9 +354,11 @@ def _tool_call(call: Any, where: str, index: int) -> ToolCall:
     function, inner = _function(call, where)
     if not isinstance(function, Mapping):
         raise _wrong(inner, "an object", function)
+    name = _string(function.get("name"), f"{inner}.name")
+    _check_name(name, f"{inner}.name")
     return ToolCall(
         id=_optional(call.get("id"), f"{where}.id") or f"call_{index}",
-        name=_string(function.get("name"), f"{inner}.name"),
+        name=name,
         arguments=_arguments(function.get("arguments"), f"{inner}.arguments"),
     )
 

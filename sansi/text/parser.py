@@ -175,13 +175,15 @@ class StreamParser:
     @property
     def message(self) -> AssistantMessage:
         """The turn so far; whole after `finish`."""
+        # An id beyond the vocabulary (a model may have more rows) has no text, so the turn can be kept as text only.
+        known = self._ids is not None and max(self._ids, default=0) < self._tokenizer.vocab_size
         return Message(
             role="assistant",
             content=self._joined("content"),
             reasoning_content=self._joined("reasoning") if self._had_thought else None,
             tool_calls=tuple(self._calls),
-            ids=None if self._ids is None else tuple(self._ids),
-            prefill=None if self._ids is None else self._prefill(),
+            ids=tuple(self._ids) if known and self._ids is not None else None,
+            prefill=self._prefill() if known else None,
         )
 
     @property

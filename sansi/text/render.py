@@ -11,6 +11,7 @@ from functools import cached_property
 from itertools import groupby
 from typing import Literal, NamedTuple, TypeAlias
 
+from sansi.base.errors import SansiError
 from sansi.base.strict_json import parse_json
 from sansi.text.chunks import Chunk, ChunkEncoder
 from sansi.text.messages import Message, ToolCall
@@ -249,6 +250,7 @@ class Renderer:
         loss = int(plan.has_loss(index, shown))
         pieces += self._assistant
         if message.ids is not None and plan.exact(loss):
+            self._check_written(message, f"messages[{index}]")
             self._as_written(pieces, message, self._start_of(plan.modes[index], policy.open_thought), loss)
             return
         thought, answer = split_thought(message)
@@ -275,6 +277,24 @@ class Renderer:
         )
         if exact and not thought:
             pieces.append(SEAM)
+
+    def _check_written(self, message: Message, where: str) -> None:
+        """Raise SansiError for ids that are not of one turn. A model may write <|im_start|>: it ends no turn."""
+        control, size = self._control, self._tokenizer.vocab_size
+        ends = {control.im_end: "im_end", control.endoftext: "endoftext"}
+        for key, ids, foreign in (
+            ("prefill", message.prefill, {**ends, control.im_start: "im_start"}),
+            ("ids", message.ids, ends),
+        ):
+            if not ids:
+                continue
+            if max(ids) >= size:
+                reason = f"{where}.{key} holds {max(ids)}; this vocabulary has {size} ids"
+                raise SansiError(reason, param=f"{where}.{key}")
+            found = next((name for token, name in foreign.items() if token in ids), None)
+            if found is not None:
+                reason = f"{where}.{key} holds the id of {found}, which is no part of a turn; leave it out"
+                raise SansiError(reason, param=f"{where}.{key}")
 
     def _as_written(self, pieces: list[Piece], message: Message, start: tuple[Piece, ...], loss: int) -> None:
         """The turn by its ids: what its prompt began, and what the model wrote."""

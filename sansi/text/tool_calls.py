@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sansi.base.errors import did_you_mean
+from sansi.text.messages import is_tool_name
 from sansi.text.schema import ToolSchema, keeps_strings, read_json, tool_schema
 
 Steps = Generator[None, None, None]  # a coroutine of the reader; it yields where it needs more text
@@ -150,6 +151,8 @@ class CallReader:
         name = _string("".join(self._read[start:]))
         if not name.strip():
             raise _Malformed("the name is empty")
+        if not is_tool_name(name):  # no tool is called so, and the call could not be rendered again
+            raise _Malformed("the name holds quotes, backslashes or line breaks")
         self.name, self._schema = name, self._schemas.get(name)
         held, written = self._read[:start], "".join(self._read[start:])
         self._read = []

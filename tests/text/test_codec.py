@@ -240,6 +240,27 @@ def test_ids_that_a_model_wrote_are_learned_as_they_are():
         assert sample.loss_mask == [0] * len(prompt.ids) + [1] * (len(written) + 1) + [0]
 
 
+@pytest.mark.parametrize("key", ["ids", "prefill"])
+@pytest.mark.parametrize("wrong", ["size", 10**30, "im_end", "endoftext", -1, "x"])
+def test_ids_given_by_hand_are_those_of_a_turn(key, wrong):
+    codec = tiny_codec()
+    token = {**vars(codec.control), "size": codec.tokenizer.vocab_size}.get(wrong, wrong)
+    message = Message("assistant", "4", **{"ids": (1,), key: (1, token)})
+    asked = [user("a"), message]
+    for read in (codec.render, codec.training_sample):
+        with pytest.raises(SansiError) as caught:
+            read(asked, history="keep")
+        assert caught.value.param == f"messages[1].{key}" and f"messages[1].{key}" in str(caught.value)
+
+
+def test_a_turn_that_the_prompt_began_begins_no_other():
+    control = tiny_codec().control
+    given = Message("assistant", "4", ids=(1,), prefill=(control.im_start,))
+    with pytest.raises(SansiError, match="im_start") as caught:
+        tiny_codec().render([user("a"), given], history="keep")
+    assert caught.value.param == "messages[1].prefill"
+
+
 @pytest.mark.parametrize("budget", range(1, 20))
 def test_cut_samples(budget):
     codec, chat = tiny_codec(), [user("17 + 24?"), assistant("41", "17 + 24 = 41")]

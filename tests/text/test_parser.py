@@ -364,3 +364,24 @@ def test_a_loop_of_white_space_takes_linear_time(options, start, piece):
     parser.finish()
     assert time.process_time() - started < 3
     assert "".join(traced.text for traced in parser.trace) == start + piece * 15_000
+
+
+@pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb", "a\tb"])
+@pytest.mark.parametrize("tools", [None, TOOLS])
+def test_a_name_that_cannot_be_written_again_is_no_call(name, tools):
+    codec = tiny_codec()
+    prompt = codec.render([user("a")], tools=tools)
+    call = json.dumps({"name": name, "arguments": {}})
+    parser = codec.parser(prompt)
+    parser.feed([codec.control.tool_call, *codec.tokenizer.encode(call), codec.control.tool_call_end])
+    parser.finish()
+    assert parser.problems == ["malformed_call"] and call in parser.message.content
+    assert codec.render([user("a"), parser.message, user("b")], tools=tools, history="keep").ids
+
+
+def test_a_turn_with_an_id_beyond_the_vocabulary_is_kept_as_text():
+    codec = tiny_codec()
+    prompt = codec.render([user("a")], enable_thinking=False)
+    message = codec.parse(prompt, [codec.tokenizer.vocab_size, *codec.tokenizer.encode("b")])
+    assert (message.content, message.ids, message.prefill) == ("\ufffdb", None, None)
+    assert "\ufffdb" in codec.render([user("a"), message], history="keep").text

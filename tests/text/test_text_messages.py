@@ -74,6 +74,36 @@ def test_arguments_given_as_an_object_are_written_as_the_template_writes_them():
         (Message("user", 3), "messages[1].content"),  # type: ignore[arg-type]
         (Message("assistant", tool_calls=(ToolCall("a", "f", "{"),)), "messages[1].tool_calls[0].function.arguments"),
         (Message("assistant", tool_calls=(ToolCall("a", 3, "{", "cut"),)), "messages[1].tool_calls[0].name"),
+        (Message("assistant", tool_calls=None), "messages[1].tool_calls"),  # type: ignore[arg-type]
+        (Message("assistant", tool_calls="ab"), "messages[1].tool_calls"),  # type: ignore[arg-type]
+        (Message("assistant", tool_calls=({"id": "a"},)), "messages[1].tool_calls[0]"),  # type: ignore[arg-type]
+        *(
+            (Message("assistant", tool_calls=calls), f"messages[1].tool_calls[{place}")
+            for calls, place in (
+                ((ToolCall("a", "f", "{", "cut"), ToolCall("b", "f", "{")), "1].function.arguments"),
+                ((ToolCall("a", "f", "{", "cut"), ToolCall("a", "f", "{}")), "1].id"),
+                ((ToolCall("a", 'f"', "{", "cut"),), "0].function.name"),
+                ((ToolCall("a", "", "{}"),), "0].function.name"),
+            )
+        ),
+        *(
+            (Message("assistant", "x", **{key: ids}), f"messages[1].{key}")  # type: ignore[arg-type]
+            for key in ("ids", "prefill")
+            for ids in ("12", b"12", {1, 2}, 3, (1, -1), (1.0,), (True,), ("1",), (None,))
+        ),
+        *(
+            (
+                {
+                    "role": "assistant",
+                    "tool_calls": [CALL, {"id": "d", "function": {"name": name, "arguments": given}}],
+                },
+                "messages[1].tool_calls[1].function.name",
+            )
+            for name in ("", " ", 'a"b', "a\\b", "a\nb", "a\tb")
+            for given in ("{}", {})
+        ),
+        ({"role": "assistant", "tool_calls": [CALL, CALL]}, "messages[1].tool_calls[1].id"),
+        ({"role": "assistant", "content": "", "tool_calls": [CALL, CALL]}, "messages[1].tool_calls[1].id"),
     ],
 )
 def test_errors_name_the_message_and_the_field(message, param):
