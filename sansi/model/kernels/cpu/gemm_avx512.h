@@ -30,6 +30,7 @@ struct Vector {
 
 struct Kernels {
   static constexpr int kIntegerRows = 16, kFloatRows = 8, kMatrixPanels = 3, kVectorPanels = 4;
+  static constexpr int64_t kAhead = 4096;  // bytes from a load to the prefetch
 
   template <int kind, int R>
   static void integer(const IntegerTile& t, const Target& out) {
@@ -41,7 +42,7 @@ struct Kernels {
     for (int r = 0; r < R; ++r) sums[r] = _mm512_setzero_ps();
     for (int64_t g = 0; g < t.groups; ++g) {
       __m512i w[8];  // inputs 4i..4i+3 of the group for all 16 outputs
-      load<kind>(weight, w);
+      load<kind, R>(weight, w);
       __m512 weight_scale =
           _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(t.weight_scales + g * kPanel)));
 #pragma GCC unroll 16
@@ -64,13 +65,17 @@ struct Kernels {
     for (int r = 0; r < R; ++r) out.store(r, 0, Vector{sums[r]});
   }
 
-  // The bytes of a group; the processor's own prefetcher follows them better than instructions do (measured).
-  template <int kind>
+  // The bytes of a group. With few rows the processor's own prefetcher keeps up better than instructions do; with more,
+  // it loses the stream between the loads (measured: prefetching makes 16 rows of int8 out of the cache 1.4 times as
+  // fast, and 2 rows 0.95 times).
+  template <int kind, int R>
   static void load(const uint8_t* weight, __m512i* w) {
     const __m512i nibble = _mm512_set1_epi8(15);
     constexpr int kLines = kind == I8 ? 8 : 4;
 #pragma GCC unroll 8
     for (int i = 0; i < kLines; ++i) {
+      if (R >= (kind == I4 ? 2 : 6))
+        _mm_prefetch(reinterpret_cast<const char*>(weight + i * 64 + kAhead), _MM_HINT_T0);
       w[i] = _mm512_load_si512(weight + i * 64);
       if (kind == I4) {
         w[i + 4] = _mm512_and_si512(_mm512_srli_epi16(w[i], 4), nibble);
