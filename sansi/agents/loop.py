@@ -12,6 +12,7 @@ from sansi.agents.tools import Observation, Status, Tool
 from sansi.base import SansiError
 from sansi.base.errors import did_you_mean
 from sansi.text import Message, ToolCall, read_messages
+from sansi.text.messages import is_tool_name
 from sansi.text.schema import parse_arguments
 
 StoppedReason = Literal["answer", "max_calls", "length", "abort"]
@@ -126,11 +127,13 @@ def _observation_message(record: CallRecord) -> Message:
 
 
 def _repeatable(message: Message) -> Message:
-    """`message` as it may be sent again: arguments that are no JSON object would make every later request invalid.
+    """`message` as it may be sent again: arguments that are no JSON object, or a name that no tool may have, would make
+    every later request invalid.
 
-    Such a call keeps its place with empty arguments; its observation quotes what the model wrote.
+    Such a call keeps its place with empty arguments, or as "unknown"; its observation quotes what the model wrote.
     """
     calls = tuple(call if _is_object(call.arguments) else replace(call, arguments="{}") for call in message.tool_calls)
+    calls = tuple(call if is_tool_name(call.name) else replace(call, name="unknown") for call in calls)
     return replace(message, tool_calls=calls)
 
 

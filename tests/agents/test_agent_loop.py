@@ -132,6 +132,14 @@ def test_malformed_arguments_are_quoted_but_not_sent_again():
     assert json.dumps('{"expression": ') in observation.content
 
 
+def test_a_name_that_no_tool_may_have_is_told_but_not_sent_again():
+    made, script = agent(calls("{}", name='a"b'), says("sorry"))
+    run = made.run(QUESTION)
+    _, assistant, observation = script.seen[1][0]
+    assert assistant.tool_calls[0].name == "unknown" and run.calls[0].status == "unknown_tool"
+    assert 'a"b' in observation.content and read_messages(run.messages)
+
+
 @pytest.mark.parametrize(("reason", "stopped"), [("length", "length"), ("abort", "abort"), ("content_filter", "abort")])
 def test_a_cut_reply_runs_nothing(reason, stopped):
     ran = []
