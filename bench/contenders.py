@@ -36,7 +36,8 @@ class Spec:
     """The only cases it takes part in; empty: all."""
     environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
-    def weight_bytes(self) -> int:
+    def guessed_bytes(self) -> int:
+        """What the weights may take, to make room before the process is started."""
         path = Path(self.model)
         files = path.glob("*.safetensors") if path.is_dir() else [path]
         size = sum(file.stat().st_size for file in files)
@@ -109,14 +110,14 @@ class Pool:
     def get(self, spec: Spec) -> Process:
         process = self._alive.pop(spec.name, None)
         if process is None:
-            self._make_room(2 * spec.weight_bytes() + self._reserve)
+            self._make_room(2 * spec.guessed_bytes() + self._reserve)
             process = Process(spec, self._logs / f"{spec.name}.log", self._threads)
         self._alive[spec.name] = process  # the last is the youngest
         return process
 
     def fresh(self, spec: Spec) -> Process:
         """One more process, for its peak of memory alone; the caller closes it."""
-        self._make_room(2 * spec.weight_bytes() + self._reserve)
+        self._make_room(2 * spec.guessed_bytes() + self._reserve)
         return Process(spec, self._logs / f"{spec.name}.log", self._threads, spec.memory_options)
 
     def drop(self, name: str) -> None:
