@@ -37,7 +37,7 @@ LIBRARIES: dict[str, set[str]] = {
     "eval": {"matplotlib", "numpy", "reasoning_gym", "rich"},
     "train": {"matplotlib", "numpy", "safetensors", "torch"},
     "post": {"matplotlib", "numpy", "reasoning_gym", "safetensors", "torch"},
-    "serve": {"anyio", "fastapi", "pydantic", "rich", "starlette", "uvicorn"},
+    "serve": {"anyio", "fastapi", "prometheus_client", "prompt_toolkit", "pydantic", "rich", "starlette", "uvicorn"},
     "agents": {"httpx"},
     "cli": {"rich", "typer"},
 }
