@@ -86,6 +86,10 @@ def error(message: str, kind: str = "invalid_request_error", param: str | None =
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
+def bug() -> dict[str, Any]:
+    return error("the server failed on this request; its log says why", kind="server_error")
+
+
 def sse(value: Any) -> str:
     """One server-sent event. JSON has no raw newline, so one `data:` line is enough."""
     return f"data: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}\n\n"
