@@ -140,7 +140,8 @@ def test_no_character_is_lost(ids, options, given_tools, sizes):
     stops = [at for at, token in enumerate(ids) if token in tiny_codec().stop_ids]
     turn = ids[: stops[0]] if stops else ids
     assert "".join(piece.text for piece in parser.trace) == decoded(turn)
-    assert parser.message.ids == tuple(turn)
+    known = max(turn, default=0) < tiny_codec().tokenizer.vocab_size  # other ids have no text to be kept by
+    assert parser.message.ids == (tuple(turn) if known else None)
     kinds = {kind: "".join(p.text for p in parser.trace if p.kind == kind) for kind in ("reasoning", "content", "name")}
     assert kinds["reasoning"] == (parser.message.reasoning_content or "")
     assert kinds["content"] == parser.message.content
