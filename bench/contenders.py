@@ -1,11 +1,11 @@
-"""The programs that `bench/engine.py` compares: how each is started, asked and measured, in a process of its own."""
+"""The programs that the benches compare: how each is started, asked and measured, in a process of its own."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -101,17 +101,20 @@ class Process:
 
 
 class Pool:
-    """Contenders stay loaded while memory lasts; the one that waited longest makes room for the next."""
+    """Contenders stay loaded while memory lasts; the one that waited longest makes room for the next.
 
-    def __init__(self, logs: Path, threads: int, reserve: int = 2 * GIB):
-        self._logs, self._threads, self._reserve = logs, threads, reserve
-        self._alive: dict[str, Process] = {}
+    start: (spec, log, threads) -> what `get` gives; it has `close`.
+    """
 
-    def get(self, spec: Spec) -> Process:
+    def __init__(self, logs: Path, threads: int, reserve: int = 2 * GIB, start: Callable[..., Any] = Process):
+        self._logs, self._threads, self._reserve, self._start = logs, threads, reserve, start
+        self._alive: dict[str, Any] = {}
+
+    def get(self, spec: Spec) -> Any:
         process = self._alive.pop(spec.name, None)
         if process is None:
             self._make_room(2 * spec.guessed_bytes() + self._reserve)
-            process = Process(spec, self._logs / f"{spec.name}.log", self._threads)
+            process = self._start(spec, self._logs / f"{spec.name}.log", self._threads)
         self._alive[spec.name] = process  # the last is the youngest
         return process
 

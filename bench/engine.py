@@ -16,9 +16,6 @@ Leave the machine alone meanwhile: it has two cores, and all contenders spin.
 from __future__ import annotations
 
 import argparse
-import platform
-import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,14 +23,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from contenders import ContenderError, Pool, Spec  # beside this script
+from common import ROOT, commit, machine, publish  # beside this script
+from contenders import ContenderError, Pool, Spec
 from engine_cases import CASES, NANO_CASES, Case, figure
 from engine_report import report
-from sansi.base.files import read_json, write_json, write_text
+from sansi.base.files import read_json, write_json
 from sansi.model import ModelConfig
 from sansi.model.formats.hf import read_config
 
-ROOT = Path(__file__).resolve().parents[1]
 WARM_UP = -1  # the round whose figures are thrown away
 SLOW_ROUNDS = 2  # of a contender that takes over a minute for the case
 LOGS = Path(tempfile.gettempdir()) / "sansi-bench"
@@ -209,38 +206,7 @@ def weight_bytes(spec: Spec, config: ModelConfig) -> int:
     return path.stat().st_size if path.is_file() else int(config.num_parameters() * spec.bits / 8)
 
 
-# --- the machine, the file, the command line ----------------------------------------------------------------------
-
-
-def machine(threads: int) -> dict[str, Any]:
-    text = Path("/proc/cpuinfo").read_text()
-    model = re.search(r"model name\s*: (.*)", text)
-    features = set(text.split())
-    known = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile")
-    return {
-        "cpu": model[1] if model else platform.processor(),
-        "cores": text.count("processor\t"),
-        "threads": threads,
-        "features": [name for name in known if name in features],
-        "python": platform.python_version(),
-    }
-
-
-def commit() -> str:
-    def git(*arguments: str) -> str:
-        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-
-    return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "--", "sansi") else "")
-
-
-def publish(shape: str, text: str) -> None:
-    """Replace the block of this shape in docs/RESULTS.md."""
-    file = ROOT / "docs" / "RESULTS.md"
-    block = re.compile(rf"(<!-- engine:{re.escape(shape)} -->\n).*?(<!-- /engine:{re.escape(shape)} -->)", re.DOTALL)
-    old = file.read_text(encoding="utf-8")
-    if not block.search(old):
-        raise SystemExit(f"docs/RESULTS.md has no block engine:{shape}")
-    write_text(file, block.sub(lambda found: found[1] + text + found[2], old))
+# --- the command line ---------------------------------------------------------------------------------------------
 
 
 def arguments() -> argparse.Namespace:
@@ -267,7 +233,7 @@ def main() -> None:
     options = arguments()
     file = options.results / f"engine-{options.shape}{'-quick' if options.quick else ''}.json"
     if options.publish:
-        return publish(options.shape, report(read_json(file)))
+        return publish(f"engine:{options.shape}", report(read_json(file)))
     if not options.model:
         raise SystemExit("--model: which checkpoint folder? bench/checkpoints.py writes one")
     cases: Sequence[Case] = NANO_CASES if options.shape == "nano" else CASES

@@ -1,0 +1,44 @@
+"""What the benches share: where a figure comes from, and the block of docs/RESULTS.md that it goes to."""
+
+from __future__ import annotations
+
+import platform
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from sansi.base.files import write_text
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def machine(threads: int) -> dict[str, Any]:
+    text = Path("/proc/cpuinfo").read_text()
+    model = re.search(r"model name\s*: (.*)", text)
+    features = set(text.split())
+    known = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile")
+    return {
+        "cpu": model[1] if model else platform.processor(),
+        "cores": text.count("processor\t"),
+        "threads": threads,
+        "features": [name for name in known if name in features],
+        "python": platform.python_version(),
+    }
+
+
+def commit() -> str:
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+
+    return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "--", "sansi") else "")
+
+
+def publish(name: str, text: str) -> None:
+    """Replace the block of this name in docs/RESULTS.md."""
+    file = ROOT / "docs" / "RESULTS.md"
+    block = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- /{re.escape(name)} -->)", re.DOTALL)
+    old = file.read_text(encoding="utf-8")
+    if not block.search(old):
+        raise SystemExit(f"docs/RESULTS.md has no block {name}")
+    write_text(file, block.sub(lambda found: found[1] + text + found[2], old))
