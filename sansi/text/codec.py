@@ -17,10 +17,10 @@ from sansi.text.chunks import ChunkEncoder
 from sansi.text.messages import AssistantMessage, Message, read_messages, read_tools, tool_lines
 from sansi.text.mode import Mode, SoftSwitch, check_choice, check_flag, check_mode_options, is_query, select_mode
 from sansi.text.parser import StreamParser
-from sansi.text.render import Encoded, History, Layout, Policy, Renderer, Span, split_thought
+from sansi.text.render import Encoded, History, Layout, Policy, Renderer, Span, Unfinished, split_thought
 from sansi.text.schema import ToolSchema
 from sansi.text.template import BUDGET_PHRASE, CHAT_TEMPLATE
-from sansi.text.tokenizer import Tokenizer
+from sansi.text.tokenizer import ControlTokens, Tokenizer
 from sansi.text.tool_calls import tool_schemas
 
 Messages = Sequence[Message | Mapping[str, Any]]
@@ -120,6 +120,7 @@ class Codec:
         history: History = "official",
         soft_switch: SoftSwitch = "prefill",
         open_thought: bool = False,
+        continue_final: Unfinished | None = None,
     ) -> Prompt:
         """Render a conversation.
 
@@ -127,6 +128,8 @@ class Codec:
             turn's prompt start those of the next.
         soft_switch: "prefill" writes the empty thought for the model under /no_think; "model" leaves it to the model.
         open_thought: in thinking mode, end the generation prompt with "<think>\\n", so that the model must think.
+        continue_final: the last message is an assistant's turn that is not finished: the model goes on with its
+            "answer" (which follows its whole thought, or an empty one), or with its open "thought".
 
         Raises SansiError that names the message, the tool or the option that is wrong.
         """
@@ -136,11 +139,33 @@ class Codec:
         check_flag("add_generation_prompt", add_generation_prompt)
         check_flag("open_thought", open_thought)
         mode = select_mode(chat, enable_thinking, soft_switch)
-        layout = self._renderer.turns(chat, lines, Policy(enable_thinking, soft_switch, history, open_thought))
+        policy = Policy(enable_thinking, soft_switch, history, open_thought)
+        if continue_final is not None:
+            return self._unfinished(chat, tool_list, lines, policy, mode, continue_final)
+        layout = self._renderer.turns(chat, lines, policy)
         if add_generation_prompt:
             self._renderer.generation_prompt(layout, len(chat), mode, open_thought)
         opened = add_generation_prompt and open_thought and mode.thinking
         return Prompt(layout.text, mode, opened, add_generation_prompt, tool_list, layout, self._encoder)
+
+    def _unfinished(
+        self,
+        chat: tuple[Message, ...],
+        tools: tuple[Mapping[str, Any], ...],
+        lines: str,
+        policy: Policy,
+        mode: Mode,
+        part: Unfinished,
+    ) -> Prompt:
+        """The prompt of a turn that is to be finished; what is before stands as when it was asked for."""
+        check_choice("continue_final", part, ("answer", "thought"))
+        last = len(chat) - 1
+        _check_unfinished(chat, mode, part, self.control)
+        if part == "answer" and not _is_written(chat[last]) and not split_thought(chat[last])[0]:
+            mode = Mode(False, "request" if mode.thinking else mode.source)  # the turn was given without a thought
+        layout = self._renderer.turns(chat[:last], lines, policy)
+        self._renderer.unfinished_turn(layout, last, chat[last], part)
+        return Prompt(layout.text, mode, part == "thought", True, tools, layout, self._encoder)
 
     def training_sample(
         self,
@@ -293,6 +318,37 @@ def _exchanges(chat: Sequence[Message], turns: Sequence[int]) -> list[list[int]]
         elif index in turns:
             groups.setdefault(question, []).append(index)
     return list(groups.values())
+
+
+def _check_unfinished(chat: Sequence[Message], mode: Mode, part: Unfinished, control: ControlTokens) -> None:
+    """Raise SansiError unless the model can go on with this part of the last message."""
+    where, message = f"messages[{len(chat) - 1}]", chat[-1]
+    if len(chat) == 1:
+        raise SansiError("messages hold nothing but the turn to go on with; give its question", param="messages")
+    if message.role != "assistant":
+        reason = f"{where} is of the {message.role}; continue_final goes on with an assistant's message"
+        raise SansiError(reason, param="continue_final")
+    if message.tool_calls:
+        reason = f"{where} has called tools; a turn ends with its calls, so give their results instead"
+        raise SansiError(reason, param=f"{where}.tool_calls")
+    if _is_written(message):
+        written = (*(message.prefill or ()), *(message.ids or ()))
+        tags = [token for token in written if token in (control.think, control.think_end)]
+        if (tags[-1:] == [control.think]) != (part == "thought"):
+            reason = f"{where}.ids end {'outside any' if part == 'thought' else 'inside an open'} thought"
+            raise SansiError(reason, param="continue_final")
+        return
+    if part == "thought" and message.content:
+        reason = f"{where} has an answer already, so its thought is over; go on with the answer"
+        raise SansiError(reason, param=f"{where}.content")
+    if not mode.thinking and mode.source != "model" and (part == "thought" or split_thought(message)[0]):
+        reason = f"{where} holds a thought, but its turn is non-thinking ({mode.source}); remove one of the two"
+        raise SansiError(reason, param=f"{where}.reasoning_content")
+
+
+def _is_written(message: Message) -> bool:
+    """The message holds the whole turn so far in ids."""
+    return message.ids is not None and message.prefill is not None
 
 
 def _check_thought(chat: Sequence[Message], index: int, mode: Mode) -> None:

@@ -116,9 +116,11 @@ class StreamParser:
         self._partial = ""  # the end of a fed text that may be the start of a tag
         self._state: State = _state_after(prompt_ids, self._control)
         self._had_thought = self._state == "thought"
-        self._thought = _Lines(self._say, "reasoning", strip_start=True, hold_all=True)
-        self._answer = _Lines(self._say, "content", strip_start=self._state == "closed", hold_all=False)
+        begun = self._begun()
+        self._thought = _Lines(self._say, "reasoning", strip_start=not (begun and self._had_thought), hold_all=True)
+        self._answer = _Lines(self._say, "content", strip_start=self._state == "closed" and not begun, hold_all=False)
         self._lines = self._thought if self._had_thought else self._answer
+        self._lines.blank = not begun
         self._doubt: list[str | int] | None = None  # text and tags since a call began in a thought
         self._calls: list[ToolCall] = []
         self._call: CallReader | None = None
@@ -200,6 +202,18 @@ class StreamParser:
                 turn = list(ids[at + 1 :])
                 return tuple(turn[len(head) :]) if turn[: len(head)] == head else None
         return None
+
+    def _begun(self) -> bool:
+        """Whether the prompt holds text of the thought or the answer that the model goes on with."""
+        if self._state == "before":
+            return False
+        starts = (self._control.think, self._control.think_end, self._control.im_start)
+        for token in reversed(self._prompt_ids):
+            if token in starts:
+                return False
+            if self._tokenizer.token_bytes(token).strip(b"\n"):
+                return True
+        return False
 
     # --- from ids to text and tags -----------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from sansi.text.template import TOOLS_HEAD, TOOLS_TAIL
 from sansi.text.tokenizer import CONTROL_TEXT, Tokenizer
 
 History = Literal["official", "keep"]
+Unfinished = Literal["answer", "thought"]
 SpanKind = Literal["role", "content", "tools", "thought", "answer", "tool_call", "tool_response", "end"]
 
 
@@ -203,6 +204,28 @@ class Renderer:
         layout.pieces += self._assistant
         layout.pieces += self._start_of(mode, open_thought)
 
+    def unfinished_turn(self, layout: Layout, index: int, message: Message, part: Unfinished) -> None:
+        """messages[index] as far as it came, after the very prompt that it was asked with."""
+        layout.marks.append((len(layout.pieces), index))
+        pieces = layout.pieces
+        pieces += self._assistant
+        if message.ids is not None and message.prefill is not None:
+            self._check_written(message, f"messages[{index}]")
+            self._as_written(pieces, message, (), loss=0)
+            return
+        if part == "thought":
+            pieces += self.opened
+            pieces += (SEAM, ((message.reasoning_content or "").lstrip("\n"), None, "thought", 0))
+            return
+        thought, answer = split_thought(message)
+        if thought:
+            pieces += self.opened
+            pieces += (SEAM, (thought + "\n", None, "thought", 0), self.think_end[0], ("\n\n", None, "thought", 0))
+        else:
+            pieces += self.empty_block
+            pieces.append(SEAM)
+        pieces.append((answer.lstrip("\n"), None, "answer", 0))
+
     def answer(self, pieces: list[Piece], answer: str, message: Message, loss: int) -> None:
         """Answer, calls and end of an assistant's turn."""
         if answer:
@@ -252,6 +275,7 @@ class Renderer:
         if message.ids is not None and plan.exact(loss):
             self._check_written(message, f"messages[{index}]")
             self._as_written(pieces, message, self._start_of(plan.modes[index], policy.open_thought), loss)
+            pieces += self._end[loss]
             return
         thought, answer = split_thought(message)
         if not shown:
@@ -307,7 +331,6 @@ class Renderer:
         kind: SpanKind = "thought" if before and CONTROL_TEXT["think_end"] not in before else "answer"
         assert message.ids is not None
         self._spelled(pieces, message.ids, kind, loss)
-        pieces += self._end[loss]
 
     def _spelled(self, pieces: list[Piece], ids: Sequence[int], kind: SpanKind, loss: int) -> list[str]:
         """Append ids as they are, a piece for each tag and each run between tags. Returns the tags."""
