@@ -1,9 +1,31 @@
-"""Grammars over a codec's vocabulary: the engine knows ids only, so the bytes behind them come from here."""
+"""Grammars over a codec's vocabulary: the engine knows ids only, so the bytes behind them come from here.
+
+Which grammar a request gets, by its tools (and the choice among them) and by its response format:
+
+| tool choice           | text                     | "json_object", "json_schema"              |
+|-----------------------|--------------------------|-------------------------------------------|
+| no tools, or "none"   | none                     | the JSON text                             |
+| "auto"                | none; calls bound to     | the JSON text, or calls, bound to their   |
+|                       | their schemas if a tool  | schemas                                   |
+|                       | is strict; one call if   |                                           |
+|                       | not parallel             |                                           |
+| "required", or a name | calls, bound to their schemas; no text, whatever its format          |
+
+The engine arms a grammar once the thought is closed, so thinking is free under each of them.
+"""
 
 from __future__ import annotations
 
-from sansi.engine import GrammarCompiler
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sansi.base.errors import SansiError, did_you_mean
+from sansi.engine import Grammar, GrammarCompiler
 from sansi.text import Codec
+
+FORMATS = ("text", "json_object", "json_schema")
+CHOICES = ("auto", "none", "required")
+ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
 
 
 def grammar_compiler(codec: Codec) -> GrammarCompiler:
@@ -11,3 +33,112 @@ def grammar_compiler(codec: Codec) -> GrammarCompiler:
     tokenizer = codec.tokenizer
     pieces = [tokenizer.token_bytes(id_) for id_ in range(tokenizer.vocab_size)]
     return GrammarCompiler(pieces, codec.stop_ids[0], list(tokenizer.added.values()))
+
+
+class Grammars:
+    """Makes the grammars of one model's requests. Safe to use from several threads."""
+
+    def __init__(self, codec: Codec):
+        self._compiler = grammar_compiler(codec)
+        self._tags = codec.control.tool_call, codec.control.tool_call_end
+
+    def of(
+        self,
+        tools: Sequence[Mapping[str, Any]],
+        tool_choice: str = "auto",
+        parallel: bool = True,
+        response_format: Mapping[str, Any] | None = None,
+    ) -> Grammar | None:
+        """The grammar of the answer, None where it is free; `tools` have been read by the codec.
+
+        Raises SansiError that names the field for a schema that cannot be compiled.
+        """
+        form = _read_format(response_format)
+        offered = {function["name"]: function for function in (tool.get("function") or tool for tool in tools)}
+        check_tool_choice(tool_choice, offered)
+        strict = {name for i, name in enumerate(offered) if self._is_strict(offered[name], i)}
+        if not offered or tool_choice == "none":
+            return None if form is None else self._json(*form)
+        forced = tool_choice != "auto"
+        if not forced and parallel and not strict and form is None:
+            return None
+        if form is not None:
+            self._json(*form)  # what is wrong with it is not the tools' fault
+        schema, lenient = form if form is not None else (None, False)
+        named = tool_choice not in CHOICES
+        chosen = [tool_choice] if named else list(offered)
+        parameters = {name: offered[name].get("parameters") or ANY_OBJECT for name in chosen}
+        choice: Any = "required" if forced else "auto"
+        return self._compiler.tool_calls(
+            parameters, *self._tags, choice, parallel and not named, None if forced else schema, lenient
+        )
+
+    def _json(self, schema: Mapping[str, Any], lenient: bool) -> Grammar:
+        where = "response_format.json_schema.schema"
+        return _named(lambda: self._compiler.json_schema(schema, lenient), where)
+
+    def _is_strict(self, function: Mapping[str, Any], index: int) -> bool:
+        """Whether a tool is strict. Then nothing of its schema may be beyond what the grammar can hold the model to."""
+        where = f"tools[{index}].function"
+        strict = function.get("strict")
+        if strict not in (None, True, False):
+            raise SansiError(f"{where}.strict must be true or false, not {strict!r}", param=f"{where}.strict")
+        if strict and function.get("parameters"):
+            _named(lambda: self._compiler.json_schema(function["parameters"]), f"{where}.parameters")
+        return bool(strict)
+
+
+def check_tool_choice(choice: Any, offered: Mapping[str, Any]) -> None:
+    """Raise SansiError unless `choice` is one of CHOICES, or the name of an offered tool."""
+    known = [*CHOICES, *offered]
+    if choice not in known:
+        raise SansiError(f"tool_choice is {choice!r}{did_you_mean(str(choice), known)}", param="tool_choice")
+    if choice == "required" and not offered:
+        raise SansiError('tool_choice is "required", but there are no tools; give some', param="tool_choice")
+
+
+def _read_format(value: Mapping[str, Any] | None) -> tuple[Mapping[str, Any], bool] | None:
+    """(schema, whether it is read leniently) of a response format; None where the text is free."""
+    if value is None:
+        return None
+    where = "response_format"
+    if not isinstance(value, Mapping):
+        raise SansiError(f"{where} must be an object, not {value!r:.40}", param=where)
+    kind = value.get("type")
+    if kind not in FORMATS:
+        raise SansiError(f"{where}.type is {kind!r}{did_you_mean(str(kind), FORMATS)}", param=f"{where}.type")
+    _only_keys(value, where, ("type", "json_schema") if kind == "json_schema" else ("type",))
+    if kind == "text":
+        return None
+    return (ANY_OBJECT, False) if kind == "json_object" else _read_schema(value.get("json_schema"))
+
+
+def _read_schema(value: Any) -> tuple[Mapping[str, Any], bool]:
+    where = "response_format.json_schema"
+    if not isinstance(value, Mapping):
+        raise SansiError(f"{where} must be an object with a name and a schema, not {value!r:.40}", param=where)
+    _only_keys(value, where, ("name", "description", "schema", "strict"))
+    for key, kinds, least in (("name", str, True), ("description", str, False), ("strict", bool, False)):
+        given = value.get(key)
+        if not isinstance(given, kinds) and (least or given is not None):
+            wanted = "text" if kinds is str else "true or false"
+            raise SansiError(f"{where}.{key} must be {wanted}, not {given!r:.40}", param=f"{where}.{key}")
+    schema = value.get("schema", ANY_OBJECT)
+    if not isinstance(schema, Mapping):
+        raise SansiError(f"{where}.schema must be an object, not {schema!r:.40}", param=f"{where}.schema")
+    return schema, not value.get("strict")
+
+
+def _only_keys(value: Mapping[str, Any], where: str, known: Sequence[str]) -> None:
+    for key in value:
+        if key not in known:
+            reason = f"{where}.{key} is not supported{did_you_mean(str(key), known)}"
+            raise SansiError(reason, param=f"{where}.{key}")
+
+
+def _named(compile_: Any, where: str) -> Grammar:
+    """What `compile_` makes; its error names `where`."""
+    try:
+        return compile_()
+    except SansiError as error:
+        raise SansiError(f"{where}: {str(error).partition(': ')[2] or error}", param=where) from error

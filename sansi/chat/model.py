@@ -2,35 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from sansi.base.errors import SansiError
-from sansi.chat.options import ChatOptions, ChatResult, ChatUsage, Report, check_options
+from sansi.chat.grammar import Grammars
+from sansi.chat.options import (
+    ChatOptions,
+    ChatResult,
+    ChatUsage,
+    Report,
+    TextResult,
+    Tokens,
+    check_options,
+    check_text_options,
+)
 from sansi.chat.presets import Preset, Presets
-from sansi.engine import Completion, Engine, SamplingParams, ThinkingLimits
-from sansi.engine.params import check_params
-from sansi.text import Codec, Prompt, StreamParser
+from sansi.chat.reader import Reader, TextSource, TokenKinds, thought_is_open
+from sansi.engine import Completion, Engine, Grammar, SamplingParams, ThinkingLimits
+from sansi.engine.params import check_params, check_prompt
+from sansi.engine.results import FinishReason
+from sansi.text import Codec, Content, Event, Mode
 from sansi.text.codec import Messages
-from sansi.text.parser import Event
 
 MAX_TOKENS = 32_768  # the default bound on a completion where the context leaves more
 MAX_RESERVE = 256
 
-ChatStream = AsyncGenerator[Event | ChatResult, None]
+ChatStream = AsyncGenerator[Event | ChatResult, None]  # and Tokens, for options that ask for them
+TextStream = AsyncGenerator[Content | TextResult, None]
 
 
 @dataclass(frozen=True)
 class _Job:
     """One request, ready for the engine."""
 
-    prompt: Prompt
+    ids: list[int]
+    mode: Mode
     params: SamplingParams
     limits: ThinkingLimits
     options: ChatOptions
     preset: str
+    reader: Callable[[], Reader]
+    """Makes a reader for what the engine writes."""
+    is_text: bool = False
 
 
 class ChatModel:
@@ -88,11 +105,8 @@ class ChatModel:
             message = f"{len(conversations)} conversations but {len(each)} ChatOptions; give one, or one each"
             raise SansiError(message, param="options")
         jobs = [self._job(messages, chosen) for messages, chosen in zip(conversations, each, strict=True)]
-        completions = self.engine.generate([j.prompt.ids for j in jobs], [j.params for j in jobs], progress=progress)
-        return [
-            self._result(job, completion, self._parsed(job, completion))
-            for job, completion in zip(jobs, completions, strict=True)
-        ]
+        completions = self.engine.generate([job.ids for job in jobs], [job.params for job in jobs], progress=progress)
+        return [self._read(job, completion) for job, completion in zip(jobs, completions, strict=True)]
 
     def stream(self, messages: Messages, options: ChatOptions | None = None) -> ChatStream:
         """Answer one conversation as text events, and a ChatResult at the end.
@@ -102,17 +116,31 @@ class ChatModel:
         job = self._job(messages, options or ChatOptions())
         return self._stream(job)
 
-    async def _stream(self, job: _Job) -> ChatStream:
-        parser = self.codec.parser(job.prompt)
-        deltas = self.engine.stream(job.prompt.ids, job.params)
+    def stream_text(self, prompt: str | Sequence[int], options: ChatOptions | None = None) -> TextStream:
+        """Go on with a text, or with ids, as `Content` events, and a TextResult at the end.
+
+        There is no template: a text is encoded as plain text, whatever tags it spells, and only ids can hold control
+        tokens. The model thinks only if the ids end inside an open thought; its limits then hold, and all that comes,
+        tags included, is text. Sampling is neutral (temperature 1, no filters) where the options leave it open. Wrong
+        input raises SansiError here, at the call.
+        """
+        return self._stream(self._text_job(prompt, options or ChatOptions()))
+
+    async def _stream(self, job: _Job) -> AsyncGenerator[Any, None]:
+        reader, kinds = job.reader(), TokenKinds(job.ids, self.codec.control)
+        if job.options.stream_tokens:
+            yield Tokens((), (), prompt_ids=tuple(job.ids))
+        deltas = self.engine.stream(job.ids, job.params)
         try:
             async for delta in deltas:
-                for event in parser.feed(delta.ids):
+                if job.options.stream_tokens and delta.ids:
+                    yield Tokens(delta.ids, kinds.of(delta.ids), delta.logprobs, delta.top_logprobs)
+                for event in reader.feed(delta.ids):
                     yield event
                 if delta.completion is not None:
-                    for event in parser.finish():
+                    for event in reader.finish(delta.completion.finish_reason):
                         yield event
-                    yield self._result(job, delta.completion, parser)
+                    yield self._result(job, delta.completion, reader)
         finally:
             await deltas.aclose()  # frees the slot now, not at garbage collection
 
@@ -126,87 +154,145 @@ class ChatModel:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @cached_property
+    def _grammars(self) -> Grammars:
+        """Made when first needed: it takes a list of the whole vocabulary."""
+        return Grammars(self.codec)
+
     def _job(self, messages: Messages, options: ChatOptions) -> _Job:
         """Everything that can be wrong with a request is found here, before the engine sees it."""
         check_options(options)
         prompt = self.codec.render(
             messages,
             tools=options.tools,
-            enable_thinking=False if options.thinking_budget == 0 else options.enable_thinking,
+            enable_thinking=False if options.budget == 0 else options.enable_thinking,
             history=options.history,
             soft_switch=options.soft_switch,
             open_thought=options.soft_switch != "model",
+            continue_final=options.continue_final,
         )
-        max_tokens = self._max_tokens(len(prompt.ids), options.max_tokens)
-        limits = self._limits(prompt, options, max_tokens)
-        preset = self.presets.of(prompt.mode.thinking)
+        max_tokens = self._max_tokens(len(prompt.ids), options.max_tokens, "messages")
+        closed = options.continue_final == "answer"
+        may_think = (prompt.mode.thinking or prompt.mode.source == "model") and not closed
+        limits = self._limits(options, max_tokens, prompt.thought_open, may_think)
+        grammar = self._grammar(prompt.tools, options)
+        banned = (self.codec.control.tool_call,) if prompt.tools and options.tool_choice == "none" else ()
+        preset, mode = self.presets.of(prompt.mode.thinking), "thinking" if prompt.mode.thinking else "non-thinking"
+
+        def reader() -> Reader:
+            return Reader(self.codec.parser(prompt), options.stop, options.stop_ids)
+
+        params = self._params(options, preset, max_tokens, limits, reader, grammar=grammar, banned_ids=banned)
+        return _Job(prompt.ids, prompt.mode, params, limits, options, f"{mode} ({self.presets.source})", reader)
+
+    def _text_job(self, text: str | Sequence[int], options: ChatOptions) -> _Job:
+        check_options(options)
+        check_text_options(options)
+        ids = self.codec.tokenizer.encode(text) if isinstance(text, str) else list(text)
+        check_prompt(ids or [-1], self.engine.vocab_size, len(ids) + 2)  # the ids; what fits is said better below
+        max_tokens = self._max_tokens(len(ids), options.max_tokens, "prompt")
+        is_open = thought_is_open(ids, self.codec.control)
+        limits = self._limits(options, max_tokens, is_open, is_open)
+        grammar = self._grammar((), options)
+
+        def reader() -> Reader:
+            return Reader(TextSource(self.codec), options.stop, options.stop_ids)
+
+        params = self._params(options, Preset(), max_tokens, limits, reader, grammar=grammar)
+        mode = Mode(is_open, "request")
+        return _Job(ids, mode, params, limits, options, "neutral", reader, is_text=True)
+
+    def _params(
+        self,
+        options: ChatOptions,
+        preset: Preset,
+        max_tokens: int,
+        limits: ThinkingLimits,
+        reader: Callable[[], Reader],
+        **more: Any,
+    ) -> SamplingParams:
         params = SamplingParams(
             **{f.name: _first(getattr(options, f.name), getattr(preset, f.name)) for f in fields(Preset)},
             seed=options.seed,
-            stop_ids=self.codec.stop_ids,
+            stop_ids=(*self.codec.stop_ids, *options.stop_ids),
+            stop_when=reader().ends if options.stop else None,
             max_tokens=max_tokens,
             logprobs=options.logprobs,
+            top_logprobs=options.top_logprobs,
+            speculation=options.speculation,
             thinking=limits,
+            **more,
         )
         check_params(params, self.engine.vocab_size)
-        mode = "thinking" if prompt.mode.thinking else "non-thinking"
-        return _Job(prompt, params, limits, options, f"{mode} ({self.presets.source})")
+        return params
 
-    def _max_tokens(self, prompt_tokens: int, asked: int | None) -> int:
+    def _grammar(self, tools: Sequence[Mapping[str, Any]], options: ChatOptions) -> Grammar | None:
+        if not tools and options.response_format is None and options.tool_choice in ("auto", "none"):
+            return None
+        choice, parallel = options.tool_choice, options.parallel_tool_calls
+        return self._grammars.of(tools, choice, parallel, options.response_format)
+
+    def _max_tokens(self, prompt_tokens: int, asked: int | None, param: str) -> int:
         left = self.context_length - prompt_tokens
         if left < 1:
+            what = "the messages are" if param == "messages" else "the prompt is"
             raise SansiError(
-                f"the messages are {prompt_tokens} tokens long, but the context holds {self.context_length}, "
+                f"{what} {prompt_tokens} tokens long, but the context holds {self.context_length}, "
                 "the answer included; shorten or drop some",
-                param="messages",
+                param=param,
             )
         return min(left, MAX_TOKENS if asked is None else asked)
 
-    def _limits(self, prompt: Prompt, options: ChatOptions, max_tokens: int) -> ThinkingLimits:
+    def _limits(self, options: ChatOptions, max_tokens: int, is_open: bool, may_think: bool) -> ThinkingLimits:
         ids = self.codec.thinking_ids
-        may_think = prompt.mode.thinking or prompt.mode.source == "model"
         return ThinkingLimits(
             start_id=ids.start,
             end_ids=(ids.end,),
             end_sequence=ids.end_sequence,
-            open=prompt.thought_open,
-            budget=options.thinking_budget if may_think else 0,
+            open=is_open,
+            budget=options.budget if may_think else 0,
             answer_reserve=_first(options.answer_reserve, min(MAX_RESERVE, max_tokens // 4)),
+            loop_breaker=options.loop_breaker,
             closing_ids=(self.codec.control.tool_call,),
         )
 
-    def _parsed(self, job: _Job, completion: Completion) -> StreamParser:
-        parser = self.codec.parser(job.prompt)
-        parser.feed(completion.ids)
-        parser.finish()
-        return parser
+    def _read(self, job: _Job, completion: Completion) -> ChatResult:
+        reader = job.reader()
+        reader.feed(completion.ids)
+        reader.finish(completion.finish_reason)
+        result = self._result(job, completion, reader)
+        assert isinstance(result, ChatResult)
+        return result
 
-    def _result(self, job: _Job, completion: Completion, parser: StreamParser) -> ChatResult:
-        message = parser.message
-        calls = completion.finish_reason == "stop" and any(call.executable for call in message.tool_calls)
-        thinking = completion.thinking
-        return ChatResult(
-            message=message,
-            finish_reason="tool_calls" if calls else completion.finish_reason,
-            usage=ChatUsage(
-                prompt_tokens=completion.usage.prompt_tokens,
-                completion_tokens=completion.usage.completion_tokens,
-                reasoning_tokens=thinking.tokens,
-                cached_tokens=completion.usage.cached_tokens,
-            ),
-            report=self._report(job, completion),
-            ids=completion.ids,
-            prompt_ids=tuple(job.prompt.ids),
-            logprobs=completion.logprobs,
-            problems=tuple(parser.problems),
+    def _result(self, job: _Job, completion: Completion, reader: Reader) -> ChatResult | TextResult:
+        finish: FinishReason = "stop" if reader.stop is not None else completion.finish_reason
+        usage = ChatUsage(
+            prompt_tokens=completion.usage.prompt_tokens,
+            completion_tokens=completion.usage.completion_tokens,
+            reasoning_tokens=completion.thinking.tokens,
+            cached_tokens=completion.usage.cached_tokens,
         )
+        shared: dict[str, Any] = {
+            "usage": usage,
+            "report": self._report(job, completion),
+            "ids": completion.ids,
+            "prompt_ids": tuple(job.ids),
+            "logprobs": completion.logprobs,
+            "stop": reader.stop,
+            "top_logprobs": completion.top_logprobs,
+        }
+        if job.is_text:
+            return TextResult(text=reader.content, finish_reason=finish, **shared)
+        message = reader.message
+        calls = finish == "stop" and any(call.executable for call in message.tool_calls)
+        return ChatResult(message, "tool_calls" if calls else finish, problems=tuple(reader.problems), **shared)
 
     def _report(self, job: _Job, completion: Completion) -> Report:
         sampling = {f.name: getattr(job.params, f.name) for f in fields(Preset)}
         return Report(
-            mode="thinking" if job.prompt.mode.thinking else "non-thinking",
-            mode_source=job.prompt.mode.source,
-            budget_requested=job.options.thinking_budget,
+            mode="thinking" if job.mode.thinking else "non-thinking",
+            mode_source=job.mode.source,
+            budget_requested=job.options.budget,
             budget_applied=completion.thinking.budget_applied,
             thinking_end_reason=completion.thinking.end_reason,
             closing_phrase_tokens=completion.thinking.forced_tokens,

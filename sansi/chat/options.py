@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sansi.base.errors import SansiError
+from sansi.base.errors import SansiError, did_you_mean
+from sansi.chat.presets import EFFORTS
+from sansi.chat.stop import check_stops
+from sansi.engine import TokenLogprob
 from sansi.text import Message
 from sansi.text.parser import Problem
 
@@ -18,7 +21,11 @@ class ChatOptions:
     enable_thinking: bool | None = None
     """False: do not think, whatever the messages say. True or None: think unless a /no_think says otherwise."""
     thinking_budget: int | None = None
-    """Most tokens of the thought; 0: do not think, whatever `enable_thinking` says; None: what the reserve leaves."""
+    """Most tokens of the thought; 0: do not think, whatever `enable_thinking` says; None: `reasoning_effort` says."""
+    reasoning_effort: str | None = None
+    """A budget by name: a key of `sansi.chat.presets.EFFORTS`. None: what the reserve leaves."""
+    loop_breaker: bool = True
+    """Close a thought that repeats itself."""
     max_tokens: int | None = None
     """Most tokens of thought and answer together; None: what the context leaves, up to 32,768."""
     answer_reserve: int | None = None
@@ -33,10 +40,37 @@ class ChatOptions:
     repetition_penalty: float | None = None
     seed: int | None = None
     """Same seed, same answer to the same messages; None draws one, which the report names."""
+    stop: Sequence[str] = ()
+    """Strings that end the answer where they first stand in its text; never looked for in the thought or in calls."""
+    stop_ids: Sequence[int] = ()
+    """Ids that end the completion wherever they come, beside the codec's own."""
     logprobs: bool = False
     """Return the log-probability of each token of `ChatResult.ids` under the unmodified model."""
+    top_logprobs: int = 0
+    """Also return so many of the most likely tokens in the place of each."""
+    stream_tokens: bool = False
+    """Let streams hold `Tokens`: before the events that ids bring, the ids themselves."""
     tools: Sequence[Mapping[str, Any]] | None = None
-    """Tool definitions, in OpenAI's form."""
+    """Tool definitions, in OpenAI's form. One that says "strict" binds what the model writes in its calls."""
+    tool_choice: str = "auto"
+    """"auto"; "none": the model sees the tools and calls none; "required": it calls one at least; or a tool's name:
+    it calls that one."""
+    parallel_tool_calls: bool = True
+    """False: one call at most."""
+    response_format: Mapping[str, Any] | None = None
+    """What the answer's text must be, in OpenAI's form: of type "text", "json_object" or "json_schema"."""
+    continue_final: Literal["answer", "thought"] | None = None
+    """Go on with the last message, an assistant's: with its answer, or with its open thought."""
+    speculation: int = 0
+    """Most draft tokens that one step may check; changes the speed and no token."""
+
+    @property
+    def budget(self) -> int | None:
+        """Most tokens of the thought: an explicit budget wins over an effort."""
+        if self.thinking_budget is not None or self.reasoning_effort is None:
+            return self.thinking_budget
+        return EFFORTS[self.reasoning_effort]
+
     history: Literal["official", "keep"] = "official"
     """"official" drops the thoughts of earlier turns; "keep" keeps them, so that prompts only ever grow."""
     soft_switch: Literal["prefill", "model"] = "prefill"
@@ -96,6 +130,40 @@ class ChatResult:
     logprobs: tuple[float, ...] | None = None
     problems: tuple[Problem, ...] = ()
     """What was wrong with what the model wrote, by name; docs/codec.md says what became of it."""
+    stop: str | None = None
+    """Which of `ChatOptions.stop` ended the answer. It is not part of the message, which then carries no `ids`."""
+    top_logprobs: tuple[tuple[TokenLogprob, ...], ...] | None = None
+
+
+TokenKind = Literal["reasoning", "content", "other"]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Ids of a stream, in order and once each, the last one included; there if `ChatOptions.stream_tokens` asks."""
+
+    ids: tuple[int, ...]
+    kinds: tuple[TokenKind, ...]
+    """What each is part of: the thought, the answer, or neither: tags, tool calls, the end of the turn."""
+    logprobs: tuple[float, ...] | None = None
+    top_logprobs: tuple[tuple[TokenLogprob, ...], ...] | None = None
+    prompt_ids: tuple[int, ...] | None = None
+    """Those of the prompt, before anything is generated; on the first of a stream alone."""
+
+
+@dataclass(frozen=True)
+class TextResult:
+    """A completion of plain text."""
+
+    text: str
+    finish_reason: Literal["stop", "length", "abort"]
+    usage: ChatUsage
+    report: Report
+    ids: tuple[int, ...]
+    prompt_ids: tuple[int, ...]
+    logprobs: tuple[float, ...] | None = None
+    stop: str | None = None
+    top_logprobs: tuple[tuple[TokenLogprob, ...], ...] | None = None
 
 
 def check_options(options: ChatOptions) -> None:
@@ -110,3 +178,23 @@ def check_options(options: ChatOptions) -> None:
         raise SansiError(
             f"enable_thinking must be true, false or null, not {options.enable_thinking!r}", param="enable_thinking"
         )
+    for name in ("loop_breaker", "logprobs", "parallel_tool_calls", "stream_tokens"):
+        value = getattr(options, name)
+        if not isinstance(value, bool):
+            raise SansiError(f"{name} must be true or false, not {value!r}", param=name)
+    effort = options.reasoning_effort
+    if effort is not None and effort not in EFFORTS:
+        reason = f"reasoning_effort is {effort!r}{did_you_mean(str(effort), EFFORTS)}"
+        raise SansiError(reason, param="reasoning_effort")
+    check_stops(options.stop)
+    if options.continue_final == "answer" and (options.response_format or {}).get("type") not in (None, "text"):
+        reason = 'response_format binds an answer from its start on; with continue_final="answer" it has begun already'
+        raise SansiError(reason, param="response_format")
+
+
+def check_text_options(options: ChatOptions) -> None:
+    """Raise SansiError for options that mean something only where there are messages."""
+    plain = ChatOptions()
+    for name in ("enable_thinking", "tools", "tool_choice", "history", "soft_switch", "continue_final"):
+        if getattr(options, name) != getattr(plain, name):
+            raise SansiError(f"{name} needs messages; a plain text is completed as it is", param=name)

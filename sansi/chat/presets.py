@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sansi.base.config import config_to_dict, load_config
@@ -16,6 +17,10 @@ from sansi.engine.params import Sampling, check_params
 GENERATION_CONFIG = "generation_config.json"
 KEY = "sansi_presets"
 MODES = ("thinking", "non-thinking")
+# Budgets by name. They name an order of magnitude, not a promise of quality; None is what the answer's reserve leaves.
+EFFORTS: Mapping[str, int | None] = MappingProxyType(
+    {"none": 0, "minimal": 256, "low": 1024, "medium": 4096, "high": 16_384, "xhigh": None}
+)
 
 
 @dataclass(frozen=True)

@@ -103,16 +103,20 @@ class GrammarCompiler:
         end_id: int,
         choice: ToolChoice = "auto",
         parallel: bool = True,
+        text_schema: Mapping[str, Any] | None = None,
+        lenient: bool = False,
     ) -> Grammar:
         r"""Tool calls as the chat template writes them: `start_id \n{"name": …, "arguments": …}\n end_id`.
 
         tools: name -> JSON schema of the arguments, read leniently, as whoever runs a call checks it again.
         choice: "auto" lets text come before the calls, or instead of them; "required" wants a call at once.
         parallel: several calls, a line break between them. To force one tool, give that one alone and "required".
+        text_schema: under "auto" the answer is calls, or a JSON text that fits this; `lenient` as for `json_schema`.
         """
         if not tools:
             raise SansiError("tool_calls needs at least one tool", param="tools")
-        return self._cached(_tool_lark(tools, start_id, end_id, choice, parallel), "tools")
+        text = None if text_schema is None else _json(text_schema, lenient)
+        return self._cached(_tool_lark(tools, start_id, end_id, choice, parallel, text), "tools")
 
     def _cached(self, lark: str, param: str) -> Grammar:
         _check_size(lark, param)
@@ -345,12 +349,15 @@ def _json(schema: Mapping[str, Any], lenient: bool) -> str:
     return text
 
 
-def _tool_lark(tools: Mapping[str, Mapping[str, Any]], start_id: int, end_id: int, choice: str, parallel: bool) -> str:
+def _tool_lark(
+    tools: Mapping[str, Mapping[str, Any]], start_id: int, end_id: int, choice: str, parallel: bool, text: str | None
+) -> str:
     if choice not in ("auto", "required"):
         raise SansiError(f'tool choice must be "auto" or "required", not {choice!r}', param="tool_choice")
     calls = r'call ("\n" call)*' if parallel else "call"
+    free = f"start: TEXT? | TEXT? {calls}" if text is None else f"start: text | {calls}\ntext: %json {text}"
     lines = [
-        f"start: TEXT? | TEXT? {calls}" if choice == "auto" else f"start: {calls}",
+        free if choice == "auto" else f"start: {calls}",
         rf'call: <[{start_id}]> "\n" ({" | ".join(f"tool_{i}" for i in range(len(tools)))}) "\n" <[{end_id}]>',
         r"TEXT: /(.|\n)+/",
     ]

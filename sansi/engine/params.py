@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -79,6 +80,11 @@ class SamplingParams(Sampling):
     """Same seed, same tokens, whatever else is in the batch; None draws one."""
     stop_ids: tuple[int, ...] = ()
     """Ids that end the completion; the one that did is its last id."""
+    stop_when: Callable[[int], bool] | None = None
+    """Called with each id that came, on the stepping thread; true ends the completion with that id. It may keep a
+    state, so each request needs its own."""
+    banned_ids: tuple[int, ...] = ()
+    """Ids that are never sampled."""
     max_tokens: int = 256
     """Most tokens to generate; what the context leaves is the other bound."""
     logprobs: bool = False
@@ -123,6 +129,7 @@ def check_params(params: SamplingParams, vocab_size: int) -> None:
         if field.name in _RANGES and not (field.name == "seed" and value is None):
             _check_number(field.name, value)
     _check_ids("stop_ids", params.stop_ids, vocab_size)
+    _check_ids("banned_ids", params.banned_ids, vocab_size)
     if params.grammar is not None:
         _check_grammar(params.grammar, vocab_size)
     limits = params.thinking

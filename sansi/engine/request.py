@@ -119,6 +119,12 @@ class Request:
         """What the thinking limits put next, whatever is sampled."""
         return self.thinking.forced if self.thinking is not None else ()
 
+    @property
+    def banned(self) -> Sequence[int]:
+        """Ids that must not come next."""
+        limited = self.thinking.banned if self.thinking is not None else ()
+        return (*self.params.banned_ids, *limited) if self.params.banned_ids else limited
+
     def mask(self) -> np.ndarray | None:
         """The ids that may come next, as of `Constraint.mask`; None: any."""
         return None if self.constraint is None else self.constraint.mask()
@@ -147,7 +153,8 @@ class Request:
     def push(self, token: int, score: Scored = UNSCORED) -> FinishReason | None:
         """Take the next, resolved token; the reason if it was the last. A forced token never stops the completion."""
         forced = self.thinking is not None and self.thinking.state == "forcing"
-        stops = token in self.stop_ids and not forced
+        ended = self.params.stop_when is not None and self.params.stop_when(token)
+        stops = (ended or token in self.stop_ids) and not forced
         self.ids.append(token)
         self.tokens.append(token)
         if self.scored:

@@ -72,7 +72,8 @@ class Runner:
                 if request.params.prompt_logprobs and len(request.prompt_scores) < len(request.prompt):
                     self._score_prompt(request, logits[first:last])
                 if work.samples:
-                    rows.append(_Row(outcome, last - 1 - len(request.proposal), request.proposal))
+                    drafts = request.proposal[: work.count - request.remaining]  # those that were fed
+                    rows.append(_Row(outcome, last - 1 - len(drafts), drafts))
             request.proposal = []
             first = last
         self._sample_in_turn(rows, logits)
@@ -145,7 +146,7 @@ class Runner:
             chosen = [requests[row] for row in punished]
             self._penalties.apply(logits, punished, self._counts(chosen, requests), [r.params for r in chosen])
         errors = self._mask(logits, requests)
-        banned = [(row, id_) for row, r in enumerate(requests) if r.thinking is not None for id_ in r.thinking.banned]
+        banned = [(row, id_) for row, r in enumerate(requests) for id_ in r.banned]
         if banned:
             rows, ids = zip(*banned, strict=True)
             if logits.device.type == "cpu":

@@ -1,0 +1,60 @@
+"""Stop strings: text is passed on up to the first of them, whatever the pieces it comes in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sansi.base.errors import SansiError
+
+MAX_STOPS = 4
+MAX_STOP_CHARACTERS = 256  # looking for long ones takes time at every token
+
+
+class StopStrings:
+    """Feed it text; it gives back what is certain to stand before any stop string.
+
+    A stop string is found as soon as its last character came; of two that end there, the longer one counts. What may
+    be the beginning of one is held back.
+    """
+
+    def __init__(self, stops: Sequence[str] = ()):
+        self.found: str | None = None
+        """The stop string that came; no text follows it."""
+        self._stops = sorted(stops, key=len, reverse=True)
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        """The text that is certain now."""
+        if not self._stops or self.found is not None:
+            return "" if self.found is not None else text
+        text, self._held = self._held + text, ""
+        ends = [(text.find(stop) + len(stop), stop) for stop in self._stops if stop in text]
+        if ends:
+            end, self.found = min(ends, key=lambda found: found[0])  # the first of equals, which is the longest
+            return text[: end - len(self.found)]
+        held = max(_overlap(text, stop) for stop in self._stops)
+        self._held = text[len(text) - held :]
+        return text[: len(text) - held]
+
+    def finish(self) -> str:
+        """What was held back, as nothing follows."""
+        held, self._held = self._held, ""
+        return held
+
+
+def check_stops(stops: Any) -> None:
+    """Raise SansiError unless `stops` is a list of at most MAX_STOPS strings that are neither empty nor too long."""
+    if isinstance(stops, str) or not isinstance(stops, Sequence):
+        raise SansiError(f"stop must be a list of strings, not {stops!r}", param="stop")
+    if len(stops) > MAX_STOPS:
+        raise SansiError(f"stop has {len(stops)} strings; at most {MAX_STOPS} are looked for", param="stop")
+    for i, stop in enumerate(stops):
+        if not isinstance(stop, str) or not 0 < len(stop) <= MAX_STOP_CHARACTERS:
+            reason = f"stop[{i}] must be a string of 1 to {MAX_STOP_CHARACTERS} characters, not {stop!r:.40}"
+            raise SansiError(reason, param="stop")
+
+
+def _overlap(text: str, stop: str) -> int:
+    """How much of the end of `text` is a beginning of `stop`, which is not in it."""
+    return next((n for n in range(min(len(text), len(stop) - 1), 0, -1) if text.endswith(stop[:n])), 0)
