@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+NODE := tests/clients/node
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: serve test properties soak nano lint clean
@@ -9,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 serve: $(VENV)/.serve
 	$(BIN)/sansi serve checkpoints/nano
 
-test: $(VENV)/.test
+test: $(VENV)/.test $(NODE)/node_modules/.stamp
 	$(BIN)/python -m pytest
 
 # The codec's properties on ten thousand examples each; `make test` tries sixty.
@@ -39,6 +40,10 @@ $(VENV)/.serve: $(BIN)/python pyproject.toml constraints.txt
 $(VENV)/.test: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) -e ".[test]"
 	touch $@ $(VENV)/.serve
+
+# OpenAI's client for JavaScript. Where there is no npm, or it can not fetch, the tests with it are skipped and say so.
+$(NODE)/node_modules/.stamp: $(NODE)/package.json $(NODE)/package-lock.json
+	if command -v npm > /dev/null && (cd $(NODE) && npm ci --silent --no-audit --no-fund); then touch $@; fi
 
 $(VENV)/.lint: $(VENV)/.test
 	$(PIP) -e ".[lint]"

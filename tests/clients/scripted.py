@@ -1,0 +1,56 @@
+"""Chat models whose answers are certain: one that calls tools, one that is always too busy at first."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fake_chat import FakeChat  # tests/serve
+from sansi.chat import ChatOptions
+from sansi.text import Content, Message, Reasoning, ToolCall, ToolCallDelta, read_messages
+
+PLACES = ({"city": "上海", "days": 2}, {"city": 'Fort "Wayne"', "days": 1})
+CALLS = tuple(
+    ToolCall(f"call_{number}", "get_weather", json.dumps(place, ensure_ascii=False))
+    for number, place in enumerate(PLACES)
+)
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "Weather of the next days.",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
+            "required": ["city", "days"],
+        },
+    },
+}
+
+
+class Caller(FakeChat):
+    """Calls `get_weather` for two places at once; when the results are there, repeats them."""
+
+    def stream(self, messages: Any, options: ChatOptions) -> AsyncIterator[Any]:
+        read = read_messages(messages)
+        self.seen.append((messages, options))
+        results = [message.content for message in read if message.role == "tool"]
+        return self._repeat(results, options) if results else self._call(options)
+
+    async def _repeat(self, results: list[str], options: ChatOptions) -> AsyncIterator[Any]:
+        text = " and ".join(results)
+        yield Content(text)
+        result = self._result(options, False, [], False)
+        yield dataclasses.replace(result, message=Message("assistant", text))
+
+    async def _call(self, options: ChatOptions) -> AsyncIterator[Any]:
+        yield Reasoning("Look it up.")
+        for index, call in enumerate(CALLS):
+            yield ToolCallDelta(index, call.id, call.name, "")
+            for character in call.arguments:
+                yield ToolCallDelta(index, call.id, None, character)
+        message = Message("assistant", "", reasoning_content="Look it up.", tool_calls=CALLS)
+        result = self._result(options, True, ["Look ", "it ", "up."], False)
+        yield dataclasses.replace(result, message=message, finish_reason="tool_calls")
