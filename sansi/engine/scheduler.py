@@ -59,6 +59,8 @@ class Scheduler:
         decoding = [r for r in self.running if r.sampled]
         reading = [r for r in self.running if not r.sampled]
         for request in decoding:
+            if request not in self.running:  # it has just given up its blocks to an older one
+                continue
             request.propose()
             if self._make_room(request, works):
                 works[request] = Work(request, request.remaining + len(request.proposal))
@@ -130,6 +132,18 @@ class Scheduler:
         for request in self.running:
             request.reusable = False
 
+    def check_integrity(self) -> None:
+        """What holds between two steps. AssertionError names what is broken."""
+        self.pool.check_integrity([request.table.tolist() for request in self.running])
+        assert not set(self.running) & set(self.waiting), "running and waiting"
+        assert len(self.running) <= self.max_batch
+        arrivals = [request.arrival for request in self.waiting]
+        assert arrivals == sorted(arrivals), "the queue is out of order"
+        assert self.preempted == sum(request.cached_tokens is not None for request in self.waiting)
+        assert not any(len(request.table) for request in self.waiting), "one that waits has blocks"
+        assert not any(request.proposal for request in (*self.running, *self.waiting)), "a proposal was left over"
+        assert all(request.computed <= len(request.tokens) for request in self.running)
+
     # ---- parts ----------------------------------------------------------------------------------------------------
 
     def _chunk(self, request: Request, budget: int, works: dict[Request, Work]) -> int:
@@ -140,8 +154,6 @@ class Scheduler:
 
     def _make_room(self, request: Request, works: dict[Request, Work]) -> bool:
         """Blocks for all known tokens and the drafts of a running request. False if it was itself preempted."""
-        if request not in self.running:
-            return False
         while (missing := self._missing(request)) > self.pool.available:
             if request.proposal:
                 request.proposal = []  # drafts are a luxury

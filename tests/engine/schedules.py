@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import threading
 from collections.abc import Sequence
 
 import numpy as np
 import torch
-from sansi.engine import Completion, Delta, Engine, SamplingParams, ThinkingLimits, ThinkingState
+from sansi.engine import (
+    Completion,
+    Delta,
+    Engine,
+    Grammar,
+    GrammarCompiler,
+    SamplingParams,
+    ThinkingLimits,
+    ThinkingState,
+)
+from sansi.engine.grammar import GrammarState
 from sansi.engine.request import Request
-from sansi.engine.sampling import Penalties, Sampler, needs_penalties
+from sansi.engine.results import FinishReason
+from sansi.engine.sampling import Penalties, Sampler, mask_logits, needs_penalties
 
 CPU = torch.device("cpu")
 START, END, STOP = 1, 2, 3
+VOCABULARY = [b"", b"", b"", b"", *(bytes([65 + i]) for i in range(28))]  # ids below 4 are control ids
+PATTERNS = ("[A-Z]*", "(AB|CD|EE)+F?", "(GHIJKLMNOP|QRSTUVWX)*")  # the last leaves little choice, so it is drafted
 
 
 class CheckedEngine(Engine):
@@ -25,13 +39,8 @@ class CheckedEngine(Engine):
     def _step(self) -> None:
         super()._step()
         scheduler = self._scheduler
-        scheduler.pool.check_integrity([request.table.tolist() for request in scheduler.running])
-        assert not set(scheduler.running) & set(scheduler.waiting)
-        assert [r.arrival for r in scheduler.waiting] == sorted(r.arrival for r in scheduler.waiting)
-        assert len(scheduler.running) <= scheduler.max_batch
-        assert scheduler.preempted == sum(r.cached_tokens is not None for r in scheduler.waiting)
-        for request in scheduler.running:
-            assert request.computed <= len(request.tokens) <= self.context_length
+        scheduler.check_integrity()
+        assert all(len(request.tokens) <= self.context_length for request in scheduler.running)
         if self.draw.random() < self.abort_rate:
             present = [*scheduler.running, *scheduler.waiting]
             if present:
@@ -75,11 +84,16 @@ def random_limits(draw: random.Random) -> ThinkingLimits:
     return ThinkingLimits(
         start_id=START,
         end_ids=(END,),
-        end_sequence=draw.choice([(END,), (5, 6, END, 7), (5, 5, 5, 5, 5, END)]),
+        end_sequence=draw.choice([(END,), (5, 6, END, 7), (*[5] * 12, END)]),
         open=draw.random() < 0.5,
         budget=draw.choice([None, 0, 3, 9]),
         answer_reserve=draw.randrange(8),
     )
+
+
+@functools.cache
+def grammar_of(pattern: str) -> Grammar:
+    return GrammarCompiler(VOCABULARY, eos_id=0, special_ids=[0, START, END, STOP]).regex(pattern)
 
 
 def random_params(draw: random.Random, most: int = 30) -> SamplingParams:
@@ -96,6 +110,8 @@ def random_params(draw: random.Random, most: int = 30) -> SamplingParams:
         prompt_logprobs=draw.random() < 0.2,
         top_logprobs=draw.choice([0, 0, 3]),
         thinking=random_limits(draw) if draw.random() < 0.5 else None,
+        grammar=grammar_of(draw.choice(PATTERNS)) if draw.random() < 0.3 else None,
+        speculation=draw.choice([0, 0, 3, 16]),
     )
 
 
@@ -111,10 +127,13 @@ def random_prompt(draw: random.Random, vocab: int, longest: int) -> list[int]:
 
 
 @torch.no_grad()
-def reference(model, prompt: list[int], params: SamplingParams, context: int) -> tuple[list[int], list[float]]:
-    """The ids, and their log-probabilities, by the model's forward over all tokens each time."""
+def reference(
+    model, prompt: list[int], params: SamplingParams, context: int
+) -> tuple[list[int], list[float], FinishReason]:
+    """The ids, their log-probabilities, and why they end: by the model's forward over all tokens each time."""
     most = min(params.max_tokens, context - len(prompt))
     thinking = ThinkingState(params.thinking, prompt, most) if params.thinking else None
+    grammar = GrammarState(params.grammar, params.stop_ids, thinking) if params.grammar else None
     sampler = Sampler([params], [params.seed], CPU)
     ids: list[int] = []
     logprobs: list[float] = []
@@ -126,6 +145,8 @@ def reference(model, prompt: list[int], params: SamplingParams, context: int) ->
             penalties.begin(0, prompt)
             penalties.count([0] * len(ids), ids)
             penalties.apply(logits, [0], [0], [params])
+        if grammar is not None and (mask := grammar.mask()) is not None:
+            mask_logits(logits, [0], mask[None])
         if thinking is not None:
             logits[0, list(thinking.banned)] = -torch.inf
         token = int(sampler(logits, np.array([len(ids)], dtype=np.uint64)))
@@ -136,7 +157,11 @@ def reference(model, prompt: list[int], params: SamplingParams, context: int) ->
         ids.append(token)
         logprobs.append(float(raw.log_softmax(-1)[0, token]))
         if token in params.stop_ids and not forced:
-            break
+            return ids, logprobs, "stop"
         if thinking is not None:
             thinking.push(token)
-    return ids, logprobs
+        if grammar is not None:
+            grammar.push(token)
+            if grammar.finished and not params.stop_ids:
+                return ids, logprobs, "stop"
+    return ids, logprobs, "length"
