@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,28 +19,36 @@ from torch import Tensor
 
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.model.config import ModelConfig
-from sansi.model.formats.hf import WeightReader
+from sansi.model.formats.hf import EMBEDDING, LM_HEAD, WeightReader
 from sansi.model.formats.names import tensor_table
-from sansi.model.kernels import GROUP, KINDS, LEVELS, PANEL, Arena, PackedWeight, pack
+from sansi.model.kernels import KINDS, Arena, PackedWeight
 from sansi.model.kernels.cpu.build import load_kernels
 from sansi.model.kernels.cpu.cores import available_cores
+from sansi.model.quantize import (
+    DEFAULT_OUTER,
+    QuantizedReader,
+    Rows,
+    check_kinds,
+    check_outer,
+    check_stored,
+    fill_from_rows,
+    kinds_of,
+    stored_kinds,
+)
 from sansi.model.rope import attention_factor, inverse_frequencies
 from sansi.model.transformer import Transformer
 
 CACHE_DTYPES = {"float32": 0, "float16": 1}
-VALUES_AT_ONCE = 32768  # of a weight, while it is packed: few enough for the cache, and for torch to use one thread
 POSITIONS_AT_ONCE = 4096
-Rows = Callable[[str, int, int], Tensor]
-"""(name on the hub, first, last) -> those rows of the tensor."""
 
 
 class NativeModel:
     """A model whose forward pass is one call into C++.
 
     model: its weights are packed; `refresh` takes over what changes in them. quantize: "int8" or "int4", in groups of
-    32 with an fp16 scale (norms and routers stay float32; with int4, embedding and LM head are int8; a matrix whose
-    inputs are no multiple of 32 keeps its precision). cache_dtype: of keys and values. threads: default the physical
-    cores at hand. isa: "avx512", "avx2" or "scalar"; default the best there is.
+    32 with an fp16 scale (norms and routers stay float32; a matrix whose inputs are no multiple of 32 keeps its
+    precision). outer: the same for embedding and LM head, where the others are quantised; default int8. cache_dtype: of
+    keys and values. threads: default the physical cores at hand. isa: "avx512", "avx2" or "scalar"; default the best.
 
     Raises KernelsUnavailable where the kernels can not be built or run, SansiError for an unknown option.
     """
@@ -52,7 +60,10 @@ class NativeModel:
         threads: int | None = None,
         isa: str | None = None,
         cache_dtype: str = "float32",
+        outer: str | None = None,
     ):
+        options = _Options(quantize, threads, isa, cache_dtype, outer)
+        options.check()
         table = {name: tensor.cpu() for name, tensor in tensor_table(model).items()}
         shapes = {name: tuple(tensor.shape) for name, tensor in table.items()}
 
@@ -61,7 +72,7 @@ class NativeModel:
 
         self._source = table
         self._from_module = True
-        self._setup(model.config, shapes, rows, _Options(quantize, threads, isa, cache_dtype))
+        self._setup(model.config, _FullWeights.of(shapes, rows, options), options)
 
     @classmethod
     def from_pretrained(
@@ -71,24 +82,32 @@ class NativeModel:
         threads: int | None = None,
         isa: str | None = None,
         cache_dtype: str = "float32",
+        outer: str | None = None,
     ) -> NativeModel:
-        """The model in `folder`; memory never holds more than the packed weights and a piece of one tensor.
+        """The model in `folder`, full or quantised; memory never holds more than the packed weights and a piece of one.
 
-        Raises SansiError for a missing or damaged folder, and as the constructor does.
+        A quantised folder decides over `quantize` and `outer`. Raises SansiError where they ask for another kind than
+        it has, for a missing or damaged folder, and as the constructor does.
         """
-        reader = WeightReader(folder)
+        options = _Options(quantize, threads, isa, cache_dtype, outer)
+        options.check()
         self = cls.__new__(cls)
         self._from_module = False
-        self._setup(reader.config, reader.shapes, reader.rows, _Options(quantize, threads, isa, cache_dtype))
+        if stored_kinds(folder):
+            check_stored(folder, quantize, outer)
+            stored = QuantizedReader(folder)
+            self._setup(stored.config, stored, options)
+        else:
+            reader = WeightReader(folder)
+            self._setup(reader.config, _FullWeights.of(reader.shapes, reader.rows, options), options)
         return self
 
-    def _setup(self, config: ModelConfig, shapes: dict[str, tuple[int, ...]], rows: Rows, options: _Options) -> None:
-        options.check()
+    def _setup(self, config: ModelConfig, source: _Source, options: _Options) -> None:
         self.config = config
         self.threads = options.threads or available_cores()
         kernels = load_kernels(options.isa)
         self.isa, self._library = kernels.isa, _declare(kernels.library)
-        self._weights = _Weights(config, shapes, rows, options.quantize)
+        self._weights = _Weights(config, source)
         self._rotation = _RotationTable(config)
         shape = _CShape.of(config, CACHE_DTYPES[options.cache_dtype])
         handle = self._library.sansi_model_new(ctypes.byref(shape), ctypes.byref(self._weights.described), self.threads)
@@ -96,6 +115,7 @@ class NativeModel:
             raise MemoryError("no memory for the model")
         self._handle = ctypes.c_void_p(handle)
         self._finalizer = weakref.finalize(self, self._library.sansi_model_free, self._handle)
+        self._finalizer.atexit = False  # a thread may be in a step still; the process gives all memory back anyway
         self.block_bytes: int = self._library.sansi_model_block_bytes(self._handle)
         """Keys and values of a block of 16 positions, all layers."""
         self._logits = torch.empty(0, config.vocab_size)
@@ -180,12 +200,10 @@ class _Options:
     threads: int | None
     isa: str | None
     cache_dtype: str
+    outer: str | None
 
     def check(self) -> None:
-        if self.quantize is not None and self.quantize not in LEVELS:
-            raise SansiError(
-                f'unknown quantisation "{self.quantize}"{did_you_mean(self.quantize, LEVELS)}', param="quantize"
-            )
+        check_kinds(self.quantize or DEFAULT_OUTER, self.outer or DEFAULT_OUTER)
         if self.threads is not None and self.threads < 1:
             raise SansiError(f"threads must be 1 or more, not {self.threads}", param="threads")
         if self.cache_dtype not in CACHE_DTYPES:
@@ -291,17 +309,39 @@ def _declare(library: ctypes.CDLL) -> Any:
 # ---- weights ---------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _FullWeights:
+    """Weights that are rounded here, if at all."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+    rows: Rows
+    kinds: Mapping[str, str]
+    """Of those that are to be quantised."""
+
+    @classmethod
+    def of(cls, shapes: Mapping[str, tuple[int, ...]], rows: Rows, options: _Options) -> _FullWeights:
+        check_outer(options.quantize, options.outer)
+        outer = options.outer or DEFAULT_OUTER
+        return cls(shapes, rows, kinds_of(shapes, options.quantize, outer) if options.quantize else {})
+
+    def fill(self, names: Sequence[str], packed: PackedWeight) -> None:
+        fill_from_rows(packed, names, self.shapes, self.rows)
+
+
+_Source = _FullWeights | QuantizedReader
+
+
 class _Weights:
     """All weights, packed, and their description for C++ (which points into them)."""
 
-    def __init__(self, config: ModelConfig, shapes: dict[str, tuple[int, ...]], rows: Rows, quantize: str | None):
-        self._shapes, self._rows, self._quantize = shapes, rows, quantize
+    def __init__(self, config: ModelConfig, source: _Source):
+        self._source = source
         self._arena = Arena()
         self._matrices: list[tuple[Sequence[str], PackedWeight]] = []
         self._norms: list[tuple[str, Tensor]] = []
         self._arrays: list[Any] = []  # of ctypes, kept alive
-        embedding = self._matrix("model.embed_tokens.weight", outer=True)
-        head = embedding if config.tie_word_embeddings else self._matrix("lm_head.weight", outer=True)
+        embedding = self._matrix(EMBEDDING)
+        head = embedding if config.tie_word_embeddings else self._matrix(LM_HEAD)
         layers = (_CLayer * config.num_hidden_layers)(
             *(self._layer(config, n) for n in range(config.num_hidden_layers))
         )
@@ -314,7 +354,7 @@ class _Weights:
     def pack_again(self) -> None:
         """In place: the description stays true."""
         for names, packed in self._matrices:
-            self._fill(names, packed)
+            self._source.fill(names, packed)
         for name, norm in self._norms:
             norm.copy_(self._all_rows(name))
 
@@ -344,46 +384,21 @@ class _Weights:
         self._norms.append((name, weight))
         return weight.data_ptr()
 
-    def _matrix(self, *names: str, outer: bool = False, kind: str | None = None) -> _CPacked:
-        """The rows of all `names`, one after the other, as one weight. outer: an embedding or LM head."""
-        columns = self._shapes[names[0]][1]
-        kind = kind or self._kind(names[0], columns, outer)
-        count = sum(self._shapes[name][0] for name in names)
-        packed = PackedWeight.zeros(kind, count, columns, self._arena)
-        self._fill(names, packed)
+    def _matrix(self, *names: str, kind: str | None = None) -> _CPacked:
+        """The rows of all `names`, one after the other, as one weight."""
+        count, columns = sum(self._source.shapes[name][0] for name in names), self._source.shapes[names[0]][1]
+        packed = PackedWeight.zeros(kind or self._kind(names[0]), count, columns, self._arena)
+        self._source.fill(names, packed)
         self._matrices.append((names, packed))
         return _CPacked.of(packed)
 
-    def _kind(self, name: str, columns: int, outer: bool) -> str:
-        if self._quantize and columns % GROUP == 0:
-            return "int8" if outer else self._quantize
-        return "bf16" if self._rows(name, 0, 1).dtype == torch.bfloat16 else "fp32"
-
-    def _fill(self, names: Sequence[str], packed: PackedWeight) -> None:
-        panels = -(-packed.rows // PANEL)
-        data, scales = packed.data.view(panels, -1), packed.scales
-        done = 0
-        for piece in self._pieces(names):
-            part = pack(piece, packed.kind)
-            many = -(-part.rows // PANEL)
-            data[done : done + many] = part.data.view(many, -1)
-            if len(scales):
-                scales[done : done + many] = part.scales
-            done += many
-
-    def _pieces(self, names: Sequence[str]) -> Iterator[Tensor]:
-        """The rows of all `names` in pieces of whole panels, the last one excepted."""
-        if any(self._shapes[name][0] % PANEL for name in names[:-1]):
-            yield torch.cat([self._all_rows(name) for name in names])
-            return
-        for name in names:
-            count, columns = self._shapes[name]
-            step = max(VALUES_AT_ONCE // columns // PANEL, 1) * PANEL
-            for first in range(0, count, step):
-                yield self._rows(name, first, min(first + step, count))
+    def _kind(self, name: str) -> str:
+        if kind := self._source.kinds.get(name):
+            return kind
+        return "bf16" if self._source.rows(name, 0, 1).dtype == torch.bfloat16 else "fp32"
 
     def _all_rows(self, name: str) -> Tensor:
-        return self._rows(name, 0, self._shapes[name][0])
+        return self._source.rows(name, 0, self._source.shapes[name][0])
 
 
 class _RotationTable:

@@ -8,32 +8,47 @@ scale is the best of a small search (`kernels.round_to_levels`).
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from sansi.base.errors import SansiError, did_you_mean
-from sansi.base.files import atomic_folder, read_json, write_json
+from sansi.base.files import atomic_folder, write_json
 from sansi.model.config import ModelConfig
-from sansi.model.formats.hf import EMBEDDING, LM_HEAD, WeightReader, model_folder
+from sansi.model.formats.hf import (
+    EMBEDDING,
+    LM_HEAD,
+    QUANT_METHOD,
+    QUANTIZED_FILE,
+    TensorFiles,
+    WeightReader,
+    is_ours,
+    model_folder,
+    read_config,
+    read_config_values,
+)
 from sansi.model.formats.names import tensor_table
-from sansi.model.kernels import GROUP, LEVELS, PANEL, Arena, PackedWeight, pack, unpack
+from sansi.model.kernels import (
+    GROUP,
+    LEVELS,
+    PANEL,
+    Arena,
+    PackedWeight,
+    pack_levels,
+    unpack,
+    unpack_levels,
+)
+from sansi.model.kernels.cpu.packing import pack_into, rows_at_once
 from sansi.model.transformer import Transformer
 
-FILE = "quantized.safetensors"
-"""Not model.safetensors: some programs would warn of an unknown quantisation and go on with random weights."""
-METHOD = "sansi"
-"""`quant_method` in the quantization_config of a saved folder: a name that other programs refuse."""
-FORM = MappingProxyType({"quant_method": METHOD, "layout": "panels-16", "group_size": GROUP})
+FORM = MappingProxyType({"quant_method": QUANT_METHOD, "layout": "panels-16", "group_size": GROUP})
 """How the bytes of a tensor lie is in `kernels/cpu/gemm.h`; another layout will have another name."""
-VALUES_AT_ONCE = 65536  # of a weight, while it is rounded: what that takes stays in the cache
+DEFAULT_OUTER = "int8"  # of embedding and LM head, which are felt more than other matrices and read one row at a time
 Rows = Callable[[str, int, int], Tensor]
 """(name on the hub, first, last) -> those rows of the tensor."""
 
@@ -63,12 +78,11 @@ class QuantizedWeights:
     def save(self, folder: str | Path, extra_files: Iterable[str | Path] = ()) -> None:
         """Write a folder that `load_quantized` reads; it appears whole or not at all.
 
-        `extra_files` (tokenizer files, a model card) are copied in. Raises SansiError when `folder` exists and is
-        something else than a model folder, or an extra file is missing.
+        `extra_files` (tokenizer files, a model card) are copied in. Raises SansiError when an extra file is missing,
+        and as `check_target`.
         """
         folder, files = Path(folder), [Path(file) for file in extra_files]
-        if folder.exists() and not (folder / "config.json").is_file() and (folder.is_file() or any(folder.iterdir())):
-            raise SansiError(f"{folder} exists and is not a model folder; saving would delete it, choose another name")
+        check_target(folder)
         if missing := [str(file) for file in files if not file.is_file()]:
             raise SansiError(f"extra files to save with the model do not exist: {', '.join(missing)}")
         tensors = {name: tensor.contiguous() for name, tensor in self.others.items()}
@@ -79,23 +93,52 @@ class QuantizedWeights:
             for file in files:
                 shutil.copy(file, draft)
             write_json(draft / "config.json", {**self.config.to_hf(), "quantization_config": described})
-            save_file(tensors, draft / FILE)
+            save_file(tensors, draft / QUANTIZED_FILE)
+
+
+def check_target(folder: str | Path) -> None:
+    """Raise SansiError when saving to `folder` would delete something else than quantised weights."""
+    folder = Path(folder)
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / "config.json").is_file()):
+        raise SansiError(f"{folder} exists and is not a model folder; saving would delete it, choose another name")
+    if (folder / "config.json").is_file() and stored_kinds(folder) is None:
+        raise SansiError(f"{folder} holds full weights, which saving would delete; choose another name")
 
 
 def quantize(source: Transformer | str | Path, kind: str, outer: str | None = None) -> QuantizedWeights:
     """Quantise a model, or the model in a folder, of which then never more than a piece is in memory in full.
 
-    kind: "int4" or "int8"; outer: the same for embedding and LM head, default `kind`. Raises SansiError for another
+    kind: "int4" or "int8"; outer: the same for embedding and LM head, default int8. Raises SansiError for another
     kind, for weights that are not finite, and as `load` does.
     """
-    outer = outer or kind
-    _check_kinds(kind, outer)
+    outer = outer or DEFAULT_OUTER
+    check_kinds(kind, outer)
     if isinstance(source, Transformer):
         table = tensor_table(source)
         config, shapes = source.config, {name: tuple(tensor.shape) for name, tensor in table.items()}
         return _quantize(config, shapes, lambda name, first, last: table[name][first:last].cpu(), kind, outer)
     reader = WeightReader(source)
     return _quantize(reader.config, reader.shapes, reader.rows, kind, outer)
+
+
+def check_kinds(kind: str, outer: str) -> None:
+    """Raise SansiError, with `param`, for a kind that there is not."""
+    for param, value in (("quantize", kind), ("outer", outer)):
+        if value not in LEVELS:
+            raise SansiError(f'unknown quantisation "{value}"{did_you_mean(value, LEVELS)}', param=param)
+
+
+def check_outer(quantize: str | None, outer: str | None) -> None:
+    """Raise SansiError where `outer` has nothing to be the outer of."""
+    if outer is not None and quantize is None:
+        problem = "is the kind of embedding and LM head beside quantised weights; give quantize too"
+        raise SansiError(f'outer="{outer}" {problem}', param="outer")
+
+
+def kinds_of(shapes: Mapping[str, tuple[int, ...]], kind: str, outer: str) -> dict[str, str]:
+    """`kind_of` of each tensor that is quantised, by name."""
+    found = {name: kind_of(name, shape, kind, outer) for name, shape in shapes.items()}
+    return {name: chosen for name, chosen in found.items() if chosen}
 
 
 def kind_of(name: str, shape: tuple[int, ...], kind: str, outer: str) -> str | None:
@@ -105,40 +148,129 @@ def kind_of(name: str, shape: tuple[int, ...], kind: str, outer: str) -> str | N
     return outer if name in (EMBEDDING, LM_HEAD) else kind
 
 
+def fill_from_rows(
+    packed: PackedWeight, names: Sequence[str], shapes: Mapping[str, tuple[int, ...]], rows: Rows
+) -> None:
+    """Put the rows of all `names`, one after the other, into `packed`, rounded to its kind.
+
+    Raises SansiError that names the tensor where a value can not be rounded.
+    """
+    at = 0
+    for name, piece in _pieces(packed, names, shapes, rows):
+        try:
+            pack_into(packed, at, piece)
+        except SansiError as error:
+            raise SansiError(f"{name}: {error}", param=error.param) from error
+        at += len(piece)
+
+
 def load_quantized(folder: str | Path) -> QuantizedWeights:
     """What `QuantizedWeights.save` wrote. Raises SansiError for a folder that is damaged, or not of that kind."""
-    folder = model_folder(folder)
-    file = folder / "config.json"
-    values = read_json(file)
-    described = values.pop("quantization_config", None) if isinstance(values, dict) else None
-    kind, outer = _described_kinds(described, file)
-    config = ModelConfig.from_hf(values, str(file))
-    with torch.device("meta"):
-        shapes = {name: tuple(tensor.shape) for name, tensor in tensor_table(Transformer(config)).items()}
+    reader = QuantizedReader(folder)
     arena = Arena()
-    matrices = {
-        name: PackedWeight.zeros(chosen, shape[0], shape[1], arena)
-        for name, shape in shapes.items()
-        if (chosen := kind_of(name, shape, kind, outer))
-    }
-    others = {name: torch.empty(shape) for name, shape in shapes.items() if name not in matrices}
-    _read(folder, matrices, others)
-    return QuantizedWeights(config, kind, outer, matrices, others)
+    matrices = {name: reader.packed(name, arena) for name in reader.kinds}
+    others = {name: reader.rows(name, 0, shape[0]) for name, shape in reader.shapes.items() if name not in matrices}
+    return QuantizedWeights(reader.config, reader.kind, reader.outer, matrices, others)
 
 
-def is_quantized(folder: str | Path) -> bool:
-    """Whether a model folder is one of `QuantizedWeights.save`. Raises SansiError if it is no model folder."""
-    values = read_json(model_folder(folder) / "config.json")
-    described = values.get("quantization_config") if isinstance(values, dict) else None
-    return isinstance(described, dict) and described.get("quant_method") == METHOD
+class QuantizedReader:
+    """The weights in a folder of `QuantizedWeights.save`, piece by piece. Raises as `load_quantized` does."""
+
+    BYTES_AT_ONCE = 16 * 2**20
+
+    def __init__(self, folder: str | Path):
+        kinds = stored_kinds(folder)
+        folder = model_folder(folder)
+        if kinds is None:
+            file = folder / "config.json"
+            raise SansiError(f"{file} describes no weights quantised by Sansi; load it in full and quantise it")
+        self.kind, self.outer = kinds
+        self.config = read_config(folder)
+        with torch.device("meta"):
+            table = tensor_table(Transformer(self.config))
+        self.shapes = {name: tuple(tensor.shape) for name, tensor in table.items()}
+        """Of every tensor of the model, experts one by one."""
+        self.kinds = kinds_of(self.shapes, self.kind, self.outer)
+        """Of those that are quantised."""
+        file = folder / QUANTIZED_FILE
+        if not file.is_file():
+            raise SansiError(f"{folder} has no {QUANTIZED_FILE}; copy or download it again")
+        self._files = TensorFiles([file])
+        _check_tensors(file, self._files.shapes, _stored_shapes(self.shapes, self.kinds))
+
+    def rows(self, name: str, first: int, last: int) -> Tensor:
+        """Rows [first, last) of a tensor that is not quantised, in the dtype of the file."""
+        return self._files.read(name, slice(first, last)).clone()
+
+    def fill(self, names: Sequence[str], packed: PackedWeight) -> None:
+        """Put the rows of all `names`, one after the other, into `packed`, which is of their kind."""
+        if names[0] not in self.kinds:
+            fill_from_rows(packed, names, self.shapes, self.rows)
+            return
+        if any(self.shapes[name][0] % PANEL for name in names[:-1]):  # panels that hold rows of two
+            levels, all_scales = zip(*(unpack_levels(self.packed(name)) for name in names), strict=True)
+            whole = pack_levels(torch.cat(levels), torch.cat(all_scales), packed.kind)
+            packed.data.copy_(whole.data)
+            packed.scales.copy_(whole.scales)
+            return
+        at = panel = 0
+        for name in names:
+            for piece in self._pieces(f"{name}.levels"):
+                packed.data[at : at + len(piece)] = piece
+                at += len(piece)
+            scales = self._files.read(f"{name}.scales", slice(None))
+            packed.scales[panel : panel + len(scales)] = scales
+            panel += len(scales)
+
+    def packed(self, name: str, arena: Arena | None = None) -> PackedWeight:
+        """One quantised matrix."""
+        rows, columns = self.shapes[name]
+        packed = PackedWeight.zeros(self.kinds[name], rows, columns, arena)
+        self.fill([name], packed)
+        return packed
+
+    def _pieces(self, name: str) -> Iterator[Tensor]:
+        for first in range(0, self._files.shapes[name][0], self.BYTES_AT_ONCE):
+            yield self._files.read(name, slice(first, first + self.BYTES_AT_ONCE))
+
+
+def stored_kinds(folder: str | Path) -> tuple[str, str] | None:
+    """`kind` and `outer` of a folder of `QuantizedWeights.save`; None for a folder of full weights.
+
+    Raises SansiError if it is no model folder, or of a form that is unknown.
+    """
+    described = read_config_values(folder).get("quantization_config")
+    if described is None or not is_ours(described):
+        return None
+    kind, outer = str(described.get("kind")), str(described.get("outer"))
+    if {**FORM, "kind": kind, "outer": outer} != described or not {kind, outer} <= set(LEVELS):
+        file = Path(folder) / "config.json"
+        raise SansiError(f"{file}: this form of quantised weights is unknown: {described}; quantise the model again")
+    return kind, outer
+
+
+def check_stored(folder: str | Path, quantize: str | None, outer: str | None) -> None:
+    """Raise SansiError where another kind is asked for than the quantised folder has."""
+    kinds = stored_kinds(folder)
+    assert kinds is not None
+    for param, asked, kind in (("quantize", quantize, kinds[0]), ("outer", outer, kinds[1])):
+        if asked is not None and asked != kind:
+            where = "weights" if param == "quantize" else "embedding and LM head"
+            raise SansiError(
+                f'{folder} holds {kind} {where}, and {param}="{asked}" can not be made of them; leave it out, or '
+                "quantise the full model",
+                param=param,
+            )
 
 
 @torch.no_grad()
-def dequantize(weights: QuantizedWeights) -> Transformer:
-    """A float32 model on the CPU with the quantised values, for whatever has no kernels for them."""
+def dequantize(
+    weights: QuantizedWeights, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+) -> Transformer:
+    """A model with the quantised values, for whatever has no kernels for them."""
     with torch.device("meta"):
-        model = Transformer(weights.config).to(torch.float32)
-    model.to_empty(device="cpu")
+        model = Transformer(weights.config).to(dtype)
+    model.to_empty(device=device)
     model.init_buffers()
     for name, tensor in tensor_table(model).items():
         tensor.copy_(unpack(weights.matrices[name]) if name in weights.matrices else weights.others[name])
@@ -181,12 +313,6 @@ def kl_to_full(
 # ---- the work --------------------------------------------------------------------------------------------------------
 
 
-def _check_kinds(kind: str, outer: str) -> None:
-    for param, value in (("quantize", kind), ("outer", outer)):
-        if value not in LEVELS:
-            raise SansiError(f'unknown quantisation "{value}"{did_you_mean(value, LEVELS)}', param=param)
-
-
 @torch.no_grad()
 def _quantize(
     config: ModelConfig, shapes: Mapping[str, tuple[int, ...]], rows: Rows, kind: str, outer: str
@@ -199,55 +325,37 @@ def _quantize(
             others[name] = rows(name, 0, shape[0]).clone()
             continue
         matrices[name] = PackedWeight.zeros(chosen, shape[0], shape[1], arena)
-        try:
-            _fill(matrices[name], name, rows)
-        except SansiError as error:
-            raise SansiError(f"{name}: {error}", param=error.param) from error
+        fill_from_rows(matrices[name], [name], shapes, rows)
     return QuantizedWeights(config, kind, outer, matrices, others)
 
 
-def _fill(packed: PackedWeight, name: str, rows: Rows) -> None:
-    panels = len(packed.scales)
-    data = packed.data.view(panels, -1)
-    step = max(VALUES_AT_ONCE // packed.columns // PANEL, 1)
-    for first in range(0, panels, step):
-        last = min(first + step, panels)
-        part = pack(rows(name, first * PANEL, min(last * PANEL, packed.rows)), packed.kind)
-        data[first:last] = part.data.view(last - first, -1)
-        packed.scales[first:last] = part.scales
+def _pieces(
+    packed: PackedWeight, names: Sequence[str], shapes: Mapping[str, tuple[int, ...]], rows: Rows
+) -> Iterator[tuple[str, Tensor]]:
+    """Name and rows, of whole panels but for the last."""
+    if any(shapes[name][0] % PANEL for name in names[:-1]):
+        yield " and ".join(names), torch.cat([rows(name, 0, shapes[name][0]) for name in names])
+        return
+    step = rows_at_once(packed.kind, packed.columns)
+    for name in names:
+        for first in range(0, shapes[name][0], step):
+            yield name, rows(name, first, min(first + step, shapes[name][0]))
 
 
-def _described_kinds(described: Any, file: Path) -> tuple[str, str]:
-    """kind and outer of a quantization_config that is ours."""
-    if not isinstance(described, dict) or described.get("quant_method") != METHOD:
-        raise SansiError(f"{file} describes no weights quantised by Sansi; load it in full and quantise it")
-    kind, outer = str(described.get("kind")), str(described.get("outer"))
-    if {**FORM, "kind": kind, "outer": outer} != described or not {kind, outer} <= set(LEVELS):
-        raise SansiError(f"{file}: this form of quantised weights is unknown: {described}; quantise the model again")
-    return kind, outer
+def _stored_shapes(shapes: Mapping[str, tuple[int, ...]], kinds: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
+    """Of the tensors in the file."""
+    stored = {name: shape for name, shape in shapes.items() if name not in kinds}
+    for name, kind in kinds.items():
+        rows, columns = shapes[name]
+        panels = -(-rows // PANEL)
+        stored[f"{name}.levels"] = (panels * PANEL * columns // (2 if kind == "int4" else 1),)
+        stored[f"{name}.scales"] = (panels, columns // GROUP, PANEL)
+    return stored
 
 
-def _read(folder: Path, matrices: Mapping[str, PackedWeight], others: dict[str, Tensor]) -> None:
-    """Fill the tensors; what is not quantised takes the dtype of the file."""
-    places = {f"{name}.levels": packed.data for name, packed in matrices.items()}
-    places |= {f"{name}.scales": packed.scales for name, packed in matrices.items()}
-    missing = {*places, *others}
-    file = folder / FILE
-    if not file.is_file():
-        raise SansiError(f"{folder} has no {FILE}; copy or download it again")
-    try:
-        with safe_open(file, framework="pt") as weights:
-            for name in weights.keys():  # noqa: SIM118 (not a mapping)
-                tensor = weights.get_tensor(name)
-                place = places.get(name, others.get(name))
-                if place is None or place.shape != tensor.shape:
-                    raise SansiError(f"{file}: {name} {list(tensor.shape)} does not fit config.json")
-                if name in others:
-                    others[name] = tensor.clone()
-                else:
-                    place.copy_(tensor)
-                missing.discard(name)
-    except SafetensorError as error:
-        raise SansiError(f"{file}: damaged ({error}); copy or download it again") from error
-    if missing:
+def _check_tensors(file: Path, found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]) -> None:
+    for name, shape in found.items():
+        if expected.get(name) != shape:
+            raise SansiError(f"{file}: {name} {list(shape)} does not fit config.json")
+    if missing := expected.keys() - found.keys():
         raise SansiError(f"{file}: missing: {', '.join(sorted(missing)[:10])}; copy or download it again")

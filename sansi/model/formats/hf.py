@@ -22,6 +22,10 @@ from sansi.model.transformer import Transformer
 
 SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
+QUANTIZED_FILE = "quantized.safetensors"
+"""Not model.safetensors: some programs would warn of an unknown quantisation and go on with random weights."""
+QUANT_METHOD = "sansi"
+"""In the quantization_config of a folder that `sansi.model.quantize` wrote: a name that other programs refuse."""
 SHARD_BYTES = 4 * 2**30
 LM_HEAD, EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
 
@@ -89,51 +93,49 @@ def model_folder(folder: str | Path) -> Path:
 
 
 def read_config(folder: str | Path) -> ModelConfig:
-    """The configuration of a model folder. Raises SansiError as `load` does."""
+    """The configuration of a model folder, full or quantised by Sansi. Raises SansiError as `load` does."""
+    file = model_folder(folder) / "config.json"
+    values = read_config_values(folder)
+    if is_ours(values.get("quantization_config")):
+        del values["quantization_config"]
+    return ModelConfig.from_hf(values, str(file))
+
+
+def read_config_values(folder: str | Path) -> dict[str, Any]:
+    """config.json as it is. Raises SansiError when it is not there, or no JSON object."""
     file = model_folder(folder) / "config.json"
     values = read_json(file)
     if not isinstance(values, dict):
         raise SansiError(f"{file}: not a JSON object; the file is damaged, copy or download it again")
-    return ModelConfig.from_hf(values, str(file))
+    return values
 
 
-class WeightReader:
-    """The tensors of a model folder, one at a time, by the names that they have on the hub.
+def is_ours(quantization_config: Any) -> bool:
+    return isinstance(quantization_config, dict) and quantization_config.get("quant_method") == QUANT_METHOD
 
-    Files are mapped anew after every REMAP_BYTES, so that what was read does not stay in memory. Raises SansiError as
-    `load` does.
+
+class TensorFiles:
+    """Pieces of the tensors in some files, by name.
+
+    The files are mapped anew after every REMAP_BYTES, so that what was read does not stay in memory. Raises SansiError
+    for a file that is damaged.
     """
 
     REMAP_BYTES = 64 * 2**20
 
-    def __init__(self, folder: str | Path):
-        folder = model_folder(folder)
-        self.config = read_config(folder)
-        self._files = {name: file for file in _weight_files(folder) for name in _shapes(file)}
-        shapes = {name: shape for file in set(self._files.values()) for name, shape in _shapes(file).items()}
-        with torch.device("meta"):
-            model = Transformer(self.config)
-        _check(folder, model, shapes)
-        self._stacked = is_stacked(shapes)
-        self.shapes = {name: tuple(tensor.shape) for name, tensor in tensor_table(model).items()}
-        """Of every tensor of the model, experts one by one."""
+    def __init__(self, files: Iterable[Path]):
+        self._files: dict[str, Path] = {}
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        """As they lie in the files."""
+        for file in files:
+            shapes = _shapes(file)
+            self.shapes |= shapes
+            self._files |= dict.fromkeys(shapes, file)
         self._opened: dict[Path, Any] = {}
         self._read = 0
 
-    def rows(self, name: str, first: int, last: int) -> Tensor:
-        """Rows [first, last) of the tensor `name`, in the dtype of the file."""
-        place = stacked_place(name) if self._stacked else None
-        if place is None:
-            tensor = self._slice(name)[first:last]
-        else:
-            offset = place.offset * self.shapes[name][0]
-            tensor = self._slice(place.name)[place.expert, offset + first : offset + last]
-        if not tensor.dtype.is_floating_point or tensor.element_size() < 2:
-            raise SansiError(f"{name} is {tensor.dtype}; Sansi loads unquantised weights only")
-        self._read += tensor.nbytes
-        return tensor
-
-    def _slice(self, name: str) -> Any:
+    def read(self, name: str, *index: int | slice) -> Tensor:
+        """The piece `index` of the tensor `name`, in the dtype of the file."""
         if self._read > self.REMAP_BYTES:
             self._opened.clear()
             self._read = 0
@@ -143,7 +145,36 @@ class WeightReader:
                 self._opened[file] = safe_open(file, framework="pt")
             except SafetensorError as error:
                 raise SansiError(f"{file}: damaged ({error}); copy or download it again") from error
-        return self._opened[file].get_slice(name)
+        tensor = self._opened[file].get_slice(name)[index]
+        self._read += tensor.nbytes
+        return tensor
+
+
+class WeightReader:
+    """The weights in a model folder, piece by piece, by the names that they have on the hub. Raises as `load` does."""
+
+    def __init__(self, folder: str | Path):
+        folder = model_folder(folder)
+        self.config = read_config(folder)
+        self._files = TensorFiles(_weight_files(folder))
+        with torch.device("meta"):
+            model = Transformer(self.config)
+        _check(folder, model, self._files.shapes)
+        self._stacked = is_stacked(self._files.shapes)
+        self.shapes = {name: tuple(tensor.shape) for name, tensor in tensor_table(model).items()}
+        """Of every tensor of the model, experts one by one."""
+
+    def rows(self, name: str, first: int, last: int) -> Tensor:
+        """Rows [first, last) of the tensor `name`, in the dtype of the file."""
+        place = stacked_place(name) if self._stacked else None
+        if place is None:
+            tensor = self._files.read(name, slice(first, last))
+        else:
+            offset = place.offset * self.shapes[name][0]
+            tensor = self._files.read(place.name, place.expert, slice(offset + first, offset + last))
+        if not tensor.dtype.is_floating_point or tensor.element_size() < 2:
+            raise SansiError(f"{name} is {tensor.dtype}; Sansi loads unquantised weights only")
+        return tensor
 
 
 # --- reading ------------------------------------------------------------------------------------------------------
@@ -154,6 +185,11 @@ def _weight_files(folder: Path) -> list[Path]:
         return _indexed_files(folder / INDEX_FILE)
     if (folder / SINGLE_FILE).is_file():
         return [folder / SINGLE_FILE]
+    if (folder / QUANTIZED_FILE).is_file():
+        raise SansiError(
+            f"{folder} holds quantised weights (quantization_config in its config.json), and these are for inference: "
+            "the engine and `sansi serve` take them; training and other formats need the full model"
+        )
     pickled = sorted(p.name for p in folder.glob("*.bin"))
     hint = f"it has {pickled[0]}, a pickle, which Sansi does not open: convert it" if pickled else "download it again"
     raise SansiError(f"{folder} has neither {SINGLE_FILE} nor {INDEX_FILE}; {hint}")

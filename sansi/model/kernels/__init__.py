@@ -123,7 +123,7 @@ def round_to_levels(weight: Tensor, kind: str, search: bool = True) -> tuple[Ten
     largest = groups.gather(2, groups.abs().argmax(2, keepdim=True))  # with its sign: int4 has one more level below 0
     largest = largest.abs() if kind == "int8" else -largest
     if not (groups.isfinite().all() and (largest / LEVELS[kind]).half().isfinite().all()):
-        raise SansiError(f"{kind} weights must be finite and below {LEVELS[kind]} * 65504; use bf16 or fp32")
+        raise cannot_round(kind)
     best = _Rounded.by(groups, largest / LEVELS[kind], kind)
     if search:
         for divisor in DIVISORS[kind]:
@@ -132,6 +132,10 @@ def round_to_levels(weight: Tensor, kind: str, search: bool = True) -> tuple[Ten
         fitted = (groups * levels).sum(2, keepdim=True) / levels.square().sum(2, keepdim=True).clamp(min=1)
         best = best.or_better(_Rounded.by(groups, fitted, kind))
     return best.q.flatten(1), best.scales.squeeze(2)
+
+
+def cannot_round(kind: str) -> SansiError:
+    return SansiError(f"{kind} weights must be finite and below {LEVELS[kind]} * 65504; use bf16 or fp32")
 
 
 @dataclass(frozen=True)

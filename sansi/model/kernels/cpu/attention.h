@@ -132,6 +132,7 @@ void mix_rows(const Pages<S>& pages, const float* weights, const float* scales, 
   int64_t at = 0;
   for (; at + kAcross * kWide <= pages.padded; at += kAcross * kWide)
     mix<R, kAcross>(weights, scales, blocks, count, pages.padded, y, at);
+  for (; at + 2 * kWide <= pages.padded; at += 2 * kWide) mix<R, 2>(weights, scales, blocks, count, pages.padded, y, at);
   for (; at < pages.padded; at += kWide) mix<R, 1>(weights, scales, blocks, count, pages.padded, y, at);
 }
 
