@@ -121,8 +121,10 @@ class Request:
 
     @property
     def banned(self) -> Sequence[int]:
-        """Ids that must not come next."""
+        """Ids that must not come next. Where an answer must match a grammar, the thought before it ends no turn."""
         limited = self.thinking.banned if self.thinking is not None else ()
+        if self.params.grammar is not None and self.thinking is not None and self.thinking.state == "open":
+            limited = (*limited, *self.params.stop_ids)
         return (*self.params.banned_ids, *limited) if self.params.banned_ids else limited
 
     def mask(self) -> np.ndarray | None:

@@ -323,11 +323,11 @@ def _exchanges(chat: Sequence[Message], turns: Sequence[int]) -> list[list[int]]
 def _check_unfinished(chat: Sequence[Message], mode: Mode, part: Unfinished, control: ControlTokens) -> None:
     """Raise SansiError unless the model can go on with this part of the last message."""
     where, message = f"messages[{len(chat) - 1}]", chat[-1]
-    if len(chat) == 1:
-        raise SansiError("messages hold nothing but the turn to go on with; give its question", param="messages")
     if message.role != "assistant":
         reason = f"{where} is of the {message.role}; continue_final goes on with an assistant's message"
         raise SansiError(reason, param="continue_final")
+    if len(chat) == 1:
+        raise SansiError("messages hold nothing but the turn to go on with; give its question", param="messages")
     if message.tool_calls:
         reason = f"{where} has called tools; a turn ends with its calls, so give their results instead"
         raise SansiError(reason, param=f"{where}.tool_calls")

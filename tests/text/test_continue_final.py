@@ -110,8 +110,7 @@ def test_line_breaks_after_the_start_belong_to_the_text():
 @pytest.mark.parametrize(
     ("chat", "part", "options", "param"),
     [
-        (ASK, "answer", {}, "messages"),
-        ([*ASK, user("x")], "answer", {}, "continue_final"),
+        (ASK, "answer", {}, "continue_final"),
         ([assistant("It")], "answer", {}, "messages"),
         ([*ASK, assistant("It")], "all", {}, "continue_final"),
         ([*ASK, assistant("It", "why")], "thought", {}, "messages[1].content"),

@@ -1,0 +1,342 @@
+"""What a caller may ask of a chat beyond sampling: each option does what it says, alone and with the others."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+
+import jsonschema_rs
+import pytest
+from sansi.base.errors import SansiError
+from sansi.chat import ChatOptions, ChatResult, TextResult, Tokens
+from sansi.chat.presets import EFFORTS
+from sansi.text import Content, Reasoning
+
+ASK = [{"role": "user", "content": "What is 1 + 1?"}]
+PLACE = {
+    "type": "object",
+    "properties": {"city": {"enum": ["Oslo", "Rome"]}, "days": {"type": "integer", "minimum": 1, "maximum": 9}},
+    "required": ["city", "days"],
+    "additionalProperties": False,
+}
+
+
+def tool(name, strict=None, parameters=PLACE):
+    function = {"name": name, "parameters": parameters}
+    return {"type": "function", "function": function if strict is None else function | {"strict": strict}}
+
+
+def schema(wanted, strict=True):
+    return {"type": "json_schema", "json_schema": {"name": "place", "schema": wanted, "strict": strict}}
+
+
+def fits(text, wanted=PLACE):
+    return jsonschema_rs.is_valid(wanted, json.loads(text))
+
+
+def collected(stream):
+    async def collect():
+        return [item async for item in stream]
+
+    return asyncio.run(collect())
+
+
+# --- stop strings ----------------------------------------------------------------------------------------------------
+
+
+def test_a_stop_string_ends_the_answer_and_not_the_thought(scripted):
+    scripted.say("The answer is one", "The answer is 2. The end")
+    plain, cut = scripted.complete(ASK), scripted.complete(ASK, ChatOptions(stop=["end", "is 2"]))
+    assert cut.message.reasoning_content == plain.message.reasoning_content == "The answer is one"
+    assert (cut.message.content, cut.finish_reason, cut.stop) == ("The answer ", "stop", "is 2")
+    assert plain.stop is None and cut.usage.completion_tokens < plain.usage.completion_tokens
+    assert cut.ids == plain.ids[: len(cut.ids)], "the engine ends with the token that completes the stop string"
+    assert cut.message.ids is None, "they would say more than the text"
+
+
+def test_stop_strings_are_the_same_in_a_stream(scripted):
+    scripted.say("one", "The answer is 2. The answer")
+    options = ChatOptions(stop=["2. T"], seed=1)
+    *events, last = collected(scripted.stream(ASK, options))
+    assert "".join(e.text for e in events if isinstance(e, Content)) == last.message.content == "The answer is "
+    whole = scripted.complete(ASK, options)
+    assert (whole.ids, whole.usage.completion_tokens) == (last.ids, last.usage.completion_tokens)
+
+
+def test_stop_ids_end_the_completion_and_are_no_text(scripted, codec):
+    (comma,) = codec.tokenizer.encode("?")
+    scripted.say("one", "What is? The")
+    result = scripted.complete(ASK, ChatOptions(stop_ids=(comma,)))
+    assert (result.message.content, result.finish_reason, result.ids[-1]) == ("What is", "stop", comma)
+    *events, last = collected(scripted.stream(ASK, ChatOptions(stop_ids=(comma,))))
+    assert "".join(e.text for e in events if isinstance(e, Content)) == last.message.content == "What is"
+
+
+# --- tools and formats ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("thought", ["one", None])
+def test_with_tool_choice_none_the_model_sees_the_tools_and_calls_none(scripted, codec, thought):
+    call = [codec.control.tool_call, *codec.tokenizer.encode('\n{"name": "f", "arguments": {}}\n')]
+    closed = [] if thought is None else [*codec.tokenizer.encode(thought), codec.control.think_end]
+    scripted.model.script = closed + call
+    options = ChatOptions(tools=[tool("f")], max_tokens=60, seed=0)
+    free = scripted.complete(ASK, options)
+    assert codec.control.tool_call in free.ids
+    bound = scripted.complete(ASK, dataclasses.replace(options, tool_choice="none"))
+    assert codec.control.tool_call not in bound.ids and not bound.message.tool_calls
+    assert bound.prompt_ids == free.prompt_ids
+
+
+@pytest.mark.parametrize(("choice", "names"), [("required", {"f", "g"}), ("g", {"g"})], ids=["required", "named"])
+@pytest.mark.parametrize("mode", [{"enable_thinking": False}, {"thinking_budget": 6}], ids=["direct", "thinking"])
+def test_a_model_of_random_words_can_be_made_to_call(untrained, choice, names, mode):
+    options = [
+        ChatOptions(tools=[tool("f"), tool("g")], tool_choice=choice, max_tokens=400, seed=n, **mode) for n in range(4)
+    ]
+    for result in untrained.complete_batch([ASK] * 4, options):
+        assert result.finish_reason == "tool_calls" and not result.message.content
+        calls = result.message.tool_calls
+        assert all(call.executable and call.name in names and fits(call.arguments) for call in calls)
+        assert len(calls) == 1 or choice == "required"
+        assert result.report.thinking_end_reason == (None if "enable_thinking" in mode else "budget")
+
+
+def test_without_parallel_calls_there_is_one(scripted, codec):
+    one = [
+        codec.control.tool_call,
+        *codec.tokenizer.encode('\n{"name": "f", "arguments": {"city": "Oslo", "days": 1}}\n'),
+        codec.control.tool_call_end,
+    ]
+    scripted.model.script = [codec.control.think_end, *one, *codec.tokenizer.encode("\n"), *one]
+    options = ChatOptions(tools=[tool("f")])
+    assert len(scripted.complete(ASK, options).message.tool_calls) == 2
+    single = scripted.complete(ASK, dataclasses.replace(options, parallel_tool_calls=False))
+    assert len(single.message.tool_calls) == 1 and single.finish_reason == "tool_calls"
+
+
+def test_a_strict_tool_binds_the_arguments(scripted, codec):
+    wrong = '\n{"name": "f", "arguments": {"city": "What", "days": 77}}\n'
+    scripted.model.script = [
+        codec.control.think_end,
+        codec.control.tool_call,
+        *codec.tokenizer.encode(wrong),
+        codec.control.tool_call_end,
+    ]
+    free = scripted.complete(ASK, ChatOptions(tools=[tool("f")], max_tokens=300))
+    assert free.problems == ("invalid_arguments",)
+    for seed in range(3):
+        bound = scripted.complete(ASK, ChatOptions(tools=[tool("f", strict=True)], max_tokens=300, seed=seed))
+        (call,) = bound.message.tool_calls
+        assert call.executable and fits(call.arguments)
+
+
+@pytest.mark.parametrize("form", [schema(PLACE), schema(PLACE, strict=False)], ids=["strict", "lenient"])
+@pytest.mark.parametrize("mode", [{"enable_thinking": False}, {"thinking_budget": 6}, {"thinking_budget": 40}])
+def test_the_answer_fits_its_schema_and_the_thought_is_free(untrained, form, mode):
+    options = [ChatOptions(response_format=form, max_tokens=400, seed=n, temperature=1.0, **mode) for n in range(3)]
+    for result in untrained.complete_batch([ASK] * 3, options):
+        assert result.finish_reason == "stop" and fits(result.message.content)
+        assert bool(result.message.reasoning_content) == ("thinking_budget" in mode)
+
+
+def test_a_bound_answer_comes_though_the_model_would_end_its_turn_in_the_thought(scripted):
+    scripted.model.script = []  # the end of the turn is all it wants to say
+    options = ChatOptions(response_format=schema(PLACE), thinking_budget=8, max_tokens=400, seed=0)
+    assert fits(scripted.complete(ASK, options).message.content)
+    assert scripted.complete(ASK, ChatOptions(thinking_budget=8)).report.thinking_end_reason == "stop"
+
+
+def test_an_object_of_any_kind(scripted):
+    scripted.say("one", "{}")
+    assert (
+        json.loads(scripted.complete(ASK, ChatOptions(response_format={"type": "json_object"})).message.content) == {}
+    )
+    scripted.say("one", "2")
+    assert scripted.complete(ASK, ChatOptions(response_format={"type": "text"})).message.content == "2"
+
+
+def test_a_schema_and_tools_together_give_one_or_the_other(untrained):
+    kinds = set()
+    options = [
+        ChatOptions(tools=[tool("f")], response_format=schema(PLACE), max_tokens=400, seed=n, thinking_budget=4)
+        for n in range(24)
+    ]
+    for result in untrained.complete_batch([ASK] * 24, options):
+        calls = result.message.tool_calls
+        assert result.finish_reason == ("tool_calls" if calls else "stop")
+        assert all(call.executable for call in calls) if calls else fits(result.message.content)
+        kinds.add(bool(calls))
+    assert kinds == {True, False} or kinds == {False}
+
+
+def test_a_stop_string_and_a_schema(untrained):
+    options = ChatOptions(response_format=schema(PLACE), thinking_budget=4, max_tokens=400)
+    result = untrained.complete(ASK, dataclasses.replace(options, stop=['"days"']))
+    assert result.finish_reason == "stop" and result.stop == '"days"' and "days" not in result.message.content
+
+
+# --- efforts and budgets ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+def test_an_effort_is_a_budget_by_name(scripted, effort):
+    scripted.say("one", "2")
+    report = scripted.complete(ASK, ChatOptions(reasoning_effort=effort)).report
+    assert report.budget_requested == EFFORTS[effort]
+    assert report.mode == ("non-thinking" if effort == "none" else "thinking")
+
+
+def test_an_explicit_budget_wins_over_an_effort(scripted):
+    scripted.say("The answer is " * 9, "2")
+    report = scripted.complete(ASK, ChatOptions(reasoning_effort="none", thinking_budget=5)).report
+    assert (report.budget_requested, report.budget_applied, report.thinking_end_reason) == (5, 5, "budget")
+
+
+def test_the_loop_breaker_can_be_left_out(scripted):
+    scripted.say("is " * 200, "2")
+    assert scripted.complete(ASK).report.thinking_end_reason == "loop"
+    assert scripted.complete(ASK, ChatOptions(loop_breaker=False)).report.thinking_end_reason == "natural"
+
+
+def test_speculation_changes_no_token(scripted):
+    scripted.say("The answer is the answer is the answer is", "2")
+    plain, fast = (scripted.complete(ASK, ChatOptions(speculation=n, seed=1)) for n in (0, 8))
+    assert plain.ids == fast.ids
+
+
+# --- unfinished turns -------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_is_gone_on_with_and_nothing_is_thought(untrained, codec):
+    untrained.engine.model.model.embed_tokens.weight.data[codec.control.think] *= 50
+    begun = [*ASK, {"role": "assistant", "content": "The answer", "reasoning_content": "one"}]
+    result = untrained.complete(begun, ChatOptions(continue_final="answer", max_tokens=40, temperature=2.0))
+    assert codec.tokenizer.decode(result.prompt_ids).endswith("</think>\n\nThe answer")
+    assert codec.control.think not in result.ids and result.usage.reasoning_tokens == 0
+    assert result.report.mode == "thinking" and result.message.reasoning_content is None
+
+
+def test_a_thought_is_gone_on_with_and_its_given_part_counts(scripted, codec):
+    given = "The answer is the answer is"
+    begun = [*ASK, {"role": "assistant", "content": "", "reasoning_content": given}]
+    scripted.say(" one", "2")
+    result = scripted.complete(begun, ChatOptions(continue_final="thought"))
+    assert (result.message.reasoning_content, result.message.content) == (" one", "2")
+    used = len(codec.tokenizer.encode("\n")) + len(codec.tokenizer.encode(given))
+    cut = scripted.complete(begun, ChatOptions(continue_final="thought", thinking_budget=used))
+    assert cut.report.thinking_end_reason == "budget"
+    assert cut.usage.reasoning_tokens == cut.report.closing_phrase_tokens
+
+
+# --- streams of tokens ------------------------------------------------------------------------------------------------
+
+
+def test_tokens_of_a_stream_are_those_of_the_result(scripted):
+    scripted.say("one and one", "The answer is 2.")
+    options = ChatOptions(stream_tokens=True, logprobs=True, top_logprobs=2, seed=1)
+    items = collected(scripted.stream(ASK, options))
+    tokens, last = [item for item in items if isinstance(item, Tokens)], items[-1]
+    assert isinstance(last, ChatResult) and tokens[0].prompt_ids == last.prompt_ids
+    assert tuple(id_ for some in tokens for id_ in some.ids) == last.ids
+    assert tuple(value for some in tokens for value in some.logprobs or ()) == last.logprobs
+    assert tuple(top for some in tokens for top in some.top_logprobs or ()) == last.top_logprobs
+    decode = scripted.codec.tokenizer.decode
+
+    def of(kind):
+        return decode([i for some in tokens for i, k in zip(some.ids, some.kinds, strict=True) if k == kind])
+
+    assert of("reasoning") == "one and one" and of("content") == "\n\nThe answer is 2."
+    assert of("other") == "</think><|im_end|>"
+    assert not any(isinstance(item, Tokens) for item in collected(scripted.stream(ASK)))
+
+
+# --- plain text -------------------------------------------------------------------------------------------------------
+
+
+def test_a_text_goes_on_without_a_template(scripted, codec):
+    scripted.model.script = codec.tokenizer.encode(" is 2. The end")
+    *events, last = collected(scripted.stream_text("The answer", ChatOptions(max_tokens=40)))
+    assert isinstance(last, TextResult) and last.prompt_ids == tuple(codec.tokenizer.encode("The answer"))
+    assert "".join(event.text for event in events) == last.text == " is 2. The end"
+    assert (last.finish_reason, last.ids[-1]) == ("stop", codec.control.im_end)
+    assert (last.report.preset, last.report.mode) == ("neutral", "non-thinking")
+    cut = collected(scripted.stream_text("The answer", ChatOptions(max_tokens=40, stop=["The"])))[-1]
+    assert (cut.text, cut.stop) == (" is 2. ", "The")
+
+
+def test_tags_in_a_text_are_characters_and_ids_are_ids(scripted, codec):
+    scripted.model.script = codec.tokenizer.encode("one")
+    spelled = collected(scripted.stream_text("<think>\n"))[-1]
+    assert codec.control.think not in spelled.prompt_ids and spelled.usage.reasoning_tokens == 0
+    thought = codec.tokenizer.encode("one is one")
+    scripted.model.script = [*thought, codec.control.think_end, *codec.tokenizer.encode("2")]
+    opened = [codec.control.im_start, *codec.tokenizer.encode("assistant\n"), codec.control.think]
+    *events, last = collected(scripted.stream_text(opened))
+    assert last.text == "one is one</think>2" and not any(isinstance(event, Reasoning) for event in events)
+    assert last.usage.reasoning_tokens == len(thought) and last.report.mode == "thinking"
+    cut = collected(scripted.stream_text(opened, ChatOptions(thinking_budget=2)))[-1]
+    assert cut.report.thinking_end_reason == "budget"
+
+
+def test_a_text_can_be_bound_to_a_schema(untrained):
+    options = ChatOptions(response_format=schema(PLACE), max_tokens=300, seed=1)
+    assert fits(collected(untrained.stream_text("Where? ", options))[-1].text)
+
+
+# --- wrong ------------------------------------------------------------------------------------------------------------
+
+LOOKAROUND = {"type": "string", "pattern": "(?=a)b"}
+
+
+@pytest.mark.parametrize(
+    ("options", "param"),
+    [
+        ({"stop": ["a"] * 5}, "stop"),
+        ({"stop_ids": (10**9,)}, "stop_ids"),
+        ({"top_logprobs": 21}, "top_logprobs"),
+        ({"tool_choice": "required"}, "tool_choice"),
+        ({"tool_choice": "f"}, "tool_choice"),
+        ({"tool_choice": "h", "tools": [tool("f")]}, "tool_choice"),
+        ({"tools": [tool("f", strict="yes")]}, "tools[0].function.strict"),
+        ({"tools": [tool("f", True, {"type": "object", "not": {}})]}, "tools[0].function.parameters"),
+        ({"response_format": "json"}, "response_format"),
+        ({"response_format": {"type": "jsn"}}, "response_format.type"),
+        ({"response_format": {"type": "text", "schema": {}}}, "response_format.schema"),
+        ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
+        ({"response_format": {"type": "json_schema", "json_schema": {}}}, "response_format.json_schema.name"),
+        ({"response_format": schema(5)}, "response_format.json_schema.schema"),
+        ({"response_format": schema({"type": "wrong"})}, "response_format.json_schema.schema"),
+        ({"response_format": schema(LOOKAROUND)}, "response_format.json_schema.schema"),
+        ({"response_format": schema(PLACE), "continue_final": "answer"}, "response_format"),
+        ({"continue_final": "answer"}, "continue_final"),
+        ({"reasoning_effort": "most"}, "reasoning_effort"),
+        ({"loop_breaker": 1}, "loop_breaker"),
+        ({"parallel_tool_calls": None}, "parallel_tool_calls"),
+        ({"speculation": 65}, "speculation"),
+    ],
+)
+def test_wrong_options_name_their_field(untrained, options, param):
+    for ask in (untrained.complete, untrained.stream):
+        with pytest.raises(SansiError) as error:
+            ask(ASK, ChatOptions(**options))
+        assert error.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("prompt", "options", "param"),
+    [
+        ("", {}, "prompt"),
+        ([], {}, "prompt"),
+        ([10**9], {}, "prompt"),
+        ("word " * 3000, {}, "prompt"),
+        ("x", {"tools": [tool("f")]}, "tools"),
+        ("x", {"enable_thinking": False}, "enable_thinking"),
+        ("x", {"continue_final": "answer"}, "continue_final"),
+    ],
+)
+def test_wrong_texts_name_their_field(untrained, prompt, options, param):
+    with pytest.raises(SansiError) as error:
+        untrained.stream_text(prompt, ChatOptions(**options))
+    assert error.value.param == param
