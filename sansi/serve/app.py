@@ -1,26 +1,41 @@
-"""The HTTP application: routes, error shapes, streaming and disconnects. It holds no globals."""
+"""The HTTP application: which routes there are, and what stands before them. It holds no globals."""
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
-from starlette.exceptions import HTTPException
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from sansi import __version__
-from sansi.base.errors import SansiError
 from sansi.chat import ChatModel
-from sansi.serve import replies
-from sansi.serve.answers import Answer, ClientGone, streamed, whole
-from sansi.serve.requests import parse_body, parse_chat_request
+from sansi.serve import handlers, logs, openapi
+from sansi.serve.admission import Admission
+from sansi.serve.answers import Answer
+from sansi.serve.bodies import Bodies
+from sansi.serve.errors import UnknownModel
+from sansi.serve.generation import Generation
+from sansi.serve.guard import Guard
+from sansi.serve.metrics import ServerMetrics
+from sansi.serve.record import Record, Recorder, record_of
+from sansi.serve.requests import (
+    CHAT_FIELDS,
+    CHAT_REQUIRED,
+    TEXT_FIELDS,
+    TEXT_REQUIRED,
+    parse_body,
+    parse_chat_request,
+    parse_text_request,
+)
+from sansi.serve.settings import ServerSettings
 
 STATIC = Path(__file__).parent / "static"
-MAX_BODY_BYTES = 16 * 2**20
 # The page loads nothing from elsewhere and runs no inline script, so text from a model can never become one.
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'",
@@ -30,28 +45,36 @@ PAGE_HEADERS = {
 }
 
 
-def create_app(chat_models: Sequence[ChatModel], examples: Mapping[str, Sequence[str]] | None = None) -> FastAPI:
+def create_app(
+    chat_models: Sequence[ChatModel],
+    examples: Mapping[str, Sequence[str]] | None = None,
+    settings: ServerSettings | None = None,
+) -> FastAPI:
     """The application that serves `chat_models`, each under its `.name`; `examples` are questions to offer per name.
 
-    Routes: GET /v1/models, GET /v1/models/{id}, POST /v1/chat/completions, GET /health, GET / (the chat page).
-    The caller owns the models and closes them.
+    Routes: POST /v1/chat/completions, POST /v1/completions, GET /v1/models, GET /v1/models/{id}, GET /health,
+    GET /metrics, GET /openapi.json, GET / (the chat page). The caller owns the models and closes them.
+    `app.state.admission` is what a server tells when it is to stop.
     """
     models = {chat.name: chat for chat in chat_models}
     assert models and len(models) == len(chat_models), "chat models need distinct names"
-    app = FastAPI(title="Sansi", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_exception_handler(SansiError, _on_sansi_error)
-    app.add_exception_handler(HTTPException, _on_http_error)
-    app.add_exception_handler(ClientGone, _on_client_gone)
-    app.add_exception_handler(Exception, _on_bug)
+    settings = settings or ServerSettings()
+    app = FastAPI(title="Sansi", version=__version__, docs_url=None, redoc_url=None)
+    admission = app.state.admission = Admission(chat_models, settings)
+    metrics = ServerMetrics(models, admission)
+
+    def done(record: Record) -> None:
+        metrics.ended(record)
+        logs.write(record, settings.log_text)
+
+    handlers.add_handlers(app)
+    app.add_middleware(Guard, settings=settings)
+    app.add_middleware(Recorder, done=done)  # what is added last stands first
     _add_page(app)
+    _add_state(app, models, metrics)
     _add_models(app, models, examples or {})
-
-    @app.post("/v1/chat/completions")
-    async def chat_completions(request: Request) -> Response:
-        asked = parse_chat_request(parse_body(await _read_body(request)))
-        answer = await Answer.start(_find(models, asked.model), asked)
-        return await (streamed(answer) if asked.stream else whole(request, answer))
-
+    _add_generation(app, models, metrics, Bodies(settings))
+    openapi.describe(app, with_keys=settings.keys is not None)
     return app
 
 
@@ -63,66 +86,58 @@ def _add_page(app: FastAPI) -> None:
     app.mount("/static", StaticFiles(directory=STATIC))
 
 
-def _add_models(app: FastAPI, models: dict[str, ChatModel], examples: Mapping[str, Sequence[str]]) -> None:
+def _add_state(app: FastAPI, models: Mapping[str, ChatModel], metrics: ServerMetrics) -> None:
+    @app.get("/health", responses=openapi.errors(403))
+    async def health() -> Response:
+        closing = app.state.admission.closing
+        body = {"status": "stopping" if closing else "ok", "version": __version__, "models": list(models)}
+        return JSONResponse(body, status_code=503 if closing else 200)
+
+    @app.get("/metrics", response_class=PlainTextResponse, responses=openapi.errors(*openapi.LOOKING))
+    async def prometheus() -> Response:
+        return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _add_models(app: FastAPI, models: Mapping[str, ChatModel], examples: Mapping[str, Sequence[str]]) -> None:
     created = int(time.time())
 
     def card(chat: ChatModel) -> dict[str, Any]:
         card = {"id": chat.name, "object": "model", "created": created, "owned_by": "sansi"}
         return card | {"context_length": chat.context_length, "examples": list(examples.get(chat.name, ()))}
 
-    @app.get("/health")
-    async def health() -> dict[str, Any]:
-        return {"status": "ok", "version": __version__, "models": list(models)}
-
-    @app.get("/v1/models")
+    @app.get("/v1/models", responses=openapi.errors(*openapi.LOOKING))
     async def list_models() -> dict[str, Any]:
         return {"object": "list", "data": [card(chat) for chat in models.values()]}
 
-    @app.get("/v1/models/{name:path}")
+    @app.get("/v1/models/{name:path}", responses=openapi.errors(*openapi.LOOKING, 404))
     async def retrieve_model(name: str) -> dict[str, Any]:
         return card(_find(models, name))
 
 
-class UnknownModel(SansiError):
-    """The request names a model that is not served here: 404, where every other mistake is 400."""
+def _add_generation(app: FastAPI, models: Mapping[str, ChatModel], metrics: ServerMetrics, bodies: Bodies) -> None:
+    admission: Admission = app.state.admission
+
+    async def generate(request: Request, parse: Callable[[Mapping[str, Any]], Any]) -> Response:
+        record = record_of(request.scope)
+        asked = parse(parse_body(await bodies.read(request)))
+        chat = _find(models, asked.model)
+        record.model, record.stream, record.labels = chat.name, asked.stream, asked.labels
+        record.asked = getattr(asked, "messages", None) or getattr(asked, "prompts", None)
+        ticket = admission.enter(chat.name, asked.n, record.begun)
+        record.releases.append(ticket.release)
+        start = functools.partial(Answer.start, chat, asked, record.begun)
+        return Generation(start, ticket, record, metrics.gaps[chat.name], asked.stream)
+
+    @app.post("/v1/chat/completions", **openapi.generation(CHAT_FIELDS, CHAT_REQUIRED))
+    async def chat_completions(request: Request) -> Response:
+        return await generate(request, parse_chat_request)
+
+    @app.post("/v1/completions", **openapi.generation(TEXT_FIELDS, TEXT_REQUIRED))
+    async def completions(request: Request) -> Response:
+        return await generate(request, parse_text_request)
 
 
-def _find(models: dict[str, ChatModel], name: str) -> ChatModel:
+def _find(models: Mapping[str, ChatModel], name: str) -> ChatModel:
     if name not in models:
         raise UnknownModel(f'the model "{name}" is not served here; served: {", ".join(models)}', param="model")
     return models[name]
-
-
-async def _read_body(request: Request) -> bytes:
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_BODY_BYTES:
-            raise HTTPException(413, f"the request body is larger than {MAX_BODY_BYTES >> 20} MiB")
-    return bytes(body)
-
-
-# --- errors ----------------------------------------------------------------------------------------------------------
-
-
-async def _on_sansi_error(_: Request, error: Exception) -> Response:
-    unknown = isinstance(error, UnknownModel)
-    code = "model_not_found" if unknown else None
-    body = replies.error(str(error), param=getattr(error, "param", None), code=code)
-    return JSONResponse(body, status_code=404 if unknown else 400)
-
-
-async def _on_http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    message = {404: f"there is nothing at {request.url.path}", 405: f"{request.method} is not allowed here"}
-    kind = "server_error" if error.status_code >= 500 else "invalid_request_error"
-    body = replies.error(message.get(error.status_code, str(error.detail)), kind)
-    return JSONResponse(body, status_code=error.status_code, headers=error.headers)
-
-
-async def _on_client_gone(_: Request, error: Exception) -> Response:
-    return Response(status_code=499)  # nobody reads it; the number is the customary one for the log
-
-
-async def _on_bug(_: Request, error: Exception) -> Response:
-    return JSONResponse(replies.bug(), status_code=500)

@@ -1,48 +1,119 @@
-"""From a checkpoint folder to a listening server."""
+"""From checkpoint folders to a listening server, and to its end."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import functools
+import ipaddress
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sansi.base.errors import SansiError
 from sansi.base.files import read_json
 
+if TYPE_CHECKING:
+    from sansi.chat import ChatModel
+    from sansi.serve.settings import ServerSettings
+
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-def serve(folder: str, host: str = "127.0.0.1", port: int = 8000, **options: Any) -> None:
-    """Serve the checkpoint in `folder` until interrupted. Port 0 takes a free one. Raises SansiError on bad input.
+def serve(
+    folders: Sequence[str],
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    *,
+    names: Sequence[str] = (),
+    memory: Sequence[float] | None = None,
+    settings: ServerSettings | None = None,
+    log_format: str = "text",
+    **options: Any,
+) -> None:
+    """Serve the checkpoints in `folders` until interrupted. Port 0 takes a free one. Raises SansiError on bad input.
 
+    names: one for each folder; default: the folders' own. memory: bytes for all models together, or one for each.
     options: as for `ChatModel.from_pretrained`.
     """
+    chosen = model_names(folders, names)
     listener = bind(host, port)  # first: a taken port is told before the seconds of loading, not after
     try:
-        _serve_on(listener, folder, host, options)
+        with contextlib.ExitStack() as stack:
+            chats = [
+                stack.enter_context(_loaded(folder, name, memory=share, **options))
+                for folder, name, share in zip(folders, chosen, _shares(folders, memory, options), strict=True)
+            ]
+            examples = {chat.name: read_examples(folder) for chat, folder in zip(chats, folders, strict=True)}
+            _serve_on(listener, chats, examples, host, settings, log_format)
     finally:
         listener.close()
 
 
-def _serve_on(listener: socket.socket, folder: str, host: str, options: Mapping[str, Any]) -> None:
-    import uvicorn
+def model_names(folders: Sequence[str], names: Sequence[str]) -> list[str]:
+    """What the models are called. Raises SansiError unless there is a different name for each."""
+    if names and len(names) != len(folders):
+        raise SansiError(f"{len(names)} names for {len(folders)} models; give --name once for each", param="name")
+    chosen = list(names) or [Path(folder).resolve().name for folder in folders]
+    for name in chosen:
+        if not name or not name.isprintable() or name != name.strip():
+            raise SansiError(f"{name!r} is no name for a model: printable text is", param="name")
+        if chosen.count(name) > 1:
+            raise SansiError(f'two models are called "{name}"; give each a name of its own with --name', param="name")
+    return chosen
 
+
+def _shares(folders: Sequence[str], memory: Sequence[float] | None, options: Mapping[str, Any]) -> Sequence[int | None]:
+    from sansi.chat.memory import share_memory
+
+    return share_memory(folders, options.get("device", "auto"), memory)
+
+
+def _loaded(folder: str, name: str, **options: Any) -> ChatModel:
     from sansi.chat import ChatModel
-    from sansi.serve.app import create_app
 
-    questions = read_examples(folder)
-    with ChatModel.from_pretrained(folder, **options) as chat:
-        print(f"backend {chat.engine.backend.name}\n{chat.engine.plan}", flush=True)
-        app = create_app([chat], {chat.name: questions})
-        listener.listen(2048)  # from here on a client is queued, not refused
-        _announce(chat.name, host, listener.getsockname()[1])
-        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3)
-        with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again once it has shut down
-            uvicorn.Server(config).run(sockets=[listener])
+    chat = ChatModel.from_pretrained(folder, **options)
+    chat.name = name
+    print(f"{name}: backend {chat.engine.backend.name}\n{chat.engine.plan}", flush=True)
+    return chat
+
+
+def _serve_on(
+    listener: socket.socket,
+    chats: Sequence[ChatModel],
+    examples: Mapping[str, Sequence[str]],
+    host: str,
+    settings: ServerSettings | None,
+    log_format: str,
+) -> None:
+    from sansi.serve import logs
+    from sansi.serve.app import create_app
+    from sansi.serve.server import Server
+    from sansi.serve.settings import ServerSettings
+
+    logs.configure(log_format)
+    settings = settings_for(host, settings or ServerSettings())
+    listener.listen(2048)  # from here on a client is queued, not refused
+    port, names = listener.getsockname()[1], [chat.name for chat in chats]
+    announce = functools.partial(_announce, names, host, port, settings)
+    Server(create_app(chats, examples, settings), settings, announce).run(sockets=[listener])
+
+
+def settings_for(host: str, settings: ServerSettings) -> ServerSettings:
+    """On the loopback only its own names are good, and those that were allowed; elsewhere any, unless some were."""
+    if not is_loopback(host):
+        return settings
+    return replace(settings, hosts=(*LOOPBACK, host, *(settings.hosts or ())))
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name, which may mean any address
+        return False
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -78,9 +149,11 @@ def _why_not_bound(error: Exception, host: str, port: int) -> str:
     return f"can not listen on {host} port {port}: {error}"
 
 
-def _announce(name: str, host: str, port: int) -> None:
+def _announce(names: Sequence[str], host: str, port: int, settings: ServerSettings) -> None:
     shown = f"[{host}]" if ":" in host else host
-    print(f"Sansi serves {name}\n  chat  http://{shown}:{port}\n  API   http://{shown}:{port}/v1", flush=True)
+    url = f"http://{shown}:{port}"
+    print(f"Sansi serves {', '.join(names)}\n  chat  {url}\n  API   {url}/v1", flush=True)
     print("Ctrl-C stops it.", flush=True)
-    if host not in LOOPBACK:
-        print("warning: others on the network can reach this server, and it asks nobody for a key", file=sys.stderr)
+    if not is_loopback(host) and settings.keys is None:
+        warning = "others on the network can reach this server, and it asks nobody for a key; see --api-key-file"
+        print(f"warning: {warning}", file=sys.stderr)

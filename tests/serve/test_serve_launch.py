@@ -1,11 +1,14 @@
-"""What happens before the server listens: the example questions, and that nothing heavy is loaded for them."""
+"""What happens before the server listens: names, memory, examples, and that nothing heavy is loaded."""
 
+import signal
 import subprocess
 import sys
 
+import httpx
 import pytest
 from sansi.base.errors import SansiError
-from sansi.serve.launch import read_examples
+from sansi.chat.memory import share_memory
+from sansi.serve.launch import bind, is_loopback, model_names, read_examples
 
 # What training, evaluation and tests need; each takes seconds or many megabytes that a server has no use for.
 HEAVY = ("matplotlib", "reasoning_gym", "transformers", "datasketch", "pycld2", "torch._dynamo", "openai")
@@ -40,3 +43,79 @@ def test_damaged_examples_are_named(tmp_path, content):
     (tmp_path / "examples.json").write_text(content)
     with pytest.raises(SansiError, match=r"examples\.json"):
         read_examples(str(tmp_path))
+
+
+# --- many models -----------------------------------------------------------------------------------------------------
+
+
+def test_models_are_named_after_their_folders_or_as_told():
+    assert model_names(["a/one", "b/two/"], []) == ["one", "two"]
+    assert model_names(["a/one", "b/one"], ["x", "org/y"]) == ["x", "org/y"]
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [([], "--name"), (["a"], "1 names for 2"), (["a", "a"], '"a"'), (["a", ""], "no name"), (["a", "b\n"], "no name")],
+)
+def test_names_that_do_not_tell_models_apart_are_refused(names, told):
+    with pytest.raises(SansiError, match=told):
+        model_names(["a/one", "b/one"], names)
+
+
+def folder_of(path, size):
+    path.mkdir()
+    (path / "model.safetensors").write_bytes(bytes(size))
+    return path
+
+
+def test_memory_is_shared(tmp_path):
+    small, large = folder_of(tmp_path / "small", 100), folder_of(tmp_path / "large", 700)
+    assert share_memory([small, large], "cpu", [1000]) == [200, 800]
+    assert share_memory([small, large], "cpu", [300, 900]) == [300, 900]
+    assert share_memory([small], "cpu", [500]) == [500] and share_memory([small], "cpu") == [None]
+    shares = share_memory([small, large], "cpu")
+    assert shares[1] - shares[0] == 600 and shares[0] > 2**20, "of what is free"
+
+
+@pytest.mark.parametrize(("memory", "told"), [([800], "800 B"), ([1, 2, 3], "3 sizes of memory for 2 models")])
+def test_memory_that_can_not_be_shared_is_told(tmp_path, memory, told):
+    folders = [folder_of(tmp_path / "small", 100), folder_of(tmp_path / "large", 700)]
+    with pytest.raises(SansiError, match=told):
+        share_memory(folders, "cpu", memory)
+
+
+def test_several_models_are_served(tiny):
+    from test_serve_faults import Process
+
+    server = Process(str(tiny), "--name", "nano", "--name", "org/tiny", "--memory", "1", "--context-length", "512")
+    try:
+        listed = httpx.get(f"{server.url}/v1/models").json()["data"]
+        assert [card["id"] for card in listed] == ["nano", "org/tiny"]
+        for name in ("nano", "org/tiny"):
+            asked = {"model": name, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 4}
+            answer = httpx.post(f"{server.url}/v1/chat/completions", json=asked, timeout=20)
+            assert answer.json()["model"] == name
+            assert httpx.get(f"{server.url}/v1/models/{name}").json()["id"] == name
+        server.signal(signal.SIGINT)  # nothing runs, so it ends at once
+        assert "Traceback" not in server.ended(20)
+    finally:
+        server.process.kill()
+        server.process.communicate()
+
+
+# --- addresses -------------------------------------------------------------------------------------------------------
+
+
+def test_a_taken_port_is_told():
+    with bind("127.0.0.1", 0) as taken:
+        taken.listen()
+        with pytest.raises(SansiError, match="taken by another program"):
+            bind("127.0.0.1", taken.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("127.8.8.8", True), ("0.0.0.0", False), ("a.b", False)],
+)
+def test_the_loopback_is_known(host, expected):
+    assert is_loopback(host) is expected

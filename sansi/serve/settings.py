@@ -1,0 +1,92 @@
+"""What the operator of a server decides: who may ask, how much, how long, and what is written down."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sansi.base.errors import SansiError
+
+MIN_KEY = 16  # characters; a shorter one can be guessed over the network
+
+
+class Keys:
+    """API keys. Only their hashes are kept, so that no log or traceback can show one."""
+
+    def __init__(self, keys: Iterable[str]):
+        self._hashes = [hashlib.sha256(key.encode()).digest() for key in keys]
+
+    def __len__(self) -> int:
+        return len(self._hashes)
+
+    def number_of(self, given: bytes) -> int | None:
+        """Which key it is, from 1; None for none. Takes as long for a right one as for a wrong one."""
+        hashed, found = hashlib.sha256(given).digest(), 0
+        for number, known in enumerate(self._hashes, 1):  # no early end: the time must not tell how far it came
+            found |= number * hmac.compare_digest(known, hashed)
+        return found or None
+
+
+def read_keys(file: str | None = None, variable: str | None = None) -> Keys | None:
+    """The keys in a file (one a line, # begins a comment) and in an environment variable (commas or lines between).
+
+    None when neither is named. Raises SansiError when one is named and holds no key, or one too short to be safe.
+    """
+    keys: list[str] = []
+    if file is not None:
+        keys += _checked(_lines_of(file), f"the key file {file}")
+    if variable is not None:
+        if variable not in os.environ:
+            raise SansiError(f"the environment variable {variable} is not set", param="api_key_env")
+        keys += _checked(os.environ[variable].replace(",", "\n").splitlines(), f"the environment variable {variable}")
+    return None if file is None and variable is None else Keys(dict.fromkeys(keys))
+
+
+def _lines_of(file: str) -> list[str]:
+    try:
+        return [line.partition("#")[0] for line in Path(file).read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise SansiError(f"the key file {file} can not be read: {error}", param="api_key_file") from error
+
+
+def _checked(lines: list[str], where: str) -> list[str]:
+    keys = [line.strip() for line in lines if line.strip()]
+    if not keys:
+        raise SansiError(f"{where} holds no key")
+    for number, key in enumerate(keys, 1):  # by number: a message must not show a key
+        if len(key) < MIN_KEY or not key.isascii() or any(c.isspace() for c in key):
+            raise SansiError(
+                f"{where}: key {number} must be {MIN_KEY} or more ASCII characters without spaces; "
+                "one can be made with: openssl rand -hex 24"
+            )
+    return keys
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """Limits and policy of one server. Times in seconds, sizes in bytes."""
+
+    keys: Keys | None = field(default=None, repr=False)
+    """Who may ask; None: everybody."""
+    hosts: tuple[str, ...] | None = None
+    """Names that a request may call this server by (its Host header), without port; None: any."""
+    origins: tuple[str, ...] = ()
+    """Web pages of other origins ("https://example.com") that may use the API from a browser; "*": all."""
+    max_body: int = 16 * 2**20
+    """Largest request body."""
+    max_bodies: int = 256 * 2**20
+    """All request bodies that are being read, together."""
+    body_timeout: float = 30
+    """Longest time that a request body may take to arrive."""
+    max_queue: int = 64
+    """Requests that may wait for a model, beyond those that it runs."""
+    timeout: float | None = 600
+    """Longest time for one request, its wait in the queue included; None: no limit."""
+    grace: float = 30
+    """How long running requests may take to end once the server is told to stop."""
+    log_text: bool = False
+    """Write what was asked and answered into the log."""
