@@ -20,6 +20,7 @@ from sansi.base.progress import progress_bar
 from sansi.engine.backends import check_choice, load_backend, make_backend
 from sansi.engine.batch import BLOCK, Backend
 from sansi.engine.blocks import BlockPool
+from sansi.engine.mailbox import Mailbox, Stream
 from sansi.engine.memory import MemoryPlan, Sizes, activations_of, free_memory, plan_memory, share_out
 from sansi.engine.metrics import EngineMetrics, Meter
 from sansi.engine.params import SamplingParams, check_params, check_prompt
@@ -91,6 +92,7 @@ class Engine:
         self._meter = Meter()
         self._runner, self._scheduler = self._new_runner(), self._new_scheduler()
         self._inbox: list[Request] = []  # guarded by _wake; the stepping thread empties it
+        self._mailboxes: dict[asyncio.AbstractEventLoop, Mailbox] = {}  # of those loops that have open streams
         self._wake = threading.Condition()
         self._arrivals = 0
         self._aborting = False  # some request's `aborted` is set
@@ -192,28 +194,34 @@ class Engine:
         return self._stream(ids, params)
 
     async def _stream(self, ids: Sequence[int], params: SamplingParams) -> AsyncGenerator[Delta, None]:
-        loop, queue = asyncio.get_running_loop(), asyncio.Queue[Delta | Completion | Exception]()
+        loop = asyncio.get_running_loop()
+        mailbox = self._mailboxes.setdefault(loop, Mailbox(loop))
+        stream = Stream(mailbox)
 
         def post(item: Delta | Completion | Exception) -> None:
             try:
-                loop.call_soon_threadsafe(queue.put_nowait, item)
+                stream.post(item)
             except RuntimeError:  # the event loop is closed: nobody listens any more
                 self._abort([request])
 
         request = self._request(ids, params, post, post)
-        self._submit([request])
+        mailbox.open += 1
         try:
+            self._submit([request])
             while True:
-                item = await queue.get()
-                if isinstance(item, Delta):
-                    yield item
-                    continue
-                completion = _completion_or_raise(item)
-                nothing = () if params.logprobs else None
-                yield Delta((), nothing, completion, () if params.top_logprobs else None)
-                return
+                for item in await stream.take():
+                    if isinstance(item, Delta):
+                        yield item
+                        continue
+                    completion = _completion_or_raise(item)
+                    nothing = () if params.logprobs else None
+                    yield Delta((), nothing, completion, () if params.top_logprobs else None)
+                    return
         finally:
             self._abort([request])
+            mailbox.open -= 1
+            if not mailbox.open:
+                del self._mailboxes[loop]
 
     def close(self) -> None:
         """Abort what runs and end the stepping thread. Closing twice is fine."""
