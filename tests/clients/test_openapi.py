@@ -1,0 +1,64 @@
+"""The server against its own OpenAPI document: requests that schemathesis draws from it, right and wrong ones.
+
+No request ends in a 500, and every response is one that the document names, of the form that it names.
+"""
+
+from __future__ import annotations
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+SOME = settings(max_examples=30, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+ANSWERING = ("/v1/chat/completions", "/v1/completions")
+
+
+@pytest.fixture(scope="session")
+def api(base_url: str):
+    return schemathesis.openapi.from_url(f"{base_url.removesuffix('/v1')}/openapi.json")
+
+
+def test_the_document_has_every_route(api):
+    found = {(operation.method.upper(), operation.path) for operation in operations(api)}
+    assert {("GET", "/health"), ("GET", "/metrics"), ("GET", "/v1/models")} <= found
+    assert {("POST", path) for path in ANSWERING} <= found
+
+
+@pytest.mark.parametrize("mode", GenerationMode, ids=lambda mode: mode.value)
+def test_every_response_is_in_the_document(api, mode):
+    for operation in operations(api):
+        if mode is GenerationMode.NEGATIVE and operation.path not in ANSWERING:
+            continue  # nothing of theirs can be wrong
+
+        @SOME
+        @given(operation.as_strategy(generation_mode=mode))
+        def check(case: Case) -> None:
+            case.call_and_validate(checks=CHECKS, timeout=20)
+
+        check()
+
+
+@pytest.mark.parametrize("path", ANSWERING)
+def test_requests_that_get_as_far_as_the_model(api, path):
+    """Of a model that exists, with short answers: nearly all drawn names are of none."""
+
+    @SOME
+    @given(api[path]["POST"].as_strategy())
+    def check(case: Case) -> None:
+        case.body = case.body | {"model": "nano", "max_tokens": 8}
+        case.body.pop("max_completion_tokens", None)
+        case.call_and_validate(checks=CHECKS, timeout=20)
+
+    check()
+
+
+def operations(api) -> list:
+    return [found.ok() for found in api.get_all_operations()]
