@@ -41,7 +41,7 @@ def test_version(sansi):
     assert sansi("--version").out == f"sansi {__version__}\n"
 
 
-@pytest.mark.parametrize("verb", ["serve", "chat", "run", "info", "eval budget-curve"])
+@pytest.mark.parametrize("verb", ["serve", "chat", "run", "info", "quantize", "eval budget-curve"])
 def test_every_help_teaches_with_examples(sansi, verb):
     done = sansi(*verb.split(), "--help")
     assert done.code == 0
@@ -56,29 +56,128 @@ def test_help_is_fast_and_loads_no_torch():
 # --- run -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def piped(monkeypatch, tmp_path):
+    """Standard input becomes a file with this content."""
+
+    def piped(content):
+        (tmp_path / "stdin").write_bytes(content if isinstance(content, bytes) else content.encode())
+        monkeypatch.setattr(sys, "stdin", (tmp_path / "stdin").open())
+
+    return piped
+
+
 def test_run_puts_the_answer_alone_on_stdout(sansi, tiny):
-    done = sansi("run", "What is 12 + 30?", "--model", tiny, "--max-tokens", 40, "--seed", 1)
-    assert done.code == 0
-    assert "thinking · thought" in done.err and "thinking · thought" not in done.out
+    shown = sansi("run", tiny, "What is 12 + 30?", "--max-tokens", 40, "--seed", 1, "--show-thinking")
+    assert shown.code == 0 and "thought" in shown.err and "thought" not in shown.out
+    quiet = sansi("run", tiny, "What is 12 + 30?", "--max-tokens", 40, "--seed", 1)
+    assert (quiet.code, quiet.out, quiet.err) == (0, shown.out, "")
 
 
 def test_run_json(sansi, tiny):
-    done = sansi("run", "Hi", "-m", tiny, "--thinking-budget", 8, "--max-tokens", 300, "--seed", 1, "--json")
+    done = sansi("run", tiny, "Hi", "--thinking-budget", 8, "--max-tokens", 300, "--seed", 1, "--json")
     told = json.loads(done.out)
     thought = told["usage"]["completion_tokens_details"]["reasoning_tokens"]
     assert thought - told["sansi"]["closing_phrase_tokens"] <= 8 < thought
     assert told["sansi"]["thinking_end_reason"] == "budget"
     assert told["reasoning_content"] and told["model"] == "tiny"
+    assert done.out.count("\n") == 1
 
 
 def test_run_no_thinking(sansi, tiny):
-    told = json.loads(sansi("run", "Hi", "-m", tiny, "--no-thinking", "--max-tokens", 5, "--json").out)
+    told = json.loads(sansi("run", tiny, "Hi", "--no-think", "--max-tokens", 5, "--json").out)
     assert told["sansi"]["mode"] == "non-thinking" and told["reasoning_content"] is None
 
 
-def test_run_reads_a_question_from_stdin(sansi, tiny, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(read=lambda: "Hi\n"))
-    assert sansi("run", "-", "-m", tiny, "--max-tokens", 5).code == 0
+def test_run_takes_sampling_values_and_a_system_message(sansi, tiny):
+    flags = ("--temperature", 0.5, "--top-p", 0.7, "--top-k", 3, "--min-p", 0.1, "--presence-penalty", 0.2)
+    flags += ("--frequency-penalty", 0.3, "--repetition-penalty", 1.1, "--seed", 5)
+    told = json.loads(sansi("run", tiny, "Hi", *flags, "--max-tokens", 5, "--json").out)
+    assert told["sansi"]["sampling"] == {
+        "temperature": 0.5,
+        "top_p": 0.7,
+        "top_k": 3,
+        "min_p": 0.1,
+        "presence_penalty": 0.2,
+        "frequency_penalty": 0.3,
+        "repetition_penalty": 1.1,
+        "seed": 5,
+    }
+    longer = json.loads(sansi("run", tiny, "Hi", *flags, "--max-tokens", 5, "--json", "-s", "Be brief.").out)
+    assert longer["usage"]["prompt_tokens"] > told["usage"]["prompt_tokens"]
+
+
+@pytest.mark.parametrize(("arguments", "asked"), [((), "Hi"), (("-",), "Hi"), (("Sum up:",), "Sum up:\n\nHi")])
+def test_run_reads_what_is_piped_in(sansi, tiny, piped, monkeypatch, arguments, asked):
+    from sansi.serve.terminal import run as answers
+
+    seen = []
+    monkeypatch.setattr(answers, "run_one", lambda chat, request, *_: seen.append(request.messages))
+    piped("Hi\n")
+    assert sansi("run", tiny, *arguments).code == 0
+    assert seen == [[{"role": "user", "content": asked}]]
+
+
+def test_run_a_batch(sansi, tiny, piped):
+    lines = ['"What is 12 + 30?"', "", '{"prompt": "Hi", "thinking_budget": 0, "custom_id": "b"}']
+    lines.append('{"messages": [{"role": "user", "content": "' + "x" * 5000 + '"}]}')
+    lines.append('{"custom_id": "d", "method": "POST", "url": "/v1/chat/completions", "body": {"messages": ')
+    lines[-1] += '[{"role": "user", "content": "Hi"}], "max_tokens": 7}}'
+    piped("\n".join(lines))
+    done = sansi("run", tiny, "--jsonl", "-", "--max-tokens", 20, "--seed", 1)
+    told = [json.loads(line) for line in done.out.splitlines()]
+    assert [(t["line"], t.get("custom_id")) for t in told] == [(1, None), (3, "b"), (4, None), (5, "d")]
+    assert done.code == 1 and "1 of 4 lines" in done.err and "context" in told[2]["error"]["message"]
+    assert told[1]["sansi"]["mode"] == "non-thinking" and told[0]["sansi"]["mode"] == "thinking"
+    assert [t["usage"]["completion_tokens"] <= most for t, most in zip(told[::3], (20, 7), strict=True)] == [True, True]
+
+
+def test_a_batch_answers_as_single_questions_do(sansi, tiny, piped):
+    flags = ("--max-tokens", 30, "--seed", 3, "--temperature", 0)
+    one = json.loads(sansi("run", tiny, "What is 12 + 30?", *flags, "--json").out)
+    piped('"Hi"\n"What is 12 + 30?"\n"Why?"\n')
+    (_, same, _) = map(json.loads, sansi("run", tiny, "--jsonl", "-", *flags).out.splitlines())
+    assert (same["content"], same["reasoning_content"]) == (one["content"], one["reasoning_content"])
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('"a"\n{', ["line 2", "not valid JSON"]),
+        ("3", ["line 1", '"prompt"']),
+        ('{"prompt": "a", "wings": 2}', ["line 1", '"wings"']),
+        ('{"prompt": "a", "stream": true}', ["line 1", '"stream"']),
+        ('{"prompt": "a", "temperature": "hot"}', ["line 1", '"temperature"']),
+        ('{"messages": [{"role": "king", "content": "a"}]}', ["line 1", "messages[0].role"]),
+        ('{"prompt": "a", "model": "gpt"}', ["line 1", '"gpt"', '"tiny"']),
+        ('{"body": {"prompt": "a"}, "wings": 1}', ["line 1", '"wings"']),
+        ('{"prompt": "a", "custom_id": 3}', ["line 1", "custom_id"]),
+        ("\n", ["no lines"]),
+        (b"\xff", ["UTF-8"]),
+    ],
+)
+def test_a_wrong_line_is_named_before_the_model_is_loaded(sansi, tiny, piped, monkeypatch, content, words):
+    monkeypatch.setattr(cli, "_loaded", None)
+    piped(content)
+    done = sansi("run", tiny, "--jsonl", "-")
+    assert done.code == 1 and not done.out and done.err.count("\n") == 1
+    assert all(word in done.err for word in words), done.err
+
+
+def test_a_reader_that_had_enough_is_no_error(tiny):
+    command = f"{sys.executable} -m sansi.cli run {tiny} Hi --max-tokens 50 < /dev/null | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120)
+    assert done.stderr == ""
+
+
+def test_an_interrupt_ends_a_batch_with_130(tiny, tmp_path):
+    (tmp_path / "lines").write_text('{"prompt": "Hi", "max_tokens": 900}\n' * 2000)
+    command = [sys.executable, "-m", "sansi.cli", "run", tiny, "--jsonl", str(tmp_path / "lines")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as batch:
+        assert json.loads(batch.stdout.readline())["line"] == 1
+        batch.send_signal(signal.SIGINT)
+        _, errors = batch.communicate(timeout=60)
+    assert batch.returncode == 130 and "Traceback" not in errors
 
 
 # --- info ----------------------------------------------------------------------------------------------------------
@@ -101,6 +200,39 @@ def test_info_of_a_preset(sansi, preset, parameters, active):
     shown = sansi("info", preset).out
     assert parameters in shown
     assert ("active per token" in shown) == bool(active) and (active or "") in shown
+
+
+# --- quantize ------------------------------------------------------------------------------------------------------
+
+
+def test_quantize_writes_a_folder_that_answers_and_says_what_it_costs(sansi, tiny, tmp_path):
+    done = sansi("quantize", tiny, tmp_path / "small", "--kind", "int8", "--tokens", 100)
+    assert done.code == 0, done.err
+    assert re.search(r"small: int8, [\d.]+ KiB in the place of [\d.]+ KiB, 8\.\d+ bits a weight", done.out)
+    assert re.search(r"KL 0\.0\d+ nats .* of [\d]+ tokens of its own answers", done.out)
+    told = json.loads(sansi("run", tmp_path / "small", "Hi", "--max-tokens", 5, "--seed", 1, "--json").out)
+    assert told["usage"]["completion_tokens"] == 5
+    assert json.loads(sansi("info", tmp_path / "small", "--json").out)["modes"] == ["thinking", "non-thinking"]
+
+
+def test_quantize_compares_on_a_text_or_not_at_all(sansi, tiny, tmp_path):
+    (tmp_path / "text.txt").write_text("What is 12 + 30? The answer is 42.")
+    told = sansi("quantize", tiny, tmp_path / "small", "--text", tmp_path / "text.txt", "--outer", "int4")
+    assert "text.txt" in told.out and "KL 0." in told.out
+    told = sansi("quantize", tiny, tmp_path / "small", "--no-report")  # over the quantised weights of before
+    assert told.code == 0 and "KL" not in told.out
+
+
+def test_quantize_refuses_what_it_can_not_do(sansi, tiny, tmp_path):
+    told = sansi("quantize", tiny, tiny)
+    assert told.code == 1 and "holds full weights" in told.err
+    told = sansi("quantize", tiny, tmp_path / "small", "--kind", "int3")
+    assert told.code == 1 and 'unknown quantisation "int3"' in told.err and not (tmp_path / "small").exists()
+    told = sansi("quantize", tiny, tmp_path / "small", "--text", tmp_path / "nothing.txt")
+    assert told.code == 1 and "nothing.txt" in told.err
+    assert sansi("quantize", tiny, tmp_path / "small", "--no-report").code == 0
+    told = sansi("quantize", tmp_path / "small", tmp_path / "smaller")
+    assert told.code == 1 and "need the full model" in told.err
 
 
 # --- eval ----------------------------------------------------------------------------------------------------------
@@ -176,15 +308,21 @@ def test_chat_answers_and_leaves(tiny):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["run", "Hi", "--model", "no/such/folder"], ["no/such/folder", "no such model folder"]),
+        (["run", "no/such/folder", "Hi"], ["no/such/folder", "no such model folder"]),
+        (["run", "TINY"], ["nothing to ask"]),
+        (["run", "TINY", "Hi", "--jsonl", "x"], ["--jsonl"]),
+        (["run", "TINY", "--jsonl", "no/such/file"], ["no/such/file"]),
+        (["run", "TINY", "Hi", "--schema", "no/such/file"], ["no/such/file"]),
+        (["run", "TINY", "Hi", "--temperature", "-3"], ["temperature"]),
+        (["chat", "TINY", "--load", "no/such/file.json"], ["no/such/file.json"]),
         (["serve", "no/such/folder", "--port", "0"], ["no/such/folder"]),
         (["chat", "no/such/folder"], ["no/such/folder"]),
         (["info", "Qwen3-9B"], ["Qwen3-9B", 'did you mean "Qwen3-']),
         (["eval", "budget-curve", "TINY", "--budgets", "0,x"], ["--budgets", "0,x"]),
-        (["run", "Hi", "--model", "TINY", "--thinking-budget", "-1"], ["thinking_budget", "-1"]),
-        (["run", "Hi", "--model", "TINY", "--no-thinking", "--thinking-budget", "5"], ["contradict"]),
-        (["run", "x" * 5000, "--model", "TINY"], ["context"]),
-        (["run", "Hi", "--model", "TINY", "--device", "quantum"], ["quantum"]),
+        (["run", "TINY", "Hi", "--thinking-budget", "-1"], ["thinking_budget", "-1"]),
+        (["run", "TINY", "Hi", "--no-think", "--thinking-budget", "5"], ["contradict"]),
+        (["run", "TINY", "x" * 5000], ["context"]),
+        (["run", "TINY", "Hi", "--device", "quantum"], ["quantum"]),
         (["serve", "TINY", "--host", "no.such.host.invalid"], ["no.such.host.invalid"]),
     ],
 )

@@ -32,6 +32,7 @@ from sansi.engine.weights import Weights
 from sansi.model import ModelConfig, Transformer
 from sansi.model.formats.hf import read_config
 
+from sansi.model.quantize import stored_kinds
 IDLE_SECONDS = 5.0  # after so long without work the stepping thread ends, so that a dropped engine can be collected
 STEP_TOKENS = {"cpu": 512, "cuda": 8192}  # what one step reads: more is faster in all, but those who decode wait for it
 SCORED_ELEMENTS = 2**24  # logits of a step that reads a prompt for its log-probabilities
@@ -51,7 +52,7 @@ class Engine:
     context_length: prompt and completion together; default: the model's, or less where the memory is too small.
     max_prefill_tokens: most tokens that one step reads; longer prompts are read in several, beside those who decode.
     backend: "auto", "native" (our CPU kernels), "cuda" (our GPU kernels), "torch", or a Backend.
-    quantize: "int8", "int4" or None; native only.
+    quantize: "int8", "int4" or None; native only. outer: the same for embedding and LM head, default int8.
     batch_invariant: bitwise the same results alone or in any batch, at some cost; native always is.
     prefix_cache: prompts that begin alike are read once. memory: bytes for weights, cache and activations together, or
     a share of the free memory when 1 or less. num_blocks: blocks of 16 tokens in the cache, instead of a plan.
@@ -71,6 +72,7 @@ class Engine:
         quantize: str | None = None,
         batch_invariant: bool = False,
         prefix_cache: bool = True,
+        outer: str | None = None,
         memory: int | float | None = None,
         num_blocks: int | None = None,
         config: ModelConfig | None = None,
@@ -80,7 +82,7 @@ class Engine:
         _check_positive("max_prefill_tokens", max_prefill_tokens)
         if isinstance(backend, str):
             assert model is not None, "a backend by name needs the model"
-            backend = make_backend(model, backend, quantize, batch_invariant)
+            backend = make_backend(model, backend, quantize, batch_invariant, outer)
         self.model, self.backend = model, backend
         self.config = config or _config_of(model)
         self.vocab_size, self.device = self.config.vocab_size, backend.device
@@ -113,22 +115,24 @@ class Engine:
         backend: str = "auto",
         memory: int | float | None = None,
         context_length: int | None = None,
+        outer: str | None = None,
         batch_invariant: bool = False,
         **options: Any,
     ) -> Engine:
-        """Load a checkpoint folder; arguments and `options` as for Engine.
+        """Load a checkpoint folder, full or quantised (`sansi quantize`); arguments and `options` as for Engine.
 
         Raises SansiError when the folder is missing or damaged, and, before the weights are read, when it does not fit.
         """
         config = read_config(folder)
         check_choice(backend, quantize)
-        place = resolve_device(device)
-        kind, stored = resolve_dtype(dtype, place), None
-        if place.type == "cpu" and backend != "torch":  # native keeps bfloat16 as it is
+        kind, stored, quantised = resolve_dtype(dtype, place), None, None
+        if place.type == "cpu" and backend != "torch":  # native keeps bfloat16 and quantised weights as they are
             stored = sum(file.stat().st_size for file in Path(folder).glob("*.safetensors"))
         # Raises when it can not fit; what is planned in the end goes by what the backend really takes.
-        plan_memory(config, kind, quantize, place, max_batch, context_length, memory, stored=stored)
-        chosen, model = load_backend(folder, device, dtype, backend, quantize, batch_invariant)
+        rounded = quantised[0] if quantised else quantize
+        plan_memory(config, kind, rounded, place, max_batch, context_length, memory, stored=stored)
+        chosen, model = load_backend(folder, device, dtype, backend, quantize, batch_invariant, outer)
+            quantised = stored_kinds(folder)
         return cls(
             model,
             max_batch,

@@ -88,9 +88,10 @@ def sizes_of(config: ModelConfig, dtype: torch.dtype, quantize: str | None, step
     linear = config.num_parameters(embedding=False)
     embedding = config.num_parameters() - linear
     bits = WEIGHT_BITS.get(quantize or "", 8 * element)
+    outer_bits = WEIGHT_BITS["int8"] if quantize else 8 * element
     cache_element = 2 if quantize else element  # keys and values are float16 beside quantised weights
     block = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * BLOCK * cache_element
-    return Sizes(int((linear + embedding) * bits / 8), block, activations_of(config, step_tokens, rows))
+    return Sizes(int((linear * bits + embedding * outer_bits) / 8), block, activations_of(config, step_tokens, rows))
 
 
 def activations_of(config: ModelConfig, step_tokens: int, rows: int) -> int:

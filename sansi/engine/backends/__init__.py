@@ -14,6 +14,7 @@ from sansi.engine.backends.torch_backend import TorchBackend
 from sansi.engine.batch import Backend
 from sansi.model import Transformer, load
 from sansi.model.kernels.cpu.build import KernelsUnavailable
+from sansi.model.quantize import check_outer, check_stored, dequantize, load_quantized, stored_kinds
 
 __all__ = ["BACKENDS", "TorchBackend", "load_backend", "make_backend"]
 
@@ -25,17 +26,21 @@ log = logging.getLogger("sansi")
 
 
 def make_backend(
-    model: Transformer, choice: str = "auto", quantize: str | None = None, batch_invariant: bool = False
+    model: Transformer,
+    choice: str = "auto",
+    quantize: str | None = None,
+    batch_invariant: bool = False,
+    outer: str | None = None,
 ) -> Backend:
     """The backend called `choice` for a model in memory. Raises SansiError where this machine can not run it.
 
     "auto": native for a float32 or bfloat16 Transformer on the CPU, cuda for one on a GPU, or torch, with a warning,
     where there are no kernels; torch for everything else.
     """
-    check_choice(choice, quantize)
+    check_choice(choice, quantize, outer)
     like, plain = next(model.parameters()), type(model) is Transformer  # a subclass may compute something else
     if plain and like.device.type == "cpu" and like.dtype in NATIVE_DTYPES:
-        kernels = _native(choice, quantize, model)
+        kernels = _native(choice, quantize, outer, model)
     else:
         kernels = _cuda(choice, quantize, model, plain and like.device.type == "cuda" and not batch_invariant)
     return kernels or TorchBackend(model, batch_invariant)
@@ -48,29 +53,44 @@ def load_backend(
     choice: str = "auto",
     quantize: str | None = None,
     batch_invariant: bool = False,
+    outer: str | None = None,
 ) -> tuple[Backend, Transformer | None]:
     """The backend for a model folder, and the torch module where there is one: native reads the folder itself.
 
-    Raises SansiError for a folder that is missing or damaged, and for a choice that this machine can not run.
+    Where native can not run, a quantised folder is turned into full weights again, with a warning. Raises SansiError
+    for a folder that is missing or damaged, and for a choice that this machine can not run.
     """
-    check_choice(choice, quantize)
+    stored = stored_kinds(folder)
+    if stored:
+        check_stored(folder, quantize, outer)
+    check_choice(choice, quantize, None if stored else outer)
     place = resolve_device(device)
     on_cpu = place.type == "cpu" and resolve_dtype(dtype, place) in NATIVE_DTYPES
-    if on_cpu and (native := _native(choice, quantize, folder)):
+    if on_cpu and (native := _native(choice, quantize, outer, folder)):
         return native, None
-    model = load(folder, device=device, dtype=dtype)
+    model = _dequantised(folder, place, dtype) if stored else load(folder, device=device, dtype=dtype)
     kernels = _cuda(choice, quantize, model, place.type == "cuda" and not batch_invariant)
     return kernels or TorchBackend(model, batch_invariant), model
 
 
-def check_choice(choice: str, quantize: str | None) -> None:
+def check_choice(choice: str, quantize: str | None, outer: str | None = None) -> None:
     if choice not in BACKENDS:
         raise SansiError(f'unknown backend "{choice}"{did_you_mean(choice, BACKENDS)}', param="backend")
     if quantize is not None and quantize not in QUANTISATIONS:
         raise SansiError(f'unknown quantisation "{quantize}"{did_you_mean(quantize, QUANTISATIONS)}', param="quantize")
+    check_outer(quantize, outer)
 
 
-def _native(choice: str, quantize: str | None, source: Any) -> Backend | None:
+def _dequantised(folder: str | Path, place: torch.device, dtype: str) -> Transformer:
+    log.warning(
+        "%s: only Sansi's CPU kernels compute with quantised weights; here they are turned into full ones, which take "
+        "more memory and are no faster; where the full model is at hand, load that",
+        folder,
+    )
+    return dequantize(load_quantized(folder), resolve_dtype(dtype, place), place)
+
+
+def _native(choice: str, quantize: str | None, outer: str | None, source: Any) -> Backend | None:
     """Our CPU kernels, or None where torch is to take their place. Raises SansiError where it may not."""
     if choice in ("torch", "cuda"):
         _refuse(choice, quantize)
@@ -78,7 +98,7 @@ def _native(choice: str, quantize: str | None, source: Any) -> Backend | None:
     from sansi.engine.backends.native import NativeBackend
 
     try:
-        return NativeBackend(source, quantize=quantize)
+        return NativeBackend(source, quantize=quantize, outer=outer)
     except KernelsUnavailable as error:
         if choice == "native" or quantize is not None:
             raise

@@ -10,10 +10,12 @@ from torch import Tensor
 from sansi.engine.batch import Batch
 from sansi.model import Transformer
 from sansi.model.native import NativeModel
+from sansi.model.quantize import stored_kinds
 
 
 class NativeBackend:
-    """Runs a `Transformer` in memory, whose later changes `refresh` takes over, or the model in a folder.
+    """Runs a `Transformer` in memory, whose later changes `refresh` takes over, or the model in a folder, also one that
+    is quantised already.
 
     Keys and values are float32, or float16 beside quantised weights, whose rounding is coarser by far; `cache_dtype`
     chooses otherwise. Other arguments and errors: `NativeModel`.
@@ -28,11 +30,14 @@ class NativeBackend:
         threads: int | None = None,
         isa: str | None = None,
         cache_dtype: str | None = None,
+        outer: str | None = None,
     ):
         make = NativeModel if isinstance(source, Transformer) else NativeModel.from_pretrained
-        cache_dtype = cache_dtype or ("float16" if quantize else "float32")
-        self._model = make(source, quantize, threads, isa, cache_dtype)  # type: ignore[arg-type]
-        self.name = f"native {quantize}" if quantize else "native"
+        stored = None if isinstance(source, Transformer) else stored_kinds(source)
+        kind = quantize or (stored[0] if stored else None)
+        cache_dtype = cache_dtype or ("float16" if kind else "float32")
+        self._model = make(source, quantize, threads, isa, cache_dtype, outer)  # type: ignore[arg-type]
+        self.name = f"native {kind}" if kind else "native"
         self.block_bytes = self._model.block_bytes
 
     @property
