@@ -21,6 +21,9 @@ Kind = Literal["greedy", "plain", "top_k", "top_p"]
 
 GREEDY_BELOW = 1e-5  # temperatures at which float32 would overflow, and a gap of 0.001 in logits decides anyway
 
+WIDE = 8192  # vocabularies from here on are searched in two steps: chunks of ids first, then what is in the right ones
+CHUNK = 256
+
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -105,23 +108,64 @@ class Sampler:
         draw = torch.from_numpy(draws[group.numpy_rows]).to(logits.device)[:, None]
         if group.kind == "plain":  # no order is needed, so none is made
             return _inverse_cdf(_min_p((logits / group.temperature).softmax(-1), group.min_p), draw)[:, 0]
+        total = None
         if group.kind == "top_k":
-            values, order = logits.topk(min(group.most, logits.shape[-1]))
-        else:
+            values, order = _most_likely(logits, min(group.most, logits.shape[-1]))
+        elif logits.shape[-1] < WIDE:
             values, order = logits.sort(-1, descending=True)
-        return order.gather(-1, _inverse_cdf(_filtered(values, group), draw))[:, 0]
+        else:
+            values, order, total = _nucleus(logits, group)
+        return order.gather(-1, _inverse_cdf(_filtered(values, group, total), draw))[:, 0]
 
 
-def _filtered(values: Tensor, group: _Group) -> Tensor:
-    """values [N, K], descending -> unnormalised probabilities [N, K] with zeros for what the filters drop."""
+def _most_likely(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """`logits.topk(count)`. They all lie in the `count` chunks that have the largest maxima, and in the rest."""
+    vocab_size, chunks = logits.shape[-1], logits.shape[-1] // CHUNK
+    if vocab_size < WIDE or count > chunks // 4:
+        return logits.topk(count)  # type: ignore[return-value]
+    parts, rest = logits[:, : chunks * CHUNK].unflatten(1, (chunks, CHUNK)), logits[:, chunks * CHUNK :]
+    chosen = parts.amax(-1).topk(count).indices
+    rows = torch.arange(len(logits), device=logits.device)[:, None]
+    candidates = torch.cat([parts[rows, chosen].flatten(1), rest], dim=1)
+    values, places = candidates.topk(count)
+    chunk = chosen.gather(1, (places // CHUNK).clamp_max(count - 1))
+    behind = vocab_size - candidates.shape[1]  # how far the rest has moved
+    return values, torch.where(places < count * CHUNK, chunk * CHUNK + places % CHUNK, places + behind)
+
+
+def _nucleus(logits: Tensor, group: _Group) -> tuple[Tensor, Tensor, Tensor]:
+    """The most likely tokens, as many as reach top_p in all rows: values and ids [N, K], descending, and the
+    unnormalised probability [N, 1] of all tokens. How many they are changes nothing in what a row gets."""
+    scaled = logits / group.temperature
+    total = scaled.softmax(-1).amax(-1, keepdim=True).reciprocal()
+    for count in (64, 512):
+        values, order = _most_likely(logits, count)
+        reached = _unnormalised(values, group).cumsum(-1)[:, -1:]
+        assert group.top_p is not None
+        if (reached >= group.top_p * total).all():
+            return values, order, total
+    return *logits.sort(-1, descending=True), total
+
+
+def _unnormalised(values: Tensor, group: _Group) -> Tensor:
+    """values [N, K], descending -> probabilities [N, K] relative to the first one's."""
     scaled = values / group.temperature
+    return (scaled - scaled[:, :1]).exp()
+
+
+def _filtered(values: Tensor, group: _Group, total: Tensor | None = None) -> Tensor:
+    """values [N, K], descending -> unnormalised probabilities [N, K] with zeros for what the filters drop.
+
+    total: the same [N, 1] of all tokens, where `values` are not all.
+    """
+    probs = _unnormalised(values, group)
     if group.kind == "top_k":
         beyond = torch.arange(values.shape[-1], device=values.device) >= group.top_k
-        scaled = scaled.masked_fill(beyond, -torch.inf)
-    probs = (scaled - scaled[:, :1]).exp()
+        probs = probs.masked_fill(beyond, 0.0)
     if group.top_p is not None:
         reached = probs.cumsum(-1)  # a token stays if those before it have not reached top_p yet
-        probs = probs.masked_fill(reached - probs >= group.top_p * reached[:, -1:], 0.0)
+        total = reached[:, -1:] if total is None else total
+        probs = probs.masked_fill(reached - probs >= group.top_p * total, 0.0)
         probs[:, 0] = 1.0  # exp(0); the rule above keeps it except for rounding
     return _min_p(probs, group.min_p)
 
@@ -134,9 +178,37 @@ def _min_p(probs: Tensor, min_p: Tensor | None) -> Tensor:
 
 def _inverse_cdf(probs: Tensor, draw: Tensor) -> Tensor:
     """Index [N, 1] of the first cumulative probability above draw [N, 1] of the total."""
+    if probs.shape[-1] >= WIDE:
+        return _wide_inverse_cdf(probs, draw)
     total = probs.cumsum(-1, dtype=torch.float64)
     index = torch.searchsorted(total, draw * total[:, -1:], right=True)
     return index.clamp_max_(probs.shape[-1] - 1)  # only a NaN gets there; such a row fails by its own check
+
+
+def _wide_inverse_cdf(probs: Tensor, draw: Tensor) -> Tensor:
+    """The same: the chunk first, by the sums of chunks, then the place in it."""
+    chunks = -(-probs.shape[-1] // CHUNK)
+    sums = _chunk_sums(probs)
+    until = sums.cumsum(-1)
+    aim = draw * until[:, -1:]
+    chunk = torch.searchsorted(until, aim, right=True).clamp_max_(chunks - 1)
+    ids = chunk * CHUNK + torch.arange(CHUNK, device=probs.device)
+    inside = probs.gather(1, ids.clamp_max(probs.shape[-1] - 1)).masked_fill(ids >= probs.shape[-1], 0.0)
+    within = inside.cumsum(-1, dtype=torch.float64)
+    # Its sum was rounded otherwise a moment ago: what is left to go stays below this one, and is not negative.
+    left = (aim - (until - sums).gather(1, chunk)).clamp_min(0)
+    left = torch.minimum(left, within[:, -1:] * (1 - 2.0**-52))
+    place = torch.searchsorted(within, left, right=True)
+    return (chunk * CHUNK + place).clamp_max_(probs.shape[-1] - 1)
+
+
+def _chunk_sums(probs: Tensor) -> Tensor:
+    """Sums of CHUNK neighbours [N, ceil(V / CHUNK)] float64."""
+    whole = probs.shape[-1] // CHUNK * CHUNK
+    parts = probs[:, :whole].unflatten(1, (-1, CHUNK)).sum(-1, dtype=torch.float64)
+    if whole == probs.shape[-1]:
+        return parts
+    return torch.cat([parts, probs[:, whole:].sum(-1, keepdim=True, dtype=torch.float64)], dim=1)
 
 
 def mask_logits(logits: Tensor, rows: Sequence[int], masks: np.ndarray) -> None:

@@ -9,8 +9,8 @@ from engine_models import TinyModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sansi.base.errors import SansiError
-from sansi.engine import Engine, SamplingParams
-from sansi.engine.sampling import Penalties, Sampler, mask_logits, mask_packed, uniforms
+from sansi.engine import Engine, SamplingParams, sampling
+from sansi.engine.sampling import CHUNK, WIDE, Penalties, Sampler, mask_logits, mask_packed, uniforms
 
 CPU = torch.device("cpu")
 VOCAB = 12
@@ -62,6 +62,98 @@ def test_a_row_depends_on_nothing_else_in_the_batch(rows, seed):
     together = Sampler(rows, [p.seed for p in rows], CPU)(logits, positions).tolist()
     alone = [int(Sampler([p], [p.seed], CPU)(logits[i : i + 1], positions[i : i + 1])) for i, p in enumerate(rows)]
     assert together == alone
+
+
+# ---- vocabularies that are searched in two steps -------------------------------------------------------------------
+
+wide_params = st.builds(
+    SamplingParams,
+    temperature=st.sampled_from([0.0, 0.3, 1.0, 3.0]),
+    top_k=st.sampled_from([0, 0, 1, 20, 500]),
+    top_p=st.sampled_from([0.5, 0.95, 1.0]),
+    min_p=st.sampled_from([0.0, 0.01]),
+    seed=st.integers(0, 2**63 - 1),
+)
+
+
+def wide_logits(rows: int, vocab: int, seed: int) -> torch.Tensor:
+    """Peaked and flat rows; in some nearly all ids are masked, whole chunks of them."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = (
+        torch.randn(rows, vocab, generator=generator) * torch.tensor([0.01, 2.0, 8.0])[torch.arange(rows) % 3, None]
+    )
+    for row in range(1, rows, 2):
+        allowed = torch.randint(0, vocab, (3 + 40 * row,), generator=generator)
+        kept = logits[row, allowed].clone()
+        logits[row] = -torch.inf
+        logits[row, allowed] = kept
+    return logits
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(wide_params, min_size=1, max_size=5),
+    st.sampled_from([WIDE, WIDE + 1, WIDE + CHUNK - 1, 3 * WIDE + 77]),
+    st.integers(0, 10_000),
+)
+def test_two_steps_find_what_one_finds(rows, vocab, seed):
+    logits, positions = wide_logits(len(rows), vocab, seed), np.arange(len(rows), dtype=np.uint64)
+    found = Sampler(rows, [p.seed for p in rows], CPU)(logits, positions)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sampling, "WIDE", 10**9)
+        wanted = Sampler(rows, [p.seed for p in rows], CPU)(logits, positions)
+    assert logits.gather(1, found[:, None]).isfinite().all(), "a masked id was sampled"
+    assert found.tolist() == wanted.tolist()
+
+
+@settings(max_examples=40)
+@given(st.lists(wide_params, min_size=2, max_size=6), st.integers(0, 10_000))
+def test_a_wide_row_depends_on_nothing_else_in_the_batch(rows, seed):
+    logits = wide_logits(len(rows), WIDE + 300, seed)
+    positions = np.arange(len(rows), dtype=np.uint64)
+    together = Sampler(rows, [p.seed for p in rows], CPU)(logits, positions).tolist()
+    alone = [int(Sampler([p], [p.seed], CPU)(logits[i : i + 1], positions[i : i + 1])) for i, p in enumerate(rows)]
+    assert together == alone
+
+
+@pytest.mark.parametrize("draw", [0.0, 0.5, 1 - 2.0**-52])
+def test_the_ends_of_a_wide_distribution(draw):
+    """The first and the last id that have a probability, whatever zeros lie around them, in their chunk and beyond."""
+    vocab = WIDE + 100
+    for first, last in ((0, vocab - 1), (CHUNK + 3, 5 * CHUNK - 1), (700, 701), (vocab - 50, vocab - 2), (999, 999)):
+        probs = torch.zeros(1, vocab)
+        probs[0, [first, last]] = 0.1
+        index = int(sampling._inverse_cdf(probs, torch.tensor([[draw]], dtype=torch.float64)))
+        assert index == (first if draw < 0.5 else last)
+
+
+@pytest.mark.parametrize("changes", [{}, {"top_k": 20}, {"top_p": 0.8}, {"min_p": 0.05}])
+def test_a_wide_distribution_is_drawn_from_as_it_is(changes):
+    draws, vocab = 4000, WIDE + 10
+    logits = torch.full((vocab,), -30.0)
+    where = torch.arange(40) * 200
+    logits[where] = torch.randn(40, generator=torch.Generator().manual_seed(3))
+    params = SamplingParams(seed=5, **changes)
+    sampler = Sampler([params] * draws, [params.seed] * draws, CPU)
+    ids = sampler(logits.expand(draws, -1), np.arange(draws, dtype=np.uint64))
+    found = torch.bincount(ids, minlength=vocab)[where].double() / draws
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(f"{__name__}.VOCAB", 40)
+        wanted = expected(logits[where], params)
+    assert (found - wanted).abs().max() < 5 * (0.25 / draws) ** 0.5
+
+
+def test_only_candidates_are_sorted(monkeypatch):
+    """With top_k, chunks' maxima and k chunks; with top_p alone, a short list if it reaches."""
+    sizes: list[int] = []
+    topk, sort = torch.Tensor.topk, torch.Tensor.sort
+    monkeypatch.setattr(torch.Tensor, "topk", lambda self, *a: sizes.append(self.shape[-1]) or topk(self, *a))
+    monkeypatch.setattr(torch.Tensor, "sort", lambda self, *a, **k: sizes.append(self.shape[-1]) or sort(self, *a, **k))
+    logits = torch.randn(2, 151_936, generator=torch.Generator().manual_seed(0)) * 4
+    for changes in ({"top_k": 20, "top_p": 0.95}, {"top_p": 0.5}):
+        params = [SamplingParams(seed=1, **changes)] * 2
+        Sampler(params, [1, 2], CPU)(logits, np.arange(2, dtype=np.uint64))
+    assert max(sizes) < 20_000
 
 
 @pytest.mark.parametrize("changes", [{}, {"top_k": 5}, {"top_p": 0.9}, {"min_p": 0.1}])
