@@ -31,8 +31,8 @@ from sansi.engine.scheduler import Scheduler, Work
 from sansi.engine.weights import Weights
 from sansi.model import ModelConfig, Transformer
 from sansi.model.formats.hf import read_config
-
 from sansi.model.quantize import stored_kinds
+
 IDLE_SECONDS = 5.0  # after so long without work the stepping thread ends, so that a dropped engine can be collected
 STEP_TOKENS = {"cpu": 512, "cuda": 8192}  # what one step reads: more is faster in all, but those who decode wait for it
 SCORED_ELEMENTS = 2**24  # logits of a step that reads a prompt for its log-probabilities
@@ -70,9 +70,9 @@ class Engine:
         *,
         backend: str | Backend = "auto",
         quantize: str | None = None,
+        outer: str | None = None,
         batch_invariant: bool = False,
         prefix_cache: bool = True,
-        outer: str | None = None,
         memory: int | float | None = None,
         num_blocks: int | None = None,
         config: ModelConfig | None = None,
@@ -112,10 +112,10 @@ class Engine:
         max_batch: int = 64,
         *,
         quantize: str | None = None,
+        outer: str | None = None,
         backend: str = "auto",
         memory: int | float | None = None,
         context_length: int | None = None,
-        outer: str | None = None,
         batch_invariant: bool = False,
         **options: Any,
     ) -> Engine:
@@ -123,16 +123,16 @@ class Engine:
 
         Raises SansiError when the folder is missing or damaged, and, before the weights are read, when it does not fit.
         """
-        config = read_config(folder)
+        config, place = read_config(folder), resolve_device(device)
         check_choice(backend, quantize)
         kind, stored, quantised = resolve_dtype(dtype, place), None, None
         if place.type == "cpu" and backend != "torch":  # native keeps bfloat16 and quantised weights as they are
             stored = sum(file.stat().st_size for file in Path(folder).glob("*.safetensors"))
+            quantised = stored_kinds(folder)
         # Raises when it can not fit; what is planned in the end goes by what the backend really takes.
         rounded = quantised[0] if quantised else quantize
         plan_memory(config, kind, rounded, place, max_batch, context_length, memory, stored=stored)
         chosen, model = load_backend(folder, device, dtype, backend, quantize, batch_invariant, outer)
-            quantised = stored_kinds(folder)
         return cls(
             model,
             max_batch,
