@@ -8,6 +8,7 @@ import logging
 import secrets
 import threading
 import time
+import weakref
 from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from sansi.model.formats.hf import read_config
 from sansi.model.quantize import stored_kinds
 
 IDLE_SECONDS = 5.0  # after so long without work the stepping thread ends, so that a dropped engine can be collected
+EXIT_SECONDS = 10.0  # a program that ends waits so long for the step that runs
 STEP_TOKENS = {"cpu": 512, "cuda": 8192}  # what one step reads: more is faster in all, but those who decode wait for it
 SCORED_ELEMENTS = 2**24  # logits of a step that reads a prompt for its log-probabilities
 
@@ -102,6 +104,7 @@ class Engine:
         self._weights = Weights(model) if model is not None else None
         self._closed = False
         self._thread: threading.Thread | None = None
+        weakref.finalize(self, _close_at_exit, weakref.ref(self))
 
     @classmethod
     def from_pretrained(
@@ -229,12 +232,15 @@ class Engine:
 
     def close(self) -> None:
         """Abort what runs and end the stepping thread. Closing twice is fine."""
+        self._close(None)
+
+    def _close(self, timeout: float | None) -> None:
         with self._wake:
             self._closed = True
             self._wake.notify()
             thread = self._thread
         if thread is not None:
-            thread.join()
+            thread.join(timeout)
 
     def __enter__(self) -> Engine:
         return self
@@ -460,6 +466,12 @@ class Engine:
         for request in [*scheduler.running, *scheduler.waiting]:
             scheduler.finish(request)
             self._end(request, "abort")
+
+
+def _close_at_exit(engine: weakref.ref[Engine]) -> None:
+    """A step that goes on while the interpreter is taken apart under it would crash it."""
+    if (alive := engine()) is not None:  # else it was collected, which is no exit
+        alive._close(EXIT_SECONDS)
 
 
 def _config_of(model: Transformer | None) -> ModelConfig:

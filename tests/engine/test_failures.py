@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from engine_models import RandomModel, TinyModel
 from sansi.base.errors import SansiError
 from sansi.engine import Engine, SamplingParams
 from sansi.engine.backends import TorchBackend
+from sansi.model.kernels.cpu.build import supported_isas
 from schedules import CheckedEngine, run_all
 
 PARAMS = SamplingParams(temperature=0, max_tokens=6)
@@ -168,3 +171,30 @@ def test_nan_in_a_block_does_not_reach_its_next_owner():
         engine.backend.values.fill_(float("nan"))
         prompts = [[n, 9, 10] for n in range(11, 15)]
         assert [c.ids for c in engine.generate(prompts, PARAMS)] == expected(model, prompts)
+
+
+LEAVES = """
+import sys, threading, time, torch
+torch.set_num_threads(1)
+from sansi.engine import Engine, SamplingParams
+from sansi.model import ModelConfig, Transformer
+config = ModelConfig.preset("nano", num_hidden_layers=4, vocab_size=512)
+engine = Engine(Transformer(config).eval(), backend=sys.argv[1], num_blocks=400)
+params = SamplingParams(temperature=0, max_tokens=10**6)
+threading.Thread(target=engine.generate, args=([[i] * 400 for i in range(8)], params), daemon=True).start()
+while not engine.running:
+    time.sleep(0.001)
+time.sleep(float(sys.argv[2]))
+print("bye")
+"""
+
+
+@pytest.mark.parametrize("backend", ["native", "torch"])
+def test_a_program_may_end_while_the_engine_runs(backend):
+    if backend == "native" and not supported_isas():
+        pytest.skip("the CPU kernels are for Linux on x86-64")
+    for wait in ("0", "0.05"):
+        ended = subprocess.run(
+            [sys.executable, "-c", LEAVES, backend, wait], capture_output=True, text=True, timeout=60
+        )
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "bye\n", "")
