@@ -415,58 +415,6 @@ def _bytes(count: float) -> str:
     return f"{count:,.4g} GiB" if count < 1024 else f"{count / 1024:.4g} TiB"
 
 
-# --- eval ------------------------------------------------------------------------------------------------------------
-
-
-@eval_app.callback()
-def _eval() -> None:
-    pass
-
-
-@eval_app.command("budget-curve")
-def budget_curve(
-    model: Annotated[str, typer.Argument(help="Checkpoint folder.")] = DEFAULT_MODEL,
-    problems: Annotated[int, typer.Option(min=1, help="How many held-out problems.")] = 1000,
-    budgets: Annotated[str, typer.Option(help="Thinking budgets in tokens, comma-separated.")] = DEFAULT_BUDGETS,
-    out: Annotated[str | None, typer.Option(help="Folder for the table and the plot.")] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Seed of another set of problems; by default those that no training has seen.")
-    ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Problems answered at the same time.")] = 128,
-) -> None:
-    """Measure how accuracy rises with the thinking budget.
-
-    Examples:
-
-      sansi eval budget-curve
-
-      sansi eval budget-curve my/checkpoint --problems 200 --budgets 0,32,256
-
-      sansi eval budget-curve --out runs/curve
-    """
-    parsed = _budgets(budgets)
-    from sansi.eval import budget_curve as curve
-
-    # The seed of the held-out problems is known to their room alone.
-    chosen = {} if seed is None else {"seed": seed}
-    curve.run(_folder(model), problems, parsed, out, batch=batch, **chosen)
-
-
-def _budgets(text: str) -> list[int]:
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() for part in parts):
-        raise SansiError(f'--budgets "{text}": must be whole numbers of at least 0, separated by commas: 0,32,256')
-    return [int(part) for part in parts]
-
-
-# --- helpers ---------------------------------------------------------------------------------------------------------
-
-
-def _folder(model: str) -> str:
-    """The folder itself. Raises SansiError with the nearest sensible next step when it is not one."""
-    folder = Path(model)
-    if folder.is_dir():
-        return model
 # --- quantize --------------------------------------------------------------------------------------------------------
 
 
@@ -555,6 +503,58 @@ def _own_texts(chat: ChatModel, folder: str, tokens: int) -> list[list[int]]:
     return [[*prompt, *completion.ids][:each] for prompt, completion in zip(prompts, completions, strict=True)]
 
 
+# --- eval ------------------------------------------------------------------------------------------------------------
+
+
+@eval_app.callback()
+def _eval() -> None:
+    pass
+
+
+@eval_app.command("budget-curve")
+def budget_curve(
+    model: Annotated[str, typer.Argument(help="Checkpoint folder.")] = DEFAULT_MODEL,
+    problems: Annotated[int, typer.Option(min=1, help="How many held-out problems.")] = 1000,
+    budgets: Annotated[str, typer.Option(help="Thinking budgets in tokens, comma-separated.")] = DEFAULT_BUDGETS,
+    out: Annotated[str | None, typer.Option(help="Folder for the table and the plot.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of another set of problems; by default those that no training has seen.")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Problems answered at the same time.")] = 128,
+) -> None:
+    """Measure how accuracy rises with the thinking budget.
+
+    Examples:
+
+      sansi eval budget-curve
+
+      sansi eval budget-curve my/checkpoint --problems 200 --budgets 0,32,256
+
+      sansi eval budget-curve --out runs/curve
+    """
+    parsed = _budgets(budgets)
+    from sansi.eval import budget_curve as curve
+
+    # The seed of the held-out problems is known to their room alone.
+    chosen = {} if seed is None else {"seed": seed}
+    curve.run(_folder(model), problems, parsed, out, batch=batch, **chosen)
+
+
+def _budgets(text: str) -> list[int]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise SansiError(f'--budgets "{text}": must be whole numbers of at least 0, separated by commas: 0,32,256')
+    return [int(part) for part in parts]
+
+
+# --- helpers ---------------------------------------------------------------------------------------------------------
+
+
+def _folder(model: str) -> str:
+    """The folder itself. Raises SansiError with the nearest sensible next step when it is not one."""
+    folder = Path(model)
+    if folder.is_dir():
+        return model
     siblings = [str(path) for path in folder.parent.glob("*") if (path / "config.json").exists()]
     hint = (
         did_you_mean(model, siblings) if siblings else "; give the folder of a checkpoint (config.json, *.safetensors)"
