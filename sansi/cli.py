@@ -15,7 +15,8 @@ from sansi import __version__
 from sansi.base.errors import SansiError, did_you_mean
 
 if TYPE_CHECKING:
-    from sansi.chat import ChatModel, ChatOptions, ChatResult
+    from sansi.chat import ChatModel
+    from sansi.serve.terminal.inputs import BatchLine
 
 DEFAULT_MODEL = "checkpoints/nano"
 DEFAULT_BUDGETS = "0,8,16,32,64,128,256"
@@ -42,6 +43,9 @@ Budget = Annotated[
         "--thinking-budget", "-b", help="Most tokens of thought; 0 answers without thinking. Default: unlimited."
     ),
 ]
+System = Annotated[str | None, typer.Option("--system", "-s", help="The system message.")]
+Quantize = Annotated[str | None, typer.Option(help="int8 or int4: smaller weights, on the CPU.")]
+Sampling = Annotated[float | None, typer.Option(help="Default: the preset of the mode.")]
 
 
 def main() -> None:
@@ -54,6 +58,8 @@ def main() -> None:
         if (error.name or "").startswith("sansi"):
             raise
         _fail(f"this needs the package {error.name}; install Sansi's extras: pip install -e '.[train]'")
+    except KeyboardInterrupt:  # as a shell expects of a program that an interrupt has ended
+        sys.exit(130)
     except BrokenPipeError:  # `sansi run … | head`: the reader had enough
         sys.stderr.close()
         sys.exit(1)
@@ -211,9 +217,12 @@ def serve(
 def chat(
     model: Annotated[str, typer.Argument(help="Checkpoint folder.")] = DEFAULT_MODEL,
     thinking_budget: Budget = None,
+    system: System = None,
+    load: Annotated[str | None, typer.Option(help="A conversation that /save wrote as .json.")] = None,
     device: Device = "auto",
+    quantize: Quantize = None,
 ) -> None:
-    """Talk to a model in the terminal. Its thinking is dimmed.
+    """Talk to a model in the terminal. Its thinking is dimmed, its answers are drawn as Markdown.
 
     Examples:
 
@@ -222,87 +231,130 @@ def chat(
       sansi chat my/checkpoint --thinking-budget 64
 
     In the chat: /think and /no_think switch the mode, /budget 32 limits the thought (/budget off lifts the limit),
-    /new starts over, /quit leaves. Ctrl-C stops an answer, not the program.
+    /r asks again, /save keeps the conversation, /help lists the rest. Ctrl-C stops an answer, not the program.
     """
-    from sansi.serve.terminal import TerminalChat
+    with _loaded(model, device, quantize) as chat_model:
+        from sansi.chat import ChatOptions
+        from sansi.serve.launch import read_examples
+        from sansi.serve.terminal.chat import TerminalChat
 
-    with contextlib.suppress(ImportError):
-        import readline  # noqa: F401  # gives input() line editing and history where the platform has it
-    with _loaded(model, device) as chat_model:
-        TerminalChat(chat_model, thinking_budget).run()
+        options = ChatOptions(thinking_budget=thinking_budget)
+        terminal = TerminalChat(chat_model, options, examples=read_examples(model), system=system or "")
+        if load is not None:
+            terminal.load(Path(load))
+        terminal.run()
 
 
 @app.command()
 def run(
-    question: Annotated[str, typer.Argument(help='What to ask; "-" reads it from standard input.')],
-    model: Annotated[str, typer.Option("--model", "-m", help="Checkpoint folder.")] = DEFAULT_MODEL,
+    model: Annotated[str, typer.Argument(help="Checkpoint folder.")],
+    prompt: Annotated[str | None, typer.Argument(help="What to ask; what is piped in comes after it.")] = None,
+    system: System = None,
+    think: Annotated[
+        bool | None, typer.Option("--think/--no-think", help="Think first, or answer at once. Default: as the model.")
+    ] = None,
     thinking_budget: Budget = None,
-    no_thinking: Annotated[bool, typer.Option("--no-thinking", help="Answer without thinking.")] = False,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Most tokens of thought and answer together.")] = None,
-    temperature: Annotated[float | None, typer.Option(help="0 is greedy. Default: the preset of the mode.")] = None,
+    temperature: Sampling = None,
+    top_p: Sampling = None,
+    top_k: Annotated[int | None, typer.Option(help="Default: the preset of the mode.")] = None,
+    min_p: Sampling = None,
+    presence_penalty: Sampling = None,
+    frequency_penalty: Sampling = None,
+    repetition_penalty: Sampling = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same answer.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+    schema: Annotated[str | None, typer.Option(help="File with a JSON schema that the answer must match.")] = None,
+    show_thinking: Annotated[
+        bool | None,
+        typer.Option("--show-thinking/--hide-thinking", help="On standard error. Default: if that is a terminal."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON instead of text.")] = False,
+    jsonl: Annotated[
+        str | None, typer.Option(help='Answer each line of a file ("-": standard input), one line of JSON each.')
+    ] = None,
     device: Device = "auto",
+    quantize: Quantize = None,
 ) -> None:
-    """Ask one question. The answer goes to standard output, the thinking (dimmed) to standard error.
+    """Ask one question, or many. The answer goes to standard output, the thinking to standard error.
 
     Examples:
 
-      sansi run "State the final answer to the following arithmetic problem: 12 + 30 ="
+      sansi run checkpoints/nano "State the final answer to the following arithmetic problem: 12 + 30 ="
 
-      sansi run "State the final answer to the following arithmetic problem: 12 + 30 =" --thinking-budget 16
+      sansi run checkpoints/nano "Solve for e: 8*e - 5 = 3" --thinking-budget 16
 
-      sansi run "State the final answer to the following arithmetic problem: 12 + 30 =" --no-thinking
+      cat report.txt | sansi run my/checkpoint "Summarise:" --no-think
 
-      sansi run "State the final answer to the following arithmetic problem: 12 + 30 =" --json | jq .usage
+      sansi run my/checkpoint "Name three rivers" --json | jq .usage
 
-      cat question.txt | sansi run - 2>/dev/null
+      sansi run my/checkpoint --jsonl questions.jsonl > answers.jsonl
+
+    A line of --jsonl is a text, {"prompt": "…"}, or the body of a chat-completions request; what it does not say, the
+    options here do. Exit codes: 0; 1 for a mistake, or where a line of --jsonl could not be answered; 130 for Ctrl-C.
     """
-    if no_thinking and thinking_budget:
-        raise SansiError("--no-thinking and --thinking-budget contradict each other; give one of them")
-    text = sys.stdin.read() if question == "-" else question
-    with _loaded(model, device) as chat_model:
-        from sansi.chat import ChatOptions
-
-        options = ChatOptions(
-            enable_thinking=False if no_thinking else None,
-            thinking_budget=thinking_budget,
-            max_tokens=max_tokens,
-            temperature=temperature,
-            seed=seed,
-        )
-        _answer(chat_model, text, options, as_json)
-
-
-def _answer(chat_model: ChatModel, text: str, options: ChatOptions, as_json: bool) -> None:
-    import asyncio
-
-    from sansi.serve import terminal
-
-    printer = terminal.Printer(terminal.plain_console(), terminal.plain_console(stderr=True))
-    show = (lambda event: None) if as_json else printer.show
-    result = asyncio.run(terminal.answer(chat_model, [{"role": "user", "content": text}], options, show))
-    if as_json:
-        typer.echo(json.dumps(_result_dict(chat_model.name, result), ensure_ascii=False, indent=2))
-        return
-    printer.end()
-    terminal.plain_console(stderr=True).print(terminal.summary(result), style="dim italic", soft_wrap=True)
-
-
-def _result_dict(model: str, result: ChatResult) -> dict[str, Any]:
-    from sansi.serve import replies
-
-    message = replies.Reply(model).completion(result)
-    choice = message["choices"][0]
-    return {
-        "model": message["model"],
-        "content": choice["message"]["content"],
-        "reasoning_content": choice["message"].get("reasoning_content"),
-        "tool_calls": choice["message"].get("tool_calls", []),
-        "finish_reason": choice["finish_reason"],
-        "usage": message["usage"],
-        "sansi": message["sansi"],
+    sampling = {
+        "temperature": temperature,
+        "top_p": top_p,
+        "top_k": top_k,
+        "min_p": min_p,
+        "presence_penalty": presence_penalty,
+        "frequency_penalty": frequency_penalty,
+        "repetition_penalty": repetition_penalty,
     }
+    flags: dict[str, Any] = {
+        "enable_thinking": _agreed(think, thinking_budget),
+        "thinking_budget": thinking_budget,
+        "max_tokens": max_tokens,
+        "seed": seed,
+        **sampling,
+    }
+    from sansi.serve.terminal import inputs
+
+    if schema is not None:
+        flags["response_format"] = inputs.read_schema(schema)
+    folder = _folder(model)
+    if jsonl is not None:
+        if prompt is not None:
+            raise SansiError("--jsonl and PROMPT exclude each other; the lines are what is asked")
+        _run_batch(folder, inputs.read_batch(jsonl), flags, system, device, quantize)
+    else:
+        asked = [{"role": "user", "content": inputs.question(prompt)}]
+        _run_one(folder, {**flags, "messages": asked}, system, device, quantize, as_json, show_thinking)
+
+
+def _agreed(think: bool | None, budget: int | None) -> bool | None:
+    if think is not None and budget is not None and think != (budget > 0):
+        name = "--think" if think else "--no-think"
+        raise SansiError(f"{name} and --thinking-budget {budget} contradict each other; give one of them")
+    return think
+
+
+def _run_one(
+    folder: str,
+    body: dict[str, Any],
+    system: str | None,
+    device: str,
+    quantize: str | None,
+    as_json: bool,
+    show_thinking: bool | None,
+) -> None:
+    from sansi.serve.terminal import run as answers
+
+    request = answers.read_request(body, Path(folder).resolve().name, system)
+    with _loaded(folder, device, quantize) as chat_model:
+        answers.run_one(chat_model, request, as_json, show_thinking)
+
+
+def _run_batch(
+    folder: str, lines: list[BatchLine], flags: dict[str, Any], system: str | None, device: str, quantize: str | None
+) -> None:
+    from sansi.serve.terminal import run as answers
+
+    requests = answers.read_requests(lines, flags, Path(folder).resolve().name, system)
+    with _loaded(folder, device, quantize) as chat_model:
+        failed = answers.run_batch(chat_model, lines, requests)
+    if failed:
+        raise SansiError(f'{failed} of {len(lines)} lines could not be answered; their "error" says why')
 
 
 # --- info ------------------------------------------------------------------------------------------------------------
@@ -563,13 +615,23 @@ def _folder(model: str) -> str:
 
 
 @contextlib.contextmanager
-def _loaded(model: str, device: str) -> Iterator[ChatModel]:
+def _loaded(model: str, device: str, quantize: str | None = None) -> Iterator[ChatModel]:
     """The model of a folder, closed at the end."""
     folder = _folder(model)
-    from sansi.chat import ChatModel
+    with _status(f"loading {folder}"):
+        from sansi.chat import ChatModel
 
-    with ChatModel.from_pretrained(folder, device=device) as chat_model:
+        chat_model = ChatModel.from_pretrained(folder, device=device, quantize=quantize)
+    with chat_model:
         yield chat_model
+
+
+def _status(text: str) -> contextlib.AbstractContextManager[Any]:
+    """A line that says what takes so long, for somebody who watches."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    return console.status(text) if console.is_terminal else contextlib.nullcontext()
 
 
 if __name__ == "__main__":

@@ -37,7 +37,17 @@ LIBRARIES: dict[str, set[str]] = {
     "eval": {"matplotlib", "numpy", "reasoning_gym", "rich"},
     "train": {"matplotlib", "numpy", "safetensors", "torch"},
     "post": {"matplotlib", "numpy", "reasoning_gym", "safetensors", "torch"},
-    "serve": {"anyio", "fastapi", "prometheus_client", "prompt_toolkit", "pydantic", "rich", "starlette", "uvicorn"},
+    "serve": {
+        "anyio",
+        "fastapi",
+        "markdown_it",
+        "prometheus_client",
+        "prompt_toolkit",
+        "pydantic",
+        "rich",
+        "starlette",
+        "uvicorn",
+    },
     "agents": {"httpx"},
     "cli": {"rich", "typer"},
 }

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from sansi.base.errors import SansiError
-from sansi.chat import ChatOptions, ChatResult, ChatUsage, Report
+from sansi.chat import ChatOptions, ChatResult, ChatUsage, Presets, Report
 from sansi.text import Content, Message, Reasoning, read_messages
 from sansi.text.messages import read_tools
 
@@ -21,7 +21,7 @@ class FakeChat:
     def __init__(
         self, name: str = "fake", thought: str = "12 + 30 is 42.", content: str = "It is 42", delay: float = 0
     ):
-        self.name, self.context_length, self.delay = name, 1024, delay
+        self.name, self.context_length, self.delay, self.presets = name, 1024, delay, Presets()
         self.thought, self.content = thought, content
         self.seen: list[tuple[Any, ChatOptions]] = []
         self.running = self.most_at_once = self.cancelled = 0
@@ -30,9 +30,8 @@ class FakeChat:
         self.finish_reason = "stop"
 
     def stream(self, messages: Any, options: ChatOptions) -> AsyncIterator[Any]:
-        read_messages(messages)
         read_tools(options.tools)
-        if sum(len(m["content"]) for m in messages) > self.context_length:
+        if sum(len(m.content) for m in read_messages(messages)) > self.context_length:
             raise SansiError(f"the messages are longer than the context of {self.context_length}", param="messages")
         self.seen.append((messages, options))
         return self._stream(options)

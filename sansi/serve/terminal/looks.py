@@ -1,0 +1,71 @@
+"""What the terminal is given: text without control characters, consoles, and one line on how an answer came to be."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from rich.console import Console
+from rich.theme import Theme
+
+from sansi.chat import ChatResult
+
+END_REASONS = {
+    "natural": "ended by itself",
+    "budget": "cut at the budget",
+    "reserve": "cut to leave room for the answer",
+    "loop": "stopped: it repeated itself",
+    "stop": "the model stopped inside it",
+    "length": "cut by the token limit",
+}
+# Colours of the terminal's own palette and no backgrounds, so that light and dark terminals both can be read.
+THEME = Theme(
+    {
+        "thought": "dim",
+        "note": "dim italic",
+        "error": "red",
+        "markdown.code": "cyan",
+        "markdown.heading": "bold",
+        "markdown.link": "underline",
+        "markdown.link_url": "dim",
+    }
+)
+
+
+def console(stderr: bool = False, **looks: Any) -> Console:
+    """A console that prints text as it is: no markup, no emoji codes, no colouring of numbers."""
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False, theme=THEME, **looks)
+
+
+def is_plain(console: Console) -> bool:
+    """Whether to write text alone, line after line: no terminal, or one whose user wants it so (no-color.org)."""
+    return not console.is_terminal or console.is_dumb_terminal or bool(os.environ.get("NO_COLOR"))
+
+
+def printable(text: str) -> str:
+    """The text without control characters: a model must not be able to move the cursor or rename the window."""
+    return "".join(c if c in "\n\t" or not (ord(c) < 32 or 127 <= ord(c) < 160) else "\ufffd" for c in text)
+
+
+def summary(result: ChatResult, seconds: float | None = None) -> str:
+    """One line: how long the thought was and why it ended, how long the answer was, how fast, and what went wrong."""
+    used, told = result.usage, result.report
+    parts = [thought_summary(result) or told.mode]
+    parts.append(f"answer and tags {used.completion_tokens - used.reasoning_tokens} tokens")
+    if result.finish_reason == "length" and told.thinking_end_reason != "length":
+        parts.append("cut at the token limit")
+    parts += [f"not executable: {call.name}, {call.error}" for call in result.message.tool_calls if call.error]
+    if seconds:
+        parts.append(f"{seconds:.1f} s")
+        parts.append(f"{used.completion_tokens / seconds:,.0f} tok/s")
+    return printable(" · ".join(parts))
+
+
+def thought_summary(result: ChatResult) -> str:
+    """ "thought 64 tokens, cut at the budget"; "" where there was no thinking."""
+    told = result.report
+    if told.mode != "thinking":
+        return ""
+    own = result.usage.reasoning_tokens - told.closing_phrase_tokens
+    why = END_REASONS.get(told.thinking_end_reason or "", "")
+    return f"thought {own} tokens" + (f", {why}" if why else "")

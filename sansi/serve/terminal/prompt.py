@@ -1,0 +1,139 @@
+"""Where the user types: several lines, a history that outlives the program, completion of commands. No torch."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
+from prompt_toolkit.document import Document
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.styles import Style
+
+from sansi.serve.terminal.commands import COMMANDS, NAMES
+
+STYLE = Style.from_dict({"bottom-toolbar": "noreverse fg:ansibrightblack", "prompt": "bold"})
+PROMPT, CONTINUATION = "› ", "  "
+
+
+class Reader(Protocol):
+    """Asks for one input. Raises EOFError at the end of all input, KeyboardInterrupt for Ctrl-C."""
+
+    drafts: bool
+    """Whether the input can begin with a draft, which the user changes or sends as it is."""
+
+    def __call__(self, draft: str = "") -> str: ...
+
+
+class PlainReader:
+    """Lines from standard input; a backslash at the end of a line takes the next one in."""
+
+    drafts = False
+
+    def __init__(self) -> None:
+        if sys.stdin.isatty():
+            with contextlib.suppress(ImportError):
+                import readline  # noqa: F401  # gives input() line editing where the platform has it
+
+    def __call__(self, draft: str = "") -> str:
+        line = input("\n> ")
+        while line.endswith("\\"):
+            line = line[:-1] + "\n" + input("… ")
+        return line
+
+
+class TerminalReader:
+    """The editor of prompt_toolkit. Enter sends; Alt-Enter, or a backslash before Enter, begins a new line."""
+
+    drafts = True
+
+    def __init__(self, toolbar: Callable[[], str], **terminal: Any):
+        self._session: PromptSession[str] = PromptSession(
+            history=open_history(),
+            completer=CommandCompleter(),
+            complete_while_typing=True,
+            key_bindings=key_bindings(),
+            multiline=True,
+            prompt_continuation=CONTINUATION,
+            bottom_toolbar=toolbar,
+            style=STYLE,
+            **terminal,
+        )
+
+    def __call__(self, draft: str = "") -> str:
+        print()
+        return self._session.prompt([("class:prompt", PROMPT)], default=draft)
+
+
+def key_bindings() -> KeyBindings:
+    bindings = KeyBindings()
+
+    @bindings.add("enter")
+    @bindings.add("c-j")  # an Enter that was pressed during an answer arrives as this
+    def _enter(event: KeyPressEvent) -> None:
+        buffer = event.current_buffer
+        if buffer.document.text_before_cursor.endswith("\\"):
+            buffer.delete_before_cursor()
+            buffer.insert_text("\n")
+        elif buffer.text.strip():
+            buffer.validate_and_handle()
+
+    @bindings.add("escape", "enter")
+    def _new_line(event: KeyPressEvent) -> None:
+        event.current_buffer.insert_text("\n")
+
+    @bindings.add("c-c")
+    def _stop(event: KeyPressEvent) -> None:
+        if event.current_buffer.text:
+            event.current_buffer.reset()
+        else:
+            event.app.exit(exception=KeyboardInterrupt())
+
+    return bindings
+
+
+class CommandCompleter(Completer):
+    """Completes a command at the start of the input, and what may follow it."""
+
+    def __init__(self) -> None:
+        self._files = PathCompleter(expanduser=True)
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
+        text = document.text_before_cursor
+        if not text.startswith("/") or "\n" in text:
+            return
+        word, blank, rest = text.partition(" ")
+        if not blank:
+            for command in COMMANDS:
+                if command.name.startswith(word):
+                    yield Completion(command.name, -len(word), display_meta=command.help)
+        elif word in NAMES:
+            command, last = NAMES[word], rest.rpartition(" ")[2]
+            yield from (Completion(choice, -len(last)) for choice in command.choices if choice.startswith(last))
+            if command.takes_file:
+                yield from self._files.get_completions(Document(last), complete_event)
+
+
+def state_folder() -> Path:
+    """Where the program may keep what it remembers: the XDG state folder, by default ~/.local/state/sansi."""
+    home = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(home) if os.path.isabs(home) else Path.home() / ".local" / "state") / "sansi"
+
+
+def open_history() -> History:
+    """The inputs of earlier conversations, for nobody else to read; of this one alone where the folder is read-only."""
+    file = state_folder() / "chat_history"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file.touch(mode=0o600)
+        with file.open("ab"):
+            pass
+    except OSError:
+        return InMemoryHistory()
+    return FileHistory(str(file))
