@@ -1,109 +1,133 @@
-"""Answers under way: one object, or a stream of server-sent events; a client that leaves ends the generation."""
+"""Answers under way: all of them as one object, or chunk by chunk."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Coroutine
-from typing import Any, TypeVar
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from fastapi import Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
-from starlette.exceptions import HTTPException
-from starlette.types import Receive
+from sansi.chat import ChatModel, ChatOptions, ChatResult, TextResult, Tokens
+from sansi.serve.errors import ServeError
+from sansi.serve.merged import Merged
+from sansi.serve.replies import ChatReply, Done, Reply, TextReply, Timing
+from sansi.serve.requests import ChatRequest, TextRequest
 
-from sansi.chat import ChatModel, ChatResult
-from sansi.serve import replies
-from sansi.serve.requests import ChatRequest
+SEEDS = 2**63
+Request = ChatRequest | TextRequest
 
-T = TypeVar("T")
-log = logging.getLogger("sansi.serve")
+
+@dataclass
+class _Choice:
+    """What is known of one of the answers."""
+
+    tokens: list[Tokens] = field(default_factory=list)
+    """Since its last chunk, or all of them where there are no chunks."""
+    first: float | None = None
+    done: Done | None = None
 
 
 class Answer:
-    """One answer under way. Closing it, at its end or early, is what frees the engine's slot."""
+    """The answers to one request. Closing it, at its end or early, is what frees the engine's slots."""
 
-    def __init__(self, chat: ChatModel, asked: ChatRequest, items: AsyncIterator[Any]):
-        self._asked, self._items = asked, items
-        self._reply = replies.Reply(chat.name)
+    def __init__(self, reply: Reply, asked: Request, streams: Sequence[AsyncIterator[Any]], begun: float):
+        self._reply, self._asked, self._begun = reply, asked, begun
+        self._queue = time.monotonic() - begun
+        self._items = Merged(streams)
+        self._choices = [_Choice() for _ in streams]
+        self.results: list[ChatResult | TextResult] = []
+        """For the log and the metrics."""
+        self.first_token: float | None = None
+        """When the first text came, by the monotonic clock."""
 
     @classmethod
-    async def start(cls, chat: ChatModel, asked: ChatRequest) -> Answer:
-        """Raises SansiError for what is wrong with the messages or options, while a status line can still say so."""
+    async def start(cls, chat: ChatModel, asked: Request, begun: float | None = None) -> Answer:
+        """Raises SansiError for what is wrong with the messages or options, while a status line can still say so.
+
+        begun: when the request came, by the monotonic clock.
+        """
+        begun = time.monotonic() if begun is None else begun
+        reply = ChatReply(chat, asked) if isinstance(asked, ChatRequest) else TextReply(chat, asked)
         # Rendering a long conversation takes a while; in a thread it does not hold up the streams of others.
-        return cls(chat, asked, await asyncio.to_thread(chat.stream, asked.messages, asked.options))
+        return cls(reply, asked, await asyncio.to_thread(_streams, chat, asked), begun)
 
     async def close(self) -> None:
-        await self._items.aclose()  # type: ignore[attr-defined]
+        await self._items.aclose()
 
     async def completion(self) -> dict[str, Any]:
-        """The whole answer as one object."""
+        """The whole answers as one object."""
         try:
-            async for item in self._items:
-                if isinstance(item, ChatResult):
-                    return self._reply.completion(_whole_or_raise(item))
-            raise AssertionError("the chat stream ended without a result")
+            async for _ in self._noted():
+                pass
+            return self._reply.whole(self._done(), [choice.tokens for choice in self._choices])
         finally:
             await self.close()
 
     async def chunks(self) -> AsyncIterator[dict[str, Any]]:
-        """The same answer piece by piece."""
-        yield self._reply.first_chunk()
-        async for item in self._items:
-            if not isinstance(item, ChatResult):
-                yield self._reply.event_chunk(item)
+        """The same piece by piece."""
+        waiting = set(range(len(self._choices)))  # for their first chunk
+        if not self._asked.return_token_ids:  # else it tells the prompt's ids, which come in a moment
+            for index in sorted(waiting):
+                if (chunk := self._reply.first_chunk(index, None)) is not None:
+                    yield chunk
+            waiting.clear()
+        async for index, item in self._noted():
+            choice = self._choices[index]
+            if index in waiting:
+                waiting.remove(index)
+                if (chunk := self._reply.first_chunk(index, choice.tokens[0].prompt_ids)) is not None:
+                    yield chunk
+            if isinstance(item, Tokens):
                 continue
-            yield self._reply.last_chunk(_whole_or_raise(item))
-            if self._asked.include_usage:
-                yield self._reply.usage_chunk(item)
+            tokens, choice.tokens = choice.tokens, []
+            if choice.done is not None:
+                yield self._reply.last_chunk(choice.done, tokens)
+            else:
+                yield self._reply.chunk(index, item, tokens)
+        if self._asked.include_usage:
+            yield self._reply.usage_chunk(self._done())
+
+    async def _noted(self) -> AsyncIterator[tuple[int, Any]]:
+        """The items of all answers; what they tell is noted."""
+        async for index, item in self._items:
+            choice = self._choices[index]
+            if isinstance(item, Tokens):
+                choice.tokens.append(item)
+            elif isinstance(item, ChatResult | TextResult):
+                choice.done = self._ended(index, _whole_or_raise(item))
+                self.results.append(item)
+            elif choice.first is None:
+                choice.first = time.monotonic()
+                self.first_token = self.first_token or choice.first
+            yield index, item
+
+    def _ended(self, index: int, result: ChatResult | TextResult) -> Done:
+        first, now = self._choices[index].first, time.monotonic()
+        timing = Timing(self._queue, None if first is None else first - self._begun, now - self._begun)
+        prompt = index // self._asked.choices if isinstance(self._asked, TextRequest) else 0
+        return Done(index, prompt, result, timing)
+
+    def _done(self) -> list[Done]:
+        assert all(choice.done is not None for choice in self._choices), "a stream ended without a result"
+        return [choice.done for choice in self._choices if choice.done is not None]
 
 
-def _whole_or_raise(result: ChatResult) -> ChatResult:
+def _streams(chat: ChatModel, asked: Request) -> list[AsyncIterator[Any]]:
+    """One stream for each answer. Nothing runs yet."""
+    if isinstance(asked, ChatRequest):
+        return [chat.stream(asked.messages, _nth(asked.options, i)) for i in range(asked.n)]
+    return [chat.stream_text(prompt, _nth(asked.options, i)) for prompt in asked.prompts for i in range(asked.choices)]
+
+
+def _nth(options: ChatOptions, index: int) -> ChatOptions:
+    """The options of the index-th answer: it has a seed of its own."""
+    if not index or options.seed is None:
+        return options
+    return replace(options, seed=(options.seed + index) % SEEDS)
+
+
+def _whole_or_raise(result: ChatResult | TextResult) -> ChatResult | TextResult:
     if result.finish_reason == "abort":  # nobody here asked for that: the engine is being closed
-        raise HTTPException(503, "the server is shutting down")
+        raise ServeError(503, "the server is shutting down", "shutting_down", {"Retry-After": "5"})
     return result
-
-
-async def whole(request: Request, answer: Answer) -> Response:
-    return JSONResponse(await _unless_disconnected(request.receive, answer.completion()))
-
-
-async def streamed(answer: Answer) -> Response:
-    async def events() -> AsyncIterator[str]:
-        try:
-            async for chunk in answer.chunks():
-                yield replies.sse(chunk)
-            yield replies.sse("[DONE]")
-        except HTTPException as error:  # the status line is long gone, so the stream itself has to say it
-            yield replies.sse(replies.error(error.detail, kind="server_error"))
-        except Exception:
-            log.exception("generation failed")
-            yield replies.sse(replies.bug())
-        finally:
-            await answer.close()
-
-    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    return StreamingResponse(events(), media_type="text/event-stream", headers=headers)
-
-
-class ClientGone(Exception):
-    """The client closed the connection; nobody is left to read a response."""
-
-
-async def _unless_disconnected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`, which is cancelled when the client leaves first. The request body must have been read."""
-    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_disconnected(receive))
-    try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientGone
-        return working.result()
-    finally:
-        for task in (working, leaving):
-            task.cancel()
-        await asyncio.gather(working, leaving, return_exceptions=True)
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -5,68 +5,212 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sansi.chat import ChatResult
+from sansi.chat import ChatModel, ChatResult, TextResult, Tokens
+from sansi.serve.requests import ChatRequest, TextRequest
+from sansi.serve.scores import chat_logprobs, text_logprobs
 from sansi.text import Content, Reasoning, ToolCallDelta, message_to_dict
 
 
+@dataclass(frozen=True)
+class Timing:
+    """Seconds since the request came."""
+
+    queue: float
+    """Until the engine had it."""
+    first_token: float | None
+    """Until the first text; None where there was none."""
+    total: float
+
+    def to_dict(self, tokens: int) -> dict[str, float | None]:
+        going = self.total - self.first_token if self.first_token is not None else 0.0
+        speed = (tokens - 1) / going if going > 0 and tokens > 1 else None
+        return {
+            "queue_s": round(self.queue, 6),
+            "first_token_s": None if self.first_token is None else round(self.first_token, 6),
+            "total_s": round(self.total, 6),
+            "tokens_per_second": None if speed is None else round(speed, 3),
+        }
+
+
+@dataclass(frozen=True)
+class Done:
+    """One answer at its end."""
+
+    index: int
+    prompt: int
+    """Which prompt it goes on with."""
+    result: ChatResult | TextResult
+    timing: Timing
+
+
 class Reply:
-    """One answer's replies: the completion, or its chunks. All carry the same id, time and model name."""
+    """The replies to one request: the whole, or its chunks. All carry the same id, time and model name."""
 
-    def __init__(self, model: str):
-        self._model = model
-        self._id, self._created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
+    kind = prefix = chunk_kind = ""
 
-    def completion(self, result: ChatResult) -> dict[str, Any]:
-        message = message_to_dict(result.message)
-        # A turn of tool calls alone has null content, as OpenAI's clients expect; "" would read as an empty answer.
-        message["content"] = message.get("content") or (None if message.get("tool_calls") else "")
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": result.finish_reason}
-        return self._envelope("chat.completion", [choice]) | {"usage": usage(result), "sansi": report(result)}
+    def __init__(self, chat: ChatModel):
+        self._chat = chat
+        self._id, self._created = f"{self.prefix}-{uuid.uuid4().hex}", int(time.time())
 
-    def first_chunk(self) -> dict[str, Any]:
-        return self._chunk({"role": "assistant", "content": ""})
+    def whole(self, answers: Sequence[Done], tokens: Sequence[Sequence[Tokens]]) -> dict[str, Any]:
+        """All answers in one object; `tokens` of each, where they were asked for."""
+        choices = [self._choice(done, tokens[done.index]) for done in answers]
+        if len(choices) > 1:
+            choices = [choice | {"sansi": report(done)} for choice, done in zip(choices, answers, strict=True)]
+        return self._envelope(self.kind, choices) | {"usage": usage(answers), "sansi": report(answers[0])}
 
-    def event_chunk(self, event: Any) -> dict[str, Any]:
-        return self._chunk(_delta(event))
+    def last_chunk(self, done: Done, tokens: Sequence[Tokens]) -> dict[str, Any]:
+        return self.chunk(done.index, None, tokens, done.result.finish_reason) | {"sansi": report(done)}
 
-    def last_chunk(self, result: ChatResult) -> dict[str, Any]:
-        return self._chunk({}, result.finish_reason) | {"sansi": report(result)}
+    def usage_chunk(self, answers: Sequence[Done]) -> dict[str, Any]:
+        return self._envelope(self.chunk_kind, []) | {"usage": usage(answers)}
 
-    def usage_chunk(self, result: ChatResult) -> dict[str, Any]:
-        return self._envelope("chat.completion.chunk", []) | {"usage": usage(result)}
+    def first_chunk(self, index: int, prompt_ids: Sequence[int] | None) -> dict[str, Any] | None:
+        """What stands before an answer's first text, if anything does."""
+        raise NotImplementedError
 
-    def _chunk(self, delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-        return self._envelope("chat.completion.chunk", [choice])
+    def chunk(
+        self, index: int, event: Any, tokens: Sequence[Tokens], finish_reason: str | None = None
+    ) -> dict[str, Any]:
+        """What an event adds to an answer; `tokens` came since its last chunk."""
+        raise NotImplementedError
+
+    def _choice(self, done: Done, tokens: Sequence[Tokens]) -> dict[str, Any]:
+        raise NotImplementedError
 
     def _envelope(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
         return {
             "id": self._id,
             "object": kind,
             "created": self._created,
-            "model": self._model,
+            "model": self._chat.name,
             "choices": choices,
         }
 
 
-def usage(result: ChatResult) -> dict[str, Any]:
-    """Token counts from the engine's own state machine, never estimated from text."""
-    counts = result.usage
+class ChatReply(Reply):
+    """Replies of /v1/chat/completions."""
+
+    kind, prefix, chunk_kind = "chat.completion", "chatcmpl", "chat.completion.chunk"
+
+    def __init__(self, chat: ChatModel, asked: ChatRequest):
+        super().__init__(chat)
+        self._asked = asked
+
+    def whole(self, answers: Sequence[Done], tokens: Sequence[Sequence[Tokens]]) -> dict[str, Any]:
+        body = super().whole(answers, tokens)
+        if self._asked.return_token_ids:
+            body["prompt_token_ids"] = list(answers[0].result.prompt_ids)
+        return body
+
+    def first_chunk(self, index: int, prompt_ids: Sequence[int] | None) -> dict[str, Any] | None:
+        chunk = self._chunk(index, {"role": "assistant", "content": ""}, (), None)
+        if self._asked.return_token_ids and prompt_ids is not None:
+            chunk["prompt_token_ids"] = list(prompt_ids)
+        return chunk
+
+    def chunk(
+        self, index: int, event: Any, tokens: Sequence[Tokens], finish_reason: str | None = None
+    ) -> dict[str, Any]:
+        return self._chunk(index, {} if event is None else _delta(event), tokens, finish_reason)
+
+    def _chunk(
+        self, index: int, delta: dict[str, Any], tokens: Sequence[Tokens], finish_reason: str | None
+    ) -> dict[str, Any]:
+        choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        return self._envelope(self.chunk_kind, [choice | self._told(tokens)])
+
+    def _choice(self, done: Done, tokens: Sequence[Tokens]) -> dict[str, Any]:
+        assert isinstance(done.result, ChatResult)
+        message = message_to_dict(done.result.message)
+        # A turn of tool calls alone has null content, as OpenAI's clients expect; "" would read as an empty answer.
+        message["content"] = message.get("content") or (None if message.get("tool_calls") else "")
+        choice = {"index": done.index, "message": message, "logprobs": None, "finish_reason": done.result.finish_reason}
+        return choice | self._told(tokens)
+
+    def _told(self, tokens: Sequence[Tokens]) -> dict[str, Any]:
+        """What a choice says of its tokens."""
+        told: dict[str, Any] = {}
+        if self._asked.options.logprobs and tokens:
+            told["logprobs"] = chat_logprobs(tokens, self._chat.codec.tokenizer)
+        if self._asked.return_token_ids:
+            told["token_ids"] = [id_ for some in tokens for id_ in some.ids]
+        return told
+
+
+class TextReply(Reply):
+    """Replies of /v1/completions."""
+
+    kind, prefix, chunk_kind = "text_completion", "cmpl", "text_completion"
+
+    def __init__(self, chat: ChatModel, asked: TextRequest):
+        super().__init__(chat)
+        self._asked = asked
+        self._said = [len(self._echo(index)) for index in range(asked.n)]  # characters of each text so far
+
+    def first_chunk(self, index: int, prompt_ids: Sequence[int] | None) -> dict[str, Any] | None:
+        if not self._asked.echo:
+            return None
+        return self._envelope(self.chunk_kind, [self._text_choice(index, self._echo(index), None, ())])
+
+    def chunk(
+        self, index: int, event: Any, tokens: Sequence[Tokens], finish_reason: str | None = None
+    ) -> dict[str, Any]:
+        text = "" if event is None else event.text
+        choice = self._text_choice(index, text, finish_reason, tokens)
+        self._said[index] += len(text)
+        return self._envelope(self.chunk_kind, [choice])
+
+    def _choice(self, done: Done, tokens: Sequence[Tokens]) -> dict[str, Any]:
+        assert isinstance(done.result, TextResult)
+        choice = self._text_choice(done.index, self._echo(done.index), done.result.finish_reason, tokens)
+        choice["text"] += done.result.text
+        if self._asked.return_token_ids:
+            choice["prompt_token_ids"] = list(done.result.prompt_ids)
+        return choice
+
+    def _text_choice(
+        self, index: int, text: str, finish_reason: str | None, tokens: Sequence[Tokens]
+    ) -> dict[str, Any]:
+        choice: dict[str, Any] = {"index": index, "text": text, "logprobs": None, "finish_reason": finish_reason}
+        if self._asked.logprobs is not None and tokens:
+            choice["logprobs"] = text_logprobs(tokens, self._chat.codec, self._said[index])
+        if self._asked.return_token_ids:
+            choice["token_ids"] = [id_ for some in tokens for id_ in some.ids]
+            if some_prompt := [some.prompt_ids for some in tokens if some.prompt_ids is not None]:
+                choice["prompt_token_ids"] = list(some_prompt[0])
+        return choice
+
+    def _echo(self, index: int) -> str:
+        if not self._asked.echo:
+            return ""
+        prompt = self._asked.prompts[index // self._asked.choices]
+        return prompt if isinstance(prompt, str) else self._chat.codec.tokenizer.decode(prompt)
+
+
+def usage(answers: Sequence[Done]) -> dict[str, Any]:
+    """Token counts from the engine's own state machine, never estimated from text. Each prompt counts once."""
+    counts = [done.result.usage for done in answers]
+    prompts = {done.prompt: done.result.usage.prompt_tokens for done in answers}
+    cached = {p: min(d.result.usage.cached_tokens for d in answers if d.prompt == p) for p in prompts}
+    completion = sum(count.completion_tokens for count in counts)
     return {
-        "prompt_tokens": counts.prompt_tokens,
-        "completion_tokens": counts.completion_tokens,
-        "total_tokens": counts.prompt_tokens + counts.completion_tokens,
-        "completion_tokens_details": {"reasoning_tokens": counts.reasoning_tokens},
-        "prompt_tokens_details": {"cached_tokens": counts.cached_tokens},
+        "prompt_tokens": sum(prompts.values()),
+        "completion_tokens": completion,
+        "total_tokens": sum(prompts.values()) + completion,
+        "completion_tokens_details": {"reasoning_tokens": sum(count.reasoning_tokens for count in counts)},
+        "prompt_tokens_details": {"cached_tokens": sum(cached.values())},
     }
 
 
-def report(result: ChatResult) -> dict[str, Any]:
+def report(done: Done) -> dict[str, Any]:
     """The `sansi` block: what the server did with the request."""
-    told = result.report
-    return {
+    result, told = done.result, done.result.report
+    block: dict[str, Any] = {
         "mode": told.mode,
         "mode_source": told.mode_source,
         "thinking_budget_requested": told.budget_requested,
@@ -77,9 +221,13 @@ def report(result: ChatResult) -> dict[str, Any]:
         "answer_reserve": told.answer_reserve,
         "preset": told.preset,
         "sampling": told.sampling,
-        "problems": list(result.problems),
-        "tool_call_errors": {call.id: call.error for call in result.message.tool_calls if call.error is not None},
+        "stop": result.stop,
+        "timing": done.timing.to_dict(result.usage.completion_tokens),
     }
+    if isinstance(result, ChatResult):
+        errors = {call.id: call.error for call in result.message.tool_calls if call.error is not None}
+        block |= {"problems": list(result.problems), "tool_call_errors": errors}
+    return block
 
 
 def error(message: str, kind: str = "invalid_request_error", param: str | None = None, code: str | None = None) -> dict:

@@ -1,17 +1,37 @@
-"""What a chat-completions request may say. Each field is checked or refused by name: none is accepted and ignored."""
+"""What a request may say. Each field is declared here, and checked or refused by name: none is accepted and ignored.
+
+docs/api.md says what each means, and names its test.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from sansi.base.errors import SansiError, did_you_mean
+from sansi.base.errors import SansiError
 from sansi.base.strict_json import parse_json
 from sansi.chat import ChatOptions
+from sansi.chat.presets import EFFORTS
+from sansi.chat.stop import MAX_STOP_CHARACTERS, MAX_STOPS
+from sansi.serve.fields import (
+    Field,
+    Kind,
+    array,
+    choice,
+    integer,
+    number,
+    of_type,
+    only,
+    read_fields,
+    record,
+    show,
+)
 
-Check = Callable[[Any, str], Any]  # (value, name of the field) -> the value, or SansiError that names the field
+MAX_CHOICES = 128  # answers of one request
+MAX_TOP = 20  # most likely tokens that are told
+TEXT_MAX_TOKENS = 16  # of /v1/completions, where the request is silent: OpenAI's
 
 
 @dataclass(frozen=True)
@@ -21,8 +41,35 @@ class ChatRequest:
     model: str
     messages: list[dict[str, Any]]
     options: ChatOptions
-    stream: bool
-    include_usage: bool
+    stream: bool = False
+    include_usage: bool = False
+    n: int = 1
+    """Answers; the i-th has the seed + i."""
+    return_token_ids: bool = False
+    labels: dict[str, Any] = field(default_factory=dict)
+    """What the request says of itself, for the log alone."""
+
+
+@dataclass(frozen=True)
+class TextRequest:
+    """A checked body of /v1/completions."""
+
+    model: str
+    prompts: list[str | list[int]]
+    options: ChatOptions
+    stream: bool = False
+    include_usage: bool = False
+    choices: int = 1
+    """Completions of each prompt."""
+    echo: bool = False
+    logprobs: int | None = None
+    return_token_ids: bool = False
+    labels: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def n(self) -> int:
+        """Completions in all."""
+        return self.choices * len(self.prompts)
 
 
 def parse_body(raw: bytes) -> dict[str, Any]:
@@ -33,169 +80,299 @@ def parse_body(raw: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise SansiError(f"the request body is not valid JSON: {error}") from error
     if not isinstance(body, dict):
-        raise SansiError(f"the request body must be a JSON object, not {_kind(body)}")
+        raise SansiError(f"the request body must be a JSON object, not {show(body)}")
     return body
 
 
 def parse_chat_request(body: Mapping[str, Any]) -> ChatRequest:
-    """Check every field. A null means "not given", as in OpenAI's API. Raises SansiError with `param`."""
-    given = {name: value for name, value in body.items() if value is not None}
-    _refuse_unknown(given)
-    values = {name: check(given[name], name) for name, check in CHECKS.items() if name in given}
-    for name in ("model", "messages"):
-        if name not in values:
-            raise SansiError(f'"{name}" is required', param=name)
+    """Check every field of a body for /v1/chat/completions. Raises SansiError with `param`."""
+    values = read_fields(body, CHAT_FIELDS, CHAT_REQUIRED)
     kwargs = values.get("chat_template_kwargs", {})
     thinking = _agree(values, "enable_thinking", "chat_template_kwargs.enable_thinking", kwargs.get("enable_thinking"))
     max_tokens = _agree(values, "max_tokens", "max_completion_tokens", values.get("max_completion_tokens"))
+    if values.get("top_logprobs") and not values.get("logprobs"):
+        raise SansiError('"top_logprobs" needs "logprobs": true', param="top_logprobs")
     options = ChatOptions(
         enable_thinking=thinking,
         max_tokens=max_tokens,
-        **{name: values[name] for name in (*SAMPLING, "thinking_budget", "tools") if name in values},
+        tools=values.get("tools") or None,
+        tool_choice=_tool_choice(values),
+        continue_final=_continue_final(values),
+        stream_tokens=bool(values.get("logprobs") or values.get("return_token_ids")),
+        stop_ids=values.get("stop_token_ids", ()),
+        **{name: values[name] for name in CHAT_OPTIONS if name in values},
     )
+    return ChatRequest(
+        messages=values["messages"],
+        options=options,
+        n=values.get("n", 1),
+        **_shared(values),
+    )
+
+
+def parse_text_request(body: Mapping[str, Any]) -> TextRequest:
+    """Check every field of a body for /v1/completions. Raises SansiError with `param`."""
+    values = read_fields(body, TEXT_FIELDS, TEXT_REQUIRED)
+    prompts, n, logprobs = values["prompt"], values.get("n", 1), values.get("logprobs")
+    if len(prompts) * n > MAX_CHOICES:
+        reason = f"{len(prompts)} prompts with {n} completions each are more than {MAX_CHOICES}; send several requests"
+        raise SansiError(reason, param="prompt")
+    if values.get("best_of", n) != n:
+        raise SansiError(f'"best_of" is supported only as the value of "n", which is {n}', param="best_of")
+    if values.get("echo") and logprobs is not None:
+        reason = '"logprobs" with "echo" is not supported: the prompt\'s log-probabilities are not told'
+        raise SansiError(reason, param="logprobs")
+    options = ChatOptions(
+        max_tokens=values.get("max_tokens", TEXT_MAX_TOKENS),
+        logprobs=logprobs is not None,
+        top_logprobs=logprobs or 0,
+        stream_tokens=logprobs is not None or values.get("return_token_ids", False),
+        stop_ids=values.get("stop_token_ids", ()),
+        **{name: values[name] for name in TEXT_OPTIONS if name in values},
+    )
+    return TextRequest(
+        prompts=prompts,
+        options=options,
+        choices=n,
+        echo=values.get("echo", False),
+        logprobs=logprobs,
+        **_shared(values),
+    )
+
+
+def _shared(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What both kinds of requests have."""
     stream = values.get("stream", False)
     if "stream_options" in values and not stream:
         raise SansiError('"stream_options" needs "stream": true', param="stream_options")
-    include_usage = values.get("stream_options", {}).get("include_usage") or False
-    return ChatRequest(values["model"], values["messages"], options, stream, include_usage)
+    return {
+        "model": values["model"],
+        "stream": stream,
+        "include_usage": values.get("stream_options", {}).get("include_usage", False),
+        "return_token_ids": values.get("return_token_ids", False),
+        "labels": {name: values[name] for name in LABELS if name in values},
+    }
 
 
-# --- checks of one value -------------------------------------------------------------------------------------------
+def _tool_choice(values: Mapping[str, Any]) -> str:
+    """OpenAI's word, or the name in OpenAI's object."""
+    wanted = values.get("tool_choice", "auto")
+    if isinstance(wanted, str):
+        if wanted == "required" and not values.get("tools"):
+            raise SansiError('"tool_choice" is "required", but there are no "tools"', param="tool_choice")
+        return wanted
+    name = wanted.get("function", {}).get("name")
+    if wanted.get("type") != "function" or not name:
+        reason = '"tool_choice" must be a word or {"type": "function", "function": {"name": …}}, not ' + show(wanted)
+        raise SansiError(reason, param="tool_choice")
+    if name in TOOL_CHOICES:  # it would be read as the word
+        raise SansiError(f'a tool named "{name}" can not be chosen by its name; rename it', param="tool_choice")
+    return name
 
 
-def _number(low: float, high: float, *, above: bool = False) -> Check:
-    """A finite number in [low, high], or (low, high] with `above`."""
-
-    def check(value: Any, name: str) -> float:
-        ok = isinstance(value, int | float) and not isinstance(value, bool)
-        if not ok or not (low < value if above else low <= value) or value > high:  # an infinity fails here too
-            bounds = f"{'above' if above else 'from'} {low:g} {'and at most' if above else 'to'} {high:g}"
-            raise SansiError(f'"{name}" must be a number {bounds}, not {_show(value)}', param=name)
-        return float(value)
-
-    return check
-
-
-def _integer(low: int, high: int | None = None) -> Check:
-    def check(value: Any, name: str) -> int:
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if not whole or value < low or (high is not None and value > high):
-            bounds = f"of at least {low}" if high is None else f"from {low} to {high}"
-            raise SansiError(f'"{name}" must be a whole number {bounds}, not {_show(value)}', param=name)
-        return value
-
-    return check
-
-
-def _boolean(value: Any, name: str) -> bool:
-    return _of_type(value, bool, name)
-
-
-def _string(value: Any, name: str) -> str:
-    return _of_type(value, str, name)
-
-
-def _object(**checks: Check) -> Check:
-    """An object that has no other keys than these; each is optional and null means "not given"."""
-
-    def check(value: Any, name: str) -> dict[str, Any]:
-        found = {k: v for k, v in _of_type(value, dict, name).items() if v is not None}
-        for key in found:
-            if key not in checks:
-                raise SansiError(f'"{name}.{key}" is not supported{did_you_mean(key, checks)}', param=f"{name}.{key}")
-        return {key: checks[key](v, f"{name}.{key}") for key, v in found.items()}
-
-    return check
-
-
-def _messages(value: Any, name: str) -> list[Any]:
-    """Only the container is looked at here: what a message may hold is known to the codec, which checks it."""
-    return _of_type(value, list, name)
-
-
-def _tools(value: Any, name: str) -> list[Any] | None:
-    """As `_messages`, but for one promise that the codec knows nothing of."""
-    for i, tool in enumerate(_of_type(value, list, name)):
-        function = tool.get("function") if isinstance(tool, dict) else None
-        if isinstance(function, dict) and function.get("strict"):
-            here = f"{name}[{i}].function.strict"
-            raise SansiError(f'"{here}" is not supported: arguments are not bound to the schema', param=here)
-    return value or None
-
-
-def _only(supported: Any) -> Check:
-    """A field of OpenAI's API with one value that says what this server does anyway; any other value is refused."""
-
-    def check(value: Any, name: str) -> Any:
-        if value != supported or type(value) is not type(supported):
-            raise SansiError(f'"{name}" is supported only as {json.dumps(supported)}, not {_show(value)}', param=name)
-        return value
-
-    return check
-
-
-SAMPLING: dict[str, Check] = {
-    "temperature": _number(0, 2),
-    "top_p": _number(0, 1, above=True),
-    "top_k": _integer(0, 2**31 - 1),
-    "min_p": _number(0, 1),
-    "presence_penalty": _number(-2, 2),
-    "frequency_penalty": _number(-2, 2),
-    "repetition_penalty": _number(0, 10, above=True),
-    "seed": _integer(0, 2**63 - 1),
-}
-CHECKS: dict[str, Check] = {
-    "model": _string,
-    "messages": _messages,
-    "stream": _boolean,
-    "stream_options": _object(include_usage=_boolean),
-    "max_tokens": _integer(1),
-    "max_completion_tokens": _integer(1),
-    "enable_thinking": _boolean,
-    "chat_template_kwargs": _object(enable_thinking=_boolean),
-    "thinking_budget": _integer(0),
-    "tools": _tools,
-    "tool_choice": _only("auto"),
-    "parallel_tool_calls": _only(True),
-    "n": _only(1),
-    "logprobs": _only(False),
-    "response_format": _only({"type": "text"}),
-    **SAMPLING,
-}
-
-
-# --- helpers ---------------------------------------------------------------------------------------------------------
-
-
-def _refuse_unknown(given: Mapping[str, Any]) -> None:
-    unknown = [name for name in given if name not in CHECKS]
-    if unknown:
-        names = ", ".join(f'"{name}"' for name in unknown)
-        raise SansiError(f"not supported: {names}{did_you_mean(unknown[0], CHECKS)}", param=unknown[0])
+def _continue_final(values: Mapping[str, Any]) -> Literal["answer", "thought"] | None:
+    """Sansi's word, or vLLM's pair of flags, which mean the thought where the last message has nothing else."""
+    part, go_on = values.get("continue_final"), values.get("continue_final_message", False)
+    if values.get("add_generation_prompt", True) is (go_on or part is not None) and "add_generation_prompt" in values:
+        reason = '"add_generation_prompt" must be the opposite of "continue_final_message"; leave it out'
+        raise SansiError(reason, param="add_generation_prompt")
+    if not go_on or part is not None:
+        return part
+    last = values["messages"][-1] if values["messages"] else None
+    thought = isinstance(last, Mapping) and (last.get("reasoning_content") or last.get("reasoning"))
+    return "thought" if thought and not (isinstance(last, Mapping) and last.get("content")) else "answer"
 
 
 def _agree(values: Mapping[str, Any], name: str, other_name: str, other_value: Any) -> Any:
     """The value of a field that has two spellings. Raises SansiError when both are given and differ."""
     value = values.get(name)
     if value is not None and other_value is not None and value != other_value:
-        message = f'"{name}" is {_show(value)} but "{other_name}" is {_show(other_value)}; give one of them'
+        message = f'"{name}" is {show(value)} but "{other_name}" is {show(other_value)}; give one of them'
         raise SansiError(message, param=name)
     return other_value if value is None else value
 
 
-def _of_type(value: Any, expected: type, name: str) -> Any:
-    if not isinstance(value, expected):
-        raise SansiError(f'"{name}" must be {KINDS[expected]}, not {_kind(value)}', param=name)
-    return value
+# --- kinds of this API -----------------------------------------------------------------------------------------------
+
+BOOLEAN, STRING = of_type(bool), of_type(str)
+TOOL_CHOICES = ("auto", "none", "required")
 
 
-KINDS = {bool: "true or false", str: "a string", list: "an array", dict: "an object", type(None): "null"}
+def _stop() -> Kind:
+    text = of_type(str, minLength=1, maxLength=MAX_STOP_CHARACTERS)
+
+    def one(value: Any, name: str) -> str:
+        if isinstance(value, str) and not 0 < len(value) <= MAX_STOP_CHARACTERS:
+            message = f'"{name}" must have 1 to {MAX_STOP_CHARACTERS} characters, not {len(value)}'
+            raise SansiError(message, param="stop")
+        return text.check(value, name)
+
+    several = array(Kind(one, text.schema), 0, MAX_STOPS)
+
+    def check(value: Any, name: str) -> list[str]:
+        return [one(value, name)] if isinstance(value, str) else several.check(value, name)
+
+    return Kind(check, {"anyOf": [text.schema, several.schema]})
 
 
-def _kind(value: Any) -> str:
-    return KINDS.get(type(value), "a number")
+def _choice_of_tool() -> Kind:
+    def check(value: Any, name: str) -> Any:
+        return (
+            of_type(dict).check(value, name) if not isinstance(value, str) else choice(*TOOL_CHOICES).check(value, name)
+        )
+
+    function = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    named = {
+        "type": "object",
+        "properties": {"type": {"enum": ["function"]}, "function": function},
+        "required": ["type", "function"],
+    }
+    return Kind(check, {"anyOf": [{"enum": list(TOOL_CHOICES)}, named]})
 
 
-def _show(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 40 else text[:39] + "…"
+def _prompt() -> Kind:
+    ids, texts = array(integer(0), 1), array(STRING, 1, MAX_CHOICES)
+    lists = array(ids, 1, MAX_CHOICES)
+
+    def check(value: Any, name: str) -> list[str | list[int]]:
+        if isinstance(value, str):
+            return [value]
+        first = of_type(list).check(value, name)[:1]
+        if first and isinstance(first[0], str):
+            return texts.check(value, name)
+        return lists.check(value, name) if first and isinstance(first[0], list) else [ids.check(value, name)]
+
+    return Kind(check, {"anyOf": [STRING.schema, texts.schema, ids.schema, lists.schema]})
+
+
+def _top_k() -> Kind:
+    kind = integer(-1, 2**31 - 1)
+    return Kind(lambda value, name: max(0, kind.check(value, name)), kind.schema)
+
+
+def _metadata(value: Any, name: str) -> dict[str, str]:
+    return {key: STRING.check(text, f"{name}.{key}") for key, text in of_type(dict).check(value, name).items()}
+
+
+def _refused(instead: str, *unless: Any) -> Field:
+    about = f"Not supported: {instead}." + (f" {' or '.join(map(json.dumps, unless))} is accepted." if unless else "")
+    return Field(only(*unless, instead=instead), about)
+
+
+_MESSAGE = {
+    "type": "object",
+    "properties": {"role": {"enum": ["system", "user", "assistant", "tool"]}},
+    "required": ["role"],
+}
+_TOOL = {"type": "object", "properties": {"type": {"enum": ["function"]}, "function": {"type": "object"}}}
+
+# --- the tables ------------------------------------------------------------------------------------------------------
+
+SAMPLING: dict[str, Field] = {
+    "temperature": Field(number(0, 2), "Divides the logits; 0 is greedy."),
+    "top_p": Field(number(0, 1, above=True), "Smallest set of tokens whose probability reaches this; 1 is off."),
+    "top_k": Field(_top_k(), "Most likely tokens to keep; 0 and -1 are off."),
+    "min_p": Field(number(0, 1), "Drop tokens below this share of the most likely one's probability; 0 is off."),
+    "presence_penalty": Field(number(-2, 2), "Subtracted from the logits of tokens that came before."),
+    "frequency_penalty": Field(number(-2, 2), "The same, once for each time a token came."),
+    "repetition_penalty": Field(number(0.01, 10), "Above 1: tokens of prompt and answer get less likely; 1 is off."),
+    "seed": Field(integer(0, 2**63 - 1), "Same seed, same tokens; the i-th of n answers has seed + i."),
+}
+LABELS: dict[str, Field] = {
+    "user": Field(STRING, "A label for the server's log; changes nothing."),
+    "safety_identifier": Field(STRING, "A label for the server's log; changes nothing."),
+    "metadata": Field(Kind(_metadata, {"type": "object", "additionalProperties": {"type": "string"}}), "As `user`."),
+}
+THINKING: dict[str, Field] = {
+    "thinking_budget": Field(integer(0), "Most tokens of the thought; 0: do not think."),
+    "loop_breaker": Field(BOOLEAN, "Whether a thought that repeats itself is closed; true by default."),
+    "answer_reserve": Field(integer(0), "Tokens of max_tokens that the thought may not use."),
+}
+COMMON: dict[str, Field] = {
+    "model": Field(STRING, "The name of a served model."),
+    "n": Field(integer(1, MAX_CHOICES), "How many answers; the prompt is read, and counted, once."),
+    "stop": Field(_stop(), "Up to 4 strings that end the answer; they are not part of it."),
+    "stop_token_ids": Field(array(integer(0), 0, 64), "Token ids that end the completion; they are not part of it."),
+    "stream": Field(BOOLEAN, "Answer piece by piece, as server-sent events."),
+    "stream_options": Field(
+        record(include_usage=BOOLEAN, include_obfuscation=only(False), continuous_usage_stats=only(False)),
+        "include_usage: one more chunk, with the usage, at the end.",
+    ),
+    "response_format": Field(of_type(dict), "Bind the answer to JSON, or to a JSON schema."),
+    "return_token_ids": Field(BOOLEAN, "Tell prompt_token_ids, and the token_ids of each answer or chunk."),
+    "speculation": Field(integer(0, 64), "Most draft tokens that a step may check; changes the speed and no token."),
+    "ignore_eos": _refused("the end of a turn always ends it", False),
+    "min_tokens": _refused("an answer may be as short as the model makes it", 0),
+    "logit_bias": _refused("bind the answer with response_format instead", {}),
+    "include_stop_str_in_output": _refused("a stop string is never part of the answer", False),
+    "skip_special_tokens": _refused("tags are read, and are part of no text", True),
+    "prompt_logprobs": _refused("the prompt's log-probabilities are not told"),
+    "guided_json": _refused("use response_format of type json_schema"),
+    "guided_regex": _refused("use response_format with a string schema that has a pattern"),
+    "guided_choice": _refused("use response_format with an enum"),
+    "guided_grammar": _refused("use response_format"),
+    "structured_outputs": _refused("use response_format"),
+    **SAMPLING,
+    **THINKING,
+}
+CHAT_REQUIRED = ("model", "messages")
+CHAT_FIELDS: dict[str, Field] = {
+    **COMMON,
+    **LABELS,
+    "messages": Field(of_type(list, items=_MESSAGE, minItems=1), "The conversation."),
+    "max_tokens": Field(integer(1), "Most tokens of thought and answer together."),
+    "max_completion_tokens": Field(integer(1), "As max_tokens, which it may not contradict."),
+    "enable_thinking": Field(BOOLEAN, "false: do not think, whatever the messages say."),
+    "chat_template_kwargs": Field(record(enable_thinking=BOOLEAN), "enable_thinking in vLLM's place."),
+    "reasoning_effort": Field(choice(*EFFORTS), "A thinking budget by name; thinking_budget wins over it."),
+    "history": Field(choice("official", "keep"), "Whether the thoughts of earlier turns are dropped or kept."),
+    "soft_switch": Field(choice("prefill", "model"), "Whether the server or the model obeys /think and /no_think."),
+    "tools": Field(of_type(list, items=_TOOL), "Functions that the model may call."),
+    "tool_choice": Field(_choice_of_tool(), "Whether it may, may not or must call one, or which one it must call."),
+    "parallel_tool_calls": Field(BOOLEAN, "false: one call at most."),
+    "logprobs": Field(BOOLEAN, "Tell the log-probability of each token of the thought and the answer."),
+    "top_logprobs": Field(integer(0, MAX_TOP), "And so many of the most likely tokens in its place."),
+    "continue_final": Field(choice("answer", "thought"), "Go on with the last message's answer, or with its thought."),
+    "continue_final_message": Field(BOOLEAN, "vLLM's name for continue_final."),
+    "add_generation_prompt": Field(BOOLEAN, "false only with continue_final_message, as vLLM has it."),
+    "store": _refused("nothing is stored", False),
+    "service_tier": _refused("there is one tier", "auto", "default"),
+    "modalities": _refused("answers are text", ["text"]),
+    "verbosity": _refused("ask for it in a message", "medium"),
+    "echo": _refused("the answer alone is told", False),
+    "prompt_cache_key": Field(STRING, "Changes nothing: prompts that begin alike are always read once."),
+    "prompt_cache_retention": _refused("the cache keeps what fits", "in_memory", "in-memory"),
+    "prompt_cache_options": _refused("prompts that begin alike are always read once"),
+    "audio": _refused("answers are text"),
+    "prediction": _refused("use speculation, which needs no prediction"),
+    "moderation": _refused("ask a model of your own to judge"),
+    "web_search_options": _refused("give a tool that searches"),
+    "functions": _refused("use tools"),
+    "function_call": _refused("use tool_choice"),
+    "chat_template": _refused("a request's template is never executed"),
+}
+TEXT_REQUIRED = ("model", "prompt")
+TEXT_FIELDS: dict[str, Field] = {
+    **COMMON,
+    "user": LABELS["user"],
+    "prompt": Field(_prompt(), "A text, ids, or a list of either; text holds no control tokens, whatever it spells."),
+    "max_tokens": Field(integer(1), f"Most tokens of the completion; {TEXT_MAX_TOKENS} by default."),
+    "echo": Field(BOOLEAN, "Begin the text with the prompt."),
+    "logprobs": Field(integer(0, MAX_TOP), "Tell log-probabilities, with so many of the most likely tokens."),
+    "best_of": Field(integer(1, MAX_CHOICES), "Supported only as the value of n."),
+    "suffix": _refused("text can only be added at the end"),
+}
+CHAT_OPTIONS = (
+    *SAMPLING,
+    *THINKING,
+    "reasoning_effort",
+    "history",
+    "soft_switch",
+    "parallel_tool_calls",
+    "logprobs",
+    "top_logprobs",
+    "response_format",
+    "stop",
+    "speculation",
+)
+TEXT_OPTIONS = (*SAMPLING, *THINKING, "response_format", "stop", "speculation")

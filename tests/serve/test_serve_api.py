@@ -20,7 +20,13 @@ def collected(chunks):
     text = "".join(delta.content or "" for delta in deltas)
     reasoning = "".join(getattr(delta, "reasoning_content", None) or "" for delta in deltas)
     report = next(chunk.sansi for chunk in chunks if getattr(chunk, "sansi", None))
-    return text, reasoning, report, chunks[-1].usage
+    return text, reasoning, without_timing(report), chunks[-1].usage
+
+
+def without_timing(report):
+    """What does not differ from one time to the next."""
+    assert set(report["timing"]) == {"queue_s", "first_token_s", "total_s", "tokens_per_second"}
+    return {key: value for key, value in report.items() if key != "timing"}
 
 
 def test_thinking(client):
@@ -68,7 +74,7 @@ def test_streamed_equals_not_streamed(client, extra):
     )
     assert text == whole.choices[0].message.content
     assert reasoning == (getattr(whole.choices[0].message, "reasoning_content", None) or "")
-    assert (report, usage) == (whole.sansi, whole.usage)
+    assert (report, usage) == (without_timing(whole.sansi), whole.usage)
 
 
 def test_usage_is_streamed_only_when_asked_for(client):
@@ -130,7 +136,7 @@ def test_models_and_health(client, fake_url):
         ({"temperature": "hot"}, "temperature"),
         ({"temperature": 10**400}, "temperature"),
         ({"top_p": 0}, "top_p"),
-        ({"top_k": -1}, "top_k"),
+        ({"top_k": -2}, "top_k"),
         ({"seed": 2**63}, "seed"),
         ({"max_tokens": 0}, "max_tokens"),
         ({"max_tokens": 5, "max_completion_tokens": 6}, "max_tokens"),
@@ -138,17 +144,35 @@ def test_models_and_health(client, fake_url):
         ({"enable_thinking": True, "chat_template_kwargs": {"enable_thinking": False}}, "enable_thinking"),
         ({"chat_template_kwargs": {"thinking": True}}, "chat_template_kwargs.thinking"),
         ({"logit_bias": {"5": 1}}, "logit_bias"),
-        ({"stop": ["."]}, "stop"),
-        ({"reasoning_effort": "low"}, "reasoning_effort"),
-        ({"n": 2}, "n"),
+        ({"stop": [""]}, "stop"),
+        ({"stop": ["a"] * 5}, "stop"),
+        ({"stop": "x" * 257}, "stop"),
+        ({"stop": 5}, "stop"),
+        ({"stop_token_ids": [-1]}, "stop_token_ids[0]"),
+        ({"reasoning_effort": "huge"}, "reasoning_effort"),
+        ({"n": 0}, "n"),
+        ({"n": 129}, "n"),
         ({"n": True}, "n"),
-        ({"logprobs": True}, "logprobs"),
-        ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"logprobs": 1}, "logprobs"),
+        ({"top_logprobs": 2}, "top_logprobs"),
+        ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
+        ({"response_format": "json"}, "response_format"),
         ({"tool_choice": "required"}, "tool_choice"),
+        ({"tool_choice": "some"}, "tool_choice"),
+        ({"tool_choice": {"type": "allowed_tools"}}, "tool_choice"),
         ({"tools": [{"type": "function"}]}, "tools[0].name"),
-        ({"tools": [{"type": "function", "function": {"name": "f", "strict": True}}]}, "tools[0].function.strict"),
+        ({"continue_final": "all"}, "continue_final"),
+        ({"add_generation_prompt": False}, "add_generation_prompt"),
+        ({"continue_final": "answer", "add_generation_prompt": True}, "add_generation_prompt"),
+        ({"metadata": {"a": 1}}, "metadata.a"),
+        ({"functions": [{"name": "f"}]}, "functions"),
+        ({"store": True}, "store"),
+        ({"audio": {"voice": "x"}}, "audio"),
+        ({"ignore_eos": True}, "ignore_eos"),
+        ({"chat_template": "{{ x }}"}, "chat_template"),
         ({"stream_options": {"include_usage": True}}, "stream_options"),
         ({"stream": True, "stream_options": {"obfuscate": True}}, "stream_options.obfuscate"),
+        ({"stream": True, "stream_options": {"continuous_usage_stats": True}}, "stream_options.continuous_usage_stats"),
         ({"stream": "yes"}, "stream"),
         ({"model": None}, "model"),
         ({"model": 5}, "model"),

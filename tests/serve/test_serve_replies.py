@@ -5,15 +5,20 @@ from dataclasses import replace
 
 from fake_chat import FakeChat
 from sansi.chat import ChatOptions
-from sansi.serve.replies import Reply
+from sansi.serve.replies import ChatReply, Done, Timing
+from sansi.serve.requests import ChatRequest
 from sansi.text import Message, ToolCall, ToolCallDelta
+
+
+def reply() -> ChatReply:
+    return ChatReply(FakeChat(), ChatRequest("fake", [], ChatOptions()))
 
 
 def test_a_call_that_must_not_run_is_openai_s_shape_and_the_reason_stands_beside():
     result = FakeChat()._result(ChatOptions(), True, [], False)
     calls = (ToolCall("a", "f", "{}"), ToolCall("b", "f", '{"x', "truncated: the turn ended before </tool_call>"))
     result = replace(result, message=Message("assistant", "", None, calls), problems=("truncated_call",))
-    body = Reply("fake").completion(result)
+    body = reply().whole([Done(0, 0, result, Timing(0.0, None, 1.0))], [[]])
     wire = body["choices"][0]["message"]["tool_calls"]
     assert [set(call) for call in wire] == [{"id", "type", "function"}] * 2
     assert body["sansi"]["problems"] == ["truncated_call"]
@@ -22,9 +27,9 @@ def test_a_call_that_must_not_run_is_openai_s_shape_and_the_reason_stands_beside
 
 
 def test_deltas_of_a_call_add_up_as_openai_s_clients_add_them():
-    reply = Reply("fake")
+    replies = reply()
     events = [ToolCallDelta(0, "a", "f", ""), ToolCallDelta(0, "a", None, '{"x"'), ToolCallDelta(0, "a", None, ": 1}")]
-    deltas = [reply.event_chunk(event)["choices"][0]["delta"]["tool_calls"][0] for event in events]
+    deltas = [replies.chunk(0, event, ())["choices"][0]["delta"]["tool_calls"][0] for event in events]
     assert deltas[0] == {"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}
     assert deltas[1:] == [
         {"index": 0, "function": {"arguments": '{"x"'}},

@@ -5,7 +5,15 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sansi.base.errors import SansiError
-from sansi.serve.requests import CHECKS, ChatRequest, parse_body, parse_chat_request
+from sansi.serve.requests import (
+    CHAT_FIELDS,
+    TEXT_FIELDS,
+    ChatRequest,
+    TextRequest,
+    parse_body,
+    parse_chat_request,
+    parse_text_request,
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -14,7 +22,7 @@ JSON = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from([*CHECKS, "other"]), JSON, max_size=5))
+@given(st.dictionaries(st.sampled_from([*CHAT_FIELDS, "other"]), JSON, max_size=5))
 @settings(max_examples=100)
 def test_any_fields_give_a_request_or_a_sansi_error(fields):
     body = {"model": "m", "messages": [{"role": "user", "content": "x"}], **fields}
@@ -24,6 +32,17 @@ def test_any_fields_give_a_request_or_a_sansi_error(fields):
         assert error.param and str(error)
     else:
         assert isinstance(request, ChatRequest) and "other" not in {k for k, v in fields.items() if v is not None}
+
+
+@given(st.dictionaries(st.sampled_from([*TEXT_FIELDS, "other"]), JSON, max_size=5))
+@settings(max_examples=100)
+def test_any_fields_of_a_text_give_a_request_or_a_sansi_error(fields):
+    try:
+        request = parse_text_request({"model": "m", "prompt": "x", **fields})
+    except SansiError as error:
+        assert error.param and str(error)
+    else:
+        assert isinstance(request, TextRequest) and "other" not in {k for k, v in fields.items() if v is not None}
 
 
 @given(st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode()))

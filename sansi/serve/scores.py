@@ -1,0 +1,57 @@
+"""Log-probabilities in OpenAI's two shapes: that of chat completions, and the older one of completions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sansi.chat import Tokens
+from sansi.text import Codec, Tokenizer
+
+LEAST = -9999.0  # JSON has no infinity; OpenAI says it so
+
+
+def chat_logprobs(tokens: Sequence[Tokens], tokenizer: Tokenizer) -> dict[str, Any]:
+    """One entry for each token of the answer under "content", and of the thought under "reasoning_content".
+
+    Tags, tool calls and the end of the turn are in neither; line breaks around the answer are in it.
+    """
+    found: dict[str, list[dict[str, Any]]] = {"content": [], "reasoning_content": []}
+    lists = {"content": found["content"], "reasoning": found["reasoning_content"]}
+    for id_, kind, logprob, top in _each(tokens):
+        if kind in lists:
+            best = [_entry(other, value, tokenizer) for other, value in top]
+            lists[kind].append(_entry(id_, logprob, tokenizer) | {"top_logprobs": best})
+    return {**found, "refusal": None}
+
+
+def text_logprobs(tokens: Sequence[Tokens], codec: Codec, offset: int) -> dict[str, Any]:
+    """Parallel lists for each token but the one that ended the turn; `offset` is where the first one's text begins."""
+    told: dict[str, list[Any]] = {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
+    decoder = codec.tokenizer.stream_decoder()
+    for id_, _, logprob, top in _each(tokens):
+        if id_ in codec.stop_ids:
+            continue
+        told["tokens"].append(codec.tokenizer.decode([id_]))
+        told["token_logprobs"].append(_finite(logprob))
+        told["top_logprobs"].append({codec.tokenizer.decode([other]): _finite(value) for other, value in top})
+        told["text_offset"].append(offset)
+        offset += len(decoder.feed([id_]))
+    return told
+
+
+def _each(tokens: Sequence[Tokens]) -> Iterator[tuple[int, str, float, list[tuple[int, float]]]]:
+    """(id, kind, log-probability, the most likely ones) of each token."""
+    for some in tokens:
+        tops = some.top_logprobs or [()] * len(some.ids)
+        for id_, kind, logprob, top in zip(some.ids, some.kinds, some.logprobs or (), tops, strict=False):
+            yield id_, kind, logprob, [(one.id, one.logprob) for one in top]
+
+
+def _entry(id_: int, logprob: float, tokenizer: Tokenizer) -> dict[str, Any]:
+    raw = tokenizer.token_bytes(id_)
+    return {"token": raw.decode("utf-8", "replace"), "logprob": _finite(logprob), "bytes": list(raw)}
+
+
+def _finite(logprob: float) -> float:
+    return max(logprob, LEAST)

@@ -1,0 +1,128 @@
+"""/v1/completions: text or ids in, text out, with no template between."""
+
+import httpx
+import pytest
+from openai.types import Completion
+from sansi.text import Codec
+from test_serve_choices import chunks_of, joined, whole_of
+
+ASK = {"model": "tiny", "prompt": "What is 12", "max_tokens": 20, "seed": 3}
+
+
+@pytest.fixture(scope="module")
+def codec(tiny):
+    return Codec.from_pretrained(tiny)
+
+
+def texts(url, **body):
+    return [choice["text"] for choice in whole_of(url, "completions", **{**ASK, **body})["choices"]]
+
+
+def test_the_clients_types_and_its_stream(tiny_client, tiny_url, codec):
+    whole = tiny_client.completions.create(**ASK)
+    Completion.model_validate(whole_of(tiny_url, "completions", **ASK))
+    assert (whole.object, whole.choices[0].finish_reason) == ("text_completion", "length")
+    prompt = codec.tokenizer.encode("What is 12")
+    assert (whole.usage.prompt_tokens, whole.usage.completion_tokens) == (len(prompt), 20)
+    chunks = list(tiny_client.completions.create(stream=True, stream_options={"include_usage": True}, **ASK))
+    assert "".join(chunk.choices[0].text for chunk in chunks if chunk.choices) == whole.choices[0].text
+    assert chunks[-1].usage.completion_tokens == 20 and not chunks[-1].choices
+
+
+def test_a_text_and_its_ids_are_one(tiny_url, codec):
+    ids = codec.tokenizer.encode("What is 12")
+    assert texts(tiny_url, prompt=ids) == texts(tiny_url, prompt="What is 12") == texts(tiny_url, prompt=[ids])
+    answer = whole_of(tiny_url, "completions", return_token_ids=True, **ASK)
+    choice = answer["choices"][0]
+    assert choice["prompt_token_ids"] == ids and len(choice["token_ids"]) == 20
+    assert codec.tokenizer.decode(choice["token_ids"]) == choice["text"]
+    chunks = chunks_of(tiny_url, "completions", return_token_ids=True, **ASK)
+    assert joined(chunks, 0, "token_ids") == choice["token_ids"]
+    assert joined(chunks, 0, "prompt_token_ids") == ids
+
+
+def test_tags_that_a_text_spells_are_characters(tiny_url, codec):
+    answer = whole_of(tiny_url, "completions", **{**ASK, "prompt": "<|im_start|><think>", "return_token_ids": True})
+    assert not set(answer["choices"][0]["prompt_token_ids"]) & set(codec.tokenizer.added.values())
+    assert answer["usage"]["completion_tokens_details"]["reasoning_tokens"] == 0
+
+
+def test_a_thought_that_the_ids_open_has_its_budget(tiny_url, codec):
+    prompt = codec.render([{"role": "user", "content": "Hi"}], open_thought=True).ids
+    answer = whole_of(tiny_url, "completions", model="tiny", prompt=prompt, thinking_budget=4, max_tokens=200, seed=1)
+    assert answer["sansi"]["thinking_end_reason"] == "budget" and "</think>" in answer["choices"][0]["text"]
+
+
+def test_several_prompts_and_several_of_each(tiny_url):
+    several = whole_of(tiny_url, "completions", **{**ASK, "prompt": ["What is 12", "Think"], "n": 2, "best_of": 2})
+    assert [choice["index"] for choice in several["choices"]] == [0, 1, 2, 3]
+    alone = [texts(tiny_url, prompt=p, seed=s)[0] for p in ("What is 12", "Think") for s in (3, 4)]
+    assert [choice["text"] for choice in several["choices"]] == alone
+    single = [whole_of(tiny_url, "completions", **{**ASK, "prompt": p})["usage"] for p in ("What is 12", "Think")]
+    assert several["usage"]["prompt_tokens"] == sum(one["prompt_tokens"] for one in single)
+    chunks = chunks_of(tiny_url, "completions", **{**ASK, "prompt": ["What is 12", "Think"], "n": 2})
+    assert [joined(chunks, i, "text") for i in range(4)] == alone
+
+
+def test_echo_begins_with_the_prompt(tiny_url, codec):
+    plain = texts(tiny_url)[0]
+    assert texts(tiny_url, echo=True) == ["What is 12" + plain]
+    assert texts(tiny_url, echo=True, prompt=codec.tokenizer.encode("What is 12")) == ["What is 12" + plain]
+    assert joined(chunks_of(tiny_url, "completions", echo=True, **ASK), 0, "text") == "What is 12" + plain
+
+
+def test_stop_strings_and_the_default_length(tiny_url):
+    text = texts(tiny_url)[0]
+    stop = text[len(text) // 2 :][:2]
+    answer = whole_of(tiny_url, "completions", stop=stop, **ASK)
+    assert (answer["choices"][0]["text"], answer["sansi"]["stop"]) == (text[: text.index(stop)], stop)
+    short = whole_of(tiny_url, "completions", **{k: v for k, v in ASK.items() if k != "max_tokens"})
+    assert short["usage"]["completion_tokens"] == 16
+
+
+def test_log_probabilities_in_the_older_shape(tiny_url):
+    choice = whole_of(tiny_url, "completions", logprobs=2, **ASK)["choices"][0]
+    told = choice["logprobs"]
+    assert len(told["tokens"]) == len(told["token_logprobs"]) == len(told["top_logprobs"]) == 20
+    assert all(len(top) <= 2 for top in told["top_logprobs"]) and all(value <= 0 for value in told["token_logprobs"])
+    assert told["text_offset"] == sorted(told["text_offset"])
+    whole = choice["text"].partition("\ufffd")[0]  # behind half a character an offset may be one too small
+    for token, offset in zip(told["tokens"], told["text_offset"], strict=True):
+        assert offset >= len(whole) or choice["text"][offset:].startswith(token)
+    chunks = chunks_of(tiny_url, "completions", logprobs=2, **ASK)
+    for key, value in told.items():
+        assert joined(chunks, 0, "logprobs", key) == value or key == "text_offset" or isinstance(value[0], str)
+    assert whole_of(tiny_url, "completions", **ASK)["choices"][0]["logprobs"] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "param"),
+    [
+        ({"prompt": None}, "prompt"),
+        ({"prompt": ""}, "prompt"),
+        ({"prompt": []}, "prompt"),
+        ({"prompt": [[]]}, "prompt[0]"),
+        ({"prompt": ["a", 5]}, "prompt[1]"),
+        ({"prompt": [5, "a"]}, "prompt[1]"),
+        ({"prompt": [-1]}, "prompt[0]"),
+        ({"prompt": [10**9]}, "prompt"),
+        ({"prompt": {"text": "a"}}, "prompt"),
+        ({"prompt": ["a"] * 20, "n": 7}, "prompt"),
+        ({"prompt": "word " * 3000}, "prompt"),
+        ({"suffix": "x"}, "suffix"),
+        ({"best_of": 2}, "best_of"),
+        ({"echo": True, "logprobs": 1}, "logprobs"),
+        ({"logprobs": True}, "logprobs"),
+        ({"logprobs": 21}, "logprobs"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"messages": []}, "messages"),
+        ({"tools": []}, "tools"),
+        ({"logit_bias": {"5": 1}}, "logit_bias"),
+        ({"stream_options": {"include_usage": True}}, "stream_options"),
+    ],
+)
+def test_wrong_fields_get_400_that_names_them(tiny_url, change, param):
+    response = httpx.post(f"{tiny_url}/v1/completions", json={**ASK, **change}, timeout=20)
+    error = response.json()["error"]
+    assert (response.status_code, error["type"], error["param"]) == (400, "invalid_request_error", param)
+    assert param.split("[")[0] in error["message"]
