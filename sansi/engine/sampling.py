@@ -57,7 +57,7 @@ class _Group:
     kind: Kind
     rows: Tensor | None  # None: all rows of the batch
     numpy_rows: np.ndarray | slice
-    temperature: Tensor
+    temperature: Tensor | None  # None: 1 in every row
     top_k: Tensor
     top_p: Tensor | None  # None: off in every row
     min_p: Tensor | None
@@ -85,7 +85,7 @@ class Sampler:
             kind=kind,
             rows=None if whole else torch.tensor(rows, device=self._device),
             numpy_rows=slice(None) if whole else np.array(rows),
-            temperature=column([p.temperature for p in chosen]),
+            temperature=column([p.temperature for p in chosen]) if any(p.temperature != 1 for p in chosen) else None,
             top_k=column([p.top_k for p in chosen]),
             top_p=column([p.top_p for p in chosen]) if any(p.top_p < 1 for p in chosen) else None,
             min_p=column([p.min_p for p in chosen]) if any(p.min_p > 0 for p in chosen) else None,
@@ -107,7 +107,7 @@ class Sampler:
             return logits.argmax(-1)
         draw = torch.from_numpy(draws[group.numpy_rows]).to(logits.device)[:, None]
         if group.kind == "plain":  # no order is needed, so none is made
-            return _inverse_cdf(_min_p((logits / group.temperature).softmax(-1), group.min_p), draw)[:, 0]
+            return _inverse_cdf(_min_p(_tempered(logits, group).softmax(-1), group.min_p), draw)[:, 0]
         total = None
         if group.kind == "top_k":
             values, order = _most_likely(logits, min(group.most, logits.shape[-1]))
@@ -136,8 +136,7 @@ def _most_likely(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
 def _nucleus(logits: Tensor, group: _Group) -> tuple[Tensor, Tensor, Tensor]:
     """The most likely tokens, as many as reach top_p in all rows: values and ids [N, K], descending, and the
     unnormalised probability [N, 1] of all tokens. How many they are changes nothing in what a row gets."""
-    scaled = logits / group.temperature
-    total = scaled.softmax(-1).amax(-1, keepdim=True).reciprocal()
+    total = _tempered(logits, group).softmax(-1).amax(-1, keepdim=True).reciprocal()
     for count in (64, 512):
         values, order = _most_likely(logits, count)
         reached = _unnormalised(values, group).cumsum(-1)[:, -1:]
@@ -147,9 +146,13 @@ def _nucleus(logits: Tensor, group: _Group) -> tuple[Tensor, Tensor, Tensor]:
     return *logits.sort(-1, descending=True), total
 
 
+def _tempered(logits: Tensor, group: _Group) -> Tensor:
+    return logits if group.temperature is None else logits / group.temperature
+
+
 def _unnormalised(values: Tensor, group: _Group) -> Tensor:
     """values [N, K], descending -> probabilities [N, K] relative to the first one's."""
-    scaled = values / group.temperature
+    scaled = _tempered(values, group)
     return (scaled - scaled[:, :1]).exp()
 
 
@@ -171,9 +174,10 @@ def _filtered(values: Tensor, group: _Group, total: Tensor | None = None) -> Ten
 
 
 def _min_p(probs: Tensor, min_p: Tensor | None) -> Tensor:
+    """Drops in place, and returns, what is below min_p [N, 1] of the largest probability."""
     if min_p is None:
         return probs
-    return probs.masked_fill(probs < min_p * probs.amax(-1, keepdim=True), 0.0)
+    return probs.masked_fill_(probs < min_p * probs.amax(-1, keepdim=True), 0.0)
 
 
 def _inverse_cdf(probs: Tensor, draw: Tensor) -> Tensor:
