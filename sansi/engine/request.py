@@ -82,6 +82,7 @@ class Request:
     stop_ids: frozenset[int] = frozenset()
     proposal: list[int] = field(default_factory=list)  # drafts to be checked in the next step; the scheduler fills it
     guessed: bool = False  # the proposal is the proposer's
+    broken: Exception | None = None  # what the proposer raised; the next step ends the request with it
     drafted: int = 0  # tokens that the proposer proposed and the model checked,
     accepted: int = 0  # and how many of them came
 
@@ -128,18 +129,23 @@ class Request:
         return (*self.params.banned_ids, *limited) if self.params.banned_ids else limited
 
     def mask(self) -> np.ndarray | None:
-        """The ids that may come next, as of `Constraint.mask`; None: any."""
+        """The ids that may come next, as of `Constraint.mask`; None: any. Raises what the proposer raised, too."""
+        if self.broken is not None:
+            raise self.broken
         return None if self.constraint is None else self.constraint.mask()
 
     def propose(self) -> None:
-        """Set `proposal`: forced tokens whose log-probabilities are wanted, or drafts."""
+        """Set `proposal`: forced tokens whose log-probabilities are wanted, or drafts. Raises nothing."""
         left = self.max_tokens - len(self.ids) - 1  # the step gives one token more than it checks
         self.guessed = False
         if forced := self.forced:
             self.proposal = list(forced[:left])
         elif self.proposer is not None and self.params.speculation and left > 0:
             self.guessed = True
-            self.proposal = list(self.proposer.propose(self.tokens, min(self.params.speculation, left)))
+            try:
+                self.proposal = list(self.proposer.propose(self.tokens, min(self.params.speculation, left)))
+            except Exception as error:  # here everybody's step is made up, and the others go on
+                self.broken = error
 
     def checked(self, drafted: int, accepted: int) -> None:
         """Of the proposal `drafted` tokens were checked, and the first `accepted` of them came."""

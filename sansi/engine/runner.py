@@ -158,7 +158,7 @@ class Runner:
     def _mask(self, logits: Tensor, requests: Sequence[Request]) -> dict[int, Exception]:
         """Leave what the grammars allow; what went wrong, by row."""
         errors: dict[int, Exception] = {}
-        masks: dict[int, np.ndarray] = {}
+        masks: dict[int, np.ndarray] = {}  # as wide as their vocabularies, which may be smaller than the model's
         for row, request in enumerate(requests):
             try:
                 if (mask := request.mask()) is not None:
@@ -166,7 +166,10 @@ class Runner:
             except Exception as error:
                 errors[row] = error
         if masks:
-            mask_logits(logits, list(masks), np.stack(list(masks.values())))
+            padded = np.zeros((len(masks), -(-self._vocab_size // 32)), dtype=np.uint32)
+            for row, mask in zip(padded, masks.values(), strict=True):
+                row[: len(mask)] = mask
+            mask_logits(logits, list(masks), padded)
         return errors
 
     def _counts(self, punished: Sequence[Request], present: Sequence[Request]) -> list[int]:

@@ -149,6 +149,8 @@ def reference(
             mask_logits(logits, [0], mask[None])
         if thinking is not None:
             logits[0, list(thinking.banned)] = -torch.inf
+            if grammar is not None and thinking.state == "open":
+                logits[0, list(params.stop_ids)] = -torch.inf
         token = int(sampler(logits, np.array([len(ids)], dtype=np.uint64)))
         forced = False
         if thinking is not None:

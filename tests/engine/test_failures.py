@@ -11,7 +11,7 @@ import pytest
 import torch
 from engine_models import RandomModel, TinyModel
 from sansi.base.errors import SansiError
-from sansi.engine import Engine, SamplingParams
+from sansi.engine import Engine, GrammarCompiler, SamplingParams
 from sansi.engine.backends import TorchBackend
 from sansi.model.kernels.cpu.build import supported_isas
 from schedules import CheckedEngine, run_all
@@ -113,6 +113,47 @@ def test_a_constraint_that_throws_harms_only_its_request(where):
         results = run_all(engine, prompts, [PARAMS] * 3)
     assert isinstance(results[1], SansiError) and where in str(results[1])
     assert [results[0].ids, results[2].ids] == expected(model, [[8], [10]])
+
+
+def test_a_proposer_that_throws_harms_only_its_request():
+    class Proposer:
+        calls = 0
+
+        def propose(self, tokens, most):
+            self.calls += 1
+            return [5] if self.calls < 3 else 1 / 0
+
+        def checked(self, drafted, accepted):
+            pass
+
+    model = TinyModel()
+    with CheckedEngine(model) as engine:
+        made = engine._request
+
+        def request(prompt, *rest):
+            new = made(prompt, *rest)
+            new.proposer = Proposer() if prompt == [9] else None
+            return new
+
+        engine._request = request
+        results = run_all(engine, [[8], [9], [10]], [dataclasses.replace(PARAMS, speculation=4)] * 3)
+        assert engine.metrics().failed == 1
+    assert isinstance(results[1], ZeroDivisionError)
+    assert [results[0].ids, results[2].ids] == expected(model, [[8], [10]])
+
+
+def test_grammars_of_vocabularies_of_different_sizes_share_a_step():
+    def grammar(size: int):
+        pieces = [b"", *(bytes([64 + i]) for i in range(1, size))]
+        return GrammarCompiler(pieces, eos_id=0, special_ids=[0]).regex("[A-Z]+")
+
+    model = TinyModel(vocab_size=70)
+    params = [dataclasses.replace(PARAMS, grammar=grammar(size)) for size in (31, 40, 70)]
+    with CheckedEngine(model) as engine:
+        together = run_all(engine, [[8]] * 4, [*params, PARAMS])
+        alone = [engine.generate([[8]], p)[0].ids for p in params]
+    assert [completion.ids for completion in together] == [*alone, *expected(model, [[8]])]
+    assert all(1 <= id_ <= 26 for ids in alone for id_ in ids)
 
 
 def test_a_constraint_masks_ids():
