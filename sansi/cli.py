@@ -107,6 +107,9 @@ def serve(
     quantize: Annotated[
         str | None, typer.Option(help="int8 or int4: smaller weights, on the CPU.", rich_help_panel=MODEL)
     ] = None,
+    dtype: Annotated[
+        str, typer.Option(help="auto, float32 or bfloat16: how weights are kept.", rich_help_panel=MODEL)
+    ] = "auto",
     backend: Annotated[
         str, typer.Option(help="auto, native, cuda or torch: what computes.", rich_help_panel=MODEL)
     ] = "auto",
@@ -204,6 +207,7 @@ def serve(
         log_format=log_format,
         device=device,
         max_batch=max_batch,
+        dtype=dtype,
         quantize=quantize,
         backend=backend,
         context_length=context_length,

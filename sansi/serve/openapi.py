@@ -47,9 +47,9 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": ERRORS[status], "content": content} for status in statuses}
 
 
-def generation(fields: Mapping[str, Field], required: Sequence[str]) -> dict[str, Any]:
+def generation(fields: Mapping[str, Field], required: Sequence[str], answer: Mapping[str, Any]) -> dict[str, Any]:
     """FastAPI's options of a route that generates: its body, and its two kinds of answers."""
-    either = {"application/json": {"schema": {"type": "object"}}, "text/event-stream": {"schema": {"type": "string"}}}
+    either = {"application/json": {"schema": answer}, "text/event-stream": {}}
     body = {"application/json": {"schema": schema_of(fields, required)}}
     return {
         "responses": {200: {"description": "The answer, whole or as a stream.", "content": either}} | errors(*ERRORS),

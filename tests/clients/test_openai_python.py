@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from enum import StrEnum
+from types import SimpleNamespace
 from typing import Literal
 
 import httpx
 import openai
 import pytest
+from fake_chat import FakeChat
+from live_server import running
 from openai.types import Completion, Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import BaseModel, Field
+from sansi.serve.settings import Keys
 from scripted import CALLS, PLACES, WEATHER
 
 QUESTION = [{"role": "user", "content": "State the final answer to the following arithmetic problem: 4 + 3 ="}]
@@ -321,3 +326,59 @@ def test_requests_have_ids(client):
         model="fake", messages=QUESTION, extra_headers={"x-request-id": "mine-1"}
     )
     assert named.request_id == "mine-1"
+
+
+# --- keys and queues --------------------------------------------------------------------------------------------------
+
+
+def test_keys():
+    key = "a-key-of-sixteen-characters-or-more"
+    with running([FakeChat()], keys=Keys([key])) as url:
+        right, wrong = (openai.OpenAI(base_url=f"{url}/v1", api_key=k, max_retries=0) for k in (key, "another"))
+        assert right.chat.completions.create(model="fake", messages=QUESTION).choices
+        with pytest.raises(openai.AuthenticationError) as caught:
+            wrong.chat.completions.create(model="fake", messages=QUESTION)
+    assert caught.value.code == "invalid_api_key"
+
+
+class Engine:
+    """As much of one as tells how many answers are made at once."""
+
+    plan = SimpleNamespace(max_batch=1)
+
+
+@pytest.fixture
+def busy():
+    """A server with one place, which somebody has taken, and the means to give it back."""
+    chat = FakeChat(delay=0.3)
+    chat.engine = Engine()
+    with running([chat], max_queue=0) as url:
+        ask = {"model": "fake", "messages": QUESTION}
+        with httpx.stream("POST", f"{url}/v1/chat/completions", json={**ask, "stream": True}) as first:
+            lines = first.iter_lines()
+            next(lines)
+            yield f"{url}/v1", first.close
+            lines.close()
+
+
+def test_a_full_queue_is_a_rate_limit(busy):
+    impatient = openai.OpenAI(base_url=busy[0], api_key="none", max_retries=0)
+    with pytest.raises(openai.RateLimitError) as caught:
+        impatient.chat.completions.create(model="fake", messages=QUESTION)
+    assert caught.value.code == "queue_full" and int(caught.value.response.headers["retry-after"]) >= 1
+
+
+def test_the_client_comes_back_when_it_was_told_to(busy):
+    url, leave = busy
+    answers = []
+
+    def note(response: httpx.Response) -> None:
+        answers.append((response.status_code, time.monotonic()))
+        leave()
+
+    # The client itself decides when to ask again, by the header that the server sends.
+    http = openai.DefaultHttpxClient(event_hooks={"response": [note]})
+    patient = openai.OpenAI(base_url=url, api_key="none", max_retries=2, http_client=http)
+    assert patient.chat.completions.create(model="fake", messages=QUESTION).choices[0].message.content == "It is 42"
+    (first, refused), (second, answered) = answers
+    assert (first, second) == (429, 200) and answered - refused >= 1
