@@ -118,6 +118,16 @@ def test_run_reads_what_is_piped_in(sansi, tiny, piped, monkeypatch, arguments, 
     assert seen == [[{"role": "user", "content": asked}]]
 
 
+def test_run_binds_the_answer_to_a_schema(sansi, tiny, tmp_path):
+    schema = {"type": "object", "properties": {"n": {"type": "boolean"}}, "required": ["n"]}
+    (tmp_path / "schema.json").write_text(json.dumps({**schema, "additionalProperties": False}))
+    done = sansi("run", tiny, "Hi", "--no-think", "--schema", tmp_path / "schema.json", "--seed", 1)
+    assert type(json.loads(done.out)["n"]) is bool
+    (tmp_path / "schema.json").write_text('{"type": "objec"}')
+    done = sansi("run", tiny, "Hi", "--schema", tmp_path / "schema.json")
+    assert done.code == 1 and "schema" in done.err and not done.out
+
+
 def test_run_a_batch(sansi, tiny, piped):
     lines = ['"What is 12 + 30?"', "", '{"prompt": "Hi", "thinking_budget": 0, "custom_id": "b"}']
     lines.append('{"messages": [{"role": "user", "content": "' + "x" * 5000 + '"}]}')
@@ -171,7 +181,7 @@ def test_a_reader_that_had_enough_is_no_error(tiny):
 
 
 def test_an_interrupt_ends_a_batch_with_130(tiny, tmp_path):
-    (tmp_path / "lines").write_text('{"prompt": "Hi", "max_tokens": 900}\n' * 2000)
+    (tmp_path / "lines").write_text('{"prompt": "Hi", "max_tokens": 900}\n' * 300)
     command = [sys.executable, "-m", "sansi.cli", "run", tiny, "--jsonl", str(tmp_path / "lines")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as batch:
         assert json.loads(batch.stdout.readline())["line"] == 1

@@ -535,3 +535,47 @@ def test_events_of_several_kinds_do_not_run_together():
     printer.show(ToolCallDelta(1, "d", "add", ""))
     printer.end()
     assert ("".join(said), "".join(thought)) == ("call add {}\ncall add \n", "hm\n")
+
+
+# --- typing ----------------------------------------------------------------------------------------------------------
+
+
+def completed(text):
+    from prompt_toolkit.completion import CompleteEvent
+    from prompt_toolkit.document import Document
+    from sansi.serve.terminal.prompt import CommandCompleter
+
+    return [found.text for found in CommandCompleter().get_completions(Document(text), CompleteEvent())]
+
+
+def test_commands_and_what_follows_them_are_completed(tmp_path):
+    (tmp_path / "talk.json").write_text("{}")
+    assert completed("/bud") == ["/budget"] and completed("/budget 6") == ["64"]
+    assert completed("/sampling top_p=1 temp") == ["temperature="] and completed("/history k") == ["keep"]
+    assert completed(f"/load {tmp_path}/ta") == ["lk.json"]
+    assert completed("bud") == completed("/wings ") == completed("/budget 6\n") == []
+
+
+def test_the_history_is_private_and_can_do_without_a_disk(tmp_path, monkeypatch):
+    from prompt_toolkit.history import FileHistory, InMemoryHistory
+    from sansi.serve.terminal.prompt import open_history, state_folder
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert isinstance(open_history(), FileHistory)
+    file = tmp_path / "sansi" / "chat_history"
+    assert file.stat().st_mode & 0o77 == 0 and file.parent.stat().st_mode & 0o77 == 0
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    assert isinstance(open_history(), InMemoryHistory)
+    monkeypatch.setenv("XDG_STATE_HOME", "relative")  # the specification says to ignore it
+    assert state_folder().is_absolute()
+
+
+def test_lines_from_a_pipe_can_be_continued(monkeypatch):
+    from sansi.serve.terminal.prompt import PlainReader
+
+    monkeypatch.setattr("sys.stdin", io.StringIO("one\\\ntwo\nthree\n"))
+    read = PlainReader()
+    assert (read(), read()) == ("one\ntwo", "three")
+    with pytest.raises(EOFError):
+        read()
