@@ -42,15 +42,17 @@ class Answer:
         """When the first text came, by the monotonic clock."""
 
     @classmethod
-    async def start(cls, chat: ChatModel, asked: Request, begun: float | None = None) -> Answer:
+    async def start(cls, chat: ChatModel, asked: Request, begun: float | None = None, small: bool = False) -> Answer:
         """Raises SansiError for what is wrong with the messages or options, while a status line can still say so.
 
-        begun: when the request came, by the monotonic clock.
+        begun: when the request came, by the monotonic clock. small: it is rendered at once.
         """
         begun = time.monotonic() if begun is None else begun
         reply = ChatReply(chat, asked) if isinstance(asked, ChatRequest) else TextReply(chat, asked)
-        # Rendering a long conversation takes a while; in a thread it does not hold up the streams of others.
-        return cls(reply, asked, await asyncio.to_thread(_streams, chat, asked), begun)
+        # Rendering a long conversation takes a while; in a thread it does not hold up the streams of others. But the
+        # way there and back costs more than rendering a short one, and a busy engine makes it longer.
+        streams = _streams(chat, asked) if small else await asyncio.to_thread(_streams, chat, asked)
+        return cls(reply, asked, streams, begun)
 
     async def close(self) -> None:
         await self._items.aclose()

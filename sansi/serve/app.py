@@ -33,8 +33,10 @@ from sansi.serve.requests import (
     parse_chat_request,
     parse_text_request,
 )
+from sansi.serve.schemas import CHAT_COMPLETION, TEXT_COMPLETION
 from sansi.serve.settings import ServerSettings
 
+SMALL_BYTES = 2**13  # of a request that renders in a millisecond
 STATIC = Path(__file__).parent / "static"
 # The page loads nothing from elsewhere and runs no inline script, so text from a model can never become one.
 PAGE_HEADERS = {
@@ -119,20 +121,22 @@ def _add_generation(app: FastAPI, models: Mapping[str, ChatModel], metrics: Serv
 
     async def generate(request: Request, parse: Callable[[Mapping[str, Any]], Any]) -> Response:
         record = record_of(request.scope)
-        asked = parse(parse_body(await bodies.read(request)))
+        body = await bodies.read(request)
+        asked = parse(parse_body(body))
         chat = _find(models, asked.model)
         record.model, record.stream, record.labels = chat.name, asked.stream, asked.labels
         record.asked = getattr(asked, "messages", None) or getattr(asked, "prompts", None)
         ticket = admission.enter(chat.name, asked.n, record.begun)
         record.releases.append(ticket.release)
-        start = functools.partial(Answer.start, chat, asked, record.begun)
+        small = len(body) * asked.n <= SMALL_BYTES and not (asked.options.tools or asked.options.response_format)
+        start = functools.partial(Answer.start, chat, asked, record.begun, small)
         return Generation(start, ticket, record, metrics.gaps[chat.name], asked.stream)
 
-    @app.post("/v1/chat/completions", **openapi.generation(CHAT_FIELDS, CHAT_REQUIRED))
+    @app.post("/v1/chat/completions", **openapi.generation(CHAT_FIELDS, CHAT_REQUIRED, CHAT_COMPLETION))
     async def chat_completions(request: Request) -> Response:
         return await generate(request, parse_chat_request)
 
-    @app.post("/v1/completions", **openapi.generation(TEXT_FIELDS, TEXT_REQUIRED))
+    @app.post("/v1/completions", **openapi.generation(TEXT_FIELDS, TEXT_REQUIRED, TEXT_COMPLETION))
     async def completions(request: Request) -> Response:
         return await generate(request, parse_text_request)
 

@@ -11,7 +11,41 @@ from typing import Any
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 REQUEST_SECONDS = 30.0  # until the head of a request is complete
+CORKED_BYTES = 2**14
 WRITE_SECONDS = 60.0  # until a client that lags has read what lies ready for it, some 64 KiB
+
+
+class Corked:
+    """A transport whose writes of one turn of the event loop leave together: one system call, not one for each.
+
+    Each system call hands the interpreter's lock to the engine's thread, and it takes longer than the call to return.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop):
+        self._transport, self._loop = transport, loop
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def write(self, data: bytes) -> None:
+        if not self._parts:
+            self._loop.call_soon(self.flush)
+        self._parts.append(data)
+        self._size += len(data)
+        if self._size > CORKED_BYTES:  # beyond it the transport's own limits count
+            self.flush()
+
+    def flush(self) -> None:
+        if self._parts:
+            data, self._size = b"".join(self._parts), 0
+            self._parts.clear()
+            self._transport.write(data)
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 class Connection(H11Protocol):
@@ -25,7 +59,7 @@ class Connection(H11Protocol):
         self._lagging: asyncio.TimerHandle | None = None  # runs while too much waits to be read by the client
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(Corked(transport, self.loop))  # type: ignore[arg-type]
         self._coming = self.loop.call_later(self.request_seconds, transport.abort)
 
     def data_received(self, data: bytes) -> None:

@@ -6,9 +6,9 @@ A pure ASGI middleware, the outermost: what it cleans up is cleaned up however a
 from __future__ import annotations
 
 import logging
+import random
 import re
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +23,8 @@ from sansi.serve.errors import ClientGone
 KEY = "sansi.record"  # in the scope of a request
 SANE_ID = re.compile(rb"[A-Za-z0-9._:+/=-]{1,128}")
 GONE = 499  # no status of HTTP, but the customary number in logs for a client that left
+# Ids need not be secret, only distinct; asking the system for each would hand over the interpreter's lock.
+_random = random.Random()
 log = logging.getLogger("sansi.serve")
 
 
@@ -99,4 +101,4 @@ class Recorder:
 def _id_of(scope: Scope) -> str:
     """The client's own id, where it is one that can stand in a log and a header; else a new one."""
     given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-    return given.decode() if SANE_ID.fullmatch(given) else f"req-{uuid.uuid4().hex}"
+    return given.decode() if SANE_ID.fullmatch(given) else f"req-{_random.getrandbits(128):032x}"

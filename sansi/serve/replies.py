@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
 import time
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,9 @@ from sansi.chat import ChatModel, ChatResult, TextResult, Tokens
 from sansi.serve.requests import ChatRequest, TextRequest
 from sansi.serve.scores import chat_logprobs, text_logprobs
 from sansi.text import Content, Reasoning, ToolCallDelta, message_to_dict
+
+# Made once: `json.dumps` with any option makes one for each call.
+ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Reply:
 
     def __init__(self, chat: ChatModel):
         self._chat = chat
-        self._id, self._created = f"{self.prefix}-{uuid.uuid4().hex}", int(time.time())
+        self._id, self._created = f"{self.prefix}-{random.getrandbits(128):032x}", int(time.time())
 
     def whole(self, answers: Sequence[Done], tokens: Sequence[Sequence[Tokens]]) -> dict[str, Any]:
         """All answers in one object; `tokens` of each, where they were asked for."""
@@ -240,7 +243,7 @@ def bug() -> dict[str, Any]:
 
 def sse(value: Any) -> str:
     """One server-sent event. JSON has no raw newline, so one `data:` line is enough."""
-    return f"data: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}\n\n"
+    return f"data: {value if isinstance(value, str) else ENCODER.encode(value)}\n\n"
 
 
 def _delta(event: Any) -> dict[str, Any]:
