@@ -214,9 +214,10 @@ class QuantizedReader:
             packed.scales.copy_(whole.scales)
             return
         at = panel = 0
+        data = packed.data.numpy()  # numpy copies on this thread alone, as fast as memory is; torch would wake others
         for name in names:
             for piece in self._pieces(f"{name}.levels"):
-                packed.data[at : at + len(piece)] = piece
+                data[at : at + len(piece)] = piece.numpy()
                 at += len(piece)
             scales = self._files.read(f"{name}.scales", slice(None))
             packed.scales[panel : panel + len(scales)] = scales
