@@ -3,7 +3,10 @@
 import contextlib
 import io
 import json
+import shutil
+import subprocess
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from fake_chat import FakeChat
@@ -390,6 +393,7 @@ def test_save_and_load(tmp_path):
     again, shown = talk(f"/load '{file}'", "/show", "c")
     assert again.conversation.messages()[:5] == terminal.conversation.messages()
     assert (again.options.thinking_budget, again.options.seed) == (2, 3)
+    assert shown.count("thought for") == 1, "of c, not of those that are shown again"
     assert "4 messages" in shown and "› a" in shown and "system message: Be brief." in shown
 
 
@@ -579,3 +583,37 @@ def test_lines_from_a_pipe_can_be_continued(monkeypatch):
     assert (read(), read()) == ("one\ntwo", "three")
     with pytest.raises(EOFError):
         read()
+
+
+# --- the page --------------------------------------------------------------------------------------------------------
+
+ON_THE_PAGE = """
+globalThis.document = { documentElement: {} };
+globalThis.localStorage = { getItem: () => null };
+import { readFileSync, writeFileSync } from "node:fs";
+const { fromFile, toFile } = await import(process.argv[2]);
+writeFileSync(process.argv[4], toFile(fromFile(readFileSync(process.argv[3], "utf8"))));
+"""
+TRANSFER = Path(__file__).resolve().parents[2] / "web" / "src" / "transfer.js"
+
+
+@pytest.mark.skipif(shutil.which("node") is None or not TRANSFER.exists(), reason="needs node and the page's source")
+def test_the_page_takes_what_is_saved_here_and_gives_it_back(tmp_path):
+    calls = (ToolCall("c1", "add", '{"a": 1}'), ToolCall("c2", "add", "{", error="truncated"))
+    turns = [
+        Turn(Message("user", "hi")),
+        Turn(Message("assistant", "", reasoning_content="hm", tool_calls=calls), details={"finish": "tool_calls"}),
+        Turn(Message("tool", "1", tool_call_id="c1")),
+        Turn(Message("assistant", "Half an ans"), stopped=True, details={"ask": {"mode": "think", "budget": 8}}),
+    ]
+    settings = {"temperature": 0.5, "seed": 2**60 + 1, "history": "keep", "enable_thinking": True, "thinking_budget": 8}
+    saved.save(Conversation("Be brief.", turns), tmp_path / "a.json", "nano", settings)
+    (tmp_path / "page.mjs").write_text(ON_THE_PAGE)
+    command = ["node", tmp_path / "page.mjs", TRANSFER, tmp_path / "a.json", tmp_path / "b.json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    found = saved.load(tmp_path / "b.json")
+    assert found.settings == settings and found.conversation.system == "Be brief."
+    assert [(turn.message, turn.stopped) for turn in found.conversation.turns] == [
+        (t.message, t.stopped) for t in turns
+    ]

@@ -272,13 +272,14 @@ class TerminalChat:
         if turn.role != "assistant":
             mark = {"user": "› ", "tool": "⚙ → "}.get(turn.role, f"{turn.role}: ")
             return self.console.print(Text(mark + looks.printable(message.content), "bold"), end="\n\n", soft_wrap=True)
+        printer = Printer(self.console, replay=True)
         if message.reasoning_content:
-            self._printer.show(Reasoning(message.reasoning_content))
+            printer.show(Reasoning(message.reasoning_content))
         if message.content:
-            self._printer.show(Content(message.content))
+            printer.show(Content(message.content))
         for i, call in enumerate(message.tool_calls):
-            self._printer.show(ToolCallDelta(i, call.id, call.name, call.arguments))
-        self._printer.end()
+            printer.show(ToolCallDelta(i, call.id, call.name, call.arguments))
+        printer.end()
         return self._note("(stopped)\n" if turn.stopped else "")
 
     def _save(self, rest: str) -> None:

@@ -28,8 +28,8 @@ class Printer:
     On a terminal the thought is dimmed and the answer drawn as Markdown; elsewhere all is plain text.
     """
 
-    def __init__(self, console: Console):
-        self._console = console
+    def __init__(self, console: Console, replay: bool = False):
+        self._console, self._replay = console, replay  # a replayed thought took no time
         self._streams: dict[type, Stream] = _plain_streams(console) if is_plain(console) else _live_streams(console)
         self._last: type | None = None  # the kind of the event whose text is not ended yet
         self._started = 0.0
@@ -39,7 +39,7 @@ class Printer:
         if self._last is not kind or _starts_call(event):
             self.end()
             if kind is Reasoning:
-                self._console.print("thinking…", style="note")
+                self._console.print("thought:" if self._replay else "thinking…", style="note")
                 self._started = time.monotonic()
         self._last = kind
         self._streams[kind].feed(printable(text_of(event)))
@@ -49,7 +49,8 @@ class Printer:
         if self._last is not None:
             self._streams[self._last].end()
         if self._last is Reasoning:
-            self._console.print(f"thought for {time.monotonic() - self._started:.1f} s\n", style="note")
+            closing = "" if self._replay else f"thought for {time.monotonic() - self._started:.1f} s\n"
+            self._console.print(closing, style="note")
         self._last = None
 
 
