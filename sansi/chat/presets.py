@@ -19,7 +19,7 @@ KEY = "sansi_presets"
 MODES = ("thinking", "non-thinking")
 # Budgets by name. They name an order of magnitude, not a promise of quality; None is what the answer's reserve leaves.
 EFFORTS: Mapping[str, int | None] = MappingProxyType(
-    {"none": 0, "minimal": 256, "low": 1024, "medium": 4096, "high": 16_384, "xhigh": None}
+    {"none": 0, "minimal": 256, "low": 1024, "medium": 4096, "high": 16_384, "xhigh": None, "max": None}
 )
 
 

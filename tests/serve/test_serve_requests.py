@@ -2,9 +2,14 @@
 
 import json
 
+import jsonschema_rs
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openai.types import completion_create_params as text_params
+from openai.types.chat import completion_create_params as chat_params
 from sansi.base.errors import SansiError
+from sansi.serve.fields import schema_of
 from sansi.serve.requests import (
     CHAT_FIELDS,
     TEXT_FIELDS,
@@ -20,6 +25,13 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
+
+
+VALUES = [
+    *(-1, 0, 1, 2, 20, 21, 128, 129, 2**63, 0.5, 1.5, True, False, "", "a", "auto", "none", "low", "answer", "keep"),
+    *([], [1], [1, 2], ["a"], ["a"] * 5, [[1]], [[]], [-1], {}, {"type": "text"}, {"include_usage": True}, ["text"]),
+    *({"type": "function", "function": {"name": "f"}}, {"enable_thinking": False}, {"a": "b"}, {"a": 1}, "x" * 257),
+]
 
 
 @given(st.dictionaries(st.sampled_from([*CHAT_FIELDS, "other"]), JSON, max_size=5))
@@ -56,3 +68,55 @@ def test_any_bytes_give_an_object_or_a_sansi_error(raw):
 def test_both_spellings_may_agree():
     body = {"model": "m", "messages": [], "enable_thinking": False, "chat_template_kwargs": {"enable_thinking": False}}
     assert parse_chat_request({**body, "max_tokens": 5, "max_completion_tokens": 5}).options.enable_thinking is False
+
+
+# --- the tables --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("params", "fields"), [(chat_params, CHAT_FIELDS), (text_params, TEXT_FIELDS)], ids=["chat", "text"]
+)
+def test_every_field_of_openais_api_is_declared(params, fields):
+    """Whatever the official client can send has a meaning here, or is refused with what to do instead."""
+    assert set(params.CompletionCreateParamsBase.__annotations__) - set(fields) == set()
+
+
+REFUSED = [
+    (parse, body, name)
+    for parse, body, fields in (
+        (parse_chat_request, {"model": "m", "messages": []}, CHAT_FIELDS),
+        (parse_text_request, {"model": "m", "prompt": "x"}, TEXT_FIELDS),
+    )
+    for name, field in fields.items()
+    if field.about.startswith("Not supported")
+]
+
+
+@pytest.mark.parametrize(("parse", "body", "name"), REFUSED)
+def test_what_is_not_supported_is_refused_by_name_and_says_what_to_do(parse, body, name):
+    with pytest.raises(SansiError) as caught:
+        parse({**body, name: {"something": "else"}})
+    assert caught.value.param == name and f'"{name}"' in str(caught.value) and ";" in str(caught.value)
+    parse({**body, name: None})
+
+
+@pytest.mark.parametrize("fields", [CHAT_FIELDS, TEXT_FIELDS], ids=["chat", "text"])
+@given(data=st.data())
+@settings(max_examples=150)
+def test_the_schema_of_a_field_is_what_its_check_accepts(fields, data):
+    """The API's document promises no value that is then refused, nor refuses one that is accepted."""
+    name = data.draw(st.sampled_from(sorted(fields)))
+    value = data.draw(JSON.filter(lambda value: value is not None) | st.sampled_from(VALUES))
+    schema = schema_of({name: fields[name]}, [])["properties"][name]
+    try:
+        fields[name].kind.check(value, name)
+        accepted = True
+    except SansiError:
+        accepted = False
+    whole_float = isinstance(value, float)  # JSON schema takes 1.0 for a whole number, as JSON itself may
+    assert accepted == jsonschema_rs.is_valid(schema, value) or whole_float or _nested_null(value), (name, value)
+
+
+def _nested_null(value):
+    """Inside an object a null is "not given", which a schema of a free object does not say."""
+    return isinstance(value, dict) and None in value.values()
