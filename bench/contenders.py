@@ -30,6 +30,8 @@ class Spec:
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     bits: float = 32
     """Bits per weight, of which the physical limit is made."""
+    outer_bits: float | None = None
+    """Those of the embedding and the head, where they differ."""
     memory_options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """Options that make the peak of memory comparable: room for the keys and values of one context of 4,096."""
     only: tuple[str, ...] = ()

@@ -166,14 +166,23 @@ def _sansi(options: argparse.Namespace) -> Iterator[Spec]:
     if options.shape == "nano":
         yield Spec("sansi fp32", sys.executable, "sansi_peer.py", options.model, {"dtype": "float32"})
         return
-    for name, bits, precision in (
-        ("int4", 4.5, {"quantize": "int4"}),
-        ("int8", 8.5, {"quantize": "int8"}),
-        ("bf16", 16, {"dtype": "bfloat16"}),
-        ("fp32", 32, {"dtype": "float32"}),
+    for name, bits, outer, precision in (
+        ("int4", 4.5, 8.5, {"quantize": "int4"}),
+        ("int4-pure", 4.5, 4.5, {"quantize": "int4", "outer": "int4"}),
+        ("int8", 8.5, 8.5, {"quantize": "int8"}),
+        ("bf16", 16, 16, {"dtype": "bfloat16"}),
+        ("fp32", 32, 32, {"dtype": "float32"}),
     ):
-        chosen = {**room, **precision}
-        yield Spec(f"sansi {name}", sys.executable, "sansi_peer.py", options.model, chosen, bits, small)
+        yield Spec(
+            f"sansi {name}",
+            sys.executable,
+            "sansi_peer.py",
+            options.model,
+            {**room, **precision},
+            bits,
+            outer_bits=outer,
+            memory_options=small,
+        )
 
 
 def _llama(options: argparse.Namespace) -> Iterator[Spec]:
@@ -203,7 +212,11 @@ def _transformers(options: argparse.Namespace) -> Iterator[Spec]:
 
 def weight_bytes(spec: Spec, config: ModelConfig) -> int:
     path = Path(spec.model)
-    return path.stat().st_size if path.is_file() else int(config.num_parameters() * spec.bits / 8)
+    if path.is_file():
+        return path.stat().st_size
+    inner, total = config.num_parameters(embedding=False), config.num_parameters()
+    outer_bits = spec.bits if spec.outer_bits is None else spec.outer_bits
+    return int((inner * spec.bits + (total - inner) * outer_bits) / 8)
 
 
 # --- the command line ---------------------------------------------------------------------------------------------
