@@ -126,3 +126,20 @@ def test_wrong_fields_get_400_that_names_them(tiny_url, change, param):
     error = response.json()["error"]
     assert (response.status_code, error["type"], error["param"]) == (400, "invalid_request_error", param)
     assert param.split("[")[0] in error["message"]
+
+
+def test_sampling_is_neutral_unless_the_request_says_otherwise(tiny_url):
+    plain = whole_of(tiny_url, "completions", **ASK, user="u")["sansi"]["sampling"]
+    assert plain == {
+        "temperature": 1.0,
+        "top_p": 1.0,
+        "top_k": 0,
+        "min_p": 0.0,
+        "presence_penalty": 0.0,
+        "frequency_penalty": 0.0,
+        "repetition_penalty": 1.0,
+        "seed": 3,
+    }
+    own = {"temperature": 0.5, "top_p": 0.9, "top_k": 7, "min_p": 0.1, "presence_penalty": 1.0, "seed": 9}
+    own |= {"frequency_penalty": -1.0, "repetition_penalty": 1.5}
+    assert whole_of(tiny_url, "completions", **{**ASK, **own})["sansi"]["sampling"] == own
