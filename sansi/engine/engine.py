@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import secrets
 import threading
 import time
@@ -36,6 +37,7 @@ from sansi.model.quantize import stored_kinds
 
 IDLE_SECONDS = 5.0  # after so long without work the stepping thread ends, so that a dropped engine can be collected
 EXIT_SECONDS = 10.0  # a program that ends waits so long for the step that runs
+GROW_AFTER = 256  # steps without a failure, after which what one step may read doubles, up to what was asked for
 STEP_TOKENS = {"cpu": 512, "cuda": 8192}  # what one step reads: more is faster in all, but those who decode wait for it
 SCORED_ELEMENTS = 2**24  # logits of a step that reads a prompt for its log-probabilities
 
@@ -101,9 +103,12 @@ class Engine:
         self._arrivals = 0
         self._aborting = False  # some request's `aborted` is set
         self._stale = False  # the weights have changed
+        self._short_of_memory = False  # in the step that runs
+        self._good_steps = 0  # since one failed, or since steps were made larger
         self._weights = Weights(model) if model is not None else None
         self._closed = False
         self._thread: threading.Thread | None = None
+        self._process = os.getpid()
         weakref.finalize(self, _close_at_exit, weakref.ref(self))
 
     @classmethod
@@ -211,7 +216,7 @@ class Engine:
             except RuntimeError:  # the event loop is closed: nobody listens any more
                 self._abort([request])
 
-        request = self._request(ids, params, post, post)
+        request = self._request(ids, params, post, post, checked=True)
         mailbox.open += 1
         try:
             self._submit([request])
@@ -235,6 +240,7 @@ class Engine:
         self._close(None)
 
     def _close(self, timeout: float | None) -> None:
+        self._check_process()
         with self._wake:
             self._closed = True
             self._wake.notify()
@@ -292,10 +298,12 @@ class Engine:
         params: SamplingParams,
         on_delta: Callable[[Delta], None] | None,
         on_end: Callable[[Completion | Exception], None],
+        checked: bool = False,
     ) -> Request:
         prompt = list(prompt)
-        check_params(params, self.vocab_size)
-        check_prompt(prompt, self.vocab_size, self.context_length)
+        if not checked:
+            check_params(params, self.vocab_size)
+            check_prompt(prompt, self.vocab_size, self.context_length)
         return Request(
             prompt=prompt,
             params=params,
@@ -331,33 +339,53 @@ class Engine:
             raise SansiError("the engine is closed; make a new one")
 
     def _submit(self, requests: Sequence[Request]) -> None:
+        self._check_process()
         with self._wake:
             self._check_open()
-            if self._weights is not None and not self._scheduler.busy and not self._inbox:
+            if self._weights is not None and self._nobody_is_served():
                 self._stale |= self._weights.changed()
             for request in requests:
                 request.arrival = self._arrivals
                 self._arrivals += 1
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="sansi-engine", daemon=True)
                 self._thread.start()
             self._inbox.extend(requests)
             self._wake.notify()
 
     def _abort(self, requests: Sequence[Request]) -> None:
-        for request in requests:
-            request.aborted = True
-        self._aborting = True
+        with self._wake:
+            for request in requests:
+                request.aborted = True
+            self._aborting = True
+            self._wake.notify()
+
+    def _nobody_is_served(self) -> bool:
+        """Whether all that still runs was aborted: to its caller it has ended, so the weights may change."""
+        scheduler = self._scheduler
+        return all(r.aborted for r in (*self._inbox, *tuple(scheduler.waiting), *tuple(scheduler.running)))
+
+    def _check_process(self) -> None:
+        """A fork takes neither the stepping thread nor the callers of its requests along: begin anew."""
+        if self._process == os.getpid():
+            return
+        self._process, self._thread, self._wake = os.getpid(), None, threading.Condition()
+        self._inbox, self._mailboxes = [], {}
+        self._runner, self._scheduler = self._new_runner(), self._new_scheduler()
 
     # ---- the stepping thread ------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        with torch.inference_mode():
-            while self._take():
-                try:
-                    self._step()
-                except Exception as error:  # a bug: whoever is in it hears of it, and the engine goes on
-                    self._fail(error)
+        try:
+            with torch.inference_mode():
+                while self._take():
+                    try:
+                        self._step()
+                    except Exception as error:  # a bug: whoever is in it hears of it, and the engine goes on
+                        self._fail(error)
+        except BaseException as error:  # a bug outside of steps: the thread ends, and nobody waits for it
+            log.critical("the engine's thread ended", exc_info=error)
+            self._give_up(error)
 
     def _take(self) -> bool:
         """Wait for work and queue what came in; False when the thread is to end."""
@@ -386,9 +414,11 @@ class Engine:
         works = self._scheduler.schedule()
         read = sum(work.request.remaining for work in works if not work.request.sampled and work.samples)
         read += sum(work.count for work in works if not work.samples)
+        retries = self._meter.retries
         outcomes = self._compute(works)
         for outcome in outcomes:
             self._settle(outcome)
+        self._pace(outcomes, self._meter.retries > retries)
         self._meter.step(time.perf_counter() - begun, read, sum(outcome.new for outcome in outcomes))
 
     def _compute(self, works: list[Work]) -> list[Outcome]:
@@ -401,9 +431,8 @@ class Engine:
 
     def _retry(self, works: list[Work], error: Exception) -> list[Outcome]:
         self._meter.retries += 1
-        if memory := _is_out_of_memory(error):
-            # What the step held is freed by now; the next ones read less at a time.
-            self._scheduler.max_step_tokens = max(BLOCK, self._scheduler.max_step_tokens // 2)
+        memory = _is_out_of_memory(error)
+        self._short_of_memory |= memory
         if len(works) > 1:
             half = len(works) // 2
             log.warning("a step of %d requests failed (%s); trying it in two halves", len(works), error)
@@ -415,6 +444,18 @@ class Engine:
             log.warning("out of memory (%s); trying a piece of %d tokens", error, work.count)
             return self._compute(works)
         return [Outcome(work.request, end=error)]
+
+    def _pace(self, outcomes: list[Outcome], retried: bool) -> None:
+        """Read less at a time after a step too large for the memory, and more again after many that were not."""
+        scheduler = self._scheduler
+        alone = any(isinstance(o.end, Exception) and _is_out_of_memory(o.end) for o in outcomes)
+        if self._short_of_memory and not alone:  # who has no memory even by itself says nothing about the others
+            scheduler.max_step_tokens = max(BLOCK, scheduler.max_step_tokens // 2)
+        self._good_steps = 0 if retried else self._good_steps + 1
+        if self._good_steps >= GROW_AFTER and scheduler.max_step_tokens < self._step_tokens:
+            scheduler.max_step_tokens = min(2 * scheduler.max_step_tokens, self._step_tokens)
+            self._good_steps = 0
+        self._short_of_memory = False
 
     def _settle(self, outcome: Outcome) -> None:
         """Hand out the new tokens of a request, and end it if that is due."""
@@ -452,14 +493,26 @@ class Engine:
             self._end(request, "abort")
 
     def _fail(self, error: Exception) -> None:
-        """End all that runs with `error`; what waits has another chance."""
-        log.error("the engine's step failed; %d requests end with its error", self.running, exc_info=error)
-        failed, waiting = self._scheduler.running, self._scheduler.waiting
-        self._runner, self._scheduler = self._new_runner(), self._new_scheduler()
-        self._scheduler.waiting = waiting
-        self._scheduler.preempted = sum(request.cached_tokens is not None for request in waiting)
+        """End all that runs with `error`, or who is next if nothing does; what waits has another chance."""
+        failed = self._scheduler.restart(BlockPool(self.plan.num_blocks))
+        log.error("the engine's step failed; %d requests end with its error", len(failed), exc_info=error)
+        self._runner = self._new_runner()
         for request in failed:
             self._end(request, error)
+
+    def _give_up(self, error: BaseException) -> None:
+        """Tell everybody; the next request starts another thread."""
+        with self._wake:
+            everybody = [*self._scheduler.running, *self._scheduler.waiting, *self._inbox]
+            self._inbox.clear()
+            self._scheduler.restart(BlockPool(self.plan.num_blocks))
+            self._scheduler.waiting.clear()
+            self._scheduler.preempted = 0
+            self._runner, self._thread = self._new_runner(), None
+        failure = error if isinstance(error, Exception) else RuntimeError(f"the engine's thread ended: {error!r}")
+        for request in everybody:
+            with contextlib.suppress(Exception):
+                request.on_end(failure)
 
     def _end_all(self) -> None:
         scheduler = self._scheduler

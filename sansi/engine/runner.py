@@ -167,8 +167,8 @@ class Runner:
                 errors[row] = error
         if masks:
             padded = np.zeros((len(masks), -(-self._vocab_size // 32)), dtype=np.uint32)
-            for row, mask in zip(padded, masks.values(), strict=True):
-                row[: len(mask)] = mask
+            for wide, mask in zip(padded, masks.values(), strict=True):
+                wide[: len(mask)] = mask
             mask_logits(logits, list(masks), padded)
         return errors
 

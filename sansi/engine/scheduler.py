@@ -132,6 +132,16 @@ class Scheduler:
         for request in self.running:
             request.reusable = False
 
+    def restart(self, pool: BlockPool) -> list[Request]:
+        """After a step that broke off: nobody has blocks any more. Who is to blame: those who ran, or who was next."""
+        guilty = self.running or ([self.waiting.popleft()] if self.waiting else [])
+        self.pool, self.running = pool, []
+        for request in (*guilty, *self.waiting):
+            request.proposal = []
+            request.clear_table()
+        self.preempted = sum(request.cached_tokens is not None for request in self.waiting)
+        return guilty
+
     def check_integrity(self) -> None:
         """What holds between two steps. AssertionError names what is broken."""
         self.pool.check_integrity([request.table.tolist() for request in self.running])

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from sansi.base.errors import SansiError
 from sansi.engine import Completion, Engine, SamplingParams
 from sansi.model import ModelConfig, Transformer
+from sansi.model.kernels.cpu.build import supported_isas
 
 GREEDY = SamplingParams(temperature=0, max_tokens=12, logprobs=True)
 
@@ -127,6 +128,39 @@ def test_a_trainer_may_change_the_weights_between_calls():
         after = engine.generate([[1, 2, 3]], GREEDY)[0]
     assert before.logprobs != after.logprobs
     assert list(after.ids) == plain_greedy(model, [1, 2, 3], 12)[0]
+
+
+@pytest.mark.parametrize("backend", ["torch", "native"])
+def test_a_trainer_may_change_the_weights_once_its_streams_are_closed(backend):
+    if backend == "native" and not supported_isas():
+        pytest.skip("the CPU kernels are for Linux on x86-64")
+    model = Transformer(ModelConfig.preset("nano", **SMALL, initializer_range=0.5))
+
+    async def leave(engine: Engine) -> None:
+        stream = engine.stream([6] * 600, SamplingParams(max_tokens=400))
+        await anext(stream)
+        await stream.aclose()
+
+    with Engine(model, backend=backend, max_prefill_tokens=600) as engine:
+        step, slow = engine._step, threading.Event()
+
+        def slow_step() -> None:
+            step()
+            if slow.is_set():
+                threading.Event().wait(0.05)  # whoever closes a stream is back long before its next step
+
+        engine._step = slow_step
+        for seed in range(3):
+            engine.generate([[5] * 40], GREEDY)
+            slow.set()
+            asyncio.run(leave(engine))
+            with torch.no_grad():
+                for parameter in model.parameters():
+                    parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(seed)))
+            slow.clear()
+            found = engine.generate([[5] * 40], GREEDY)[0]
+            ids, logprobs = plain_greedy(model, [5] * 40, 12)
+            assert list(found.ids) == ids and found.logprobs == pytest.approx(logprobs, abs=1e-3)
 
 
 WRONG = [
