@@ -141,6 +141,8 @@ class ChatModel:
                     for event in reader.finish(delta.completion.finish_reason):
                         yield event
                     yield self._result(job, delta.completion, reader)
+        except SansiError as error:
+            raise _of_the_request(error, job.options) from error
         finally:
             await deltas.aclose()  # frees the slot now, not at garbage collection
 
@@ -301,6 +303,14 @@ class ChatModel:
             sampling={**sampling, "seed": completion.seed},
             preset=job.preset,
         )
+
+
+def _of_the_request(error: SansiError, options: ChatOptions) -> SansiError:
+    """An error of a grammar, by the name of what it was made from."""
+    if error.param != "grammar":
+        return error
+    param = "response_format" if options.response_format is not None else "tools"
+    return SansiError(f"{param}: {str(error).removeprefix('grammar: ')}", param=param)
 
 
 def _first(value: Any, default: Any) -> Any:

@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
+from sansi.base.errors import SansiError
 from sansi.serve import replies
 from sansi.serve.admission import Ticket
 from sansi.serve.answers import Answer
@@ -118,6 +119,9 @@ class Generation(Response):
         if isinstance(error, HTTPException):
             self._record.error = "server_error"
             return replies.error(error.detail, kind="server_error")
+        if isinstance(error, SansiError):  # such as a grammar that grew beyond its bounds
+            self._record.error = "invalid_request"
+            return replies.error(str(error), param=error.param)
         log.error("request %s failed", self._record.id, exc_info=error)
         self._record.error = "bug"
         return replies.bug()

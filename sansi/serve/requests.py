@@ -103,7 +103,7 @@ def parse_chat_request(body: Mapping[str, Any]) -> ChatRequest:
         **{name: values[name] for name in CHAT_OPTIONS if name in values},
     )
     return ChatRequest(
-        messages=values["messages"],
+        messages=[_renamed(message) for message in values["messages"]],
         options=options,
         n=values.get("n", 1),
         **_shared(values),
@@ -168,6 +168,12 @@ def _tool_choice(values: Mapping[str, Any]) -> str:
     if name in TOOL_CHOICES:  # it would be read as the word
         raise SansiError(f'a tool named "{name}" can not be chosen by its name; rename it', param="tool_choice")
     return name
+
+
+def _renamed(message: Any) -> Any:
+    """OpenAI's newer name for the system is read as the older one, which the models know."""
+    is_system = isinstance(message, Mapping) and message.get("role") == "developer"
+    return {**message, "role": "system"} if is_system else message
 
 
 def _continue_final(values: Mapping[str, Any]) -> Literal["answer", "thought"] | None:
@@ -261,7 +267,7 @@ def _refused(instead: str, *unless: Any) -> Field:
 
 _MESSAGE = {
     "type": "object",
-    "properties": {"role": {"enum": ["system", "user", "assistant", "tool"]}},
+    "properties": {"role": {"enum": ["system", "developer", "user", "assistant", "tool"]}},
     "required": ["role"],
 }
 _TOOL = {"type": "object", "properties": {"type": {"enum": ["function"]}, "function": {"type": "object"}}}

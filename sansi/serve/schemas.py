@@ -44,6 +44,7 @@ TIMING = _object(
         "tokens_per_second": _or_null(SECONDS),
     }
 )
+_SAMPLING: Mapping[str, Schema] = dict.fromkeys(Preset.__dataclass_fields__, NUMBER)
 REPORT = _object(
     {
         "mode": {"enum": ["thinking", "non-thinking"]},
@@ -55,7 +56,7 @@ REPORT = _object(
         "max_tokens": COUNT,
         "answer_reserve": COUNT,
         "preset": TEXT,
-        "sampling": _object({**dict.fromkeys(Preset.__dataclass_fields__, NUMBER), "seed": COUNT}),
+        "sampling": _object({**_SAMPLING, "seed": COUNT}),
         "stop": _or_null(TEXT),
         "timing": TIMING,
     },
@@ -85,7 +86,7 @@ _CHAT_END, _TEXT_END = {"enum": ["stop", "length", "tool_calls"]}, {"enum": ["st
 
 
 def _answer(kind: str, choice: Schema, required: Mapping[str, Schema], optional: Mapping[str, Schema]) -> Schema:
-    head = {"id": TEXT, "object": {"enum": [kind]}, "created": COUNT, "model": TEXT, "choices": _list(choice)}
+    head: dict[str, Schema] = {"id": TEXT, "object": {"enum": [kind]}, "created": COUNT, "model": TEXT, "choices": _list(choice)}
     return _object({**head, **required}, optional)
 
 

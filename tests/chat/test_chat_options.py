@@ -177,6 +177,21 @@ def test_a_stop_string_and_a_schema(untrained):
     assert result.finish_reason == "stop" and result.stop == '"days"' and "days" not in result.message.content
 
 
+@pytest.mark.parametrize(
+    ("options", "param"),
+    [({"response_format": schema(PLACE)}, "response_format"), ({"tools": [tool("f", strict=True)]}, "tools")],
+)
+def test_a_grammar_that_fails_on_the_way_names_what_it_was_made_from(scripted, monkeypatch, options, param):
+    def fail(*_):
+        raise SansiError("grammar: too many states", param="grammar")
+
+    scripted.say("one", "2")
+    monkeypatch.setattr("sansi.engine.grammar.GrammarState.mask", fail)
+    with pytest.raises(SansiError, match="too many states") as caught:
+        collected(scripted.stream(ASK, ChatOptions(**options)))
+    assert caught.value.param == param
+
+
 # --- efforts and budgets ----------------------------------------------------------------------------------------------
 
 

@@ -70,6 +70,12 @@ def test_both_spellings_may_agree():
     assert parse_chat_request({**body, "max_tokens": 5, "max_completion_tokens": 5}).options.enable_thinking is False
 
 
+def test_a_developers_message_is_the_systems():
+    messages = [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
+    read = parse_chat_request({"model": "m", "messages": messages}).messages
+    assert read == [{"role": "system", "content": "Be brief."}, messages[1]]
+
+
 # --- the tables --------------------------------------------------------------------------------------------------
 
 
