@@ -13,8 +13,8 @@ from typing import TypeVar
 
 from sansi.engine.results import Completion, Delta
 
-DISTANCE = 0.0007  # seconds between two deliveries, for each open stream
-LONGEST = 0.03  # and at most: text still flows to the eye
+DISTANCE = 0.001  # seconds between two deliveries, for each open stream
+LONGEST = 0.04  # and at most: text still flows to the eye
 
 T = TypeVar("T")
 Item = Delta | Completion | Exception

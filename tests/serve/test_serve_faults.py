@@ -22,7 +22,7 @@ from sansi.text import Codec
 NANO = Path(__file__).parents[2] / "checkpoints" / "nano"
 CHAT = "/v1/chat/completions"
 BODY = {"model": "nano", "messages": [{"role": "user", "content": "Solve for e: 8*e - 5 = 3"}], "seed": 1}
-LONG = {"role": "user", "content": "State the final answer to the following arithmetic problem: 12 + 30 = "}
+ENDLESS = {"temperature": 2.0, "top_k": 0, "top_p": 1.0, "thinking_budget": 900}
 
 
 @pytest.fixture(scope="module")
@@ -182,29 +182,20 @@ def held(url: str) -> float:
     return float(re.search(r"^sansi_answers_held\S* (\S+)", httpx.get(f"{url}/metrics").text, re.M)[1])
 
 
-ENDLESS = {"temperature": 2.0, "top_k": 0, "top_p": 1.0, "thinking_budget": 900}
-
-
 def test_sigterm_under_load_lets_answers_end_and_refuses_new_ones(start):
     server = start("--max-batch", "2", "--grace", "30", "--log-format", "json")
-    texts, threads = streams(server.url, 8, max_tokens=300)
-    assert wait_for(lambda: held(server.url) >= 6)
+    texts, threads = streams(server.url, 30, **ENDLESS)
+    assert wait_for(lambda: held(server.url) >= 20)
     server.signal(signal.SIGTERM)
-    refused = []
-
-    def is_refused():
-        refused.append(httpx.post(server.url + CHAT, json=BODY))
-        return refused[-1].status_code == 503
-
-    assert wait_for(is_refused)
-    assert int(refused[-1].headers["retry-after"]) >= 1
-    assert refused[-1].json()["error"]["code"] == "shutting_down"
-    assert httpx.get(f"{server.url}/health").status_code == 503
+    assert wait_for(lambda: httpx.get(f"{server.url}/health").status_code == 503)
+    refused = httpx.post(server.url + CHAT, json=BODY)
+    assert refused.status_code == 503 and int(refused.headers["retry-after"]) >= 1
+    assert refused.json()["error"]["code"] == "shutting_down"
     log = server.ended(20)
     for thread in threads:
         thread.join(5)
-    assert len(texts) == 8 and all(text.endswith("data: [DONE]\n\n") for text in texts)
-    assert sum('"status": 200' in line for line in log.splitlines()) >= 8
+    assert len(texts) == 30 and all(text.endswith("data: [DONE]\n\n") for text in texts)
+    assert sum('"status": 200' in line for line in log.splitlines()) >= 30
 
 
 def test_what_outlives_the_grace_ends_with_an_error(start):
