@@ -84,9 +84,16 @@ class Engine:
         _check_positive("max_batch", max_batch)
         _check_positive("context_length", context_length)
         _check_positive("max_prefill_tokens", max_prefill_tokens)
+        _check_positive("num_blocks", num_blocks)
         if isinstance(backend, str):
-            assert model is not None, "a backend by name needs the model"
+            if model is None:
+                raise SansiError(f'backend "{backend}" needs a model; from_pretrained loads one', param="model")
             backend = make_backend(model, backend, quantize, batch_invariant, outer)
+        elif quantize or outer or batch_invariant:
+            raise SansiError(
+                "quantize, outer and batch_invariant choose a backend by name; this one is made already",
+                param="backend",
+            )
         self.model, self.backend = model, backend
         self.config = config or _config_of(model)
         self.vocab_size, self.device = self.config.vocab_size, backend.device
@@ -146,7 +153,6 @@ class Engine:
             max_batch,
             context_length,
             backend=chosen,
-            batch_invariant=batch_invariant,
             memory=memory,
             config=config,
             **options,
@@ -202,7 +208,7 @@ class Engine:
         """
         self._check_open()
         check_params(params, self.vocab_size)
-        check_prompt(list(ids), self.vocab_size, self.context_length)
+        ids = check_prompt(ids, self.vocab_size, self.context_length)
         return self._stream(ids, params)
 
     async def _stream(self, ids: Sequence[int], params: SamplingParams) -> AsyncGenerator[Delta, None]:
@@ -300,12 +306,11 @@ class Engine:
         on_end: Callable[[Completion | Exception], None],
         checked: bool = False,
     ) -> Request:
-        prompt = list(prompt)
         if not checked:
             check_params(params, self.vocab_size)
-            check_prompt(prompt, self.vocab_size, self.context_length)
+            prompt = check_prompt(prompt, self.vocab_size, self.context_length)
         return Request(
-            prompt=prompt,
+            prompt=list(prompt),
             params=params,
             max_tokens=min(params.max_tokens, self.context_length - len(prompt)),
             seed=params.seed if params.seed is not None else secrets.randbits(63),
@@ -528,7 +533,8 @@ def _close_at_exit(engine: weakref.ref[Engine]) -> None:
 
 
 def _config_of(model: Transformer | None) -> ModelConfig:
-    assert model is not None, "without a model, its configuration is needed"
+    if model is None:
+        raise SansiError("without a model, its configuration is needed", param="config")
     return model.config
 
 

@@ -93,7 +93,7 @@ class GrammarCompiler:
         r"""A text that `pattern` matches from start to end. Rust syntax: no look-around, no back-references."""
         if not isinstance(pattern, str):
             raise SansiError(f"regex must be a string, not {pattern!r}", param="regex")
-        _check_size(pattern, "regex")
+        _check_text(pattern, "regex")
         return self._cached(f"start: /{llguidance.regex_to_lark(pattern)}/", "regex")
 
     def tool_calls(
@@ -119,7 +119,7 @@ class GrammarCompiler:
         return self._cached(_tool_lark(tools, start_id, end_id, choice, parallel, text), "tools")
 
     def _cached(self, lark: str, param: str) -> Grammar:
-        _check_size(lark, param)
+        _check_text(lark, param)
         # Forced text may be cut into tokens in any way: how is the model's choice.
         source = '%llguidance {"no_forcing": true}\n' + lark
         with self._lock:
@@ -142,6 +142,8 @@ class GrammarCompiler:
                 result.append(self._compile(source, param))
             except SansiError as error:
                 result.append(error)
+            except BaseException as error:  # a panic of llguidance's is not even an Exception
+                result.append(SansiError(f"{param}: it can not be compiled ({error})", param=param))
             finally:
                 self._slots.release()
 
@@ -345,7 +347,7 @@ def _json(schema: Mapping[str, Any], lenient: bool) -> str:
         text = json.dumps({**schema, "x-guidance": options}, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise SansiError(f"json_schema: not JSON ({error})", param="json_schema") from error
-    _check_size(text, "json_schema")
+    _check_text(text, "json_schema")
     return text
 
 
@@ -367,7 +369,11 @@ def _tool_lark(
     return "\n".join(lines)
 
 
-def _check_size(text: str, param: str) -> None:
+def _check_text(text: str, param: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise SansiError(f"{param} is no text: it holds half a surrogate pair", param=param) from error
     if len(text) > MAX_CHARACTERS:
         raise SansiError(f"{param} has {len(text)} characters; at most {MAX_CHARACTERS} are compiled", param=param)
 

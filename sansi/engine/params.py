@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -41,10 +42,11 @@ class ThinkingLimits:
 
     def problems(self) -> list[str]:
         found = []
-        if self.budget is not None and self.budget < 0:
-            found.append(f"budget must be 0 or more, not {self.budget}")
-        if self.answer_reserve < 0:
-            found.append(f"answer_reserve must be 0 or more, not {self.answer_reserve}")
+        if self.budget is not None and not _is_count(self.budget):
+            found.append(f"budget must be a whole number, 0 or more, not {self.budget!r}")
+        if not _is_count(self.answer_reserve):
+            found.append(f"answer_reserve must be a whole number, 0 or more, not {self.answer_reserve!r}")
+        found += [f"{name} must be true or false" for name in ("open", "loop_breaker") if not _is_bool(self, name)]
         if not self.end_ids:
             found.append("end_ids must name at least one id")
         elif not set(self.end_ids) & set(self.end_sequence):
@@ -79,7 +81,8 @@ class SamplingParams(Sampling):
     seed: int | None = None
     """Same seed, same tokens, whatever else is in the batch; None draws one."""
     stop_ids: tuple[int, ...] = ()
-    """Ids that end the completion; the one that did is its last id."""
+    """Ids that end the completion; the one that did is its last id. Forced ids end nothing, save a closing id of the
+    thought that stands here too: it ends the completion however it comes."""
     stop_when: Callable[[int], bool] | None = None
     """Called with each id that came, on the stepping thread; true ends the completion with that id. It may keep a
     state, so each request needs its own."""
@@ -128,21 +131,22 @@ def check_params(params: SamplingParams, vocab_size: int) -> None:
         value = getattr(params, field.name)
         if field.name in _RANGES and not (field.name == "seed" and value is None):
             _check_number(field.name, value)
-    _check_ids("stop_ids", params.stop_ids, vocab_size)
-    _check_ids("banned_ids", params.banned_ids, vocab_size)
+    for name in ("logprobs", "prompt_logprobs"):
+        if not _is_bool(params, name):
+            raise SansiError(f"{name} must be true or false, not {getattr(params, name)!r}", param=name)
+    if params.stop_when is not None and not callable(params.stop_when):
+        raise SansiError(f"stop_when must be a function of an id, not {params.stop_when!r}", param="stop_when")
+    checked_ids("stop_ids", params.stop_ids, vocab_size)
+    checked_ids("banned_ids", params.banned_ids, vocab_size)
     if params.grammar is not None:
         _check_grammar(params.grammar, vocab_size)
-    limits = params.thinking
-    if limits is not None:
-        for problem in limits.problems():
-            raise SansiError(f"thinking: {problem}", param="thinking_budget" if "budget" in problem else "thinking")
-        _check_ids(
-            "thinking", (limits.start_id, *limits.end_ids, *limits.end_sequence, *limits.closing_ids), vocab_size
-        )
+    if params.thinking is not None:
+        _check_limits(params.thinking, vocab_size)
 
 
-def check_prompt(ids: list[int], vocab_size: int, context_length: int) -> None:
-    """Raise SansiError unless `ids` is a prompt that this model can continue by at least one token."""
+def check_prompt(ids: Any, vocab_size: int, context_length: int) -> list[int]:
+    """The ids as Python's own. Raises SansiError unless this model can continue them by at least one token."""
+    ids = checked_ids("prompt", ids, vocab_size)
     if len(ids) == 0:
         raise SansiError("the prompt is empty; give at least one token id", param="prompt")
     if len(ids) >= context_length:
@@ -151,7 +155,42 @@ def check_prompt(ids: list[int], vocab_size: int, context_length: int) -> None:
             "shorten the prompt",
             param="prompt",
         )
-    _check_ids("prompt", ids, vocab_size)
+    return ids
+
+
+def checked_ids(name: str, ids: Any, vocab_size: int) -> list[int]:
+    """Whatever holds whole numbers (a tuple, numpy's or torch's array) as token ids; SansiError for anything else."""
+    if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
+        raise SansiError(f"{name} must be token ids, not {ids!r}", param=name)
+    return [_checked_id(name, id_, vocab_size) for id_ in ids]
+
+
+def _checked_id(name: str, value: Any, vocab_size: int) -> int:
+    try:
+        id_ = -1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        id_ = -1
+    if not 0 <= id_ < vocab_size:
+        raise SansiError(f"{name}: {value!r} is not a token id; ids are 0 to {vocab_size - 1}", param=name)
+    return id_
+
+
+def _check_limits(limits: Any, vocab_size: int) -> None:
+    if not isinstance(limits, ThinkingLimits):
+        raise SansiError(f"thinking must be ThinkingLimits, not {limits!r}", param="thinking")
+    checked_ids("thinking", [limits.start_id], vocab_size)
+    for ids in (limits.end_ids, limits.end_sequence, limits.closing_ids):
+        checked_ids("thinking", ids, vocab_size)
+    for problem in limits.problems():
+        raise SansiError(f"thinking: {problem}", param="thinking_budget" if "budget" in problem else "thinking")
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_bool(holder: Any, name: str) -> bool:
+    return isinstance(getattr(holder, name), bool)
 
 
 def _check_number(name: str, value: Any) -> None:
@@ -172,9 +211,3 @@ def _check_grammar(grammar: Any, vocab_size: int) -> None:
             "compile it for this model's vocabulary",
             param="grammar",
         )
-
-
-def _check_ids(name: str, ids: Any, vocab_size: int) -> None:
-    for id_ in ids:
-        if isinstance(id_, bool) or not isinstance(id_, int) or not 0 <= id_ < vocab_size:
-            raise SansiError(f"{name}: {id_!r} is not a token id; ids are 0 to {vocab_size - 1}", param=name)

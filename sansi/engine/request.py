@@ -125,7 +125,8 @@ class Request:
         """Ids that must not come next. Where an answer must match a grammar, the thought before it ends no turn."""
         limited = self.thinking.banned if self.thinking is not None else ()
         if self.params.grammar is not None and self.thinking is not None and self.thinking.state == "open":
-            limited = (*limited, *self.params.stop_ids)
+            ends = self.thinking.limits.end_ids
+            limited = (*limited, *(id_ for id_ in self.params.stop_ids if id_ not in ends))
         return (*self.params.banned_ids, *limited) if self.params.banned_ids else limited
 
     def mask(self) -> np.ndarray | None:
@@ -159,16 +160,22 @@ class Request:
         return sampled if self.thinking is None else self.thinking.resolve(sampled)
 
     def push(self, token: int, score: Scored = UNSCORED) -> FinishReason | None:
-        """Take the next, resolved token; the reason if it was the last. A forced token never stops the completion."""
-        forced = self.thinking is not None and self.thinking.state == "forcing"
-        ended = self.params.stop_when is not None and self.params.stop_when(token)
-        stops = (ended or token in self.stop_ids) and not forced
+        """Take the next, resolved token; the reason if it was the last.
+
+        A forced token stops nothing, except a closing id that is a stop id too: who wants the thought alone gets it
+        whether the model closed it or a limit did.
+        """
+        thinking = self.thinking
+        forced = thinking is not None and thinking.state == "forcing"
+        closes = thinking is not None and thinking.state in ("open", "forcing") and token in thinking.limits.end_ids
+        ended = self.params.stop_when is not None and self.params.stop_when(token) and not forced
+        stops = ended or (token in self.stop_ids and (closes or not forced))
         self.ids.append(token)
         self.tokens.append(token)
         if self.scored:
             self.scores.append(score)
-        if self.thinking is not None and not stops:
-            self.thinking.push(token)
+        if thinking is not None and (closes or not stops):
+            thinking.push(token)
         if self.constraint is not None and not stops:
             self.constraint.push(token)
         if stops or (self.constraint is not None and not self.stop_ids and self.constraint.finished):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import random
 import threading
 
+import numpy as np
 import pytest
 import torch
 from engine_models import RandomModel, TinyModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sansi.base.errors import SansiError
-from sansi.engine import Completion, Engine, SamplingParams
+from sansi.engine import Completion, Engine, SamplingParams, ThinkingLimits
+from sansi.engine.backends import TorchBackend
 from sansi.model import ModelConfig, Transformer
 from sansi.model.kernels.cpu.build import supported_isas
 
@@ -163,6 +166,7 @@ def test_a_trainer_may_change_the_weights_once_its_streams_are_closed(backend):
             assert list(found.ids) == ids and found.logprobs == pytest.approx(logprobs, abs=1e-3)
 
 
+LIMITS = functools.partial(ThinkingLimits, **{"start_id": 1, "end_ids": (2,), "end_sequence": (2,)})
 WRONG = [
     ([], {}, "prompt"),
     ([1] * 64, {}, "prompt"),
@@ -187,7 +191,38 @@ WRONG = [
     ([1], {"max_tokens": True}, "max_tokens"),
     ([1], {"seed": -1}, "seed"),
     ([1], {"stop_ids": (24,)}, "stop_ids"),
+    ([1], {"stop_ids": None}, "stop_ids"),
+    ([1], {"stop_ids": 3}, "stop_ids"),
+    ([1], {"banned_ids": "3"}, "banned_ids"),
+    ([1], {"stop_when": 3}, "stop_when"),
+    ([1], {"logprobs": "no"}, "logprobs"),
+    ([1], {"prompt_logprobs": 1}, "prompt_logprobs"),
+    ("12", {}, "prompt"),
+    (3, {}, "prompt"),
+    ([True], {}, "prompt"),
+    ([1], {"thinking": {"budget": 5}}, "thinking"),
+    ([1], {"thinking": LIMITS(end_ids=2)}, "thinking"),
+    ([1], {"thinking": LIMITS(open="yes")}, "thinking"),
+    *(([1], {"thinking": LIMITS(budget=value)}, "thinking_budget") for value in (float("nan"), 2.5, "5", True, -1)),
+    *(([1], {"thinking": LIMITS(answer_reserve=value)}, "thinking") for value in (float("nan"), None, True, -1)),
 ]
+
+
+def test_ids_may_be_any_whole_numbers():
+    with Engine(TinyModel()) as engine:
+        same = [engine.generate([ids], GREEDY)[0] for ids in ([3, 4], np.array([3, 4]), torch.tensor([3, 4]), (3, 4))]
+    assert len({completion.ids for completion in same}) == 1
+
+
+def test_options_of_a_backend_by_name_are_not_dropped_beside_one_that_is_made():
+    model = TinyModel()
+    for option in ({"quantize": "int4"}, {"outer": "int4"}, {"batch_invariant": True}):
+        with pytest.raises(SansiError, match="made already"):
+            Engine(model, backend=TorchBackend(model), **option)
+    with pytest.raises(SansiError, match="needs a model"):
+        Engine(None)
+    with pytest.raises(SansiError, match="configuration"):
+        Engine(None, backend=TorchBackend(model))
 
 
 @pytest.mark.parametrize(("prompt", "changes", "param"), WRONG)

@@ -188,3 +188,19 @@ def test_honest_work_is_no_loop():
 def test_impossible_limits_are_refused(changes):
     with Engine(RandomModel(VOCAB)) as engine, pytest.raises(SansiError, match="thinking"):
         engine.generate([[9]], SamplingParams(thinking=limits(**changes)))
+
+
+@pytest.mark.parametrize("logprobs", [False, True])
+def test_a_closing_id_that_is_a_stop_id_ends_the_completion_however_it_comes(logprobs):
+    model = RandomModel(VOCAB, context=200)
+    model.table.data[:, :, [END, START]] = -99.0
+    params = SamplingParams(
+        temperature=0, max_tokens=60, stop_ids=(END,), thinking=limits(budget=8, loop_breaker=False), logprobs=logprobs
+    )
+    with Engine(model) as engine:
+        forced = engine.generate([[9, START]], params)[0]
+        model.table.data[3, :, END] = 99.0  # the second token of the thought
+        natural = engine.generate([[9, START]], params)[0]
+    assert forced.finish_reason == natural.finish_reason == "stop"
+    assert forced.ids[8:] == (5, 6, END) and natural.ids[2:] == (END,)
+    assert (forced.thinking.end_reason, natural.thinking.end_reason) == ("budget", "natural")

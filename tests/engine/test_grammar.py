@@ -457,6 +457,27 @@ def test_the_clock_ends_what_the_bounds_do_not(compiler, monkeypatch):
         compiler.regex("slow")
 
 
+def test_what_is_no_text_is_refused(compiler):
+    half = "\ud800"
+    tools = {half: {"type": "object"}}
+    for ask in (lambda: compiler.regex(half), lambda: compiler.tool_calls(tools, CALL, CALL_END)):
+        with pytest.raises(SansiError, match="surrogate"):
+            ask()
+
+
+def test_a_compilation_that_breaks_is_not_called_slow(monkeypatch):
+    class Panic(BaseException):
+        pass
+
+    def panics(*_):
+        raise Panic("at the parser")
+
+    compiler = GrammarCompiler(BYTES, EOS, SPECIAL)
+    monkeypatch.setattr(compiler, "_compile", panics)
+    with pytest.raises(SansiError, match=r"can not be compiled \(at the parser\)"):
+        compiler.regex("a")
+
+
 def test_the_latest_grammars_are_kept(compiler, monkeypatch):
     monkeypatch.setattr(module, "MAX_CACHED", 2)
     compiler = GrammarCompiler(BYTES, EOS, SPECIAL)

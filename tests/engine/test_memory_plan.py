@@ -113,8 +113,8 @@ def test_sizes_in_words():
     assert [size_text(n) for n in (12, 2048, 3 * 2**20, 25 * GIB)] == ["12 B", "2.00 KiB", "3.00 MiB", "25.0 GiB"]
 
 
-@pytest.mark.parametrize("name", ["max_batch", "context_length", "max_prefill_tokens"])
-@pytest.mark.parametrize("value", [0, -1, 1.5, True])
+@pytest.mark.parametrize("name", ["max_batch", "context_length", "max_prefill_tokens", "num_blocks"])
+@pytest.mark.parametrize("value", [0, -3, 1.5, True])
 def test_impossible_sizes_are_refused(name, value):
     with pytest.raises(SansiError, match=name):
         Engine(RandomModel(), **{name: value})
