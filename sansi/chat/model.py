@@ -164,6 +164,8 @@ class ChatModel:
     def _job(self, messages: Messages, options: ChatOptions) -> _Job:
         """Everything that can be wrong with a request is found here, before the engine sees it."""
         check_options(options)
+        if options.prompt_logprobs:
+            raise SansiError("prompt_logprobs are told of plain text only", param="prompt_logprobs")
         prompt = self.codec.render(
             messages,
             tools=options.tools,
@@ -191,7 +193,7 @@ class ChatModel:
         check_options(options)
         check_text_options(options)
         ids = self.codec.tokenizer.encode(text) if isinstance(text, str) else list(text)
-        check_prompt(ids or [-1], self.engine.vocab_size, len(ids) + 2)  # the ids; what fits is said better below
+        check_prompt(ids, self.engine.vocab_size, len(ids) + 2)  # the ids; what fits is said better below
         max_tokens = self._max_tokens(len(ids), options.max_tokens, "prompt")
         is_open = thought_is_open(ids, self.codec.control)
         limits = self._limits(options, max_tokens, is_open, is_open)
@@ -200,7 +202,8 @@ class ChatModel:
         def reader() -> Reader:
             return Reader(TextSource(self.codec), options.stop, options.stop_ids)
 
-        params = self._params(options, Preset(), max_tokens, limits, reader, grammar=grammar)
+        more = {"grammar": grammar, "prompt_logprobs": options.prompt_logprobs}
+        params = self._params(options, Preset(), max_tokens, limits, reader, **more)
         mode = Mode(is_open, "request")
         return _Job(ids, mode, params, limits, options, "neutral", reader, is_text=True)
 
@@ -284,6 +287,8 @@ class ChatModel:
             "top_logprobs": completion.top_logprobs,
         }
         if job.is_text:
+            scores = completion.prompt_logprobs, completion.prompt_top_logprobs
+            shared |= {"prompt_logprobs": scores[0], "prompt_top_logprobs": scores[1]}
             return TextResult(text=reader.content, finish_reason=finish, **shared)
         message = reader.message
         calls = finish == "stop" and any(call.executable for call in message.tool_calls)

@@ -48,6 +48,8 @@ class ChatOptions:
     """Return the log-probability of each token of `ChatResult.ids` under the unmodified model."""
     top_logprobs: int = 0
     """Also return so many of the most likely tokens in the place of each."""
+    prompt_logprobs: bool = False
+    """Of plain text: also tell the log-probabilities of the prompt's tokens."""
     stream_tokens: bool = False
     """Let streams hold `Tokens`: before the events that ids bring, the ids themselves."""
     tools: Sequence[Mapping[str, Any]] | None = None
@@ -164,6 +166,9 @@ class TextResult:
     logprobs: tuple[float, ...] | None = None
     stop: str | None = None
     top_logprobs: tuple[tuple[TokenLogprob, ...], ...] | None = None
+    prompt_logprobs: tuple[float | None, ...] | None = None
+    """None for the first, which nothing comes before."""
+    prompt_top_logprobs: tuple[tuple[TokenLogprob, ...], ...] | None = None
 
 
 def check_options(options: ChatOptions) -> None:

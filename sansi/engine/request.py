@@ -78,6 +78,7 @@ class Request:
     ids: list[int] = field(default_factory=list)  # the completion
     scores: list[Scored] = field(default_factory=list)  # one per id
     prompt_scores: list[float | None] = field(default_factory=lambda: [None])  # as far as they are known
+    prompt_tops: list[tuple[TokenLogprob, ...]] = field(default_factory=lambda: [()])  # and the most likely ones there
     thinking: ThinkingState | None = None
     stop_ids: frozenset[int] = frozenset()
     proposal: list[int] = field(default_factory=list)  # drafts to be checked in the next step; the scheduler fills it
@@ -197,12 +198,17 @@ class Request:
             seed=self.seed,
             top_logprobs=self._top(self.scores),
             prompt_logprobs=tuple(self.prompt_scores) if self.params.prompt_logprobs else None,
+            prompt_top_logprobs=self._prompt_tops(),
             drafted_tokens=self.drafted,
             accepted_tokens=self.accepted,
         )
 
     def _logprobs(self, scores: Sequence[Scored]) -> tuple[float, ...] | None:
         return tuple(s.logprob for s in scores if s.logprob is not None) if self.params.logprobs else None
+
+    def _prompt_tops(self) -> tuple[tuple[TokenLogprob, ...], ...] | None:
+        wanted = self.params.prompt_logprobs and self.params.top_logprobs
+        return tuple(self.prompt_tops) if wanted else None
 
     def _top(self, scores: Sequence[Scored]) -> tuple[tuple[TokenLogprob, ...], ...] | None:
         return tuple(s.top or () for s in scores) if self.params.top_logprobs else None

@@ -54,6 +54,8 @@ class Completion:
     """Per id the most likely tokens in its place, best first; None unless asked for."""
     prompt_logprobs: tuple[float | None, ...] | None = None
     """One per prompt token, None for the first, which nothing comes before; None unless asked for."""
+    prompt_top_logprobs: tuple[tuple[TokenLogprob, ...], ...] | None = None
+    """Per prompt token the most likely tokens in its place, best first, none for the first; None unless asked for."""
     drafted_tokens: int = 0
     """Drafts that were checked for it (`SamplingParams.speculation`),"""
     accepted_tokens: int = 0

@@ -215,6 +215,10 @@ class Runner:
         targets = request.prompt[known : known + len(logits)]
         logprobs = logits[: len(targets)].log_softmax(-1)
         request.prompt_scores += logprobs[range(len(targets)), targets].tolist()
+        if most := min(request.params.top_logprobs, self._vocab_size):
+            values, ids = (part.tolist() for part in logprobs.topk(most))
+            tops = [zip(*pair, strict=True) for pair in zip(ids, values, strict=True)]
+            request.prompt_tops += [tuple(TokenLogprob(id_, value) for id_, value in top) for top in tops]
 
 
 def rows_of(work: Work) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sansi.chat import ChatModel, ChatResult, TextResult, Tokens
 from sansi.serve.requests import ChatRequest, TextRequest
-from sansi.serve.scores import chat_logprobs, text_logprobs
+from sansi.serve.scores import chat_logprobs, prompt_logprobs, text_logprobs
 from sansi.text import Content, Reasoning, ToolCallDelta, message_to_dict
 
 # Made once: `json.dumps` with any option makes one for each call.
@@ -172,6 +172,9 @@ class TextReply(Reply):
         assert isinstance(done.result, TextResult)
         choice = self._text_choice(done.index, self._echo(done.index), done.result.finish_reason, tokens)
         choice["text"] += done.result.text
+        if done.result.prompt_logprobs is not None:
+            before = prompt_logprobs(done.result, self._chat.codec)
+            choice["logprobs"] = {key: before[key] + told for key, told in choice["logprobs"].items()}
         if self._asked.return_token_ids:
             choice["prompt_token_ids"] = list(done.result.prompt_ids)
         return choice

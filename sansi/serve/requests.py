@@ -119,13 +119,15 @@ def parse_text_request(body: Mapping[str, Any]) -> TextRequest:
         raise SansiError(reason, param="prompt")
     if values.get("best_of", n) != n:
         raise SansiError(f'"best_of" is supported only as the value of "n", which is {n}', param="best_of")
-    if values.get("echo") and logprobs is not None:
-        reason = '"logprobs" with "echo" is not supported: the prompt\'s log-probabilities are not told'
+    scored = values.get("echo", False) and logprobs is not None
+    if scored and values.get("stream"):
+        reason = '"logprobs" with "echo" is not supported in a stream; leave out "stream"'
         raise SansiError(reason, param="logprobs")
     options = ChatOptions(
         max_tokens=values.get("max_tokens", TEXT_MAX_TOKENS),
         logprobs=logprobs is not None,
         top_logprobs=logprobs or 0,
+        prompt_logprobs=scored,
         stream_tokens=logprobs is not None or values.get("return_token_ids", False),
         stop_ids=values.get("stop_token_ids", ()),
         **{name: values[name] for name in TEXT_OPTIONS if name in values},

@@ -68,8 +68,8 @@ CHAT_LOGPROBS = _object({"content": _SCORES, "reasoning_content": _SCORES, "refu
 TEXT_LOGPROBS = _object(
     {
         "tokens": _list(TEXT),
-        "token_logprobs": _list(NUMBER),
-        "top_logprobs": _list({"type": "object", "additionalProperties": NUMBER}),
+        "token_logprobs": _list(_or_null(NUMBER)),
+        "top_logprobs": _list(_or_null({"type": "object", "additionalProperties": NUMBER})),
         "text_offset": IDS,
     }
 )
@@ -86,7 +86,13 @@ _CHAT_END, _TEXT_END = {"enum": ["stop", "length", "tool_calls"]}, {"enum": ["st
 
 
 def _answer(kind: str, choice: Schema, required: Mapping[str, Schema], optional: Mapping[str, Schema]) -> Schema:
-    head: dict[str, Schema] = {"id": TEXT, "object": {"enum": [kind]}, "created": COUNT, "model": TEXT, "choices": _list(choice)}
+    head: dict[str, Schema] = {
+        "id": TEXT,
+        "object": {"enum": [kind]},
+        "created": COUNT,
+        "model": TEXT,
+        "choices": _list(choice),
+    }
     return _object({**head, **required}, optional)
 
 

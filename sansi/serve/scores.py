@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sansi.chat import Tokens
+from sansi.chat import TextResult, Tokens
 from sansi.text import Codec, Tokenizer
 
 LEAST = -9999.0  # JSON has no infinity; OpenAI says it so
@@ -27,14 +27,28 @@ def chat_logprobs(tokens: Sequence[Tokens], tokenizer: Tokenizer) -> dict[str, A
 
 def text_logprobs(tokens: Sequence[Tokens], codec: Codec, offset: int) -> dict[str, Any]:
     """Parallel lists for each token but the one that ended the turn; `offset` is where the first one's text begins."""
+    scored = [(id_, logprob, top) for id_, _, logprob, top in _each(tokens) if id_ not in codec.stop_ids]
+    return _lists(scored, codec.tokenizer, offset)
+
+
+def prompt_logprobs(result: TextResult, codec: Codec) -> dict[str, list[Any]]:
+    """The same of the prompt; nothing comes before its first token, which has nulls."""
+    tops = result.prompt_top_logprobs or [()] * len(result.prompt_ids)
+    best = [[(one.id, one.logprob) for one in top] for top in tops]
+    scored = zip(result.prompt_ids, result.prompt_logprobs or (), best, strict=True)
+    return _lists(scored, codec.tokenizer, 0)
+
+
+def _lists(
+    scored: Iterable[tuple[int, float | None, list[tuple[int, float]]]], tokenizer: Tokenizer, offset: int
+) -> dict[str, list[Any]]:
     told: dict[str, list[Any]] = {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
-    decoder = codec.tokenizer.stream_decoder()
-    for id_, _, logprob, top in _each(tokens):
-        if id_ in codec.stop_ids:
-            continue
-        told["tokens"].append(codec.tokenizer.decode([id_]))
-        told["token_logprobs"].append(_finite(logprob))
-        told["top_logprobs"].append({codec.tokenizer.decode([other]): _finite(value) for other, value in top})
+    decoder = tokenizer.stream_decoder()
+    for id_, logprob, top in scored:
+        best = {tokenizer.decode([other]): _finite(value) for other, value in top}
+        told["tokens"].append(tokenizer.decode([id_]))
+        told["token_logprobs"].append(None if logprob is None else _finite(logprob))
+        told["top_logprobs"].append(None if logprob is None else best)
         told["text_offset"].append(offset)
         offset += len(decoder.feed([id_]))
     return told

@@ -225,8 +225,9 @@ def test_log_probabilities_are_the_unmodified_models():
     own = [float(wanted[i, ids[i + 1]]) for i in range(len(ids) - 1)]
     assert found.prompt_logprobs[1:] == pytest.approx(own[: len(prompt) - 1], abs=1e-5)
     assert found.logprobs == pytest.approx(own[len(prompt) - 1 :], abs=1e-5)
-    for index, top in enumerate(found.top_logprobs):
-        values, best = wanted[len(prompt) - 1 + index].topk(5)
+    assert found.prompt_top_logprobs[0] == () and len(found.prompt_top_logprobs) == len(prompt)
+    for index, top in enumerate([*found.prompt_top_logprobs[1:], *found.top_logprobs]):
+        values, best = wanted[index].topk(5)
         assert [t.id for t in top] == best.tolist()
         assert [t.logprob for t in top] == pytest.approx(values.tolist(), abs=1e-5)
 

@@ -3,6 +3,7 @@
 import httpx
 import pytest
 from openai.types import Completion
+from sansi.engine import SamplingParams
 from sansi.text import Codec
 from test_serve_choices import chunks_of, joined, whole_of
 
@@ -95,6 +96,26 @@ def test_log_probabilities_in_the_older_shape(tiny_url):
     assert whole_of(tiny_url, "completions", **ASK)["choices"][0]["logprobs"] is None
 
 
+def test_an_echo_scores_the_prompt_as_programs_that_evaluate_want_it(tiny_url, tiny_chat, codec):
+    """Such programs send prompt and answer as one, and read the answer's part of the lists."""
+    text = "What is 12 + 30? The answer is 42."
+    body = {**ASK, "prompt": text, "echo": True, "max_tokens": 1}
+    choice = whole_of(tiny_url, "completions", logprobs=1, **body)["choices"][0]
+    told, ids = choice["logprobs"], codec.tokenizer.encode(text)
+    assert told["tokens"][: len(ids)] == [codec.tokenizer.decode([id_]) for id_ in ids]
+    assert "".join(told["tokens"]) == choice["text"] or "\ufffd" in choice["text"]
+    assert told["token_logprobs"][0] is None and told["top_logprobs"][0] is None
+    params = SamplingParams(prompt_logprobs=True, max_tokens=1)
+    own = tiny_chat.engine.generate([ids], params)[0].prompt_logprobs
+    assert told["token_logprobs"][1 : len(ids)] == pytest.approx(own[1:], abs=1e-5)
+    for token, value, top in zip(*(told[k][1:] for k in ("tokens", "token_logprobs", "top_logprobs")), strict=True):
+        (best,) = top
+        assert top[best] >= value and (top[best] == value) == (best == token)
+    assert told["text_offset"][: len(ids)] == [len(codec.tokenizer.decode(ids[:i])) for i in range(len(ids))]
+    none = whole_of(tiny_url, "completions", logprobs=0, **body)["choices"][0]["logprobs"]
+    assert none["top_logprobs"][1] == {} and none["token_logprobs"] == told["token_logprobs"]
+
+
 @pytest.mark.parametrize(
     ("change", "param"),
     [
@@ -111,7 +132,7 @@ def test_log_probabilities_in_the_older_shape(tiny_url):
         ({"prompt": "word " * 3000}, "prompt"),
         ({"suffix": "x"}, "suffix"),
         ({"best_of": 2}, "best_of"),
-        ({"echo": True, "logprobs": 1}, "logprobs"),
+        ({"echo": True, "logprobs": 1, "stream": True}, "logprobs"),
         ({"logprobs": True}, "logprobs"),
         ({"logprobs": 21}, "logprobs"),
         ({"max_tokens": 0}, "max_tokens"),
