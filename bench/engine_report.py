@@ -30,7 +30,7 @@ EQUAL_BITS = {
     "memory": "0.87 / 1.0",
 }
 PAIRS = (
-    Pair("sansi int4", ("llama.cpp Q4_0",)),
+    Pair("sansi int4", ("llama.cpp Q4_0", "llama.cpp Q4_0-pure")),
     Pair("sansi int4-pure", ("llama.cpp Q4_0-pure",)),
     Pair("sansi int4", ("llama-cpp-python Q4_0",)),
     Pair("sansi int8", ("llama.cpp Q8_0",)),
