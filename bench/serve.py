@@ -8,8 +8,8 @@
 1, 8 and 32 clients ask for streamed chat completions; whoever has an answer asks the next question. "engine alone" is
 `Engine.stream` in a process without a server: ids in, ids out; "ChatModel alone" has messages in and text out.
 nano answers as it likes, by its preset and one seed per request, so every way has the same tokens to make. Random
-weights of the 0.6B shape (`bench/checkpoints.py` writes them) answer greedily to an equal length; an answer that stops
-earlier counts as an error.
+weights of the 0.6B shape (`bench/checkpoints.py` writes them) answer to an equal length, sampled alike; an answer that
+stops earlier counts as an error.
 
 llama-server is built from the sources in llama-cpp-python's source distribution:
 
@@ -70,7 +70,7 @@ class Server:
     def __init__(self, spec: ServerSpec, log: Path, threads: int):
         self.spec, self._port = spec, free_port()
         own = {name: value.replace("PORT", str(self._port)) for name, value in spec.environment.items()}
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT), **own}
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), **own}
         command = [part.replace("PORT", str(self._port)) for part in spec.command]
         with log.open("a") as output:
             self._process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
@@ -141,8 +141,8 @@ class Bench:
             with _progress() as bar:
                 task = bar.add_task("measuring", total=len(work))
                 for case, number, spec in work:
-                    shown = self._step(case, number, spec)
-                    bar.console.print(f"{case.title}, round {number}, {spec.name}: {shown}", highlight=False)
+                    shown = f"{case.title}, round {number}, {spec.name}: {self._step(case, number, spec)}"
+                    bar.console.print(shown, highlight=False, markup=False, soft_wrap=True)
                     bar.advance(task)
                     bar.refresh()
         finally:
@@ -218,7 +218,8 @@ def _progress() -> Progress:
 # --- who takes part ---------------------------------------------------------------------------------------------------
 
 USAGE = {"stream_options": {"include_usage": True}}
-GREEDY = {"temperature": 0, "presence_penalty": 0}
+# As people use it; greedy decoding of random weights would repeat one token, which may be white space.
+SAMPLING = {"temperature": 1, "top_p": 0.95, "top_k": 20, "presence_penalty": 0}
 PLAIN = {"chat_template_kwargs": {"enable_thinking": False}}  # a thought has limits that the others do not know
 ROOM = {"context_length": 2048, "memory": 4 * 2**30}
 ROOM_FLAGS = ("--context-length", "2048", "--memory", "4")
@@ -226,7 +227,7 @@ ROOM_FLAGS = ("--context-length", "2048", "--memory", "4")
 
 def _body(shape: str) -> dict[str, Any]:
     """What requests to Sansi say more, over HTTP and in process."""
-    return USAGE | {"stream": True} if shape == "nano" else USAGE | {"stream": True} | GREEDY | PLAIN
+    return USAGE | {"stream": True} if shape == "nano" else USAGE | {"stream": True} | SAMPLING | PLAIN
 
 
 def contenders(options: argparse.Namespace) -> list[Spec]:
@@ -260,7 +261,16 @@ def _random_weights(options: argparse.Namespace) -> Iterator[Spec]:
 
 def _sansi(name: str, options: argparse.Namespace, bits: float = 32, *flags: str) -> Spec:
     command = (sys.executable, "-m", "sansi.cli", "serve", options.model, "--port", "PORT", *flags)
-    return ServerSpec(name, sys.executable, "", options.model, bits=bits, command=command, body=_body(options.shape))
+    return ServerSpec(
+        name,
+        sys.executable,
+        "",
+        options.model,
+        bits=bits,
+        environment={"PYTHONPATH": str(ROOT)},
+        command=command,
+        body=_body(options.shape),
+    )
 
 
 def _alone(name: str, options: argparse.Namespace, bits: float = 32, **chosen: Any) -> Spec:
@@ -272,7 +282,7 @@ def _llama_server(options: argparse.Namespace) -> Spec:
     file, threads = str(Path(options.gguf) / "Q4_0.gguf"), str(options.threads)
     flags = ("--parallel", "32", "--ctx-size", str(32 * 512), "--threads", threads, "--threads-batch", threads)
     command = (options.llama_server, "--model", file, "--host", HOST, "--port", "PORT", *flags, "--no-webui")
-    body = USAGE | GREEDY | PLAIN | {"ignore_eos": True}
+    body = USAGE | SAMPLING | PLAIN | {"ignore_eos": True}
     return ServerSpec("llama-server Q4_0", "", "", file, command=command, body=body)
 
 
@@ -286,7 +296,7 @@ def _llama_cpp_python(options: argparse.Namespace) -> Spec:
     # By default a new request breaks off the one before it.
     settings.write_text(json.dumps({"host": HOST, "interrupt_requests": False, "models": [model]}))
     command = (options.llama_python, "-m", "llama_cpp.server", "--config_file", str(settings))
-    body = GREEDY | {"repeat_penalty": 1.0}
+    body = SAMPLING | {"repeat_penalty": 1.0}
     return ServerSpec(
         "llama-cpp-python Q4_0",
         options.llama_python,
@@ -302,10 +312,11 @@ def _vllm(options: argparse.Namespace) -> Spec:
     flags = ("--dtype", "bfloat16", "--max-model-len", "2048", "--max-num-seqs", "64", "--enable-prefix-caching")
     if not options.vllm_compile:
         flags = (*flags, "--enforce-eager")
-    command = (str(Path(options.vllm_python).parent / "vllm"), "serve", options.model, "--port", "PORT", *flags)
+    program = (options.vllm_python, "-m", "vllm.entrypoints.openai.api_server")  # what `vllm serve` starts
+    command = (*program, "--model", options.model, "--host", HOST, "--port", "PORT", *flags)
     environment = {"VLLM_CPU_KVCACHE_SPACE": "2", "VLLM_CPU_OMP_THREADS_BIND": f"0-{options.threads - 1}"}
     environment["VLLM_NO_USAGE_STATS"] = "1"
-    body = USAGE | GREEDY | PLAIN | {"ignore_eos": True}
+    body = USAGE | SAMPLING | PLAIN | {"ignore_eos": True}
     return ServerSpec(
         "vLLM bf16",
         options.vllm_python,

@@ -19,13 +19,13 @@ WORDS = [
 
 @dataclass(frozen=True)
 class LoadCase:
-    """So many clients, each asking its next question when it has its answer."""
+    """So many clients, each asking its next question when it has its answer. Every request has a seed of its own."""
 
     name: str
     concurrency: int
     requests: int
     new_tokens: int | None = None
-    """Tokens of every answer, greedy; None: as many as the model likes, by its own preset and a seed per request."""
+    """Tokens of every answer; None: as many as the model likes, by its own preset."""
     words: int = 100
     """Length of the question, where `new_tokens` is given."""
 
@@ -46,7 +46,8 @@ class LoadCase:
     def _body(self, rng: random.Random, index: int) -> dict[str, Any]:
         if self.new_tokens is None:
             return {"messages": _user(_sum(rng)), "max_tokens": 256, "seed": index}
-        return {"messages": _user(" ".join(rng.choices(WORDS, k=self.words))), "max_tokens": self.new_tokens}
+        question = " ".join(rng.choices(WORDS, k=self.words))
+        return {"messages": _user(question), "max_tokens": self.new_tokens, "seed": index}
 
 
 def _user(text: str) -> list[dict[str, str]]:

@@ -44,7 +44,7 @@ class SansiChat(Contender):
 
     async def _engine(self, job):
         times, start = [], time.perf_counter()
-        async for delta in self.chat.engine.stream(job.prompt.ids, job.params):
+        async for delta in self.chat.engine.stream(job.ids, job.params):
             if delta.ids:
                 times.append(time.perf_counter() - start)
             if delta.completion is not None:

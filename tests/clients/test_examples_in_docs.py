@@ -53,7 +53,8 @@ def test_python_runs(page, base_url):
         pytest.skip("no example")
     namespace: dict = {"__name__": "example"}
     for number, example in enumerate(examples, 1):
-        code = compile(ADDRESS.sub(base_url.removesuffix("/v1"), example), f"{page}, example {number}", "exec", dont_inherit=True)
+        source = ADDRESS.sub(base_url.removesuffix("/v1"), example)
+        code = compile(source, f"{page}, example {number}", "exec", dont_inherit=True)
         exec(code, namespace)
 
 

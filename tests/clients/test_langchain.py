@@ -98,6 +98,7 @@ class Step(BaseModel):
     sure: bool
 
 
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")  # langchain-openai's own
 @pytest.mark.parametrize("method", ["json_schema", "function_calling"])
 def test_structured_output(chat, method):
     model = chat("nano", seed=2, extra_body={"enable_thinking": False})
