@@ -1,9 +1,11 @@
 """Who runs in the next step, and with how many tokens. The whole policy is in this file.
 
-First come, first served: what decodes goes on, then prompts are read in chunks, then the next in the queue is admitted
-if there are blocks for all of its known tokens. When a running request needs a block and none is left, the newest gives
-up its blocks, keeps its tokens, and waits in its old place; it goes on by reading them again, less what the prefix
-cache kept. The oldest always moves, since the pool holds one whole context; so everything ends.
+What decodes goes on, then the next in the queue are admitted if there are blocks for all of their known tokens, then
+prompts are read in chunks: the shortest first, so that none waits for a long one, and half of the step for the oldest,
+so that long ones end too. Drafts and prompts to be scored share the rows of logits of a step. When a running request
+needs a block and none is left, the newest gives up its blocks, keeps its tokens, and waits in its old place; it goes on
+by reading them again, less what the prefix cache kept. The oldest always moves, since the pool holds one whole context;
+so everything ends.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from sansi.engine.batch import BLOCK
 from sansi.engine.blocks import BlockPool, blocks_for
 from sansi.engine.request import Request
 
+MAX_READING = 8  # requests that read side by side, where fewer would fill the step
 MAX_HELD = 256  # requests that one step passes over because another is just reading the same prompt
 
 
@@ -35,7 +38,8 @@ class Scheduler:
     """The queue, the running requests and their blocks.
 
     max_step_tokens: most tokens of one step; decodes come first and always fit, prompts share what they leave.
-    max_scored: most tokens of a chunk whose prompt log-probabilities are wanted (each costs a row of logits).
+    max_scored: most rows of logits in one step beside those that give the next tokens: of drafts and of prompts whose
+    log-probabilities are wanted.
     """
 
     def __init__(
@@ -55,25 +59,29 @@ class Scheduler:
     def schedule(self) -> list[Work]:
         """The work of the next step; its blocks are allocated. Not empty while anything runs or waits."""
         works: dict[Request, Work] = {}
-        budget = self.max_step_tokens
         decoding = [r for r in self.running if r.sampled]
-        reading = [r for r in self.running if not r.sampled]
+        budget, rows = self.max_step_tokens, self.max_scored
+        spare = max(0, budget - len(decoding))  # for drafts
         for request in decoding:
             if request not in self.running:  # it has just given up its blocks to an older one
                 continue
             request.propose()
+            del request.proposal[min(spare, rows) :]
             if self._make_room(request, works):
                 works[request] = Work(request, request.remaining + len(request.proposal))
                 budget -= works[request].count
+                spare -= len(request.proposal)
+                rows -= len(request.proposal)
         budget = max(budget, min(BLOCK, self.max_step_tokens))  # however many decode, reading goes on
-        for request in reading:
-            if budget > 0 and request in self.running:
-                budget -= self._chunk(request, budget, works)
+        reading = [r for r in self.running if not r.sampled]
         for request in self._admissible():
-            if budget <= 0 or len(self.running) >= self.max_batch or not self.can_allocate(request):
+            full = len(reading) >= MAX_READING and sum(r.remaining for r in reading) >= budget
+            if full or len(self.running) >= self.max_batch or not self.can_allocate(request):
                 break
             self.allocate(request)
-            budget -= self._chunk(request, budget, works)
+            reading.append(request)
+        if reading:
+            self._read(reading, budget, max(rows, BLOCK), works)
         return list(works.values())
 
     def can_allocate(self, request: Request) -> bool:
@@ -156,11 +164,20 @@ class Scheduler:
 
     # ---- parts ----------------------------------------------------------------------------------------------------
 
-    def _chunk(self, request: Request, budget: int, works: dict[Request, Work]) -> int:
-        """Let `request` read up to `budget` tokens; the number it does."""
-        most = min(budget, self.max_scored) if request.params.prompt_logprobs else budget
-        works[request] = Work(request, min(request.remaining, most))
-        return works[request].count
+    def _read(self, reading: list[Request], budget: int, rows: int, works: dict[Request, Work]) -> None:
+        """Share out `budget` tokens and `rows` scored ones: the shortest first, but half for the oldest."""
+        oldest = min(reading, key=lambda r: r.arrival)
+        kept, kept_rows = -(-budget // 2), -(-rows // 2)
+        for request in sorted(reading, key=lambda r: r.remaining):
+            if request is oldest:
+                kept = kept_rows = 0
+            count = min(request.remaining, budget - min(kept, oldest.remaining))
+            if request.params.prompt_logprobs:
+                count = min(count, rows - (kept_rows if oldest.params.prompt_logprobs else 0))
+                rows -= max(count, 0)
+            if count > 0:
+                works[request] = Work(request, count)
+                budget -= count
 
     def _make_room(self, request: Request, works: dict[Request, Work]) -> bool:
         """Blocks for all known tokens and the drafts of a running request. False if it was itself preempted."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sansi.engine import SamplingParams
 from sansi.engine.batch import BLOCK
 from sansi.engine.blocks import BlockPool
 from sansi.engine.request import Request
+from sansi.engine.runner import rows_of
 from sansi.engine.scheduler import Scheduler, Work
 
 
@@ -49,12 +51,65 @@ def test_prompts_are_read_in_chunks_and_decodes_come_first():
     policy = scheduler(step=40)
     policy.waiting += [request(30, 0, first=1), request(60, 1, first=2), request(5, 2, first=3)]
     works = policy.schedule()
-    assert counts(works) == {0: 30, 1: 10}
+    assert counts(works) == {2: 5, 0: 30, 1: 5}, "the shortest first"
     run(policy, works)
     works = policy.schedule()
-    assert counts(works) == {0: 1, 1: 39} and list(counts(works)) == [0, 1]
-    run(policy, works)
-    assert counts(policy.schedule()) == {0: 1, 1: 11, 2: 5}
+    assert counts(works) == {0: 1, 2: 1, 1: 38} and list(counts(works)) == [0, 2, 1]
+
+
+def steps_until_read(policy: Scheduler, wanted: Request) -> int:
+    for step in range(1, 2000):
+        works = policy.schedule()
+        run(policy, works)
+        if any(work.request is wanted for work in works):
+            return step
+    raise AssertionError("never read")
+
+
+def test_a_short_prompt_does_not_wait_for_long_ones():
+    policy = scheduler(blocks=2000, step=100)
+    policy.waiting += [request(6000, n, first=n) for n in range(3)]
+    run(policy, policy.schedule())
+    policy.waiting.append(request(10, 3, first=50))
+    assert steps_until_read(policy, policy.waiting[-1]) == 1
+
+
+def test_a_long_prompt_is_read_however_many_short_ones_come():
+    policy = scheduler(blocks=2000, step=100, max_batch=32)
+    policy.waiting.append(request(5000, 0))
+    steps = 0
+    while not policy.running or not policy.running[0].sampled:
+        policy.waiting += [
+            request(60, 1 + 2 * steps + n, max_tokens=1, first=10 + (2 * steps + n) % 80) for n in (0, 1)
+        ]
+        run(policy, policy.schedule())
+        steps += 1
+    assert steps <= 101, "half of each step is its own"
+
+
+@pytest.mark.parametrize("kind", ["prompts", "drafts"])
+def test_the_rows_of_logits_of_a_step_are_bounded(kind):
+    class Eager:
+        def propose(self, tokens, most):
+            return [7] * most
+
+        def checked(self, drafted, accepted):
+            pass
+
+    policy = scheduler(blocks=2000, step=500, max_batch=20, max_scored=64)
+    scored = {"prompt_logprobs": True} if kind == "prompts" else {"speculation": 16}
+    policy.waiting += [request(100, n, max_tokens=40, first=n, **scored) for n in range(20)]
+    for made in policy.waiting:
+        made.proposer = Eager() if kind == "drafts" else None
+    most = 0
+    while policy.busy:
+        works = policy.schedule()
+        most = max(most, sum(rows_of(work) for work in works))
+        for work in works:
+            work.request.proposal = []
+            work.count = min(work.count, work.request.remaining)
+        run(policy, works)
+    assert 64 <= most <= 64 + 20 + BLOCK
 
 
 def test_however_many_decode_reading_goes_on():
