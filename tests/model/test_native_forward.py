@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -348,6 +351,9 @@ GOOD = {
         ("tables", torch.tensor([[BLOCKS]]), rf"tables\[0\] is {BLOCKS}"),
         ("tables", torch.tensor([0]), "tables must be"),
         ("rows", torch.tensor([2]), r"rows\[0\] is 2"),
+        ("rows", torch.tensor([1, 1]), r"rows\[1\] is 1"),
+        ("rows", torch.tensor([1, 0]), r"rows\[1\] is 0"),
+        ("rows", torch.tensor([0] * 1000), r"rows\[1\] is 0"),
         ("rows", torch.tensor([1.0]), "rows must be"),
     ],
 )
@@ -358,6 +364,29 @@ def test_wrong_steps_are_refused(models, name, value, complaint):
     step[name] = value if value.is_floating_point() else value.int()
     with pytest.raises(SansiError, match=complaint):
         cache.model.forward(**step)
+
+
+NO_THREADS = """
+import os, resource, torch
+torch.set_num_threads(1)
+from sansi.model import ModelConfig, Transformer
+from sansi.model.native import NativeModel
+model = Transformer(ModelConfig.preset("nano", num_hidden_layers=1, vocab_size=64))
+step = [torch.tensor(values, dtype=torch.int32) for values in ([1, 2], [0, 1], [0, 2], [2], [[0]], [1])]
+wanted, starved = (NativeModel(model, threads=threads) for threads in (1, 8))
+wanted.allocate(1)
+starved.allocate(1)
+expected = wanted.forward(*step).clone()
+resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+os.setuid(65534)
+print(torch.equal(starved.forward(*step), expected))
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may become another user, whom the limit binds")
+def test_without_threads_one_does_all():
+    ended = subprocess.run([sys.executable, "-c", NO_THREADS], capture_output=True, text=True, timeout=60)
+    assert ended.stdout == "True\n", (ended.returncode, ended.stderr)
 
 
 def test_no_room_was_made(models):

@@ -228,8 +228,9 @@ class Model {
         if (block < 0 || block >= blocks_) return wrong("tables", n * step.width + b, block);
       }
     }
-    for (int64_t m = 0; m < step.rows; ++m)
-      if (step.wanted[m] < 0 || step.wanted[m] >= step.tokens) return wrong("rows", m, step.wanted[m]);
+    for (int64_t m = 0; m < step.rows; ++m)  // ascending, hence no more than there are tokens, for whom there is room
+      if (step.wanted[m] <= (m ? step.wanted[m - 1] : -1) || step.wanted[m] >= step.tokens)
+        return wrong("rows", m, step.wanted[m]);
     return "";
   }
 
@@ -617,7 +618,11 @@ using sansi::Model;
 extern "C" {
 
 void* sansi_model_new(const sansi::Shape* shape, const sansi::Weights* weights, int threads) {
-  return new (std::nothrow) Model(*shape, *weights, threads);
+  try {
+    return new Model(*shape, *weights, threads);
+  } catch (...) {  // no memory; nothing may leave through C
+    return nullptr;
+  }
 }
 
 void sansi_model_free(void* model) { delete static_cast<Model*>(model); }
@@ -635,6 +640,9 @@ int sansi_model_forward(void* model, const sansi::Step* step, const sansi::Rotat
     return problem.empty() ? 0 : 1;
   } catch (const std::bad_alloc&) {
     return 2;
+  } catch (const std::exception& error) {
+    std::snprintf(message, message_size, "%s", error.what());
+    return 1;
   }
 }
 

@@ -11,6 +11,7 @@
 #include <climits>
 #include <cstdint>
 #include <memory>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -65,9 +66,9 @@ class Team {
   // Runs work(tid) on the first `active` threads, this one as 0; returns when all are done. One caller at a time.
   template <class Work>
   void run(int active, const Work& work) {
-    active_ = active;
+    if (active > 1) start();
+    active_ = active = std::min(active, size_);
     if (active == 1) return work(0);
-    start();
     call_ = [](const void* at, int tid) { (*static_cast<const Work*>(at))(tid); };
     work_ = &work;
     // Who is called stands in the number itself: a thread that slept through calls without it sees only the last one.
@@ -99,13 +100,19 @@ class Team {
     std::vector<std::thread> threads;
   };
 
-  // Threads do not survive a fork: the child gets new ones, and lets the parent's state be.
+  // Threads do not survive a fork: the child gets new ones, and lets the parent's state be. Where the system gives fewer
+  // than wanted, those have to do.
   void start() {
     if (state_ && owner_ == getpid()) return;
     static_cast<void>(state_.release());
     owner_ = getpid();
     state_ = std::make_unique<State>();
-    for (int tid = 1; tid < size_; ++tid) state_->threads.emplace_back([this, tid] { loop(tid); });
+    state_->threads.reserve(size_ - 1);
+    try {
+      for (int tid = 1; tid < size_; ++tid) state_->threads.emplace_back([this, tid] { loop(tid); });
+    } catch (const std::system_error&) {
+      size_ = static_cast<int>(state_->threads.size()) + 1;
+    }
   }
 
   void loop(int tid) {
