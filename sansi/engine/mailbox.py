@@ -8,6 +8,7 @@ grows with the number of streams; what came meanwhile is one delta. First tokens
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from sansi.engine.results import Completion, Delta
 
 DISTANCE = 0.001  # seconds between two deliveries, for each open stream
 LONGEST = 0.04  # and at most: text still flows to the eye
+AT_ONCE = 4  # streams that are delivered in one turn of the loop
 
 T = TypeVar("T")
 Item = Delta | Completion | Exception
@@ -63,6 +65,7 @@ class Mailbox:
         self.loop = loop
         self.open = 0  # streams
         self._waiting: list[Stream] = []  # those with news that may wait; as `Stream.items`
+        self._due: deque[Stream] = deque()  # those that the loop has come for, of which it delivers a few at a time
         self._woken = False  # the loop will come for them
         self._next = 0.0  # the earliest time of the next delivery
 
@@ -85,8 +88,15 @@ class Mailbox:
     def _deliver(self) -> None:
         self._next = self.loop.time() + min(LONGEST, DISTANCE * self.open)
         self._woken = False  # first: what is announced from here on is taken below, or wakes the loop again
-        for stream in dict.fromkeys(_taken(self._waiting)):
-            stream.deliver()
+        self._due.extend(dict.fromkeys(_taken(self._waiting)))
+        self._deliver_some()
+
+    def _deliver_some(self) -> None:
+        """A few at a time: between them the loop sees to new requests, and to first tokens."""
+        for _ in range(min(AT_ONCE, len(self._due))):
+            self._due.popleft().deliver()
+        if self._due:
+            self.loop.call_soon(self._deliver_some)
 
 
 def _taken(growing: list[T]) -> list[T]:
