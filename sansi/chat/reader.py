@@ -4,22 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from sansi.chat.options import TokenKind
 from sansi.chat.stop import StopStrings
 from sansi.engine.results import FinishReason
-from sansi.text import Codec, Content, Event, Message
+from sansi.text import Codec, Content, Event, Message, StreamParser
 from sansi.text.parser import Problem
 from sansi.text.tokenizer import ControlTokens
-
-
-class Source(Protocol):
-    """Turns ids into events: a StreamParser, or a TextSource."""
-
-    def feed(self, ids: Iterable[int]) -> list[Any]: ...
-
-    def finish(self) -> list[Any]: ...
 
 
 class TextSource:
@@ -41,7 +33,7 @@ class Reader:
     stops: strings that end the text. stop_ids: ids that may end the completion, and are no text if they do.
     """
 
-    def __init__(self, source: Any, stops: Sequence[str] = (), stop_ids: Sequence[int] = ()):
+    def __init__(self, source: StreamParser | TextSource, stops: Sequence[str] = (), stop_ids: Sequence[int] = ()):
         self._source, self._stops, self._stop_ids = source, StopStrings(stops), frozenset(stop_ids)
         self._waiting: tuple[int, ...] = ()  # a stop id, unless more comes after it: the engine forced it, then
         self._content: list[str] = []
@@ -58,12 +50,13 @@ class Reader:
     @property
     def message(self) -> Message:
         """The turn. One that a stop string cut holds no ids: they say more than its text."""
+        assert isinstance(self._source, StreamParser), "plain text is no turn"
         message = self._source.message
         return message if self.stop is None else replace(message, content=self.content, ids=None, prefill=None)
 
     @property
     def problems(self) -> list[Problem]:
-        return self._source.problems
+        return self._source.problems if isinstance(self._source, StreamParser) else []
 
     def ends(self, token: int) -> bool:
         """Whether the text ends with this token, which comes next."""
@@ -86,7 +79,7 @@ class Reader:
         self._content.append(rest)
         return events + _content(rest)
 
-    def _told(self, events: list[Event]) -> list[Event]:
+    def _told(self, events: Sequence[Event]) -> list[Event]:
         told: list[Event] = []
         for event in events:
             if isinstance(event, Content):
