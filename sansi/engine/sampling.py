@@ -6,6 +6,7 @@ parameters alone; the token is then the inverse of the cumulative distribution a
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -21,6 +22,7 @@ Kind = Literal["greedy", "plain", "top_k", "top_p"]
 
 GREEDY_BELOW = 1e-5  # temperatures at which float32 would overflow, and a gap of 0.001 in logits decides anyway
 
+SIZES = (128, 1024, 8192)  # top_k of rows that take the same path: a huge one must not make the others slow
 WIDE = 8192  # vocabularies from here on are searched in two steps: chunks of ids first, then what is in the right ones
 CHUNK = 256
 
@@ -50,6 +52,12 @@ def kind_of(params: SamplingParams) -> Kind:
     return "top_p" if params.top_p < 1 else "plain"
 
 
+def _path(params: SamplingParams) -> tuple[Kind, int]:
+    """Rows with the same are sampled together."""
+    kind = kind_of(params)
+    return kind, bisect_left(SIZES, params.top_k) if kind == "top_k" else 0
+
+
 @dataclass(frozen=True)
 class _Group:
     """Rows that take the same path, with their parameters as [N, 1] columns."""
@@ -70,11 +78,13 @@ class Sampler:
     def __init__(self, params: Sequence[SamplingParams], seeds: Sequence[int], device: torch.device):
         self._seeds = np.array(seeds, dtype=np.uint64)
         self._device = device
-        kinds = [kind_of(p) for p in params]
-        self._groups = [self._group(kind, params, kinds) for kind in sorted(set(kinds))]
+        paths = [_path(p) for p in params]
+        self._groups = [self._group(path, params, paths) for path in sorted(set(paths))]
 
-    def _group(self, kind: Kind, params: Sequence[SamplingParams], kinds: Sequence[Kind]) -> _Group:
-        rows = [i for i, k in enumerate(kinds) if k == kind]
+    def _group(
+        self, path: tuple[Kind, int], params: Sequence[SamplingParams], paths: Sequence[tuple[Kind, int]]
+    ) -> _Group:
+        rows = [i for i, p in enumerate(paths) if p == path]
         chosen = [params[i] for i in rows]
         whole = len(rows) == len(params)
 
@@ -82,7 +92,7 @@ class Sampler:
             return torch.tensor(values, device=self._device)[:, None]
 
         return _Group(
-            kind=kind,
+            kind=path[0],
             rows=None if whole else torch.tensor(rows, device=self._device),
             numpy_rows=slice(None) if whole else np.array(rows),
             temperature=column([p.temperature for p in chosen]) if any(p.temperature != 1 for p in chosen) else None,
@@ -112,25 +122,40 @@ class Sampler:
         if group.kind == "top_k":
             values, order = _most_likely(logits, min(group.most, logits.shape[-1]))
         elif logits.shape[-1] < WIDE:
-            values, order = logits.sort(-1, descending=True)
+            values, order = logits.sort(dim=-1, descending=True, stable=True)
         else:
             values, order, total = _nucleus(logits, group)
         return order.gather(-1, _inverse_cdf(_filtered(values, group, total), draw))[:, 0]
 
 
 def _most_likely(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """`logits.topk(count)`. They all lie in the `count` chunks that have the largest maxima, and in the rest."""
+    """`logits.topk(count)`, of equal ones the first: the order must not depend on `count`, which is a neighbour's.
+
+    They all lie in the `count` chunks that have the largest maxima, and in the rest.
+    """
     vocab_size, chunks = logits.shape[-1], logits.shape[-1] // CHUNK
     if vocab_size < WIDE or count > chunks // 4:
-        return logits.topk(count)  # type: ignore[return-value]
+        return _topk(logits, count)
     parts, rest = logits[:, : chunks * CHUNK].unflatten(1, (chunks, CHUNK)), logits[:, chunks * CHUNK :]
-    chosen = parts.amax(-1).topk(count).indices
+    chosen = _topk(parts.amax(-1), count)[1].sort(-1).values  # by id, so that places are in the order of ids
     rows = torch.arange(len(logits), device=logits.device)[:, None]
     candidates = torch.cat([parts[rows, chosen].flatten(1), rest], dim=1)
-    values, places = candidates.topk(count)
+    values, places = _topk(candidates, count)
     chunk = chosen.gather(1, (places // CHUNK).clamp_max(count - 1))
     behind = vocab_size - candidates.shape[1]  # how far the rest has moved
     return values, torch.where(places < count * CHUNK, chunk * CHUNK + places % CHUNK, places + behind)
+
+
+def _topk(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """`values.topk(count)`, of equal ones the first. Where none are equal, as is usual, torch's own is as good."""
+    largest, order = values.topk(min(count + 1, values.shape[-1]))
+    if not ((largest[:, 1:] == largest[:, :-1]) & largest[:, 1:].isfinite()).any():
+        return largest[:, :count], order[:, :count]
+    bits = values.contiguous().view(torch.int32)
+    ranked = torch.where(bits >= 0, bits, bits ^ 0x7FFFFFFF).long() << 32  # whole numbers in the order of the floats
+    backward = torch.arange(values.shape[-1] - 1, -1, -1, device=values.device)
+    order = (values.shape[-1] - 1) - ((ranked + backward).topk(count).values & 0xFFFFFFFF)
+    return values.gather(1, order), order
 
 
 def _nucleus(logits: Tensor, group: _Group) -> tuple[Tensor, Tensor, Tensor]:
@@ -143,7 +168,7 @@ def _nucleus(logits: Tensor, group: _Group) -> tuple[Tensor, Tensor, Tensor]:
         assert group.top_p is not None
         if (reached >= group.top_p * total).all():
             return values, order, total
-    return *logits.sort(-1, descending=True), total
+    return *logits.sort(dim=-1, descending=True, stable=True), total
 
 
 def _tempered(logits: Tensor, group: _Group) -> Tensor:
@@ -168,7 +193,8 @@ def _filtered(values: Tensor, group: _Group, total: Tensor | None = None) -> Ten
     if group.top_p is not None:
         reached = probs.cumsum(-1)  # a token stays if those before it have not reached top_p yet
         total = reached[:, -1:] if total is None else total
-        probs = probs.masked_fill(reached - probs >= group.top_p * total, 0.0)
+        beyond = (reached - probs >= group.top_p * total) & (group.top_p < 1)  # rounding must not cut where nothing is
+        probs = probs.masked_fill(beyond, 0.0)
         probs[:, 0] = 1.0  # exp(0); the rule above keeps it except for rounding
     return _min_p(probs, group.min_p)
 

@@ -64,6 +64,44 @@ def test_a_row_depends_on_nothing_else_in_the_batch(rows, seed):
     assert together == alone
 
 
+@pytest.mark.parametrize("vocab", [300, 4096, 3 * WIDE + 5])
+def test_equal_logits_are_ordered_by_id_whoever_is_in_the_batch(vocab):
+    logits = torch.randn(40, vocab, generator=torch.Generator().manual_seed(0)).mul(2).bfloat16().float()
+    logits[:, ::7] = -torch.inf
+    positions = np.arange(40, dtype=np.uint64)
+    neighbours = [SamplingParams(top_k=200), SamplingParams(top_p=0.9), SamplingParams(top_k=50_000, top_p=0.5)]
+    for own in (SamplingParams(top_k=20), SamplingParams(top_p=0.8), SamplingParams(top_k=60, top_p=0.9)):
+        alone = Sampler([own] * 40, range(40), CPU)(logits, positions)
+        for other in neighbours:
+            params = [own if i % 2 else other for i in range(40)]
+            beside = Sampler(params, range(40), CPU)(logits, positions)
+            assert torch.equal(alone[1::2], beside[1::2])
+
+
+def test_the_most_likely_are_those_of_a_stable_sort():
+    draw = torch.Generator().manual_seed(1)
+    for vocab in (40, WIDE + 77, 5 * WIDE):
+        logits = torch.randint(-3, 4, (6, vocab), generator=draw).float()
+        for count in (1, 5, 30):
+            values, ids = sampling._most_likely(logits, count)
+            wanted = logits.sort(dim=-1, descending=True, stable=True)
+            assert torch.equal(ids, wanted.indices[:, :count]) and torch.equal(values, wanted.values[:, :count])
+
+
+def test_who_has_no_top_p_keeps_its_tail_beside_one_who_has():
+    """In float32 the first probability swallows the others, so that nothing would be left beyond it."""
+    logits = torch.full((2, 200), -20.0)
+    logits[:, 0] = 0.0
+    probs = sampling._filtered(
+        *_group_of([SamplingParams(top_k=200), SamplingParams(top_k=200, top_p=0.5)], logits.sort(descending=True)[0])
+    )
+    assert (probs[0] > 0).all() and (probs[1] > 0).sum() == 1
+
+
+def _group_of(params, values):
+    return values, Sampler(params, [0] * len(params), CPU)._groups[0]
+
+
 # ---- vocabularies that are searched in two steps -------------------------------------------------------------------
 
 wide_params = st.builds(
