@@ -24,7 +24,6 @@ from sansi.chat.presets import Preset, Presets
 from sansi.chat.reader import Reader, TextSource, TokenKinds, thought_is_open
 from sansi.engine import Completion, Engine, Grammar, SamplingParams, ThinkingLimits
 from sansi.engine.params import check_params, check_prompt
-from sansi.engine.results import FinishReason
 from sansi.text import Codec, Content, Event, Mode
 from sansi.text.codec import Messages
 
@@ -270,7 +269,8 @@ class ChatModel:
         return result
 
     def _result(self, job: _Job, completion: Completion, reader: Reader) -> ChatResult | TextResult:
-        finish: FinishReason = "stop" if reader.stop is not None else completion.finish_reason
+        # Where a stop string shows only now, in what was held back or in a call that was cut off, the limit came first.
+        finish = completion.finish_reason
         usage = ChatUsage(
             prompt_tokens=completion.usage.prompt_tokens,
             completion_tokens=completion.usage.completion_tokens,

@@ -64,6 +64,17 @@ def test_stop_strings_are_the_same_in_a_stream(scripted):
     assert (whole.ids, whole.usage.completion_tokens) == (last.ids, last.usage.completion_tokens)
 
 
+def test_a_stop_string_in_a_call_that_was_cut_off_hides_no_limit(scripted, codec):
+    """Such a call becomes text, but only once it is known to be cut off."""
+    scripted.model.script = [
+        codec.control.think_end,
+        codec.control.tool_call,
+        *codec.tokenizer.encode("\n{" + " " * 60),
+    ]
+    result = scripted.complete(ASK, ChatOptions(stop=["{"], max_tokens=12, answer_reserve=0))
+    assert (result.finish_reason, result.stop, result.message.content) == ("length", "{", "<tool_call>\n")
+
+
 def test_stop_ids_end_the_completion_and_are_no_text(scripted, codec):
     (comma,) = codec.tokenizer.encode("?")
     scripted.say("one", "What is? The")
