@@ -286,6 +286,7 @@ def test_serve_announces_its_address_answers_and_leaves_quietly(tiny, tmp_path):
     shutil.copytree(tiny, tmp_path / "tiny")
     (tmp_path / "tiny" / "examples.json").write_text('["What is 12 + 30?"]')
     command = [sys.executable, "-m", "sansi.cli", "serve", str(tmp_path / "tiny"), "--port", "0"]
+    command += ["--log-format", "off"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         try:
             line = ""
@@ -334,6 +335,10 @@ def test_chat_answers_and_leaves(tiny):
         (["run", "TINY", "x" * 5000], ["context"]),
         (["run", "TINY", "Hi", "--device", "quantum"], ["quantum"]),
         (["serve", "TINY", "--host", "no.such.host.invalid"], ["no.such.host.invalid"]),
+        (["serve", "TINY", "--log-format", "xml"], ["xml", "text, json, off"]),
+        (["serve", "TINY", "--api-key-file", "no/keys"], ["no/keys"]),
+        (["serve", "TINY", "--api-key-env", "NO_SUCH_VARIABLE"], ["NO_SUCH_VARIABLE"]),
+        (["serve", "TINY", "TINY"], ["--name"]),
     ],
 )
 def test_a_mistake_is_one_line_on_stderr_and_exit_code_1(sansi, tiny, arguments, words):

@@ -37,7 +37,7 @@ class Server(uvicorn.Server):
                 ws="none",
                 lifespan="off",
                 log_config=None,
-                log_level="warning",
+                log_level="error",  # a line for each broken request would let anybody fill the log
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,

@@ -8,7 +8,8 @@ import httpx
 import pytest
 from sansi.base.errors import SansiError
 from sansi.chat.memory import share_memory
-from sansi.serve.launch import bind, is_loopback, model_names, read_examples
+from sansi.serve.launch import _announce, bind, is_loopback, model_names, read_examples
+from sansi.serve.settings import Keys, ServerSettings
 
 # What training, evaluation and tests need; each takes seconds or many megabytes that a server has no use for.
 HEAVY = ("matplotlib", "reasoning_gym", "transformers", "datasketch", "pycld2", "torch._dynamo", "openai")
@@ -119,3 +120,11 @@ def test_a_taken_port_is_told():
 )
 def test_the_loopback_is_known(host, expected):
     assert is_loopback(host) is expected
+
+
+@pytest.mark.parametrize(("host", "keys", "warned"), [("0.0.0.0", 0, 1), ("0.0.0.0", 1, 0), ("127.0.0.1", 0, 0)])
+def test_a_server_that_the_network_reaches_without_a_key_warns(capsys, host, keys, warned):
+    settings = ServerSettings(keys=Keys(["0123456789abcdef"]) if keys else None)
+    _announce(["nano"], host, 8000, settings)
+    said = capsys.readouterr()
+    assert f"http://{host}:8000/v1" in said.out and ("warning" in said.err) == warned
