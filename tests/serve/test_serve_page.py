@@ -1,12 +1,19 @@
-"""The chat page: self-contained, and without a way for text to become markup."""
+"""The chat page as files: whole, current, self-contained, and with few ways for text to become markup.
 
+What it does in a browser is in tests/browser.
+"""
+
+import hashlib
 import re
+from pathlib import Path
 
 import httpx
 import pytest
 from sansi.serve.app import STATIC
 
-FILES = ("index.html", "chat.js", "style.css", "icon.svg")
+WEB = Path(__file__).resolve().parents[2] / "web"
+SOURCE = sorted((WEB / "src").glob("*.js"))
+TEXTS = sorted(path for path in STATIC.rglob("*") if path.suffix in {".js", ".css", ".html", ".svg"})
 
 
 def test_the_page_and_its_files_are_served(fake_url):
@@ -17,20 +24,68 @@ def test_the_page_and_its_files_are_served(fake_url):
     assert links and all(httpx.get(fake_url + link).status_code == 200 for link in links)
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_nothing_comes_from_elsewhere(name):
-    text = (STATIC / name).read_text(encoding="utf-8").replace('xmlns="http://www.w3.org/2000/svg"', "")
-    assert not re.search(r"https?://|//cdn|@import", text)
+def test_what_is_loaded_late_is_served(fake_url):
+    late = [path.relative_to(STATIC) for path in TEXTS if path.parent.name == "lazy"]
+    fonts = re.findall(r"url\((fonts/[^)]+)\)", (STATIC / "katex.css").read_text())
+    assert late and fonts
+    assert all(httpx.get(f"{fake_url}/static/{name}").status_code == 200 for name in (*late, *fonts))
 
 
-def test_no_text_becomes_markup():
-    script = (STATIC / "chat.js").read_text(encoding="utf-8")
-    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", script)
+def test_the_bundle_is_made_from_the_sources_that_are_here():
+    names = ["build.mjs", "index.html", "package-lock.json", "seal.svg"]
+    names += [f"{folder}/{path.name}" for folder in ("src", "style", "icons") for path in (WEB / folder).iterdir()]
+    digest = hashlib.sha256()
+    for name in sorted(names):
+        digest.update(name.encode() + b"\0" + (WEB / name).read_bytes() + b"\0")
+    assert (STATIC / "SOURCES.sha256").read_text().strip() == digest.hexdigest(), (
+        "run `make page` and commit the result"
+    )
+
+
+def test_the_bundle_is_small():
+    size = sum(path.stat().st_size for path in STATIC.rglob("*") if path.is_file() and path.suffix != ".woff2")
+    at_once = sum((STATIC / name).stat().st_size for name in ("index.html", "page.js", "page.css", "first.js"))
+    assert size < 1_000_000 and at_once < 300_000
+
+
+def test_the_licences_of_the_libraries_are_beside_it():
+    text = (STATIC / "LICENSES.txt").read_text(encoding="utf-8")
+    for name in ("dompurify", "highlight.js", "katex", "markdown-it"):
+        assert re.search(rf"^{re.escape(name)} \d+\.\d+", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
+def test_nothing_is_loaded_from_elsewhere(path):
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(
+        r"//cdn|@import|(?:src|href)=[\"']?https?:|url\([\"']?(?:https?:)?//|import\([\"']https?:", text
+    )
+
+
+@pytest.mark.parametrize("path", SOURCE, ids=lambda path: path.name)
+def test_no_text_becomes_markup(path):
+    """Markdown reaches the document as the sanitiser's fragment (markdown.js), all else as text nodes."""
+    script = path.read_text(encoding="utf-8")
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|srcdoc", script)
+    assert ("DOMPurify" in script) == (path.name == "markdown.js")
+
+
+def test_the_page_has_no_inline_script_or_style():
     page = (STATIC / "index.html").read_text(encoding="utf-8")
-    assert not re.search(r"\son\w+=|<script>|style=", page)
+    assert not re.search(r"\son\w+=|<script>|<style|\sstyle=", page)
 
 
-def test_every_element_that_the_script_looks_up_exists():
-    script, page = ((STATIC / name).read_text(encoding="utf-8") for name in ("chat.js", "index.html"))
-    wanted = set(re.findall(r'\$\("([\w-]+)"\)', script))
-    assert wanted and wanted <= set(re.findall(r'id="([\w-]+)"', page))
+def test_every_element_that_a_script_looks_up_exists():
+    page = (STATIC / "index.html").read_text(encoding="utf-8")
+    known = set(re.findall(r'\bid="([\w-]+)"', page))
+    wanted = {name for path in SOURCE for name in re.findall(r'\$\("([\w-]+)"\)', path.read_text(encoding="utf-8"))}
+    assert wanted and wanted <= known
+    assert set(re.findall(r'href="#i-([\w-]+)"', page)) <= {path.stem for path in (WEB / "icons").iterdir()}
+
+
+def test_every_string_that_is_asked_for_exists():
+    table = (WEB / "src/strings.js").read_text(encoding="utf-8")
+    known = set(re.findall(r"^  (\w+): \[", table, re.MULTILINE))
+    asked = {name for path in SOURCE for name in re.findall(r'\bt\("(\w+)"', path.read_text(encoding="utf-8"))}
+    asked |= set(re.findall(r'data-t(?:-\w+)?="(\w+)"', (WEB / "index.html").read_text(encoding="utf-8")))
+    assert asked and asked <= known

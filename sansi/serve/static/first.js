@@ -1,0 +1,1 @@
+try{let{theme:e,language:t}=JSON.parse(localStorage.getItem("sansi.preferences")??"{}");(e==="light"||e==="dark")&&(document.documentElement.dataset.theme=e),(t==="zh"||!t&&/^zh\b/i.test(navigator.language))&&(document.documentElement.lang="zh-Hans")}catch{}

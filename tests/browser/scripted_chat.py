@@ -1,0 +1,164 @@
+"""A chat model that answers by a script: what it says depends on a word in the question."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fake_chat import FakeChat
+from sansi.chat import ChatOptions, ChatResult, ChatUsage
+from sansi.text import Content, Message, Reasoning, ToolCall, ToolCallDelta, read_messages
+
+
+@dataclass(frozen=True)
+class Script:
+    """What is said, piece by piece, with a pause of `delay` seconds before each."""
+
+    content: str = "It is 42."
+    thought: str = "12 + 30 is 42."
+    call: tuple[str, dict[str, Any]] | None = None
+    delay: float = 0
+    breaks: bool = False
+    finish_reason: str = "stop"
+
+
+HOSTILE = """Before <script>window.hacked = 1</script> and <img src=x onerror="window.hacked = 2">.
+
+[one](javascript:window.hacked=3) [two](JaVaScRiPt:window.hacked=4) [three](data:text/html,<script>window.hacked=5</script>)
+[four](vbscript:x) <javascript:window.hacked=6> [five](&#106;avascript:window.hacked=7) [six](/v1/models) [seven](//evil.example/x)
+
+![picture](https://evil.example/pixel.png) ![data](data:image/svg+xml;base64,PHN2ZyBvbmxvYWQ9YWxlcnQoMSk+)
+
+<iframe src="https://evil.example"></iframe>
+<svg onload="window.hacked = 8"><script>window.hacked = 9</script></svg>
+<style>body { display: none }</style>
+<form action="https://evil.example"><button id="send">Send</button></form>
+<a href="https://evil.example" onclick="window.hacked=10">link</a>
+<math><mtext><table><mglyph><style><!--</style><img title="--&gt;&lt;img src=1 onerror=window.hacked=11&gt;">
+
+$\\href{javascript:window.hacked=12}{click}$ $\\url{javascript:window.hacked=13}$
+$\\includegraphics{https://evil.example/a.png}$ $\\htmlStyle{position:fixed}{x}$ $\\htmlId{send}{x}$
+$$\\def\\a{\\a\\a}\\a$$
+
+```html"><img src=x onerror=window.hacked=14>
+<script>window.hacked = 15</script>
+```
+
+| <b onmouseover="window.hacked=16">a</b> | b |
+|---|---|
+| `</td><script>window.hacked=17</script>` | [x](https://fine.example "t\\" onmouseover=\\"window.hacked=18") |
+
+[ref]: javascript:window.hacked=19
+[ref] and the end."""
+
+RICH = """## Sorting by halves
+
+**Merge sort** splits a list, sorts both halves and merges them. The work is $n$ at each of $\\log_2 n$ levels:
+
+$$T(n) = 2\\,T\\!\\left(\\frac{n}{2}\\right) + n \\quad\\Rightarrow\\quad T(n) = O(n \\log n)$$
+
+```python
+def merge_sort(items: list[int]) -> list[int]:
+    # One item is sorted already.
+    if len(items) < 2:
+        return items
+    middle = len(items) // 2
+    left, right = merge_sort(items[:middle]), merge_sort(items[middle:])
+    return merge(left, right)
+```
+
+| | time | memory |
+|---|---|---|
+| merge sort | $O(n \\log n)$ | $O(n)$ |
+| insertion sort | $O(n^2)$ | $O(1)$ |
+
+It costs $5 to $10 of patience, and:
+
+1. it is stable;
+2. it reads in order, which disks and caches like.
+"""
+
+CHINESE = """**三思而后行**出自《论语·公冶长》，原意是反复思考以后再去做。
+
+1. **思**：先弄清问题是什么；
+2. **再思**：比较几种办法；
+3. **三思**：想好后果，然后行动。
+
+> 季文子三思而后行。子闻之，曰：“再，斯可矣。”
+
+所以孔子认为：想两次就够了。"""
+
+RTL = "مرحبا، هذا جواب بالعربية.\n\nAnd this is English."
+LONG_THOUGHT = " ".join(f"Step {n}: check whether {n} divides 1001, which leaves {1001 % n}." for n in range(2, 60))
+
+SCRIPTS = {
+    "weather": Script(
+        "", "I need the weather in two places.", ("get_weather", {"city": "Lübeck", "days": 3, "units": ["°C", "mm"]})
+    ),
+    "hostile": Script(HOSTILE, "<img src=x onerror='window.hacked=20'><script>window.hacked=21</script>"),
+    "sort": Script(RICH, "The question is about merge sort. Split, sort, merge: n work at each level, log n levels."),
+    "slow": Script(" ".join(f"word{n}" for n in range(400)), LONG_THOUGHT, delay=0.02),
+    "break": Script("This will break soon, and", "Fine so far.", breaks=True),
+    "cut": Script("An answer that does not", "", finish_reason="length"),
+    "empty": Script("", "Nothing comes to mind."),
+    "三思": Script(CHINESE, "用户想知道这句话的来历。出自《论语》，先说出处，再说含义。"),
+    "arabic": Script(RTL, ""),
+    "wide": Script(
+        "```text\n" + "x" * 400 + "\n```\n\n" + "|" + " a |" * 30 + "\n" + "|" + "---|" * 30 + "\n\n" + "y" * 300,
+        "z" * 400,
+    ),
+}
+
+
+class ScriptedChat(FakeChat):
+    """Says what SCRIPTS has for the first word that the last message contains; to a tool's result, the result."""
+
+    def __init__(self, name: str = "scripted", context_length: int = 40_000):
+        super().__init__(name)
+        self.context_length = context_length
+
+    def stream(self, messages: Any, options: ChatOptions) -> AsyncIterator[Any]:
+        last = read_messages(messages)[-1]
+        self.seen.append((messages, options))
+        if last.role == "tool":
+            return self._say(Script(f"The tool says: {last.content}", "Now I know."), options)
+        return self._say(next((s for word, s in SCRIPTS.items() if word in last.content), Script()), options)
+
+    async def _say(self, script: Script, options: ChatOptions) -> AsyncIterator[Any]:
+        thinking = options.enable_thinking is not False and bool(script.thought)
+        self.thought, self.content = script.thought, script.content
+        thought, cut = self._thought(options) if thinking else ([], False)
+        events = [*map(Reasoning, thought), *map(Content, _words(script.content))]
+        if script.call:
+            name, arguments = script.call
+            text = json.dumps(arguments, ensure_ascii=False)
+            events += [ToolCallDelta(0, "call-1", name, "")]
+            events += [ToolCallDelta(0, "call-1", None, text[i : i + 6]) for i in range(0, len(text), 6)]
+        try:
+            for event in events:
+                await asyncio.sleep(script.delay)
+                yield event
+            if script.breaks:
+                raise RuntimeError("scripted")
+        except (asyncio.CancelledError, GeneratorExit):
+            self.cancelled += 1
+            raise
+        yield self._scripted(script, options, thinking, thought, cut, len(events))
+
+    def _scripted(
+        self, script: Script, options: ChatOptions, thinking: bool, thought: list[str], cut: bool, n: int
+    ) -> ChatResult:
+        result = self._result(options, thinking, thought, cut)
+        calls = ()
+        if script.call:
+            calls = (ToolCall("call-1", script.call[0], json.dumps(script.call[1], ensure_ascii=False)),)
+        message = Message("assistant", script.content, reasoning_content="".join(thought) or None, tool_calls=calls)
+        reason = "tool_calls" if calls else script.finish_reason
+        return replace(result, message=message, finish_reason=reason, usage=ChatUsage(11, n + 2, len(thought), 5))
+
+
+def _words(text: str) -> list[str]:
+    return [piece for word in text.split(" ") for piece in (word, " ")][:-1] if text else []

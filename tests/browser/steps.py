@@ -1,0 +1,51 @@
+"""What a reader of the page does and sees, as functions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+BITS = "How many 1 bits are there in the binary representation of the number 1934?"
+
+
+def send(page: Page, text: str) -> None:
+    page.locator("#question").fill(text)
+    page.locator("#question").press("Enter")
+
+
+def ask(page: Page, text: str) -> Locator:
+    """Send a message, wait for the whole answer and return it."""
+    send(page, text)
+    return whole(page)
+
+
+def whole(page: Page) -> Locator:
+    """The last answer, once it is whole."""
+    page.wait_for_selector(".log > :last-child.answer:not(.running)")
+    return page.locator(".answer").last
+
+
+def set_budget(page: Page, tokens: int | None) -> None:
+    """Move the slider, by its steps of 8, 12, 16, 24, 32, …"""
+    steps = [step for power in range(3, 16) for step in (2**power, 3 * 2 ** (power - 1))]
+    last = int(page.locator("#budget").get_attribute("max") or 0)
+    page.locator("#budget").fill(str(last if tokens is None else steps.index(tokens)))
+
+
+def set_mode(page: Page, mode: str) -> None:
+    page.locator(f"#modes input[value={mode}]").check(force=True)
+
+
+def overflow(page: Page) -> int:
+    """Pixels by which the page, or its scrolled middle, is wider than the window."""
+    return page.evaluate(
+        "() => Math.max(document.documentElement.scrollWidth - innerWidth,"
+        " document.getElementById('scroller').scrollWidth - document.getElementById('scroller').clientWidth)"
+    )
+
+
+def shows(element: Locator, text: str) -> None:
+    """Wait until `element` shows `text`."""
+    element.filter(has_text=text).first.wait_for()

@@ -1,0 +1,90 @@
+// The server's API: models, and one streamed answer. Everything that can go wrong becomes an ApiError with a kind.
+import { apiKey } from "./store.js";
+
+/** kind: "offline", "cut", "key", "busy", "server" or "request"; `wait`: seconds that the server asks to wait. */
+export class ApiError extends Error {
+  constructor(kind, message = "", { status = 0, wait = null } = {}) {
+    super(message);
+    Object.assign(this, { kind, status, wait });
+  }
+}
+
+export async function listModels() {
+  const response = await ask("/v1/models");
+  return (await response.json()).data;
+}
+
+async function ask(url, options = {}) {
+  const headers = { ...options.headers };
+  if (apiKey.get()) headers.Authorization = `Bearer ${apiKey.get()}`;
+  let response;
+  try {
+    response = await fetch(url, { ...options, headers });
+  } catch (error) {
+    throw options.signal?.aborted ? error : new ApiError("offline");
+  }
+  if (!response.ok) throw await problemOf(response);
+  return response;
+}
+
+async function problemOf(response) {
+  const { status } = response;
+  let message = "";
+  try {
+    message = (await response.json()).error.message;
+  } catch {
+    // not our server's form: the status has to do
+  }
+  const kind = status === 401 ? "key" : status === 429 ? "busy" : status >= 500 ? "server" : "request";
+  return new ApiError(kind, message, { status, wait: waitOf(response.headers.get("Retry-After")) });
+}
+
+/** Seconds of a Retry-After header, which is a number or a date. */
+function waitOf(value) {
+  if (!value) return null;
+  const wait = /^\d+$/.test(value) ? Number(value) : (Date.parse(value) - Date.now()) / 1000;
+  return Number.isFinite(wait) ? Math.max(0, Math.ceil(wait)) : null;
+}
+
+/** The chunks of one answer. Ends when the server says that it is whole; anything else raises. */
+export async function* streamAnswer(body, signal) {
+  const headers = { "Content-Type": "application/json" };
+  const response = await ask("/v1/chat/completions", { method: "POST", headers, body: toJson(body), signal });
+  for await (const data of serverEvents(response.body, signal)) {
+    if (data === "[DONE]") return;
+    const chunk = JSON.parse(data);
+    if (chunk.error) throw new ApiError("server", chunk.error.message);
+    const seed = chunk.sansi?.sampling && /"seed":\s*(\d+)/.exec(data); // 63 bits: a number here would be rounded
+    if (seed) chunk.sansi.sampling.seed = seed[1];
+    yield chunk;
+  }
+  throw new ApiError("cut");
+}
+
+/** A seed is text on the page, as a number could not hold it, and a number in the request. */
+function toJson(body) {
+  const { seed, ...rest } = body;
+  const json = JSON.stringify(rest);
+  return seed ? `${json.slice(0, -1)},"seed":${BigInt(seed)}}` : json;
+}
+
+async function* serverEvents(stream, signal) {
+  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  let buffer = "";
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      const events = (buffer + value).split(/\r?\n\r?\n/);
+      buffer = events.pop();
+      for (const event of events) {
+        const data = event.split(/\r?\n/).filter((line) => line.startsWith("data:"));
+        if (data.length) yield data.map((line) => line.slice(5).trimStart()).join("\n");
+      }
+    }
+  } catch (error) {
+    throw signal?.aborted || error instanceof ApiError ? error : new ApiError("cut");
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}

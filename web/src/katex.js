@@ -1,0 +1,4 @@
+// Loaded when the first formula is.
+import katex from "katex";
+
+export default katex;

@@ -1,0 +1,120 @@
+// One answer under way: the request, and a node of the conversation that grows with the stream.
+import { ApiError, streamAnswer } from "./api.js";
+import { messagesFor } from "./tree.js";
+import { SAMPLING } from "./transfer.js";
+
+/** The body of the request for the answer to `parent`, with `ask` = {mode, budget}. */
+export function requestFor(conversation, parent, ask) {
+  const { settings, model } = conversation;
+  const messages = messagesFor(conversation, parent);
+  const body = { model, messages, stream: true, stream_options: { include_usage: true } };
+  if (ask.mode !== "auto") body.enable_thinking = ask.mode === "think";
+  if (ask.mode !== "direct" && ask.budget !== null) body.thinking_budget = ask.budget;
+  for (const name of Object.keys(SAMPLING)) if (settings[name] !== undefined) body[name] = settings[name];
+  if (settings.seed) body.seed = settings.seed;
+  if (settings.history === "keep") body.history = "keep";
+  if (settings.tools?.trim()) body.tools = JSON.parse(settings.tools);
+  return body;
+}
+
+export class Run {
+  #controller = new AbortController();
+  #started = performance.now();
+
+  /** `onchange` is called after every piece; the node holds all there is to show. */
+  constructor(conversation, node, onchange) {
+    Object.assign(this, { conversation, node, onchange });
+    Object.assign(node, { status: "running", text: "", counts: { thought: 0, answer: 0, exact: false }, times: {} });
+  }
+
+  stop() {
+    this.#controller.abort();
+  }
+
+  async go(body) {
+    const { node } = this;
+    try {
+      for await (const chunk of streamAnswer(body, this.#controller.signal)) {
+        this.#take(chunk);
+        this.onchange();
+      }
+      if (!node.finish) throw new ApiError("cut");
+      node.status = "done";
+    } catch (error) {
+      this.#fail(error);
+    }
+    node.times.all = this.clock();
+    node.times.thoughtTo ??= node.thought ? node.times.all : undefined;
+  }
+
+  #fail(error) {
+    const stopped = this.#controller.signal.aborted;
+    this.node.status = stopped ? "stopped" : "failed";
+    if (stopped) return;
+    if (!(error instanceof ApiError)) console.error(error);
+    const { kind = "cut", message = "", wait = null, status = 0 } = error instanceof ApiError ? error : {};
+    this.node.error = { kind, message, wait, status, at: Date.now() };
+  }
+
+  clock() {
+    return (performance.now() - this.#started) / 1000;
+  }
+
+  #take(chunk) {
+    const { node } = this;
+    const choice = chunk.choices?.[0];
+    if (chunk.usage) this.#count(chunk.usage);
+    if (chunk.sansi) node.report = chunk.sansi;
+    if (choice?.finish_reason) node.finish = choice.finish_reason;
+    const delta = choice?.delta ?? {};
+    const calls = delta.tool_calls ?? [];
+    if (!delta.reasoning_content && !delta.content && !calls.length) return;
+    node.times.first ??= this.clock();
+    if (delta.reasoning_content) this.#think(delta.reasoning_content);
+    if (delta.content || calls.length) this.#answer(delta.content ?? "", calls);
+  }
+
+  // A piece is about a token; the exact counts come at the end and take the place of these.
+  #think(text) {
+    this.node.times.thoughtFrom ??= this.node.times.first;
+    this.node.thought = (this.node.thought ?? "") + text;
+    this.node.counts.thought += 1;
+  }
+
+  #answer(text, calls) {
+    const { node } = this;
+    if (node.thought) node.times.thoughtTo ??= this.clock();
+    node.text += text;
+    node.counts.answer += 1;
+    for (const { index, id, function: { name, arguments: text } } of calls) {
+      node.calls ??= [];
+      node.calls[index] ??= { id: "", name: "", arguments: "" };
+      const call = node.calls[index];
+      Object.assign(call, { id: id ?? call.id, name: name ?? call.name, arguments: call.arguments + (text ?? "") });
+    }
+  }
+
+  #count(usage) {
+    const thought = usage.completion_tokens_details?.reasoning_tokens ?? 0;
+    const cached = usage.prompt_tokens_details?.cached_tokens ?? 0;
+    this.node.counts = { thought, answer: usage.completion_tokens - thought, prompt: usage.prompt_tokens, cached, exact: true };
+  }
+}
+
+/** Tokens in all, those of the thought that are the model's own, the closing phrase, and what is left. */
+export function countsOf(node) {
+  const { thought = 0, answer = 0 } = node.counts ?? {};
+  const closing = node.report?.closing_phrase_tokens ?? 0;
+  return { all: thought + answer, own: Math.max(0, thought - closing), closing, answer };
+}
+
+/** Tokens a second after the first: the server's own figure when it gives one. */
+export function speedOf(node, now) {
+  const told = node.report?.timing?.tokens_per_second;
+  if (told) return told;
+  const { first, all = now } = node.times ?? {};
+  const { all: count } = countsOf(node);
+  return first !== undefined && all > first && count > 1 ? (count - 1) / (all - first) : null;
+}
+
+export const firstTokenOf = (node) => node.report?.timing?.first_token_s ?? node.times?.first ?? null;

@@ -1,0 +1,167 @@
+// The drawer: what holds for this conversation, and what holds for the page.
+import { $, h, iconButton } from "./dom.js";
+import { apiKey, preferences } from "./store.js";
+import { LANGUAGES, number, t } from "./strings.js";
+import { SAMPLING } from "./transfer.js";
+
+const WHOLE = ["top_k", "max_tokens"];
+const PRESETS = {
+  presetOwn: {},
+  presetGreedy: { temperature: 0 },
+  presetSteady: { temperature: 0.6, top_p: 0.95, top_k: 20 },
+  presetLively: { temperature: 1, top_p: 0.95, top_k: 0 },
+};
+const LARGEST_SEED = 2n ** 63n - 1n;
+
+/** `page`: conversation(), changed(), setTheme, setLanguage, importFile, exportAll, removeAll, enterKey, store. */
+export function openSettings(page) {
+  const dialog = $("settings");
+  const close = iconButton("close", t("close"), () => dialog.close());
+  const head = h("header", {}, h("h2", { id: "settings-title" }, t("settings")), close);
+  dialog.replaceChildren(head, h("div", { class: "drawer-body", tabIndex: -1 }, ...forChat(page), ...forPage(page, dialog)));
+  dialog.onclick = (event) => event.target === dialog && dialog.close();
+  if (!dialog.open) dialog.showModal();
+}
+
+export const isTuned = (conversation) => Object.values(conversation.settings).some((value) => value !== "" && value !== "official");
+
+// --- this conversation -------------------------------------------------------------------------------------------------
+
+function forChat(page) {
+  const { settings } = page.conversation();
+  const set = (name, value) => {
+    if (value === undefined || value === "") delete settings[name];
+    else settings[name] = value;
+    page.changed();
+  };
+  return [
+    h("h3", {}, t("thisChat")),
+    area("systemPrompt", "systemHint", settings.system, 4, (value) => set("system", value)),
+    h("h4", { id: "sampling-title" }, t("sampling")),
+    ...sampling(page, settings, set),
+    h("label", { class: "field" }, h("span", {}, t("historyTitle")), history(settings, set)),
+    tools(settings, set),
+  ];
+}
+
+function area(title, hint, value, rows, set) {
+  const note = h("small", { id: `${title}-note` }, t(hint));
+  const box = h("textarea", { rows, dir: "auto", value: value ?? "", "aria-describedby": note.id, oninput: () => set(box.value) });
+  return h("label", { class: "field" }, h("span", {}, t(title)), box, note);
+}
+
+function sampling(page, settings, set) {
+  const boxes = {};
+  const used = preferences.presets[page.conversation().model] ?? {};
+  const last = preferences.mode === "direct" ? used["non-thinking"] : used.thinking ?? used["non-thinking"];
+  const press = h("div", { class: "chips small", role: "group", "aria-label": t("presets") });
+  const mark = () => {
+    for (const button of press.children) button.setAttribute("aria-pressed", String(fits(PRESETS[button.dataset.name], settings)));
+  };
+  for (const [name, values] of Object.entries(PRESETS)) {
+    const act = () => {
+      for (const field of Object.keys(boxes)) boxes[field].value = values[field] ?? (["max_tokens", "seed"].includes(field) ? boxes[field].value : "");
+      for (const field of Object.keys(SAMPLING)) if (field !== "max_tokens") set(field, values[field]);
+      mark();
+    };
+    const button = h("button", { type: "button", class: "chip", onclick: act }, t(name));
+    button.dataset.name = name;
+    press.append(button);
+  }
+  for (const field of [...Object.keys(SAMPLING), "seed"]) boxes[field] = field === "seed" ? seedBox(settings, set) : numberBox(field, settings, last, set, mark);
+  mark();
+  const fields = Object.entries(boxes).map(([name, box]) => h("label", { class: "field" }, h("span", {}, t(name)), box));
+  return [press, h("div", { class: "numbers" }, ...fields), h("small", {}, t("samplingNote"))];
+}
+
+function fits(values, settings) {
+  return Object.keys(SAMPLING).every((name) => name === "max_tokens" || settings[name] === values[name]);
+}
+
+function numberBox(name, settings, last, set, mark) {
+  const [low, high, step] = SAMPLING[name];
+  const hint = name === "max_tokens" ? t("fills") : String(last?.[name] ?? t("preset"));
+  const box = h("input", { type: "number", min: low, max: high, step, placeholder: hint, value: settings[name] ?? "", inputMode: "decimal" });
+  box.addEventListener("input", () => {
+    const value = box.value === "" ? undefined : Number(box.value);
+    const ok = value === undefined ? !box.validity.badInput : value >= low && value <= high && (!WHOLE.includes(name) || Number.isInteger(value));
+    box.setAttribute("aria-invalid", String(!ok));
+    box.title = ok ? "" : t("rangeError", number(low, 2), number(high));
+    if (ok) set(name, value);
+    mark();
+  });
+  return box;
+}
+
+function seedBox(settings, set) {
+  const box = h("input", { type: "text", inputMode: "numeric", placeholder: t("random"), value: settings.seed ?? "" });
+  box.addEventListener("input", () => {
+    const ok = /^\d*$/.test(box.value.trim()) && (box.value.trim() === "" || BigInt(box.value.trim()) <= LARGEST_SEED);
+    box.setAttribute("aria-invalid", String(!ok));
+    if (ok) set("seed", box.value.trim());
+  });
+  return box;
+}
+
+function history(settings, set) {
+  const box = h("select", { onchange: () => set("history", box.value === "keep" ? "keep" : undefined) });
+  box.append(new Option(t("historyOfficial"), "official"), new Option(t("historyKeep"), "keep"));
+  box.value = settings.history ?? "official";
+  return box;
+}
+
+function tools(settings, set) {
+  const check = (value) => {
+    const ok = !value.trim() || isToolList(value);
+    error.hidden = ok;
+    box.setAttribute("aria-invalid", String(!ok));
+    if (ok) set("tools", value.trim() ? value : undefined);
+  };
+  const field = area("tools", "toolsHint", settings.tools, 3, check);
+  const box = field.querySelector("textarea");
+  const error = h("small", { class: "bad", role: "alert", hidden: true }, t("toolsBad"));
+  Object.assign(box, { spellcheck: false, dir: "ltr", className: "mono" });
+  field.append(error);
+  return field;
+}
+
+function isToolList(value) {
+  try {
+    const list = JSON.parse(value);
+    return Array.isArray(list) && list.every((tool) => tool?.type === "function" && typeof tool.function?.name === "string");
+  } catch {
+    return false;
+  }
+}
+
+// --- this page ---------------------------------------------------------------------------------------------------------
+
+function forPage(page, dialog) {
+  const act = (name, label, onclick, properties) => iconButton(name, label, onclick, { text: true, class: "plain", ...properties });
+  const kept = h("p", { class: "note" });
+  describeStorage(page.store, kept);
+  const leave = (next) => () => {
+    dialog.close();
+    next();
+  };
+  const key = apiKey.get() ? [h("div", { class: "field" }, h("span", {}, t("apiKey")), act("edit", t("keyChange"), leave(page.enterKey)))] : [];
+  return [
+    h("h3", {}, t("thisPage")),
+    segments("appearance", { system: t("system"), light: t("light"), dark: t("dark") }, preferences.theme, page.setTheme),
+    segments("language", LANGUAGES, page.language(), page.setLanguage),
+    ...key,
+    h("div", { class: "field" }, h("span", {}, t("data")), kept),
+    h("div", { class: "row" }, act("download", t("exportAll"), page.exportAll), act("upload", t("importAll"), page.importFile), act("trash", t("removeAll"), leave(page.removeAll))),
+  ];
+}
+
+function segments(title, choices, chosen, set) {
+  const radio = ([value, label]) => h("label", {}, h("input", { type: "radio", name: title, value, checked: value === chosen, onchange: () => set(value) }), h("span", {}, label));
+  return h("fieldset", { class: "field" }, h("legend", {}, t(title)), h("div", { class: "segments" }, ...Object.entries(choices).map(radio)));
+}
+
+async function describeStorage(store, element) {
+  const { usage = 0 } = (await navigator.storage?.estimate?.()) ?? {};
+  const size = usage > 2 ** 20 ? `${number(usage / 2 ** 20, 1)} MB` : `${number(Math.ceil(usage / 1024))} kB`;
+  element.textContent = t("stored", number(store.all.size), size);
+}

@@ -1,0 +1,111 @@
+// The list of conversations: search, rename, export, delete.
+import { $, h, iconButton, menu } from "./dom.js";
+import { t } from "./strings.js";
+import { textOf, titleOf } from "./tree.js";
+
+const DAY = 86_400_000;
+const narrow = matchMedia("(max-width: 820px)");
+
+export class Sidebar {
+  /** `page`: open, rename, remove, exportOne; `store`: the conversations. */
+  constructor(page, store) {
+    Object.assign(this, { page, store, current: null, running: () => false });
+    $("search").addEventListener("input", () => this.update());
+    $("search").addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || !$("search").value) return;
+      event.stopPropagation();
+      $("search").value = "";
+      this.update();
+    });
+    for (const id of ["hide-sidebar", "scrim"]) $(id).addEventListener("click", () => this.toggle(false));
+    $("show-sidebar").addEventListener("click", () => this.toggle(true));
+    narrow.addEventListener("change", () => this.#shown(narrow.matches ? false : this.wanted));
+  }
+
+  /** `wanted`: whether it is shown where there is room; a phone starts without it. */
+  start(wanted) {
+    this.wanted = wanted;
+    this.#shown(wanted && !narrow.matches);
+  }
+
+  get open() {
+    return !$("sidebar").inert;
+  }
+
+  get over() {
+    return this.open && narrow.matches;
+  }
+
+  toggle(open = !this.open) {
+    if (!narrow.matches) this.page.keepSidebar((this.wanted = open));
+    this.#shown(open);
+    (open ? $("hide-sidebar") : $("show-sidebar")).focus();
+  }
+
+  closeIfOver() {
+    if (this.over) this.#shown(false);
+  }
+
+  #shown(open) {
+    $("app").classList.toggle("with-sidebar", open);
+    $("sidebar").inert = !open;
+    $("show-sidebar").setAttribute("aria-expanded", String(open));
+    document.querySelector(".stage").inert = open && narrow.matches;
+  }
+
+  update() {
+    const wanted = $("search").value.trim().toLowerCase();
+    const all = [...this.store.all.values()].sort((a, b) => b.updated - a.updated);
+    const found = wanted ? all.filter((each) => textOf(each).includes(wanted)) : all;
+    const parts = [];
+    let last = null;
+    for (const each of found) {
+      const group = groupOf(each.updated);
+      if (group !== last) parts.push(h("h2", {}, t((last = group))));
+      parts.push(this.#item(each));
+    }
+    if (!found.length) parts.push(h("p", { class: "note" }, t(wanted ? "nothingFound" : "noChats")));
+    $("list").replaceChildren(...parts);
+  }
+
+  #item(conversation) {
+    const title = titleOf(conversation) || t("sendsTo");
+    const isOpen = conversation.id === this.current;
+    const name = h("button", { type: "button", class: "item-name", dir: "auto", "aria-current": isOpen ? "page" : undefined, title, onclick: () => this.page.open(conversation.id) }, title);
+    const more = iconButton("more", t("moreFor", title), () => menu(more, this.page.entriesFor(conversation)), { class: "quiet icon-only", "aria-haspopup": "true", "aria-expanded": "false" });
+    const item = h("div", { class: `item${isOpen ? " current" : ""}${this.running(conversation.id) ? " running" : ""}` }, name, more);
+    item.dataset.id = conversation.id;
+    return item;
+  }
+
+  /** Turn a title into a box to type in. */
+  rename(conversation) {
+    const item = [...$("list").children].find((each) => each.dataset.id === conversation.id);
+    if (!item) return;
+    const box = h("input", { type: "text", dir: "auto", value: titleOf(conversation), maxLength: 200, "aria-label": t("rename") });
+    let over = false;
+    const finish = (keep) => {
+      if (over) return;
+      over = true;
+      if (keep) this.page.rename(conversation, box.value.trim());
+      this.update();
+      [...$("list").children].find((each) => each.dataset.id === conversation.id)?.querySelector("button").focus();
+    };
+    box.addEventListener("keydown", (event) => {
+      if (event.isComposing || !["Enter", "Escape"].includes(event.key)) return;
+      event.preventDefault();
+      event.stopPropagation();
+      finish(event.key === "Enter");
+    });
+    box.addEventListener("blur", () => finish(true));
+    item.replaceChildren(box);
+    box.select();
+  }
+}
+
+function groupOf(time) {
+  const midnight = new Date().setHours(0, 0, 0, 0);
+  if (time >= midnight) return "today";
+  if (time >= midnight - DAY) return "yesterday";
+  return time >= midnight - 7 * DAY ? "week" : "older";
+}
