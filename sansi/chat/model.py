@@ -84,6 +84,18 @@ class ChatModel:
         """Tokens of prompt and completion together."""
         return self.engine.context_length
 
+    def token_bytes(self, token: int) -> bytes:
+        """The bytes that a token stands for, which may be part of a character."""
+        return self.codec.tokenizer.token_bytes(token)
+
+    def text_of(self, ids: Sequence[int]) -> str:
+        """The text of ids, control tokens spelled out."""
+        return self.codec.tokenizer.decode(ids)
+
+    def ends_turn(self, token: int) -> bool:
+        """Whether a token ends what the model has to say; it is no text."""
+        return token in self.codec.stop_ids
+
     def complete(self, messages: Messages, options: ChatOptions | None = None) -> ChatResult:
         """Answer one conversation. Raises SansiError, with `param`, for wrong messages or options."""
         return self.complete_batch([messages], options)[0]

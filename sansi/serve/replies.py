@@ -139,7 +139,7 @@ class ChatReply(Reply):
         """What a choice says of its tokens."""
         told: dict[str, Any] = {}
         if self._asked.options.logprobs and tokens:
-            told["logprobs"] = chat_logprobs(tokens, self._chat.codec.tokenizer)
+            told["logprobs"] = chat_logprobs(tokens, self._chat)
         if self._asked.return_token_ids:
             told["token_ids"] = [id_ for some in tokens for id_ in some.ids]
         return told
@@ -173,7 +173,7 @@ class TextReply(Reply):
         choice = self._text_choice(done.index, self._echo(done.index), done.result.finish_reason, tokens)
         choice["text"] += done.result.text
         if done.result.prompt_logprobs is not None:
-            before = prompt_logprobs(done.result, self._chat.codec)
+            before = prompt_logprobs(done.result, self._chat)
             choice["logprobs"] = {key: before[key] + told for key, told in choice["logprobs"].items()}
         if self._asked.return_token_ids:
             choice["prompt_token_ids"] = list(done.result.prompt_ids)
@@ -184,7 +184,7 @@ class TextReply(Reply):
     ) -> dict[str, Any]:
         choice: dict[str, Any] = {"index": index, "text": text, "logprobs": None, "finish_reason": finish_reason}
         if self._asked.logprobs is not None and tokens:
-            choice["logprobs"] = text_logprobs(tokens, self._chat.codec, self._said[index])
+            choice["logprobs"] = text_logprobs(tokens, self._chat, self._said[index])
         if self._asked.return_token_ids:
             choice["token_ids"] = [id_ for some in tokens for id_ in some.ids]
             if some_prompt := [some.prompt_ids for some in tokens if some.prompt_ids is not None]:
@@ -195,7 +195,7 @@ class TextReply(Reply):
         if not self._asked.echo:
             return ""
         prompt = self._asked.prompts[index // self._asked.choices]
-        return prompt if isinstance(prompt, str) else self._chat.codec.tokenizer.decode(prompt)
+        return prompt if isinstance(prompt, str) else self._chat.text_of(prompt)
 
 
 def usage(answers: Sequence[Done]) -> dict[str, Any]:

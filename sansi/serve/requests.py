@@ -334,7 +334,7 @@ CHAT_FIELDS: dict[str, Field] = {
     "chat_template_kwargs": Field(record(enable_thinking=BOOLEAN), "enable_thinking in vLLM's place."),
     "reasoning_effort": Field(choice(*EFFORTS), "A thinking budget by name; thinking_budget wins over it."),
     "history": Field(choice("official", "keep"), "Whether the thoughts of earlier turns are dropped or kept."),
-    "soft_switch": Field(choice("prefill", "model"), "Whether the server or the model obeys /think and /no_think."),
+    "soft_switch": Field(choice("prefill", "model"), "Whether the server or the model obeys the switches in messages."),
     "tools": Field(of_type(list, items=_TOOL), "Functions that the model may call."),
     "tool_choice": Field(_choice_of_tool(), "Whether it may, may not or must call one, or which one it must call."),
     "parallel_tool_calls": Field(BOOLEAN, "false: one call at most."),

@@ -9,6 +9,7 @@ import json
 import jsonschema_rs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sansi.base.errors import SansiError
 from sansi.chat import ChatOptions
 from sansi.text import Content, Reasoning
 from test_chat_options import ASK, PLACE, schema, tool
@@ -79,3 +80,37 @@ def test_every_promise_holds_beside_the_others(untrained, tools, rest):
     assert last == dataclasses.replace(whole, usage=cached)
     assert "".join(e.text for e in events if isinstance(e, Content)) == whole.message.content
     assert "".join(e.text for e in events if isinstance(e, Reasoning)) == (whole.message.reasoning_content or "")
+
+
+texts = st.text("ab <>\n/think", max_size=8)
+unfinished = st.fixed_dictionaries(
+    {
+        "continue_final": st.sampled_from(["answer", "thought"]),
+        "enable_thinking": st.sampled_from([None, True, False]),
+        "thinking_budget": st.sampled_from([None, 0, 3, 30]),
+        "history": st.sampled_from(["official", "keep"]),
+        "soft_switch": st.sampled_from(["prefill", "model"]),
+        "seed": st.integers(0, 99),
+    }
+)
+
+
+@given(texts, st.none() | texts, st.sampled_from(["", " /no_think"]), unfinished)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+def test_a_turn_is_gone_on_with_or_refused_by_name(untrained, content, thought, flag, given_options):
+    message = {"role": "assistant", "content": content}
+    chat = [{"role": "user", "content": "What is 1 + 1?" + flag}, message]
+    if thought is not None:
+        message["reasoning_content"] = thought
+    options = ChatOptions(max_tokens=120, **given_options)
+    try:
+        result = untrained.complete(chat, options)
+    except SansiError as error:
+        assert error.param in ("messages[1].content", "messages[1].reasoning_content")
+        return
+    if options.continue_final == "answer":
+        assert result.usage.reasoning_tokens == 0 and result.message.reasoning_content is None
+    else:
+        assert result.report.thinking_end_reason is not None
+        own = result.usage.reasoning_tokens - result.report.closing_phrase_tokens
+        assert options.thinking_budget is None or own <= options.thinking_budget
