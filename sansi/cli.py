@@ -531,7 +531,7 @@ def _compared(folder: str, out: str, given: str | None, tokens: int) -> str:
     from sansi.engine.compare import divergence
 
     with ChatModel.from_pretrained(folder, device="cpu", max_batch=4) as chat:
-        texts = _own_texts(chat, folder, tokens) if given is None else [chat.codec.tokenizer.encode(given)[:tokens]]
+        texts = _own_texts(chat, folder, tokens) if given is None else [chat.ids_of(given)[:tokens]]
         other, _ = load_backend(out, device="cpu")
         return str(divergence(chat.engine.backend, other, texts))
 

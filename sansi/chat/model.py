@@ -88,6 +88,10 @@ class ChatModel:
         """The bytes that a token stands for, which may be part of a character."""
         return self.codec.tokenizer.token_bytes(token)
 
+    def ids_of(self, text: str) -> list[int]:
+        """The ids of a text, in which control tokens are plain text."""
+        return self.codec.tokenizer.encode(text)
+
     def text_of(self, ids: Sequence[int]) -> str:
         """The text of ids, control tokens spelled out."""
         return self.codec.tokenizer.decode(ids)

@@ -27,7 +27,7 @@ from sansi.serve.terminal.commands import COMMANDS, SAMPLING, Call, parse_budget
 from sansi.serve.terminal.conversation import Conversation, Turn
 from sansi.serve.terminal.printers import Printer
 from sansi.serve.terminal.prompt import PlainReader, Reader, TerminalReader
-from sansi.text import Content, Event, Message, Reasoning, ToolCallDelta
+from sansi.text import NO_THINK_FLAG, THINK_FLAG, Content, Event, Message, Reasoning, ToolCallDelta
 from sansi.text.messages import read_tools
 
 SETTINGS = ("enable_thinking", "thinking_budget", "history", "tools", *SAMPLING)
@@ -139,8 +139,8 @@ class TerminalChat:
 
     def _do(self, call: Call) -> None:
         actions: dict[str, Callable[[str], None]] = {
-            "/think": lambda _: self._set(enable_thinking=True),
-            "/no_think": lambda _: self._set(enable_thinking=False),
+            THINK_FLAG: lambda _: self._set(enable_thinking=True),
+            NO_THINK_FLAG: lambda _: self._set(enable_thinking=False),
             "/auto": lambda _: self._set(enable_thinking=None),
             "/budget": lambda rest: self._set(thinking_budget=parse_budget(rest)),
             "/system": self._system,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sansi.base.errors import SansiError, did_you_mean
+from sansi.text import NO_THINK_FLAG, THINK_FLAG
 
 SAMPLING = {
     "temperature": float,
@@ -34,9 +35,9 @@ class Command:
 
 
 COMMANDS = (
-    Command("/think", "", "think before each answer"),
-    Command("/no_think", "", "answer at once"),
-    Command("/auto", "", "leave the mode to the model and to /think or /no_think in the text"),
+    Command(THINK_FLAG, "", "think before each answer"),
+    Command(NO_THINK_FLAG, "", "answer at once"),
+    Command("/auto", "", f"leave the mode to the model and to {THINK_FLAG} or {NO_THINK_FLAG} in the text"),
     Command("/budget", "N | off", "most tokens of a thought", ("off", "0", "16", "32", "64", "128", "256")),
     Command("/system", "TEXT | off", "the system message; alone: show it", ("off",)),
     Command("/sampling", "NAME=VALUE …", "sampling values; NAME=off: the preset's", [f"{key}=" for key in SAMPLING]),
@@ -60,9 +61,9 @@ COMMANDS = (
     Command("/help", "", "this list"),
     Command("/exit", "", "leave; also /quit and Ctrl-D"),
 )
-ALIASES = {"/r": "/regenerate", "/quit": "/exit", "/q": "/exit", "/?": "/help", "/nothink": "/no_think"}
+ALIASES = {"/r": "/regenerate", "/quit": "/exit", "/q": "/exit", "/?": "/help", "/nothink": NO_THINK_FLAG}
 NAMES = {command.name: command for command in COMMANDS}
-MODES = ("/think", "/no_think")  # with words after them they are part of a message: the template knows them
+MODES = (THINK_FLAG, NO_THINK_FLAG)  # with words after them they are part of a message: the template knows them
 
 
 @dataclass(frozen=True)
