@@ -23,7 +23,7 @@ from sansi.engine.backends import check_choice, load_backend, make_backend
 from sansi.engine.batch import BLOCK, Backend
 from sansi.engine.blocks import BlockPool
 from sansi.engine.mailbox import Mailbox, Stream
-from sansi.engine.memory import MemoryPlan, Sizes, activations_of, free_memory, plan_memory, share_out
+from sansi.engine.memory import MemoryPlan, Sizes, activations_of, free_memory, plan_memory, scored_rows, share_out
 from sansi.engine.metrics import EngineMetrics, Meter
 from sansi.engine.params import SamplingParams, check_params, check_prompt
 from sansi.engine.request import Request
@@ -39,7 +39,6 @@ IDLE_SECONDS = 5.0  # after so long without work the stepping thread ends, so th
 EXIT_SECONDS = 10.0  # a program that ends waits so long for the step that runs
 GROW_AFTER = 256  # steps without a failure, after which what one step may read doubles, up to what was asked for
 STEP_TOKENS = {"cpu": 512, "cuda": 8192}  # what one step reads: more is faster in all, but those who decode wait for it
-SCORED_ELEMENTS = 2**24  # logits of a step that reads a prompt for its log-probabilities
 
 log = logging.getLogger("sansi")
 
@@ -326,14 +325,14 @@ class Engine:
             BlockPool(self.plan.num_blocks),
             self._max_batch,
             self._step_tokens,
-            max_scored=max(BLOCK, SCORED_ELEMENTS // self.vocab_size),
+            max_scored=scored_rows(self.vocab_size),
             prefix_cache=self._prefix_cache,
         )
 
     def _plan(self, context_length: int | None, memory: int | float | None, num_blocks: int | None) -> MemoryPlan:
         """The memory as it will be shared out, by what the backend really takes."""
         backend = self.backend
-        activations = activations_of(self.config, self._step_tokens, max(self._max_batch, 64))
+        activations = activations_of(self.config, self._step_tokens, self._max_batch)
         sizes = Sizes(backend.weight_bytes, backend.block_bytes, activations)
         free = free_memory(self.device) + backend.weight_bytes  # they are in memory already
         model_context = self.config.context_length

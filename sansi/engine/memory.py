@@ -19,6 +19,8 @@ CPU_SHARE = 0.6  # of the free memory, for everything: other programs live here 
 GPU_SHARE = 0.9
 CPU_POSITIONS = 4096  # positions per request that the cache is sized for on a CPU, where memory is not ours alone
 WEIGHT_BITS = {"int8": 8.5, "int4": 4.5}  # groups of 32 with a float16 scale
+SCORED_ELEMENTS = 2**23  # logits of a step beside those that give the next tokens: 32 MiB
+SAMPLER_COPIES = 8  # of the logits, at most: themselves, sorted with 8 bytes of order, cumulated, counts of penalties
 GIB, MIB = 2**30, 2**20
 
 
@@ -95,13 +97,25 @@ def sizes_of(config: ModelConfig, dtype: torch.dtype, quantize: str | None, step
 
 
 def activations_of(config: ModelConfig, step_tokens: int, rows: int) -> int:
-    """The widest point of a layer for all tokens of a step, and two copies of the logits, in float32."""
-    attention = (config.num_attention_heads + 2 * config.num_key_value_heads) * config.head_dim
-    feed_forward = 3 * config.intermediate_size
-    if config.is_moe:
-        feed_forward = max(feed_forward, 3 * config.num_experts_per_tok * config.moe_intermediate_size)
-    per_token = 3 * config.hidden_size + max(2 * attention, feed_forward)
-    return 4 * (step_tokens * per_token + 2 * rows * config.vocab_size)
+    """What one step needs beside weights and cache, as the native forward reserves it, in float32.
+
+    Buffers of all stages at once for each token, a quarter more as they grow by that, and the logits: those of the
+    requests SAMPLER_COPIES times (filters, penalties), those of drafts and scored prompts twice.
+    """
+    hidden, heads = config.hidden_size, config.num_attention_heads * config.head_dim
+    qkv = heads + 2 * config.num_key_value_heads * config.head_dim
+    chosen = config.num_experts_per_tok if config.is_moe else 0
+    widest = max(config.intermediate_size, chosen * config.moe_intermediate_size)
+    experts = 2 * chosen * hidden + config.num_experts if config.is_moe else 0
+    quantised = max(hidden, heads, widest, chosen * hidden) * 1.25 / 4  # int8, and a scale for each group
+    per_token = 2 * hidden + qkv + heads + 3 * widest + experts + quantised
+    logits = (SAMPLER_COPIES * rows + 2 * scored_rows(config.vocab_size)) * config.vocab_size
+    return int(4 * (1.25 * step_tokens * per_token + logits))
+
+
+def scored_rows(vocab_size: int) -> int:
+    """Most rows of logits in one step for drafts and for prompts whose log-probabilities are wanted."""
+    return max(BLOCK, SCORED_ELEMENTS // vocab_size)
 
 
 def plan_memory(
@@ -120,7 +134,7 @@ def plan_memory(
     stored: bytes of the weights on disk, where they may be kept as they are.
     """
     device = torch.device(device)
-    sizes = sizes_of(config, dtype, quantize, step_tokens, max(max_batch, 64))
+    sizes = sizes_of(config, dtype, quantize, step_tokens, max_batch)
     if stored is not None:
         sizes = dataclasses.replace(sizes, weights=min(sizes.weights, stored))
     return share_out(sizes, device, free_memory(device), config.context_length, max_batch, context_length, memory)
@@ -190,6 +204,11 @@ def _budget(memory: int | float | None, free: int, device: torch.device) -> int:
         return int(free * share)
     if isinstance(memory, bool) or not isinstance(memory, int | float) or not 0 < memory < math.inf:
         raise SansiError(f"memory must be a number of bytes, or a share up to 1, not {memory!r}", param="memory")
+    if memory > max(free, 1):
+        raise SansiError(
+            f"memory is {size_text(memory)}, but {size_text(free)} are free on {device}; give less, or a share up to 1",
+            param="memory",
+        )
     return int(free * memory) if memory <= 1 else int(memory)
 
 
@@ -217,10 +236,20 @@ def _control_group() -> int | None:
         ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
     ):
         try:
-            return max(0, int(Path(limit).read_text()) - int(Path(used).read_text()))
+            left = int(Path(limit).read_text()) - int(Path(used).read_text())
+            return max(0, left + _reclaimable(Path(used).with_name("memory.stat")))
         except (OSError, ValueError):  # not there, or "max"
             continue
     return None
+
+
+def _reclaimable(statistics: Path) -> int:
+    """Bytes of the page cache that the system would give to a program that asks: they count as used, too."""
+    try:
+        fields = dict(line.split() for line in statistics.read_text().splitlines())
+    except (OSError, ValueError):
+        return 0
+    return int(fields.get("total_inactive_file", fields.get("inactive_file", 0)))
 
 
 def size_text(size: float) -> str:

@@ -12,7 +12,10 @@ from sansi.engine import Engine, SamplingParams
 from sansi.engine.memory import (
     CPU_POSITIONS,
     GIB,
+    MIB,
     Sizes,
+    _reclaimable,
+    activations_of,
     free_memory,
     plan_memory,
     share_out,
@@ -23,6 +26,31 @@ from sansi.model import ModelConfig, Transformer, save
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 SMALL = Sizes(weights=1000, block_bytes=160, activations=200)
+
+
+@pytest.fixture(autouse=True)
+def _plenty(monkeypatch):
+    monkeypatch.setattr("sansi.engine.memory.free_memory", lambda _: 64 * GIB)
+
+
+def test_more_memory_than_there_is_is_refused_with_both_numbers():
+    with pytest.raises(SansiError, match=r"memory is 100.0 GiB, but 4.00 GiB are free") as error:
+        share_out(SMALL, CPU, free=4 * GIB, model_context=160, max_batch=2, memory=100 * GIB)
+    assert error.value.param == "memory"
+
+
+def test_activations_grow_with_what_a_step_holds():
+    dense, sparse = ModelConfig.preset("Qwen3-0.6B"), ModelConfig.preset("Qwen3-30B-A3B")
+    tokens = {c: activations_of(c, 1024, 1) - activations_of(c, 512, 1) for c in (dense, sparse)}
+    assert 40 * MIB < tokens[dense] < 50 * MIB and 150 * MIB < tokens[sparse] < 190 * MIB, "as the kernels reserve it"
+    rows = activations_of(dense, 512, 65) - activations_of(dense, 512, 1)
+    assert rows == 64 * 8 * 4 * dense.vocab_size
+
+
+def test_the_page_cache_of_a_container_is_free(tmp_path):
+    (tmp_path / "memory.stat").write_text("anon 5\ninactive_file 4096\nactive_file 7\n")
+    assert _reclaimable(tmp_path / "memory.stat") == 4096
+    assert _reclaimable(tmp_path / "none") == 0
 
 
 def test_sizes_of_a_published_shape():
