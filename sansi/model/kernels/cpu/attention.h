@@ -50,6 +50,9 @@ struct Softmax {
     std::fill(y, y + rows * padded, 0.0f);
   }
 
+  // Of the rows from `row` on.
+  Softmax from(int64_t row, int64_t padded) const { return {most + row, total + row, y + row * padded}; }
+
   // Takes in the keys that `next` has seen, for one row of each.
   void merge(int row, const Softmax& next, int next_row, int64_t padded) const {
     float high = std::max(most[row], next.most[next_row]);

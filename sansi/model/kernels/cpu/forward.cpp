@@ -14,6 +14,7 @@
 #include <string>
 
 #include "attention.h"
+#include "attention_plan.h"
 #include "gemm.h"
 #include "threads.h"
 
@@ -43,12 +44,6 @@ struct Weights {
 struct Rotation {
   const float *cos, *sin;  // [positions][D/2]
   int64_t positions;
-};
-
-struct Step {
-  int64_t tokens, sequences, width, rows;
-  const int32_t *ids, *positions, *starts, *context, *tables, *wanted;
-  float* logits;  // [rows][vocab]
 };
 
 // ---- memory ----------------------------------------------------------------------------------------------------------
@@ -137,18 +132,6 @@ void route(const float* logits, int64_t experts, int64_t active, bool normalise,
 
 // ---- the model -------------------------------------------------------------------------------------------------------
 
-// Rows of one kv head of one sequence that share a pass over the keys; row r is token r / groups, head r % groups.
-struct AttentionItem {
-  int32_t sequence, head, first_row, rows, part;  // part: of kPartKeys keys; -1: all keys
-  int64_t keys, slot;                             // slot: where a part's result goes
-};
-
-// A row whose parts were done apart and must be merged.
-struct AttentionMerge {
-  int32_t token, head, rows, parts;  // rows of `token` from query head `head` on
-  int64_t slot;
-};
-
 class Model {
  public:
   Model(const Shape& shape, const Weights& weights, int threads)
@@ -156,6 +139,7 @@ class Model {
         w_(weights),
         layers_(weights.layers, weights.layers + shape.layers),
         team_(threads),
+        plan_(shape.kv_heads, shape.heads / shape.kv_heads, team_.size()),
         sizes_(kSizes, TeamSize(team_.size())) {
     w_.layers = nullptr;
     padded_ = padded_head(s_.head_dim);
@@ -189,7 +173,8 @@ class Model {
     if (!problem.empty()) return problem;
     step_ = &step;
     rotation_ = &rotation;
-    plan(step);
+    plan_.make(step);
+    next_item_.reset(new std::atomic<int>[s_.layers * plan_.stage_ends.size()]());
     reserve(step.tokens);
     TeamSize& size = sizes_[std::min<int64_t>(63 - __builtin_clzll(step.tokens | 1), kSizes - 1)];
     auto start = std::chrono::steady_clock::now();
@@ -234,54 +219,6 @@ class Model {
     return "";
   }
 
-  // Cuts the attention of this step into items, the longest first, the same for every layer.
-  void plan(const Step& step) {
-    items_.clear();
-    merges_.clear();
-    sequence_of_.resize(step.tokens);
-    slots_ = 0;
-    for (int64_t n = 0; n < step.sequences; ++n) {
-      int64_t first = step.starts[n], count = step.starts[n + 1] - first;
-      std::fill(&sequence_of_[first], &sequence_of_[first] + count, static_cast<int32_t>(n));
-      bool apart = count == 1 && step.context[n] > kPartKeys && step.sequences * s_.kv_heads < 4 * team_.size() &&
-                   team_.size() > 1;
-      for (int64_t head = 0; head < s_.kv_heads; ++head)
-        for (int64_t row = 0; row < count * groups_; row += kQueryRows)
-          plan_rows(step, n, head, row, std::min<int64_t>(kQueryRows, count * groups_ - row), apart);
-    }
-    if (team_.size() > 1)
-      std::stable_sort(items_.begin(), items_.end(), [](const AttentionItem& a, const AttentionItem& b) {
-        return a.rows * a.keys > b.rows * b.keys;
-      });
-    next_item_.reset(new std::atomic<int>[s_.layers]());
-  }
-
-  void plan_rows(const Step& step, int64_t n, int64_t head, int64_t row, int64_t rows, bool apart) {
-    int64_t count = step.starts[n + 1] - step.starts[n];
-    int64_t keys = step.context[n] - count + (row + rows - 1) / groups_ + 1;  // what the last row sees
-    AttentionItem item{};
-    item.sequence = static_cast<int32_t>(n);
-    item.head = static_cast<int32_t>(head);
-    item.first_row = static_cast<int32_t>(row);
-    item.rows = static_cast<int32_t>(rows);
-    item.part = -1;
-    item.keys = keys;
-    if (!apart) {
-      items_.push_back(item);
-      return;
-    }
-    int64_t parts = ceil_div(keys, kPartKeys);
-    merges_.push_back({step.starts[n], static_cast<int32_t>(head * groups_ + row), item.rows,
-                       static_cast<int32_t>(parts), slots_});
-    for (int64_t part = 0; part < parts; ++part) {
-      item.part = static_cast<int32_t>(part);
-      item.keys = std::min(kPartKeys, keys - part * kPartKeys);
-      item.slot = slots_;
-      slots_ += rows;
-      items_.push_back(item);
-    }
-  }
-
   int64_t visits() const { return is_moe_ ? s_.active : 0; }
 
   void reserve(int64_t tokens) {
@@ -292,7 +229,7 @@ class Model {
     heads_ = buffers_[3].floats(tokens * s_.heads * s_.head_dim);
     gate_up_ = buffers_[4].floats(2 * up);
     act_ = buffers_[5].floats(up);
-    state_ = buffers_[6].floats(slots_ * (padded_ + 2));
+    state_ = buffers_[6].floats(plan_.slots * (padded_ + 2));
     quantised_ = buffers_[7].get(activation_space(tokens));
     thread_floats_ = ceil_div(AttentionScratch::floats() + 2 * kQueryRows * (padded_ + 2) + s_.experts, 64) * 64;
     thread_scratch_ = buffers_[8].floats(team_.size() * thread_floats_);
@@ -395,7 +332,7 @@ class Model {
       rotate(x, step_->positions[t], query ? 1.0f / std::sqrt(static_cast<float>(d)) : 1.0f);
       if (query) continue;
       int64_t position = step_->positions[t], offset = position % kBlock;
-      int64_t block = step_->tables[sequence_of_[t] * step_->width + position / kBlock];
+      int64_t block = step_->tables[plan_.sequence_of[t] * step_->width + position / kBlock];
       S* key = key_storage<S>(layer) + block * key_elements() + kv * d * kBlock + offset;
       S* value = value_storage<S>(layer) + block * value_elements() + (kv * kBlock + offset) * padded_;
       const float* v = x + s_.kv_heads * d;
@@ -417,61 +354,80 @@ class Model {
 
   template <class S>
   void attend(int64_t layer, int tid) {
-    int count = static_cast<int>(items_.size());
-    for (;;) {
-      int i = next_item_[layer].fetch_add(1, std::memory_order_relaxed);
-      if (i >= count) break;
-      attend_item<S>(layer, items_[i], scratch(tid));
+    size_t stages = plan_.stage_ends.size();
+    for (size_t stage = 0, begin = 0; stage < stages; begin = plan_.stage_ends[stage++]) {
+      if (stage) team_.barrier();
+      std::atomic<int>& next = next_item_[layer * stages + stage];
+      for (;;) {
+        size_t i = begin + next.fetch_add(1, std::memory_order_relaxed);
+        if (i >= static_cast<size_t>(plan_.stage_ends[stage])) break;
+        attend_item<S>(layer, plan_.items[i], scratch(tid));
+      }
     }
-    if (merges_.empty()) return;
+    if (plan_.merges.empty()) return;
     team_.barrier();
-    Share mine = share(merges_.size(), tid, team_.active());
-    for (int64_t i = mine.begin; i < mine.end; ++i) merge_parts(merges_[i], scratch(tid));
+    Share mine = share(plan_.merges.size(), tid, team_.active());
+    for (int64_t i = mine.begin; i < mine.end; ++i) merge_parts(plan_.merges[i], scratch(tid));
   }
 
   Softmax softmax_at(float* at, int64_t rows) const { return {at, at + rows, at + 2 * rows}; }
+
+  float* slot(int64_t number) const { return state_ + number * (padded_ + 2); }
+
+  // What the rows of an item have seen: in closed parts, merged, and in the part that is open.
+  struct Sight {
+    Softmax closed, open;
+  };
+
+  Sight sight_of(const AttentionItem& item, float* at) const {
+    if (item.sums == Sums::kScratch)
+      return {softmax_at(at, kQueryRows), softmax_at(at + kQueryRows * (padded_ + 2), kQueryRows)};
+    int64_t rows = plan_.state_rows, first = 2 * item.head * rows;
+    return {softmax_at(slot(first), rows).from(item.first_row, padded_),
+            softmax_at(slot(first + rows), rows).from(item.first_row, padded_)};
+  }
 
   template <class S>
   void attend_item(int64_t layer, const AttentionItem& item, float* at) {
     AttentionScratch work{at, at + kQueryRows * kKeyTile};
     at += AttentionScratch::floats();
-    Softmax part = softmax_at(at, kQueryRows), all = softmax_at(at + kQueryRows * (padded_ + 2), kQueryRows);
     const float* q[kQueryRows];
     int64_t visible[kQueryRows];
-    int64_t first = step_->starts[item.sequence];
+    const int32_t* tokens = plan_.tokens.data() + item.first_token;
     for (int r = 0; r < item.rows; ++r) {
-      int64_t token = first + (item.first_row + r) / groups_, g = (item.first_row + r) % groups_;
+      int64_t token = tokens[(item.first_row + r) / groups_], g = (item.first_row + r) % groups_;
       q[r] = qkv_ + token * qkv_width_ + (item.head * groups_ + g) * s_.head_dim;
       visible[r] = step_->positions[token] + 1;
     }
+    int64_t sequence = plan_.sequence_of[tokens[item.first_row / groups_]];
     Pages<S> pages{key_storage<S>(layer) + item.head * s_.head_dim * kBlock,
                    value_storage<S>(layer) + item.head * kBlock * padded_,
-                   step_->tables + item.sequence * step_->width,
+                   step_->tables + sequence * step_->width,
                    key_elements(), value_elements(), s_.head_dim, padded_};
-    if (item.part >= 0) {  // merged later, with the parts that other threads did
-      Softmax result = softmax_at(state_ + item.slot * (padded_ + 2), item.rows);
+    if (item.sums == Sums::kPart) {  // merged later, with the parts that other threads did
+      Softmax result = softmax_at(slot(item.slot), item.rows);
       result.clear(item.rows, padded_);
-      int64_t from = item.part * kPartKeys;
-      attend_part(pages, q, visible, item.rows, from, from + item.keys, result, work);
+      attend_part(pages, q, visible, item.rows, item.from, item.to, result, work);
       return;
     }
-    all.clear(item.rows, padded_);
-    for (int64_t from = 0; from < item.keys; from += kPartKeys) {
-      part.clear(item.rows, padded_);
-      attend_part(pages, q, visible, item.rows, from, std::min(from + kPartKeys, item.keys), part, work);
-      for (int r = 0; r < item.rows; ++r) all.merge(r, part, r, padded_);
+    Sight seen = sight_of(item, at);
+    if (item.from == 0) seen.closed.clear(item.rows, padded_);
+    for (int64_t from = item.from, to; from < item.to; from = to) {
+      to = std::min((from / kPartKeys + 1) * kPartKeys, item.to);
+      if (from % kPartKeys == 0) seen.open.clear(item.rows, padded_);
+      attend_part(pages, q, visible, item.rows, from, to, seen.open, work);
+      if (to % kPartKeys != 0 && !item.last) break;  // the rows' next items go on with this part
+      for (int r = 0; r < item.rows; ++r) seen.closed.merge(r, seen.open, r, padded_);
     }
-    for (int r = 0; r < item.rows; ++r) {
-      int64_t token = first + (item.first_row + r) / groups_, g = (item.first_row + r) % groups_;
-      finish(all, r, token, item.head * groups_ + g);
-    }
+    for (int r = 0; item.last && r < item.rows; ++r)
+      finish(seen.closed, r, tokens[(item.first_row + r) / groups_], item.head * groups_ + (item.first_row + r) % groups_);
   }
 
   void merge_parts(const AttentionMerge& merge, float* at) {
     Softmax all = softmax_at(at, kQueryRows);
     all.clear(merge.rows, padded_);
     for (int64_t part = 0; part < merge.parts; ++part) {
-      Softmax next = softmax_at(state_ + (merge.slot + part * merge.rows) * (padded_ + 2), merge.rows);
+      Softmax next = softmax_at(slot(merge.slot + part * merge.rows), merge.rows);
       for (int r = 0; r < merge.rows; ++r) all.merge(r, next, r, padded_);
     }
     for (int r = 0; r < merge.rows; ++r) finish(all, r, merge.token, merge.head + r);
@@ -585,6 +541,7 @@ class Model {
   Weights w_;
   std::vector<LayerWeights> layers_;
   Team team_;
+  AttentionPlan plan_;
   static constexpr int kSizes = 16;
   std::vector<TeamSize> sizes_;  // for steps of 1, 2..3, 4..7, ... tokens
   std::mutex mutex_;
@@ -595,11 +552,8 @@ class Model {
   // Of the step that runs.
   const Step* step_ = nullptr;
   const Rotation* rotation_ = nullptr;
-  std::vector<AttentionItem> items_;
-  std::vector<AttentionMerge> merges_;
-  std::vector<int32_t> sequence_of_;
   std::unique_ptr<std::atomic<int>[]> next_item_;
-  int64_t slots_ = 0, thread_floats_ = 0;
+  int64_t thread_floats_ = 0;
   Buffer buffers_[13];
   float *x_, *h_, *qkv_, *heads_, *gate_up_, *act_, *state_, *thread_scratch_;
   float *router_, *expert_weight_, *visit_x_, *visit_y_;
