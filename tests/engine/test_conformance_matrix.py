@@ -52,10 +52,12 @@ class Cell:
     grammar: bool
     speculation: int
     stream: bool
+    scored: bool = True  # with log-probabilities; without, forced tokens come many at a time
+    scarce: bool = False  # so few blocks that requests give way to each other
 
     @property
     def plain(self) -> Cell:
-        return dataclasses.replace(self, warm=False, speculation=0, stream=False)
+        return dataclasses.replace(self, warm=False, speculation=0, stream=False, scored=True, scarce=False)
 
 
 @functools.cache
@@ -76,8 +78,8 @@ def prompt_of(mode: str):
     return codec().render(messages, enable_thinking=mode == "thinking", open_thought=True)
 
 
-def engine(weights: str, warm: bool, max_batch: int) -> Engine:
-    options = {"max_batch": max_batch, "prefix_cache": warm, "memory": 150_000_000}
+def engine(weights: str, warm: bool, max_batch: int, num_blocks: int | None = None) -> Engine:
+    options = {"max_batch": max_batch, "prefix_cache": warm, "memory": 150_000_000, "num_blocks": num_blocks}
     return Engine.from_pretrained(NANO, device="cpu", **options, **WEIGHTS[weights])
 
 
@@ -111,7 +113,7 @@ def params_of(cell: Cell, sampling: str) -> SamplingParams:
         thinking=limits_of(cell, sampling),
         grammar=json_grammar() if cell.grammar else None,
         speculation=cell.speculation,
-        logprobs=True,
+        logprobs=cell.scored,
     )
 
 
@@ -132,9 +134,10 @@ class Outcome:
 
 
 @functools.cache
-def together(weights: str, warm: bool) -> dict[tuple[Cell, str], Outcome]:
+def together(weights: str, warm: bool, scarce: bool = False) -> dict[tuple[Cell, str], Outcome]:
     """All cells with these weights and this cache, in one engine at the same time."""
-    cells = [(cell, s) for cell in CELLS if (cell.weights, cell.warm) == (weights, warm) for s in SAMPLINGS]
+    kind = (weights, warm, scarce)
+    cells = [(cell, s) for cell in CELLS if (cell.weights, cell.warm, cell.scarce) == kind for s in SAMPLINGS]
 
     async def one(under_test: Engine, cell: Cell, sampling: str) -> Outcome:
         ids, params = prompt_of(cell.mode).ids, params_of(cell, sampling)
@@ -148,11 +151,13 @@ def together(weights: str, warm: bool) -> dict[tuple[Cell, str], Outcome]:
     async def all_of_them(under_test: Engine) -> list[Outcome]:
         return await asyncio.gather(*(one(under_test, *cell) for cell in cells))
 
-    with engine(weights, warm, max_batch=16) as under_test:
+    with engine(weights, warm, max_batch=16, num_blocks=SCARCE if scarce else None) as under_test:
         if warm:
             prompts = [prompt_of(mode).ids for mode in MODES]
             under_test.generate(prompts, SamplingParams(max_tokens=1))
-        return dict(zip(cells, asyncio.run(all_of_them(under_test)), strict=True))
+        outcomes = dict(zip(cells, asyncio.run(all_of_them(under_test)), strict=True))
+        assert bool(under_test.metrics().preemptions) == scarce
+        return outcomes
 
 
 MODES = ("thinking", "non-thinking")
@@ -160,6 +165,13 @@ CELLS = [
     Cell(*values)
     for values in itertools.product(WEIGHTS, (False, True), MODES, BUDGETS, (False, True), (0, 6), (False, True))
 ]
+CELLS += [
+    Cell("native", warm, "thinking", budget, grammar, speculation, scarce, scored, scarce)
+    for warm, budget, grammar, speculation, (scored, scarce) in itertools.product(
+        (False, True), BUDGETS, (False, True), (0, 6), ((False, False), (False, True), (True, True))
+    )
+]
+SCARCE = 20  # blocks, for up to sixteen requests
 
 
 def name_of(cell: Cell) -> str:
@@ -172,6 +184,8 @@ def name_of(cell: Cell) -> str:
             "json" if cell.grammar else "free",
             f"drafts{cell.speculation}",
             "stream" if cell.stream else "whole",
+            *([] if cell.scored else ["unscored"]),
+            *(["scarce"] if cell.scarce else []),
         ]
     )
 
@@ -189,11 +203,11 @@ def need(weights: str) -> None:
 
 
 def check(cell: Cell, sampling: str) -> None:
-    outcome, plain = together(cell.weights, cell.warm)[cell, sampling], plain_run(cell.plain, sampling)
+    outcome, plain = together(cell.weights, cell.warm, cell.scarce)[cell, sampling], plain_run(cell.plain, sampling)
     limits = limits_of(cell, sampling)
     found = outcome.completion
     assert found.ids == plain.ids, "not the tokens of the plain path"
-    assert found.logprobs == pytest.approx(plain.logprobs, abs=1e-4)
+    assert found.logprobs == (pytest.approx(plain.logprobs, abs=1e-4) if cell.scored else None)
     assert (found.finish_reason, found.thinking) == (plain.finish_reason, plain.thinking)
     if cell.stream:
         assert outcome.streamed == found.ids
@@ -246,9 +260,12 @@ def check_answer(cell: Cell, found: Completion, limits: ThinkingLimits) -> None:
 def check_usage(cell: Cell, found: Completion) -> None:
     length = len(prompt_of(cell.mode).ids)
     assert (found.usage.prompt_tokens, found.usage.completion_tokens) == (length, len(found.ids))
-    assert found.usage.cached_tokens == ((length - 1) // 16 * 16 if cell.warm else 0)
     assert 0 <= found.accepted_tokens <= found.drafted_tokens
     assert cell.speculation or not found.drafted_tokens
+    if cell.scarce:  # what was warmed up may be gone
+        assert found.usage.cached_tokens <= (length - 1) // 16 * 16
+        return
+    assert found.usage.cached_tokens == ((length - 1) // 16 * 16 if cell.warm else 0)
 
 
 @pytest.mark.parametrize("weights", WEIGHTS)
