@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fake_chat import FakeChat
+from fake_chat import CLOSING, FakeChat
 from sansi.chat import ChatOptions, ChatResult, ChatUsage
 from sansi.text import Content, Message, Reasoning, ToolCall, ToolCallDelta, read_messages
 
@@ -27,8 +28,10 @@ class Script:
 
 HOSTILE = """Before <script>window.hacked = 1</script> and <img src=x onerror="window.hacked = 2">.
 
-[one](javascript:window.hacked=3) [two](JaVaScRiPt:window.hacked=4) [three](data:text/html,<script>window.hacked=5</script>)
-[four](vbscript:x) <javascript:window.hacked=6> [five](&#106;avascript:window.hacked=7) [six](/v1/models) [seven](//evil.example/x)
+[one](javascript:window.hacked=3) [two](JaVaScRiPt:window.hacked=4)
+[three](data:text/html,<script>window.hacked=5</script>)
+[four](vbscript:x) <javascript:window.hacked=6> [five](&#106;avascript:window.hacked=7)
+[six](/v1/models) [seven](//evil.example/x)
 
 ![picture](https://evil.example/pixel.png) ![data](data:image/svg+xml;base64,PHN2ZyBvbmxvYWQ9YWxlcnQoMSk+)
 
@@ -70,7 +73,7 @@ def merge_sort(items: list[int]) -> list[int]:
     return merge(left, right)
 ```
 
-| | time | memory |
+| algorithm | time | memory |
 |---|---|---|
 | merge sort | $O(n \\log n)$ | $O(n)$ |
 | insertion sort | $O(n^2)$ | $O(1)$ |
@@ -96,15 +99,20 @@ LONG_THOUGHT = " ".join(f"Step {n}: check whether {n} divides 1001, which leaves
 
 SCRIPTS = {
     "weather": Script(
-        "", "I need the weather in two places.", ("get_weather", {"city": "Lübeck", "days": 3, "units": ["°C", "mm"]})
+        "",
+        "The forecast is a tool's business. Three days, so one call will do.",
+        ("get_weather", {"city": "Lübeck", "days": 3, "units": ["°C", "mm"]}),
+        0.01,
     ),
     "hostile": Script(HOSTILE, "<img src=x onerror='window.hacked=20'><script>window.hacked=21</script>"),
-    "sort": Script(RICH, "The question is about merge sort. Split, sort, merge: n work at each level, log n levels."),
+    "sort": Script(
+        RICH, "The question is about merge sort. Split, sort, merge: n work at each level, log n levels.", delay=0.002
+    ),
     "slow": Script(" ".join(f"word{n}" for n in range(400)), LONG_THOUGHT, delay=0.02),
     "break": Script("This will break soon, and", "Fine so far.", breaks=True),
     "cut": Script("An answer that does not", "", finish_reason="length"),
     "empty": Script("", "Nothing comes to mind."),
-    "三思": Script(CHINESE, "用户想知道这句话的来历。出自《论语》，先说出处，再说含义。"),
+    "三思": Script(CHINESE, "用户想知道这句话的来历。出自《论语》，先说出处，再说含义。", delay=0.01),
     "arabic": Script(RTL, ""),
     "wide": Script(
         "```text\n" + "x" * 400 + "\n```\n\n" + "|" + " a |" * 30 + "\n" + "|" + "---|" * 30 + "\n\n" + "y" * 300,
@@ -130,7 +138,7 @@ class ScriptedChat(FakeChat):
     async def _say(self, script: Script, options: ChatOptions) -> AsyncIterator[Any]:
         thinking = options.enable_thinking is not False and bool(script.thought)
         self.thought, self.content = script.thought, script.content
-        thought, cut = self._thought(options) if thinking else ([], False)
+        thought, cut = self._cut(script.thought, options) if thinking else ([], False)
         events = [*map(Reasoning, thought), *map(Content, _words(script.content))]
         if script.call:
             name, arguments = script.call
@@ -148,6 +156,11 @@ class ScriptedChat(FakeChat):
             raise
         yield self._scripted(script, options, thinking, thought, cut, len(events))
 
+    def _cut(self, text: str, options: ChatOptions) -> tuple[list[str], bool]:
+        words, budget = _words(text), options.thinking_budget
+        cut = budget is not None and len(words) > budget
+        return ([*words[:budget], *CLOSING], True) if cut else (words, False)
+
     def _scripted(
         self, script: Script, options: ChatOptions, thinking: bool, thought: list[str], cut: bool, n: int
     ) -> ChatResult:
@@ -161,4 +174,4 @@ class ScriptedChat(FakeChat):
 
 
 def _words(text: str) -> list[str]:
-    return [piece for word in text.split(" ") for piece in (word, " ")][:-1] if text else []
+    return re.findall(r"[\u2e80-\uffef]|[^\s\u2e80-\uffef]+|\s+", text)  # a Chinese character is a word

@@ -1,5 +1,5 @@
 // The sheet of shortcuts and the question for a key.
-import { $, h, iconButton } from "./dom.js";
+import { $, closeOutside, h, iconButton } from "./dom.js";
 import { apiKey } from "./store.js";
 import { t } from "./strings.js";
 
@@ -24,7 +24,7 @@ function sheet(id, title, ...content) {
   const dialog = $(id);
   const close = iconButton("close", t("close"), () => dialog.close());
   dialog.replaceChildren(h("header", {}, h("h2", { id: `${id}-title` }, title), close), ...content);
-  dialog.onclick = (event) => event.target === dialog && dialog.close();
+  closeOutside(dialog);
   if (!dialog.open) dialog.showModal();
   return dialog;
 }

@@ -38,6 +38,13 @@ export function announce(text) {
   $("status").textContent = text;
 }
 
+/** A click beside an open dialog closes it. */
+export function closeOutside(dialog) {
+  dialog.onclick = (event) => {
+    if (event.target === dialog) dialog.close(); // no value: false would undo what was clicked
+  };
+}
+
 let toastTimer;
 /** A short word at the bottom of the window, with one thing to do about it. */
 export function toast(text, action, onclick) {

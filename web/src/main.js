@@ -100,7 +100,6 @@ function newChat(replace = false) {
 function put(next, replace) {
   conversation = next;
   sidebar.current = next.id;
-  if (!models.some((model) => model.id === next.model) && models.length) next.model = (models.find((model) => model.id === preferences.model) ?? models[0]).id;
   const address = store.all.has(next.id) ? `#/c/${next.id}` : location.pathname;
   if (replace) history.replaceState(null, "", address);
   else history.pushState(null, "", address);
@@ -223,6 +222,7 @@ function showAll() {
   $("welcome").hidden = nodes.length > 0;
   document.title = titleOf(conversation) ? `${titleOf(conversation)} · Sansi` : "Sansi";
   $("title").textContent = titleOf(conversation);
+  $("title").hidden = !titleOf(conversation);
   const shown = nodes.map((node) => {
     if (!views.has(node.id)) views.set(node.id, viewOf(page, conversation, node));
     return views.get(node.id);
@@ -255,6 +255,8 @@ function clock() {
 }
 
 function showModel() {
+  const known = (id) => models.some((model) => model.id === id);
+  if (models.length && !known(conversation.model)) conversation.model = known(preferences.model) ? preferences.model : models[0].id;
   const model = models.find((each) => each.id === conversation.model);
   if (model) $("model").value = model.id;
   $("model").title = model?.context_length ? t("context", number(model.context_length)) : "";

@@ -64,7 +64,7 @@ function decorate(block, live) {
   }
   for (const part of block.querySelectorAll("p, li, blockquote, h1, h2, h3, h4, h5, h6, td, th")) part.dir = "auto";
   for (const table of block.querySelectorAll("table")) {
-    const frame = h("div", { class: "wide", tabIndex: 0, role: "region", "aria-label": t("table") });
+    const frame = h("div", { class: "wide", tabIndex: 0, role: "group", "aria-label": t("table") });
     table.replaceWith(frame);
     frame.append(table);
   }
@@ -78,7 +78,7 @@ function frameCode(code, live) {
   const pre = code.parentElement;
   pre.tabIndex = 0;
   pre.setAttribute("aria-label", t("code"));
-  pre.setAttribute("role", "region");
+  pre.setAttribute("role", "group");
   const frame = h("div", { class: "code", dir: "ltr" }, h("div", { class: "code-head" }, h("span", {}, language), button));
   pre.replaceWith(frame);
   frame.append(pre);
@@ -105,11 +105,19 @@ function colour(code, language) {
 }
 
 function showMath(element) {
-  const options = { displayMode: element.dataset.display === "yes", throwOnError: false, trust: false, strict: "ignore", maxSize: 20, maxExpand: 200 };
+  const options = { displayMode: element.dataset.display === "yes", trust: false, strict: "ignore", maxSize: 20, maxExpand: 200 };
   const source = element.textContent;
   withLibrary("math", loadMath, (katex) => {
-    element.classList.add("ready");
-    katex.render(source, element, options);
+    try {
+      katex.render(source, element, options);
+      element.classList.add("ready");
+      if (!options.displayMode) return;
+      element.tabIndex = 0; // it may be wider than the page
+      element.setAttribute("role", "group");
+      element.setAttribute("aria-label", t("formula"));
+    } catch {
+      element.textContent = source; // what is no formula stays text
+    }
   });
 }
 

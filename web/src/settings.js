@@ -1,5 +1,5 @@
 // The drawer: what holds for this conversation, and what holds for the page.
-import { $, h, iconButton } from "./dom.js";
+import { $, closeOutside, h, iconButton } from "./dom.js";
 import { apiKey, preferences } from "./store.js";
 import { LANGUAGES, number, t } from "./strings.js";
 import { SAMPLING } from "./transfer.js";
@@ -19,7 +19,7 @@ export function openSettings(page) {
   const close = iconButton("close", t("close"), () => dialog.close());
   const head = h("header", {}, h("h2", { id: "settings-title" }, t("settings")), close);
   dialog.replaceChildren(head, h("div", { class: "drawer-body", tabIndex: -1 }, ...forChat(page), ...forPage(page, dialog)));
-  dialog.onclick = (event) => event.target === dialog && dialog.close();
+  closeOutside(dialog);
   if (!dialog.open) dialog.showModal();
 }
 

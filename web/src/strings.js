@@ -209,6 +209,7 @@ const TABLE = {
   sendsTo: ["Untitled", "无标题"],
   link: ["link", "链接"],
   image: ["image", "图片"],
+  formula: ["Formula", "公式"],
   table: ["Table", "表格"],
   code: ["Code", "代码"],
   droppedFile: ["Drop a file of conversations here", "将对话文件拖放到此处"],

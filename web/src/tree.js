@@ -54,7 +54,7 @@ export function titleOf(conversation) {
   if (conversation.title) return conversation.title;
   const first = conversation.nodes[conversation.chosen[ROOT]]?.text ?? "";
   const line = first.trim().split("\n")[0];
-  return line.length > 60 ? `${[...line].slice(0, 59).join("")}…` : line;
+  return line.length > 100 ? `${[...line].slice(0, 99).join("")}…` : line;
 }
 
 export function textOf(conversation) {

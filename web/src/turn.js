@@ -20,7 +20,7 @@ class Turn {
     Object.assign(this, { page, conversation, node });
     this.versions = h("span", { class: "versions", role: "group" });
     this.actions = h("div", { class: "actions" });
-    this.element = h("article", { class: `turn ${kind}`, tabIndex: -1 }, h("h3", { class: "unseen" }, name));
+    this.element = h("article", { class: `turn ${kind}`, tabIndex: -1 }, h("h2", { class: "unseen" }, name));
   }
 
   showVersions() {
@@ -195,7 +195,7 @@ function argumentsOf(call) {
   }
   const entries = Object.entries(values ?? {});
   if (!entries.length) return h("p", { class: "note" }, t("noArguments"));
-  const word = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 1));
+  const word = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, JSON.stringify(value).length < 60 ? 0 : 2));
   return h("dl", { class: "arguments" }, ...entries.flatMap(([name, value]) => [h("dt", {}, name), h("dd", { dir: "auto" }, word(value))]));
 }
 
@@ -223,7 +223,7 @@ class Thought {
     this.end = h("span", { class: "thought-end" });
     this.meter = h("span", { class: "meter", hidden: true }, h("span"));
     this.words = document.createTextNode("");
-    this.text = h("div", { class: "thought-text", dir: "auto", tabIndex: 0, role: "region", "aria-label": t("thought") }, this.words);
+    this.text = h("div", { class: "thought-text", dir: "auto", tabIndex: 0, role: "group", "aria-label": t("thought") }, this.words);
     const summary = h("summary", { onclick: () => this.chosen() }, icon("right"), this.title, this.count, this.end, this.meter);
     this.element = h("details", { class: "thought", hidden: true }, summary, this.text);
     this.element.open = preferences.thoughts !== "closed";

@@ -1,0 +1,190 @@
+"""For everybody: keyboards, screen readers, phones, dark rooms, 中文 and scripts that run from right to left."""
+
+import re
+from pathlib import Path
+
+import pytest
+from steps import BITS, ask, overflow, send, set_budget, whole
+
+PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    package = pytest.importorskip("axe_playwright_python")
+    return (Path(package.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+
+
+def violations(page, axe: str) -> list[str]:
+    page.evaluate(axe)
+    found = page.evaluate("options => axe.run(document, options)", RULES)["violations"]
+    return [f"{v['id']}: {v['help']}: {node['html'][:200]}" for v in found for node in v["nodes"]]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_axe_finds_nothing(visit, scripted_url, axe, scheme, width):
+    page = visit(scripted_url, color_scheme=scheme, viewport={"width": width, "height": 800}).page
+    assert not violations(page, axe)
+    set_budget(page, 12)
+    ask(page, "How does merge sort work?")
+    page.locator(".did").click()
+    page.wait_for_selector(".math.ready")
+    ask(page, "How is the weather?")
+    page.locator(".again").last.click()
+    whole(page)
+    assert not violations(page, axe)
+    page.locator("#tune").click()
+    assert not violations(page, axe)
+    page.keyboard.press("Escape")
+    page.locator("#chat-menu").click()
+    assert not violations(page, axe)
+    page.keyboard.press("Escape")
+    if width < 800:
+        page.locator("#show-sidebar").click()
+        assert not violations(page, axe)
+
+
+def test_everything_works_without_a_mouse(visit, scripted, scripted_url):
+    page = visit(scripted_url).page
+    focused = "document.activeElement.id || document.activeElement.className || document.activeElement.value"
+    assert page.evaluate(focused) == "question"
+    page.keyboard.type("hello")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.type("again")
+    page.keyboard.press("Enter")
+    whole(page)
+    assert page.locator(".bubble").inner_text() == "hello\nagain"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.value") == "auto"
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#modes input[value=think]").is_checked()
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowLeft")
+    assert page.locator("#budget").get_attribute("aria-valuetext") != "unlimited"
+    page.locator("body").press("Shift+Tab")
+    page.keyboard.press("/")
+    assert page.evaluate(focused) == "question" and not page.locator("#question").input_value()
+    page.keyboard.press("Alt+m")
+    assert page.locator("#modes input[value=direct]").is_checked()
+    page.keyboard.press("Shift+Tab")  # to the answer's buttons
+    assert page.evaluate("document.activeElement.closest('.answer') !== null")
+    page.keyboard.press("?")
+    assert page.locator("#keys").is_visible() and "Shift" in page.locator("#keys").inner_text()
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.closest('.answer') !== null")  # back where it was
+    page.keyboard.press("Alt+k")
+    assert page.evaluate(focused) == "search"
+    page.keyboard.press("Alt+n")
+    assert page.evaluate(focused) == "question" and page.locator("#welcome").is_visible()
+    page.keyboard.press("Alt+s")
+    assert page.locator("#settings").is_visible()
+
+
+def test_a_screen_reader_is_told_what_happens(visit, nano_url):
+    page = visit(nano_url).page
+    status = page.locator("#status")
+    assert status.get_attribute("aria-live") == "polite"
+    answer = ask(page, BITS)
+    said = status.inner_text()
+    assert re.match(r"Thought ended after \d+ tokens, ended by itself\. Answer: ", said)
+    assert said.endswith(answer.locator(".md").inner_text().strip())
+    assert page.get_by_role("log", name="Conversation").is_visible()
+    assert page.locator("html").get_attribute("lang") == "en"
+
+
+def test_a_phone_shows_everything_without_scrolling_sideways(visit, scripted_url):
+    page = visit(scripted_url, **PHONE).page
+    assert overflow(page) <= 0
+    for question in ("How does merge sort work?", "How is the weather?", "a wide one", "y" * 300):
+        ask(page, question)
+        assert overflow(page) <= 0, question
+    page.locator(".did").first.click()
+    assert overflow(page) <= 0
+    page.locator("#show-sidebar").click()
+    assert page.locator("#sidebar").bounding_box()["x"] == 0
+    page.keyboard.press("Escape")
+    assert page.locator("#sidebar").evaluate("e => e.inert")
+    page.locator("#tune").click()
+    assert overflow(page) <= 0
+    box = page.locator("#settings").bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= 360
+
+
+def test_dark_and_light_follow_the_system_or_the_reader(visit, scripted_url):
+    page = visit(scripted_url, color_scheme="dark").page
+    paper = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(paper)
+    page.locator("#tune").click()
+    page.locator("input[name=appearance][value=light]").check(force=True)
+    light = page.evaluate(paper)
+    assert light != dark
+    page.reload()
+    page.wait_for_selector(".welcome .chip")
+    assert page.evaluate(paper) == light
+    page.locator("#tune").click()
+    page.locator("input[name=appearance][value=system]").check(force=True)
+    assert page.evaluate(paper) == dark
+
+
+def test_the_page_speaks_chinese(visit, scripted_url):
+    page = visit(scripted_url, locale="zh-CN").page
+    assert page.locator("html").get_attribute("lang") == "zh-Hans"
+    assert page.locator("#new-chat").inner_text() == "新对话"
+    answer = ask(page, "“三思而后行”出自哪里？")
+    assert re.match(r"思考了 [\d.]+ 秒", answer.locator(".thought-title").inner_text())
+    assert answer.locator(".thought-end").inner_text() == "自然结束"
+    page.locator("#tune").click()
+    page.locator("input[name=language][value=en]").check(force=True)
+    assert page.locator("#settings-title").inner_text() == "Settings"
+    page.keyboard.press("Escape")
+    assert page.locator("#new-chat").inner_text() == "New chat"
+    page.reload()
+    page.wait_for_selector(".answer")
+    assert page.locator("html").get_attribute("lang") == "en"
+
+
+def test_text_runs_in_its_own_direction(visit, scripted_url):
+    page = visit(scripted_url).page
+    answer = ask(page, "arabic مرحبا")
+    directions = answer.locator(".md p").evaluate_all("all => all.map(e => getComputedStyle(e).direction)")
+    assert directions == ["rtl", "ltr"]
+
+
+# --- the pictures of the docs ----------------------------------------------------------------------------------------
+
+
+def test_pictures(visit, nano_url, scripted_url, picture):
+    sharp = {"device_scale_factor": 2, "viewport": {"width": 1200, "height": 760}}
+    for scheme in ("light", "dark"):
+        page = visit(nano_url, color_scheme=scheme, **sharp).page
+        ask(
+            page,
+            "Find the Greatest Common Divisor (GCD) of these numbers: 24, 98. Give only the GCD as your final answer.",
+        )
+        page.locator("#new-chat").click()
+        set_budget(page, 32)
+        ask(page, BITS)
+        page.mouse.move(5, 500)
+        picture(page, f"chat-{scheme}.png")
+    page = visit(nano_url, **(PHONE | {"viewport": {"width": 390, "height": 760}})).page
+    ask(page, "Find the value of o in the equation: 3*o + 1 = 22")
+    picture(page, "chat-phone.png")
+    page = visit(scripted_url, locale="zh-CN", **sharp).page
+    ask(page, "“三思而后行”出自哪里？是什么意思？")
+    page.mouse.move(5, 500)
+    picture(page, "chat-zh.png")
+    page = visit(scripted_url, **sharp).page
+    send(page, "How is the weather in Lübeck for the next three days?")
+    whole(page).locator(".results-form textarea").fill(
+        "14 °C today, 12 °C and rain tomorrow, 15 °C and sun after that."
+    )
+    page.mouse.move(5, 500)
+    picture(page, "chat-tools.png")
+    page = visit(scripted_url, **(sharp | {"viewport": {"width": 1200, "height": 1180}})).page
+    ask(page, "How does merge sort work?")
+    page.wait_for_selector(".math.ready")
+    page.wait_for_selector(".hljs-keyword")
+    page.mouse.move(5, 500)
+    picture(page, "chat-rich.png")
