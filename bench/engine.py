@@ -201,7 +201,7 @@ def _vllm(options: argparse.Namespace) -> Iterator[Spec]:
         chosen = {"dtype": name, "cache_gib": gib, "max_model_len": 8192 if options.shape != "nano" else 1024}
         small = {"max_model_len": 4096, "cache_gib": 1} if options.shape != "nano" else {}
         label = "vLLM " + {"float32": "fp32", "bfloat16": "bf16"}[name]
-        yield Spec(label, options.vllm_python, "vllm_peer.py", options.model, chosen, bits, small)
+        yield Spec(label, options.vllm_python, "vllm_peer.py", options.model, chosen, bits, memory_options=small)
 
 
 def _transformers(options: argparse.Namespace) -> Iterator[Spec]:
