@@ -40,7 +40,7 @@ SMALL_BYTES = 2**13  # of a request that renders in a millisecond
 STATIC = Path(__file__).parent / "static"
 # The page loads nothing from elsewhere and runs no inline script, so text from a model can never become one.
 PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'",
+    "Content-Security-Policy": "default-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
