@@ -33,3 +33,26 @@ def test_bitwise_the_same_in_any_batch_and_schedule(changes, backend):
     for seed, (max_batch, chunk) in enumerate([(2, 7), (9, 100), (5, 16), (9, 1)]):
         random.Random(seed).shuffle(order)
         assert ask(order, max_batch=max_batch, max_prefill_tokens=chunk) == alone
+
+
+@pytest.mark.parametrize("changes", [{}, EXPERTS], ids=["dense", "moe"])
+def test_bitwise_the_same_on_a_common_prefix(changes):
+    """Prefixes of several tiles of keys that requests find in the cache, so that they attend to them together."""
+    model = Transformer(ModelConfig.preset("nano", **SMALL, **changes))
+    draw = random.Random(1)
+    start = [draw.randrange(64) for _ in range(80)]
+    stems = [start + [draw.randrange(64) for _ in range(n)] for n in (60, 112, 500)]
+    prompts = [stem + [draw.randrange(64) for _ in range(draw.randrange(1, 40))] for stem in stems for _ in range(4)]
+    params = SamplingParams(temperature=0, max_tokens=9, logprobs=True)
+
+    def ask(order, **options):
+        with Engine(model, batch_invariant=True, backend="native", **options) as engine:
+            engine.generate(stems, SamplingParams(max_tokens=1))
+            found = engine.generate([prompts[i] for i in order], params)
+        return {i: (c.ids, c.logprobs) for i, c in zip(order, found, strict=True)}
+
+    order = list(range(len(prompts)))
+    alone = ask(order, max_batch=1, prefix_cache=False)
+    for max_batch in (12, 5):
+        draw.shuffle(order)
+        assert ask(order, max_batch=max_batch) == alone

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -37,7 +37,7 @@ class Sequence:
 
     tokens: list[int]
     context: int
-    blocks: list[int] = field(default_factory=list)
+    blocks: list[int]
 
 
 class Decoder:

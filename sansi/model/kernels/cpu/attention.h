@@ -6,8 +6,8 @@
 //   values  [block][kv head][16][DP]
 //
 // What a query row gets is the same bits whatever stands beside it: keys are taken in order, in tiles of 64 counted from
-// position 0, tiles are summed into parts of 512 keys, and parts are merged in order. Rows and threads only decide who
-// does a part. A masked key has the weight 0 exactly, and keys beyond the last visible one are never multiplied.
+// position 0, tiles are summed into parts of 512 keys, and parts are merged in order. Rows, threads and who shares keys
+// with whom (attention_plan.h) only decide who does a tile. A masked key has the weight 0 exactly, and keys beyond the last visible one are never multiplied.
 #pragma once
 
 #include <algorithm>

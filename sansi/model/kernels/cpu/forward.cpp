@@ -395,8 +395,8 @@ class Model {
     int64_t visible[kQueryRows];
     const int32_t* tokens = plan_.tokens.data() + item.first_token;
     for (int r = 0; r < item.rows; ++r) {
-      int64_t token = tokens[(item.first_row + r) / groups_], g = (item.first_row + r) % groups_;
-      q[r] = qkv_ + token * qkv_width_ + (item.head * groups_ + g) * s_.head_dim;
+      int64_t row = item.first_row + r, token = tokens[row / groups_];
+      q[r] = qkv_ + token * qkv_width_ + (item.head * groups_ + row % groups_) * s_.head_dim;
       visible[r] = step_->positions[token] + 1;
     }
     int64_t sequence = plan_.sequence_of[tokens[item.first_row / groups_]];
@@ -419,8 +419,10 @@ class Model {
       if (to % kPartKeys != 0 && !item.last) break;  // the rows' next items go on with this part
       for (int r = 0; r < item.rows; ++r) seen.closed.merge(r, seen.open, r, padded_);
     }
-    for (int r = 0; item.last && r < item.rows; ++r)
-      finish(seen.closed, r, tokens[(item.first_row + r) / groups_], item.head * groups_ + (item.first_row + r) % groups_);
+    for (int r = 0; item.last && r < item.rows; ++r) {
+      int64_t row = item.first_row + r;
+      finish(seen.closed, r, tokens[row / groups_], item.head * groups_ + row % groups_);
+    }
   }
 
   void merge_parts(const AttentionMerge& merge, float* at) {
