@@ -44,7 +44,7 @@ class Bench:
         fresh = options.fresh or not file.exists()
         self.results: dict[str, Any] = {"cells": {}, "facts": {}} if fresh else read_json(file)
         self.results |= {"shape": options.shape, "scale": options.scale, "machine": machine(options.threads)}
-        self.results["weight_bytes"] = {}
+        self.results.setdefault("weight_bytes", {})  # of an earlier run's contenders too
         for spec in specs:
             self.results["weight_bytes"][spec.name] = weight_bytes(spec, config)
         self.pool = Pool(options.logs, options.threads)
