@@ -5,12 +5,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST_COMPARED = 64  # characters of a name
+MOST_COMPARED, MOST_SHOWN = 500, 80  # names
+
 
 class SansiError(ValueError):
     """Bad input from a user: the message says what was wrong, where, and what to do."""
 
-    def __init__(self, message: str, *, param: str | None = None):
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None):
         super().__init__(message)
+        self.code = code  # a word for programs, where one has been agreed upon
         self.param = param  # the request field or configuration key at fault, for callers that report it separately
 
 
@@ -25,5 +29,11 @@ class ConfigError(SansiError):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """'; did you mean "x"?' for the nearest known word, or the list of all of them when none is near."""
     known = sorted(known)
-    near = difflib.get_close_matches(word, known, n=1)
-    return f'; did you mean "{near[0]}"?' if near else f"; known: {', '.join(known) or 'none'}"
+    # Comparing takes the product of the lengths, and a message is for people: long words and lists are left out.
+    nearby = (name for name in known[:MOST_COMPARED] if len(name) <= LONGEST_COMPARED)
+    near = difflib.get_close_matches(word, nearby, n=1) if len(word) <= LONGEST_COMPARED else []
+    if near:
+        return f'; did you mean "{near[0]}"?'
+    shown = [name[:LONGEST_COMPARED] for name in known[:MOST_SHOWN]]
+    more = f" and {len(known) - MOST_SHOWN} more" if len(known) > MOST_SHOWN else ""
+    return f"; known: {', '.join(shown) or 'none'}{more}"

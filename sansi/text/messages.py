@@ -20,6 +20,8 @@ FIELDS = {
     "assistant": ("role", "content", "name", "reasoning_content", "reasoning", "tool_calls"),
     "tool": ("role", "content", "name", "tool_call_id"),
 }
+UNUSED: tuple[Any, ...] = (None, [], {}, "")
+MAX_SHOWN = 60  # characters of what an error quotes
 MAX_CACHED_TOOLS = 1_000_000  # bytes
 MAX_CACHED_ARGUMENTS = 2_000  # characters
 
@@ -138,7 +140,9 @@ def _tool_lines(tools: tuple[Mapping[str, Any], ...]) -> str:
         name = _string(function.get("name"), f"{inner}.name")
         _check_name(name, f"{inner}.name")
         if name in names:
-            raise SansiError(f'{inner}.name is "{name}", as that of a tool before it', param=f"{inner}.name")
+            raise SansiError(
+                f'{inner}.name is "{name:.{MAX_SHOWN}}", as that of a tool before it', param=f"{inner}.name"
+            )
         names.add(name)
         lines.append("\n" + _json_text(tool, where))
         if function.get("parameters") is not None:
@@ -154,7 +158,7 @@ def is_tool_name(name: str) -> bool:
 
 def _check_name(name: str, where: str) -> None:
     if not is_tool_name(name):
-        reason = f"{where} is {name!r}; a name that is called has no quotes, backslashes or line breaks"
+        reason = f"{where} is {name!r:.{MAX_SHOWN}}; a name that is called has no quotes, backslashes or line breaks"
         raise SansiError(reason, param=where)
 
 
@@ -164,8 +168,8 @@ def _check_result(message: Message, calls: tuple[ToolCall, ...], where: str) -> 
         raise SansiError(reason, param=where)
     if message.tool_call_id is not None and message.tool_call_id not in [call.id for call in calls]:
         known = did_you_mean(message.tool_call_id, [call.id for call in calls])
-        reason = f'{where}.tool_call_id is "{message.tool_call_id}", which no call of the turn before has{known}'
-        raise SansiError(reason, param=f"{where}.tool_call_id")
+        where, found = f"{where}.tool_call_id", f"{message.tool_call_id:.{MAX_SHOWN}}"
+        raise SansiError(f'{where} is "{found}", which no call of the turn before has{known}', param=where)
 
 
 def _plain_message(message: Any) -> Message | None:
@@ -249,11 +253,12 @@ def _read_message(message: Message | Mapping[str, Any], where: str) -> Message:
         raise _wrong(where, "an object", message)
     role = message.get("role")
     if role not in ROLES:
-        raise SansiError(f"{where}.role is {role!r}{did_you_mean(str(role), ROLES)}", param=f"{where}.role")
+        near = did_you_mean(role if isinstance(role, str) else "", ROLES)
+        raise SansiError(f"{where}.role is {role!r:.{MAX_SHOWN}}{near}", param=f"{where}.role")
     for key, value in message.items():
         # Clients send back whole messages: an unused field that holds nothing is fine, one that says something is not.
-        if key not in FIELDS[role] and value not in (None, [], {}, ""):
-            known = did_you_mean(str(key), FIELDS[role])
+        if key not in FIELDS[role] and value not in UNUSED:
+            key, known = f"{key!s:.{MAX_SHOWN}}", did_you_mean(str(key), FIELDS[role])
             raise SansiError(f'{where}.{key} is not a field of a "{role}" message{known}', param=f"{where}.{key}")
     return Message(
         role=role,
@@ -283,6 +288,9 @@ def _whole(call: Any, where: str) -> ToolCall:
     if not isinstance(call, ToolCall):
         raise _wrong(where, "a ToolCall", call)
     if call.error is None:
+        if isinstance(call.arguments, str) and call.arguments and (reason := _broken(call.arguments)) is not None:
+            place = f"{where}.function.arguments"
+            raise SansiError(f"{place}: {reason}; a call that is not whole has an error", param=place)
         return call
     for key in ("name", "arguments", "error"):
         _string(getattr(call, key), f"{where}.{key}")
@@ -317,7 +325,12 @@ def _part(part: Any, where: str) -> str:
     if not isinstance(part, Mapping):
         raise _wrong(where, "an object", part)
     if part.get("type") != "text":
-        raise SansiError(f'{where}.type is {part.get("type")!r}; only "text" parts can be read', param=f"{where}.type")
+        found = f"{part.get('type')!r:.{MAX_SHOWN}}"
+        raise SansiError(f'{where}.type is {found}; only "text" parts can be read', param=f"{where}.type")
+    for key, value in part.items():
+        if key not in ("type", "text") and value not in UNUSED:
+            reason = f"{where}.{key:.{MAX_SHOWN}} is not a field of a text part; leave it out"
+            raise SansiError(reason, param=f"{where}.{key:.{MAX_SHOWN}}")
     return _string(part.get("text"), f"{where}.text")
 
 
@@ -340,8 +353,9 @@ def _tool_calls(calls: Any, where: str) -> tuple[ToolCall, ...]:
     ids: set[str] = set()
     for i, call in enumerate(found):
         if call.id in ids:
-            reason = f'{where}[{i}].id is "{call.id}", as that of a call before it in the turn; ids tell calls apart'
-            raise SansiError(reason, param=f"{where}[{i}].id")
+            place, found_id = f"{where}[{i}].id", f"{call.id:.{MAX_SHOWN}}"
+            reason = f'{place} is "{found_id}", as that of a call before it in the turn; ids tell calls apart'
+            raise SansiError(reason, param=place)
         ids.add(call.id)
     return found
 
@@ -351,32 +365,36 @@ def _tool_call(call: Any, where: str, index: int) -> ToolCall:
         call = {"id": call.id, "name": call.name, "arguments": call.arguments}
     if not isinstance(call, Mapping):
         raise _wrong(where, "an object", call)
+    if call.get("type") not in (None, "function"):
+        found = f"{call['type']!r:.{MAX_SHOWN}}"
+        raise SansiError(f'{where}.type is {found}; only "function" calls can be read', param=f"{where}.type")
     function, inner = _function(call, where)
     if not isinstance(function, Mapping):
         raise _wrong(inner, "an object", function)
     name = _string(function.get("name"), f"{inner}.name")
     _check_name(name, f"{inner}.name")
+    arguments = _arguments(function.get("arguments"), f"{inner}.arguments")
     return ToolCall(
         id=_optional(call.get("id"), f"{where}.id") or f"call_{index}",
         name=name,
-        arguments=_arguments(function.get("arguments"), f"{inner}.arguments"),
+        arguments=arguments,
+        error=_broken(arguments),
     )
 
 
 def _arguments(value: Any, where: str) -> str:
     """JSON text of an object. Text is kept as it is, so that what the model wrote is what it reads again."""
-    if value is None or value == "":
+    if value is None or value == "":  # many clients send so what has no arguments
         return "{}"
-    if isinstance(value, Mapping):
-        return _json_text(value, where)
-    text = _string(value, where)
+    return _json_text(value, where) if isinstance(value, Mapping) else _string(value, where)
+
+
+def _broken(arguments: str) -> str | None:
+    """Why the arguments of a call cannot be executed: an answer that is sent back may hold a call that was cut off."""
     try:
-        parsed = parse_json(text)
+        return None if isinstance(parse_json(arguments), Mapping) else "the arguments are no JSON object"
     except ValueError as error:
-        raise SansiError(f"{where} is not JSON ({error}); send an object", param=where) from error
-    if not isinstance(parsed, Mapping):
-        raise SansiError(f"{where} must be a JSON object, not {text}", param=where)
-    return text
+        return f"the arguments are not JSON ({error!s:.{MAX_SHOWN}})"
 
 
 def _function(holder: Mapping[str, Any], where: str) -> tuple[Any, str]:

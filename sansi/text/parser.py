@@ -165,6 +165,12 @@ class StreamParser:
                 self._text(part)
         return self._take()
 
+    def is_closing(self, token: int) -> bool:
+        """Whether the token would be the tag that closes the open thought, or the open call."""
+        if self._state == "thought":
+            return token == self._control.think_end
+        return token == self._control.tool_call_end and self._call is not None and not self._call.in_string
+
     def finish(self) -> list[Event]:
         """The events that were held back because more could have changed them."""
         if not self._finished:

@@ -11,7 +11,7 @@ from conversations import tiny_codec, user
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from sansi.base import SansiError
-from sansi.text import Mode, StreamParser, read_messages, select_mode
+from sansi.text import Mode, StreamParser, message_to_dict, read_messages, select_mode
 from sansi.text.chunks import ChunkEncoder
 from sansi.text.render import keep_escapes, split_thought
 
@@ -248,5 +248,6 @@ def test_a_broken_call_stands_as_far_as_it_came(history):
     ids = [codec.control.tool_call, *codec.tokenizer.encode('\n{"name": "add", "arguments": {"a": 1')]
     message = codec.parse(prompt, ids)
     assert not message.tool_calls[0].executable
-    again = codec.render([user("a"), message, user("b")], tools=TOOLS, enable_thinking=False, history=history)
-    assert '<tool_call>\n{"name": "add", "arguments": {"a": 1<|im_end|>' in again.text
+    for sent in (message, message_to_dict(message)):
+        again = codec.render([user("a"), sent, user("b")], tools=TOOLS, enable_thinking=False, history=history)
+        assert '<tool_call>\n{"name": "add", "arguments": {"a": 1<|im_end|>' in again.text

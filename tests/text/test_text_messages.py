@@ -52,17 +52,18 @@ def test_arguments_given_as_an_object_are_written_as_the_template_writes_them():
         ({"role": "user", "content": "x", "reasoning_content": "y"}, "messages[1].reasoning_content"),
         ({"role": "assistant", "content": "x", "tool_calls": {}}, "messages[1].tool_calls"),
         ({"role": "assistant", "tool_calls": [{"function": {}}]}, "messages[1].tool_calls[0].name"),
-        (
-            {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{"}}]},
-            "messages[1].tool_calls[0].function.arguments",
-        ),
         *(
             (
                 {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": arguments}}]},
                 "messages[1].tool_calls[0].function.arguments",
             )
-            for arguments in ("[1]", '{"a": NaN}', '{"a": ' * 100_000, '{"a": ' + "9" * 5000 + "}", {"a": float("nan")})
+            for arguments in (3, [1], {"a": float("nan")})
         ),
+        (
+            {"role": "assistant", "tool_calls": [{"type": "custom", "custom": {"name": "f"}}]},
+            "messages[1].tool_calls[0].type",
+        ),
+        ({"role": "user", "content": [{"type": "text", "text": "x", "extra": 1}]}, "messages[1].content[0].extra"),
         ({"role": "tool", "content": "x", "tool_call_id": 4}, "messages[1].tool_call_id"),
         ("hello", "messages[1]"),
         ({"role": "assistant"}, "messages[1].content"),
@@ -143,6 +144,39 @@ def test_what_a_model_left_broken_stays_as_it_is():
     found = read_messages([broken])[0]
     assert found is broken and not found.tool_calls[0].executable
     assert "ids" not in message_to_dict(found) and "error" not in message_to_dict(found)["tool_calls"][0]
+
+
+@pytest.mark.parametrize(
+    "arguments", ["{", '{"a": 1', "[1]", "3", "null", '{"a": NaN}', '{"a": ' * 100_000, '{"a": ' + "9" * 5000 + "}"]
+)
+@pytest.mark.parametrize("content", [None, ""])
+def test_a_call_that_was_cut_off_is_read_as_it_was_written(arguments, content):
+    """Clients send back what they were answered; what is no JSON object can be shown and never executed."""
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    (message,) = read_messages([{"role": "assistant", "content": content, "tool_calls": [call]}])
+    assert message.tool_calls[0].arguments == arguments and not message.tool_calls[0].executable
+    assert message_to_dict(message)["tool_calls"] == [call]
+
+
+def test_what_an_error_quotes_is_short():
+    long = "x" * 100_000
+    calls = [{**CALL, "id": long}] * 2
+    for message in (
+        {"role": long},
+        {"role": [long]},
+        {"role": "user", "content": "", long: 1},
+        {"role": "user", "content": [{"type": long}]},
+        {"role": "user", "content": [{"type": "text", "text": "", long: 1}]},
+        {"role": "assistant", "tool_calls": [{"type": long}]},
+        {"role": "assistant", "tool_calls": calls},
+        {"role": "assistant", "tool_calls": [{"function": {"name": long + '"'}}]},
+    ):
+        with pytest.raises(SansiError) as caught:
+            read_messages([message])
+        assert len(str(caught.value)) < 500 and len(caught.value.param) < 200
+    with pytest.raises(SansiError) as caught:
+        read_messages([ASKED, {**RESULT, "tool_call_id": long}])
+    assert len(str(caught.value)) < 500
 
 
 def test_the_quick_way_and_the_thorough_way_read_the_same():
