@@ -21,7 +21,8 @@ from sansi.chat.options import (
     check_text_options,
 )
 from sansi.chat.presets import Preset, Presets
-from sansi.chat.reader import Reader, TextSource, TokenKinds, thought_is_open
+from sansi.chat.reader import Reader, TextSource, thought_is_open
+from sansi.chat.teller import TokenTeller
 from sansi.engine import Completion, Engine, Grammar, SamplingParams, ThinkingLimits
 from sansi.engine.params import check_params, check_prompt
 from sansi.text import Codec, Content, Event, Mode
@@ -142,19 +143,21 @@ class ChatModel:
         return self._stream(self._text_job(prompt, options or ChatOptions()))
 
     async def _stream(self, job: _Job) -> AsyncGenerator[Any, None]:
-        reader, kinds = job.reader(), TokenKinds(job.ids, self.codec.control)
-        if job.options.stream_tokens:
+        reader = job.reader()
+        teller = TokenTeller(self.codec, job.ids, job.options, job.is_text) if job.options.stream_tokens else None
+        if teller is not None:
             yield Tokens((), (), prompt_ids=tuple(job.ids))
         deltas = self.engine.stream(job.ids, job.params)
         try:
             async for delta in deltas:
-                if job.options.stream_tokens and delta.ids:
-                    yield Tokens(delta.ids, kinds.of(delta.ids), delta.logprobs, delta.top_logprobs)
-                for event in reader.feed(delta.ids):
+                events = reader.feed(delta.ids)
+                if delta.completion is not None:
+                    events += reader.finish(delta.completion.finish_reason)
+                for tokens in teller.feed(delta, events, reader) if teller is not None else ():
+                    yield tokens
+                for event in events:
                     yield event
                 if delta.completion is not None:
-                    for event in reader.finish(delta.completion.finish_reason):
-                        yield event
                     yield self._result(job, delta.completion, reader)
         except SansiError as error:
             raise _of_the_request(error, job.options) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sansi.base.errors import SansiError, did_you_mean
@@ -135,9 +135,11 @@ class ChatResult:
     stop: str | None = None
     """Which of `ChatOptions.stop` ended the answer. It is not part of the message, which then carries no `ids`."""
     top_logprobs: tuple[tuple[TokenLogprob, ...], ...] | None = None
+    begun: float | None = field(default=None, compare=False, repr=False)
+    """When the engine took it out of its queue, by the monotonic clock; None where it never did."""
 
 
-TokenKind = Literal["reasoning", "content", "other"]
+TokenKind = Literal["reasoning", "content", "other", "dropped"]
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,10 @@ class Tokens:
 
     ids: tuple[int, ...]
     kinds: tuple[TokenKind, ...]
-    """What each is part of: the thought, the answer, or neither: tags, tool calls, the end of the turn."""
+    """What each is part of: the thought, the answer, or neither: tags, tool calls, the end of the turn.
+
+    "dropped": it ended the completion as one of `stop_ids`, or begins where one of `stop` cut the text, or after.
+    """
     logprobs: tuple[float, ...] | None = None
     top_logprobs: tuple[tuple[TokenLogprob, ...], ...] | None = None
     prompt_ids: tuple[int, ...] | None = None
@@ -169,6 +174,8 @@ class TextResult:
     prompt_logprobs: tuple[float | None, ...] | None = None
     """None for the first, which nothing comes before."""
     prompt_top_logprobs: tuple[tuple[TokenLogprob, ...], ...] | None = None
+    begun: float | None = field(default=None, compare=False, repr=False)
+    """As `ChatResult.begun`."""
 
 
 def check_options(options: ChatOptions) -> None:

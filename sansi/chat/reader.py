@@ -73,11 +73,16 @@ class Reader:
 
     def finish(self, reason: FinishReason) -> list[Event]:
         """The events that were held back because more could have changed them."""
-        events = self._told(self._source.feed(self._waiting)) if reason != "stop" else []
+        wanted = reason != "stop" or self._closes(self._waiting)
+        events = self._told(self._source.feed(self._waiting)) if wanted else []
         events += self._told(self._source.finish())
         rest = self._stops.finish()
         self._content.append(rest)
         return events + _content(rest)
+
+    def _closes(self, ids: Sequence[int]) -> bool:
+        """Whether a stop id is the tag that ends the thought or the call: it is no text, but what was open is over."""
+        return bool(ids) and isinstance(self._source, StreamParser) and self._source.is_closing(ids[0])
 
     def _told(self, events: Sequence[Event]) -> list[Event]:
         told: list[Event] = []
