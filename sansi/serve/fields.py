@@ -9,6 +9,10 @@ from typing import Any
 
 from sansi.base.errors import SansiError, did_you_mean
 
+MAX_NAMED = 5  # unknown fields that an error names
+MAX_SHOWN = 40  # characters of a value that an error shows
+MAX_KEY = 64  # and of a key
+
 Check = Callable[[Any, str], Any]  # (value, name of the field) -> the value, or SansiError that names the field
 
 
@@ -33,8 +37,8 @@ def read_fields(body: Mapping[str, Any], fields: Mapping[str, Field], required: 
     """The checked values of a body. A null means "not given", as in OpenAI's API. Raises SansiError with `param`."""
     given = {name: value for name, value in body.items() if value is not None}
     if unknown := [name for name in given if name not in fields]:
-        names = ", ".join(f'"{name}"' for name in unknown)
-        raise SansiError(f"not supported: {names}{did_you_mean(unknown[0], fields)}", param=unknown[0])
+        names = ", ".join(map(show, unknown[:MAX_NAMED])) + (", …" if len(unknown) > MAX_NAMED else "")
+        raise SansiError(f"not supported: {names}{did_you_mean(unknown[0], fields)}", param=cut(unknown[0]))
     values = {name: field.kind.check(given[name], name) for name, field in fields.items() if name in given}
     for name in required:
         if name not in values:
@@ -95,10 +99,23 @@ def of_type(expected: type, **schema: Any) -> Kind:
 def choice(*known: str) -> Kind:
     def check(value: Any, name: str) -> str:
         if value not in known:
-            raise SansiError(f'"{name}" is {show(value)}{did_you_mean(str(value), known)}', param=name)
+            near = did_you_mean(value if isinstance(value, str) else "", known)
+            raise SansiError(f'"{name}" is {show(value)}{near}', param=name)
         return value
 
     return Kind(check, {"enum": list(known)})
+
+
+def text(most: int, least: int = 0) -> Kind:
+    """A string of a bounded length, in code points."""
+
+    def check(value: Any, name: str) -> str:
+        if isinstance(value, str) and not least <= len(value) <= most:
+            bounds = f"{least} to {most}" if least else f"at most {most}"
+            raise SansiError(f'"{name}" must have {bounds} characters, not {len(value)}', param=name)
+        return of_type(str).check(value, name)
+
+    return Kind(check, {"type": "string", "maxLength": most} | ({"minLength": least} if least else {}))
 
 
 def array(item: Kind, least: int = 0, most: int | None = None) -> Kind:
@@ -113,18 +130,28 @@ def array(item: Kind, least: int = 0, most: int | None = None) -> Kind:
     return Kind(check, schema if most is None else schema | {"maxItems": most})
 
 
-def record(**kinds: Kind) -> Kind:
-    """An object that has no other keys than these; each is optional and null means "not given"."""
+def record(*required: str, **kinds: Kind) -> Kind:
+    """An object that has no other keys than these. Null means "not given", which those that are required must be."""
 
     def check(value: Any, name: str) -> dict[str, Any]:
-        found = {key: v for key, v in of_type(dict).check(value, name).items() if v is not None}
-        for key in found:
+        given = of_type(dict).check(value, name)
+        for key in given:
             if key not in kinds:
-                raise SansiError(f'"{name}.{key}" is not supported{did_you_mean(key, kinds)}', param=f"{name}.{key}")
-        return {key: kinds[key].check(v, f"{name}.{key}") for key, v in found.items()}
+                where = f"{name}.{cut(key)}"
+                raise SansiError(f'"{where}" is not supported{did_you_mean(key, kinds)}', param=where)
+        found = {key: v for key, v in given.items() if v is not None}
+        values = {key: kinds[key].check(v, f"{name}.{key}") for key, v in found.items()}
+        for key in required:
+            if key not in found:
+                raise SansiError(f'"{name}.{key}" is required', param=f"{name}.{key}")
+        return values
 
-    properties = {key: {"anyOf": [dict(kind.schema), {"type": "null"}]} for key, kind in kinds.items()}
-    return Kind(check, {"type": "object", "properties": properties, "additionalProperties": False})
+    properties = {
+        key: dict(kind.schema) if key in required else {"anyOf": [dict(kind.schema), {"type": "null"}]}
+        for key, kind in kinds.items()
+    }
+    more = {"required": list(required)} if required else {}
+    return Kind(check, {"type": "object", "properties": properties, "additionalProperties": False, **more})
 
 
 def only(*supported: Any, instead: str = "") -> Kind:
@@ -153,5 +180,18 @@ def _kind(value: Any) -> str:
 
 
 def show(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 40 else text[:39] + "…"
+    """The value in JSON, or its beginning; what is not shown is not written either, as it may be megabytes."""
+    shown = ""
+    for part in _ENCODER.iterencode(value[: MAX_SHOWN + 1] if isinstance(value, str) else value):
+        shown += part
+        if len(shown) > MAX_SHOWN:
+            return shown[: MAX_SHOWN - 1] + "…"
+    return shown
+
+
+def cut(key: str) -> str:
+    """A key that may be of any length, as an error names it."""
+    return key if len(key) <= MAX_KEY else key[: MAX_KEY - 1] + "…"
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False)

@@ -19,7 +19,7 @@ def add_handlers(app: FastAPI) -> None:
 
 async def _on_sansi_error(request: Request, error: Exception) -> Response:
     unknown = isinstance(error, UnknownModel)
-    code = "model_not_found" if unknown else None
+    code = "model_not_found" if unknown else getattr(error, "code", None)
     record_of(request.scope).error = code or "invalid_request"
     body = replies.error(str(error), param=getattr(error, "param", None), code=code)
     return JSONResponse(body, status_code=404 if unknown else 400)

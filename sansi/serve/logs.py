@@ -12,6 +12,7 @@ from sansi.serve.record import Record
 from sansi.text import message_to_dict
 
 FORMATS = ("text", "json", "off")
+MAX_PATH = 256  # characters; a client may ask for any
 log = logging.getLogger("sansi.requests")
 
 
@@ -35,7 +36,7 @@ def fields_of(record: Record, with_text: bool) -> dict[str, Any]:
     fields = {
         "id": record.id,
         "method": record.method,
-        "path": record.path,
+        "path": record.path[:MAX_PATH],
         "status": record.status,
         "error": record.error,
         "key": record.key,

@@ -11,10 +11,11 @@ from typing import Any
 
 from sansi.chat import ChatModel, ChatResult, TextResult, Tokens
 from sansi.serve.requests import ChatRequest, TextRequest
-from sansi.serve.scores import chat_logprobs, prompt_logprobs, text_logprobs
+from sansi.serve.scores import TextScores, chat_logprobs
 from sansi.text import Content, Reasoning, ToolCallDelta, message_to_dict
 
 # Made once: `json.dumps` with any option makes one for each call.
+MAX_MESSAGE, MAX_PARAM = 1000, 200  # characters of an error
 ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
@@ -55,8 +56,9 @@ class Reply:
 
     kind = prefix = chunk_kind = ""
 
-    def __init__(self, chat: ChatModel):
+    def __init__(self, chat: ChatModel, include_usage: bool):
         self._chat = chat
+        self._more = {"usage": None} if include_usage else {}  # OpenAI's chunks say that the usage is still to come
         self._id, self._created = f"{self.prefix}-{random.getrandbits(128):032x}", int(time.time())
 
     def whole(self, answers: Sequence[Done], tokens: Sequence[Sequence[Tokens]]) -> dict[str, Any]:
@@ -70,7 +72,7 @@ class Reply:
         return self.chunk(done.index, None, tokens, done.result.finish_reason) | {"sansi": report(done)}
 
     def usage_chunk(self, answers: Sequence[Done]) -> dict[str, Any]:
-        return self._envelope(self.chunk_kind, []) | {"usage": usage(answers)}
+        return self._piece([]) | {"usage": usage(answers)}
 
     def first_chunk(self, index: int, prompt_ids: Sequence[int] | None) -> dict[str, Any] | None:
         """What stands before an answer's first text, if anything does."""
@@ -84,6 +86,10 @@ class Reply:
 
     def _choice(self, done: Done, tokens: Sequence[Tokens]) -> dict[str, Any]:
         raise NotImplementedError
+
+    def _piece(self, choices: list[dict[str, Any]]) -> dict[str, Any]:
+        """A chunk with these choices."""
+        return self._envelope(self.chunk_kind, choices) | self._more
 
     def _envelope(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
         return {
@@ -101,7 +107,7 @@ class ChatReply(Reply):
     kind, prefix, chunk_kind = "chat.completion", "chatcmpl", "chat.completion.chunk"
 
     def __init__(self, chat: ChatModel, asked: ChatRequest):
-        super().__init__(chat)
+        super().__init__(chat, asked.include_usage)
         self._asked = asked
 
     def whole(self, answers: Sequence[Done], tokens: Sequence[Sequence[Tokens]]) -> dict[str, Any]:
@@ -125,7 +131,7 @@ class ChatReply(Reply):
         self, index: int, delta: dict[str, Any], tokens: Sequence[Tokens], finish_reason: str | None
     ) -> dict[str, Any]:
         choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-        return self._envelope(self.chunk_kind, [choice | self._told(tokens)])
+        return self._piece([choice | self._told(tokens)])
 
     def _choice(self, done: Done, tokens: Sequence[Tokens]) -> dict[str, Any]:
         assert isinstance(done.result, ChatResult)
@@ -151,29 +157,34 @@ class TextReply(Reply):
     kind, prefix, chunk_kind = "text_completion", "cmpl", "text_completion"
 
     def __init__(self, chat: ChatModel, asked: TextRequest):
-        super().__init__(chat)
+        super().__init__(chat, asked.include_usage)
         self._asked = asked
-        self._said = [len(self._echo(index)) for index in range(asked.n)]  # characters of each text so far
+        self._scores = [TextScores(chat, len(self._echo(index))) for index in range(asked.n)]
 
     def first_chunk(self, index: int, prompt_ids: Sequence[int] | None) -> dict[str, Any] | None:
         if not self._asked.echo:
             return None
-        return self._envelope(self.chunk_kind, [self._text_choice(index, self._echo(index), None, ())])
+        choice = self._text_choice(index, self._echo(index), None, ())
+        if prompt_ids is not None:
+            choice["prompt_token_ids"] = list(prompt_ids)
+        return self._piece([choice])
 
     def chunk(
         self, index: int, event: Any, tokens: Sequence[Tokens], finish_reason: str | None = None
     ) -> dict[str, Any]:
         text = "" if event is None else event.text
         choice = self._text_choice(index, text, finish_reason, tokens)
-        self._said[index] += len(text)
-        return self._envelope(self.chunk_kind, [choice])
+        prompts = [some.prompt_ids for some in tokens if some.prompt_ids is not None]
+        if prompts and self._asked.return_token_ids and not self._asked.echo:  # an echo has told them already
+            choice["prompt_token_ids"] = list(prompts[0])
+        return self._piece([choice])
 
     def _choice(self, done: Done, tokens: Sequence[Tokens]) -> dict[str, Any]:
         assert isinstance(done.result, TextResult)
         choice = self._text_choice(done.index, self._echo(done.index), done.result.finish_reason, tokens)
         choice["text"] += done.result.text
         if done.result.prompt_logprobs is not None:
-            before = prompt_logprobs(done.result, self._chat)
+            before = TextScores(self._chat).add_prompt(done.result)
             choice["logprobs"] = {key: before[key] + told for key, told in choice["logprobs"].items()}
         if self._asked.return_token_ids:
             choice["prompt_token_ids"] = list(done.result.prompt_ids)
@@ -184,11 +195,9 @@ class TextReply(Reply):
     ) -> dict[str, Any]:
         choice: dict[str, Any] = {"index": index, "text": text, "logprobs": None, "finish_reason": finish_reason}
         if self._asked.logprobs is not None and tokens:
-            choice["logprobs"] = text_logprobs(tokens, self._chat, self._said[index])
+            choice["logprobs"] = self._scores[index].add(tokens)
         if self._asked.return_token_ids:
             choice["token_ids"] = [id_ for some in tokens for id_ in some.ids]
-            if some_prompt := [some.prompt_ids for some in tokens if some.prompt_ids is not None]:
-                choice["prompt_token_ids"] = list(some_prompt[0])
         return choice
 
     def _echo(self, index: int) -> str:
@@ -237,7 +246,13 @@ def report(done: Done) -> dict[str, Any]:
 
 
 def error(message: str, kind: str = "invalid_request_error", param: str | None = None, code: str | None = None) -> dict:
+    # Both may quote what a client sent, which may be megabytes.
+    message, param = _shortened(message, MAX_MESSAGE), None if param is None else _shortened(param, MAX_PARAM)
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def bug() -> dict[str, Any]:

@@ -6,6 +6,7 @@ docs/api.md says what each means, and names its test.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -27,10 +28,16 @@ from sansi.serve.fields import (
     read_fields,
     record,
     show,
+    text,
 )
 
 MAX_CHOICES = 128  # answers of one request
 MAX_TOP = 20  # most likely tokens that are told
+MAX_PROMPT_IDS = 2**21  # more than any model's context; the model's own is looked at when it is known which
+# Labels are written to the log, so they are as short as OpenAI has them.
+MAX_USER, MAX_SAFETY_IDENTIFIER = 512, 64
+MAX_PAIRS, MAX_PAIR_KEY, MAX_PAIR_VALUE = 16, 64, 512
+SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 TEXT_MAX_TOKENS = 16  # of /v1/completions, where the request is silent: OpenAI's
 
 
@@ -48,6 +55,12 @@ class ChatRequest:
     return_token_ids: bool = False
     labels: dict[str, Any] = field(default_factory=dict)
     """What the request says of itself, for the log alone."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What options are called in the request, where that is otherwise."""
+
+    def named(self, error: SansiError) -> SansiError:
+        """An error of the chat's, by the names of the request."""
+        return _renamed(error, self.names)
 
 
 @dataclass(frozen=True)
@@ -65,6 +78,12 @@ class TextRequest:
     logprobs: int | None = None
     return_token_ids: bool = False
     labels: dict[str, Any] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def named(self, error: SansiError, prompt: int) -> SansiError:
+        """An error about one of the prompts, by the names of the request."""
+        several = {"prompt": f"prompt[{prompt}]"} if len(self.prompts) > 1 else {}
+        return _renamed(error, {**self.names, **several})
 
     @property
     def n(self) -> int:
@@ -75,8 +94,9 @@ class TextRequest:
 def parse_body(raw: bytes) -> dict[str, Any]:
     """The JSON object in `raw`. Raises SansiError for anything that is not one, NaN and lone surrogates included."""
     try:
-        body = parse_json(raw)
-        json.dumps(body, ensure_ascii=False).encode()  # a lone surrogate is parsed, but no tokenizer can take it
+        body = parse_json(raw.decode(), unique_keys=True)  # UTF-8, as the standard has it
+        if SURROGATE.search(raw) is not None:  # half a pair of them is parsed, but no tokenizer can take it
+            json.dumps(body, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise SansiError(f"the request body is not valid JSON: {error}") from error
     if not isinstance(body, dict):
@@ -103,9 +123,10 @@ def parse_chat_request(body: Mapping[str, Any]) -> ChatRequest:
         **{name: values[name] for name in CHAT_OPTIONS if name in values},
     )
     return ChatRequest(
-        messages=[_renamed(message) for message in values["messages"]],
+        messages=[_read(message, f"messages[{i}]") for i, message in enumerate(values["messages"])],
         options=options,
         n=values.get("n", 1),
+        names=_names(values),
         **_shared(values),
     )
 
@@ -138,6 +159,7 @@ def parse_text_request(body: Mapping[str, Any]) -> TextRequest:
         choices=n,
         echo=values.get("echo", False),
         logprobs=logprobs,
+        names={**_names(values), "prompt_logprobs": "logprobs"},
         **_shared(values),
     )
 
@@ -157,25 +179,50 @@ def _shared(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tool_choice(values: Mapping[str, Any]) -> str:
-    """OpenAI's word, or the name in OpenAI's object."""
+    """OpenAI's word, or the name in OpenAI's object. What asks for calls, or bounds them, needs tools."""
     wanted = values.get("tool_choice", "auto")
+    if not values.get("tools"):
+        if wanted not in ("auto", "none"):
+            raise SansiError(f'"tool_choice" is {show(wanted)}, but there are no "tools"', param="tool_choice")
+        if "parallel_tool_calls" in values:
+            raise SansiError('"parallel_tool_calls" needs "tools"', param="parallel_tool_calls")
     if isinstance(wanted, str):
-        if wanted == "required" and not values.get("tools"):
-            raise SansiError('"tool_choice" is "required", but there are no "tools"', param="tool_choice")
         return wanted
-    name = wanted.get("function", {}).get("name")
-    if wanted.get("type") != "function" or not name:
-        reason = '"tool_choice" must be a word or {"type": "function", "function": {"name": …}}, not ' + show(wanted)
-        raise SansiError(reason, param="tool_choice")
+    name = wanted["function"]["name"]
     if name in TOOL_CHOICES:  # it would be read as the word
         raise SansiError(f'a tool named "{name}" can not be chosen by its name; rename it', param="tool_choice")
     return name
 
 
-def _renamed(message: Any) -> Any:
-    """OpenAI's newer name for the system is read as the older one, which the models know."""
-    is_system = isinstance(message, Mapping) and message.get("role") == "developer"
-    return {**message, "role": "system"} if is_system else message
+def _read(message: Any, where: str) -> Any:
+    """OpenAI's newer name for the system is read as the older one, which the models know. They are told no names."""
+    if not isinstance(message, dict):
+        return message
+    if message.get("name") is not None and message.get("role") != "tool":
+        reason = f"{where}.name is not supported: the models are told no names; write it into the content"
+        raise SansiError(reason, param=f"{where}.name")
+    return {**message, "role": "system"} if message.get("role") == "developer" else message
+
+
+def _names(values: Mapping[str, Any]) -> dict[str, str]:
+    """What this request calls options that have another name, or several."""
+    names = {"stop_ids": "stop_token_ids"}
+    if "continue_final" not in values:
+        names["continue_final"] = "continue_final_message"
+    if "max_tokens" not in values and "max_completion_tokens" in values:
+        names["max_tokens"] = "max_completion_tokens"
+    if "enable_thinking" not in values and "chat_template_kwargs" in values:
+        names["enable_thinking"] = "chat_template_kwargs.enable_thinking"
+    return names
+
+
+def _renamed(error: SansiError, names: Mapping[str, str]) -> SansiError:
+    found = re.match(r"\w+", error.param or "")
+    if found is None or found[0] not in names:
+        return error
+    option, rest = found[0], (error.param or "")[found.end() :]
+    message = re.sub(rf"\b{option}\b", lambda _: names[option], str(error))
+    return SansiError(message, param=names[option] + rest, code=error.code)
 
 
 def _continue_final(values: Mapping[str, Any]) -> Literal["answer", "thought"] | None:
@@ -204,42 +251,46 @@ def _agree(values: Mapping[str, Any], name: str, other_name: str, other_value: A
 
 BOOLEAN, STRING = of_type(bool), of_type(str)
 TOOL_CHOICES = ("auto", "none", "required")
+MAX_TOOL_NAME = 1000
 
 
 def _stop() -> Kind:
-    text = of_type(str, minLength=1, maxLength=MAX_STOP_CHARACTERS)
-
-    def one(value: Any, name: str) -> str:
-        if isinstance(value, str) and not 0 < len(value) <= MAX_STOP_CHARACTERS:
-            message = f'"{name}" must have 1 to {MAX_STOP_CHARACTERS} characters, not {len(value)}'
-            raise SansiError(message, param="stop")
-        return text.check(value, name)
-
-    several = array(Kind(one, text.schema), 0, MAX_STOPS)
+    one = text(MAX_STOP_CHARACTERS, 1)
+    several = array(one, 0, MAX_STOPS)
 
     def check(value: Any, name: str) -> list[str]:
-        return [one(value, name)] if isinstance(value, str) else several.check(value, name)
+        return [one.check(value, name)] if isinstance(value, str) else several.check(value, name)
 
-    return Kind(check, {"anyOf": [text.schema, several.schema]})
+    return Kind(check, {"anyOf": [one.schema, several.schema]})
 
 
 def _choice_of_tool() -> Kind:
-    def check(value: Any, name: str) -> Any:
-        return (
-            of_type(dict).check(value, name) if not isinstance(value, str) else choice(*TOOL_CHOICES).check(value, name)
-        )
+    word, function = choice(*TOOL_CHOICES), record("name", name=text(MAX_TOOL_NAME, 1))
+    named = record("type", "function", type=choice("function"), function=function)
 
-    function = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
-    named = {
-        "type": "object",
-        "properties": {"type": {"enum": ["function"]}, "function": function},
-        "required": ["type", "function"],
-    }
-    return Kind(check, {"anyOf": [{"enum": list(TOOL_CHOICES)}, named]})
+    def check(value: Any, name: str) -> Any:
+        return word.check(value, name) if isinstance(value, str) else named.check(value, name)
+
+    return Kind(check, {"anyOf": [word.schema, named.schema]})
+
+
+def _tools() -> Kind:
+    """What a function's description must be is checked where it is read; other kinds of tools are refused here."""
+
+    def one(value: Any, name: str) -> dict[str, Any]:
+        tool = of_type(dict).check(value, name)
+        if "type" in tool:
+            choice("function").check(tool["type"], f"{name}.type")
+        if "function" in tool:
+            of_type(dict).check(tool["function"], f"{name}.function")
+        return tool
+
+    properties = {"type": {"enum": ["function"]}, "function": {"type": "object"}}
+    return array(Kind(one, {"type": "object", "properties": properties}))
 
 
 def _prompt() -> Kind:
-    ids, texts = array(integer(0), 1), array(STRING, 1, MAX_CHOICES)
+    ids, texts = array(integer(0), 1, MAX_PROMPT_IDS), array(STRING, 1, MAX_CHOICES)
     lists = array(ids, 1, MAX_CHOICES)
 
     def check(value: Any, name: str) -> list[str | list[int]]:
@@ -258,8 +309,22 @@ def _top_k() -> Kind:
     return Kind(lambda value, name: max(0, kind.check(value, name)), kind.schema)
 
 
-def _metadata(value: Any, name: str) -> dict[str, str]:
-    return {key: STRING.check(text, f"{name}.{key}") for key, text in of_type(dict).check(value, name).items()}
+def _metadata() -> Kind:
+    said = text(MAX_PAIR_VALUE)
+
+    def check(value: Any, name: str) -> dict[str, str]:
+        pairs = of_type(dict).check(value, name)
+        if len(pairs) > MAX_PAIRS:
+            raise SansiError(f'"{name}" must have at most {MAX_PAIRS} keys, not {len(pairs)}', param=name)
+        for key in pairs:
+            if len(key) > MAX_PAIR_KEY:
+                reason = f'a key of "{name}" has {len(key)} characters; at most {MAX_PAIR_KEY} are allowed'
+                raise SansiError(reason, param=name)
+        return {key: said.check(label, f"{name}.{key}") for key, label in pairs.items()}
+
+    names = {"maxLength": MAX_PAIR_KEY}
+    schema = {"type": "object", "additionalProperties": said.schema, "maxProperties": MAX_PAIRS, "propertyNames": names}
+    return Kind(check, schema)
 
 
 def _refused(instead: str, *unless: Any) -> Field:
@@ -272,7 +337,6 @@ _MESSAGE = {
     "properties": {"role": {"enum": ["system", "developer", "user", "assistant", "tool"]}},
     "required": ["role"],
 }
-_TOOL = {"type": "object", "properties": {"type": {"enum": ["function"]}, "function": {"type": "object"}}}
 
 # --- the tables ------------------------------------------------------------------------------------------------------
 
@@ -287,9 +351,9 @@ SAMPLING: dict[str, Field] = {
     "seed": Field(integer(0, 2**63 - 1), "Same seed, same tokens; the i-th of n answers has seed + i."),
 }
 LABELS: dict[str, Field] = {
-    "user": Field(STRING, "A label for the server's log; changes nothing."),
-    "safety_identifier": Field(STRING, "A label for the server's log; changes nothing."),
-    "metadata": Field(Kind(_metadata, {"type": "object", "additionalProperties": {"type": "string"}}), "As `user`."),
+    "user": Field(text(MAX_USER), "A label for the server's log; changes nothing."),
+    "safety_identifier": Field(text(MAX_SAFETY_IDENTIFIER), "A label for the server's log; changes nothing."),
+    "metadata": Field(_metadata(), "As `user`."),
 }
 THINKING: dict[str, Field] = {
     "thinking_budget": Field(integer(0), "Most tokens of the thought; 0: do not think."),
@@ -335,7 +399,7 @@ CHAT_FIELDS: dict[str, Field] = {
     "reasoning_effort": Field(choice(*EFFORTS), "A thinking budget by name; thinking_budget wins over it."),
     "history": Field(choice("official", "keep"), "Whether the thoughts of earlier turns are dropped or kept."),
     "soft_switch": Field(choice("prefill", "model"), "Whether the server or the model obeys the switches in messages."),
-    "tools": Field(of_type(list, items=_TOOL), "Functions that the model may call."),
+    "tools": Field(_tools(), "Functions that the model may call."),
     "tool_choice": Field(_choice_of_tool(), "Whether it may, may not or must call one, or which one it must call."),
     "parallel_tool_calls": Field(BOOLEAN, "false: one call at most."),
     "logprobs": Field(BOOLEAN, "Tell the log-probability of each token of the thought and the answer."),

@@ -110,11 +110,12 @@ CHAT_COMPLETION = _answer(
     _WHOLE,
     _PROMPT,
 )
+_OF_CHUNKS: Mapping[str, Schema] = {**_WHOLE, "usage": _or_null(USAGE)}
 CHAT_CHUNK = _answer(
     "chat.completion.chunk",
     _choice({"delta": DELTA}, _or_null(_CHAT_END), CHAT_LOGPROBS, {}),
     {},
-    {**_WHOLE, **_PROMPT},
+    {**_OF_CHUNKS, **_PROMPT},
 )
 TEXT_COMPLETION = _answer(
     "text_completion",
@@ -126,5 +127,5 @@ TEXT_CHUNK = _answer(
     "text_completion",
     _choice({"text": TEXT}, _or_null(_TEXT_END), TEXT_LOGPROBS, _PROMPT),
     {},
-    _WHOLE,
+    _OF_CHUNKS,
 )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sansi.chat import ChatModel, TextResult, Tokens
+from sansi.chat.teller import Offsets
 
 LEAST = -9999.0  # JSON has no infinity; OpenAI says it so
 
@@ -25,33 +25,33 @@ def chat_logprobs(tokens: Sequence[Tokens], chat: ChatModel) -> dict[str, Any]:
     return {**found, "refusal": None}
 
 
-def text_logprobs(tokens: Sequence[Tokens], chat: ChatModel, offset: int) -> dict[str, Any]:
-    """Parallel lists for each token but the one that ended the turn; `offset` is where the first one's text begins."""
-    scored = [(id_, logprob, top) for id_, _, logprob, top in _each(tokens) if not chat.ends_turn(id_)]
-    return _lists(scored, chat, offset)
+class TextScores:
+    """The older shape's parallel lists, for the tokens of one text as they come; `offset`: where the first begins."""
 
+    def __init__(self, chat: ChatModel, offset: int = 0):
+        self._chat, self._offsets = chat, Offsets(offset)
 
-def prompt_logprobs(result: TextResult, chat: ChatModel) -> dict[str, list[Any]]:
-    """The same of the prompt; nothing comes before its first token, which has nulls."""
-    tops = result.prompt_top_logprobs or [()] * len(result.prompt_ids)
-    best = [[(one.id, one.logprob) for one in top] for top in tops]
-    scored = zip(result.prompt_ids, result.prompt_logprobs or (), best, strict=True)
-    return _lists(scored, chat, 0)
+    def add(self, tokens: Sequence[Tokens]) -> dict[str, list[Any]]:
+        """The lists of these tokens, but for one that ended the turn and those that were cut off."""
+        texts = [one for one in _each(tokens) if one[1] != "dropped" and not self._chat.ends_turn(one[0])]
+        return self._lists((id_, logprob, top) for id_, _, logprob, top in texts)
 
+    def add_prompt(self, result: TextResult) -> dict[str, list[Any]]:
+        """The lists of the prompt; nothing comes before its first token, which has nulls."""
+        tops = result.prompt_top_logprobs or [()] * len(result.prompt_ids)
+        best = [[(one.id, one.logprob) for one in top] for top in tops]
+        return self._lists(zip(result.prompt_ids, result.prompt_logprobs or (), best, strict=True))
 
-def _lists(
-    scored: Iterable[tuple[int, float | None, list[tuple[int, float]]]], chat: ChatModel, offset: int
-) -> dict[str, list[Any]]:
-    told: dict[str, list[Any]] = {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    for id_, logprob, top in scored:
-        best = {_text(other, chat): _finite(value) for other, value in top}
-        told["tokens"].append(_text(id_, chat))
-        told["token_logprobs"].append(None if logprob is None else _finite(logprob))
-        told["top_logprobs"].append(None if logprob is None else best)
-        told["text_offset"].append(offset)
-        offset += len(decoder.decode(chat.token_bytes(id_)))
-    return told
+    def _lists(self, scored: Iterable[tuple[int, float | None, list[tuple[int, float]]]]) -> dict[str, list[Any]]:
+        told: dict[str, list[Any]] = {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
+        for id_, logprob, top in scored:
+            value = None if logprob is None else _finite(logprob)
+            best = {_text(other, self._chat): _finite(other_value) for other, other_value in top}
+            told["tokens"].append(_text(id_, self._chat))
+            told["token_logprobs"].append(value)
+            told["top_logprobs"].append(None if value is None else best | {_text(id_, self._chat): value})
+            told["text_offset"].append(self._offsets.add(self._chat.token_bytes(id_))[0])
+        return told
 
 
 def _each(tokens: Sequence[Tokens]) -> Iterator[tuple[int, str, float, list[tuple[int, float]]]]:

@@ -144,11 +144,13 @@ def test_models_and_health(client, fake_url):
         ({"enable_thinking": True, "chat_template_kwargs": {"enable_thinking": False}}, "enable_thinking"),
         ({"chat_template_kwargs": {"thinking": True}}, "chat_template_kwargs.thinking"),
         ({"logit_bias": {"5": 1}}, "logit_bias"),
-        ({"stop": [""]}, "stop"),
+        ({"stop": [""]}, "stop[0]"),
         ({"stop": ["a"] * 5}, "stop"),
         ({"stop": "x" * 257}, "stop"),
         ({"stop": 5}, "stop"),
         ({"stop_token_ids": [-1]}, "stop_token_ids[0]"),
+        ({"stop_token_ids": [1] * 65}, "stop_token_ids"),
+        ({"stop_token_ids": "1"}, "stop_token_ids"),
         ({"reasoning_effort": "huge"}, "reasoning_effort"),
         ({"n": 0}, "n"),
         ({"n": 129}, "n"),
@@ -159,12 +161,41 @@ def test_models_and_health(client, fake_url):
         ({"response_format": "json"}, "response_format"),
         ({"tool_choice": "required"}, "tool_choice"),
         ({"tool_choice": "some"}, "tool_choice"),
-        ({"tool_choice": {"type": "allowed_tools"}}, "tool_choice"),
+        ({"tool_choice": {"type": "allowed_tools"}}, "tool_choice.type"),
+        ({"tool_choice": {"type": "function"}}, "tool_choice.function"),
+        ({"tool_choice": {"type": "function", "function": "x"}}, "tool_choice.function"),
+        ({"tool_choice": {"type": "function", "function": None}}, "tool_choice.function"),
+        ({"tool_choice": {"type": "function", "function": ["x"]}}, "tool_choice.function"),
+        ({"tool_choice": {"type": "function", "function": {"name": 5}}}, "tool_choice.function.name"),
+        ({"tool_choice": {"type": "function", "function": {"name": ""}}}, "tool_choice.function.name"),
+        ({"tool_choice": {"type": "function", "function": {"name": "f", "x": 1}}}, "tool_choice.function.x"),
+        ({"tool_choice": {"type": "function", "function": {"name": "f"}, "x": 1}}, "tool_choice.x"),
+        ({"tool_choice": {"type": "function", "function": {"name": "f"}}}, "tool_choice"),
+        ({"tool_choice": ["auto"]}, "tool_choice"),
+        ({"parallel_tool_calls": False}, "parallel_tool_calls"),
         ({"tools": [{"type": "function"}]}, "tools[0].name"),
+        ({"tools": [{"type": "custom", "custom": {"name": "f"}}]}, "tools[0].type"),
+        ({"tools": [{"type": "function", "function": "f"}]}, "tools[0].function"),
+        ({"tools": ["f"]}, "tools[0]"),
+        ({"tools": {"type": "function"}}, "tools"),
         ({"continue_final": "all"}, "continue_final"),
         ({"add_generation_prompt": False}, "add_generation_prompt"),
         ({"continue_final": "answer", "add_generation_prompt": True}, "add_generation_prompt"),
         ({"metadata": {"a": 1}}, "metadata.a"),
+        ({"metadata": {"a": "x" * 513}}, "metadata.a"),
+        ({"metadata": {"a" * 65: "x"}}, "metadata"),
+        ({"metadata": {str(i): "x" for i in range(17)}}, "metadata"),
+        ({"metadata": "a"}, "metadata"),
+        ({"user": "x" * 513}, "user"),
+        ({"safety_identifier": "x" * 65}, "safety_identifier"),
+        ({"chat_template_kwargs": {"enable_thinking": 1}}, "chat_template_kwargs.enable_thinking"),
+        ({"chat_template_kwargs": []}, "chat_template_kwargs"),
+        ({"stream": True, "stream_options": {"include_usage": 1}}, "stream_options.include_usage"),
+        ({"messages": [{"role": "user", "content": "x", "name": "Ann"}]}, "messages[0].name"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": "x", "cache_control": {"a": 1}}]}]},
+            "messages[0].content[0].cache_control",
+        ),
         ({"functions": [{"name": "f"}]}, "functions"),
         ({"store": True}, "store"),
         ({"audio": {"voice": "x"}}, "audio"),
@@ -201,6 +232,10 @@ def test_wrong_field_gets_400_that_names_it(post, change, param, stream):
         b"\xff\xfe",
         b"[" * 100_000,
         b'{"model": "\\ud800"}',
+        b'{"model": "fake", "model": "fake"}',
+        b'{"model": "fake", "messages": [{"role": "user", "content": "x", "content": "y"}]}',
+        '{"model": "fake"}'.encode("utf-16"),
+        b"\xef\xbb\xbf{}",
         b'{"a": 1' + b"0" * 5000 + b"}",
     ],
 )
@@ -208,6 +243,18 @@ def test_malformed_json_gets_400(post, raw):
     response = post(raw=raw)
     assert response.status_code == 400
     assert "JSON" in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("field", ["reasoning_effort", "history", "stream", "tool_choice", "metadata", "x" * 300_000])
+@pytest.mark.parametrize("value", ["x" * 300_000, ["x"] * 100_000, {"x" * 300_000: 1}], ids=["text", "list", "key"])
+def test_what_an_error_quotes_is_short(post, field, value):
+    response = post({"model": "fake", "messages": QUESTION, field: value})
+    assert response.status_code == 400 and len(response.content) < 1500, len(response.content)
+
+
+def test_an_error_names_a_few_of_the_fields_that_it_does_not_know(post):
+    error = post({"model": "fake", "messages": QUESTION} | {f"x{i}": 1 for i in range(1000)}).json()["error"]
+    assert error["param"] == "x0" and '"x4", …' in error["message"] and '"x5"' not in error["message"]
 
 
 def test_a_body_that_is_too_large_gets_413(post):

@@ -153,11 +153,44 @@ def test_stop_token_ids_end_the_completion(tiny_url):
     assert choice["token_ids"] == ids[: ids.index(ids[7]) + 1] and choice["finish_reason"] == "stop"
 
 
+def test_the_usage_is_announced_in_every_chunk(tiny_url):
+    chunks = chunks_of(tiny_url, messages=QUESTION, stream_options={"include_usage": True}, **SEEDED)
+    assert all(chunk["usage"] is None for chunk in chunks[:-1]) and chunks[-1]["usage"]
+    assert not any("usage" in chunk for chunk in chunks_of(tiny_url, messages=QUESTION, **SEEDED))
+
+
 def test_timing_is_told_and_plausible(tiny_client):
     answer = ask(tiny_client, **SEEDED)
     timing = answer.sansi["timing"]
     assert 0 <= timing["queue_s"] <= timing["first_token_s"] <= timing["total_s"] < 60
     assert timing["tokens_per_second"] > 0
+
+
+@pytest.mark.parametrize("thinking", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+def test_scores_are_those_of_the_answer_up_to_a_stop_string(tiny_url, thinking, seed):
+    body = {"messages": QUESTION, "logprobs": True, "enable_thinking": thinking, **SEEDED, "max_tokens": 30}
+    body |= {"thinking_budget": 4, "max_tokens": 80} if thinking else {}
+    for body["seed"] in range(10 * seed, 10 * seed + 10):  # until one has no stray tags, which are text but no tokens
+        text = whole_of(tiny_url, **body)["choices"][0]["message"]["content"]
+        if "<" not in text and len(text.strip("\n")) > 6:
+            break
+    else:
+        raise AssertionError("no answer without tags")
+    stop = text[len(text) // 2 :][:3]
+    choice = whole_of(tiny_url, stop=stop, **body)["choices"][0]
+    cut, entries = choice["message"]["content"], choice["logprobs"]["content"]
+    assert cut == text[: text.index(stop)]
+    told = b"".join(bytes(entry["bytes"]) for entry in entries).decode(errors="replace").strip("\n")
+    assert told.startswith(cut.strip("\n")) and len(told) - len(entries[-1]["token"]) < len(cut)
+    assert joined(chunks_of(tiny_url, stop=stop, **body), 0, "logprobs", "content") == entries
+
+
+def test_a_stop_id_that_closes_the_thought_closes_it(tiny_url, codec):
+    body = {"messages": QUESTION, "thinking_budget": 5, "stop_token_ids": [codec.control.think_end], **SEEDED}
+    for answer in (whole_of(tiny_url, **{**body, "seed": seed, "max_tokens": 200}) for seed in range(8)):
+        if answer["sansi"]["thinking_end_reason"] == "natural":
+            assert "unclosed_thought" not in answer["sansi"]["problems"]
 
 
 # --- unfinished turns -------------------------------------------------------------------------------------------------
@@ -213,6 +246,22 @@ def test_options_of_the_thought_and_of_speed_reach_the_model(tiny_url, field):
     if "speculation" in field:
         plain = whole_of(tiny_url, messages=QUESTION, **SEEDED)
         assert answer["choices"][0]["message"] == plain["choices"][0]["message"]
+
+
+@pytest.mark.parametrize("history", ["official", "keep"])
+def test_a_call_that_was_cut_off_can_be_sent_back(tiny_url, history):
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    body = {"tools": [tool], "tool_choice": "required", "enable_thinking": False, "history": history, **SEEDED}
+    cut = None
+    for limit in range(8, 60, 2):
+        answer = whole_of(tiny_url, messages=QUESTION, **{**body, "max_tokens": limit})
+        if answer["sansi"]["tool_call_errors"]:
+            cut = answer["choices"][0]["message"]
+            break
+    assert cut is not None and answer["choices"][0]["finish_reason"] == "length"
+    (call,) = cut["tool_calls"]
+    result = {"role": "tool", "content": "cut off", "tool_call_id": call["id"]}
+    assert whole_of(tiny_url, messages=[*QUESTION, cut, result, *QUESTION], **body)["choices"]
 
 
 # --- labels and no-ops ------------------------------------------------------------------------------------------------

@@ -40,6 +40,8 @@ def test_a_text_and_its_ids_are_one(tiny_url, codec):
     chunks = chunks_of(tiny_url, "completions", return_token_ids=True, **ASK)
     assert joined(chunks, 0, "token_ids") == choice["token_ids"]
     assert joined(chunks, 0, "prompt_token_ids") == ids
+    echoed = chunks_of(tiny_url, "completions", return_token_ids=True, echo=True, **ASK)
+    assert echoed[0]["choices"][0]["prompt_token_ids"] == ids == joined(echoed, 0, "prompt_token_ids")
 
 
 def test_tags_that_a_text_spells_are_characters(tiny_url, codec):
@@ -85,14 +87,16 @@ def test_log_probabilities_in_the_older_shape(tiny_url):
     choice = whole_of(tiny_url, "completions", logprobs=2, **ASK)["choices"][0]
     told = choice["logprobs"]
     assert len(told["tokens"]) == len(told["token_logprobs"]) == len(told["top_logprobs"]) == 20
-    assert all(len(top) <= 2 for top in told["top_logprobs"]) and all(value <= 0 for value in told["token_logprobs"])
+    assert all(value <= 0 for value in told["token_logprobs"])
+    for token, value, top in zip(told["tokens"], told["token_logprobs"], told["top_logprobs"], strict=True):
+        assert top[token] == value and len(top) <= 3, "the sampled token is told, too"
     assert told["text_offset"] == sorted(told["text_offset"])
     whole = choice["text"].partition("\ufffd")[0]  # behind half a character an offset may be one too small
     for token, offset in zip(told["tokens"], told["text_offset"], strict=True):
         assert offset >= len(whole) or choice["text"][offset:].startswith(token)
     chunks = chunks_of(tiny_url, "completions", logprobs=2, **ASK)
     for key, value in told.items():
-        assert joined(chunks, 0, "logprobs", key) == value or key == "text_offset" or isinstance(value[0], str)
+        assert joined(chunks, 0, "logprobs", key) == value, key
     assert whole_of(tiny_url, "completions", **ASK)["choices"][0]["logprobs"] is None
 
 
@@ -109,11 +113,32 @@ def test_an_echo_scores_the_prompt_as_programs_that_evaluate_want_it(tiny_url, t
     own = tiny_chat.engine.generate([ids], params)[0].prompt_logprobs
     assert told["token_logprobs"][1 : len(ids)] == pytest.approx(own[1:], abs=1e-5)
     for token, value, top in zip(*(told[k][1:] for k in ("tokens", "token_logprobs", "top_logprobs")), strict=True):
-        (best,) = top
-        assert top[best] >= value and (top[best] == value) == (best == token)
+        assert top[token] == value == min(top.values()) and len(top) <= 2
     assert told["text_offset"][: len(ids)] == [len(codec.tokenizer.decode(ids[:i])) for i in range(len(ids))]
     none = whole_of(tiny_url, "completions", logprobs=0, **body)["choices"][0]["logprobs"]
-    assert none["top_logprobs"][1] == {} and none["token_logprobs"] == told["token_logprobs"]
+    assert none["top_logprobs"][1] == {told["tokens"][1]: told["token_logprobs"][1]}
+    assert none["token_logprobs"] == told["token_logprobs"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_scores_are_those_of_the_text_up_to_a_stop_string(tiny_url, seed):
+    body = {**ASK, "seed": seed, "logprobs": 0, "max_tokens": 40}
+    text = texts(tiny_url, **{k: v for k, v in body.items() if k != "logprobs"})[0]
+    stop = text[len(text) // 2 :][:3]
+    whole = whole_of(tiny_url, "completions", stop=stop, return_token_ids=True, **body)
+    choice, chunks = whole["choices"][0], chunks_of(tiny_url, "completions", stop=stop, **body)
+    told = choice["logprobs"]
+    assert choice["text"] == text[: text.index(stop)]
+    assert all(offset < len(choice["text"]) for offset in told["text_offset"])
+    assert len(choice["token_ids"]) == whole["usage"]["completion_tokens"] >= len(told["tokens"])
+    for key, value in told.items():
+        assert joined(chunks, 0, "logprobs", key) == value, key
+
+
+def test_scores_leave_out_the_id_that_stopped(tiny_url):
+    ids = whole_of(tiny_url, "completions", return_token_ids=True, **ASK)["choices"][0]["token_ids"]
+    choice = whole_of(tiny_url, "completions", stop_token_ids=[ids[7]], logprobs=0, **ASK)["choices"][0]
+    assert len(choice["logprobs"]["tokens"]) == ids.index(ids[7])
 
 
 @pytest.mark.parametrize(
@@ -127,6 +152,9 @@ def test_an_echo_scores_the_prompt_as_programs_that_evaluate_want_it(tiny_url, t
         ({"prompt": [5, "a"]}, "prompt[1]"),
         ({"prompt": [-1]}, "prompt[0]"),
         ({"prompt": [10**9]}, "prompt"),
+        ({"prompt": [[1, 2], [10**9]]}, "prompt[1]"),
+        ({"prompt": ["a", "word " * 3000]}, "prompt[1]"),
+        ({"stop_token_ids": [10**9]}, "stop_token_ids"),
         ({"prompt": {"text": "a"}}, "prompt"),
         ({"prompt": ["a"] * 20, "n": 7}, "prompt"),
         ({"prompt": "word " * 3000}, "prompt"),
