@@ -27,7 +27,7 @@ class ChunkEncoder:
     """Encodes chunks through a least-recently-used cache that is bounded in characters. Threads may share it."""
 
     def __init__(self, tokenizer: Tokenizer, max_chars: int = MAX_CHARS):
-        self._tokenizer, self._max_chars = tokenizer, max_chars
+        self.tokenizer, self._max_chars = tokenizer, max_chars
         self._cache: OrderedDict[tuple[str, ...], Chunk] = OrderedDict()
         self._chars = 0
         self._lock = threading.Lock()
@@ -72,10 +72,10 @@ class ChunkEncoder:
                 self._chars -= sum(map(len, old))
 
     def _encode(self, texts: tuple[str, ...]) -> Chunk:
-        ids = tuple(self._tokenizer.encode("".join(texts)))
+        ids = tuple(self.tokenizer.encode("".join(texts)))
         if len(texts) == 1:
             return Chunk(ids, (0,))
-        ends = list(accumulate(len(self._tokenizer.token_bytes(token)) for token in ids))
+        ends = list(accumulate(len(self.tokenizer.token_bytes(token)) for token in ids))
         offsets = [0, *accumulate(self._lengths(texts, ends[-1] if ends else 0))]
         # The first token that begins at or after the text's first byte: its predecessor ends there or later.
         begins = [0, *ends]

@@ -46,6 +46,14 @@ class Prompt:
     def ids(self) -> list[int]:
         return self._encoded.ids
 
+    def fewest_ids(self, enough: int) -> int:
+        """A lower bound on the number of ids, for texts that are too long to be encoded in vain."""
+        known = sum(len(piece[1]) for piece in self._layout.pieces if piece[1] is not None)
+        if known >= enough:
+            return known
+        plain = "".join([piece[0] for piece in self._layout.pieces if piece[1] is None])
+        return known + self._encoder.tokenizer.fewest_ids(plain, enough - known)
+
     @property
     def loss_mask(self) -> list[int]:
         """1 where the id is the assistant's own."""

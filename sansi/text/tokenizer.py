@@ -64,6 +64,8 @@ CONTROL_TEXT = {
 assert tuple(CONTROL_TEXT) == tuple(f.name for f in fields(ControlTokens))
 
 REPLACEMENT = "\ufffd".encode()
+MOST_COMPOSED = 3  # times fewer bytes that a text may have once it is normalised
+SLICE = 2**14  # characters of a text that is counted piece by piece
 
 
 class Tokenizer:
@@ -153,9 +155,35 @@ class Tokenizer:
     def encode(self, text: str) -> list[int]:
         """Ids of plain text. "<|im_end|>" and its like in `text` are ordinary characters here."""
         try:
+            if len(text) > SLICE:  # a batch is encoded without the interpreter's lock
+                return self._plain.encode_batch_fast([text], add_special_tokens=False)[0].ids
             return self._plain.encode(text, add_special_tokens=False).ids
         except (UnicodeEncodeError, TypeError) as error:
             raise _bad_text(text) from error
+
+    def fewest_ids(self, text: str, enough: int) -> int:
+        """A lower bound on the length of `encode(text)`, which is not read much further than to `enough` ids.
+
+        A text that is not much longer than `enough` ids can be is not read at all. Needs no lock of the interpreter.
+        """
+        most = self._longest
+        if len(text) <= max(SLICE, 8 * enough):
+            return 0
+        count = len(text.encode("utf-8", "surrogatepass")) // (MOST_COMPOSED * most)
+        if count >= enough:
+            return count
+        count = 0
+        for at in range(0, len(text), SLICE):
+            part = self._plain.encode_batch_fast([text[at : at + SLICE]], add_special_tokens=False)[0]
+            count += max(0, len(part) - most)  # the cut may have split a token, at the worst into its bytes
+            if count >= enough:
+                break
+        return count
+
+    @cached_property
+    def _longest(self) -> int:
+        """Bytes of the longest piece that one id of a text stands for."""
+        return max(len(_piece_bytes(piece)) for piece in self._plain.get_vocab(with_added_tokens=False))
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """`encode` for many texts, on all cores."""
