@@ -92,6 +92,7 @@ class Request:
     computed: int = 0
     sampled: bool = False  # since it last got its blocks: it decodes, where before it read what is known
     cached_tokens: int | None = None  # of the prompt, found in the prefix cache; None until it first runs
+    begun: float | None = None  # when it first ran, by the monotonic clock
     tokens: list[int] = field(default_factory=list)  # prompt and completion
     hashes: list[bytes] = field(default_factory=list)  # of the full blocks of `tokens`, as far as they were wanted
     reusable: bool = True  # its blocks may be found by others: False once the weights changed under it
@@ -201,6 +202,7 @@ class Request:
             prompt_top_logprobs=self._prompt_tops(),
             drafted_tokens=self.drafted,
             accepted_tokens=self.accepted,
+            begun=self.begun,
         )
 
     def _logprobs(self, scores: Sequence[Scored]) -> tuple[float, ...] | None:

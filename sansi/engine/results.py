@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 FinishReason = Literal["stop", "length", "abort"]
@@ -60,6 +60,8 @@ class Completion:
     """Drafts that were checked for it (`SamplingParams.speculation`),"""
     accepted_tokens: int = 0
     """and how many of them came."""
+    begun: float | None = field(default=None, compare=False)
+    """When it left the queue, by the monotonic clock; None if it never did."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ so everything ends.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from dataclasses import dataclass
 
@@ -98,7 +99,7 @@ class Scheduler:
         request.extend_table(self.pool.take(blocks_for(len(request.tokens)) - len(shared)))
         request.computed = len(shared) * BLOCK
         if request.cached_tokens is None:
-            request.cached_tokens = request.computed
+            request.cached_tokens, request.begun = request.computed, time.monotonic()
             self.prompt_tokens += len(request.prompt)
             self.cached_tokens += request.computed
         else:
