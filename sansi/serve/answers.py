@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from sansi.base.errors import SansiError
 from sansi.chat import ChatModel, ChatOptions, ChatResult, TextResult, Tokens
 from sansi.serve.errors import ServeError
 from sansi.serve.merged import Merged
@@ -118,8 +119,17 @@ class Answer:
 def _streams(chat: ChatModel, asked: Request) -> list[AsyncIterator[Any]]:
     """One stream for each answer. Nothing runs yet."""
     if isinstance(asked, ChatRequest):
-        return [chat.stream(asked.messages, _nth(asked.options, i)) for i in range(asked.n)]
-    return [chat.stream_text(prompt, _nth(asked.options, i)) for prompt in asked.prompts for i in range(asked.choices)]
+        try:
+            return [chat.stream(asked.messages, _nth(asked.options, i)) for i in range(asked.n)]
+        except SansiError as error:
+            raise asked.named(error) from error
+    streams: list[AsyncIterator[Any]] = []
+    for number, prompt in enumerate(asked.prompts):
+        try:
+            streams += [chat.stream_text(prompt, _nth(asked.options, i)) for i in range(asked.choices)]
+        except SansiError as error:
+            raise asked.named(error, number) from error
+    return streams
 
 
 def _nth(options: ChatOptions, index: int) -> ChatOptions:
