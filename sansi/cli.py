@@ -149,8 +149,13 @@ def serve(
         typer.Option(min=0, help="Seconds for one request, its wait included; 0: no limit.", rich_help_panel=LIMITS),
     ] = 600,
     max_body: Annotated[
-        float, typer.Option(min=0.001, help="MiB of a request; a larger one gets 413.", rich_help_panel=LIMITS)
-    ] = 16,
+        float | None,
+        typer.Option(
+            min=0.001,
+            help="MiB of a request; a larger one gets 413. Default: 1 and 64 bytes for each token of the context.",
+            rich_help_panel=LIMITS,
+        ),
+    ] = None,
     grace: Annotated[
         float,
         typer.Option(min=0, help="Seconds that running answers may take once it is stopped.", rich_help_panel=LIMITS),
@@ -191,7 +196,7 @@ def serve(
         keys=read_keys(api_key_file, api_key_env),
         hosts=tuple(host.lower() for host in allow_host) if allow_host else None,
         origins=tuple(origin.rstrip("/").lower() for origin in allow_origin or ()),
-        max_body=int(max_body * 2**20),
+        max_body=None if max_body is None else int(max_body * 2**20),
         max_queue=max_queue,
         timeout=timeout or None,
         grace=grace,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,18 +22,20 @@ from sansi.chat.options import (
     check_text_options,
 )
 from sansi.chat.presets import Preset, Presets
-from sansi.chat.reader import Reader, TextSource, thought_is_open
+from sansi.chat.reader import Reader, TextSource, TokenKinds, thought_is_open
 from sansi.chat.teller import TokenTeller
-from sansi.engine import Completion, Engine, Grammar, SamplingParams, ThinkingLimits
+from sansi.engine import Completion, Engine, Grammar, SamplingParams, ThinkingLimits, ThinkingReport, Usage
 from sansi.engine.params import check_params, check_prompt
 from sansi.text import Codec, Content, Event, Mode
 from sansi.text.codec import Messages
 
 MAX_TOKENS = 32_768  # the default bound on a completion where the context leaves more
 MAX_RESERVE = 256
+SEEDS = 2**63
 
 ChatStream = AsyncGenerator[Event | ChatResult, None]  # and Tokens, for options that ask for them
 TextStream = AsyncGenerator[Content | TextResult, None]
+OnCut = Callable[[Any], None]  # with a ChatResult or a TextResult
 
 
 @dataclass(frozen=True)
@@ -129,8 +132,17 @@ class ChatModel:
 
         Wrong input raises SansiError here, at the call. Ending the iteration early stops the generation.
         """
+        return self.streams(messages, options)[0]
+
+    def streams(
+        self, messages: Messages, options: ChatOptions | None = None, n: int = 1, on_cut: OnCut | None = None
+    ) -> list[ChatStream]:
+        """As `stream`, for `n` answers to the one conversation; the i-th has the seed + i, where one is given.
+
+        on_cut: called with what there is of an answer, of finish_reason "abort", whose stream is closed before its end.
+        """
         job = self._job(messages, options or ChatOptions())
-        return self._stream(job)
+        return [self._stream(_nth(job, i), on_cut) for i in range(n)]
 
     def stream_text(self, prompt: str | Sequence[int], options: ChatOptions | None = None) -> TextStream:
         """Go on with a text, or with ids, as `Content` events, and a TextResult at the end.
@@ -140,9 +152,22 @@ class ChatModel:
         tags included, is text. Sampling is neutral (temperature 1, no filters) where the options leave it open. Wrong
         input raises SansiError here, at the call.
         """
-        return self._stream(self._text_job(prompt, options or ChatOptions()))
+        return self.text_streams(prompt, options)[0]
 
-    async def _stream(self, job: _Job) -> AsyncGenerator[Any, None]:
+    def text_streams(
+        self,
+        prompt: str | Sequence[int],
+        options: ChatOptions | None = None,
+        n: int = 1,
+        on_cut: OnCut | None = None,
+    ) -> list[TextStream]:
+        """As `stream_text`, for `n` completions of the one prompt; otherwise as `streams`."""
+        job = self._text_job(prompt, options or ChatOptions())
+        return [self._stream(_nth(job, i), on_cut) for i in range(n)]
+
+    async def _stream(self, job: _Job, on_cut: OnCut | None = None) -> AsyncGenerator[Any, None]:
+        written: list[int] = []
+        completion: Completion | None = None
         reader = job.reader()
         teller = TokenTeller(self.codec, job.ids, job.options, job.is_text) if job.options.stream_tokens else None
         if teller is not None:
@@ -150,6 +175,8 @@ class ChatModel:
         deltas = self.engine.stream(job.ids, job.params)
         try:
             async for delta in deltas:
+                written += delta.ids
+                completion = delta.completion
                 events = reader.feed(delta.ids)
                 if delta.completion is not None:
                     events += reader.finish(delta.completion.finish_reason)
@@ -161,6 +188,10 @@ class ChatModel:
                     yield self._result(job, delta.completion, reader)
         except SansiError as error:
             raise _of_the_request(error, job.options) from error
+        except (GeneratorExit, asyncio.CancelledError):
+            if on_cut is not None and completion is None:
+                on_cut(self._cut(job, written, reader))
+            raise
         finally:
             await deltas.aclose()  # frees the slot now, not at garbage collection
 
@@ -182,6 +213,7 @@ class ChatModel:
     def _job(self, messages: Messages, options: ChatOptions) -> _Job:
         """Everything that can be wrong with a request is found here, before the engine sees it."""
         check_options(options)
+        self._check_fits(_fewest_tokens(messages, options.tools), "messages", at_least=True)
         if options.prompt_logprobs:
             raise SansiError("prompt_logprobs are told of plain text only", param="prompt_logprobs")
         prompt = self.codec.render(
@@ -193,6 +225,7 @@ class ChatModel:
             open_thought=options.soft_switch != "model",
             continue_final=options.continue_final,
         )
+        self._check_fits(prompt.fewest_ids(self.context_length), "messages", at_least=True)  # before it is encoded
         max_tokens = self._max_tokens(len(prompt.ids), options.max_tokens, "messages")
         closed = options.continue_final == "answer"
         may_think = (prompt.mode.thinking or prompt.mode.source == "model") and not closed
@@ -210,7 +243,10 @@ class ChatModel:
     def _text_job(self, text: str | Sequence[int], options: ChatOptions) -> _Job:
         check_options(options)
         check_text_options(options)
-        ids = self.codec.tokenizer.encode(text) if isinstance(text, str) else list(text)
+        tokenizer, is_text = self.codec.tokenizer, isinstance(text, str)
+        fewest = tokenizer.fewest_ids(text, self.context_length) if isinstance(text, str) else len(text)
+        self._check_fits(fewest, "prompt", at_least=is_text)
+        ids = tokenizer.encode(text) if isinstance(text, str) else list(text)
         check_prompt(ids, self.engine.vocab_size, len(ids) + 2)  # the ids; what fits is said better below
         max_tokens = self._max_tokens(len(ids), options.max_tokens, "prompt")
         is_open = thought_is_open(ids, self.codec.control)
@@ -256,15 +292,19 @@ class ChatModel:
         return self._grammars.of(tools, choice, parallel, options.response_format)
 
     def _max_tokens(self, prompt_tokens: int, asked: int | None, param: str) -> int:
-        left = self.context_length - prompt_tokens
-        if left < 1:
-            what = "the messages are" if param == "messages" else "the prompt is"
-            raise SansiError(
-                f"{what} {prompt_tokens} tokens long, but the context holds {self.context_length}, "
-                "the answer included; shorten or drop some",
-                param=param,
-            )
-        return min(left, MAX_TOKENS if asked is None else asked)
+        self._check_fits(prompt_tokens, param)
+        return min(self.context_length - prompt_tokens, MAX_TOKENS if asked is None else asked)
+
+    def _check_fits(self, prompt_tokens: int, param: str, at_least: bool = False) -> None:
+        """Raise SansiError unless the context holds the prompt and a token more."""
+        if prompt_tokens < self.context_length:
+            return
+        what, least = "messages are" if param == "messages" else "prompt is", "at least " if at_least else ""
+        reason = (
+            f"the prompt is too long: the {what} {least}{prompt_tokens} tokens long, but the context holds "
+            f"{self.context_length}, the answer included; shorten or drop some"
+        )
+        raise SansiError(reason, param=param, code="context_length_exceeded")
 
     def _limits(self, options: ChatOptions, max_tokens: int, is_open: bool, may_think: bool) -> ThinkingLimits:
         ids = self.codec.thinking_ids
@@ -304,6 +344,7 @@ class ChatModel:
             "logprobs": completion.logprobs,
             "stop": reader.stop,
             "top_logprobs": completion.top_logprobs,
+            "begun": completion.begun,
         }
         if job.is_text:
             scores = completion.prompt_logprobs, completion.prompt_top_logprobs
@@ -312,6 +353,16 @@ class ChatModel:
         message = reader.message
         calls = finish == "stop" and any(call.executable for call in message.tool_calls)
         return ChatResult(message, "tool_calls" if calls else finish, problems=tuple(reader.problems), **shared)
+
+    def _cut(self, job: _Job, ids: Sequence[int], reader: Reader) -> ChatResult | TextResult:
+        """What came of an answer that nobody waits for any more; the engine will not say it."""
+        thought = TokenKinds(job.ids, self.codec.control).of(ids).count("reasoning")
+        usage = Usage(len(job.ids), len(ids))
+        completion = Completion(
+            tuple(ids), None, "abort", ThinkingReport(thought), usage, seed=_first(job.params.seed, 0)
+        )
+        reader.finish("abort")
+        return self._result(job, completion, reader)
 
     def _report(self, job: _Job, completion: Completion) -> Report:
         sampling = {f.name: getattr(job.params, f.name) for f in fields(Preset)}
@@ -327,6 +378,24 @@ class ChatModel:
             sampling={**sampling, "seed": completion.seed},
             preset=job.preset,
         )
+
+
+def _nth(job: _Job, index: int) -> _Job:
+    """The job of the index-th answer: it has a seed and a search for stop strings of its own."""
+    if not index:
+        return job
+    seed, ends = job.params.seed, job.reader().ends if job.params.stop_when else None
+    seed = None if seed is None else (seed + index) % SEEDS
+    return replace(job, params=replace(job.params, seed=seed, stop_when=ends))
+
+
+def _fewest_tokens(messages: Messages, tools: Any) -> int:
+    """A lower bound on the tokens of a prompt, by the parts that it has; 0 for what is no list of messages."""
+    if not isinstance(messages, list | tuple):
+        return 0
+    calls = [m.get("tool_calls") if isinstance(m, dict) else getattr(m, "tool_calls", None) for m in messages]
+    parts = [messages, tools, *calls]
+    return sum(len(part) for part in parts if isinstance(part, list | tuple))
 
 
 def _of_the_request(error: SansiError, options: ChatOptions) -> SansiError:

@@ -24,10 +24,11 @@ LONGEST_WAIT = 60  # seconds; OpenAI's clients take no longer advice
 
 
 class Ticket:
-    """A place at a model for `count` answers. Released once, by whoever took it."""
+    """A place at a model for `count` answers. Whoever took it and whoever holds it releases it once."""
 
     def __init__(self, gate: Gate, count: int, timeout: float | None, begun: float):
         self._gate, self.count, self._timeout, self._begun = gate, count, timeout, begun
+        self._holders = 1
         self._scope: asyncio.Timeout | None = None
         self._reason: Exception | None = None
 
@@ -56,8 +57,15 @@ class Ticket:
         finally:
             self._scope = None
 
+    def hold(self) -> Ticket:
+        """Keep the place for one more, who releases it too."""
+        self._holders += 1
+        return self
+
     def release(self) -> None:
-        self._gate.leave(self)
+        self._holders -= 1
+        if not self._holders:
+            self._gate.leave(self)
 
 
 class Gate:
@@ -79,16 +87,22 @@ class Gate:
 
         begun: when the request came, by the monotonic clock, which is the event loop's too.
         """
-        if self.closing:
-            raise stopping()
-        # One request for more than all places is let in when there is nobody else: it could never be otherwise.
-        if self._tickets and self.held + count > self._slots + self._settings.max_queue:
-            wait = self._wait()
-            message = f"the queue is full ({self._settings.max_queue} requests wait); try again in {wait} seconds"
-            raise ServeError(429, message, "queue_full", {"Retry-After": str(wait)})
+        if (refusal := self.refusal(count)) is not None:
+            raise refusal
         ticket = Ticket(self, count, self._settings.timeout, begun)
         self._tickets.add(ticket)
         return ticket
+
+    def refusal(self, count: int = 1) -> ServeError | None:
+        """Why `count` answers can not be taken on now."""
+        if self.closing:
+            return stopping()
+        # One request for more than all places is let in when there is nobody else: it could never be otherwise.
+        if not self._tickets or self.held + count <= self._slots + self._settings.max_queue:
+            return None
+        wait = self._wait()
+        message = f"the queue is full ({self._settings.max_queue} requests wait); try again in {wait} seconds"
+        return ServeError(429, message, "queue_full", {"Retry-After": str(wait)})
 
     def leave(self, ticket: Ticket) -> None:
         self._tickets.remove(ticket)
@@ -113,6 +127,12 @@ class Admission:
 
     def __init__(self, models: Iterable[ChatModel], settings: ServerSettings):
         self._gates = {chat.name: Gate(_slots_of(chat), settings) for chat in models}
+
+    def check(self) -> None:
+        """Raises as `enter` would, before it is known what is asked: where no model can take on anything."""
+        refusals = [gate.refusal() for gate in self._gates.values()]
+        if refusals[0] is not None and all(refusals):
+            raise refusals[0]
 
     def enter(self, model: str, count: int, begun: float) -> Ticket:
         """As `Gate.enter`."""

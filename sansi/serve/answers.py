@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
+import functools
 import time
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sansi.base.errors import SansiError
-from sansi.chat import ChatModel, ChatOptions, ChatResult, TextResult, Tokens
+from sansi.chat import ChatModel, ChatResult, TextResult, Tokens
+from sansi.chat.model import MAX_TOKENS
 from sansi.serve.errors import ServeError
 from sansi.serve.merged import Merged
 from sansi.serve.replies import ChatReply, Done, Reply, TextReply, Timing
 from sansi.serve.requests import ChatRequest, TextRequest
 
-SEEDS = 2**63
+MAX_ANSWERED = 2**22  # tokens of all answers of a request
+MAX_SCORED = 2**20  # log-probabilities of all answers of a request; in JSON each takes some 100 bytes
 Request = ChatRequest | TextRequest
+Streams = list[AsyncIterator[Any]]
+Elsewhere = Callable[[Callable[[], Streams]], Awaitable[Streams]]
 
 
 @dataclass
@@ -29,31 +33,54 @@ class _Choice:
     done: Done | None = None
 
 
+def check_size(chat: ChatModel, asked: Request) -> None:
+    """Raise SansiError for answers that together may take more memory than anybody needs."""
+    options = asked.options
+    tokens = asked.n * min(options.max_tokens or MAX_TOKENS, chat.context_length)
+    scored = options.logprobs or options.prompt_logprobs
+    told = tokens * (options.top_logprobs + 1)
+    if tokens <= MAX_ANSWERED and (not scored or told <= MAX_SCORED):
+        return
+    many, most = (told, MAX_SCORED) if scored else (tokens, MAX_ANSWERED)
+    what = "max_tokens, n and top_logprobs" if scored else "max_tokens and n"
+    reason = f"{what} together allow {many} tokens to be told, but one request gets {most} at most; ask for less"
+    raise SansiError(reason, param="max_tokens")
+
+
 class Answer:
     """The answers to one request. Closing it, at its end or early, is what frees the engine's slots."""
 
-    def __init__(self, reply: Reply, asked: Request, streams: Sequence[AsyncIterator[Any]], begun: float):
+    def __init__(
+        self,
+        reply: Reply,
+        asked: Request,
+        streams: Sequence[AsyncIterator[Any]],
+        begun: float,
+        results: list[ChatResult | TextResult],
+    ):
         self._reply, self._asked, self._begun = reply, asked, begun
-        self._queue = time.monotonic() - begun
         self._items = Merged(streams)
         self._choices = [_Choice() for _ in streams]
-        self.results: list[ChatResult | TextResult] = []
-        """For the log and the metrics."""
+        self.results = results
+        """For the log and the metrics; those that are cut come when it is closed."""
         self.first_token: float | None = None
         """When the first text came, by the monotonic clock."""
 
     @classmethod
-    async def start(cls, chat: ChatModel, asked: Request, begun: float | None = None, small: bool = False) -> Answer:
+    async def start(
+        cls, chat: ChatModel, asked: Request, begun: float | None = None, elsewhere: Elsewhere | None = None
+    ) -> Answer:
         """Raises SansiError for what is wrong with the messages or options, while a status line can still say so.
 
-        begun: when the request came, by the monotonic clock. small: it is rendered at once.
+        begun: when the request came, by the monotonic clock. elsewhere: runs in a thread what it is given.
         """
         begun = time.monotonic() if begun is None else begun
         reply = ChatReply(chat, asked) if isinstance(asked, ChatRequest) else TextReply(chat, asked)
         # Rendering a long conversation takes a while; in a thread it does not hold up the streams of others. But the
         # way there and back costs more than rendering a short one, and a busy engine makes it longer.
-        streams = _streams(chat, asked) if small else await asyncio.to_thread(_streams, chat, asked)
-        return cls(reply, asked, streams, begun)
+        results: list[ChatResult | TextResult] = []
+        make = functools.partial(_streams, chat, asked, results.append)
+        return cls(reply, asked, make() if elsewhere is None else await elsewhere(make), begun, results)
 
     async def close(self) -> None:
         await self._items.aclose()
@@ -98,8 +125,8 @@ class Answer:
             if isinstance(item, Tokens):
                 choice.tokens.append(item)
             elif isinstance(item, ChatResult | TextResult):
-                choice.done = self._ended(index, _whole_or_raise(item))
                 self.results.append(item)
+                choice.done = self._ended(index, _whole_or_raise(item))
             elif choice.first is None:
                 choice.first = time.monotonic()
                 self.first_token = self.first_token or choice.first
@@ -107,7 +134,8 @@ class Answer:
 
     def _ended(self, index: int, result: ChatResult | TextResult) -> Done:
         first, now = self._choices[index].first, time.monotonic()
-        timing = Timing(self._queue, None if first is None else first - self._begun, now - self._begun)
+        queue = (result.begun or self._begun) - self._begun  # a chat model without an engine has no queue
+        timing = Timing(queue, None if first is None else first - self._begun, now - self._begun)
         prompt = index // self._asked.choices if isinstance(self._asked, TextRequest) else 0
         return Done(index, prompt, result, timing)
 
@@ -116,27 +144,20 @@ class Answer:
         return [choice.done for choice in self._choices if choice.done is not None]
 
 
-def _streams(chat: ChatModel, asked: Request) -> list[AsyncIterator[Any]]:
+def _streams(chat: ChatModel, asked: Request, on_cut: Callable[[Any], None]) -> Streams:
     """One stream for each answer. Nothing runs yet."""
     if isinstance(asked, ChatRequest):
         try:
-            return [chat.stream(asked.messages, _nth(asked.options, i)) for i in range(asked.n)]
+            return [*chat.streams(asked.messages, asked.options, asked.n, on_cut)]
         except SansiError as error:
             raise asked.named(error) from error
-    streams: list[AsyncIterator[Any]] = []
+    streams: Streams = []
     for number, prompt in enumerate(asked.prompts):
         try:
-            streams += [chat.stream_text(prompt, _nth(asked.options, i)) for i in range(asked.choices)]
+            streams += chat.text_streams(prompt, asked.options, asked.choices, on_cut)
         except SansiError as error:
             raise asked.named(error, number) from error
     return streams
-
-
-def _nth(options: ChatOptions, index: int) -> ChatOptions:
-    """The options of the index-th answer: it has a seed of its own."""
-    if not index or options.seed is None:
-        return options
-    return replace(options, seed=(options.seed + index) % SEEDS)
 
 
 def _whole_or_raise(result: ChatResult | TextResult) -> ChatResult | TextResult:

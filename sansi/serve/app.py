@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from sansi import __version__
 from sansi.chat import ChatModel
 from sansi.serve import handlers, logs, openapi
 from sansi.serve.admission import Admission
-from sansi.serve.answers import Answer
+from sansi.serve.answers import Answer, check_size
 from sansi.serve.bodies import Bodies
 from sansi.serve.errors import UnknownModel
+from sansi.serve.fields import show
 from sansi.serve.generation import Generation
 from sansi.serve.guard import Guard
 from sansi.serve.metrics import ServerMetrics
@@ -34,9 +36,11 @@ from sansi.serve.requests import (
     parse_text_request,
 )
 from sansi.serve.schemas import CHAT_COMPLETION, TEXT_COMPLETION
-from sansi.serve.settings import ServerSettings
+from sansi.serve.settings import ServerSettings, body_limit
+from sansi.serve.workers import Workers
 
 SMALL_BYTES = 2**13  # of a request that renders in a millisecond
+RENDERERS, COMPILERS = 2, 2  # threads
 STATIC = Path(__file__).parent / "static"
 # The page loads nothing from elsewhere and runs no inline script, so text from a model can never become one.
 PAGE_HEADERS = {
@@ -61,7 +65,9 @@ def create_app(
     models = {chat.name: chat for chat in chat_models}
     assert models and len(models) == len(chat_models), "chat models need distinct names"
     settings = settings or ServerSettings()
-    app = FastAPI(title="Sansi", version=__version__, docs_url=None, redoc_url=None)
+    if settings.max_body is None:
+        settings = replace(settings, max_body=body_limit(max(chat.context_length for chat in chat_models)))
+    app = FastAPI(title="Sansi", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
     admission = app.state.admission = Admission(chat_models, settings)
     metrics = ServerMetrics(models, admission)
 
@@ -80,15 +86,23 @@ def create_app(
     return app
 
 
+class _Static(StaticFiles):
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        response = super().file_response(*args, **options)
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+
 def _add_page(app: FastAPI) -> None:
-    @app.get("/", include_in_schema=False)
+    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
     async def page() -> Response:
         return FileResponse(STATIC / "index.html", headers=PAGE_HEADERS)
 
-    app.mount("/static", StaticFiles(directory=STATIC))
+    app.mount("/static", _Static(directory=STATIC))
 
 
 def _add_state(app: FastAPI, models: Mapping[str, ChatModel], metrics: ServerMetrics) -> None:
+    @app.head("/health", include_in_schema=False)
     @app.get("/health", responses=openapi.errors(403))
     async def health() -> Response:
         closing = app.state.admission.closing
@@ -118,18 +132,25 @@ def _add_models(app: FastAPI, models: Mapping[str, ChatModel], examples: Mapping
 
 def _add_generation(app: FastAPI, models: Mapping[str, ChatModel], metrics: ServerMetrics, bodies: Bodies) -> None:
     admission: Admission = app.state.admission
+    # A grammar takes seconds to compile; who needs one shall not make wait who does not.
+    renderers, compilers = Workers(RENDERERS, "sansi-render"), Workers(COMPILERS, "sansi-compile")
 
     async def generate(request: Request, parse: Callable[[Mapping[str, Any]], Any]) -> Response:
         record = record_of(request.scope)
+        admission.check()  # what can not be taken on is not read
         body = await bodies.read(request)
         asked = parse(parse_body(body))
         chat = _find(models, asked.model)
         record.model, record.stream, record.labels = chat.name, asked.stream, asked.labels
         record.asked = getattr(asked, "messages", None) or getattr(asked, "prompts", None)
+        check_size(chat, asked)
         ticket = admission.enter(chat.name, asked.n, record.begun)
         record.releases.append(ticket.release)
-        small = len(body) * asked.n <= SMALL_BYTES and not (asked.options.tools or asked.options.response_format)
-        start = functools.partial(Answer.start, chat, asked, record.begun, small)
+        grammar = asked.options.tools or asked.options.response_format
+        workers = compilers if grammar else renderers
+        small = len(body) <= SMALL_BYTES and not grammar
+        elsewhere = None if small else functools.partial(workers.run, ticket=ticket)
+        start = functools.partial(Answer.start, chat, asked, record.begun, elsewhere)
         return Generation(start, ticket, record, metrics.gaps[chat.name], asked.stream)
 
     @app.post("/v1/chat/completions", **openapi.generation(CHAT_FIELDS, CHAT_REQUIRED, CHAT_COMPLETION))
@@ -143,5 +164,5 @@ def _add_generation(app: FastAPI, models: Mapping[str, ChatModel], metrics: Serv
 
 def _find(models: Mapping[str, ChatModel], name: str) -> ChatModel:
     if name not in models:
-        raise UnknownModel(f'the model "{name}" is not served here; served: {", ".join(models)}', param="model")
+        raise UnknownModel(f"the model {show(name)} is not served here; served: {', '.join(models)}", param="model")
     return models[name]

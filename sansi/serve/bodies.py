@@ -21,12 +21,13 @@ class Bodies:
     """Reads the bodies of one server's requests. Raises ServeError: 408, 413, or 429 when too many come at once."""
 
     def __init__(self, settings: ServerSettings):
-        self._settings = settings
+        assert settings.max_body is not None, "whoever knows the models says what fits"
+        self._settings, self._most = settings, settings.max_body
         self._held = 0  # bytes of the bodies that are being read
 
     async def read(self, request: Request) -> bytes:
         stated, expects = request.headers.get("content-length", ""), request.headers.get("expect", "")
-        if stated.isdecimal() and int(stated) > self._settings.max_body:
+        if stated.isdecimal() and int(stated) > self._most:
             if "100-continue" not in expects.lower():  # that client waits for leave to send, and gets none
                 await self._discard(request.receive)
             raise self._too_large()
@@ -44,7 +45,7 @@ class Bodies:
                 part, more = await _next_part(receive)
                 body += part
                 self._held += len(part)
-                if len(body) > self._settings.max_body:
+                if len(body) > self._most:
                     if more:
                         await self._discard(receive)
                     raise self._too_large()
@@ -57,7 +58,7 @@ class Bodies:
 
     async def _discard(self, receive: Receive) -> None:
         """Let the client end its sending, within limits: one that is cut off in it does not hear why."""
-        left, more = 4 * self._settings.max_body, True
+        left, more = 4 * self._most, True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DISCARD_SECONDS):
                 while more and left > 0:
@@ -65,7 +66,7 @@ class Bodies:
                     left -= len(part)
 
     def _too_large(self) -> ServeError:
-        message = f"the request body is larger than {self._settings.max_body / 2**20:g} MiB"
+        message = f"the request body is larger than {self._most / 2**20:.4g} MiB"
         return ServeError(413, message, "request_too_large", CLOSE)
 
 

@@ -121,7 +121,7 @@ class Generation(Response):
             return replies.error(error.detail, kind="server_error")
         if isinstance(error, SansiError):  # such as a grammar that grew beyond its bounds
             self._record.error = "invalid_request"
-            return replies.error(str(error), param=error.param)
+            return replies.error(str(error), param=error.param, code=error.code)
         log.error("request %s failed", self._record.id, exc_info=error)
         self._record.error = "bug"
         return replies.bug()

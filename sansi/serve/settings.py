@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sansi.base.errors import SansiError
 
+SMALLEST_LIMIT, BYTES_PER_TOKEN, LARGEST_LIMIT = 2**20, 64, 16 * 2**20
 MIN_KEY = 16  # characters; a shorter one can be guessed over the network
 
 
@@ -66,6 +67,11 @@ def _checked(lines: list[str], where: str) -> list[str]:
     return keys
 
 
+def body_limit(context_length: int) -> int:
+    """Bytes of the largest body that can be of use: what a context holds, several times over, and room for batches."""
+    return min(SMALLEST_LIMIT + BYTES_PER_TOKEN * context_length, LARGEST_LIMIT)
+
+
 @dataclass(frozen=True)
 class ServerSettings:
     """Limits and policy of one server. Times in seconds, sizes in bytes."""
@@ -74,10 +80,12 @@ class ServerSettings:
     """Who may ask; None: everybody."""
     hosts: tuple[str, ...] | None = None
     """Names that a request may call this server by (its Host header), without port; None: any."""
+    any_address: bool = False
+    """Any IP address is such a name too: no page can make a browser call its victim by one that is not the page's."""
     origins: tuple[str, ...] = ()
     """Web pages of other origins ("https://example.com") that may use the API from a browser; "*": all."""
-    max_body: int = 16 * 2**20
-    """Largest request body."""
+    max_body: int | None = None
+    """Largest request body; None: by the largest context that is served, see `body_limit`."""
     max_bodies: int = 256 * 2**20
     """All request bodies that are being read, together."""
     body_timeout: float = 30

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 from sansi.base.errors import SansiError
@@ -28,6 +29,10 @@ class FakeChat:
         self.fail_at: int | None = None  # raise a bug before this event
         self.interrupt_at: int | None = None  # press Ctrl-C before this event
         self.finish_reason = "stop"
+
+    def streams(self, messages: Any, options: ChatOptions, n: int = 1, on_cut: Any = None) -> list[Any]:
+        seeds = [None if options.seed is None else options.seed + i for i in range(n)]
+        return [self.stream(messages, replace(options, seed=seed)) for seed in seeds]
 
     def stream(self, messages: Any, options: ChatOptions) -> AsyncIterator[Any]:
         read_tools(options.tools)
