@@ -11,6 +11,12 @@ from typing import Any
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 REQUEST_SECONDS = 30.0  # until the head of a request is complete
+MAX_CONNECTIONS = 900  # at once; many systems give a process 1,024 files
+FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nconnection: close\r\n"
+    b'retry-after: 5\r\n\r\n{"error":{"message":"the server has too many connections; try again later",'
+    b'"type":"server_error","param":null,"code":"too_many_connections"}}'
+)
 CORKED_BYTES = 2**14
 WRITE_SECONDS = 60.0  # until a client that lags has read what lies ready for it, some 64 KiB
 
@@ -52,6 +58,7 @@ class Connection(H11Protocol):
     """Closes what a client leaves lying: a request that does not come, an answer that is not read."""
 
     request_seconds, write_seconds = REQUEST_SECONDS, WRITE_SECONDS
+    max_connections = MAX_CONNECTIONS
 
     def __init__(self, *args: Any, **options: Any):
         super().__init__(*args, **options)
@@ -60,6 +67,10 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(Corked(transport, self.loop))  # type: ignore[arg-type]
+        if len(self.connections) > self.max_connections:
+            self.transport.write(FULL)
+            self.transport.close()
+            return
         self._coming = self.loop.call_later(self.request_seconds, transport.abort)
 
     def data_received(self, data: bytes) -> None:

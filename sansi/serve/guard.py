@@ -7,12 +7,15 @@ a request that a page of another origin makes is refused unless that origin is a
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from collections.abc import Mapping
 
 from fastapi.responses import Response
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sansi.serve.bodies import CLOSE
 from sansi.serve.errors import ServeError
 from sansi.serve.record import record_of
 from sansi.serve.settings import ServerSettings
@@ -21,6 +24,7 @@ from sansi.serve.settings import ServerSettings
 OPEN = ("/", "/health", "/openapi.json")
 OPEN_FOLDER = "/static/"
 SAFE = ("GET", "HEAD", "OPTIONS")
+HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
 CORS_METHODS = "GET, POST"
 CORS_EXPOSED = "x-request-id, retry-after"
 
@@ -42,8 +46,9 @@ class Guard:
         try:
             self._check_host(headers)
             self._check_origin(scope, headers, origin, shared)
+            _check_length(headers)
             if scope["method"] == "OPTIONS":
-                await _preflight(headers, shared)(scope, receive, sender)
+                await _options(headers, origin, shared)(scope, receive, sender)
                 return
             self._check_key(scope, headers)
         except ServeError as error:
@@ -54,14 +59,17 @@ class Guard:
 
     def _check_host(self, headers: Mapping[bytes, bytes]) -> None:
         hosts, host = self._settings.hosts, headers.get(b"host", b"").decode("latin-1")
-        if hosts is not None and name_of(host) not in hosts:
-            message = f'this server is not known as "{name_of(host)}"; start it with --allow-host {name_of(host)}'
+        if hosts is None:
+            return
+        name = name_of(host)
+        if name not in hosts and not (self._settings.any_address and _is_address(name)):
+            message = f'this server is not known as "{name or host[:80]}"; start it with --allow-host NAME'
             raise ServeError(403, message, "host_not_allowed")
 
     def _check_origin(self, scope: Scope, headers: Mapping[bytes, bytes], origin: str, shared: bool) -> None:
         if not origin or shared or scope["method"] in SAFE:
             return
-        if origin.partition("://")[2].lower() != headers.get(b"host", b"").decode("latin-1").lower():
+        if origin.lower() != f"{scope['scheme']}://{headers.get(b'host', b'').decode('latin-1')}".lower():
             message = f"a page of {origin} may not use this server; start it with --allow-origin {origin}"
             raise ServeError(403, message, "origin_not_allowed")
 
@@ -83,10 +91,17 @@ class Guard:
 
 
 def name_of(host: str) -> str:
-    """A Host header without its port, in lower case: "[::1]:8000" is "::1"."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    return host.partition(":")[0].rstrip(".").lower()
+    """A Host header without its port, in lower case: "[::1]:8000" is "::1". "" for what is no name or address."""
+    found = HOST.fullmatch(host)
+    return "" if found is None else (found["address"] or found["name"].rstrip(".")).lower()
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _headers_of(scope: Scope) -> dict[bytes, bytes]:
@@ -97,8 +112,17 @@ def _headers_of(scope: Scope) -> dict[bytes, bytes]:
     return headers
 
 
-def _preflight(headers: Mapping[bytes, bytes], shared: bool) -> Response:
-    """The answer to a browser that asks whether a page may send what it wants to."""
+def _check_length(headers: Mapping[bytes, bytes]) -> None:
+    """A proxy in front could go by the other of the two, and take the rest for a request of its own."""
+    if b"content-length" in headers and b"transfer-encoding" in headers:
+        message = "Content-Length and Transfer-Encoding contradict each other; send one of them"
+        raise ServeError(400, message, "bad_request", CLOSE)
+
+
+def _options(headers: Mapping[bytes, bytes], origin: str, shared: bool) -> Response:
+    """The answer to a browser that asks whether a page may send what it wants to, or to whoever asks what there is."""
+    if not origin:
+        return Response(status_code=204, headers={"Allow": "GET, HEAD, POST, OPTIONS"})
     if not shared:
         raise ServeError(403, "pages of other origins may not use this server", "origin_not_allowed")
     allowed = {"Access-Control-Allow-Methods": CORS_METHODS, "Access-Control-Max-Age": "600"}

@@ -103,10 +103,18 @@ def _serve_on(
 
 
 def settings_for(host: str, settings: ServerSettings) -> ServerSettings:
-    """On the loopback only its own names are good, and those that were allowed; elsewhere any, unless some were."""
-    if not is_loopback(host):
+    """The names that a server on `host` is good for. With keys, beyond the loopback: any, unless some were allowed.
+
+    Else its own and those that were allowed; beyond the loopback any IP address too, and the machine's names.
+    """
+    allowed = (*LOOPBACK, host.lower(), *(settings.hosts or ()))
+    if is_loopback(host):
+        return replace(settings, hosts=allowed)
+    if settings.keys is not None:
         return settings
-    return replace(settings, hosts=(*LOOPBACK, host, *(settings.hosts or ())))
+    machine = socket.gethostname().lower()
+    short = machine.partition(".")[0]
+    return replace(settings, hosts=(*allowed, machine, short, f"{short}.local"), any_address=True)
 
 
 def is_loopback(host: str) -> bool:

@@ -1,6 +1,7 @@
 """Who may speak to the server: keys, names it is called by, pages of other origins."""
 
 import hmac
+import socket
 
 import httpx
 import openai
@@ -117,9 +118,46 @@ def test_a_foreign_name_is_refused(local, host, path):
     assert (response.status_code, response.json()["error"]["code"]) == (403, "host_not_allowed")
 
 
-def test_beyond_the_loopback_any_name_is_good():
-    assert settings_for("0.0.0.0", ServerSettings()).hosts is None
+MALFORMED = ["localhost:80@evil.example", "localhost:evil.example", "[::1]evil.example", "localhost:", "localhost:1:2"]
+
+
+@pytest.mark.parametrize("host", MALFORMED)
+def test_a_host_that_only_begins_like_a_name_is_refused(local, host):
+    assert httpx.get(f"{local}/v1/models", headers={"Host": host}).status_code == 403
+
+
+def test_beyond_the_loopback_any_name_is_good_where_keys_are_asked_for():
+    assert settings_for("0.0.0.0", ServerSettings(keys=Keys([KEY]))).hosts is None
     assert set(LOOPBACK) <= set(settings_for("127.0.0.1", ServerSettings()).hosts)
+
+
+def test_beyond_the_loopback_without_keys_a_foreign_name_is_refused():
+    chosen = settings_for("0.0.0.0", ServerSettings(hosts=("chat.example",)))
+    good = ["localhost", "192.168.1.7:8000", "[fe80::1]:8000", "chat.example", socket.gethostname()]
+    with running([FakeChat()], hosts=chosen.hosts, any_address=chosen.any_address) as url:
+        for host in good:
+            assert httpx.get(f"{url}/v1/models", headers={"Host": host}).status_code == 200, host
+        for host in ["evil.example", "1.2.3.4.evil.example", "[::1]evil.example", "1.2.3"]:
+            assert httpx.get(f"{url}/v1/models", headers={"Host": host}).status_code == 403, host
+
+
+def test_the_same_place_by_another_scheme_is_another_origin(local):
+    assert post(local, Origin=local.replace("http:", "https:")).status_code == 403
+
+
+def test_a_length_and_an_encoding_together_are_refused(local):
+    headers = {"Content-Length": "2", "Transfer-Encoding": "chunked"}
+    response = httpx.post(f"{local}/v1/chat/completions", content=b"{}", headers=headers)
+    assert response.status_code == 400 and response.headers["connection"] == "close"
+
+
+def test_who_looks_without_wanting_more_is_answered(local):
+    for path in ("/", "/health"):
+        response = httpx.head(local + path)
+        assert response.status_code == 200 and not response.content
+    assert httpx.options(f"{local}/v1/models").status_code == 204
+    assert httpx.get(f"{local}/v1/models/", follow_redirects=False).status_code == 404
+    assert httpx.get(f"{local}/static/index.html").headers["x-content-type-options"] == "nosniff"
 
 
 def post(url, **headers):

@@ -130,6 +130,63 @@ def test_a_connection_without_a_request_is_closed(monkeypatch):
         assert time.monotonic() - begun < 3
 
 
+def test_too_many_connections_are_told_so(monkeypatch):
+    monkeypatch.setattr(connection.Connection, "max_connections", 3)
+    with running([FakeChat()]) as url:
+        at = urlsplit(url)
+        held = [socket.create_connection((at.hostname, at.port), timeout=5) for _ in range(3)]
+        time.sleep(0.1)
+        said = raw(url, b"")
+        assert said.startswith(b"HTTP/1.1 503") and b"too_many_connections" in said
+        for sock in held:
+            sock.close()
+        time.sleep(0.1)
+        assert httpx.get(f"{url}/health").status_code == 200
+
+
+def call_of(name):
+    return {"function": {"name": name, "arguments": "{}"}}
+
+
+LARGE = {
+    "unknown fields": lambda: {f"field_{i}" + "x" * 40: 1 for i in range(20_000)},
+    "an unknown field": lambda: {"x" * 1_000_000: 1},
+    "a model": lambda: BODY | {"model": "x" * 1_000_000},
+    "a role": lambda: BODY | {"messages": [{"role": "x" * 1_000_000, "content": ""}]},
+    "a field of a message": lambda: {
+        "model": "fake",
+        "messages": [{"role": "user", "content": "", "x" * 1_000_000: 1}],
+    },
+    "a call": lambda: BODY | {"messages": [{"role": "assistant", "tool_calls": [call_of('"' * 1_000_000)]}]},
+    "a choice": lambda: BODY | {"reasoning_effort": "x" * 1_000_000},
+    "a number": lambda: BODY | {"temperature": "x" * 1_000_000},
+    "ids": lambda: BODY | {"stop_token_ids": [1] * 300_000},
+}
+
+
+@pytest.mark.parametrize("body", LARGE.values(), ids=LARGE)
+def test_an_error_does_not_repeat_megabytes(post, body):
+    body = body()
+    begun = time.monotonic()
+    response = post(body)
+    assert response.status_code in (400, 404) and len(response.content) < 5_000
+    assert time.monotonic() - begun < 2
+
+
+@pytest.mark.parametrize(
+    "content", [b'"\\ud800"', b'"\\uDFFF"', b'"\xed\xa0\x80"', '"\u4e2d"'.encode("utf-16")], ids=str
+)
+def test_text_that_is_no_unicode_is_a_400(post, content):
+    assert (
+        post(raw=b'{"model": "fake", "messages": [{"role": "user", "content": ' + content + b"}]}").status_code == 400
+    )
+
+
+def test_text_beyond_the_first_plane_may_be_escaped(post):
+    content = b'{"model": "fake", "messages": [{"role": "user", "content": "\\ud83d\\ude00"}]}'
+    assert post(raw=content).status_code == 200
+
+
 # --- queues and time -------------------------------------------------------------------------------------------------
 
 
