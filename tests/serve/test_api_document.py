@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sansi.serve.fields import Field
 from sansi.serve.requests import CHAT_FIELDS, TEXT_FIELDS
+from sansi.text.messages import FIELDS as MESSAGE_FIELDS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
@@ -30,11 +31,24 @@ def refused(fields: dict[str, Field]) -> str:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_field_is_in_the_page_with_a_test_that_exists(kind):
     title, fields = KINDS[kind]
-    rows = re.findall(r"^\| `(\w+)` \|.*\| `(tests/[\w/]+\.py)::(\w+)` \|$", section(title), re.MULTILINE)
+    page = re.sub(r"<!-- inside:(\w+) -->.*?<!-- /inside:\1 -->", "", section(title), flags=re.DOTALL)
+    rows = re.findall(r"^\| `(\w+)` \|.*\| `(tests/[\w/]+\.py)::(\w+)` \|$", page, re.MULTILINE)
     supported = {name for name, field in fields.items() if not field.about.startswith("Not supported")}
     assert sorted(name for name, _, _ in rows) == sorted(supported)
     for _, file, test in rows:
         assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8"), f"{file}::{test}"
+
+
+@pytest.mark.parametrize("kind", ["messages", "tools"])
+def test_what_stands_inside_a_field_is_in_the_page_with_a_test_that_exists(kind):
+    found = re.search(rf"<!-- inside:{kind} -->\n(.*?)<!-- /inside:{kind} -->", PAGE, re.DOTALL)
+    rows = re.findall(r"^\| `([\w.\[\]]+)` \|.*\| `(tests/[\w/]+\.py)::(\w+)` \|$", found[1], re.MULTILINE)
+    for _, file, test in rows:
+        assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8"), f"{file}::{test}"
+    names = {name for name, _, _ in rows}
+    assert len(names) == found[1].count("\n") - 2
+    if kind == "messages":
+        assert names == {name for fields in MESSAGE_FIELDS.values() for name in fields}
 
 
 @pytest.mark.parametrize("kind", KINDS)

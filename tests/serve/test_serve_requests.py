@@ -1,6 +1,7 @@
 """Whatever the body, the outcome is a checked request or a SansiError."""
 
 import json
+import re
 
 import jsonschema_rs
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from openai.types import completion_create_params as text_params
 from openai.types.chat import completion_create_params as chat_params
 from sansi.base.errors import SansiError
+from sansi.serve.answers import _streams
 from sansi.serve.fields import schema_of
 from sansi.serve.requests import (
     CHAT_FIELDS,
@@ -65,6 +67,45 @@ def test_any_bytes_give_an_object_or_a_sansi_error(raw):
         assert "JSON" in str(error)
 
 
+ASKED = {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]}
+FUNCTION = {"type": "function", "function": {"name": "f"}}
+ALMOST = {
+    "stop_token_ids": [[0], [10**5], [0, 10**9]],
+    "continue_final": ["answer", "thought"],
+    "continue_final_message": [True],
+    "max_completion_tokens": [1, 10**9],
+    "chat_template_kwargs": [{"enable_thinking": False}],
+    "tools": [[FUNCTION], [{"type": "function", "function": {"name": "f", "strict": 1}}]],
+    "tool_choice": ["required", {"type": "function", "function": {"name": "g"}}],
+    "response_format": [{"type": "json_object"}, {"type": "x"}, {"type": "json_schema", "json_schema": {"name": "x"}}],
+    "thinking_budget": [0, 10**9],
+    "answer_reserve": [0, 10**9],
+    "speculation": [64],
+    "messages": [ASKED["messages"][:1], ASKED["messages"][1:], [{"role": "user", "content": "x " * 3000}], [{}]],
+    "prompt": [[10**9], [[1], [10**9]], ["a", "a " * 3000], [""], ""],
+    "echo": [True],
+    "logprobs": [True, 1, 20],
+    "top_logprobs": [20],
+}
+
+
+@pytest.mark.parametrize("parse", [parse_chat_request, parse_text_request], ids=["chat", "text"])
+@given(data=st.data())
+@settings(max_examples=200, deadline=None)
+def test_every_error_names_a_field_of_the_request(tiny_chat, parse, data):
+    """Whoever finds it: `param` begins with a key that the client wrote, and the message holds its name."""
+    fields = CHAT_FIELDS if parse is parse_chat_request else TEXT_FIELDS
+    known = sorted(set(ALMOST) & set(fields))
+    chosen = data.draw(st.lists(st.sampled_from(known), max_size=4, unique=True))
+    drawn = {name: data.draw(st.sampled_from(ALMOST[name]), label=name) for name in chosen}
+    body = {"model": "tiny", **(ASKED if parse is parse_chat_request else {"prompt": "x"}), **drawn}
+    try:
+        _streams(tiny_chat, parse(body), print)
+    except SansiError as error:
+        name = re.match(r"\w*", error.param or "")[0]
+        assert name in body and name in str(error), (error.param, str(error))
+
+
 def test_both_spellings_may_agree():
     body = {"model": "m", "messages": [], "enable_thinking": False, "chat_template_kwargs": {"enable_thinking": False}}
     assert parse_chat_request({**body, "max_tokens": 5, "max_completion_tokens": 5}).options.enable_thinking is False
@@ -74,6 +115,38 @@ def test_a_developers_message_is_the_systems():
     messages = [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
     read = parse_chat_request({"model": "m", "messages": messages}).messages
     assert read == [{"role": "system", "content": "Be brief."}, messages[1]]
+
+
+@pytest.mark.parametrize("role", ["system", "developer", "user", "assistant"])
+def test_the_models_are_told_no_names(role):
+    with pytest.raises(SansiError, match="into the content") as caught:
+        parse_chat_request({"model": "m", "messages": [{"role": role, "content": "x", "name": "Ann"}]})
+    assert caught.value.param == "messages[0].name"
+    for message in ({"role": role, "content": "x", "name": None}, {"role": "tool", "content": "x", "name": "f"}):
+        assert parse_chat_request({"model": "m", "messages": [message]})
+
+
+def test_a_tool_is_shown_as_it_is(tiny_chat):
+    tool = {"type": "function", "function": {"name": "f", "description": "Adds, or so it says.", "x-own": 1}}
+    read = parse_chat_request({"model": "m", "messages": ASKED["messages"], "tools": [tool]})
+    assert json.dumps(tool) in tiny_chat.codec.render(read.messages, tools=read.options.tools).text
+
+
+def test_a_format_is_not_shown_to_the_model(tiny_chat):
+    form = {"type": "json_schema", "json_schema": {"name": "n", "description": "d", "schema": {"type": "object"}}}
+    body = {"model": "tiny", "messages": ASKED["messages"][:1], "max_tokens": 1, "enable_thinking": False}
+    plain, bound = (
+        tiny_chat.complete(read.messages, read.options)
+        for read in map(parse_chat_request, (body, {**body, "response_format": form}))
+    )
+    assert plain.prompt_ids == bound.prompt_ids
+
+
+def test_a_body_may_not_say_a_thing_twice():
+    for raw in (b'{"a": 1, "a": 1}', b'{"a": [{"b": 1, "c": 2, "b": 3}]}'):
+        with pytest.raises(SansiError, match="twice"):
+            parse_body(raw)
+    assert parse_body(b'{"a": {"a": 1}, "b": {"a": 1}}') == {"a": {"a": 1}, "b": {"a": 1}}
 
 
 # --- the tables --------------------------------------------------------------------------------------------------
