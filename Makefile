@@ -27,7 +27,7 @@ page:
 properties: $(VENV)/.test
 	$(BIN)/python -m pytest tests/text --hypothesis-profile thorough
 
-# Two thousand random requests over tiny memory; `make test` runs three hundred.
+# Two thousand random requests over tiny memory (`make test` runs three hundred), and new ones over HTTP each time.
 soak: $(VENV)/.test
 	$(BIN)/python -m pytest -m slow
 

@@ -18,7 +18,7 @@ DISCARD_SECONDS = 1.0  # a client that sends too much hears of it if it ends wit
 
 
 class Bodies:
-    """Reads the bodies of one server's requests. Raises ServeError: 408, 413, or 429 when too many come at once."""
+    """Reads the bodies of one server's requests. Raises ServeError: 408, 413, 415; 429 when too many come at once."""
 
     def __init__(self, settings: ServerSettings):
         assert settings.max_body is not None, "whoever knows the models says what fits"
@@ -26,6 +26,10 @@ class Bodies:
         self._held = 0  # bytes of the bodies that are being read
 
     async def read(self, request: Request) -> bytes:
+        encoding = request.headers.get("content-encoding", "identity")
+        if encoding.lower() != "identity":
+            message = f'a body of Content-Encoding "{encoding[:40]}" can not be read; send it as it is'
+            raise ServeError(415, message, "encoding_not_supported", CLOSE)
         stated, expects = request.headers.get("content-length", ""), request.headers.get("expect", "")
         if stated.isdecimal() and int(stated) > self._most:
             if "100-continue" not in expects.lower():  # that client waits for leave to send, and gets none

@@ -16,6 +16,7 @@ ERRORS = {
     404: "There is no such model, or no such path.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
+    415: "The body is compressed; send it as it is.",
     429: "The queue is full; `Retry-After` says when to come back.",
     500: "A bug; the server's log says more, under the request's id.",
     503: "The server is shutting down.",

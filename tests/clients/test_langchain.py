@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from langchain_core.exceptions import ContextOverflowError
 from langchain_core.messages import AIMessageChunk, HumanMessage, ToolMessage
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, Field
@@ -89,6 +90,13 @@ def test_a_round_with_two_tools_at_once(chat, stream):
     assert not answer.invalid_tool_calls
     results = [ToolMessage(call["args"]["city"], tool_call_id=call["id"]) for call in answer.tool_calls]
     assert model.invoke([*asked, answer, *results]).content == '上海 and Fort "Wayne"'
+
+
+def test_a_prompt_that_is_too_long_is_an_error_of_its_own(chat):
+    for stream in (False, True):
+        with pytest.raises(ContextOverflowError):
+            model = chat("nano")
+            list(model.stream("4 + 3 " * 9000)) if stream else model.invoke("4 + 3 " * 9000)
 
 
 class Step(BaseModel):

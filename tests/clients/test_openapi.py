@@ -23,6 +23,7 @@ from schemathesis.specs.openapi.checks import (
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 CHECKS += [negative_data_rejection]  # nothing that the document forbids is accepted and ignored
 SOME = settings(max_examples=30, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+MANY = settings(max_examples=400, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 ANSWERING = ("/v1/chat/completions", "/v1/completions")
 
 
@@ -49,6 +50,23 @@ def test_every_response_is_in_the_document(api, mode):
             case.call_and_validate(checks=CHECKS, timeout=20)
 
         check()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", GenerationMode, ids=lambda mode: mode.value)
+@pytest.mark.parametrize("path", ANSWERING)
+def test_many_requests_drawn_anew(api, path, mode):
+    """Others at each run: what they find is told with the request that found it."""
+
+    @MANY
+    @given(api[path]["POST"].as_strategy(generation_mode=mode))
+    def check(case: Case) -> None:
+        if isinstance(case.body, dict) and mode is GenerationMode.POSITIVE:
+            case.body = whole_numbers(case.body) | {"model": "nano", "max_tokens": 4}
+            case.body.pop("max_completion_tokens", None)
+        case.call_and_validate(checks=CHECKS, timeout=60)
+
+    check()
 
 
 @pytest.mark.parametrize("path", ANSWERING)

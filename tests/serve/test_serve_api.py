@@ -1,5 +1,6 @@
 """The API as the official client speaks it, against a server that runs."""
 
+import gzip
 import json
 
 import httpx
@@ -259,6 +260,13 @@ def test_an_error_names_a_few_of_the_fields_that_it_does_not_know(post):
 
 def test_a_body_that_is_too_large_gets_413(post):
     assert post(raw=b" " * (16 * 2**20 + 1)).status_code == 413
+
+
+def test_a_compressed_body_gets_415(fake_url):
+    body, url = gzip.compress(json.dumps({"model": "fake", "messages": QUESTION}).encode()), fake_url
+    for encoding in ("gzip", "br, gzip"):
+        response = httpx.post(f"{url}/v1/chat/completions", content=body, headers={"Content-Encoding": encoding})
+        assert (response.status_code, response.json()["error"]["code"]) == (415, "encoding_not_supported")
 
 
 def test_unknown_model_gets_404_with_the_clients_own_error(client):
