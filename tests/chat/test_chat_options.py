@@ -84,6 +84,24 @@ def test_stop_ids_end_the_completion_and_are_no_text(scripted, codec):
     assert "".join(e.text for e in events if isinstance(e, Content)) == last.message.content == "What is"
 
 
+def test_a_stop_id_that_closes_the_thought_closes_it(scripted, codec):
+    scripted.say("one", "What is?")
+    options = ChatOptions(stop_ids=(codec.control.think_end,), stream_tokens=True)
+    for result in (scripted.complete(ASK, options), collected(scripted.stream(ASK, options))[-1]):
+        assert (result.message.reasoning_content, result.message.content) == ("one", "")
+        assert result.report.thinking_end_reason == "natural" and not result.problems
+        assert result.ids[-1] == codec.control.think_end == result.message.ids[-1]
+
+
+def test_what_a_stop_id_or_string_cuts_off_is_told_as_dropped(scripted, codec):
+    scripted.say("one", "What is? The")
+    for options in (ChatOptions(stop_ids=tuple(codec.tokenizer.encode("?"))), ChatOptions(stop=["?"])):
+        *items, last = collected(scripted.stream(ASK, dataclasses.replace(options, stream_tokens=True, logprobs=True)))
+        told = [pair for t in items if isinstance(t, Tokens) for pair in zip(t.ids, t.kinds, strict=True)]
+        assert tuple(id_ for id_, _ in told) == last.ids
+        assert [kind for _, kind in told].count("dropped") == 1 and told[-1][1] == "dropped"
+
+
 # --- tools and formats ------------------------------------------------------------------------------------------------
 
 
