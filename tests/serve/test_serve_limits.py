@@ -157,7 +157,7 @@ LARGE = {
         "model": "fake",
         "messages": [{"role": "user", "content": "", "x" * 1_000_000: 1}],
     },
-    "a call": lambda: BODY | {"messages": [{"role": "assistant", "tool_calls": [call_of('"' * 1_000_000)]}]},
+    "a call": lambda: BODY | {"messages": [{"role": "assistant", "tool_calls": [call_of('"' * 400_000)]}]},
     "a choice": lambda: BODY | {"reasoning_effort": "x" * 1_000_000},
     "a number": lambda: BODY | {"temperature": "x" * 1_000_000},
     "ids": lambda: BODY | {"stop_token_ids": [1] * 300_000},
