@@ -25,6 +25,7 @@ from sansi.serve.record import Record
 
 BEAT_SECONDS = 15.0  # a stream is never silent for longer: proxies close those that are, and a dead client shows
 BEAT = b": working\n\n"  # a comment, which every reader of such streams passes over
+EARLY_SECONDS = 0.005  # that a timer may be, by a clock that counts whole milliseconds
 LAST_WORDS_SECONDS = 2.0  # for the error of a stream whose reader may be the reason for it
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -145,7 +146,7 @@ class _Stream:
     async def beat(self) -> None:
         while True:
             await asyncio.sleep(max(self.last + BEAT_SECONDS - time.monotonic(), 0.1))
-            if time.monotonic() - self.last >= BEAT_SECONDS:
+            if time.monotonic() - self.last >= BEAT_SECONDS - EARLY_SECONDS:
                 await self.send(BEAT)
 
     async def end(self, events: bytes) -> None:
