@@ -12,6 +12,8 @@ from openai.types.chat import completion_create_params as chat_params
 from sansi.base.errors import SansiError
 from sansi.serve.answers import _streams
 from sansi.serve.fields import schema_of
+from sansi.serve.logs import fields_of
+from sansi.serve.record import Record
 from sansi.serve.requests import (
     CHAT_FIELDS,
     TEXT_FIELDS,
@@ -147,6 +149,12 @@ def test_a_body_may_not_say_a_thing_twice():
         with pytest.raises(SansiError, match="twice"):
             parse_body(raw)
     assert parse_body(b'{"a": {"a": 1}, "b": {"a": 1}}') == {"a": {"a": 1}, "b": {"a": 1}}
+
+
+def test_a_line_of_the_log_is_bounded():
+    labels = {"user": "u" * 512, "metadata": {str(i): "v" * 512 for i in range(16)}}
+    record = Record("id", "GET", "/" + "x" * 100_000, labels=labels)
+    assert len(json.dumps(fields_of(record, with_text=False))) < 10_000
 
 
 # --- the tables --------------------------------------------------------------------------------------------------
