@@ -222,3 +222,32 @@ def test_a_full_server_reads_no_bodies():
         assert httpx.post(url + CHAT, content=b"no JSON").status_code == 429
         ticket.release()
         assert httpx.post(url + CHAT, content=b"no JSON").status_code == 400
+
+
+def test_who_waits_for_a_grammar_makes_nobody_else_wait():
+    go = threading.Event()
+
+    class Slow(FakeChat):
+        def streams(self, messages, options, n=1, on_cut=None):
+            if options.response_format:
+                go.wait(10)
+            return super().streams(messages, options, n, on_cut)
+
+    body = {"model": "fake", "messages": [{"role": "user", "content": "hello"}]}
+
+    async def ask_all(url):
+        async with httpx.AsyncClient(timeout=20) as client:
+            bound = body | {"response_format": {"type": "json_object"}}
+            waiting = [asyncio.create_task(client.post(url + CHAT, json=bound)) for _ in range(4)]
+            await asyncio.sleep(0.2)
+            large = body | {"metadata": {"a": "x" * 500}, "messages": body["messages"] * 300}
+            begun = time.monotonic()
+            assert (await client.post(url + CHAT, json=large)).status_code == 400, "longer than the context"
+            assert (await client.post(url + CHAT, json=body)).status_code == 200
+            seconds = time.monotonic() - begun
+            go.set()
+            return seconds, [(await task).status_code for task in waiting]
+
+    with running([Slow()]) as url:
+        seconds, statuses = asyncio.run(ask_all(url))
+    assert seconds < 2 and statuses == [200] * 4
