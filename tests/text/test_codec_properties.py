@@ -149,6 +149,12 @@ def test_normalisation_breaks_no_escape(before, mark):
     assert keep_escapes(text) == text or before in "\n\x0e\\"
 
 
+def is_no_sample(chat, error) -> bool:
+    """The two refusals that are documented: a thought in a turn that has none, and a chat without a question."""
+    asked = any(m.role == "user" and not is_result(m) for m in read_messages(chat))
+    return "holds a thought" in str(error) or ("no user's question" in str(error) and not asked)
+
+
 def turns_of(sample):
     """(first, end) of each run of ids with loss."""
     runs, before = [], 0
@@ -167,7 +173,7 @@ def test_a_learned_turn_is_read_back(chat, mode_options, history):
     try:
         sample = codec.training_sample(chat, tools=TOOLS, history=history, **mode_options)
     except SansiError as error:
-        assert "holds a thought" in str(error)
+        assert is_no_sample(chat, error)
         assume(False)
     chat = read_messages(chat)
     answers = [(i, m) for i, m in enumerate(chat) if m.role == "assistant"]
@@ -194,7 +200,7 @@ def test_every_answer_is_learned_once_and_as_it_was_served(chat, mode_options):
     try:
         samples = codec.training_samples(chat, tools=TOOLS, **mode_options)
     except SansiError as error:
-        assert "holds a thought" in str(error)
+        assert is_no_sample(chat, error)
         assume(False)
     first = next(i for i, m in enumerate(read_messages(chat)) if m.role == "user" and not is_result(m))
     learned = 0
@@ -216,7 +222,7 @@ def test_a_sample_of_kept_history_starts_as_its_prompts(chat, mode_options):
     try:
         sample = codec.training_sample(chat, tools=TOOLS, history="keep", **mode_options)
     except SansiError as error:
-        assert "holds a thought" in str(error)
+        assert is_no_sample(chat, error)
         assume(False)
     for turn, message in enumerate(chat):
         if message["role"] == "assistant" and turn:
