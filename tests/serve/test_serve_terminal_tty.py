@@ -158,12 +158,15 @@ def test_a_dumb_terminal_gets_plain_text(terminal, tiny):
     assert chat.end() == 0 and "│" not in chat.shown
 
 
-def test_an_interrupt_ends_run_with_130(terminal, tiny):
-    run = terminal("run", str(tiny), LONG, "--temperature", "2")
-    run.expect("loading")
-    time.sleep(0.5)
-    run.process.send_signal(signal.SIGINT)
-    assert run.end() == 130 and "Traceback" not in run.shown
+def test_an_interrupt_ends_run_with_130(terminal, tiny, tmp_path):
+    """While it loads, and while it answers so much that it can not be done yet."""
+    lines = tmp_path / "lines"
+    lines.write_text('{"prompt": "Hi", "max_tokens": 400}\n' * 3000)
+    for arguments, sign in ((LONG,), "loading"), (("--jsonl", str(lines)), "/3000"):
+        run = terminal("run", str(tiny), *arguments)
+        run.expect(sign)
+        run.process.send_signal(signal.SIGINT)
+        assert run.end() == 130 and "Traceback" not in run.shown
 
 
 def test_progress_does_not_mix_with_the_lines(terminal, tiny, tmp_path):
