@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import argparse
 import platform
 import re
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from sansi.base.files import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
+LOGS = Path(tempfile.gettempdir()) / "sansi-bench"
+
+
+def parser(description: str | None, shapes: str) -> argparse.ArgumentParser:
+    """The options that the benches beside other programs share; each adds its own."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("shape", help=f"name of the results: {shapes}")
+    parser.add_argument("--model", help="Hugging Face folder")
+    parser.add_argument("--vllm-python", help="interpreter that has vllm")
+    parser.add_argument("--contenders", nargs="+", metavar="NAME", help="only these, such as 'sansi int4'")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--fresh", action="store_true", help="forget the figures of earlier runs")
+    parser.add_argument("--publish", action="store_true", help="only write the saved figures into docs/RESULTS.md")
+    parser.add_argument("--results", type=Path, default=ROOT / "bench" / "results")
+    parser.add_argument("--logs", type=Path, default=LOGS, help=f"the programs' own output; default: {LOGS}")
+    return parser
 
 
 def machine(threads: int) -> dict[str, Any]:

@@ -17,13 +17,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from common import ROOT, commit, machine, publish  # beside this script
+from common import commit, machine, parser, publish  # beside this script
 from contenders import ContenderError, Pool, Spec
 from engine_cases import CASES, NANO_CASES, Case, figure
 from engine_report import report
@@ -33,7 +32,6 @@ from sansi.model.formats.hf import read_config
 
 WARM_UP = -1  # the round whose figures are thrown away
 SLOW_ROUNDS = 2  # of a contender that takes over a minute for the case
-LOGS = Path(tempfile.gettempdir()) / "sansi-bench"
 
 
 class Bench:
@@ -223,23 +221,14 @@ def weight_bytes(spec: Spec, config: ModelConfig) -> int:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("shape", help="name of the results: 0.6b, moe, nano, tiny")
-    parser.add_argument("--model", help="Hugging Face folder")
-    parser.add_argument("--gguf", help="folder with Q4_0.gguf and so on")
-    parser.add_argument("--llama-python", help="interpreter that has llama_cpp")
-    parser.add_argument("--vllm-python", help="interpreter that has vllm")
-    parser.add_argument("--no-transformers", action="store_true")
-    parser.add_argument("--contenders", nargs="+", metavar="NAME", help="only these, such as 'sansi int4'")
-    parser.add_argument("--cases", nargs="+", metavar="NAME", help="only these")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--quick", action="store_true", help="small cases, one round: does everything run?")
-    parser.add_argument("--fresh", action="store_true", help="forget the figures of earlier runs")
-    parser.add_argument("--publish", action="store_true", help="only write the saved figures into docs/RESULTS.md")
-    parser.add_argument("--results", type=Path, default=ROOT / "bench" / "results")
-    parser.add_argument("--logs", type=Path, default=LOGS, help=f"contenders' own output; default: {LOGS}")
-    return parser.parse_args()
+    options = parser(__doc__, "0.6b, moe, nano, tiny")
+    options.add_argument("--gguf", help="folder with Q4_0.gguf and so on")
+    options.add_argument("--llama-python", help="interpreter that has llama_cpp")
+    options.add_argument("--no-transformers", action="store_true")
+    options.add_argument("--cases", nargs="+", metavar="NAME", help="only these")
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--quick", action="store_true", help="small cases, one round: does everything run?")
+    return options.parse_args()
 
 
 def main() -> None:

@@ -29,7 +29,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,7 +37,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from common import ROOT, commit, machine, publish  # beside this script
+from common import ROOT, commit, machine, parser, publish  # beside this script
 from contenders import ContenderError, Pool, Process, Spec
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from sansi.base.files import read_json, write_text
@@ -51,7 +50,6 @@ from engine import weight_bytes
 
 WARM_UP = -1  # the round whose figures are thrown away
 START_SECONDS = 600  # vLLM compiles before it listens
-LOGS = Path(tempfile.gettempdir()) / "sansi-bench"
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -336,24 +334,15 @@ def _vllm(options: argparse.Namespace) -> Spec:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("shape", help="name of the results: nano, 0.6b, tiny")
-    parser.add_argument("--model", help="Hugging Face folder")
-    parser.add_argument("--gguf", help="folder with Q4_0.gguf")
-    parser.add_argument("--llama-python", help="interpreter that has llama_cpp and the extra [server]")
-    parser.add_argument("--llama-server", help="the program llama-server, built from llama.cpp")
-    parser.add_argument("--vllm-python", help="interpreter that has vllm")
-    parser.add_argument("--vllm-compile", action="store_true", help="let vLLM compile the model before it serves")
-    parser.add_argument("--contenders", nargs="+", metavar="NAME", help="only these, such as 'sansi int4'")
-    parser.add_argument("--cases", nargs="+", metavar="NAME", help="only these: c1, c8, c32")
-    parser.add_argument("--rounds", type=int, help="default: 7 for nano, else 3")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--quick", action="store_true", help="few short answers, one round: does everything run?")
-    parser.add_argument("--fresh", action="store_true", help="forget the figures of earlier runs")
-    parser.add_argument("--publish", action="store_true", help="only write the saved figures into docs/RESULTS.md")
-    parser.add_argument("--results", type=Path, default=ROOT / "bench" / "results")
-    parser.add_argument("--logs", type=Path, default=LOGS, help=f"servers' own output; default: {LOGS}")
-    return parser.parse_args()
+    options = parser(__doc__, "nano, 0.6b, tiny")
+    options.add_argument("--gguf", help="folder with Q4_0.gguf")
+    options.add_argument("--llama-python", help="interpreter that has llama_cpp and the extra [server]")
+    options.add_argument("--llama-server", help="the program llama-server, built from llama.cpp")
+    options.add_argument("--vllm-compile", action="store_true", help="let vLLM compile the model before it serves")
+    options.add_argument("--cases", nargs="+", metavar="NAME", help="only these: c1, c8, c32")
+    options.add_argument("--rounds", type=int, help="default: 7 for nano, else 3")
+    options.add_argument("--quick", action="store_true", help="few short answers, one round: does everything run?")
+    return options.parse_args()
 
 
 def main() -> None:
