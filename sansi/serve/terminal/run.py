@@ -13,7 +13,7 @@ from sansi.base.progress import Bar, progress_bar
 from sansi.chat import ChatModel
 from sansi.serve import replies
 from sansi.serve.requests import ChatRequest, parse_chat_request
-from sansi.serve.terminal import looks
+from sansi.serve.terminal import looks, loop
 from sansi.serve.terminal.chat import Answered, answer
 from sansi.serve.terminal.inputs import BatchLine
 from sansi.serve.terminal.printers import PipePrinter
@@ -56,7 +56,7 @@ def run_one(chat: ChatModel, request: ChatRequest, as_json: bool, show_thinking:
     printer = PipePrinter(_writer(sys.stdout), _thought_writer() if watched and not as_json else None)
     show: Callable[[Event], None] = (lambda event: None) if as_json else printer.show
     try:
-        done = asyncio.run(answer(chat, read_messages(request.messages), request.options, show))
+        done = loop.run(answer(chat, read_messages(request.messages), request.options, show))
     finally:
         printer.end()
     if as_json:
@@ -69,7 +69,7 @@ def run_batch(chat: ChatModel, lines: Sequence[BatchLine], requests: Sequence[Ch
     """Answer all requests at once, one JSON line each, in order. Returns how many could not be answered."""
     out = sys.stdout  # before the progress bar, which puts itself in its place
     with progress_bar(chat.name, len(requests)) as bar:
-        return asyncio.run(_answer_all(chat, lines, requests, out, bar))
+        return loop.run(_answer_all(chat, lines, requests, out, bar))
 
 
 async def _answer_all(
