@@ -206,7 +206,7 @@ class Engine:
         cancellation) frees its cache blocks at the next step.
         """
         self._check_open()
-        check_params(params, self.vocab_size)
+        params = check_params(params, self.vocab_size)
         ids = check_prompt(ids, self.vocab_size, self.context_length)
         return self._stream(ids, params)
 
@@ -306,7 +306,7 @@ class Engine:
         checked: bool = False,
     ) -> Request:
         if not checked:
-            check_params(params, self.vocab_size)
+            params = check_params(params, self.vocab_size)
             prompt = check_prompt(prompt, self.vocab_size, self.context_length)
         return Request(
             prompt=list(prompt),

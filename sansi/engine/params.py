@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from sansi.base.errors import SansiError
@@ -51,6 +51,8 @@ class ThinkingLimits:
             found.append("end_ids must name at least one id")
         elif not set(self.end_ids) & set(self.end_sequence):
             found.append("end_sequence must hold one of end_ids, or the cut thought would stay open")
+        if self.start_id in (*self.end_ids, *self.end_sequence):
+            found.append("neither end_ids nor end_sequence may hold start_id, or the thought would open again")
         return found
 
 
@@ -123,8 +125,11 @@ _RANGES: dict[str, tuple[float, float, str]] = {
 _WHOLE = {"top_k", "seed", "max_tokens", "top_logprobs", "speculation"}
 
 
-def check_params(params: SamplingParams, vocab_size: int) -> None:
-    """Raise SansiError, with `param` the field, for the first value that cannot be honoured."""
+def check_params(params: SamplingParams, vocab_size: int) -> SamplingParams:
+    """The params, their ids as tuples of Python's own numbers, whatever held them before.
+
+    Raises SansiError, with `param` the field, for the first value that cannot be honoured.
+    """
     if not isinstance(params, SamplingParams):
         raise SansiError(f"params must be SamplingParams, not {params!r}", param="params")
     for field in fields(params):
@@ -136,12 +141,14 @@ def check_params(params: SamplingParams, vocab_size: int) -> None:
             raise SansiError(f"{name} must be true or false, not {getattr(params, name)!r}", param=name)
     if params.stop_when is not None and not callable(params.stop_when):
         raise SansiError(f"stop_when must be a function of an id, not {params.stop_when!r}", param="stop_when")
-    checked_ids("stop_ids", params.stop_ids, vocab_size)
-    checked_ids("banned_ids", params.banned_ids, vocab_size)
+    stops = tuple(checked_ids("stop_ids", params.stop_ids, vocab_size))
+    banned = tuple(checked_ids("banned_ids", params.banned_ids, vocab_size))
+    if len(set(banned)) == vocab_size:
+        raise SansiError(f"banned_ids names all {vocab_size} ids, so that none can come", param="banned_ids")
     if params.grammar is not None:
         _check_grammar(params.grammar, vocab_size)
-    if params.thinking is not None:
-        _check_limits(params.thinking, vocab_size)
+    thinking = None if params.thinking is None else _checked_limits(params.thinking, vocab_size)
+    return replace(params, stop_ids=stops, banned_ids=banned, thinking=thinking)
 
 
 def check_prompt(ids: Any, vocab_size: int, context_length: int) -> list[int]:
@@ -175,14 +182,17 @@ def _checked_id(name: str, value: Any, vocab_size: int) -> int:
     return id_
 
 
-def _check_limits(limits: Any, vocab_size: int) -> None:
+def _checked_limits(limits: Any, vocab_size: int) -> ThinkingLimits:
     if not isinstance(limits, ThinkingLimits):
         raise SansiError(f"thinking must be ThinkingLimits, not {limits!r}", param="thinking")
-    checked_ids("thinking", [limits.start_id], vocab_size)
-    for ids in (limits.end_ids, limits.end_sequence, limits.closing_ids):
-        checked_ids("thinking", ids, vocab_size)
+    ids = {
+        name: tuple(checked_ids("thinking", getattr(limits, name), vocab_size))
+        for name in ("end_ids", "end_sequence", "closing_ids")
+    }
+    limits = replace(limits, start_id=_checked_id("thinking", limits.start_id, vocab_size), **ids)
     for problem in limits.problems():
         raise SansiError(f"thinking: {problem}", param="thinking_budget" if "budget" in problem else "thinking")
+    return limits
 
 
 def _is_count(value: Any) -> bool:

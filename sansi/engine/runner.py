@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sansi.base.errors import SansiError
 from sansi.engine.batch import Backend, Batch
 from sansi.engine.request import UNSCORED, Request, Scored
 from sansi.engine.results import FinishReason, TokenLogprob
@@ -20,6 +21,7 @@ from sansi.engine.sampling import Penalties, Sampler, mask_logits, needs_penalti
 from sansi.engine.scheduler import Work
 
 NOT_FINITE = "the model gave NaN or infinite logits: damaged weights?"
+NOTHING_LEFT = "no token may come next: all that the grammar and the thought's limits leave is banned"
 
 
 @dataclass
@@ -145,24 +147,29 @@ class Runner:
         if punished:
             chosen = [requests[row] for row in punished]
             self._penalties.apply(logits, punished, self._counts(chosen, requests), [r.params for r in chosen])
-        errors = self._mask(logits, requests)
-        banned = [(row, id_) for row, r in enumerate(requests) for id_ in r.banned]
-        if banned:
-            rows, ids = zip(*banned, strict=True)
+        banned = [r.banned for r in requests]
+        errors = self._mask(logits, requests, banned)
+        pairs = [(row, id_) for row, ids in enumerate(banned) for id_ in ids]
+        if pairs:
+            rows, ids = zip(*pairs, strict=True)
             if logits.device.type == "cpu":
                 logits.numpy()[rows, ids] = -np.inf
             else:
                 logits[list(rows), list(ids)] = -torch.inf
         return errors
 
-    def _mask(self, logits: Tensor, requests: Sequence[Request]) -> dict[int, Exception]:
-        """Leave what the grammars allow; what went wrong, by row."""
+    def _mask(
+        self, logits: Tensor, requests: Sequence[Request], banned: Sequence[Sequence[int]]
+    ) -> dict[int, Exception]:
+        """Leave what the grammars allow; what went wrong, by row: also where that and `banned` leave nothing."""
         errors: dict[int, Exception] = {}
         masks: dict[int, np.ndarray] = {}  # as wide as their vocabularies, which may be smaller than the model's
         for row, request in enumerate(requests):
             try:
                 if (mask := request.mask()) is not None:
-                    masks[row] = mask
+                    masks[row] = _without(mask, banned[row])
+                elif len(set(banned[row])) == self._vocab_size:
+                    raise SansiError(NOTHING_LEFT, param="banned_ids")
             except Exception as error:
                 errors[row] = error
         if masks:
@@ -219,6 +226,17 @@ class Runner:
             values, ids = (part.tolist() for part in logprobs.topk(most))
             tops = [zip(*pair, strict=True) for pair in zip(ids, values, strict=True)]
             request.prompt_tops += [tuple(TokenLogprob(id_, value) for id_, value in top) for top in tops]
+
+
+def _without(mask: np.ndarray, banned: Sequence[int]) -> np.ndarray:
+    """The ids of a mask that are not banned. Raises SansiError where there is none."""
+    left = mask.copy()
+    for id_ in banned:
+        if id_ < 32 * len(left):
+            left[id_ // 32] &= ~np.uint32(1 << id_ % 32)
+    if not left.any():
+        raise SansiError(NOTHING_LEFT, param="banned_ids")
+    return left
 
 
 def rows_of(work: Work) -> int:

@@ -183,7 +183,16 @@ def test_honest_work_is_no_loop():
 
 
 @pytest.mark.parametrize(
-    "changes", [{"budget": -1}, {"answer_reserve": -1}, {"end_sequence": (5, 6)}, {"end_ids": ()}, {"start_id": VOCAB}]
+    "changes",
+    [
+        {"budget": -1},
+        {"answer_reserve": -1},
+        {"end_sequence": (5, 6)},
+        {"end_ids": ()},
+        {"start_id": VOCAB},
+        {"end_sequence": (5, END, START)},
+        {"end_ids": (END, START)},
+    ],
 )
 def test_impossible_limits_are_refused(changes):
     with Engine(RandomModel(VOCAB)) as engine, pytest.raises(SansiError, match="thinking"):
