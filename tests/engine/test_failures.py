@@ -159,6 +159,39 @@ def test_a_fork_has_an_engine_that_works():
     assert ended.stdout == "0\n", ended.stderr
 
 
+FORKS_WHILE_IT_RUNS = """
+import os, signal, threading, time, torch
+torch.set_num_threads(1)
+from sansi.engine import Engine, SamplingParams
+from sansi.model import ModelConfig, Transformer
+model = Transformer(ModelConfig.preset("nano", num_hidden_layers=4, vocab_size=64))
+engine = Engine(model, backend="native", num_blocks=400)
+def ask():
+    return engine.generate([[1, 2]], SamplingParams(temperature=0, max_tokens=5))[0].ids
+ids = ask()
+long = [[1, 2, 3] * 40] * 8, SamplingParams(max_tokens=10**9)
+threading.Thread(target=engine.generate, args=long, daemon=True).start()
+while not engine.running:
+    time.sleep(0.001)
+ends = set()
+for _ in range(4):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        os._exit(0 if ask() == ids else 1)
+    ends.add(os.waitpid(child, 0)[1])
+print(ends)
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not supported_isas(), reason="the CPU kernels are for Linux on x86-64")
+def test_a_fork_in_the_middle_of_a_step_has_an_engine_that_works():
+    """The lock of the kernels is held then, by a thread that the child does not have."""
+    ended = subprocess.run([sys.executable, "-c", FORKS_WHILE_IT_RUNS], capture_output=True, text=True, timeout=240)
+    assert ended.stdout == "{0}\n", ended.stderr
+
+
 def test_without_memory_for_a_single_token_the_request_fails_and_says_so():
     engine, backend = engine_of(TinyModel())
     backend.most = 0

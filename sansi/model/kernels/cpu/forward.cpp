@@ -155,7 +155,7 @@ class Model {
   int64_t block_bytes() const { return s_.layers * (key_elements() + value_elements()) * element_size(); }
 
   bool allocate(int64_t blocks) {
-    std::lock_guard<std::mutex> lock(mutex_);
+    auto lock = enter();
     blocks_ = 0;
     size_t each = s_.layers * blocks * element_size();
     if (!keys_.allocate(each * key_elements()) || !values_.allocate(each * value_elements())) {
@@ -168,7 +168,7 @@ class Model {
 
   // Returns an empty string or what is wrong with the step.
   std::string forward(const Step& step, const Rotation& rotation) {
-    std::lock_guard<std::mutex> lock(mutex_);
+    auto lock = enter();
     std::string problem = check(step, rotation);
     if (!problem.empty()) return problem;
     step_ = &step;
@@ -187,6 +187,16 @@ class Model {
   }
 
  private:
+  // One caller at a time. In the child of a fork the lock may be held by a thread that is not there: it gets a new one.
+  std::unique_lock<std::mutex> enter() {
+    if (owner_ != getpid()) {
+      static_cast<void>(mutex_.release());
+      mutex_ = std::make_unique<std::mutex>();
+      owner_ = getpid();
+    }
+    return std::unique_lock<std::mutex>(*mutex_);
+  }
+
   int64_t element_size() const { return s_.half_cache ? 2 : 4; }
   int64_t key_elements() const { return s_.kv_heads * s_.head_dim * kBlock; }  // of one block of one layer
   int64_t value_elements() const { return s_.kv_heads * kBlock * padded_; }
@@ -546,7 +556,8 @@ class Model {
   AttentionPlan plan_;
   static constexpr int kSizes = 16;
   std::vector<TeamSize> sizes_;  // for steps of 1, 2..3, 4..7, ... tokens
-  std::mutex mutex_;
+  std::unique_ptr<std::mutex> mutex_ = std::make_unique<std::mutex>();
+  pid_t owner_ = getpid();
   int64_t padded_, groups_, qkv_width_, dense_width_ = 0, expert_width_ = 0, blocks_ = 0;
   bool is_moe_ = false;
   Mapping keys_, values_;
