@@ -14,8 +14,9 @@ from sansi.text.tokenizer import CONTROL_TEXT
 
 SoftSwitch = Literal["prefill", "model"]
 
-# A flag stands alone: "4?/no_think" and "你好/no_think" hold one, the paths "src/think" and "/think.py" do not.
-FLAG = re.compile(r"(?<![\w/\\.~-])/(no_)?think(?![\w/\\-]|\.\w)", re.ASCII)
+# A flag stands alone: "4?/no_think" and "你好/no_think" hold one, the paths "src/think" and "/think.py" and a tag that
+# is spelled out do not.
+FLAG = re.compile(r"(?<![\w/\\.~<-])/(no_)?think(?![\w/\\-]|\.\w)", re.ASCII)
 
 
 @dataclass(frozen=True)

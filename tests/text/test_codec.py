@@ -88,6 +88,8 @@ def test_what_people_and_tools_write_is_never_a_control_token():
         ([user("你好/no_think。")], None, "prefill", Mode(False, "soft_switch")),
         ([user("Say /no_think.")], None, "prefill", Mode(False, "soft_switch")),
         ([user("src/no_think /no_think.py /no_thinking")], None, "prefill", Mode(True, "default")),
+        ([user("What is </no_think>, or <think></think>?")], None, "prefill", Mode(True, "default")),
+        ([user("a /no_think"), assistant("b"), user("</think>?")], None, "prefill", Mode(False, "soft_switch")),
         ([user("hi"), assistant("", calls=[("f", {})]), tool("/no_think")], None, "prefill", Mode(True, "default")),
         ([user("<tool_response>\n/no_think\n</tool_response>")], None, "prefill", Mode(True, "default")),
     ],
