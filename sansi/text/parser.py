@@ -26,7 +26,7 @@ What the model does wrong has one outcome each, and a name in `StreamParser.prob
 | the turn ends in a call, the name is known       | a call with an `error`, arguments as far as   | truncated_call    |
 |                                                  | they came                                     |                   |
 | a call of a tool that was not offered            | a call with an `error`                        | unknown_tool      |
-| arguments that do not fit the schema of the tool | a call with an `error` that lists all misfits | invalid_arguments |
+| arguments that do not fit the schema of the tool | a call with an `error` that lists the misfits | invalid_arguments |
 | bytes that are not UTF-8                         | U+FFFD                                        |                   |
 
 A call with an `error` must not be executed. Events are never taken back, and nothing is lost: every character is in
@@ -137,6 +137,9 @@ class StreamParser:
         ids = list(ids)
         if self._finished or not ids:
             return []
+        if self._partial:  # ids after text: what would have begun a spelled tag is text
+            text, self._partial = self._partial, ""
+            self._text(text)
         if self._tags.keys().isdisjoint(ids):
             self._feed_run(ids)
             return self._take()
@@ -406,16 +409,7 @@ class StreamParser:
     def _take(self) -> list[Event]:
         """The new events; neighbours of one kind are one event."""
         events, self._events = self._events, []
-        if len(events) < 2:
-            return events
-        merged: list[Event] = []
-        for event in events:
-            joined = _join(merged[-1], event) if merged else None
-            if joined is None:
-                merged.append(event)
-            else:
-                merged[-1] = joined
-        return merged
+        return joined(events) if len(events) > 1 else events
 
 
 class _Lines:
@@ -477,13 +471,24 @@ class _Lines:
         self.blank, self._strip = True, False
 
 
-def _join(first: Event, second: Event) -> Event | None:
-    """Two neighbours as one event, if they are of one kind."""
+def joined(events: Iterable[Event]) -> list[Event]:
+    """Neighbours of one kind as one event."""
+    return [_join(list(run)) for _, run in groupby(events, _kind)]
+
+
+def _kind(event: Event) -> object:
+    """The first delta of a call, which has its name, stays apart."""
+    return (event.index, event.name) if isinstance(event, ToolCallDelta) else type(event)
+
+
+def _join(run: list[Event]) -> Event:
+    first = run[0]
+    if len(run) == 1:
+        return first
     if isinstance(first, ToolCallDelta):
-        if isinstance(second, ToolCallDelta) and first.name is None and first.index == second.index:
-            return ToolCallDelta(first.index, first.id, None, first.arguments + second.arguments)
-        return None
-    return type(first)(first.text + second.text) if isinstance(second, type(first)) else None
+        arguments = "".join([event.arguments for event in run])  # type: ignore[union-attr]
+        return ToolCallDelta(first.index, first.id, None, arguments)
+    return type(first)("".join([event.text for event in run]))  # type: ignore[union-attr]
 
 
 def _without_tag_start(text: str) -> tuple[str, str]:

@@ -22,7 +22,8 @@ import functools
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import Any
 
 import jsonschema_rs
@@ -35,6 +36,7 @@ MAX_SCHEMA_DEPTH = 64
 MAX_SCHEMA_NODES = 5_000  # subschemas once references are written out: small schemas can refer exponentially often
 MAX_DIGITS = 4_000
 MAX_WHOLE_FLOAT = 2**53  # from it on a float is not one whole number
+MAX_PROBLEMS, MAX_PATH = 20, 200  # sentences of one error, and characters of a path: both are as long as a model writes
 REGEX = jsonschema_rs.RegexOptions(size_limit=2**20, dfa_size_limit=2**20)  # linear in the text, whatever the pattern
 
 _MAPS = ("properties", "patternProperties", "dependentSchemas")
@@ -66,7 +68,7 @@ def tool_schema(schema: Any, where: str = "parameters") -> ToolSchema:
 
 
 def conform(schema: Mapping[str, Any], value: Any, where: str = "arguments") -> Any:
-    """`value` typed by `schema`. Raises SansiError that lists everything that does not fit."""
+    """`value` typed by `schema`. Raises SansiError that lists what does not fit."""
     compiled = tool_schema(schema)
     typed = compiled.typed(value)
     problems = compiled.problems(typed)
@@ -127,8 +129,9 @@ def _integer(digits: str) -> int:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {_shown(next(key for key in keys if keys.count(key) > 1))} stands twice")
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {_shown(twice)} stands twice")
     return value
 
 
@@ -158,8 +161,11 @@ class ToolSchema:
         return known[name] if name in known else self.tree.get("additionalProperties")
 
     def problems(self, value: Any) -> list[str]:
-        """What does not fit, a sentence each, in the order of the schema."""
-        return [_sentence(error, self.tree) for error in self._validator.iter_errors(_plain(value))]
+        """What does not fit, a sentence each, in the order of the schema; no more than the first `MAX_PROBLEMS`."""
+        value = _plain(value)
+        told = chain.from_iterable(_sentences(e, self.tree, value) for e in self._validator.iter_errors(value))
+        found = list(islice(told, MAX_PROBLEMS + 1))
+        return [*found[:MAX_PROBLEMS], "and more"] if len(found) > MAX_PROBLEMS else found
 
     def misfits(self, text: str) -> list[str]:
         """The problems that are left of argument text once it is typed. Raises ValueError if it is no JSON."""
@@ -373,8 +379,30 @@ def _target(schema: Any, ref: Any) -> Any:
 # --- what is told ----------------------------------------------------------------------------------------------------
 
 
-def _sentence(error: jsonschema_rs.ValidationError, tree: Mapping[str, Any]) -> str:
-    """One problem for the model to mend. The library's own words serve where these have none."""
+def _sentences(error: jsonschema_rs.ValidationError, tree: Mapping[str, Any], value: Any) -> Iterator[str]:
+    """What a model has to mend in `value`: of an object's unknown arguments each has its sentence."""
+    unknown = _unknown(error, value)
+    if not unknown:
+        yield _sentence(error)
+        return
+    known, path = _at(tree, error.instance_path).get("properties", {}), _path(error.instance_path)
+    for key in unknown:
+        name = _cut(f"{path}.{key}" if path else key, MAX_PATH)
+        yield f'unknown argument "{name}"' + (did_you_mean(key, known) if known else "; none is expected")
+
+
+def _unknown(error: jsonschema_rs.ValidationError, value: Any) -> list[str]:
+    if error.kind.name in ("additionalProperties", "unevaluatedProperties"):
+        return list(error.kind.as_dict()["unexpected"])
+    if error.kind.name == "falseSchema" and error.schema_path[-1:] == ["additionalProperties"]:
+        for step in error.instance_path:  # where no property is declared, the library stops at the first
+            value = value[step]
+        return list(value) if isinstance(value, dict) and value != error.instance else []
+    return []
+
+
+def _sentence(error: jsonschema_rs.ValidationError) -> str:
+    """One problem. The library's own words serve where these have none."""
     path, kind, found = _path(error.instance_path), error.kind, error.instance
     name = f'"{path}"' if path else "the value"
     told = kind.as_dict()
@@ -384,16 +412,9 @@ def _sentence(error: jsonschema_rs.ValidationError, tree: Mapping[str, Any]) -> 
         return f"{name} is {_shown(found)}{did_you_mean(_spelled(found), map(_spelled, told['options']))}"
     if kind.name == "required":
         return f'"{path}.{told["property"]}" is missing' if path else f'"{told["property"]}" is missing'
-    if kind.name == "additionalProperties":
-        known = _at(tree, error.instance_path).get("properties", {})
-        return "; ".join(_unknown(f"{path}.{key}" if path else key, key, known) for key in told["unexpected"])
     if kind.name in ("anyOf", "oneOf") and (wanted := _types_of(told.get("context", ()))):
         return f"{name} must be {_one_of(wanted)}, not {_shown(found)}"
     return f"{name}: {_cut(error.message, 300)}"
-
-
-def _unknown(path: str, key: str, known: Mapping[str, Any]) -> str:
-    return f'unknown argument "{path}"' + (did_you_mean(key, known) if known else "; none is expected")
 
 
 def _types_of(context: Iterable[Sequence[jsonschema_rs.ValidationError]]) -> list[str]:
@@ -412,7 +433,7 @@ def _at(tree: Any, path: Sequence[str | int]) -> Mapping[str, Any]:
 
 def _path(steps: Iterable[str | int]) -> str:
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
-    return text.removeprefix(".")
+    return _cut(text.removeprefix("."), MAX_PATH)
 
 
 def _one_of(kinds: Iterable[str]) -> str:

@@ -7,6 +7,8 @@ from conversations import assistant, golden_chats, tiny_codec, user
 from sansi.base import SansiError
 from sansi.text import Content, Reasoning, ToolCallDelta, read_messages
 from sansi.text.codec import split_thought
+from sansi.text.parser import joined
+from sansi.text.schema import _object as object_of
 from sansi.text.tokenizer import CONTROL_TEXT
 
 CONTROL = re.compile("(" + "|".join(map(re.escape, CONTROL_TEXT.values())) + ")")
@@ -322,6 +324,37 @@ def test_calls_that_do_not_fit_the_tools(text, problem, words):
     assert problems == [problem] and words in call.error
 
 
+NO_PARAMETERS = {"additionalProperties": False}
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [NO_PARAMETERS, {"properties": {}, "unevaluatedProperties": False}, {"additionalProperties": {"type": "integer"}}],
+)
+@pytest.mark.parametrize("key", ["k", "y" * 900])
+def test_a_call_that_is_wrong_all_over_has_an_error_that_can_be_read(rest, key):
+    arguments = json.dumps({f"{key}{i}": "x" for i in range(500)})
+    tools = [{"name": "f", "parameters": {"type": "object", **rest}}]
+    call = f'<tool_call>{{"name": "f", "arguments": {arguments}}}</tool_call>'
+    (found,) = parsed(call, tools=tools, **CLOSED).message.tool_calls
+    assert found.error.count(f'"{key[:100]}') == 20 and found.error.endswith("; and more")
+    assert len(found.error) < 10_000 and found.arguments == arguments
+
+
+def test_a_tool_without_parameters_is_told_which_arguments_are_too_many():
+    parameters = {"type": "object", "properties": {"o": {"type": "object", **NO_PARAMETERS}}, "required": ["q"]}
+    for schema, arguments, words in (
+        ({"type": "object", **NO_PARAMETERS}, {"a": 1, "b": 2}, ('unknown argument "a"', 'unknown argument "b"')),
+        (parameters, {"o": {"a": 1}}, ('unknown argument "o.a"', '"q" is missing')),
+        ({"type": "object", "properties": {"additionalProperties": False}}, {"additionalProperties": {}}, ("False",)),
+    ):
+        call = json.dumps({"name": "f", "arguments": arguments})
+        (found,) = parsed(
+            f"<tool_call>{call}</tool_call>", tools=[{"name": "f", "parameters": schema}], **CLOSED
+        ).message.tool_calls
+        assert all(word in found.error for word in words), found.error
+
+
 def test_tools_may_be_given_to_the_parser_itself():
     codec = tiny_codec()
     prompt = codec.render([user("hi")], enable_thinking=False)
@@ -347,6 +380,40 @@ def test_half_a_tag_at_the_end_is_text():
     assert parser.feed_text("a <") == [Content("a ")]
     assert parser.feed_text("/th") == [] and parser.finish() == [Content("</th")]
     assert not parser.problems
+
+
+def test_ids_may_follow_text():
+    parser = tiny_codec().parser(tiny_codec().render([user("hi")]))
+    assert parser.feed_text("a <") == [Content("a ")]
+    assert parser.feed(ids_of("b")) == [Content("<b")]
+    assert parser.feed_text("</thi") + parser.feed([tiny_codec().control.im_end]) == [Content("</thi")]
+
+
+class Counted(str):
+    """Text that knows how often its kind was copied or compared."""
+
+    work = 0
+
+    def __add__(self, other):
+        Counted.work += len(self) + len(other)
+        return Counted(str(self) + other)
+
+    def __eq__(self, other):
+        Counted.work += 1
+        return str(self) == str(other)
+
+    __hash__ = str.__hash__
+
+
+def test_the_work_for_a_long_call_is_linear(monkeypatch):
+    """The pieces of a call that comes at once are joined once, and a key that stands twice is looked for once."""
+    monkeypatch.setattr(Counted, "work", 0)
+    deltas = [ToolCallDelta(0, "c", "f", ""), *[ToolCallDelta(0, "c", None, Counted("ab")) for _ in range(1000)]]
+    assert joined(deltas) == [deltas[0], ToolCallDelta(0, "c", None, "ab" * 1000)]
+    pairs = [(Counted(f"k{i}"), i) for i in range(1000)]
+    with pytest.raises(ValueError, match='"k999" stands twice'):
+        object_of([*pairs, (Counted("k999"), 0)])
+    assert Counted.work < 5000
 
 
 @pytest.mark.parametrize(
