@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import threading
 
 import pytest
 from sansi.base.errors import SansiError
@@ -126,17 +127,19 @@ def test_stream_equals_complete(scripted):
 
 def test_leaving_a_stream_stops_the_generation(untrained, monkeypatch):
     monkeypatch.setattr(Codec, "stop_ids", ())  # it would go on to the last token
-    ended = []
+    ended, steps, schedule = [], threading.Semaphore(100), untrained.engine._scheduler.schedule
+    monkeypatch.setattr(untrained.engine._scheduler, "schedule", lambda: (steps.acquire(), schedule())[1])
 
     async def leave():
         stream = untrained.stream(ASK, ChatOptions(max_tokens=900))
         await anext(stream)
         untrained.engine._scheduler.running[0].on_end = ended.append
         await stream.aclose()
+        steps.release(1000)
         while not ended:
             await asyncio.sleep(0.001)
 
-    asyncio.run(asyncio.wait_for(leave(), timeout=60))
+    asyncio.run(asyncio.wait_for(leave(), timeout=120))
     assert ended[0].finish_reason == "abort"
 
 

@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "serve"))
 from fake_chat import FakeChat
-from live_server import running
+from live_server import LONG, running
 from sansi.chat import ChatModel
 from scripted import Caller
 
@@ -38,4 +38,4 @@ def base_url(fake: FakeChat, nano: ChatModel) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def client(base_url: str) -> openai.OpenAI:
-    return openai.OpenAI(base_url=base_url, api_key="none", max_retries=0, timeout=30)
+    return openai.OpenAI(base_url=base_url, api_key="none", max_retries=0, timeout=LONG)

@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from live_server import LONG
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("README.md", "docs/api.md")
@@ -65,6 +66,6 @@ def test_curl_is_answered(page, base_url):
         pytest.skip("no example, or no curl")
     for command in asked:
         shown = ADDRESS.sub(base_url.removesuffix("/v1"), command).replace("curl ", "curl -sS --fail-with-body ", 1)
-        done = subprocess.run(["bash", "-c", shown], capture_output=True, text=True, timeout=30)
+        done = subprocess.run(["bash", "-c", shown], capture_output=True, text=True, timeout=LONG)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         assert done.stdout

@@ -8,6 +8,7 @@ import pytest
 from langchain_core.exceptions import ContextOverflowError
 from langchain_core.messages import AIMessageChunk, HumanMessage, ToolMessage
 from langchain_openai import ChatOpenAI
+from live_server import LONG
 from pydantic import BaseModel, Field
 from scripted import PLACES, WEATHER
 
@@ -37,7 +38,7 @@ class ThinkingChatOpenAI(ChatOpenAI):
 def chat(base_url):
     def chat(model: str = "fake", **options) -> ThinkingChatOpenAI:
         return ThinkingChatOpenAI(
-            model=model, base_url=base_url, api_key="none", max_retries=0, timeout=30, stream_usage=True, **options
+            model=model, base_url=base_url, api_key="none", max_retries=0, timeout=LONG, stream_usage=True, **options
         )
 
     return chat

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from live_server import LONG
 from scripted import PLACES
 
 FOLDER = Path(__file__).parent / "node"
@@ -20,7 +21,7 @@ def found(base_url: str) -> dict:
     if node is None or not (FOLDER / "node_modules" / "openai").is_dir():
         pytest.skip(MESSAGE)
     command = [node, "client.mjs", base_url]
-    done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=LONG)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

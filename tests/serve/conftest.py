@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import openai
 import pytest
 from fake_chat import FakeChat
-from live_server import client_of, running
+from live_server import Held, client_of, http, running
 from sansi.chat import ChatModel
+from sansi.engine import Engine
 
 from tiny_checkpoint import make_checkpoint
 
@@ -44,12 +45,26 @@ def tiny_url(tiny_chat: ChatModel) -> Iterator[str]:
 
 
 @pytest.fixture
+def hold(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Held]]:
+    """hold(engine, steps=0) -> Held. At the end it goes on, so that nothing waits for ever."""
+    held: list[Held] = []
+
+    def hold(engine: Engine, steps: int = 0) -> Held:
+        held.append(Held(engine, monkeypatch, steps))
+        return held[-1]
+
+    yield hold
+    for each in held:
+        each.go()
+
+
+@pytest.fixture
 def post(fake_url: str):
     """POST a chat-completions body to the scripted server; the answer comes unparsed."""
 
     def post(body: object = None, raw: bytes | None = None) -> httpx.Response:
         content = {"json": body} if raw is None else {"content": raw}
-        return httpx.post(f"{fake_url}/v1/chat/completions", timeout=20, **content)
+        return http.post(f"{fake_url}/v1/chat/completions", **content)
 
     return post
 

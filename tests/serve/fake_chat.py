@@ -1,9 +1,10 @@
-"""A chat model that needs no weights: it says what it is told to, as slowly as it is told to."""
+"""A chat model that needs no weights: it says what it is told to, and when."""
 
 from __future__ import annotations
 
 import _thread
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -26,6 +27,8 @@ class FakeChat:
         self.thought, self.content = thought, content
         self.seen: list[tuple[Any, ChatOptions]] = []
         self.running = self.most_at_once = self.cancelled = 0
+        self.hold_at: int | None = None  # wait before this event for `go`
+        self.go = threading.Event()
         self.fail_at: int | None = None  # raise a bug before this event
         self.interrupt_at: int | None = None  # press Ctrl-C before this event
         self.finish_reason = "stop"
@@ -53,6 +56,8 @@ class FakeChat:
                 if number == self.interrupt_at:
                     _thread.interrupt_main()
                 await asyncio.sleep(self.delay)
+                while number == self.hold_at and not self.go.is_set():
+                    await asyncio.sleep(0.002)
                 yield event
         except (asyncio.CancelledError, GeneratorExit):
             self.cancelled += 1

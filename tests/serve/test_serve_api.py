@@ -3,9 +3,9 @@
 import gzip
 import json
 
-import httpx
 import openai
 import pytest
+from live_server import http
 
 QUESTION = [{"role": "user", "content": "What is 12 + 30?"}]
 
@@ -84,7 +84,7 @@ def test_usage_is_streamed_only_when_asked_for(client):
 
 def test_the_stream_comes_piece_by_piece_and_ends_as_openai_does(fake_url):
     body = {"model": "fake", "messages": QUESTION, "stream": True}
-    with httpx.stream("POST", f"{fake_url}/v1/chat/completions", json=body) as response:
+    with http.stream("POST", f"{fake_url}/v1/chat/completions", json=body) as response:
         assert response.headers["content-type"].startswith("text/event-stream")
         lines = [line for line in response.iter_lines() if line]
     assert all(line.startswith("data: ") for line in lines) and lines[-1] == "data: [DONE]"
@@ -115,7 +115,7 @@ def test_models_and_health(client, fake_url):
     (card,) = client.models.list().data
     assert (card.id, card.context_length, card.examples) == ("fake", 1024, ["What is 12 + 30?"])
     assert client.models.retrieve("fake").id == "fake"
-    health = httpx.get(f"{fake_url}/health").json()
+    health = http.get(f"{fake_url}/health").json()
     assert (health["status"], health["models"]) == ("ok", ["fake"])
 
 
@@ -265,7 +265,7 @@ def test_a_body_that_is_too_large_gets_413(post):
 def test_a_compressed_body_gets_415(fake_url):
     body, url = gzip.compress(json.dumps({"model": "fake", "messages": QUESTION}).encode()), fake_url
     for encoding in ("gzip", "br, gzip"):
-        response = httpx.post(f"{url}/v1/chat/completions", content=body, headers={"Content-Encoding": encoding})
+        response = http.post(f"{url}/v1/chat/completions", content=body, headers={"Content-Encoding": encoding})
         assert (response.status_code, response.json()["error"]["code"]) == (415, "encoding_not_supported")
 
 
@@ -277,7 +277,7 @@ def test_unknown_model_gets_404_with_the_clients_own_error(client):
 
 
 def test_unknown_paths_and_methods_answer_in_the_same_shape(fake_url):
-    missing, wrong = httpx.get(f"{fake_url}/v1/nothing"), httpx.get(f"{fake_url}/v1/chat/completions")
+    missing, wrong = http.get(f"{fake_url}/v1/nothing"), http.get(f"{fake_url}/v1/chat/completions")
     assert (missing.status_code, wrong.status_code) == (404, 405)
     assert missing.json()["error"]["message"] and wrong.json()["error"]["message"]
 

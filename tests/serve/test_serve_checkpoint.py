@@ -1,7 +1,6 @@
 """The whole path with a real checkpoint of random weights: folder, engine, codec, server, official client."""
 
-import time
-
+from live_server import wait_for
 from sansi.text import Codec
 from test_serve_api import ask, collected, without_timing
 
@@ -47,16 +46,15 @@ def test_tools_are_rendered(tiny_client):
     assert with_tools.usage.prompt_tokens > ask(tiny_client, model="tiny", max_tokens=1).usage.prompt_tokens
 
 
-def test_a_client_that_leaves_frees_the_slot(tiny_client, tiny_chat, monkeypatch):
+def test_a_client_that_leaves_frees_the_slot(tiny_client, tiny_chat, monkeypatch, hold):
     monkeypatch.setattr(Codec, "stop_ids", ())  # it would go on to the last token
-    ended = []
+    ended, held = [], hold(tiny_chat.engine, steps=30)
     stream = ask(tiny_client, model="tiny", stream=True, max_tokens=900)
     chunks = iter(stream)
     while not next(chunks).choices[0].delta.model_extra:  # until the first piece of the thought
         pass
     tiny_chat.engine._scheduler.running[0].on_end = ended.append
     stream.close()
-    deadline = time.monotonic() + 30
-    while not ended and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert ended[0].finish_reason == "abort" and tiny_chat.engine.running == 0
+    held.go()
+    assert wait_for(lambda: ended)
+    assert ended[0].finish_reason == "abort" and wait_for(lambda: tiny_chat.engine.running == 0)

@@ -3,9 +3,9 @@
 import asyncio
 import json
 
-import httpx
 import openai
 import pytest
+from live_server import http
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from sansi.text import Codec
 from test_serve_api import QUESTION, ask
@@ -14,14 +14,14 @@ SEEDED = {"model": "tiny", "max_tokens": 60, "seed": 5}
 
 
 def chunks_of(url, path="chat/completions", **body):
-    with httpx.stream("POST", f"{url}/v1/{path}", json={**body, "stream": True}, timeout=60) as response:
+    with http.stream("POST", f"{url}/v1/{path}", json={**body, "stream": True}) as response:
         lines = [line for line in response.iter_lines() if line]
     assert lines[-1] == "data: [DONE]", lines[-1]
     return [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
 
 
 def whole_of(url, path="chat/completions", **body):
-    response = httpx.post(f"{url}/v1/{path}", json=body, timeout=60)
+    response = http.post(f"{url}/v1/{path}", json=body)
     assert response.status_code == 200, response.text
     return response.json()
 

@@ -1,7 +1,7 @@
 """/v1/completions: text or ids in, text out, with no template between."""
 
-import httpx
 import pytest
+from live_server import http
 from openai.types import Completion
 from sansi.engine import SamplingParams
 from sansi.text import Codec
@@ -171,7 +171,7 @@ def test_scores_leave_out_the_id_that_stopped(tiny_url):
     ],
 )
 def test_wrong_fields_get_400_that_names_them(tiny_url, change, param):
-    response = httpx.post(f"{tiny_url}/v1/completions", json={**ASK, **change}, timeout=20)
+    response = http.post(f"{tiny_url}/v1/completions", json={**ASK, **change})
     error = response.json()["error"]
     assert (response.status_code, error["type"], error["param"]) == (400, "invalid_request_error", param)
     assert param.split("[")[0] in error["message"]

@@ -3,11 +3,10 @@
 import hmac
 import socket
 
-import httpx
 import openai
 import pytest
 from fake_chat import FakeChat
-from live_server import running
+from live_server import http, running
 from sansi.base.errors import SansiError
 from sansi.serve.launch import LOOPBACK, settings_for
 from sansi.serve.settings import Keys, ServerSettings, read_keys
@@ -49,7 +48,7 @@ WRONG = [{}, {"Authorization": "Bearer"}, bearer(KEY[:-1]), bearer(KEY + "x"), {
 @pytest.mark.parametrize("headers", WRONG)
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/models", "/v1/models/fake", "/metrics", "/nowhere"])
 def test_without_a_key_all_else_is_shut(locked, headers, path):
-    response = httpx.request("POST" if "chat" in path else "GET", locked + path, headers=headers)
+    response = http.request("POST" if "chat" in path else "GET", locked + path, headers=headers)
     assert response.status_code == 401 and response.headers["www-authenticate"] == "Bearer"
     assert response.json()["error"].keys() == {"message", "type", "param", "code"}
     assert response.json()["error"]["code"] == "invalid_api_key" and KEY[:-1] not in response.text
@@ -62,12 +61,12 @@ def test_the_official_client_knows_the_error(locked):
 
 @pytest.mark.parametrize("path", OPEN_ROUTES)
 def test_what_tells_nothing_is_open(locked, path):
-    assert httpx.get(locked + path).status_code == 200
+    assert http.get(locked + path).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["//v1/models", "/static/../v1/models", "/health/../v1/models", "/%2e%2e/metrics"])
 def test_no_spelling_of_a_path_goes_round_the_key(locked, path):
-    assert httpx.get(locked + path).status_code in (401, 404)
+    assert http.get(locked + path).status_code in (401, 404)
 
 
 def test_keys_are_compared_in_constant_time_and_all_of_them(monkeypatch):
@@ -108,13 +107,13 @@ def test_unsafe_key_files_are_refused_without_showing_a_key(tmp_path, content):
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:80", "127.0.0.1:8000", "[::1]:8000", "chat.example", "::1"])
 def test_a_server_on_the_loopback_answers_to_its_names(local, host):
     expected = 403 if host == "::1" else 200  # without brackets it is no Host
-    assert httpx.get(f"{local}/v1/models", headers={"Host": host}).status_code == expected
+    assert http.get(f"{local}/v1/models", headers={"Host": host}).status_code == expected
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.1.evil", ""])
 @pytest.mark.parametrize("path", ["/", "/v1/models", "/health"])
 def test_a_foreign_name_is_refused(local, host, path):
-    response = httpx.get(local + path, headers={"Host": host})
+    response = http.get(local + path, headers={"Host": host})
     assert (response.status_code, response.json()["error"]["code"]) == (403, "host_not_allowed")
 
 
@@ -123,7 +122,7 @@ MALFORMED = ["localhost:80@evil.example", "localhost:evil.example", "[::1]evil.e
 
 @pytest.mark.parametrize("host", MALFORMED)
 def test_a_host_that_only_begins_like_a_name_is_refused(local, host):
-    assert httpx.get(f"{local}/v1/models", headers={"Host": host}).status_code == 403
+    assert http.get(f"{local}/v1/models", headers={"Host": host}).status_code == 403
 
 
 def test_beyond_the_loopback_any_name_is_good_where_keys_are_asked_for():
@@ -136,9 +135,9 @@ def test_beyond_the_loopback_without_keys_a_foreign_name_is_refused():
     good = ["localhost", "192.168.1.7:8000", "[fe80::1]:8000", "chat.example", socket.gethostname()]
     with running([FakeChat()], hosts=chosen.hosts, any_address=chosen.any_address) as url:
         for host in good:
-            assert httpx.get(f"{url}/v1/models", headers={"Host": host}).status_code == 200, host
+            assert http.get(f"{url}/v1/models", headers={"Host": host}).status_code == 200, host
         for host in ["evil.example", "1.2.3.4.evil.example", "[::1]evil.example", "1.2.3"]:
-            assert httpx.get(f"{url}/v1/models", headers={"Host": host}).status_code == 403, host
+            assert http.get(f"{url}/v1/models", headers={"Host": host}).status_code == 403, host
 
 
 def test_the_same_place_by_another_scheme_is_another_origin(local):
@@ -147,21 +146,21 @@ def test_the_same_place_by_another_scheme_is_another_origin(local):
 
 def test_a_length_and_an_encoding_together_are_refused(local):
     headers = {"Content-Length": "2", "Transfer-Encoding": "chunked"}
-    response = httpx.post(f"{local}/v1/chat/completions", content=b"{}", headers=headers)
+    response = http.post(f"{local}/v1/chat/completions", content=b"{}", headers=headers)
     assert response.status_code == 400 and response.headers["connection"] == "close"
 
 
 def test_who_looks_without_wanting_more_is_answered(local):
     for path in ("/", "/health"):
-        response = httpx.head(local + path)
+        response = http.head(local + path)
         assert response.status_code == 200 and not response.content
-    assert httpx.options(f"{local}/v1/models").status_code == 204
-    assert httpx.get(f"{local}/v1/models/", follow_redirects=False).status_code == 404
-    assert httpx.get(f"{local}/static/index.html").headers["x-content-type-options"] == "nosniff"
+    assert http.options(f"{local}/v1/models").status_code == 204
+    assert http.get(f"{local}/v1/models/", follow_redirects=False).status_code == 404
+    assert http.get(f"{local}/static/index.html").headers["x-content-type-options"] == "nosniff"
 
 
 def post(url, **headers):
-    return httpx.post(f"{url}/v1/chat/completions", json=BODY, headers=headers)
+    return http.post(f"{url}/v1/chat/completions", json=BODY, headers=headers)
 
 
 def test_its_own_page_may_post(local):
@@ -173,8 +172,8 @@ def test_pages_of_other_origins_may_not(local, origin):
     response = post(local, Origin=origin)
     assert (response.status_code, response.json()["error"]["code"]) == (403, "origin_not_allowed")
     assert "access-control-allow-origin" not in response.headers
-    assert "access-control-allow-origin" not in httpx.get(f"{local}/v1/models", headers={"Origin": origin}).headers
-    assert httpx.options(f"{local}/v1/chat/completions", headers={"Origin": origin}).status_code == 403
+    assert "access-control-allow-origin" not in http.get(f"{local}/v1/models", headers={"Origin": origin}).headers
+    assert http.options(f"{local}/v1/chat/completions", headers={"Origin": origin}).status_code == 403
 
 
 def test_an_allowed_page_may(local):
@@ -186,7 +185,7 @@ def test_an_allowed_page_may(local):
 
 def test_an_allowed_page_is_told_so_beforehand(local):
     asked = {"Origin": "https://good.example", "Access-Control-Request-Headers": "authorization,x-stainless-os"}
-    response = httpx.options(f"{local}/v1/chat/completions", headers=asked)
+    response = http.options(f"{local}/v1/chat/completions", headers=asked)
     assert response.status_code == 204 and "POST" in response.headers["access-control-allow-methods"]
     assert response.headers["access-control-allow-headers"] == "authorization,x-stainless-os"
 
@@ -194,6 +193,6 @@ def test_an_allowed_page_is_told_so_beforehand(local):
 def test_a_page_that_has_no_key_hears_why():
     with running([FakeChat()], keys=Keys([KEY]), origins=("*",)) as url:
         headers = {"Origin": "https://any.example"}
-        assert httpx.options(f"{url}/v1/models", headers=headers).status_code == 204
-        refused = httpx.get(f"{url}/v1/models", headers=headers)
+        assert http.options(f"{url}/v1/models", headers=headers).status_code == 204
+        refused = http.get(f"{url}/v1/models", headers=headers)
         assert refused.status_code == 401 and "access-control-allow-origin" in refused.headers

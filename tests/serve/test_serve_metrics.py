@@ -1,9 +1,8 @@
 """What Prometheus reads: in its form, with the counts of the engine and of the requests, one registry per server."""
 
-import httpx
 import pytest
 from fake_chat import FakeChat
-from live_server import running, wait_for
+from live_server import http, running, wait_for
 from prometheus_client.parser import text_string_to_metric_families
 from sansi.serve.generation import GAP_BOUNDS, Gaps
 from sansi.serve.metrics import _buckets
@@ -13,7 +12,7 @@ BODY = {"model": "tiny", "messages": [{"role": "user", "content": "Hi"}], "max_t
 
 def read(url: str) -> dict[tuple, float]:
     """Every sample by its name and labels."""
-    response = httpx.get(f"{url}/metrics")
+    response = http.get(f"{url}/metrics")
     assert response.status_code == 200 and response.headers["content-type"].startswith("text/plain; version=")
     families = text_string_to_metric_families(response.text)
     return {(s.name, *sorted(s.labels.items())): s.value for family in families for s in family.samples}
@@ -31,9 +30,11 @@ def served(tiny_chat):
 
 def test_the_counts_add_up(served, tiny_chat):
     before = read(served)
-    answers = [httpx.post(f"{served}/v1/chat/completions", json=BODY | {"seed": seed}).json() for seed in range(3)]
-    streamed = httpx.post(f"{served}/v1/chat/completions", json=BODY | {"stream": True}).text
-    assert "[DONE]" in streamed and wait_for(lambda: tiny_chat.engine.running == 0)
+    answers = [http.post(f"{served}/v1/chat/completions", json=BODY | {"seed": seed}).json() for seed in range(3)]
+    streamed = http.post(f"{served}/v1/chat/completions", json=BODY | {"stream": True}).text
+    done = ("sansi_generation_duration_seconds_count", ("model", "tiny"))
+    assert "[DONE]" in streamed and wait_for(lambda: read(served).get(done) == 4)
+    assert wait_for(lambda: tiny_chat.engine.running == 0)
     after = read(served)
 
     def grown(name, **labels):
@@ -53,8 +54,10 @@ def test_the_counts_add_up(served, tiny_chat):
 
 def test_errors_are_counted_by_route_and_not_by_path(served):
     for path in ("/a", "/b", "/v1/models/none", "/v1/models/nothing"):
-        assert httpx.get(served + path).status_code == 404
-    httpx.request("BREW", f"{served}/health")
+        assert http.get(served + path).status_code == 404
+    http.request("BREW", f"{served}/health")
+    brewed = ("sansi_http_requests_total", ("method", "other"), ("route", "/health"), ("status", "405"))
+    assert wait_for(lambda: brewed in read(served))
     found = read(served)
     assert sample(found, "http_requests_total", method="GET", route="other", status="404") == 2
     assert sample(found, "http_requests_total", method="GET", route="/v1/models/{name:path}", status="404") == 2
@@ -64,9 +67,10 @@ def test_errors_are_counted_by_route_and_not_by_path(served):
 
 def test_each_server_counts_for_itself(served):
     with running([FakeChat()]) as other:
-        httpx.get(f"{other}/health")
-        assert sample(read(other), "http_requests_total", method="GET", route="/health", status="200") == 1
-    assert ("sansi_http_requests_total", ("method", "GET"), ("route", "/health"), ("status", "200")) not in read(served)
+        http.get(f"{other}/health")
+        looked = ("sansi_http_requests_total", ("method", "GET"), ("route", "/health"), ("status", "200"))
+        assert wait_for(lambda: read(other).get(looked) == 1)
+    assert looked not in read(served)
 
 
 def test_gaps_fall_into_their_buckets():

@@ -7,8 +7,8 @@ import hashlib
 import re
 from pathlib import Path
 
-import httpx
 import pytest
+from live_server import http
 from sansi.serve.app import STATIC
 
 WEB = Path(__file__).resolve().parents[2] / "web"
@@ -17,18 +17,18 @@ TEXTS = sorted(path for path in STATIC.rglob("*") if path.suffix in {".js", ".cs
 
 
 def test_the_page_and_its_files_are_served(fake_url):
-    page = httpx.get(fake_url)
+    page = http.get(fake_url)
     assert page.status_code == 200 and page.headers["content-type"].startswith("text/html")
     assert page.headers["content-security-policy"].startswith("default-src 'self'")
     links = re.findall(r'(?:src|href)="(/[^"]+)"', page.text)
-    assert links and all(httpx.get(fake_url + link).status_code == 200 for link in links)
+    assert links and all(http.get(fake_url + link).status_code == 200 for link in links)
 
 
 def test_what_is_loaded_late_is_served(fake_url):
     late = [path.relative_to(STATIC) for path in TEXTS if path.parent.name == "lazy"]
     fonts = re.findall(r"url\((fonts/[^)]+)\)", (STATIC / "katex.css").read_text())
     assert late and fonts
-    assert all(httpx.get(f"{fake_url}/static/{name}").status_code == 200 for name in (*late, *fonts))
+    assert all(http.get(f"{fake_url}/static/{name}").status_code == 200 for name in (*late, *fonts))
 
 
 def test_the_bundle_is_made_from_the_sources_that_are_here():

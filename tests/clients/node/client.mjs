@@ -2,7 +2,7 @@
 // node client.mjs BASE_URL
 import OpenAI from "openai";
 
-const client = new OpenAI({ baseURL: process.argv[2], apiKey: "none", maxRetries: 0, timeout: 30_000 });
+const client = new OpenAI({ baseURL: process.argv[2], apiKey: "none", maxRetries: 0, timeout: 120_000 });
 const chat = client.chat.completions;
 const question = [{ role: "user", content: "State the final answer to the following arithmetic problem: 4 + 3 =" }];
 const weather = {
