@@ -46,7 +46,7 @@ def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no chromium here: install Debian's package `chromium`")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=120_000)
         yield browser
         browser.close()
 
@@ -116,7 +116,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Watched]]:
     def visit(url: str, wait: str = ".welcome .chip", **options: Any) -> Watched:
         options = {"viewport": {"width": 1280, "height": 800}, "locale": "en-US", "reduced_motion": "reduce"} | options
         context = browser.new_context(permissions=["clipboard-read", "clipboard-write"], **options)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(120_000)
         watched = watch(context.new_page(), url)
         open_.append(watched)
         watched.page.goto(url)

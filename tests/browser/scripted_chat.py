@@ -22,6 +22,7 @@ class Script:
     thought: str = "12 + 30 is 42."
     call: tuple[str, dict[str, Any]] | None = None
     delay: float = 0
+    endless: bool = False  # it ends when it is stopped, at the latest after the thought
     breaks: bool = False
     finish_reason: str = "stop"
 
@@ -108,7 +109,7 @@ SCRIPTS = {
     "sort": Script(
         RICH, "The question is about merge sort. Split, sort, merge: n work at each level, log n levels.", delay=0.002
     ),
-    "slow": Script(" ".join(f"word{n}" for n in range(400)), LONG_THOUGHT, delay=0.02),
+    "slow": Script(" ".join(f"word{n}" for n in range(400)), LONG_THOUGHT, delay=0.02, endless=True),
     "break": Script("This will break soon, and", "Fine so far.", breaks=True),
     "cut": Script("An answer that does not", "", finish_reason="length"),
     "empty": Script("", "Nothing comes to mind."),
@@ -140,6 +141,8 @@ class ScriptedChat(FakeChat):
         self.thought, self.content = script.thought, script.content
         thought, cut = self._cut(script.thought, options) if thinking else ([], False)
         events = [*map(Reasoning, thought), *map(Content, _words(script.content))]
+        if script.endless:
+            events = events[: len(thought)] or events
         if script.call:
             name, arguments = script.call
             text = json.dumps(arguments, ensure_ascii=False)
@@ -149,6 +152,8 @@ class ScriptedChat(FakeChat):
             for event in events:
                 await asyncio.sleep(script.delay)
                 yield event
+            if script.endless:
+                await asyncio.Event().wait()
             if script.breaks:
                 raise RuntimeError("scripted")
         except (asyncio.CancelledError, GeneratorExit):

@@ -27,6 +27,22 @@ def whole(page: Page) -> Locator:
     return page.locator(".answer").last
 
 
+SAVED = """async (status) => {
+  const result = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
+  const database = await result(indexedDB.open("sansi"));
+  const all = await result(database.transaction("conversations").objectStore("conversations").getAll());
+  database.close();
+  return all.some((each) => Object.values(each.nodes).some((node) => node.status === status));
+}"""
+
+
+def saved(page: Page, status: str) -> None:
+    """Wait until the browser keeps an answer of this status."""
+    from live_server import wait_for
+
+    assert wait_for(lambda: page.evaluate(SAVED, status))
+
+
 def set_budget(page: Page, tokens: int | None) -> None:
     """Move the slider, by its steps of 8, 12, 16, 24, 32, …"""
     steps = [step for power in range(3, 16) for step in (2**power, 3 * 2 ** (power - 1))]

@@ -2,7 +2,7 @@
 
 import json
 
-from steps import BITS, ask
+from steps import BITS, ask, saved
 
 
 def entry(page, label: str) -> None:
@@ -13,7 +13,7 @@ def entry(page, label: str) -> None:
 def test_a_reload_finds_the_conversation(visit, nano_url):
     page = visit(nano_url).page
     before = ask(page, BITS).inner_text()
-    page.wait_for_timeout(200)
+    saved(page, "done")
     page.reload()
     page.wait_for_selector(".answer")
     assert page.locator(".answer").inner_text() == before
@@ -29,7 +29,7 @@ def test_an_answer_that_a_reload_cut_says_so(visit, scripted_url):
     page.locator("#question").fill("a slow one")
     page.keyboard.press("Enter")
     page.wait_for_selector(".thought-text")
-    page.wait_for_timeout(300)
+    saved(page, "running")
     page.reload()
     page.wait_for_selector(".answer .problem:not([hidden])")
     assert "The page was closed" in page.locator(".problem").inner_text()
