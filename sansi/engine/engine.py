@@ -12,7 +12,6 @@ import time
 import weakref
 from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -80,10 +79,7 @@ class Engine:
         num_blocks: int | None = None,
         config: ModelConfig | None = None,
     ):
-        _check_positive("max_batch", max_batch)
-        _check_positive("context_length", context_length)
-        _check_positive("max_prefill_tokens", max_prefill_tokens)
-        _check_positive("num_blocks", num_blocks)
+        _check_options(max_batch, context_length, max_prefill_tokens, num_blocks, prefix_cache, batch_invariant)
         if isinstance(backend, str):
             if model is None:
                 raise SansiError(f'backend "{backend}" needs a model; from_pretrained loads one', param="model")
@@ -97,7 +93,7 @@ class Engine:
         self.config = config or _config_of(model)
         self.vocab_size, self.device = self.config.vocab_size, backend.device
         self._max_batch, self._prefix_cache = max_batch, prefix_cache
-        self._step_tokens = max_prefill_tokens or STEP_TOKENS.get(self.device.type, STEP_TOKENS["cpu"])
+        self._step_tokens = max_prefill_tokens or _step_tokens(self.device)
         self.plan = self._plan(context_length, memory, num_blocks)
         self.context_length = self.plan.context_length
         backend.allocate(self.plan.num_blocks)
@@ -131,12 +127,16 @@ class Engine:
         memory: int | float | None = None,
         context_length: int | None = None,
         batch_invariant: bool = False,
-        **options: Any,
+        max_prefill_tokens: int | None = None,
+        prefix_cache: bool = True,
+        num_blocks: int | None = None,
     ) -> Engine:
-        """Load a checkpoint folder, full or quantised (`sansi quantize`); arguments and `options` as for Engine.
+        """Load a checkpoint folder, full or quantised (`sansi quantize`); arguments as for Engine.
 
-        Raises SansiError when the folder is missing or damaged, and, before the weights are read, when it does not fit.
+        Raises SansiError when the folder is missing or damaged, and, before the weights are read, for impossible
+        options and when it does not fit.
         """
+        _check_options(max_batch, context_length, max_prefill_tokens, num_blocks, prefix_cache, batch_invariant)
         config, place = read_config(folder), resolve_device(device)
         check_choice(backend, quantize)
         kind, stored, quantised = resolve_dtype(dtype, place), None, None
@@ -145,16 +145,19 @@ class Engine:
             quantised = stored_kinds(folder)
         # Raises when it can not fit; what is planned in the end goes by what the backend really takes.
         rounded = quantised[0] if quantised else quantize
-        plan_memory(config, kind, rounded, place, max_batch, context_length, memory, stored=stored)
+        step_tokens = max_prefill_tokens or _step_tokens(place)
+        plan_memory(config, kind, rounded, place, max_batch, context_length, memory, step_tokens, stored, num_blocks)
         chosen, model = load_backend(folder, device, dtype, backend, quantize, batch_invariant, outer)
         return cls(
             model,
             max_batch,
             context_length,
+            max_prefill_tokens,
             backend=chosen,
+            prefix_cache=prefix_cache,
             memory=memory,
+            num_blocks=num_blocks,
             config=config,
-            **options,
         )
 
     # ---- asking -------------------------------------------------------------------------------------------------
@@ -537,9 +540,25 @@ def _config_of(model: Transformer | None) -> ModelConfig:
     return model.config
 
 
-def _check_positive(name: str, value: int | None) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise SansiError(f"{name} must be 1 or more, not {value!r}", param=name)
+def _step_tokens(device: torch.device) -> int:
+    return STEP_TOKENS.get(device.type, STEP_TOKENS["cpu"])
+
+
+def _check_options(
+    max_batch: int,
+    context_length: int | None,
+    max_prefill_tokens: int | None,
+    num_blocks: int | None,
+    prefix_cache: bool,
+    batch_invariant: bool,
+) -> None:
+    sizes = {"context_length": context_length, "max_prefill_tokens": max_prefill_tokens, "num_blocks": num_blocks}
+    for name, value in (("max_batch", max_batch), *((n, v) for n, v in sizes.items() if v is not None)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise SansiError(f"{name} must be 1 or more, not {value!r}", param=name)
+    for name, value in (("prefix_cache", prefix_cache), ("batch_invariant", batch_invariant)):
+        if not isinstance(value, bool):
+            raise SansiError(f"{name} must be true or false, not {value!r}", param=name)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -128,6 +128,7 @@ def plan_memory(
     memory: int | float | None = None,
     step_tokens: int = 512,
     stored: int | None = None,
+    num_blocks: int | None = None,
 ) -> MemoryPlan:
     """The plan for a model that is not loaded yet; arguments as `share_out`.
 
@@ -137,7 +138,8 @@ def plan_memory(
     sizes = sizes_of(config, dtype, quantize, step_tokens, max_batch)
     if stored is not None:
         sizes = dataclasses.replace(sizes, weights=min(sizes.weights, stored))
-    return share_out(sizes, device, free_memory(device), config.context_length, max_batch, context_length, memory)
+    free = free_memory(device)
+    return share_out(sizes, device, free, config.context_length, max_batch, context_length, memory, num_blocks)
 
 
 def share_out(
@@ -229,18 +231,30 @@ def _meminfo() -> int | None:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
 
 
-def _control_group() -> int | None:
-    """What is left of the memory limit of this process's container, if there is one."""
-    for limit, used in (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-    ):
+def _control_group(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int | None:
+    """What is left of the memory limits of this process's control group and of those around it, if there are any."""
+    try:
+        lines = [line.split(":", 2) for line in own.read_text().splitlines()]
+    except OSError:
+        lines = [["", "", "/"], ["", "memory", "/"]]
+    left = [_left(root, ("memory.max", "memory.current"), path) for _, kinds, path in lines if not kinds]
+    names = "memory.limit_in_bytes", "memory.usage_in_bytes"  # version 1
+    left += [_left(root / "memory", names, path) for _, kinds, path in lines if "memory" in kinds.split(",")]
+    return min((value for value in left if value is not None), default=None)
+
+
+def _left(mount: Path, names: tuple[str, str], path: str) -> int | None:
+    """The least that any group from the one at `path` up to `mount` leaves; in a container `mount` may be all there is."""
+    inner = mount / path.lstrip("/")
+    found = []
+    for folder in (inner, *(parent for parent in inner.parents if parent.is_relative_to(mount))):
+        limit, used = (folder / name for name in names)
         try:
-            left = int(Path(limit).read_text()) - int(Path(used).read_text())
-            return max(0, left + _reclaimable(Path(used).with_name("memory.stat")))
+            left = int(limit.read_text()) - int(used.read_text())
         except (OSError, ValueError):  # not there, or "max"
             continue
-    return None
+        found.append(max(0, left + _reclaimable(folder / "memory.stat")))
+    return min(found, default=None)
 
 
 def _reclaimable(statistics: Path) -> int:

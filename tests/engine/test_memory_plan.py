@@ -14,6 +14,7 @@ from sansi.engine.memory import (
     GIB,
     MIB,
     Sizes,
+    _control_group,
     _reclaimable,
     activations_of,
     free_memory,
@@ -51,6 +52,32 @@ def test_the_page_cache_of_a_container_is_free(tmp_path):
     (tmp_path / "memory.stat").write_text("anon 5\ninactive_file 4096\nactive_file 7\n")
     assert _reclaimable(tmp_path / "memory.stat") == 4096
     assert _reclaimable(tmp_path / "none") == 0
+
+
+def test_the_limit_of_any_control_group_around_the_process_counts(tmp_path):
+    """A service's own limit does not stand at the root, where a container's does."""
+
+    def group(folder: str, limit: str, used: int, names=("memory.max", "memory.current")):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        for name, value in zip(names, (limit, used), strict=True):
+            (tmp_path / folder / name).write_text(f"{value}\n")
+
+    own = tmp_path / "own"
+    own.write_text("4:cpu,memory:/service\n2:pids:/\n0::/outer/service\n")
+    assert _control_group(tmp_path, own) is None
+    group("outer/service", "max", 100)
+    assert _control_group(tmp_path, own) is None
+    group("outer", "5000", 1000)
+    (tmp_path / "outer" / "memory.stat").write_text("inactive_file 500\n")
+    assert _control_group(tmp_path, own) == 4500
+    group("outer/service", "3000", 100)
+    assert _control_group(tmp_path, own) == 2900
+    group("memory/service", "2000", 3000, names=("memory.limit_in_bytes", "memory.usage_in_bytes"))
+    assert _control_group(tmp_path, own) == 0
+    group("", "700", 0)  # a container: the path is the host's, and only the root can be seen
+    own.write_text("0::/of/the/host\n")
+    assert _control_group(tmp_path, own) == 700
+    assert _control_group(tmp_path, tmp_path / "none") == 700
 
 
 def test_sizes_of_a_published_shape():
@@ -117,6 +144,26 @@ def test_a_model_that_does_not_fit_is_refused_before_its_weights_are_read(tmp_pa
     (tmp_path / "model" / "model.safetensors").write_bytes(b"damaged: reading it would fail" * 100_000)
     with pytest.raises(SansiError, match="does not fit"):
         Engine.from_pretrained(tmp_path / "model", memory=100_000)
+
+
+@pytest.mark.parametrize(
+    ("options", "param"),
+    [
+        *(({name: 0}, name) for name in ("max_batch", "context_length", "max_prefill_tokens", "num_blocks")),
+        ({"max_batch": "8"}, "max_batch"),
+        ({"context_length": -5}, "context_length"),
+        ({"context_length": 400, "num_blocks": 20}, "context_length"),
+        ({"prefix_cache": "no"}, "prefix_cache"),
+        ({"batch_invariant": 1}, "batch_invariant"),
+        ({"max_prefill_tokens": 10**9}, "memory"),
+    ],
+)
+def test_impossible_options_are_refused_before_the_weights_are_read(options, param, tmp_path):
+    save(Transformer(ModelConfig.preset("nano", num_hidden_layers=1)), tmp_path / "model")
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"damaged: reading it would fail")
+    with pytest.raises(SansiError) as error:
+        Engine.from_pretrained(tmp_path / "model", **options)
+    assert error.value.param == param
 
 
 def test_a_plan_for_a_model_that_is_far_too_large():
