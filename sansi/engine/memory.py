@@ -244,7 +244,7 @@ def _control_group(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/
 
 
 def _left(mount: Path, names: tuple[str, str], path: str) -> int | None:
-    """The least that any group from the one at `path` up to `mount` leaves; in a container `mount` may be all there is."""
+    """The least that any group from the one at `path` up to `mount` leaves; a container may show `mount` alone."""
     inner = mount / path.lstrip("/")
     found = []
     for folder in (inner, *(parent for parent in inner.parents if parent.is_relative_to(mount))):

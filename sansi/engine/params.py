@@ -185,11 +185,13 @@ def _checked_id(name: str, value: Any, vocab_size: int) -> int:
 def _checked_limits(limits: Any, vocab_size: int) -> ThinkingLimits:
     if not isinstance(limits, ThinkingLimits):
         raise SansiError(f"thinking must be ThinkingLimits, not {limits!r}", param="thinking")
-    ids = {
-        name: tuple(checked_ids("thinking", getattr(limits, name), vocab_size))
-        for name in ("end_ids", "end_sequence", "closing_ids")
-    }
-    limits = replace(limits, start_id=_checked_id("thinking", limits.start_id, vocab_size), **ids)
+    limits = replace(
+        limits,
+        start_id=_checked_id("thinking", limits.start_id, vocab_size),
+        end_ids=tuple(checked_ids("thinking", limits.end_ids, vocab_size)),
+        end_sequence=tuple(checked_ids("thinking", limits.end_sequence, vocab_size)),
+        closing_ids=tuple(checked_ids("thinking", limits.closing_ids, vocab_size)),
+    )
     for problem in limits.problems():
         raise SansiError(f"thinking: {problem}", param="thinking_budget" if "budget" in problem else "thinking")
     return limits
