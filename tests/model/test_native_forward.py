@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -414,3 +415,30 @@ def test_no_compiler_is_a_reason(monkeypatch, tmp_path):
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(KernelsUnavailable, match="no-such-compiler"):
         build.load_kernels(cache_folder=tmp_path)
+
+
+def _no_home() -> Path:
+    raise RuntimeError("Could not determine home directory.")
+
+
+def _no_entry(path: Path) -> bool:
+    raise PermissionError(13, "Permission denied", str(path))
+
+
+def _no_execution(name: str) -> None:
+    raise OSError(f"{name}: failed to map segment from shared object")
+
+
+@pytest.mark.parametrize(
+    ("what", "instead"),
+    [("pathlib.Path.home", _no_home), ("pathlib.Path.is_file", _no_entry), ("ctypes.CDLL", _no_execution)],
+)
+def test_a_cache_that_can_not_be_used_is_a_reason(what, instead, monkeypatch):
+    """So that torch operators take the place of the kernels, as where there is no compiler."""
+    from sansi.model.kernels.cpu import build
+
+    build.load_kernels()
+    build._load.cache_clear()
+    monkeypatch.setattr(what, instead)
+    with pytest.raises(KernelsUnavailable, match=r"kept or loaded: .*(home|denied|map segment)"):
+        build.load_kernels()

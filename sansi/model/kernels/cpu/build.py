@@ -71,7 +71,11 @@ def load_kernels(isa: str | None = None, cache_folder: str | Path | None = None)
     cache_folder: default ~/.cache/sansi/kernels. Two processes may ask at the same time; one builds. Raises
     KernelsUnavailable with the reason: another platform, no compiler, a build that failed, an unwritable cache.
     """
-    return _load(_choose(isa), Path(cache_folder) if cache_folder else Path.home() / ".cache" / "sansi" / "kernels")
+    chosen = _choose(isa)
+    try:
+        return _load(chosen, Path(cache_folder) if cache_folder else Path.home() / ".cache" / "sansi" / "kernels")
+    except (OSError, RuntimeError) as error:  # no home, a folder that may not be entered or that nothing is run from
+        raise KernelsUnavailable(f"the CPU kernels can not be kept or loaded: {error}") from error
 
 
 @cache
