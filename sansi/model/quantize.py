@@ -192,7 +192,7 @@ class QuantizedReader:
         """Of every tensor of the model, experts one by one."""
         self.kinds = kinds_of(self.shapes, self.kind, self.outer)
         """Of those that are quantised."""
-        file = folder / QUANTIZED_FILE
+        self._file = file = folder / QUANTIZED_FILE
         if not file.is_file():
             raise SansiError(f"{folder} has no {QUANTIZED_FILE}; copy or download it again")
         self._files = TensorFiles([file])
@@ -219,7 +219,7 @@ class QuantizedReader:
             for piece in self._pieces(f"{name}.levels"):
                 data[at : at + len(piece)] = piece.numpy()
                 at += len(piece)
-            scales = self._files.read(f"{name}.scales", slice(None))
+            scales = self._read(f"{name}.scales", slice(None), torch.float16)
             packed.scales[panel : panel + len(scales)] = scales
             panel += len(scales)
 
@@ -232,7 +232,13 @@ class QuantizedReader:
 
     def _pieces(self, name: str) -> Iterator[Tensor]:
         for first in range(0, self._files.shapes[name][0], self.BYTES_AT_ONCE):
-            yield self._files.read(name, slice(first, first + self.BYTES_AT_ONCE))
+            yield self._read(name, slice(first, first + self.BYTES_AT_ONCE), torch.uint8)
+
+    def _read(self, name: str, piece: slice, dtype: torch.dtype) -> Tensor:
+        tensor = self._files.read(name, piece)
+        if tensor.dtype != dtype:
+            raise SansiError(f"{self._file}: {name} is {tensor.dtype}, not {dtype}; copy or download it again")
+        return tensor
 
 
 def stored_kinds(folder: str | Path) -> tuple[str, str] | None:

@@ -275,6 +275,11 @@ def test_a_damaged_folder_is_refused(tmp_path):
     save_file({**tensors, "model.layers.0.mlp.up_proj.weight.scales": torch.zeros(1)}, file)
     with pytest.raises(SansiError, match=r"does not fit config\.json"):
         load_quantized(folder)
+    for name, dtype in (("scales", torch.int16), ("levels", torch.int8)):
+        name = f"model.layers.0.mlp.up_proj.weight.{name}"
+        save_file({**tensors, name: tensors[name].view(dtype)}, file)
+        with pytest.raises(SansiError, match=rf"{name} is {dtype}, not torch"):
+            load_quantized(folder)
     file.write_bytes(b"nothing")
     with pytest.raises(SansiError, match="damaged"):
         load_quantized(folder)
