@@ -20,6 +20,9 @@ from sansi.serve.settings import ServerSettings
 # How long the engine's thread may keep the interpreter while the event loop wants it; Python's 5 ms would add up to
 # several times that on the way from a request to its first token.
 SWITCH_SECONDS = 0.0005
+# An idle connection stays for longer than clients (5 to 15 s) and proxies (60 s) keep theirs: one that the server
+# closes first may be closed under a request that is on its way, and nobody can tell whether that was read.
+IDLE_SECONDS = 75
 LAST_WORDS_SECONDS = 3  # for the errors of the answers that had to be ended
 
 
@@ -41,6 +44,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
+                timeout_keep_alive=IDLE_SECONDS,
                 timeout_graceful_shutdown=LAST_WORDS_SECONDS,
             )
         )

@@ -136,6 +136,16 @@ def test_a_connection_without_a_request_is_closed(monkeypatch):
         assert raw(url, b"") == b"" and raw(url, b"GET / HT") == b""
 
 
+def test_an_idle_connection_outlives_those_of_clients_and_proxies(monkeypatch):
+    """Else it could be closed under a request that is on its way: httpx keeps its own 5 s, nginx 60 s."""
+    with serving([FakeChat()]) as (_, server):
+        assert server.config.timeout_keep_alive > 60
+    monkeypatch.setattr("sansi.serve.server.IDLE_SECONDS", 1)
+    with running([FakeChat()]) as url, connect(url) as sock:
+        sock.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert rest_of(sock).startswith(b"HTTP/1.1 200"), "and then it is closed"
+
+
 def test_too_many_connections_are_told_so(monkeypatch):
     monkeypatch.setattr(connection.Connection, "max_connections", 3)
     with serving([FakeChat()]) as (url, server):
