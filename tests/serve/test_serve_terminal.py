@@ -585,6 +585,17 @@ def test_lines_from_a_pipe_can_be_continued(monkeypatch):
         read()
 
 
+@pytest.mark.parametrize("field", ["logprobs", "top_logprobs", "return_token_ids", "n", "stream"])
+def test_what_a_line_of_a_batch_can_not_tell_is_refused(tmp_path, field):
+    from sansi.serve.terminal.inputs import read_batch
+
+    (tmp_path / "lines").write_text(json.dumps({"prompt": "Hi", field: 2 if field in ("n", "top_logprobs") else True}))
+    with pytest.raises(SansiError, match=rf'line 1: "{field}"'):
+        read_batch(str(tmp_path / "lines"))
+    (tmp_path / "lines").write_text(json.dumps({"prompt": "Hi", field: None}))
+    assert read_batch(str(tmp_path / "lines"))
+
+
 # --- the page --------------------------------------------------------------------------------------------------------
 
 ON_THE_PAGE = """

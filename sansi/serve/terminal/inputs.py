@@ -15,6 +15,7 @@ from sansi.base.files import read_json
 from sansi.base.strict_json import parse_json
 
 NOT_IN_A_BATCH = ("stream", "stream_options", "n")
+NOT_TOLD = ("logprobs", "top_logprobs", "return_token_ids")  # a line of the output has no place for them
 WRAPPING = ("custom_id", "method", "url", "body")  # a line of OpenAI's batch files
 
 
@@ -100,6 +101,9 @@ def _body(body: dict[str, Any], where: str) -> dict[str, Any]:
         if body.get(name) is True or body.get(name) not in (None, False, 1):
             raise SansiError(f'{where}: "{name}" has no meaning here; each line gets one answer, whole')
         body.pop(name, None)
+    for name in NOT_TOLD:
+        if body.get(name):
+            raise SansiError(f'{where}: "{name}" is told by the server alone; see sansi serve', param=name)
     return body
 
 
