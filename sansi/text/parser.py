@@ -340,6 +340,10 @@ class StreamParser:
         self._call_start = self._answer.take_held() + "<tool_call>"
 
     def _read_call(self, call: CallReader, text: str) -> None:
+        if call.grows(text):
+            self._trace.append(("arguments", text))
+            self._events.append(ToolCallDelta(len(self._calls), self._call_id(), None, text))
+            return
         pieces = call.feed(text)
         if call.malformed and call.name is None:
             self._call, self._text_call = None, True
