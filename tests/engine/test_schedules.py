@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 
 import pytest
@@ -11,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sansi.engine import Completion, SamplingParams, ThinkingLimits
 from sansi.engine.batch import BLOCK
+from sansi.model import ModelConfig, Transformer
+from sansi.model.kernels.cpu.build import supported_isas
 from schedules import CheckedEngine, random_params, random_prompt, reference, run_all
 
 CONTEXT = 96
@@ -76,6 +79,52 @@ def test_any_schedule_gives_what_the_model_alone_gives(seed):
             for (prompt, params), completion in zip(questions, completions, strict=True):
                 check(completion, prompt, params, reference(MODEL, prompt, params, CONTEXT))
         assert engine._scheduler.pool.owned == 0
+
+
+SHAPE = {
+    "vocab_size": 32,
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 24,
+    "max_position_embeddings": 320,
+    "initializer_range": 0.35,
+}
+EXPERTS = {"num_experts": 6, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
+
+
+@pytest.mark.skipif(not supported_isas(), reason="the CPU kernels are for Linux on x86-64")
+@pytest.mark.parametrize("quantize", [None, "int8", "int4"])
+@pytest.mark.parametrize("changes", [{}, EXPERTS], ids=["dense", "moe"])
+def test_any_schedule_gives_the_bits_of_a_request_alone(changes, quantize):
+    """On our kernels, drafts or none, with prefixes that are long enough to be attended to together."""
+    draw = random.Random(len(changes))
+    torch.manual_seed(0)
+    model = Transformer(ModelConfig(**SHAPE, **changes)).eval()
+    stem = [draw.randrange(4, 32) for _ in range(200)]
+    prompts = [stem[:n] + [draw.randrange(4, 32) for _ in range(draw.randrange(1, 40))] for n in (200, 200, 100, 64, 0)]
+    questions = [(draw.choice(prompts), random_params(draw, 60)) for _ in range(20)]
+    options = {"backend": "native", "quantize": quantize}
+    with CheckedEngine(model, max_batch=1, num_blocks=20, prefix_cache=False, **options) as engine:
+        alone = [
+            run_all(engine, [prompt], [dataclasses.replace(params, speculation=0, logprobs=True)])[0]
+            for prompt, params in questions
+        ]
+    most = draw.randrange(3, 8)
+    with CheckedEngine(model, max_batch=most, max_prefill_tokens=40, num_blocks=22, **options) as engine:
+        for _ in range(2):
+            together = run_all(engine, *map(list, zip(*questions, strict=True)))
+            for (_, params), found, wanted in zip(questions, together, alone, strict=True):
+                assert (found.ids, found.finish_reason, found.thinking) == (
+                    wanted.ids,
+                    wanted.finish_reason,
+                    wanted.thinking,
+                )
+                assert found.prompt_logprobs == wanted.prompt_logprobs
+                assert found.logprobs == (wanted.logprobs if params.logprobs else None)
+        assert engine.metrics().preemptions and engine.metrics().cached_tokens and engine.metrics().accepted_tokens
 
 
 LONG_END = ThinkingLimits(1, (2,), (*[5] * 14, 2), open=True, budget=12, loop_breaker=False)
