@@ -215,7 +215,7 @@ class Engine:
 
     async def _stream(self, ids: Sequence[int], params: SamplingParams) -> AsyncGenerator[Delta, None]:
         loop = asyncio.get_running_loop()
-        mailbox = self._mailboxes.setdefault(loop, Mailbox(loop))
+        mailbox = self._mailboxes.get(loop) or Mailbox(loop)
         stream = Stream(mailbox)
 
         def post(item: Delta | Completion | Exception) -> None:
@@ -225,6 +225,7 @@ class Engine:
                 self._abort([request])
 
         request = self._request(ids, params, post, post, checked=True)
+        self._mailboxes[loop] = mailbox
         mailbox.open += 1
         try:
             self._submit([request])
@@ -241,7 +242,7 @@ class Engine:
             self._abort([request])
             mailbox.open -= 1
             if not mailbox.open:
-                del self._mailboxes[loop]
+                self._mailboxes.pop(loop, None)  # a fork's child has forgotten it
 
     def close(self) -> None:
         """Abort what runs and end the stepping thread. Closing twice is fine."""

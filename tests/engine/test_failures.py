@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import queue
 import subprocess
@@ -328,6 +329,21 @@ def test_a_listener_that_throws_harms_only_its_request():
         engine._request = request
         results = run_all(engine, [[8], [9]], [PARAMS] * 2)
     assert isinstance(results[1], ZeroDivisionError) and [results[0].ids] == expected(model, [[8]])
+
+
+def test_a_stream_that_can_not_begin_keeps_no_event_loop(monkeypatch):
+    def fails(*_, **__):
+        raise RuntimeError("no matcher")
+
+    async def ask(engine):
+        return [delta async for delta in engine.stream([8], PARAMS)]
+
+    with CheckedEngine(TinyModel()) as engine:
+        with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="no matcher"):
+            patched.setattr(engine, "_request", fails)
+            asyncio.run(ask(engine))
+        assert not engine._mailboxes
+        assert asyncio.run(ask(engine))[-1].completion is not None and not engine._mailboxes
 
 
 def test_what_a_failed_request_computed_is_not_found_by_others():
