@@ -1,5 +1,6 @@
 """What holds for every conversation: append-only history, masks, spans, training samples, and the way back."""
 
+import functools
 import json
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
@@ -10,8 +11,9 @@ from chat_strategies import TOOLS, completions, conversations, modes, options, q
 from conversations import tiny_codec, user
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 from sansi.base import SansiError
-from sansi.text import Mode, StreamParser, message_to_dict, read_messages, select_mode
+from sansi.text import Codec, Mode, StreamParser, message_to_dict, read_messages, select_mode
 from sansi.text.chunks import ChunkEncoder
 from sansi.text.render import keep_escapes, split_thought
 
@@ -97,6 +99,22 @@ def test_text_mask_and_spans_are_those_of_a_plain_telling(chat, given_options, h
     assert found == [kinds[start] for start in starts]
     neighbours = pairwise(spans)
     assert all((a.kind, a.message) != (b.kind, b.message) or b.kind == "tool_call" for a, b in neighbours)
+
+
+@functools.cache
+def jinja():
+    environment = ImmutableSandboxedEnvironment()
+    environment.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)
+    return environment.from_string(Codec.chat_template)
+
+
+@given(conversations(), st.sampled_from([None, TOOLS]), st.booleans(), st.sampled_from([None, True, False]))
+def test_the_jinja_template_writes_what_the_renderer_writes(chat, tools, generate, enable_thinking):
+    calls = [call for message in read_messages(chat) for call in message.tool_calls]
+    assume(all(keep_escapes(call.arguments) == call.arguments for call in calls))  # the one place where they differ
+    given_options = {"tools": tools, "add_generation_prompt": generate, "enable_thinking": enable_thinking}
+    prompt = tiny_codec().render(chat, soft_switch="model", **given_options)
+    assert prompt.text == jinja().render(messages=chat, **given_options)
 
 
 @given(conversations(), options, st.sampled_from([None, TOOLS]))
