@@ -138,6 +138,7 @@ class ChatReply(Reply):
         message = message_to_dict(done.result.message)
         # A turn of tool calls alone has null content, as OpenAI's clients expect; "" would read as an empty answer.
         message["content"] = message.get("content") or (None if message.get("tool_calls") else "")
+        message["refusal"] = None  # OpenAI's models refuse in a field of their own, and its types require the field
         choice = {"index": done.index, "message": message, "logprobs": None, "finish_reason": done.result.finish_reason}
         return choice | self._told(tokens)
 

@@ -80,7 +80,10 @@ _CALL_DELTA = _object(
     {"id": TEXT, "type": {"enum": ["function"]}},
 )
 _ROLE = {"enum": ["assistant"]}
-MESSAGE = _object({"role": _ROLE, "content": _or_null(TEXT)}, {"reasoning_content": TEXT, "tool_calls": _list(_CALL)})
+MESSAGE = _object(
+    {"role": _ROLE, "content": _or_null(TEXT), "refusal": NULL},
+    {"reasoning_content": TEXT, "tool_calls": _list(_CALL)},
+)
 DELTA = _object({}, {"role": _ROLE, "content": TEXT, "reasoning_content": TEXT, "tool_calls": _list(_CALL_DELTA)})
 _CHAT_END, _TEXT_END = {"enum": ["stop", "length", "tool_calls"]}, {"enum": ["stop", "length"]}
 
