@@ -15,6 +15,7 @@ import llguidance
 import numpy as np
 
 from sansi.base.errors import SansiError
+from sansi.engine.rehearsal import ends_in_time, is_doubtful
 
 if TYPE_CHECKING:
     from sansi.engine.thinking import ThinkingState
@@ -87,7 +88,8 @@ class GrammarCompiler:
         the text may violate those alone. Raises SansiError for a schema that is wrong, unsupported, impossible or
         beyond the bounds of this module.
         """
-        return self._cached(f"start: %json {_json(schema, lenient)}", "json_schema")
+        text = _json(schema, lenient)
+        return self._cached(_schema_lark(text), "json_schema", [text])
 
     def regex(self, pattern: str) -> Grammar:
         r"""A text that `pattern` matches from start to end. Rust syntax: no look-around, no back-references."""
@@ -116,25 +118,27 @@ class GrammarCompiler:
         if not tools:
             raise SansiError("tool_calls needs at least one tool", param="tools")
         text = None if text_schema is None else _json(text_schema, lenient)
-        return self._cached(_tool_lark(tools, start_id, end_id, choice, parallel, text), "tools")
+        arguments = {name: _json(schema, lenient=True) for name, schema in tools.items()}
+        schemas = [*arguments.values(), *([] if text is None else [text])]
+        return self._cached(_tool_lark(arguments, start_id, end_id, choice, parallel, text), "tools", schemas)
 
-    def _cached(self, lark: str, param: str) -> Grammar:
+    def _cached(self, lark: str, param: str, schemas: Sequence[str] = ()) -> Grammar:
         _check_text(lark, param)
-        # Forced text may be cut into tokens in any way: how is the model's choice.
-        source = '%llguidance {"no_forcing": true}\n' + lark
+        source = _source(lark)
         with self._lock:
             if source in self._cache:
                 self._cache.move_to_end(source)
                 return self._cache[source]
-        grammar = self._compile_in_time(source, param)
+        grammar = self._compile_in_time(source, param, [schema for schema in schemas if is_doubtful(schema)])
         with self._lock:
             self._cache[source] = grammar
             while len(self._cache) > MAX_CACHED:
                 self._cache.popitem(last=False)
         return grammar
 
-    def _compile_in_time(self, source: str, param: str) -> Grammar:
-        """llguidance bounds its own work; the clock is there for what those bounds do not see."""
+    def _compile_in_time(self, source: str, param: str, doubtful: Sequence[str]) -> Grammar:
+        """llguidance bounds its own work; the clock is there for what those bounds do not see, and a rehearsal for the
+        schemas that are known to need one."""
         result: list[Grammar | SansiError] = []
 
         def work() -> None:
@@ -147,10 +151,12 @@ class GrammarCompiler:
             finally:
                 self._slots.release()
 
-        late = SansiError(
-            f"{param}: compiling the grammar takes longer than {COMPILE_SECONDS:g} s; make it simpler", param=param
-        )
+        bounds = f"longer than {COMPILE_SECONDS:g} s, or too much memory"
+        late = SansiError(f"{param}: compiling the grammar takes {bounds}; make it simpler", param=param)
         if not self._slots.acquire(timeout=COMPILE_SECONDS):
+            others = f"{COMPILING_AT_ONCE} other grammars have been compiling for longer than {COMPILE_SECONDS:g} s"
+            raise SansiError(f"{param}: {others}; try again later", param=param)
+        if doubtful and not self._rehearse(doubtful):
             raise late
         thread = threading.Thread(target=work, name="sansi-grammar", daemon=True)
         thread.start()
@@ -160,6 +166,16 @@ class GrammarCompiler:
         if isinstance(result[0], SansiError):
             raise result[0]
         return result[0]
+
+    def _rehearse(self, schemas: Sequence[str]) -> bool:
+        """Whether they compile in time, or fail; the slot is given back where they do not."""
+        in_time = False
+        try:
+            in_time = ends_in_time([_source(_schema_lark(schema)) for schema in schemas], LIMITS, COMPILE_SECONDS)
+        finally:
+            if not in_time:
+                self._slots.release()
+        return in_time
 
     def _compile(self, source: str, param: str) -> Grammar:
         tokenizer, limits = self._ll_tokenizer(), llguidance.LLParserLimits(verbose_errors=False, **LIMITS)
@@ -339,6 +355,15 @@ def after_last(wanted: Sequence[int], ids: tuple[int, ...]) -> tuple[int, ...]:
     return ids[max((i + 1 for i, id_ in enumerate(ids) if id_ in wanted), default=0) :]
 
 
+def _source(lark: str) -> str:
+    """Forced text may be cut into tokens in any way: how is the model's choice."""
+    return '%llguidance {"no_forcing": true}\n' + lark
+
+
+def _schema_lark(text: str) -> str:
+    return f"start: %json {text}"
+
+
 def _json(schema: Mapping[str, Any], lenient: bool) -> str:
     if not isinstance(schema, Mapping):
         raise SansiError(f"json_schema must be an object, not {schema!r:.80}", param="json_schema")
@@ -352,8 +377,9 @@ def _json(schema: Mapping[str, Any], lenient: bool) -> str:
 
 
 def _tool_lark(
-    tools: Mapping[str, Mapping[str, Any]], start_id: int, end_id: int, choice: str, parallel: bool, text: str | None
+    tools: Mapping[str, str], start_id: int, end_id: int, choice: str, parallel: bool, text: str | None
 ) -> str:
+    """tools: name -> schema of the arguments, as JSON text. text: the same of an answer without calls."""
     if choice not in ("auto", "required"):
         raise SansiError(f'tool choice must be "auto" or "required", not {choice!r}', param="tool_choice")
     calls = r'call ("\n" call)*' if parallel else "call"
@@ -365,7 +391,7 @@ def _tool_lark(
     ]
     for i, (name, schema) in enumerate(tools.items()):
         head = json.dumps(f'{{"name": {json.dumps(name, ensure_ascii=False)}, "arguments": ', ensure_ascii=False)
-        lines += [f'tool_{i}: {head} args_{i} "}}"', f"args_{i}: %json {_json(schema, lenient=True)}"]
+        lines += [f'tool_{i}: {head} args_{i} "}}"', f"args_{i}: %json {schema}"]
     return "\n".join(lines)
 
 

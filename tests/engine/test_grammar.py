@@ -457,6 +457,53 @@ def test_the_clock_ends_what_the_bounds_do_not(compiler, monkeypatch):
         compiler.regex("slow")
 
 
+def expressions(count: int) -> dict:
+    """A string that matches `count` expressions at once; eight take llguidance 10 ms, sixteen minutes and gigabytes."""
+    return {"type": "string", "allOf": [{"pattern": f".*a.{{{n}}}b.*"} for n in range(1, count + 1)]}
+
+
+def test_what_no_bound_of_llguidance_sees_is_ended_and_takes_nobodys_place(monkeypatch):
+    compiler = GrammarCompiler(BYTES, EOS, SPECIAL)
+    hostile = {"type": "object", "properties": {"name": expressions(16)}}
+    monkeypatch.setattr(module, "COMPILE_SECONDS", 0.4)
+    for _ in range(module.COMPILING_AT_ONCE + 1):
+        with pytest.raises(SansiError, match="longer than") as error:
+            compiler.json_schema(hostile)
+        assert error.value.param == "json_schema"
+    with pytest.raises(SansiError, match="longer than") as error:
+        compiler.tool_calls({"good": {"type": "object"}, "bad": hostile}, CALL, CALL_END)
+    assert error.value.param == "tools"
+    monkeypatch.undo()
+    assert not [thread for thread in threading.enumerate() if thread.name == "sansi-grammar"], "a compilation goes on"
+    state = GrammarState(compiler.regex("yes"))
+    assert allowed(state)
+
+
+def test_what_had_a_rehearsal_compiles_as_what_had_none(compiler, monkeypatch):
+    schema = {"type": "object", "properties": {name: {"type": "string", "pattern": "^[ab]+$"} for name in "xy"}}
+    schema = {**schema, "required": ["x", "y"], "additionalProperties": False}
+    first = compiler.json_schema(schema)
+    monkeypatch.setattr("sansi.engine.rehearsal.sys.executable", "/no/such/program")
+    second = GrammarCompiler(BYTES, EOS, SPECIAL).json_schema(schema)
+    for grammar in (first, second):
+        state = GrammarState(grammar, [STOP])
+        for id_ in ids_of('{"x": "ab", "y": "b"}'):
+            assert id_ in allowed(state)
+            state.push(id_)
+        assert state.accepting
+    with pytest.raises(SansiError, match="Unsatisfiable"):  # a rehearsal leaves errors to what follows
+        compiler.json_schema({"type": "string", "allOf": [{"pattern": "^a$"}, {"pattern": "^b$"}]})
+
+
+def test_who_waits_too_long_for_others_is_told_so(monkeypatch):
+    compiler = GrammarCompiler(BYTES, EOS, SPECIAL)
+    monkeypatch.setattr(module, "COMPILE_SECONDS", 0.05)
+    for _ in range(module.COMPILING_AT_ONCE):
+        compiler._slots.acquire()
+    with pytest.raises(SansiError, match="other grammars"):
+        compiler.regex("yes")
+
+
 def test_what_is_no_text_is_refused(compiler):
     half = "\ud800"
     tools = {half: {"type": "object"}}
