@@ -123,6 +123,18 @@ def test_who_leaves_the_queue_is_never_computed(nano, hold):
         assert nano.engine.metrics().prompt_tokens < begun + 2 * prompt, "that of the step that had begun, at the most"
 
 
+@pytest.fixture
+def many_files():
+    """Leave to open them: clients and server are one process here, and many systems give that 1,024 files."""
+    resource = pytest.importorskip("resource")
+    before = soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= soft < 4096:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (4096 if hard < 0 else min(4096, hard), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.usefixtures("many_files")
 def test_five_hundred_at_once_each_hear_an_answer_or_a_429(nano):
     async def ask(client, number):
         stream = number % 2 == 0
