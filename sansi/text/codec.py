@@ -17,7 +17,7 @@ from sansi.text.chunks import ChunkEncoder
 from sansi.text.messages import AssistantMessage, Message, read_messages, read_tools, tool_lines
 from sansi.text.mode import Mode, SoftSwitch, check_choice, check_flag, check_mode_options, is_query, select_mode
 from sansi.text.parser import StreamParser
-from sansi.text.render import Encoded, History, Layout, Policy, Renderer, Span, Unfinished, split_thought
+from sansi.text.render import Encoded, History, Layout, Policy, Renderer, Span, Unfinished, learned_turns, split_thought
 from sansi.text.schema import ToolSchema
 from sansi.text.template import BUDGET_PHRASE, CHAT_TEMPLATE
 from sansi.text.tokenizer import ControlTokens, Tokenizer
@@ -281,9 +281,8 @@ class Codec:
         self, chat: tuple[Message, ...], tools: tuple[Mapping[str, Any], ...], policy: Policy
     ) -> TrainingSample:
         mode = select_mode(chat, policy.enable_thinking, policy.soft_switch)
-        turns = [i for i, message in enumerate(chat) if message.role == "assistant"]
-        for index in turns if policy.history == "keep" else turns[-1:]:
-            _check_thought(chat, index, select_mode(chat[:index], policy.enable_thinking, policy.soft_switch))
+        for index, asked in learned_turns(chat, policy):
+            _check_thought(chat, index, asked)
         return self._encode(self._renderer.turns(chat, tool_lines(tools)[1], policy), mode)
 
     def _encode(self, layout: Layout, mode: Mode) -> TrainingSample:

@@ -420,6 +420,13 @@ class _Plan:
         return self.modes[index] == Mode(False, "model")
 
 
+def learned_turns(chat: Sequence[Message], policy: Policy) -> list[tuple[int, Mode]]:
+    """The assistant's turns that have loss, and the mode in which each was asked for."""
+    plan = _Plan(chat, policy)
+    turns = [i for i, message in enumerate(chat) if message.role == "assistant"]
+    return [(i, plan.modes[i]) for i in turns if plan.has_loss(i, plan.shows_block(i))]
+
+
 def split_thought(message: Message) -> tuple[str, str]:
     """(thought, answer) of an assistant's message. Content that carries its thought inside is taken apart."""
     if message.reasoning_content is not None:

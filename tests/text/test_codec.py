@@ -166,6 +166,18 @@ def test_a_thought_in_a_non_thinking_sample_is_refused():
         tiny_codec().training_sample([user("a")])
 
 
+@pytest.mark.parametrize("history", ["official", "keep"])
+@pytest.mark.parametrize("switch", [{"enable_thinking": False}, {"soft_switch": "model"}, {}])
+def test_a_thought_in_any_learned_turn_that_is_non_thinking_is_refused(history, switch):
+    """Calls of the same exchange are learned too: their thought would stand after a prompt that closed it."""
+    chat = [user("17 + 24? /no_think"), *STEPS[1:3], assistant("41")]
+    with pytest.raises(SansiError, match=r"messages\[1\] holds a thought") as caught:
+        tiny_codec().training_sample(chat, tools=TOOLS, history=history, **switch)
+    assert caught.value.param == "messages[1].reasoning_content"
+    older = [*chat, user("And? /think"), assistant("41", "I know.")]
+    assert learned(tiny_codec().training_sample(older, tools=TOOLS)).startswith("<think>\nI know.")
+
+
 def test_kept_history_teaches_every_turn():
     chat = [user("a"), assistant("b", "old"), user("c /no_think"), assistant("d")]
     sample = tiny_codec().training_sample(chat, history="keep")
