@@ -333,7 +333,7 @@ NO_PARAMETERS = {"additionalProperties": False}
 )
 @pytest.mark.parametrize("key", ["k", "y" * 900])
 def test_a_call_that_is_wrong_all_over_has_an_error_that_can_be_read(rest, key):
-    arguments = json.dumps({f"{key}{i}": "x" for i in range(500)})
+    arguments = json.dumps({f"{key}{i}": "x" for i in range(40)})
     tools = [{"name": "f", "parameters": {"type": "object", **rest}}]
     call = f'<tool_call>{{"name": "f", "arguments": {arguments}}}</tool_call>'
     (found,) = parsed(call, tools=tools, **CLOSED).message.tool_calls
