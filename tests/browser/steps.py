@@ -27,13 +27,15 @@ def whole(page: Page) -> Locator:
     return page.locator(".answer").last
 
 
-SAVED = """async (status) => {
-  const result = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
+_ALL = """const result = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
   const database = await result(indexedDB.open("sansi"));
   const all = await result(database.transaction("conversations").objectStore("conversations").getAll());
-  database.close();
+  database.close();"""
+SAVED = f"""async (status) => {{
+  {_ALL}
   return all.some((each) => Object.values(each.nodes).some((node) => node.status === status));
-}"""
+}}"""
+KEPT = f"async () => {{ {_ALL} return JSON.stringify(all).length; }}"  # characters in the browser's database
 
 
 def saved(page: Page, status: str) -> None:
@@ -60,6 +62,11 @@ def overflow(page: Page) -> int:
         "() => Math.max(document.documentElement.scrollWidth - innerWidth,"
         " document.getElementById('scroller').scrollWidth - document.getElementById('scroller').clientWidth)"
     )
+
+
+def plain(text: str) -> str:
+    """The text with plain spaces where the page keeps a number and its unit together."""
+    return text.replace("\u00a0", " ")
 
 
 def shows(element: Locator, text: str) -> None:

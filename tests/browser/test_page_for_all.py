@@ -133,7 +133,7 @@ def test_the_page_speaks_chinese(visit, scripted_url):
     assert page.locator("html").get_attribute("lang") == "zh-Hans"
     assert page.locator("#new-chat").inner_text() == "新对话"
     answer = ask(page, "“三思而后行”出自哪里？")
-    assert re.match(r"思考了 [\d.]+ 秒", answer.locator(".thought-title").inner_text())
+    assert re.match(r"思考了 [\d.]+\s毫?秒", answer.locator(".thought-title").inner_text())
     assert answer.locator(".thought-end").inner_text() == "自然结束"
     page.locator("#tune").click()
     page.locator("input[name=language][value=en]").check(force=True)
@@ -188,3 +188,24 @@ def test_pictures(visit, nano_url, scripted_url, picture):
     page.wait_for_selector(".hljs-keyword")
     page.mouse.move(5, 500)
     picture(page, "chat-rich.png")
+
+
+def test_enter_that_ends_a_composition_sends_nothing(visit, scripted, scripted_url):
+    """Chromium and Firefox say `isComposing`; Safari says it by the key code alone, after the composition's end."""
+    page = visit(scripted_url).page
+    box = page.locator("#question")
+    box.fill("三思")
+    for properties in ({"isComposing": True}, {"keyCode": 229}):
+        box.dispatch_event("keydown", {"key": "Enter", "bubbles": True, "cancelable": True, **properties})
+    assert box.input_value() == "三思" and not scripted.seen
+
+
+def test_boxes_grow_with_their_text_in_browsers_without_field_sizing(visit, scripted_url):
+    page = visit(scripted_url).page
+    page.evaluate("CSS.supports = () => false")
+    page.locator("#question").evaluate("box => box.style.setProperty('field-sizing', 'fixed', 'important')")
+    one = page.locator("#question").bounding_box()["height"]
+    page.locator("#question").fill("one\ntwo\nthree\nfour")
+    assert page.locator("#question").bounding_box()["height"] > 2 * one
+    page.keyboard.press("Enter")
+    assert page.locator("#question").bounding_box()["height"] < 1.1 * one

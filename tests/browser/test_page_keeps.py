@@ -2,7 +2,7 @@
 
 import json
 
-from steps import BITS, ask, saved
+from steps import BITS, KEPT, ask, saved, send
 
 
 def entry(page, label: str) -> None:
@@ -56,6 +56,41 @@ def test_rename_search_delete_and_undo(visit, scripted_url):
     assert sorted(page.locator(".item-name").all_inner_texts()) == ["Fruit <b>two</b>", "about apples"]
 
 
+def test_a_growing_answer_leaves_the_list_alone(visit, scripted_url):
+    from live_server import wait_for
+
+    page = visit(scripted_url).page
+    ask(page, "about apples")
+    page.locator("#new-chat").click()
+    send(page, "a slow one")
+    page.wait_for_selector(".thought-text")
+
+    def saved_again():
+        before = page.evaluate(KEPT)
+        assert wait_for(lambda: page.evaluate(KEPT) > before)
+
+    page.locator(".item-name", has_text="about apples").focus()
+    saved_again()
+    assert page.evaluate("document.activeElement.textContent") == "about apples"
+    page.locator(".item", has_text="about apples").locator("button").nth(1).click()
+    page.locator("#menu").get_by_role("button", name="Rename").click()
+    page.keyboard.type("Frui")
+    saved_again()
+    page.keyboard.type("t")
+    page.keyboard.press("Enter")
+    assert page.locator(".item-name", has_text="Fruit").evaluate("e => e === document.activeElement")
+
+
+def test_a_name_that_is_left_by_a_click_is_kept_and_the_click_counts(visit, scripted_url):
+    page = visit(scripted_url).page
+    ask(page, "about apples")
+    entry(page, "Rename")
+    page.locator("#list input").fill("Fruit")
+    page.locator("#question").click()
+    assert page.locator("#title").inner_text() == "Fruit"
+    assert page.evaluate("document.activeElement.id") == "question"
+
+
 def test_export_and_import_bring_everything_back(visit, scripted_url, tmp_path):
     page = visit(scripted_url).page
     ask(page, "How is the weather?")
@@ -89,10 +124,22 @@ def test_a_file_that_is_not_an_export_changes_nothing(visit, scripted_url, tmp_p
     for each in loop["conversations"][0]["nodes"].values():
         each["parent"] = next(i for i, n in loop["conversations"][0]["nodes"].items() if n["role"] != each["role"])
     node["text"] = 5
+    settings = [
+        {"tools": "{"},
+        {"tools": '[{"type": "x"}]'},
+        {"seed": "1e9"},
+        {"seed": str(2**63)},
+        {"history": "none"},
+    ]
+    for number, each in enumerate(settings):
+        other = json.loads(download.value.path().read_text())
+        other["conversations"][0]["settings"] = each
+        (tmp_path / f"settings{number}.json").write_text(json.dumps(other))
     bad = {"no.json": "{", "other.json": "[]", "newer.json": json.dumps(good | {"version": 2})}
     bad |= {"wrong.json": json.dumps(good), "loop.json": json.dumps(loop)}
     for name, text in bad.items():
         (tmp_path / name).write_text(text)
+    for name in (*bad, *(f"settings{number}.json" for number in range(len(settings)))):
         page.locator("#import-file").set_input_files(tmp_path / name)
         page.locator("#toast").filter(has_text="Nothing was imported").wait_for()
         assert page.locator(".item").count() == 1

@@ -1,5 +1,5 @@
 // The box at the bottom: the message, the mode of thinking and its budget.
-import { $ } from "./dom.js";
+import { $, fit, isComposing } from "./dom.js";
 import { prefer, preferences } from "./store.js";
 import { number, t, tokens } from "./strings.js";
 
@@ -56,6 +56,7 @@ export class Composer {
   }
 
   update() {
+    fit($("question"));
     const { mode, budget } = preferences;
     const text = mode === "direct" ? t("noThought") : budget === null ? t("unlimited") : tokens(this.ask.budget ?? budget);
     for (const radio of document.getElementsByName("mode")) radio.checked = radio.value === mode;
@@ -82,7 +83,7 @@ export class Composer {
   }
 
   #key(event) {
-    if (event.isComposing) return;
+    if (isComposing(event)) return;
     if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
       if (!this.busy) this.submit();

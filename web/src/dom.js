@@ -33,6 +33,16 @@ export function iconButton(name, label, onclick, { text = false, ...properties }
   return h("button", { ...shape, ...named, ...properties, onclick }, icon(name), text ? h("span", {}, label) : null);
 }
 
+/** Whether a key belongs to an input method, as Enter does that takes a word of 中文. Safari tells it by the code alone. */
+export const isComposing = (event) => event.isComposing || event.keyCode === 229;
+
+/** A box as high as its text, where the style sheet alone can not do it (`field-sizing`, of which Firefox knew nothing for long). */
+export function fit(box) {
+  if (CSS.supports("field-sizing", "content")) return;
+  box.style.height = "auto";
+  box.style.height = `${box.scrollHeight}px`;
+}
+
 /** Say something to a screen reader, when it is quiet. */
 export function announce(text) {
   $("status").textContent = text;
@@ -90,8 +100,9 @@ export function bindMenu() {
 
 /** Copy, also where the page was not loaded from a secure address. */
 export async function copy(text, button) {
-  if (navigator.clipboard) await navigator.clipboard.writeText(text);
-  else {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
     const area = h("textarea", { value: text, class: "unseen" });
     (document.querySelector("dialog[open]") ?? document.body).append(area);
     area.select();

@@ -2,9 +2,9 @@
 import { ApiError, listModels } from "./api.js";
 import { Composer } from "./composer.js";
 import { askForKey, keys, openKeys } from "./dialogs.js";
-import { $, announce, bindMenu, copy, download, h, icon, menu, toast } from "./dom.js";
+import { $, announce, bindMenu, copy, download, h, icon, isComposing, menu, toast } from "./dom.js";
 import { endOf, errorText } from "./facts.js";
-import { Run, countsOf, requestFor } from "./run.js";
+import { Run, countsOf } from "./run.js";
 import { isTuned, openSettings } from "./settings.js";
 import { Sidebar } from "./sidebar.js";
 import { Store, apiKey, prefer, preferences } from "./store.js";
@@ -149,7 +149,7 @@ async function answer(parent) {
   save(own);
   const saving = setInterval(() => save(own), SAVE_EVERY);
   try {
-    await run.go(requestFor(own, parent, node.ask));
+    await run.go();
   } finally {
     clearInterval(saving);
     runs.delete(own.id);
@@ -405,7 +405,7 @@ const SHORTCUTS = {
 };
 
 function onKey(event) {
-  if (document.querySelector("dialog[open]") || event.isComposing) return;
+  if (document.querySelector("dialog[open]") || isComposing(event)) return;
   if (event.altKey && !event.ctrlKey && !event.metaKey && SHORTCUTS[event.code]) {
     event.preventDefault();
     return SHORTCUTS[event.code]();

@@ -31,9 +31,10 @@ export class Run {
     this.#controller.abort();
   }
 
-  async go(body) {
+  async go() {
     const { node } = this;
     try {
+      const body = requestFor(this.conversation, node.parent, node.ask);
       for await (const chunk of streamAnswer(body, this.#controller.signal)) {
         this.#take(chunk);
         this.onchange();

@@ -2,7 +2,7 @@
 import { $, closeOutside, h, iconButton } from "./dom.js";
 import { apiKey, preferences } from "./store.js";
 import { LANGUAGES, number, t } from "./strings.js";
-import { SAMPLING } from "./transfer.js";
+import { SAMPLING, isSeed, isToolList } from "./transfer.js";
 
 const WHOLE = ["top_k", "max_tokens"];
 const PRESETS = {
@@ -11,7 +11,6 @@ const PRESETS = {
   presetSteady: { temperature: 0.6, top_p: 0.95, top_k: 20 },
   presetLively: { temperature: 1, top_p: 0.95, top_k: 0 },
 };
-const LARGEST_SEED = 2n ** 63n - 1n;
 
 /** `page`: conversation(), changed(), setTheme, setLanguage, importFile, exportAll, removeAll, enterKey, store. */
 export function openSettings(page) {
@@ -96,7 +95,7 @@ function numberBox(name, settings, last, set, mark) {
 function seedBox(settings, set) {
   const box = h("input", { type: "text", inputMode: "numeric", placeholder: t("random"), value: settings.seed ?? "" });
   box.addEventListener("input", () => {
-    const ok = /^\d*$/.test(box.value.trim()) && (box.value.trim() === "" || BigInt(box.value.trim()) <= LARGEST_SEED);
+    const ok = isSeed(box.value.trim());
     box.setAttribute("aria-invalid", String(!ok));
     if (ok) set("seed", box.value.trim());
   });
@@ -112,7 +111,7 @@ function history(settings, set) {
 
 function tools(settings, set) {
   const check = (value) => {
-    const ok = !value.trim() || isToolList(value);
+    const ok = isToolList(value);
     error.hidden = ok;
     box.setAttribute("aria-invalid", String(!ok));
     if (ok) set("tools", value.trim() ? value : undefined);
@@ -123,15 +122,6 @@ function tools(settings, set) {
   Object.assign(box, { spellcheck: false, dir: "ltr", className: "mono" });
   field.append(error);
   return field;
-}
-
-function isToolList(value) {
-  try {
-    const list = JSON.parse(value);
-    return Array.isArray(list) && list.every((tool) => tool?.type === "function" && typeof tool.function?.name === "string");
-  } catch {
-    return false;
-  }
 }
 
 // --- this page ---------------------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 // The list of conversations: search, rename, export, delete.
-import { $, h, iconButton, menu } from "./dom.js";
+import { $, h, iconButton, isComposing, menu } from "./dom.js";
 import { t } from "./strings.js";
 import { textOf, titleOf } from "./tree.js";
 
@@ -57,15 +57,31 @@ export class Sidebar {
     const wanted = $("search").value.trim().toLowerCase();
     const all = [...this.store.all.values()].sort((a, b) => b.updated - a.updated);
     const found = wanted ? all.filter((each) => textOf(each).includes(wanted)) : all;
+    const shown = found.map((each) => [each.id, t(groupOf(each.updated)), titleOf(each) || t("sendsTo"), this.running(each.id)]);
+    const nothing = t(wanted ? "nothingFound" : "noChats");
+    const key = JSON.stringify([shown, this.current, nothing, t("moreFor", "")]);
+    // A growing answer is saved again and again: a list that is as it was keeps its focus, and a name that is being typed.
+    if (key === this.key || this.renaming) return;
+    this.key = key;
+    const focused = this.#focused();
     const parts = [];
-    let last = null;
-    for (const each of found) {
-      const group = groupOf(each.updated);
-      if (group !== last) parts.push(h("h2", {}, t((last = group))));
+    found.forEach((each, i) => {
+      if (shown[i][1] !== shown[i - 1]?.[1]) parts.push(h("h2", {}, shown[i][1]));
       parts.push(this.#item(each));
-    }
-    if (!found.length) parts.push(h("p", { class: "note" }, t(wanted ? "nothingFound" : "noChats")));
+    });
+    if (!found.length) parts.push(h("p", { class: "note" }, nothing));
     $("list").replaceChildren(...parts);
+    this.#itemOf(focused.id)?.querySelectorAll("button")[focused.at]?.focus();
+  }
+
+  /** Which button of the list has the focus: the conversation's id, and its place there. */
+  #focused() {
+    const item = document.activeElement?.closest("#list .item");
+    return item ? { id: item.dataset.id, at: [...item.querySelectorAll("button")].indexOf(document.activeElement) } : {};
+  }
+
+  #itemOf(id) {
+    return [...$("list").children].find((each) => id !== undefined && each.dataset.id === id);
   }
 
   #item(conversation) {
@@ -80,24 +96,27 @@ export class Sidebar {
 
   /** Turn a title into a box to type in. */
   rename(conversation) {
-    const item = [...$("list").children].find((each) => each.dataset.id === conversation.id);
+    const item = this.#itemOf(conversation.id);
     if (!item) return;
+    this.renaming = true;
     const box = h("input", { type: "text", dir: "auto", value: titleOf(conversation), maxLength: 200, "aria-label": t("rename") });
     let over = false;
-    const finish = (keep) => {
+    const finish = (keep, byKey) => {
       if (over) return;
       over = true;
+      this.renaming = false;
+      this.key = null; // the box has to go
       if (keep) this.page.rename(conversation, box.value.trim());
       this.update();
-      [...$("list").children].find((each) => each.dataset.id === conversation.id)?.querySelector("button").focus();
+      if (byKey) this.#itemOf(conversation.id)?.querySelector("button").focus(); // a click elsewhere is where it went
     };
     box.addEventListener("keydown", (event) => {
-      if (event.isComposing || !["Enter", "Escape"].includes(event.key)) return;
+      if (isComposing(event) || !["Enter", "Escape"].includes(event.key)) return;
       event.preventDefault();
       event.stopPropagation();
-      finish(event.key === "Enter");
+      finish(event.key === "Enter", true);
     });
-    box.addEventListener("blur", () => finish(true));
+    box.addEventListener("blur", () => finish(true, false));
     item.replaceChildren(box);
     box.select();
   }

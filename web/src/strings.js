@@ -49,7 +49,8 @@ const TABLE = {
   thinking: ["Thinking", "正在思考"],
   thought: ["Thought", "思考"],
   thoughtFor: [(s) => `Thought for ${s}`, (s) => `思考了 ${s}`],
-  seconds: [(n) => `${n} s`, (n) => `${n} 秒`],
+  milliseconds: [(n) => `${n}\u00a0ms`, (n) => `${n}\u00a0毫秒`],
+  seconds: [(n) => `${n}\u00a0s`, (n) => `${n}\u00a0秒`],
   ofBudget: [(n, budget) => `${n} of ${budget} tokens`, (n, budget) => `${n} / ${budget} 个词元`],
   endNatural: ["ended by itself", "自然结束"],
   endBudget: [(n) => `cut at the budget of ${n}`, (n) => `在预算 ${n} 处截断`],
@@ -64,11 +65,10 @@ const TABLE = {
   factClosing: [(n) => `${n} closing`, (n) => `结束语 ${n}`],
   factAnswer: [(n) => `${n} answer`, (n) => `回答 ${n}`],
   factTokens: [(sum) => `${sum} tokens`, (sum) => `${sum} 词元`],
-  factSpeed: [(n) => `${n} tok/s`, (n) => `${n} 词元/秒`],
-  factFirst: [(s) => `first token ${s}`, (s) => `首词元 ${s}`],
+  factSpeed: [(n) => `${n}\u00a0tok/s`, (n) => `${n}\u00a0词元/秒`],
+  factFirst: [(s) => `first\u00a0token\u00a0${s}`, (s) => `首词元\u00a0${s}`],
   about: [(text) => `about ${text}`, (text) => `约 ${text}`],
   details: ["What the server did", "服务器做了什么"],
-  hideDetails: ["Hide what the server did", "隐藏服务器详情"],
   rowMode: ["mode", "模式"],
   modeBy: [(mode, source) => `${mode}, by ${source}`, (mode, source) => `${mode}，来自${source}`],
   modeThinking: ["thinking", "思考"],
@@ -191,7 +191,6 @@ const TABLE = {
   enterKey: ["Enter a key", "输入密钥"],
   errorStore: ["This browser keeps nothing for this page: conversations last until it is closed.", "此浏览器不为本页面保存数据：对话在关闭后会丢失。"],
   errorQuota: ["The browser's storage is full. Export what you want to keep, and delete conversations.", "浏览器存储空间已满。请导出需要保留的内容，并删除一些对话。"],
-  askedWith: ["Asked with", "请求方式"],
   saidThinking: ["Thinking", "正在思考"],
   saidThought: [(n, why) => `Thought ended after ${n} tokens, ${why}.`, (n, why) => `思考结束，共 ${n} 个词元，${why}。`],
   saidAnswer: [(text) => `Answer: ${text}`, (text) => `回答：${text}`],
@@ -212,7 +211,6 @@ const TABLE = {
   formula: ["Formula", "公式"],
   table: ["Table", "表格"],
   code: ["Code", "代码"],
-  droppedFile: ["Drop a file of conversations here", "将对话文件拖放到此处"],
 };
 
 export const LANGUAGES = { en: "English", zh: "中文" };
@@ -240,6 +238,7 @@ export const number = (value, digits = 0) => new Intl.NumberFormat(locale(), { m
 export const tokens = (count) => t("tokens", number(count));
 
 export function seconds(value) {
+  if (value > 0 && value < 0.0095) return t("milliseconds", number(Math.max(1, value * 1000))); // not "0.00 s"
   const digits = Number.isInteger(value) ? 0 : value < 0.095 ? 2 : value < 9.95 ? 1 : 0;
   return t("seconds", new Intl.NumberFormat(locale(), { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value));
 }

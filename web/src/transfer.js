@@ -24,6 +24,23 @@ export function fromFile(text) {
   return file.conversations.map((each, i) => conversationOf(each, `conversations[${i}]`));
 }
 
+const LARGEST_SEED = 2n ** 63n - 1n;
+
+/** Whether a text is a seed, or nothing. (A number of the page could not hold one.) */
+export function isSeed(value) {
+  return text(value) && /^\d{0,19}$/.test(value) && BigInt(value) <= LARGEST_SEED;
+}
+
+/** Whether a text is a JSON list of tools, or nothing. */
+export function isToolList(value) {
+  try {
+    const tools = JSON.parse(value.trim() || "[]");
+    return Array.isArray(tools) && tools.every((tool) => tool?.type === "function" && text(tool.function?.name));
+  } catch {
+    return false;
+  }
+}
+
 // Only fields that are named below are taken over: what a file adds does not reach the page.
 const text = (value) => typeof value === "string";
 const time = (value) => Number.isFinite(value);
@@ -52,7 +69,7 @@ const NODE = {
   report: maybe(plain),
 };
 const CONVERSATION = { title: text, named: maybe(tame), created: time, updated: time, model: maybe(text), settings: plain };
-const SETTINGS = { system: text, history: text, tools: text, seed: text };
+const SETTINGS = { system: text, history: (value) => ["official", "keep"].includes(value), tools: isToolList, seed: isSeed };
 
 function take(value, fields, where) {
   if (!plain(value)) throw new Error(t("badPart", where));

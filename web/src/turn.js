@@ -1,5 +1,5 @@
 // One message of the conversation as it is shown. A view has an element, and `update()` brings it to its node.
-import { announce, copy, h, icon, iconButton } from "./dom.js";
+import { announce, copy, fit, h, icon, iconButton, isComposing } from "./dom.js";
 import { endOf, problemOf, rows, summary } from "./facts.js";
 import { show } from "./markdown.js";
 import { countsOf } from "./run.js";
@@ -75,13 +75,16 @@ class Question extends Turn {
     );
     const form = h("form", { class: "edit-form", onsubmit: submit }, box, buttons);
     box.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && !event.shiftKey && !event.isComposing) submit(event);
+      if (isComposing(event)) return;
+      if (event.key === "Enter" && !event.shiftKey) submit(event);
       if (event.key !== "Escape") return;
       event.stopPropagation();
       close();
     });
+    box.addEventListener("input", () => fit(box));
     this.text.replaceWith(form);
     this.actions.hidden = true;
+    fit(box);
     box.focus();
     box.setSelectionRange(box.value.length, box.value.length);
   }
@@ -224,8 +227,9 @@ class Thought {
     this.meter = h("span", { class: "meter", hidden: true }, h("span"));
     this.words = document.createTextNode("");
     this.text = h("div", { class: "thought-text", dir: "auto", tabIndex: 0, role: "group", "aria-label": t("thought") }, this.words);
+    this.closing = h("p", { class: "closing", hidden: true });
     const summary = h("summary", { onclick: () => this.chosen() }, icon("right"), this.title, this.count, this.end, this.meter);
-    this.element = h("details", { class: "thought", hidden: true }, summary, this.text);
+    this.element = h("details", { class: "thought", hidden: true }, summary, this.text, this.closing);
     this.element.open = preferences.thoughts !== "closed";
     this.live = false;
   }
@@ -252,6 +256,9 @@ class Thought {
     this.showCount(live, time);
     const end = live ? null : endOf(node);
     this.end.textContent = end?.text ?? "";
+    const { closing } = countsOf(node);
+    this.closing.hidden = live || !closing;
+    this.closing.textContent = t("closingPhrase", number(closing));
     this.end.classList.toggle("cut", Boolean(end?.cut));
   }
 
