@@ -88,15 +88,15 @@ class Sampler:
         chosen = [params[i] for i in rows]
         whole = len(rows) == len(params)
 
-        def column(values: list[float]) -> Tensor:
-            return torch.tensor(values, device=self._device)[:, None]
+        def column(values: list[float], dtype: torch.dtype = torch.float32) -> Tensor:
+            return torch.tensor(values, dtype=dtype, device=self._device)[:, None]
 
         return _Group(
             kind=path[0],
             rows=None if whole else torch.tensor(rows, device=self._device),
             numpy_rows=slice(None) if whole else np.array(rows),
             temperature=column([p.temperature for p in chosen]) if any(p.temperature != 1 for p in chosen) else None,
-            top_k=column([p.top_k for p in chosen]),
+            top_k=column([p.top_k for p in chosen], torch.long),
             top_p=column([p.top_p for p in chosen]) if any(p.top_p < 1 for p in chosen) else None,
             min_p=column([p.min_p for p in chosen]) if any(p.min_p > 0 for p in chosen) else None,
             most=max(p.top_k for p in chosen),
@@ -289,14 +289,15 @@ class Penalties:
         """Note that row rows[i] was given ids[i]."""
         assert self._counts is not None
         where = torch.tensor([rows, ids], dtype=torch.long, device=self._device)
-        self._counts.index_put_((where[0], where[1]), torch.ones((), device=self._device), accumulate=True)
+        self._counts.index_put_((where[0], where[1]), torch.ones_like(where[0], dtype=torch.float32), accumulate=True)
 
     def apply(self, logits: Tensor, at: Sequence[int], rows: Sequence[int], params: Sequence[SamplingParams]) -> None:
         """Change rows `at` of logits [N, V] in place, by rows `rows` of this and by `params`: as many of each."""
         assert self._counts is not None and self._prompt is not None
 
         def column(name: str) -> Tensor:
-            return torch.tensor([float(getattr(p, name)) for p in params], device=self._device)[:, None]
+            values = [getattr(p, name) for p in params]
+            return torch.tensor(values, dtype=torch.float32, device=self._device)[:, None]
 
         where, own = torch.tensor([at, rows], dtype=torch.long, device=self._device)
         counts, values = self._counts[own], logits[where]

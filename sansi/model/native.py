@@ -118,7 +118,7 @@ class NativeModel:
         self._finalizer.atexit = False  # a thread may be in a step still; the process gives all memory back anyway
         self.block_bytes: int = self._library.sansi_model_block_bytes(self._handle)
         """Keys and values of a block of 16 positions, all layers."""
-        self._logits = torch.empty(0, config.vocab_size)
+        self._logits = torch.empty(0, config.vocab_size, dtype=torch.float32, device="cpu")
 
     @property
     def weight_bytes(self) -> int:
@@ -183,7 +183,8 @@ class NativeModel:
                     param=name,
                 )
         if len(self._logits) < len(rows):
-            self._logits = torch.empty(len(rows), self.config.vocab_size)
+            # Explicit, as C++ writes there: the program's default may be another.
+            self._logits = torch.empty(len(rows), self.config.vocab_size, dtype=torch.float32, device="cpu")
         pointers = (tensor.data_ptr() for _, tensor, _ in given)
         return _CStep(tokens, sequences, width, len(rows), *pointers, self._logits.data_ptr())
 

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from sansi.base.errors import SansiError
 from sansi.engine import Engine, SamplingParams, sampling
 from sansi.engine.sampling import CHUNK, WIDE, Penalties, Sampler, mask_logits, mask_packed, uniforms
+from sansi.model import ModelConfig, Transformer
+from sansi.model.kernels.cpu.build import supported_isas
 
 CPU = torch.device("cpu")
 VOCAB = 12
@@ -289,3 +291,37 @@ def test_impossible_numbers_of_top_tokens_are_refused(count):
     with Engine(TinyModel()) as engine, pytest.raises(SansiError) as error:
         engine.generate([[1]], SamplingParams(top_logprobs=count))
     assert error.value.param == "top_logprobs"
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("backend", ["native", "torch"])
+def test_the_programs_default_dtype_changes_nothing(backend, dtype):
+    """A trainer, or another library while it loads, may set one; kernels write float32 whatever it is."""
+    if backend == "native" and not supported_isas():
+        pytest.skip("the CPU kernels are for Linux on x86-64")
+    model = Transformer(ModelConfig.preset("nano", num_hidden_layers=1, vocab_size=97)).eval()
+    params = [
+        SamplingParams(
+            temperature=temperature,
+            top_p=0.9,
+            top_k=top_k,
+            min_p=0.01,
+            frequency_penalty=0.3,
+            repetition_penalty=1.1,
+            seed=9,
+            max_tokens=12,
+            logprobs=True,
+        )
+        for temperature, top_k in ((0.0, 0), (0.7, 0), (0.7, 30), (1.3, 0))
+    ]
+
+    def ask():
+        with Engine(model, backend=backend, num_blocks=8) as engine:
+            return [(c.ids, c.logprobs) for c in engine.generate([[1, 2, 3]] * len(params), params)]
+
+    expected, before = ask(), torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        assert ask() == expected
+    finally:
+        torch.set_default_dtype(before)

@@ -138,7 +138,8 @@ class CudaBackend:
         rows = len(step.ids)
         if len(self._logits) < rows:
             self._drop_graphs()
-            self._logits = torch.empty(max(rows, LOGITS_ROWS), self._model.config.vocab_size, device=self.device)
+            shape = max(rows, LOGITS_ROWS), self._model.config.vocab_size
+            self._logits = torch.empty(shape, dtype=torch.float32, device=self.device)
         self._head(*self._run(step), self._logits[:rows])
 
     def _capture(self, key: tuple[int, int], step: _Step) -> None:
@@ -230,7 +231,7 @@ class CudaBackend:
         config = self._model.config
         shape = (2, config.num_hidden_layers, config.num_key_value_heads)
         if scales is None:
-            return torch.ones(shape, device=self.device)
+            return torch.ones(shape, dtype=torch.float32, device=self.device)
         if scales.shape != shape or not bool((scales > 0).all() & scales.isfinite().all()):
             raise SansiError(f"cache_scales must be {list(shape)} positive numbers", param="cache_scales")
         return scales.to(self.device, torch.float32)
