@@ -14,12 +14,14 @@ import sys
 from collections.abc import Mapping, Sequence
 
 MEMORY = 1 << 30  # bytes that a compilation on trial may take
+JOINING = ("allOf", "anyOf", "oneOf", "$ref", "$dynamicRef", "if", "not", "dependentSchemas")
 
 
 def is_doubtful(schema: str) -> bool:
     """Whether a schema, as JSON text, may want a string to match several expressions."""
     several = schema.count('"pattern"') + schema.count('"format"') > 1
-    return several or '"patternProperties"' in schema or '"propertyNames"' in schema
+    joined = any(f'"{key}"' in schema for key in JOINING)  # without, a string has two and its length at most
+    return (several and joined) or '"patternProperties"' in schema or '"propertyNames"' in schema
 
 
 def ends_in_time(sources: Sequence[str], limits: Mapping[str, int], seconds: float) -> bool:

@@ -18,6 +18,7 @@ from sansi.base.errors import SansiError
 from sansi.engine import Completion, Engine, SamplingParams, ThinkingLimits, ThinkingState
 from sansi.engine import grammar as module
 from sansi.engine.grammar import Grammar, GrammarCompiler, GrammarState
+from sansi.engine.rehearsal import is_doubtful
 
 PIECES = ['{"', '": ', '", "', "true", "null", "12", "name", "\n\n", '"}', "arguments"]
 EOS, STOP, THINK, CLOSE, CALL, CALL_END = range(256 + len(PIECES), 262 + len(PIECES))
@@ -480,7 +481,8 @@ def test_what_no_bound_of_llguidance_sees_is_ended_and_takes_nobodys_place(monke
 
 
 def test_what_had_a_rehearsal_compiles_as_what_had_none(compiler, monkeypatch):
-    schema = {"type": "object", "properties": {name: {"type": "string", "pattern": "^[ab]+$"} for name in "xy"}}
+    text = {"type": "string", "anyOf": [{"pattern": "^[ab]+$"}, {"pattern": "^c$"}]}
+    schema = {"type": "object", "properties": dict.fromkeys("xy", text)}
     schema = {**schema, "required": ["x", "y"], "additionalProperties": False}
     first = compiler.json_schema(schema)
     monkeypatch.setattr("sansi.engine.rehearsal.sys.executable", "/no/such/program")
@@ -493,6 +495,21 @@ def test_what_had_a_rehearsal_compiles_as_what_had_none(compiler, monkeypatch):
         assert state.accepting
     with pytest.raises(SansiError, match="Unsatisfiable"):  # a rehearsal leaves errors to what follows
         compiler.json_schema({"type": "string", "allOf": [{"pattern": "^a$"}, {"pattern": "^b$"}]})
+
+
+@pytest.mark.parametrize(
+    ("schema", "doubtful"),
+    [
+        (PERSON, False),
+        ({"properties": {"day": {"format": "date"}, "zip": {"type": "string", "pattern": "^[0-9]{5}$"}}}, False),
+        ({"properties": {"day": {"format": "date"}, "zip": {"allOf": [{"pattern": "^[0-9]{5}$"}]}}}, True),
+        ({"allOf": [{"pattern": "a"}, {"pattern": "b"}]}, True),
+        ({"patternProperties": {"^a": {"type": "integer"}}}, True),
+        ({"propertyNames": {"pattern": "^a"}}, True),
+    ],
+)
+def test_few_schemas_need_a_rehearsal(schema, doubtful):
+    assert is_doubtful(json.dumps(schema)) is doubtful
 
 
 def test_who_waits_too_long_for_others_is_told_so(monkeypatch):
