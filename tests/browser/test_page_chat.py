@@ -1,5 +1,6 @@
 """Asking, thinking, budgets, stopping, branches: what the page is for."""
 
+import json
 import re
 
 import pytest
@@ -271,6 +272,25 @@ def test_a_full_queue_is_told_with_its_wait_and_tried_again(visit, scripted_url)
     page.wait_for_selector(".md:not(:empty)")
     assert whole(page).locator(".md").inner_text().strip() == "It is 42."
     assert not page.locator(".answer .versions").is_visible()  # a failed answer is no version
+
+
+def test_a_thought_that_comes_in_one_piece_is_not_said_to_have_taken_no_time(visit, scripted_url):
+    page = visit(scripted_url).page
+    timing = {"queue_s": 0, "first_token_s": 0.01, "total_s": 0.06, "tokens_per_second": 1000}
+    usage = {"prompt_tokens": 9, "completion_tokens": 51, "completion_tokens_details": {"reasoning_tokens": 50}}
+    chunks = [
+        {"choices": [{"index": 0, "delta": {"reasoning_content": "Quick."}}]},
+        {"choices": [{"index": 0, "delta": {"content": "42"}}]},
+        {
+            "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}],
+            "sansi": {"mode": "thinking", "thinking_end_reason": "natural", "timing": timing},
+        },
+        {"choices": [], "usage": usage},
+    ]
+    events = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
+    page.route("**/v1/chat/completions", lambda route: route.fulfill(content_type="text/event-stream", body=events))
+    title = plain(ask(page, "hello").locator(".thought-title").inner_text())
+    assert title.endswith(" s") and float(title.split()[2]) >= 0.05, "its tokens took that long"
 
 
 def test_a_lost_connection_is_told_and_what_came_is_kept(visit, scripted_url):

@@ -118,4 +118,15 @@ export function speedOf(node, now) {
   return first !== undefined && all > first && count > 1 ? (count - 1) / (all - first) : null;
 }
 
+const SHORT = 0.1; // seconds
+
+/** How long the thought took. A short one comes in a piece or two: the tokens and their speed then know it better. */
+export function thoughtSeconds(node, now) {
+  const { thoughtFrom = 0, thoughtTo = now } = node.times ?? {};
+  if (thoughtTo === undefined) return null;
+  const measured = Math.max(0, thoughtTo - (thoughtFrom ?? 0));
+  const told = node.report?.timing?.tokens_per_second;
+  return told && measured < SHORT ? Math.max(measured, (node.counts?.thought ?? 0) / told) : measured;
+}
+
 export const firstTokenOf = (node) => node.report?.timing?.first_token_s ?? node.times?.first ?? null;

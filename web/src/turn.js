@@ -2,7 +2,7 @@
 import { announce, copy, fit, h, icon, iconButton, isComposing } from "./dom.js";
 import { endOf, problemOf, rows, summary } from "./facts.js";
 import { show } from "./markdown.js";
-import { countsOf } from "./run.js";
+import { countsOf, thoughtSeconds } from "./run.js";
 import { prefer, preferences } from "./store.js";
 import { number, seconds, t, tokens } from "./strings.js";
 import { versions } from "./tree.js";
@@ -250,8 +250,8 @@ class Thought {
     if (!live && this.settled !== true) this.settle();
     this.live = live;
     this.element.classList.toggle("live", live);
-    const { thoughtFrom = 0, thoughtTo = now } = node.times ?? {};
-    const time = thoughtTo === undefined ? null : seconds(Math.max(0, thoughtTo - (thoughtFrom ?? 0)));
+    const taken = thoughtSeconds(node, now);
+    const time = taken === null ? null : seconds(taken);
     this.title.textContent = live ? t("thinking") : time ? t("thoughtFor", time) : t("thought");
     this.showCount(live, time);
     const end = live ? null : endOf(node);
