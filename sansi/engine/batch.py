@@ -47,6 +47,8 @@ class Backend(Protocol):
     """Where logits are returned."""
     block_bytes: int
     """Keys and values of one block, all layers."""
+    own_threads: bool
+    """Whether it computes on threads of its own; torch's operators around it then leave the cores to them."""
 
     @property
     def weight_bytes(self) -> int:

@@ -18,6 +18,7 @@ import torch
 from sansi.base.device import resolve_device, resolve_dtype
 from sansi.base.errors import SansiError
 from sansi.base.progress import progress_bar
+from sansi.base.threads import run_operators_alone
 from sansi.engine.backends import check_choice, load_backend, make_backend
 from sansi.engine.batch import BLOCK, Backend
 from sansi.engine.blocks import BlockPool
@@ -385,6 +386,8 @@ class Engine:
 
     def _run(self) -> None:
         try:
+            if self.backend.own_threads:
+                run_operators_alone()
             with torch.inference_mode():
                 while self._take():
                     try:

@@ -54,6 +54,8 @@ class CudaBackend:
     Raises KernelsUnavailable where the kernels can not run.
     """
 
+    own_threads = False
+
     def __init__(
         self, model: Transformer, cache_dtype: str = "auto", cache_scales: Tensor | None = None, graphs: bool = True
     ):

@@ -22,6 +22,7 @@ class NativeBackend:
     """
 
     device = torch.device("cpu")
+    own_threads = True
 
     def __init__(
         self,

@@ -29,6 +29,7 @@ class TorchBackend:
     """
 
     name = "torch"
+    own_threads = False
 
     def __init__(self, model: Transformer, batch_invariant: bool = False):
         config, like = model.config, next(model.parameters())
