@@ -29,8 +29,7 @@ struct Vector {
 };
 
 struct Kernels {
-  // Eight rows: their dots, their sums and the weights of a group are 24 of the 32 registers.
-  static constexpr int kIntegerRows = 8, kFloatRows = 8, kMatrixPanels = 3, kVectorPanels = 4;
+  static constexpr int kIntegerRows = 16, kFloatRows = 8, kMatrixPanels = 3, kVectorPanels = 4;
   static constexpr int64_t kAhead = 4096;  // bytes from a load to the prefetch
 
   template <int kind, int R>
@@ -46,21 +45,29 @@ struct Kernels {
       load<kind, R>(weight, w);
       __m512 weight_scale =
           _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(t.weight_scales + g * kPanel)));
-      // All rows side by side: a row's dot product is a chain of eight steps, each of which waits for the one before.
-      __m512i dot[R];
-      for (int r = 0; r < R; ++r) dot[r] = _mm512_set1_epi32(kind == I8 ? offset[r] * 16 : offset[r]);
+      // Rows side by side: a row's dot product is a chain of eight steps, each of which waits for the one before. Dots,
+      // sums and the weights of a group must fit into 32 registers.
+      constexpr int kAbreast = R <= 8 ? R : 6;
+#pragma GCC unroll 16
+      for (int first = 0; first < R; first += kAbreast) {
+        const int end = first + kAbreast < R ? first + kAbreast : R;
+        __m512i dot[kAbreast];
+#pragma GCC unroll 16
+        for (int r = first; r < end; ++r)
+          dot[r - first] = _mm512_set1_epi32(kind == I8 ? offset[r] * 16 : offset[r]);
 #pragma GCC unroll 8
-      for (int i = 0; i < 8; ++i)
-#pragma GCC unroll 8
-        for (int r = 0; r < R; ++r) {
-          int32_t four;
-          std::memcpy(&four, q + r * kGroup + 4 * i, 4);
-          dot[r] = _mm512_dpbusd_epi32(dot[r], w[i], _mm512_set1_epi32(four));
+        for (int i = 0; i < 8; ++i)
+#pragma GCC unroll 16
+          for (int r = first; r < end; ++r) {
+            int32_t four;
+            std::memcpy(&four, q + r * kGroup + 4 * i, 4);
+            dot[r - first] = _mm512_dpbusd_epi32(dot[r - first], w[i], _mm512_set1_epi32(four));
+          }
+#pragma GCC unroll 16
+        for (int r = first; r < end; ++r) {
+          __m512 scale = _mm512_mul_ps(weight_scale, _mm512_set1_ps(scales[r]));
+          sums[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[r - first]), scale, sums[r]);
         }
-#pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) {
-        __m512 scale = _mm512_mul_ps(weight_scale, _mm512_set1_ps(scales[r]));
-        sums[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[r]), scale, sums[r]);
       }
       weight += group_bytes(kind);
       q += t.rows * kGroup;
