@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include "simd.h"
 
@@ -71,9 +72,13 @@ struct Softmax {
 };
 
 struct AttentionScratch {
+  float* wide;    // [kKeyTile][padded head]
   float* scores;  // [kQueryRows][kKeyTile]
   float* scales;  // [kQueryRows]
-  static size_t floats() { return kQueryRows * (kKeyTile + 1); }
+
+  AttentionScratch(float* at, int64_t padded)
+      : wide(at), scores(wide + kKeyTile * padded), scales(scores + kQueryRows * kKeyTile) {}
+  static size_t floats(int64_t padded) { return kKeyTile * padded + kQueryRows * (kKeyTile + 1); }
 };
 
 // Scores of R rows with V vectors of keys, the columns `keys[v]` of transposed blocks.
@@ -116,27 +121,23 @@ inline void mix(const float* weights, const float* scales, const S* const* value
 constexpr int kAcross = kWide == 16 ? 4 : 2;
 
 template <int R, class S>
-void score_rows(const Pages<S>& pages, const float* const* q, int64_t first_block, int blocks, float* scores) {
+void score_rows(const S* const* blocks, int64_t head_dim, const float* const* q, int count, float* scores) {
   constexpr int kPerBlock = kBlock / kWide;
   const S* columns[kKeyTile / kWide + kAcross];
-  int vectors = blocks * kPerBlock;
-  for (int b = 0; b < blocks; ++b)
-    for (int v = 0; v < kPerBlock; ++v) columns[b * kPerBlock + v] = pages.key_block(first_block + b) + v * kWide;
+  int vectors = static_cast<int>(ceil_div(count, kBlock)) * kPerBlock;
+  for (int v = 0; v < vectors; ++v) columns[v] = blocks[v / kPerBlock] + v % kPerBlock * kWide;
   int v = 0;
-  for (; v + kAcross <= vectors; v += kAcross)
-    score<R, kAcross>(q, columns + v, pages.head_dim, scores + v * kWide);
-  for (; v < vectors; ++v) score<R, 1>(q, columns + v, pages.head_dim, scores + v * kWide);
+  for (; v + kAcross <= vectors; v += kAcross) score<R, kAcross>(q, columns + v, head_dim, scores + v * kWide);
+  for (; v < vectors; ++v) score<R, 1>(q, columns + v, head_dim, scores + v * kWide);
 }
 
 template <int R, class S>
-void mix_rows(const Pages<S>& pages, const float* weights, const float* scales, int64_t first_block, int count, float* y) {
-  const S* blocks[kKeyTile / kBlock];
-  for (int64_t b = 0; b * kBlock < count; ++b) blocks[b] = pages.value_block(first_block + b);
+void mix_rows(const S* const* blocks, int64_t padded, const float* weights, const float* scales, int count, float* y) {
   int64_t at = 0;
-  for (; at + kAcross * kWide <= pages.padded; at += kAcross * kWide)
-    mix<R, kAcross>(weights, scales, blocks, count, pages.padded, y, at);
-  for (; at + 2 * kWide <= pages.padded; at += 2 * kWide) mix<R, 2>(weights, scales, blocks, count, pages.padded, y, at);
-  for (; at < pages.padded; at += kWide) mix<R, 1>(weights, scales, blocks, count, pages.padded, y, at);
+  for (; at + kAcross * kWide <= padded; at += kAcross * kWide)
+    mix<R, kAcross>(weights, scales, blocks, count, padded, y, at);
+  for (; at + 2 * kWide <= padded; at += 2 * kWide) mix<R, 2>(weights, scales, blocks, count, padded, y, at);
+  for (; at < padded; at += kWide) mix<R, 1>(weights, scales, blocks, count, padded, y, at);
 }
 
 // Turns a row of scores into weights; returns what the sums so far must be scaled by. `visible`: keys of this tile that
@@ -173,37 +174,66 @@ inline float weigh(float* scores, int64_t visible, int count, float& most, float
   return scale;
 }
 
+// f(R, r) for `rows` rows from r on, R = 4 at a time and then the rest; R is an integral_constant.
+template <class F>
+inline void by_fours(int rows, F f) {
+  for (int r = 0; r < rows; r += 4) {
+    switch (std::min(4, rows - r)) {
+      case 4: f(std::integral_constant<int, 4>{}, r); break;
+      case 3: f(std::integral_constant<int, 3>{}, r); break;
+      case 2: f(std::integral_constant<int, 2>{}, r); break;
+      default: f(std::integral_constant<int, 1>{}, r);
+    }
+  }
+}
+
+// The blocks as float32 in `wide`, `count` elements of each; `to` gets where they lie. Exact.
+inline void widen(const Half* const* blocks, int64_t number, int64_t count, float* wide, const float** to) {
+  for (int64_t b = 0; b < number; ++b) {
+    to[b] = wide + b * count;
+    for (int64_t i = 0; i < count; i += kWide) store(wide + b * count + i, load(blocks[b] + i));
+  }
+}
+
+// Does f(blocks). Rows that go four at a time would each time turn halves into floats, which takes as long as
+// a multiply-add; for more than four the tile is turned once.
+template <class F>
+inline void with_floats(const float* const* blocks, int64_t, int64_t, int, float*, F f) { f(blocks); }
+
+template <class F>
+inline void with_floats(const Half* const* blocks, int64_t number, int64_t count, int rows, float* wide, F f) {
+  if (rows <= 4) return f(blocks);
+  const float* floats[kKeyTile / kBlock];
+  widen(blocks, number, count, wide, floats);
+  f(static_cast<const float* const*>(floats));
+}
+
 // Takes the keys [from, to) of one part into `state`; `visible[r]`: keys from 0 on that row r may see.
 template <class S>
 void attend_part(const Pages<S>& pages, const float* const* q, const int64_t* visible, int rows, int64_t from,
                  int64_t to, const Softmax& state, const AttentionScratch& scratch) {
   for (int64_t tile = from; tile < to; tile += kKeyTile) {
     int count = static_cast<int>(std::min(kKeyTile, to - tile));
-    int blocks = static_cast<int>(ceil_div(count, kBlock));
-    int64_t block = tile / kBlock;
-    for (int r = 0; r < rows; r += 4) {
-      float* scores = scratch.scores + r * kKeyTile;
-      switch (std::min(4, rows - r)) {
-        case 4: score_rows<4>(pages, q + r, block, blocks, scores); break;
-        case 3: score_rows<3>(pages, q + r, block, blocks, scores); break;
-        case 2: score_rows<2>(pages, q + r, block, blocks, scores); break;
-        default: score_rows<1>(pages, q + r, block, blocks, scores);
-      }
+    int64_t number = ceil_div(count, kBlock), first = tile / kBlock;
+    const S *keys[kKeyTile / kBlock], *values[kKeyTile / kBlock];
+    for (int64_t b = 0; b < number; ++b) {
+      keys[b] = pages.key_block(first + b);
+      values[b] = pages.value_block(first + b);
     }
+    with_floats(keys, number, pages.head_dim * kBlock, rows, scratch.wide, [&](auto blocks) {
+      by_fours(rows, [&](auto R, int r) {
+        score_rows<R>(blocks, pages.head_dim, q + r, count, scratch.scores + r * kKeyTile);
+      });
+    });
     for (int r = 0; r < rows; ++r)
       scratch.scales[r] =
           weigh(scratch.scores + r * kKeyTile, visible[r] - tile, count, state.most[r], state.total[r]);
-    for (int r = 0; r < rows; r += 4) {
-      const float* weights = scratch.scores + r * kKeyTile;
-      const float* scales = scratch.scales + r;
-      float* y = state.y + r * pages.padded;
-      switch (std::min(4, rows - r)) {
-        case 4: mix_rows<4>(pages, weights, scales, block, count, y); break;
-        case 3: mix_rows<3>(pages, weights, scales, block, count, y); break;
-        case 2: mix_rows<2>(pages, weights, scales, block, count, y); break;
-        default: mix_rows<1>(pages, weights, scales, block, count, y);
-      }
-    }
+    with_floats(values, number, pages.padded * kBlock, rows, scratch.wide, [&](auto blocks) {
+      by_fours(rows, [&](auto R, int r) {
+        mix_rows<R>(blocks, pages.padded, scratch.scores + r * kKeyTile, scratch.scales + r, count,
+                    state.y + r * pages.padded);
+      });
+    });
   }
 }
 

@@ -241,7 +241,7 @@ class Model {
     act_ = buffers_[5].floats(up);
     state_ = buffers_[6].floats(plan_.slots * (padded_ + 2));
     quantised_ = buffers_[7].get(activation_space(tokens));
-    thread_floats_ = ceil_div(AttentionScratch::floats() + 2 * kQueryRows * (padded_ + 2) + s_.experts, 64) * 64;
+    thread_floats_ = ceil_div(AttentionScratch::floats(padded_) + 2 * kQueryRows * (padded_ + 2) + s_.experts, 64) * 64;
     thread_scratch_ = buffers_[8].floats(team_.size() * thread_floats_);
     if (is_moe_) {
       router_ = buffers_[9].floats(tokens * s_.experts);
@@ -399,8 +399,8 @@ class Model {
 
   template <class S>
   void attend_item(int64_t layer, const AttentionItem& item, float* at) {
-    AttentionScratch work{at, at + kQueryRows * kKeyTile};
-    at += AttentionScratch::floats();
+    AttentionScratch work(at, padded_);
+    at += AttentionScratch::floats(padded_);
     const float* q[kQueryRows];
     int64_t visible[kQueryRows];
     const int32_t* tokens = plan_.tokens.data() + item.first_token;
