@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
 import engine_cases
 import engine_report
+import invariance
 from checkpoints import shape
 from contenders import ContenderError, Pool, Process, Spec
 
@@ -121,3 +122,14 @@ def test_ratios_are_taken_within_a_round_against_their_best():
     text = engine_report.report(results)
     assert "| decode, batch 1 | 1.0 / 1.25 | 2.00, 2.00–3.00 |" in text
     assert "30.0 ± 33% (51%)" in text
+
+
+def test_what_invariance_costs_is_the_median_of_ratios():
+    runs = {"torch": [1.0, 2.0, 4.0], "torch, invariant": [3.0, 4.0, 40.0], "native": [0.5, 0.5, 0.5]}
+    results = {
+        "commit": "c",
+        "machine": {"cpu": "a CPU", "features": []},
+        "rounds": 3,
+        "runs": {"decode": runs},
+    }
+    assert "| decode | 2,000.0 | 4,000.0 | 3.00 | 500.0 | 0.25 |" in invariance.report(results)
