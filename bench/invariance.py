@@ -3,8 +3,9 @@
     python bench/invariance.py [--model checkpoints/nano] [--rounds 7]
     python bench/invariance.py --publish          # the block in docs/RESULTS.md, from the saved figures
 
-"torch" computes a batch together, "torch, invariant" each request by itself, so that no result depends on the company;
-"native", our CPU kernels, is always invariant. All on one core. Figures are kept in `bench/results/invariance.json`.
+"torch" computes a batch together, "torch, invariant" each request by itself and in pieces of 16 tokens, so that no
+result depends on the company or on how a prompt was cut; "native", our CPU kernels, is always invariant. All on one core.
+Figures are kept in `bench/results/invariance.json`.
 """
 
 from __future__ import annotations
