@@ -4,8 +4,8 @@
     python bench/invariance.py --publish          # the block in docs/RESULTS.md, from the saved figures
 
 "torch" computes a batch together, "torch, invariant" each request by itself and in pieces of 16 tokens, so that no
-result depends on the company or on how a prompt was cut; "native", our CPU kernels, is always invariant. All on one core.
-Figures are kept in `bench/results/invariance.json`.
+result depends on the company or on how a prompt was cut; "native", our CPU kernels, is always invariant. All on one
+core. Figures are kept in `bench/results/invariance.json`.
 """
 
 from __future__ import annotations

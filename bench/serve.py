@@ -118,7 +118,9 @@ class Bench:
         fresh = options.fresh or not file.exists()
         self.results: dict[str, Any] = {"cells": {}, "facts": {}} if fresh else read_json(file)
         self.results |= {"shape": options.shape, "quick": options.quick, "machine": machine(options.threads)}
-        self.results |= {"config": config.to_hf(), "weight_bytes": {s.name: weight_bytes(s, config) for s in specs}}
+        known = self.results.get("weight_bytes", {})  # of an earlier run's contenders too
+        known |= {spec.name: weight_bytes(spec, config) for spec in specs}
+        self.results |= {"config": config.to_hf(), "weight_bytes": known}
         self.pool = Pool(options.logs, options.threads, start=begin)
         self.commit = commit()
         self.warm: set[tuple[Server | Process, str]] = set()
