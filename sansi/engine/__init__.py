@@ -3,9 +3,9 @@
 from sansi.engine.engine import Engine
 from sansi.engine.grammar import Grammar, GrammarCompiler
 from sansi.engine.metrics import EngineMetrics
-from sansi.engine.params import SamplingParams, ThinkingLimits
+from sansi.engine.params import SamplingParams
 from sansi.engine.results import Completion, Delta, ThinkingReport, TokenLogprob, Usage
-from sansi.engine.thinking import ThinkingState
+from sansi.engine.thinking import ThinkingLimits, ThinkingState
 
 __all__ = [
     "Completion",

@@ -9,16 +9,14 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import llguidance
 import numpy as np
 
 from sansi.base.errors import SansiError
 from sansi.engine.rehearsal import ends_in_time, is_doubtful
-
-if TYPE_CHECKING:
-    from sansi.engine.thinking import ThinkingState
+from sansi.engine.thinking import ThinkingState
 
 MAX_CHARACTERS = 1 << 18  # of a schema or an expression
 COMPILE_SECONDS = 5.0

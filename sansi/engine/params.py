@@ -1,4 +1,4 @@
-"""What a caller asks of the engine: sampling parameters and thinking limits, checked before any work is done."""
+"""What a caller asks of the engine, checked before any work is done."""
 
 from __future__ import annotations
 
@@ -10,50 +10,12 @@ from typing import Any
 
 from sansi.base.errors import SansiError
 from sansi.engine.grammar import Grammar
+from sansi.engine.thinking import ThinkingLimits
 
 MAX_SEED = 2**63 - 1
 MAX_TOP_K = 2**31 - 1
 MAX_TOP_LOGPROBS = 20
 MAX_SPECULATION = 64
-
-
-@dataclass(frozen=True)
-class ThinkingLimits:
-    """How long a thought may be, in token ids. `<think>` and `</think>` are `start_id` and `end_ids`."""
-
-    start_id: int
-    """Id that opens a thought."""
-    end_ids: tuple[int, ...]
-    """Ids that close a thought."""
-    end_sequence: tuple[int, ...]
-    """Ids that are forced, one by one, when a thought is cut; one of `end_ids` is among them. What comes before that is
-    left out where `max_tokens` has no room for it beside `answer_reserve`."""
-    open: bool = False
-    """The prompt ends inside an open thought."""
-    budget: int | None = None
-    """Most tokens of a thought after `start_id`, the prompt's part of an open thought included; None: no limit.
-    A budget of 0 without an open thought forbids thinking: `start_id` is never sampled."""
-    answer_reserve: int = 0
-    """Tokens of `max_tokens` that a thought may not use."""
-    loop_breaker: bool = True
-    """Close a thought that repeats itself."""
-    closing_ids: tuple[int, ...] = ()
-    """Ids after which no thought can open any more, such as that of a tool call."""
-
-    def problems(self) -> list[str]:
-        found = []
-        if self.budget is not None and not _is_count(self.budget):
-            found.append(f"budget must be a whole number, 0 or more, not {self.budget!r}")
-        if not _is_count(self.answer_reserve):
-            found.append(f"answer_reserve must be a whole number, 0 or more, not {self.answer_reserve!r}")
-        found += [f"{name} must be true or false" for name in ("open", "loop_breaker") if not _is_bool(self, name)]
-        if not self.end_ids:
-            found.append("end_ids must name at least one id")
-        elif not set(self.end_ids) & set(self.end_sequence):
-            found.append("end_sequence must hold one of end_ids, or the cut thought would stay open")
-        if self.start_id in (*self.end_ids, *self.end_sequence):
-            found.append("neither end_ids nor end_sequence may hold start_id, or the thought would open again")
-        return found
 
 
 @dataclass(frozen=True)
@@ -195,10 +157,6 @@ def _checked_limits(limits: Any, vocab_size: int) -> ThinkingLimits:
     for problem in limits.problems():
         raise SansiError(f"thinking: {problem}", param="thinking_budget" if "budget" in problem else "thinking")
     return limits
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _is_bool(holder: Any, name: str) -> bool:

@@ -13,15 +13,55 @@ alone (and what follows it in the sequence): a closing phrase must not eat the a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from sansi.engine.params import ThinkingLimits
 from sansi.engine.results import FinishReason, ThinkingEnd, ThinkingReport
 
 LOOP_TOKENS = 96  # a repetition must cover this many tokens,
 LOOP_REPEATS = 4  # hold its period this many times,
 LOOP_PERIOD = 256  # and have a period of at most this; below all three it may well be honest work (tables, counting)
 LOOP_CHECK_EVERY = 16
+
+
+@dataclass(frozen=True)
+class ThinkingLimits:
+    """How long a thought may be, in token ids. `<think>` and `</think>` are `start_id` and `end_ids`."""
+
+    start_id: int
+    """Id that opens a thought."""
+    end_ids: tuple[int, ...]
+    """Ids that close a thought."""
+    end_sequence: tuple[int, ...]
+    """Ids that are forced, one by one, when a thought is cut; one of `end_ids` is among them. What comes before that is
+    left out where `max_tokens` has no room for it beside `answer_reserve`."""
+    open: bool = False
+    """The prompt ends inside an open thought."""
+    budget: int | None = None
+    """Most tokens of a thought after `start_id`, the prompt's part of an open thought included; None: no limit.
+    A budget of 0 without an open thought forbids thinking: `start_id` is never sampled."""
+    answer_reserve: int = 0
+    """Tokens of `max_tokens` that a thought may not use."""
+    loop_breaker: bool = True
+    """Close a thought that repeats itself."""
+    closing_ids: tuple[int, ...] = ()
+    """Ids after which no thought can open any more, such as that of a tool call."""
+
+    def problems(self) -> list[str]:
+        found = []
+        if self.budget is not None and not _is_count(self.budget):
+            found.append(f"budget must be a whole number, 0 or more, not {self.budget!r}")
+        if not _is_count(self.answer_reserve):
+            found.append(f"answer_reserve must be a whole number, 0 or more, not {self.answer_reserve!r}")
+        flags = {"open": self.open, "loop_breaker": self.loop_breaker}
+        found += [f"{name} must be true or false" for name, flag in flags.items() if not isinstance(flag, bool)]
+        if not self.end_ids:
+            found.append("end_ids must name at least one id")
+        elif not set(self.end_ids) & set(self.end_sequence):
+            found.append("end_sequence must hold one of end_ids, or the cut thought would stay open")
+        if self.start_id in (*self.end_ids, *self.end_sequence):
+            found.append("neither end_ids nor end_sequence may hold start_id, or the thought would open again")
+        return found
 
 
 class ThinkingState:
@@ -151,3 +191,7 @@ def _tail_after(ids: Sequence[int], start: int) -> Sequence[int]:
         if ids[index] == start:
             return ids[index + 1 :]
     return ()
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
