@@ -111,7 +111,7 @@ def publish(run: Path) -> None:
     facts = Facts(run)
     blocks = facts.blocks()
     card = fill((ROOT / "runs" / "nano" / "CARD.md").read_text(encoding="utf-8"), blocks)
-    with atomic_folder(ROOT / "sansi" / "checkpoints" / "nano") as draft:
+    with atomic_folder(ROOT / "sansi" / "bundled" / "nano") as draft:
         shutil.copytree(run / "model", draft, dirs_exist_ok=True)
         write_text(draft / "README.md", card)
         write_json(draft / "evaluation.json", facts.curve)
