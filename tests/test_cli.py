@@ -167,7 +167,7 @@ def test_a_batch_answers_as_single_questions_do(sansi, tiny, piped):
     ],
 )
 def test_a_wrong_line_is_named_before_the_model_is_loaded(sansi, tiny, piped, monkeypatch, content, words):
-    monkeypatch.setattr(cli, "_loaded", None)
+    monkeypatch.setattr("sansi.cli.run.loaded", None)
     piped(content)
     done = sansi("run", tiny, "--jsonl", "-")
     assert done.code == 1 and not done.out and done.err.count("\n") == 1
@@ -274,7 +274,7 @@ def test_a_missing_extra_is_named(sansi, tiny, monkeypatch):
     def missing(*_, **__):
         raise ModuleNotFoundError("No module named 'reasoning_gym'", name="reasoning_gym")
 
-    monkeypatch.setattr(cli, "_budgets", missing)
+    monkeypatch.setattr("sansi.cli.eval._budgets", missing)
     done = sansi("eval", "budget-curve", tiny)
     assert done.code == 1 and "reasoning_gym" in done.err and "pip install" in done.err
 

@@ -22,8 +22,8 @@ from sansi.chat.options import (
     check_text_options,
 )
 from sansi.chat.presets import Preset, Presets
-from sansi.chat.reader import Reader, TextSource, TokenKinds, thought_is_open
-from sansi.chat.teller import TokenTeller
+from sansi.chat.stream_reader import StreamReader, TextSource, TokenKinds, thought_is_open
+from sansi.chat.token_events import TokenEvents
 from sansi.engine import Completion, Engine, Grammar, SamplingParams, ThinkingLimits, ThinkingReport, Usage
 from sansi.engine.params import check_params, check_prompt
 from sansi.text import Codec, Content, Event, Mode
@@ -48,7 +48,7 @@ class _Job:
     limits: ThinkingLimits
     options: ChatOptions
     preset: str
-    reader: Callable[[], Reader]
+    reader: Callable[[], StreamReader]
     """Makes a reader for what the engine writes."""
     is_text: bool = False
 
@@ -169,8 +169,8 @@ class ChatModel:
         written: list[int] = []
         completion: Completion | None = None
         reader = job.reader()
-        teller = TokenTeller(self.codec, job.ids, job.options, job.is_text) if job.options.stream_tokens else None
-        if teller is not None:
+        token_events = TokenEvents(self.codec, job.ids, job.options, job.is_text) if job.options.stream_tokens else None
+        if token_events is not None:
             yield Tokens((), (), prompt_ids=tuple(job.ids))
         deltas = self.engine.stream(job.ids, job.params)
         try:
@@ -180,7 +180,7 @@ class ChatModel:
                 events = reader.feed(delta.ids)
                 if delta.completion is not None:
                     events += reader.finish(delta.completion.finish_reason)
-                for tokens in teller.feed(delta, events, reader) if teller is not None else ():
+                for tokens in token_events.feed(delta, events, reader) if token_events is not None else ():
                     yield tokens
                 for event in events:
                     yield event
@@ -234,8 +234,8 @@ class ChatModel:
         banned = (self.codec.control.tool_call,) if prompt.tools and options.tool_choice == "none" else ()
         preset, mode = self.presets.of(prompt.mode.thinking), "thinking" if prompt.mode.thinking else "non-thinking"
 
-        def reader() -> Reader:
-            return Reader(self.codec.parser(prompt), options.stop, options.stop_ids)
+        def reader() -> StreamReader:
+            return StreamReader(self.codec.parser(prompt), options.stop, options.stop_ids)
 
         params = self._params(options, preset, max_tokens, limits, reader, grammar=grammar, banned_ids=banned)
         return _Job(prompt.ids, prompt.mode, params, limits, options, f"{mode} ({self.presets.source})", reader)
@@ -253,8 +253,8 @@ class ChatModel:
         limits = self._limits(options, max_tokens, is_open, is_open)
         grammar = self._grammar((), options)
 
-        def reader() -> Reader:
-            return Reader(TextSource(self.codec), options.stop, options.stop_ids)
+        def reader() -> StreamReader:
+            return StreamReader(TextSource(self.codec), options.stop, options.stop_ids)
 
         more = {"grammar": grammar, "prompt_logprobs": options.prompt_logprobs}
         params = self._params(options, Preset(), max_tokens, limits, reader, **more)
@@ -267,7 +267,7 @@ class ChatModel:
         preset: Preset,
         max_tokens: int,
         limits: ThinkingLimits,
-        reader: Callable[[], Reader],
+        reader: Callable[[], StreamReader],
         **more: Any,
     ) -> SamplingParams:
         params = SamplingParams(
@@ -327,7 +327,7 @@ class ChatModel:
         assert isinstance(result, ChatResult)
         return result
 
-    def _result(self, job: _Job, completion: Completion, reader: Reader) -> ChatResult | TextResult:
+    def _result(self, job: _Job, completion: Completion, reader: StreamReader) -> ChatResult | TextResult:
         # Where a stop string shows only now, in what was held back or in a call that was cut off, the limit came first.
         finish = completion.finish_reason
         usage = ChatUsage(
@@ -354,7 +354,7 @@ class ChatModel:
         calls = finish == "stop" and any(call.executable for call in message.tool_calls)
         return ChatResult(message, "tool_calls" if calls else finish, problems=tuple(reader.problems), **shared)
 
-    def _cut(self, job: _Job, ids: Sequence[int], reader: Reader) -> ChatResult | TextResult:
+    def _cut(self, job: _Job, ids: Sequence[int], reader: StreamReader) -> ChatResult | TextResult:
         """What came of an answer that nobody waits for any more; the engine will not say it."""
         thought = TokenKinds(job.ids, self.codec.control).of(ids).count("reasoning")
         usage = Usage(len(job.ids), len(ids))

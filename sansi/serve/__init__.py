@@ -1,4 +1,4 @@
-"""OpenAI-compatible API and web chat (`app`, `launch`), and the chat in a terminal (`terminal`).
+"""OpenAI-compatible API and web chat (`api`: bodies; `http`: the server), and the terminal chat (`terminal`).
 
-Nothing is imported here: `terminal` must not wait for the web framework, nor `launch` for a model.
+Nothing is imported here: `terminal` must not wait for the web framework, nor `http.launch` for a model.
 """

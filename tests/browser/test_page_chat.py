@@ -340,7 +340,7 @@ def test_what_the_server_refuses_is_told_in_its_words(visit):
 
 def test_a_server_with_a_key_asks_for_it(visit, scripted):
     from live_server import running
-    from sansi.serve.settings import Keys
+    from sansi.serve.http.settings import Keys
 
     with running([scripted], keys=Keys(["open-sesame-and-more"])) as url:
         watched = visit(url, wait="#key[open]")

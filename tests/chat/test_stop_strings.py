@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sansi.base.errors import SansiError
-from sansi.chat.reader import Reader
 from sansi.chat.stop import StopStrings, check_stops
+from sansi.chat.stream_reader import StreamReader
 from sansi.text import Codec, Tokenizer
 
 letters = st.text("ab\n", max_size=12)
@@ -59,7 +59,7 @@ def test_a_turn_is_cut_alike_however_its_ids_are_split(codec, data):
     ids += [*(call if data.draw(st.booleans()) else []), *encode(data.draw(texts)), control.im_end]
     stops = data.draw(st.lists(st.text("ab 你\n", min_size=1, max_size=3), min_size=1, max_size=2))
     prompt = codec.render([{"role": "user", "content": "What is 1 + 1?"}], open_thought=True)
-    whole, split = (Reader(codec.parser(prompt), stops) for _ in range(2))
+    whole, split = (StreamReader(codec.parser(prompt), stops) for _ in range(2))
     events = whole.feed(tuple(ids)) + whole.finish("stop")
     cuts = sorted(data.draw(st.lists(st.integers(0, len(ids)), max_size=5)))
     pieces = []
@@ -73,7 +73,7 @@ def test_a_turn_is_cut_alike_however_its_ids_are_split(codec, data):
         return "".join(event.text for event in some if type(event).__name__ == "Content")
 
     assert text(events) == text(pieces) == whole.message.content
-    plain_parser = Reader(codec.parser(prompt))
+    plain_parser = StreamReader(codec.parser(prompt))
     plain_parser.feed(tuple(ids))
     plain_parser.finish("stop")
     assert (whole.message.content, whole.stop) == plain(plain_parser.message.content, stops)

@@ -18,7 +18,7 @@ from live_server import http, running, wait_for
 from openai.types import Completion, Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import BaseModel, Field
-from sansi.serve.settings import Keys
+from sansi.serve.http.settings import Keys
 from scripted import CALLS, PLACES, WEATHER
 
 QUESTION = [{"role": "user", "content": "State the final answer to the following arithmetic problem: 4 + 3 ="}]

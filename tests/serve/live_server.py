@@ -16,9 +16,9 @@ import httpx
 import openai
 import pytest
 from sansi.engine import Engine
-from sansi.serve.app import create_app
-from sansi.serve.server import Server
-from sansi.serve.settings import ServerSettings
+from sansi.serve.http.app import create_app
+from sansi.serve.http.server import Server
+from sansi.serve.http.settings import ServerSettings
 
 LONG = 120.0  # seconds; only what hangs takes so long
 # One for all tests: to make one takes longer than to be answered. It keeps no connections, which servers count.

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from sansi.serve.fields import Field
-from sansi.serve.requests import CHAT_FIELDS, TEXT_FIELDS
+from sansi.serve.api.fields import Field
+from sansi.serve.api.requests import CHAT_FIELDS, TEXT_FIELDS
 from sansi.text.messages import FIELDS as MESSAGE_FIELDS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,16 +8,16 @@ import pytest
 from live_server import http
 from sansi.base.errors import SansiError
 from sansi.chat.memory import share_memory
-from sansi.serve.launch import _announce, bind, is_loopback, model_names, read_examples
-from sansi.serve.settings import Keys, ServerSettings
+from sansi.serve.http.launch import _announce, bind, is_loopback, model_names, read_examples
+from sansi.serve.http.settings import Keys, ServerSettings
 
 # What training, evaluation and tests need; each takes seconds or many megabytes that a server has no use for.
 HEAVY = ("matplotlib", "reasoning_gym", "transformers", "datasketch", "pycld2", "torch._dynamo", "openai")
 ROOMS = ("sansi.data", "sansi.eval", "sansi.train", "sansi.post")
 
 ONE_ANSWER = """
-import sys, uvicorn, sansi.cli, sansi.serve.launch
-from sansi.serve.app import create_app
+import sys, uvicorn, sansi.cli, sansi.serve.http.launch
+from sansi.serve.http.app import create_app
 from sansi.chat import ChatModel, ChatOptions
 with ChatModel.from_pretrained(sys.argv[1], device="cpu") as chat:
     create_app([chat])
@@ -30,7 +30,7 @@ def test_a_server_loads_nothing_of_training_and_evaluation(tiny):
     done = subprocess.run([sys.executable, "-c", ONE_ANSWER, tiny], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.split())
-    assert "sansi.serve.app" in loaded and not loaded & {*HEAVY, *ROOMS}
+    assert "sansi.serve.http.app" in loaded and not loaded & {*HEAVY, *ROOMS}
 
 
 def test_examples_are_read(tmp_path):

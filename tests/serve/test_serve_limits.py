@@ -15,7 +15,7 @@ import openai
 import pytest
 from fake_chat import FakeChat
 from live_server import LONG, client_of, http, running, serving, wait_for
-from sansi.serve import bodies, connection, logs
+from sansi.serve.http import bodies, connection, logs
 
 BODY = {"model": "fake", "messages": [{"role": "user", "content": "What is 12 + 30?"}]}
 CHAT = "/v1/chat/completions"
@@ -140,7 +140,7 @@ def test_an_idle_connection_outlives_those_of_clients_and_proxies(monkeypatch):
     """Else it could be closed under a request that is on its way: httpx keeps its own 5 s, nginx 60 s."""
     with serving([FakeChat()]) as (_, server):
         assert server.config.timeout_keep_alive > 60
-    monkeypatch.setattr("sansi.serve.server.IDLE_SECONDS", 1)
+    monkeypatch.setattr("sansi.serve.http.server.IDLE_SECONDS", 1)
     with running([FakeChat()]) as url, connect(url) as sock:
         sock.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
         assert rest_of(sock).startswith(b"HTTP/1.1 200"), "and then it is closed"
@@ -208,7 +208,7 @@ def test_text_beyond_the_first_plane_may_be_escaped(post):
 def test_a_full_queue_says_when_to_come_back(monkeypatch):
     chat = FakeChat()
     chat.hold_at = 1
-    monkeypatch.setattr("sansi.serve.admission.DEFAULT_SLOTS", 2)
+    monkeypatch.setattr("sansi.serve.http.admission.DEFAULT_SLOTS", 2)
 
     async def ask_all(url):
         limits = httpx.Limits(max_connections=None)
@@ -295,7 +295,7 @@ def test_the_official_client_hears_of_a_cut_stream(stuck):
 
 
 def test_a_silent_stream_gives_signs_of_life(monkeypatch):
-    monkeypatch.setattr("sansi.serve.generation.BEAT_SECONDS", 0.1)
+    monkeypatch.setattr("sansi.serve.http.streaming_response.BEAT_SECONDS", 0.1)
     chat = FakeChat(thought="", content="Yes")
     chat.hold_at = 0
     with running([chat]) as url:

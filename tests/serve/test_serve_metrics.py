@@ -4,8 +4,8 @@ import pytest
 from fake_chat import FakeChat
 from live_server import http, running, wait_for
 from prometheus_client.parser import text_string_to_metric_families
-from sansi.serve.generation import GAP_BOUNDS, Gaps
-from sansi.serve.metrics import _buckets
+from sansi.serve.http.metrics import _buckets
+from sansi.serve.http.streaming_response import GAP_BOUNDS, Gaps
 
 BODY = {"model": "tiny", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 40, "seed": 1}
 

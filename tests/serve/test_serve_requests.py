@@ -10,11 +10,9 @@ from hypothesis import strategies as st
 from openai.types import completion_create_params as text_params
 from openai.types.chat import completion_create_params as chat_params
 from sansi.base.errors import SansiError
-from sansi.serve.answers import _streams
-from sansi.serve.fields import schema_of
-from sansi.serve.logs import fields_of
-from sansi.serve.record import Record
-from sansi.serve.requests import (
+from sansi.serve.api.answer_stream import _streams
+from sansi.serve.api.fields import schema_of
+from sansi.serve.api.requests import (
     CHAT_FIELDS,
     TEXT_FIELDS,
     ChatRequest,
@@ -23,6 +21,8 @@ from sansi.serve.requests import (
     parse_chat_request,
     parse_text_request,
 )
+from sansi.serve.http.logs import fields_of
+from sansi.serve.http.request_log import Record
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),

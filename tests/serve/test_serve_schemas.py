@@ -4,7 +4,7 @@ import jsonschema_rs
 import pytest
 from openai.types import Completion
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
-from sansi.serve import schemas
+from sansi.serve.api import schemas
 from test_serve_api import QUESTION
 from test_serve_choices import chunks_of, whole_of
 

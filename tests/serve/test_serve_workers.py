@@ -11,10 +11,10 @@ from fake_chat import FakeChat
 from live_server import LONG, http, running, serving, wait_for
 from sansi.base.errors import SansiError
 from sansi.chat import ChatModel
-from sansi.serve.admission import Gate
-from sansi.serve.app import COMPILERS
-from sansi.serve.settings import ServerSettings, body_limit
-from sansi.serve.workers import Workers
+from sansi.serve.http.admission import Gate
+from sansi.serve.http.app import COMPILERS
+from sansi.serve.http.settings import ServerSettings, body_limit
+from sansi.serve.http.workers import Workers
 
 NANO = Path(__file__).resolve().parents[2] / "checkpoints" / "nano"
 CHAT = "/v1/chat/completions"

@@ -20,8 +20,8 @@ from sansi.base.errors import SansiError, did_you_mean
 from sansi.base.files import read_json
 from sansi.chat import ChatModel, ChatOptions, ChatResult, Preset
 from sansi.chat.options import check_options
-from sansi.serve import replies
-from sansi.serve.replies import Done, Timing
+from sansi.serve.api import response_bodies
+from sansi.serve.api.response_bodies import Done, Timing
 from sansi.serve.terminal import looks, saved
 from sansi.serve.terminal.commands import COMMANDS, SAMPLING, Call, parse_budget, parse_command, parse_sampling
 from sansi.serve.terminal.conversation import Conversation, Turn
@@ -50,12 +50,12 @@ class Answered:
     @property
     def report(self) -> dict[str, Any]:
         """The `sansi` block of the API."""
-        return replies.report(self._done)
+        return response_bodies.report(self._done)
 
     @property
     def usage(self) -> dict[str, Any]:
         """The `usage` block of the API."""
-        return replies.usage([self._done])
+        return response_bodies.usage([self._done])
 
     @property
     def _done(self) -> Done:

@@ -11,8 +11,8 @@ from typing import Any, TextIO
 from sansi.base.errors import SansiError
 from sansi.base.progress import Bar, progress_bar
 from sansi.chat import ChatModel
-from sansi.serve import replies
-from sansi.serve.requests import ChatRequest, parse_chat_request
+from sansi.serve.api import response_bodies
+from sansi.serve.api.requests import ChatRequest, parse_chat_request
 from sansi.serve.terminal import looks, loop
 from sansi.serve.terminal.chat import Answered, answer
 from sansi.serve.terminal.inputs import BatchLine
@@ -83,7 +83,7 @@ async def _answer_all(
                 done = await answer(chat, read_messages(request.messages), request.options, lambda event: None)
                 told = result_dict(chat.name, done)
             except SansiError as error:  # too long for the context, for example: the others go on
-                told = replies.error(str(error), param=error.param)
+                told = response_bodies.error(str(error), param=error.param)
             bar.update()
             return told
 

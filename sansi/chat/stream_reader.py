@@ -1,0 +1,136 @@
+"""Reading what the engine writes: events up to the first stop string, and what each id is part of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sansi.chat.options import TokenKind
+from sansi.chat.stop import StopStrings
+from sansi.engine.results import FinishReason
+from sansi.text import Codec, Content, Event, Message, StreamParser
+from sansi.text.parser import Problem
+from sansi.text.tokenizer import ControlTokens
+
+
+class TextSource:
+    """All ids are text, control tokens spelled out, but for the one that ends it."""
+
+    def __init__(self, codec: Codec):
+        self._decoder, self._stops = codec.tokenizer.stream_decoder(), codec.stop_ids
+
+    def feed(self, ids: Iterable[int]) -> list[Content]:
+        return _content(self._decoder.feed(id_ for id_ in ids if id_ not in self._stops))
+
+    def finish(self) -> list[Content]:
+        return _content(self._decoder.finish())
+
+
+class StreamReader:
+    """Feed it ids as they come; the same comes out however they are split.
+
+    stops: strings that end the text. stop_ids: ids that may end the completion, and are no text if they do.
+    """
+
+    def __init__(self, source: StreamParser | TextSource, stops: Sequence[str] = (), stop_ids: Sequence[int] = ()):
+        self._source, self._stops, self._stop_ids = source, StopStrings(stops), frozenset(stop_ids)
+        self._waiting: tuple[int, ...] = ()  # a stop id, unless more comes after it: the engine forced it, then
+        self._content: list[str] = []
+
+    @property
+    def stop(self) -> str | None:
+        """The stop string that was found."""
+        return self._stops.found
+
+    @property
+    def content(self) -> str:
+        return "".join(self._content)
+
+    @property
+    def message(self) -> Message:
+        """The turn. One that a stop string cut holds no ids: they say more than its text."""
+        assert isinstance(self._source, StreamParser), "plain text is no turn"
+        message = self._source.message
+        return message if self.stop is None else replace(message, content=self.content, ids=None, prefill=None)
+
+    @property
+    def problems(self) -> list[Problem]:
+        return self._source.problems if isinstance(self._source, StreamParser) else []
+
+    def ends(self, token: int) -> bool:
+        """Whether the text ends with this token, which comes next."""
+        self.feed((token,))
+        return self.stop is not None
+
+    def feed(self, ids: Sequence[int]) -> list[Event]:
+        """The events that `ids` complete."""
+        if self._stop_ids and ids:
+            ids, self._waiting = (*self._waiting, *ids), ()
+            if ids[-1] in self._stop_ids:
+                ids, self._waiting = ids[:-1], ids[-1:]
+        return self._told(self._source.feed(ids))
+
+    def finish(self, reason: FinishReason) -> list[Event]:
+        """The events that were held back because more could have changed them."""
+        wanted = reason != "stop" or self._closes(self._waiting)
+        events = self._told(self._source.feed(self._waiting)) if wanted else []
+        events += self._told(self._source.finish())
+        rest = self._stops.finish()
+        self._content.append(rest)
+        return events + _content(rest)
+
+    def _closes(self, ids: Sequence[int]) -> bool:
+        """Whether a stop id is the tag that ends the thought or the call: it is no text, but what was open is over."""
+        return bool(ids) and isinstance(self._source, StreamParser) and self._source.is_closing(ids[0])
+
+    def _told(self, events: Sequence[Event]) -> list[Event]:
+        told: list[Event] = []
+        for event in events:
+            if isinstance(event, Content):
+                text = self._stops.feed(event.text)
+                self._content.append(text)
+                told += _content(text)
+            elif self.stop is None:
+                told.append(event)
+        return told
+
+
+class TokenKinds:
+    """What each id that follows a prompt is part of."""
+
+    def __init__(self, prompt: Sequence[int], control: ControlTokens):
+        self._control = control
+        self._kind: TokenKind = "reasoning" if thought_is_open(prompt, control) else "content"
+
+    def of(self, ids: Sequence[int]) -> tuple[TokenKind, ...]:
+        return tuple([self._next(id_) for id_ in ids])
+
+    def _next(self, id_: int) -> TokenKind:
+        control = self._control
+        if id_ in (control.im_end, control.endoftext):
+            return "other"
+        if id_ == control.think and self._kind == "content":
+            self._kind = "reasoning"
+            return "other"
+        if id_ == control.think_end and self._kind == "reasoning":
+            self._kind = "content"
+            return "other"
+        if id_ == control.tool_call and self._kind == "content":
+            self._kind = "other"
+        elif id_ == control.tool_call_end and self._kind == "other":
+            self._kind = "content"
+            return "other"
+        return self._kind
+
+
+def thought_is_open(ids: Sequence[int], control: ControlTokens) -> bool:
+    """Whether ids end inside a thought: the last think tag of their last turn opens one."""
+    for id_ in reversed(ids):
+        if id_ in (control.think, control.think_end, control.im_start):
+            return id_ == control.think
+    return False
+
+
+def _content(text: str) -> list[Any]:
+    return [Content(text)] if text else []

@@ -1,0 +1,3 @@
+from sansi.cli.app import main
+
+main()

@@ -1,0 +1,42 @@
+"""`sansi chat`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sansi.cli.models import loaded
+from sansi.cli.options import DEFAULT_MODEL, Budget, Device, Quantize, System
+
+
+def chat(
+    model: Annotated[str, typer.Argument(help="Checkpoint folder.")] = DEFAULT_MODEL,
+    thinking_budget: Budget = None,
+    system: System = None,
+    load: Annotated[str | None, typer.Option(help="A conversation that /save wrote as .json.")] = None,
+    device: Device = "auto",
+    quantize: Quantize = None,
+) -> None:
+    """Talk to a model in the terminal. Its thinking is dimmed, its answers are drawn as Markdown.
+
+    Examples:
+
+      sansi chat
+
+      sansi chat my/checkpoint --thinking-budget 64
+
+    In the chat: /think and /no_think switch the mode, /budget 32 limits the thought (/budget off lifts the limit),
+    /r asks again, /save keeps the conversation, /help lists the rest. Ctrl-C stops an answer, not the program.
+    """
+    with loaded(model, device, quantize) as chat_model:
+        from sansi.chat import ChatOptions
+        from sansi.serve.http.launch import read_examples
+        from sansi.serve.terminal.chat import TerminalChat
+
+        options = ChatOptions(thinking_budget=thinking_budget)
+        terminal = TerminalChat(chat_model, options, examples=read_examples(model), system=system or "")
+        if load is not None:
+            terminal.load(Path(load))
+        terminal.run()

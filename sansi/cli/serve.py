@@ -1,0 +1,143 @@
+"""`sansi serve`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sansi.base.errors import SansiError
+from sansi.cli.models import model_folder
+from sansi.cli.options import DEFAULT_MODEL, DEVICE_HELP
+
+LOG_FORMATS = ("text", "json", "off")
+
+
+MODEL, DOOR, LIMITS, LOG = "Models and memory", "Who may ask", "Limits", "Log"
+
+
+def serve(
+    models: Annotated[list[str] | None, typer.Argument(help=f"Checkpoint folders. Default: {DEFAULT_MODEL}.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 opens it to the network.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(help="Name of a model, once for each; default: its folder's.", rich_help_panel=MODEL),
+    ] = None,
+    device: Annotated[str, typer.Option(help=DEVICE_HELP, rich_help_panel=MODEL)] = "auto",
+    max_batch: Annotated[
+        int, typer.Option(min=1, help="Most requests that a model answers at the same time.", rich_help_panel=MODEL)
+    ] = 64,
+    quantize: Annotated[
+        str | None, typer.Option(help="int8 or int4: smaller weights, on the CPU.", rich_help_panel=MODEL)
+    ] = None,
+    dtype: Annotated[
+        str, typer.Option(help="auto, float32 or bfloat16: how weights are kept.", rich_help_panel=MODEL)
+    ] = "auto",
+    backend: Annotated[
+        str, typer.Option(help="auto, native, cuda or torch: what computes.", rich_help_panel=MODEL)
+    ] = "auto",
+    memory: Annotated[
+        list[float] | None,
+        typer.Option(
+            min=0.001,
+            help="GiB for weights, cache and activations: of all models together, or once for each.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    context_length: Annotated[
+        int | None, typer.Option(min=1, help="Tokens of prompt and answer; less takes less.", rich_help_panel=MODEL)
+    ] = None,
+    api_key_file: Annotated[
+        str | None, typer.Option(help="File of API keys, one a line. Requests then need one.", rich_help_panel=DOOR)
+    ] = None,
+    api_key_env: Annotated[
+        str | None,
+        typer.Option(help="Environment variable that holds API keys, such as SANSI_API_KEYS.", rich_help_panel=DOOR),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="A name that requests may call the server by, beside localhost.", rich_help_panel=DOOR),
+    ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A web page that may use the API from a browser: https://example.com, or *.", rich_help_panel=DOOR
+        ),
+    ] = None,
+    max_queue: Annotated[
+        int, typer.Option(min=0, help="Requests that may wait for a model; more get 429.", rich_help_panel=LIMITS)
+    ] = 64,
+    timeout: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds for one request, its wait included; 0: no limit.", rich_help_panel=LIMITS),
+    ] = 600,
+    max_body: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            help="MiB of a request; a larger one gets 413. Default: 1 and 64 bytes for each token of the context.",
+            rich_help_panel=LIMITS,
+        ),
+    ] = None,
+    grace: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds that running answers may take once it is stopped.", rich_help_panel=LIMITS),
+    ] = 30,
+    log_format: Annotated[
+        str, typer.Option(help="text, json or off: a line for each request.", rich_help_panel=LOG)
+    ] = "text",
+    log_text: Annotated[
+        bool, typer.Option("--log-text", help="Write questions and answers into the log too.", rich_help_panel=LOG)
+    ] = False,
+) -> None:
+    """Serve models: a chat page and an OpenAI-compatible API.
+
+    Examples:
+
+      sansi serve
+
+      sansi serve my/checkpoint --port 9000
+
+      sansi serve small large --name fast --name good --memory 24
+
+      sansi serve --host 0.0.0.0 --api-key-file keys.txt --log-format json
+
+    Then open http://127.0.0.1:8000, or ask with any OpenAI client:
+
+      curl http://127.0.0.1:8000/v1/chat/completions -d '{"model": "nano", "thinking_budget": 64,
+      "messages": [{"role": "user", "content": "Solve for e: 8*e - 5 = 3"}]}'
+
+    Ctrl-C lets running answers end, a second one stops at once. Prometheus reads /metrics.
+    """
+    if log_format not in LOG_FORMATS:
+        raise SansiError(f'--log-format "{log_format}": must be one of {", ".join(LOG_FORMATS)}')
+    folders = [model_folder(model) for model in models or [DEFAULT_MODEL]]
+    from sansi.serve.http.launch import serve as launch
+    from sansi.serve.http.settings import ServerSettings, read_keys
+
+    settings = ServerSettings(
+        keys=read_keys(api_key_file, api_key_env),
+        hosts=tuple(host.lower() for host in allow_host) if allow_host else None,
+        origins=tuple(origin.rstrip("/").lower() for origin in allow_origin or ()),
+        max_body=None if max_body is None else int(max_body * 2**20),
+        max_queue=max_queue,
+        timeout=timeout or None,
+        grace=grace,
+        log_text=log_text,
+    )
+    launch(
+        folders,
+        host=host,
+        port=port,
+        names=name or (),
+        memory=[size * 2**30 for size in memory] if memory else None,
+        settings=settings,
+        log_format=log_format,
+        device=device,
+        max_batch=max_batch,
+        dtype=dtype,
+        quantize=quantize,
+        backend=backend,
+        context_length=context_length,
+    )

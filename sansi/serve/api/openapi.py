@@ -1,0 +1,74 @@
+"""The document of the API, from the same tables that check the requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI
+
+from sansi.serve.api.fields import Field, schema_of
+
+ERRORS = {
+    400: "Something in the request is wrong; `param` names the field.",
+    401: "The server asks for a key, and this is none of its.",
+    403: "The request calls the server by a foreign name, or a page of another origin makes it.",
+    404: "There is no such model, or no such path.",
+    408: "The body did not arrive in time.",
+    413: "The body is too large.",
+    415: "The body is compressed; send it as it is.",
+    429: "The queue is full; `Retry-After` says when to come back.",
+    500: "A bug; the server's log says more, under the request's id.",
+    503: "The server is shutting down.",
+    504: "The answer took longer than the server allows.",
+}
+LOOKING = (401, 403)  # what a request can meet that only looks
+_TEXT_OR_NULL = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+_ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": _TEXT_OR_NULL,
+                "code": _TEXT_OR_NULL,
+            },
+        }
+    },
+}
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """FastAPI's `responses` for these statuses."""
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    return {status: {"description": ERRORS[status], "content": content} for status in statuses}
+
+
+def generation(fields: Mapping[str, Field], required: Sequence[str], answer: Mapping[str, Any]) -> dict[str, Any]:
+    """FastAPI's options of a route that generates: its body, and its two kinds of answers."""
+    either = {"application/json": {"schema": answer}, "text/event-stream": {}}
+    body = {"application/json": {"schema": schema_of(fields, required)}}
+    return {
+        "responses": {200: {"description": "The answer, whole or as a stream.", "content": either}} | errors(*ERRORS),
+        "openapi_extra": {"requestBody": {"required": True, "content": body}},
+    }
+
+
+def describe(app: FastAPI, with_keys: bool) -> None:
+    """Add to the document of `app` what its routes do not say: the shape of errors, and how keys are sent."""
+    plain = app.openapi
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = plain()
+            schema.setdefault("components", {}).setdefault("schemas", {})["Error"] = _ERROR
+            if with_keys:
+                schema["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+                schema["security"] = [{"key": []}]
+        return app.openapi_schema or {}
+
+    app.openapi = document  # type: ignore[method-assign]

@@ -1,0 +1,169 @@
+"""The HTTP application: which routes there are, and what stands before them. It holds no globals."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from fastapi.staticfiles import StaticFiles
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from sansi import __version__
+from sansi.chat import ChatModel
+from sansi.serve.api import openapi
+from sansi.serve.api.answer_stream import Answer, check_size
+from sansi.serve.api.errors import UnknownModel
+from sansi.serve.api.fields import show
+from sansi.serve.api.requests import (
+    CHAT_FIELDS,
+    CHAT_REQUIRED,
+    TEXT_FIELDS,
+    TEXT_REQUIRED,
+    parse_body,
+    parse_chat_request,
+    parse_text_request,
+)
+from sansi.serve.api.schemas import CHAT_COMPLETION, TEXT_COMPLETION
+from sansi.serve.http import exception_handlers, logs
+from sansi.serve.http.access import AccessControl
+from sansi.serve.http.admission import Admission
+from sansi.serve.http.bodies import Bodies
+from sansi.serve.http.metrics import ServerMetrics
+from sansi.serve.http.request_log import Record, Recorder, record_of
+from sansi.serve.http.settings import ServerSettings, body_limit
+from sansi.serve.http.streaming_response import Generation
+from sansi.serve.http.workers import Workers
+
+SMALL_BYTES = 2**13  # of a request that renders in a millisecond
+RENDERERS, COMPILERS = 2, 2  # threads
+STATIC = Path(__file__).parents[1] / "static"
+# The page loads nothing from elsewhere and runs no inline script, so text from a model can never become one.
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+
+def create_app(
+    chat_models: Sequence[ChatModel],
+    examples: Mapping[str, Sequence[str]] | None = None,
+    settings: ServerSettings | None = None,
+) -> FastAPI:
+    """The application that serves `chat_models`, each under its `.name`; `examples` are questions to offer per name.
+
+    Routes: POST /v1/chat/completions, POST /v1/completions, GET /v1/models, GET /v1/models/{id}, GET /health,
+    GET /metrics, GET /openapi.json, GET / (the chat page). The caller owns the models and closes them.
+    `app.state.admission` is what a server tells when it is to stop.
+    """
+    models = {chat.name: chat for chat in chat_models}
+    assert models and len(models) == len(chat_models), "chat models need distinct names"
+    settings = settings or ServerSettings()
+    if settings.max_body is None:
+        settings = replace(settings, max_body=body_limit(max(chat.context_length for chat in chat_models)))
+    app = FastAPI(title="Sansi", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
+    admission = app.state.admission = Admission(chat_models, settings)
+    metrics = ServerMetrics(models, admission)
+
+    def done(record: Record) -> None:
+        metrics.ended(record)
+        logs.write(record, settings.log_text)
+
+    exception_handlers.add_handlers(app)
+    app.add_middleware(AccessControl, settings=settings)
+    app.add_middleware(Recorder, done=done)  # what is added last stands first
+    _add_page(app)
+    _add_state(app, models, metrics)
+    _add_models(app, models, examples or {})
+    _add_generation(app, models, metrics, Bodies(settings))
+    openapi.describe(app, with_keys=settings.keys is not None)
+    return app
+
+
+class _Static(StaticFiles):
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        response = super().file_response(*args, **options)
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+
+def _add_page(app: FastAPI) -> None:
+    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
+    async def page() -> Response:
+        return FileResponse(STATIC / "index.html", headers=PAGE_HEADERS)
+
+    app.mount("/static", _Static(directory=STATIC))
+
+
+def _add_state(app: FastAPI, models: Mapping[str, ChatModel], metrics: ServerMetrics) -> None:
+    @app.head("/health", include_in_schema=False)
+    @app.get("/health", responses=openapi.errors(403))
+    async def health() -> Response:
+        closing = app.state.admission.closing
+        body = {"status": "stopping" if closing else "ok", "version": __version__, "models": list(models)}
+        return JSONResponse(body, status_code=503 if closing else 200)
+
+    @app.get("/metrics", response_class=PlainTextResponse, responses=openapi.errors(*openapi.LOOKING))
+    async def prometheus() -> Response:
+        return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _add_models(app: FastAPI, models: Mapping[str, ChatModel], examples: Mapping[str, Sequence[str]]) -> None:
+    created = int(time.time())
+
+    def card(chat: ChatModel) -> dict[str, Any]:
+        card = {"id": chat.name, "object": "model", "created": created, "owned_by": "sansi"}
+        return card | {"context_length": chat.context_length, "examples": list(examples.get(chat.name, ()))}
+
+    @app.get("/v1/models", responses=openapi.errors(*openapi.LOOKING))
+    async def list_models() -> dict[str, Any]:
+        return {"object": "list", "data": [card(chat) for chat in models.values()]}
+
+    @app.get("/v1/models/{name:path}", responses=openapi.errors(*openapi.LOOKING, 404))
+    async def retrieve_model(name: str) -> dict[str, Any]:
+        return card(_find(models, name))
+
+
+def _add_generation(app: FastAPI, models: Mapping[str, ChatModel], metrics: ServerMetrics, bodies: Bodies) -> None:
+    admission: Admission = app.state.admission
+    # A grammar takes seconds to compile; who needs one shall not make wait who does not.
+    renderers, compilers = Workers(RENDERERS, "sansi-render"), Workers(COMPILERS, "sansi-compile")
+
+    async def generate(request: Request, parse: Callable[[Mapping[str, Any]], Any]) -> Response:
+        record = record_of(request.scope)
+        admission.check()  # what can not be taken on is not read
+        body = await bodies.read(request)
+        asked = parse(parse_body(body))
+        chat = _find(models, asked.model)
+        record.model, record.stream, record.labels = chat.name, asked.stream, asked.labels
+        record.asked = getattr(asked, "messages", None) or getattr(asked, "prompts", None)
+        check_size(chat, asked)
+        ticket = admission.enter(chat.name, asked.n, record.begun)
+        record.releases.append(ticket.release)
+        grammar = asked.options.tools or asked.options.response_format
+        workers = compilers if grammar else renderers
+        small = len(body) <= SMALL_BYTES and not grammar
+        elsewhere = None if small else functools.partial(workers.run, ticket=ticket)
+        start = functools.partial(Answer.start, chat, asked, record.begun, elsewhere)
+        return Generation(start, ticket, record, metrics.gaps[chat.name], asked.stream)
+
+    @app.post("/v1/chat/completions", **openapi.generation(CHAT_FIELDS, CHAT_REQUIRED, CHAT_COMPLETION))
+    async def chat_completions(request: Request) -> Response:
+        return await generate(request, parse_chat_request)
+
+    @app.post("/v1/completions", **openapi.generation(TEXT_FIELDS, TEXT_REQUIRED, TEXT_COMPLETION))
+    async def completions(request: Request) -> Response:
+        return await generate(request, parse_text_request)
+
+
+def _find(models: Mapping[str, ChatModel], name: str) -> ChatModel:
+    if name not in models:
+        raise UnknownModel(f"the model {show(name)} is not served here; served: {', '.join(models)}", param="model")
+    return models[name]

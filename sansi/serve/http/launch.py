@@ -1,0 +1,167 @@
+"""From checkpoint folders to a listening server, and to its end."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import ipaddress
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sansi.base.errors import SansiError
+from sansi.base.files import read_json
+
+if TYPE_CHECKING:
+    from sansi.chat import ChatModel
+    from sansi.serve.http.settings import ServerSettings
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def serve(
+    folders: Sequence[str],
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    *,
+    names: Sequence[str] = (),
+    memory: Sequence[float] | None = None,
+    settings: ServerSettings | None = None,
+    log_format: str = "text",
+    **options: Any,
+) -> None:
+    """Serve the checkpoints in `folders` until interrupted. Port 0 takes a free one. Raises SansiError on bad input.
+
+    names: one for each folder; default: the folders' own. memory: bytes for all models together, or one for each.
+    options: as for `ChatModel.from_pretrained`.
+    """
+    chosen = model_names(folders, names)
+    listener = bind(host, port)  # first: a taken port is told before the seconds of loading, not after
+    try:
+        with contextlib.ExitStack() as stack:
+            chats = [
+                stack.enter_context(_loaded(folder, name, memory=share, **options))
+                for folder, name, share in zip(folders, chosen, _shares(folders, memory, options), strict=True)
+            ]
+            examples = {chat.name: read_examples(folder) for chat, folder in zip(chats, folders, strict=True)}
+            _serve_on(listener, chats, examples, host, settings, log_format)
+    finally:
+        listener.close()
+
+
+def model_names(folders: Sequence[str], names: Sequence[str]) -> list[str]:
+    """What the models are called. Raises SansiError unless there is a different name for each."""
+    if names and len(names) != len(folders):
+        raise SansiError(f"{len(names)} names for {len(folders)} models; give --name once for each", param="name")
+    chosen = list(names) or [Path(folder).resolve().name for folder in folders]
+    for name in chosen:
+        if not name or not name.isprintable() or name != name.strip():
+            raise SansiError(f"{name!r} is no name for a model: printable text is", param="name")
+        if chosen.count(name) > 1:
+            raise SansiError(f'two models are called "{name}"; give each a name of its own with --name', param="name")
+    return chosen
+
+
+def _shares(folders: Sequence[str], memory: Sequence[float] | None, options: Mapping[str, Any]) -> Sequence[int | None]:
+    from sansi.chat.memory import share_memory
+
+    return share_memory(folders, options.get("device", "auto"), memory)
+
+
+def _loaded(folder: str, name: str, **options: Any) -> ChatModel:
+    from sansi.chat import ChatModel
+
+    chat = ChatModel.from_pretrained(folder, **options)
+    chat.name = name
+    print(f"{name}: backend {chat.engine.backend.name}\n{chat.engine.plan}", flush=True)
+    return chat
+
+
+def _serve_on(
+    listener: socket.socket,
+    chats: Sequence[ChatModel],
+    examples: Mapping[str, Sequence[str]],
+    host: str,
+    settings: ServerSettings | None,
+    log_format: str,
+) -> None:
+    from sansi.serve.http import logs
+    from sansi.serve.http.app import create_app
+    from sansi.serve.http.server import Server
+    from sansi.serve.http.settings import ServerSettings
+
+    logs.configure(log_format)
+    settings = settings_for(host, settings or ServerSettings())
+    listener.listen(2048)  # from here on a client is queued, not refused
+    port, names = listener.getsockname()[1], [chat.name for chat in chats]
+    announce = functools.partial(_announce, names, host, port, settings)
+    Server(create_app(chats, examples, settings), settings, announce).run(sockets=[listener])
+
+
+def settings_for(host: str, settings: ServerSettings) -> ServerSettings:
+    """The names that a server on `host` is good for. With keys, beyond the loopback: any, unless some were allowed.
+
+    Else its own and those that were allowed; beyond the loopback any IP address too, and the machine's names.
+    """
+    allowed = (*LOOPBACK, host.lower(), *(settings.hosts or ()))
+    if is_loopback(host):
+        return replace(settings, hosts=allowed)
+    if settings.keys is not None:
+        return settings
+    machine = socket.gethostname().lower()
+    short = machine.partition(".")[0]
+    return replace(settings, hosts=(*allowed, machine, short, f"{short}.local"), any_address=True)
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name, which may mean any address
+        return False
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A bound, not yet listening TCP socket. Raises SansiError when the address can not be had."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (OSError, OverflowError) as error:
+        raise SansiError(f'"{host}" port {port} is not an address of this machine: {error}', param="host") from error
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise SansiError(_why_not_bound(error, host, port), param="port") from error
+    return listener
+
+
+def read_examples(folder: str) -> list[str]:
+    """The questions that the checkpoint offers in `examples.json`, a list of strings; [] when it has none."""
+    file = Path(folder) / "examples.json"
+    if not file.exists():
+        return []
+    questions = read_json(file)
+    if not isinstance(questions, list) or not all(isinstance(question, str) for question in questions):
+        raise SansiError(f"{file}: must be a JSON array of strings")
+    return questions
+
+
+def _why_not_bound(error: Exception, host: str, port: int) -> str:
+    if getattr(error, "errno", None) == errno.EADDRINUSE:
+        return f"port {port} on {host} is taken by another program; choose another with --port, or 0 for a free one"
+    return f"can not listen on {host} port {port}: {error}"
+
+
+def _announce(names: Sequence[str], host: str, port: int, settings: ServerSettings) -> None:
+    shown = f"[{host}]" if ":" in host else host
+    url = f"http://{shown}:{port}"
+    print(f"Sansi serves {', '.join(names)}\n  chat  {url}\n  API   {url}/v1", flush=True)
+    print("Ctrl-C stops it.", flush=True)
+    if not is_loopback(host) and settings.keys is None:
+        warning = "others on the network can reach this server, and it asks nobody for a key; see --api-key-file"
+        print(f"warning: {warning}", file=sys.stderr)

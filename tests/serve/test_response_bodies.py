@@ -1,0 +1,37 @@
+"""What the server says of tool calls: OpenAI's shape in the message, Sansi's words in its own block."""
+
+import json
+from dataclasses import replace
+
+from fake_chat import FakeChat
+from sansi.chat import ChatOptions
+from sansi.serve.api.requests import ChatRequest
+from sansi.serve.api.response_bodies import ChatReply, Done, Timing
+from sansi.text import Message, ToolCall, ToolCallDelta
+
+
+def reply() -> ChatReply:
+    return ChatReply(FakeChat(), ChatRequest("fake", [], ChatOptions()))
+
+
+def test_a_call_that_must_not_run_is_openai_s_shape_and_the_reason_stands_beside():
+    result = FakeChat()._result(ChatOptions(), True, [], False)
+    calls = (ToolCall("a", "f", "{}"), ToolCall("b", "f", '{"x', "truncated: the turn ended before </tool_call>"))
+    result = replace(result, message=Message("assistant", "", None, calls), problems=("truncated_call",))
+    body = reply().whole([Done(0, 0, result, Timing(0.0, None, 1.0))], [[]])
+    wire = body["choices"][0]["message"]["tool_calls"]
+    assert [set(call) for call in wire] == [{"id", "type", "function"}] * 2
+    assert body["sansi"]["problems"] == ["truncated_call"]
+    assert body["sansi"]["tool_call_errors"] == {"b": calls[1].error}
+    json.dumps(body)
+
+
+def test_deltas_of_a_call_add_up_as_openai_s_clients_add_them():
+    replies = reply()
+    events = [ToolCallDelta(0, "a", "f", ""), ToolCallDelta(0, "a", None, '{"x"'), ToolCallDelta(0, "a", None, ": 1}")]
+    deltas = [replies.chunk(0, event, ())["choices"][0]["delta"]["tool_calls"][0] for event in events]
+    assert deltas[0] == {"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}
+    assert deltas[1:] == [
+        {"index": 0, "function": {"arguments": '{"x"'}},
+        {"index": 0, "function": {"arguments": ": 1}"}},
+    ]
