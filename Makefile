@@ -1,43 +1,60 @@
-# Two commands set everything up: `make serve` (run the bundled model) and `make test` (install what tests need and pass them).
+# `make serve` runs the bundled model, `make test` installs what the tests need and passes them; `make help` lists the rest.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 NODE := tests/clients/node
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+MODEL ?= checkpoints/nano
+# Of the command line alone: many shells and hosts have variables HOST and PORT of their own.
+given = $(if $(filter command,$(firstword $(origin $(1)))),$($(1)))
+# As many processes as there are cores, eight at most; `make test ARGS="-n 0"` runs all in one.
+PARALLEL := -n auto --maxprocesses 8 --dist worksteal
 
-.PHONY: serve test browser page properties soak nano lint clean
+.DEFAULT_GOAL := help
+.PHONY: help serve test browser page properties soak nano docs lint clean
 
-serve: $(VENV)/.serve
-	$(BIN)/sansi serve checkpoints/nano
+help: ## this list
+	@echo "make TARGET [NAME=value]"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@echo "All but help and clean install what they need into .venv first, with $(PYTHON) (another: PYTHON=python3.12)."
 
-test: $(VENV)/.test $(NODE)/node_modules/.stamp
-	$(BIN)/python -m pytest
+serve: $(VENV)/.serve ## the bundled model: chat page and API on http://127.0.0.1:8000 (PORT=9000 HOST=0.0.0.0 MODEL=FOLDER ARGS="…")
+	$(BIN)/sansi serve $(MODEL) $(if $(call given,PORT),--port $(PORT)) $(if $(call given,HOST),--host $(HOST)) $(call given,ARGS)
+
+test: $(VENV)/.test $(NODE)/node_modules/.stamp ## every test that needs no browser and no GPU (ARGS="tests/text -k budget")
+	$(BIN)/python -m pytest $(PARALLEL) $(call given,ARGS)
 
 # The chat page in a real browser. SHOTS=1 takes the pictures of docs/images anew.
-browser: $(VENV)/.browser
+browser: $(VENV)/.browser ## the chat page's tests in Chromium, Debian's package chromium (SHOTS=1 takes docs/images anew)
 	@command -v chromium > /dev/null || command -v chromium-browser > /dev/null || command -v google-chrome > /dev/null || \
 	  { echo "make browser needs Chromium: install Debian's package chromium (apt-get install chromium)"; exit 1; }
 	SHOTS=$(SHOTS) $(BIN)/python -m pytest tests/browser -m browser
 
 # The bundle of the chat page, from web/; it is committed, so that only those who change it need node and npm.
-page:
+page: ## the chat page's bundle from web/; needs node and npm
 	cd web && npm ci --no-audit --no-fund --omit-lockfile-registry-resolved && npm run build
 
 # The codec's properties on ten thousand examples each; `make test` tries sixty.
-properties: $(VENV)/.test
+properties: $(VENV)/.test ## the codec's properties on 10,000 examples each
 	$(BIN)/python -m pytest tests/text --hypothesis-profile thorough
 
 # Two thousand random requests over tiny memory (`make test` runs three hundred), and new ones over HTTP each time.
-soak: $(VENV)/.test
+soak: $(VENV)/.test ## the slow tests: thousands of random requests, whole matrices
 	$(BIN)/python -m pytest -m slow
 
-nano: $(VENV)/.test
+nano: $(VENV)/.test ## the main job: makes the bundled model from raw text, about an hour on 2 cores
 	$(BIN)/python runs/nano/recipe.py
 
-lint: $(VENV)/.lint
+# Read docs/*.md and the docstrings; nothing is fetched.
+docs: $(VENV)/.docs ## the documentation as a site, in build/site; needs no network
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "build/site/index.html"
+
+lint: $(VENV)/.lint ## ruff and mypy, and hadolint where there is one
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@if [ -x $(BIN)/hadolint ]; then $(BIN)/hadolint Dockerfile; fi
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -55,6 +72,10 @@ $(VENV)/.browser: $(VENV)/.test
 	$(PIP) -e ".[browser]"
 	touch $@
 
+$(VENV)/.docs: $(VENV)/.test
+	$(PIP) -e ".[docs]"
+	touch $@
+
 # OpenAI's client for JavaScript. Where there is no npm, or it can not fetch, the tests with it are skipped and say so.
 $(NODE)/node_modules/.stamp: $(NODE)/package.json $(NODE)/package-lock.json
 	if command -v npm > /dev/null && (cd $(NODE) && npm ci --silent --no-audit --no-fund); then touch $@; fi
@@ -63,5 +84,5 @@ $(VENV)/.lint: $(VENV)/.test
 	$(PIP) -e ".[lint]"
 	touch $@
 
-clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
+clean: ## removes .venv, build/ and the tools' caches
+	rm -rf $(VENV) build .pytest_cache .ruff_cache .mypy_cache .hypothesis
