@@ -19,7 +19,6 @@ RUN pip install -c constraints.txt ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} to
 COPY pyproject.toml LICENSE ./
 COPY docs/package.md docs/package.md
 COPY sansi sansi
-COPY checkpoints checkpoints
 RUN pip install -c constraints.txt .
 
 FROM python:${PYTHON}
@@ -31,7 +30,6 @@ RUN apt-get update \
     && useradd --create-home --uid 10001 sansi \
     && install -d -o sansi -g sansi /home/sansi/.cache
 COPY --from=build /opt/sansi /opt/sansi
-COPY --chown=sansi checkpoints/nano /home/sansi/checkpoints/nano
 ENV PATH=/opt/sansi/bin:$PATH PYTHONUNBUFFERED=1
 USER 10001
 WORKDIR /home/sansi

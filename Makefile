@@ -47,8 +47,8 @@ nano: $(VENV)/.test ## the main job: makes the bundled model from raw text, abou
 
 # Read docs/*.md and the docstrings; nothing is fetched.
 docs: $(VENV)/.docs ## the documentation as a site, in build/site; needs no network
-	$(BIN)/mkdocs build --strict --quiet
-	@echo "build/site/index.html"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "build/site/index.html is there; with search: $(BIN)/python -m http.server --directory build/site"
 
 lint: $(VENV)/.lint ## ruff and mypy, and hadolint where there is one
 	$(BIN)/ruff check .
