@@ -11,9 +11,9 @@ from typing import Any
 from sansi.base.errors import SansiError
 from sansi.chat import ChatModel, ChatResult, TextResult, Tokens
 from sansi.chat.model import MAX_TOKENS
+from sansi.serve.api.dialect import Dialect, Request
 from sansi.serve.api.errors import ServeError
 from sansi.serve.api.merged_streams import Merged
-from sansi.serve.api.dialect import Dialect, Request
 from sansi.serve.api.requests import ChatRequest, TextRequest
 from sansi.serve.api.response_bodies import Done, Reply, Timing
 

@@ -75,7 +75,7 @@ def read_fields(
             continue
         found = fields.get(name)
         if found is None:
-            raise unknown_field(name, fields)
+            raise unknown_fields([key for key in body if key not in fields and body[key] is not None], fields)
         try:
             values[name] = found.kind.check(value, name, reading)
         except SansiError:
@@ -89,11 +89,12 @@ def read_fields(
     return values
 
 
-def unknown_field(name: str, known: Mapping[str, Any]) -> SansiError:
-    """The error for a field that no table has: nobody can say whether the answer would be another with it."""
-    near = nearest(name, known)
-    hint = f'did you mean "{near}"?' if near else "leave it out (GET /openapi.json lists the fields there are)"
-    return SansiError(f'"{cut(name)}" is not a field of this request; {hint}', param=cut(name))
+def unknown_fields(names: Sequence[str], known: Mapping[str, Any]) -> SansiError:
+    """The error for fields that no table has: nobody can say whether the answer would be another with them."""
+    shown = ", ".join(map(show, names[:MAX_NAMED])) + (", …" if len(names) > MAX_NAMED else "")
+    near = nearest(names[0], known)
+    hint = f'did you mean "{near}"?' if near else "GET /openapi.json has those that are; leave out the others"
+    return SansiError(f"not a field of this request: {shown}; {hint}", param=cut(names[0]))
 
 
 def schema_of(fields: Mapping[str, Field], required: Sequence[str], strict: bool = False) -> dict[str, Any]:

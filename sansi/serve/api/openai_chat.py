@@ -29,8 +29,6 @@ from sansi.serve.api.openai_fields import (
     LABELS,
     MAX_TOKENS,
     MAX_TOP,
-    SAMPLING,
-    THINKING,
     resolve,
     shared,
 )

@@ -9,7 +9,7 @@ import logging
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,7 +47,7 @@ class Record:
     error: str | None = None
     asked: Any = None
     """What was asked, for a log that may have it."""
-    labels: dict[str, Any] = field(default_factory=dict)
+    labels: Mapping[str, Any] = field(default_factory=dict)
     """What the request says of itself, for the log alone."""
     releases: list[Callable[[], None]] = field(default_factory=list)
     """Called at the end, whatever happened."""
