@@ -10,7 +10,7 @@ from typing import Any, Literal
 from sansi.base.config import check_config, config_to_dict, load_config
 from sansi.base.errors import ConfigError, SansiError, did_you_mean
 from sansi.model.hf_config import read_hf, write_hf
-from sansi.model.presets import PRESETS
+from sansi.model.presets import PRESETS, preset_of
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,13 @@ class ModelConfig:
 
     @classmethod
     def preset(cls, name: str, **overrides: Any) -> ModelConfig:
-        """The published shape called `name` ("Qwen3-8B", "nano", …). Raises SansiError for an unknown name or field."""
-        short = name.removeprefix("Qwen/")
-        if short not in PRESETS:
-            raise SansiError(f'unknown preset "{name}"{did_you_mean(short, PRESETS)}', param="preset")
+        """The published shape called `name` ("Qwen3-8B", "nano", …), in any case.
+
+        Raises SansiError for an unknown name or field.
+        """
+        short = preset_of(name)
+        if short is None:
+            raise SansiError(f'unknown preset "{name}"{did_you_mean(name, PRESETS)}', param="preset")
         return load_config(cls, {**PRESETS[short], **overrides}, f"preset {short}")
 
     @classmethod

@@ -33,14 +33,6 @@ def _experts(width: int) -> dict[str, Any]:
 
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        "Qwen3-0.6B": _qwen3(28, 16, 8, 1024, 3072, tied=True),
-        "Qwen3-1.7B": _qwen3(28, 16, 8, 2048, 6144, tied=True),
-        "Qwen3-4B": _qwen3(36, 32, 8, 2560, 9728, tied=True),
-        "Qwen3-8B": _qwen3(36, 32, 8, 4096, 12288),
-        "Qwen3-14B": _qwen3(40, 40, 8, 5120, 17408),
-        "Qwen3-32B": _qwen3(64, 64, 8, 5120, 25600),
-        "Qwen3-30B-A3B": _qwen3(48, 32, 4, 2048, 6144, **_experts(768)),
-        "Qwen3-235B-A22B": _qwen3(94, 64, 4, 4096, 12288, **_experts(1536)),
         "nano": {
             "vocab_size": 512,
             "hidden_size": 128,
@@ -53,5 +45,25 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "max_position_embeddings": 1024,
             "tie_word_embeddings": True,
         },
+        "Qwen3-0.6B": _qwen3(28, 16, 8, 1024, 3072, tied=True),
+        "Qwen3-1.7B": _qwen3(28, 16, 8, 2048, 6144, tied=True),
+        "Qwen3-4B": _qwen3(36, 32, 8, 2560, 9728, tied=True),
+        "Qwen3-8B": _qwen3(36, 32, 8, 4096, 12288),
+        "Qwen3-14B": _qwen3(40, 40, 8, 5120, 17408),
+        "Qwen3-30B-A3B": _qwen3(48, 32, 4, 2048, 6144, **_experts(768)),
+        "Qwen3-32B": _qwen3(64, 64, 8, 5120, 25600),
+        "Qwen3-235B-A22B": _qwen3(94, 64, 4, 4096, 12288, **_experts(1536)),
     }
 )
+"""In the order of their sizes."""
+
+OWNER = "Qwen"
+"""Who publishes them on the hubs."""
+
+
+def preset_of(name: str) -> str | None:
+    """The published shape that `name` means: in any case, with or without its owner. None if there is none."""
+    owner, _, short = name.rpartition("/")
+    if owner.lower() not in ("", OWNER.lower()):
+        return None
+    return next((preset for preset in PRESETS if preset.lower() == short.lower()), None)

@@ -1,0 +1,184 @@
+"""The ModelScope hub (MODELSCOPE_ENDPOINT) and its own cache (MODELSCOPE_CACHE), by its client, modelscope_hub.
+
+The client goes on with half files and verifies all of them. Its cache keeps a folder for each revision by name, so what
+is there stays as it came until `sansi pull` asks again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TQDM_DISABLE", "1")  # the client draws a bar for each file; ours shows all of them together
+
+from modelscope_hub import HubApi, HubConfig, ProgressCallback
+from modelscope_hub.errors import (
+    APIError,
+    AuthenticationError,
+    CacheNotFound,
+    FileDownloadError,
+    FileIntegrityError,
+    HubError,
+    NotExistError,
+    PermissionDeniedError,
+)
+
+from sansi.base.errors import SansiError
+from sansi.base.files import read_json
+from sansi.model.hf_config import MODEL_TYPES
+from sansi.model.hub.names import ModelName, nearest
+from sansi.model.hub.repository import CONFIG, CachedModel, HubFile, Report, Repository, is_whole, licence_of
+from sansi.model.hub.resume import disk_explained, wrong_bytes
+
+DEFAULT_REVISION = "master"
+SIGN_IN = "`modelscope login`, or MODELSCOPE_API_TOKEN in the environment"
+_KIND = "model"
+
+
+class ModelScope:
+    """`Hub` over modelscope_hub. endpoint and cache: default the client's own."""
+
+    title = "ModelScope"
+
+    def __init__(self, endpoint: str | None = None, cache: str | Path | None = None):
+        config = HubConfig(endpoint=endpoint)
+        if cache is not None:
+            config.cache_dir = Path(cache)
+        self._api = HubApi(config)
+        self.endpoint, self.cache = str(config.endpoint), Path(config.cache_dir)
+
+    def repository(self, name: ModelName) -> Repository:
+        """What the hub says of a model. Raises SansiError if it does not know it, will not tell, or does not answer."""
+        revision = name.revision or DEFAULT_REVISION
+        with self._explained(name):
+            info = self._api.get_repo(name.repository, _KIND)
+        try:
+            with self._explained(name):
+                listed = self._api.list_repo_files(name.repository, _KIND, revision=revision)
+        except SansiError as error:
+            if error.code == "model_not_found":  # the model itself was found
+                raise SansiError(f'{name.repository} has no revision "{revision}" at {self.endpoint}') from error
+            raise
+        files = [HubFile(file.path, file.size, file.sha256) for file in listed if not file.is_dir]
+        licence = str(info.license).lower() if info.license else None
+        return Repository(self.title, name, revision, licence, tuple(files))
+
+    def read(self, repository: Repository, file: str) -> dict[str, Any]:
+        """A small JSON file of a repository."""
+        described = repository.file(file)
+        assert described is not None
+        value = read_json(self.download(repository, [described], lambda _: None) / file)
+        if not isinstance(value, dict):
+            raise SansiError(f"{repository.name}: {file} is no JSON object; take another revision or model")
+        return value
+
+    def present(self, repository: Repository, file: HubFile) -> int:
+        """How many bytes of a file are in the cache already."""
+        whole = self._snapshot(repository.name) / file.name
+        half = whole.with_name(f"{whole.name}.incomplete")
+        return next((path.stat().st_size for path in (whole, half) if path.exists()), 0)
+
+    def download(self, repository: Repository, files: Sequence[HubFile], report: Report) -> Path:
+        """Fetch files into the cache, those with the weights last, so that what looks whole is."""
+        small = [file for file in files if not file.name.endswith(".safetensors")]
+        weights = [file for file in files if file.name.endswith(".safetensors")]
+        for some in filter(None, (small, weights)):
+            with self._explained(repository.name), disk_explained(self.cache, "MODELSCOPE_CACHE"):
+                self._api.download_repo(
+                    repository.name.repository,
+                    _KIND,
+                    revision=repository.commit,
+                    file_list=[{"Path": file.name, "Size": file.size, "Sha256": file.sha256} for file in some],
+                    progress_callbacks=[_reporting(report)],
+                )
+        return self._snapshot(repository.name)
+
+    def folder(self, name: ModelName) -> Path | None:
+        """The folder of a model that is whole in the cache; asks no network."""
+        try:
+            folder = self._api.download_repo(
+                name.repository, _KIND, revision=name.revision or DEFAULT_REVISION, local_files_only=True
+            )
+        except CacheNotFound:
+            return None
+        return Path(folder) if is_whole(Path(folder)) else None
+
+    def models(self) -> list[CachedModel]:
+        """The models of the Qwen3 design in the cache, whole or not; asks no network."""
+        found: list[CachedModel] = []
+        for snapshot in sorted((self.cache / "models").glob("*--*/snapshots/*")):
+            if _is_qwen3(snapshot / CONFIG):
+                repository = snapshot.parents[1].name.replace("--", "/", 1)
+                revision = None if snapshot.name == DEFAULT_REVISION else snapshot.name
+                folder = snapshot if is_whole(snapshot) else None
+                name = ModelName(repository, revision)
+                found.append(CachedModel(self.title, name, folder, _size_of(snapshot), licence_of(snapshot)))
+        return found
+
+    def remove(self, name: ModelName) -> int:
+        """Delete a model, or one revision of it, from the cache; the bytes that are free again."""
+        home = self._snapshot(name).parents[1]
+        place = home if name.revision is None else self._snapshot(name)
+        if not place.is_dir():
+            raise SansiError(f"{name} is not in the cache ({self.cache}); `sansi list` shows what is")
+        size = _size_of(place)
+        shutil.rmtree(place)
+        return size
+
+    def _snapshot(self, name: ModelName) -> Path:
+        home = self.cache / "models" / name.repository.replace("/", "--")
+        return home / "snapshots" / (name.revision or DEFAULT_REVISION)
+
+    @contextmanager
+    def _explained(self, name: ModelName) -> Iterator[None]:
+        try:
+            yield
+        except FileDownloadError as error:
+            first = next(iter(error.failed_files.values()), error)
+            if isinstance(first, OSError) and not isinstance(first, HubError):
+                raise first from error
+            raise self._sentence(first, name) from error
+        except (HubError, KeyError, TypeError) as error:
+            raise self._sentence(error, name) from error
+        except ValueError as error:
+            raise error if isinstance(error, SansiError) else self._sentence(error, name) from error
+
+    def _sentence(self, error: BaseException, name: ModelName) -> SansiError:
+        if isinstance(error, NotExistError):
+            message = f"there is no model {name.repository} at {self.endpoint}, or it is private (then: {SIGN_IN})"
+            return SansiError(f"{message}{nearest(name.repository)}", code="model_not_found")
+        if isinstance(error, AuthenticationError | PermissionDeniedError):
+            message = f"{self.endpoint} does not let you read {name}"
+            return SansiError(f"{message}; ask for access on its page, then sign in: {SIGN_IN}", code="gated")
+        if isinstance(error, FileIntegrityError):
+            return wrong_bytes(str(name), self.endpoint)
+        why = f"it answers {error.status_code}" if isinstance(error, APIError) else type(error).__name__
+        todo = f"`modelscope download {name.repository} --local_dir FOLDER`; then give that folder"
+        message = f"{name} is not in the cache, or not whole, and {self.endpoint} can not be reached ({why})"
+        return SansiError(f"{message}; without a network: on a machine that has one, {todo}", code="hub_offline")
+
+
+def _reporting(report: Report) -> type[ProgressCallback]:
+    """The client wants a class, of which it makes one for each file."""
+
+    class Reporting(ProgressCallback):
+        def update(self, size: int) -> None:
+            report(size)
+
+    return Reporting
+
+
+def _is_qwen3(config: Path) -> bool:
+    try:
+        values = read_json(config)
+    except SansiError:
+        return False
+    return isinstance(values, dict) and values.get("model_type") in MODEL_TYPES
+
+
+def _size_of(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

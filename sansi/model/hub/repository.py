@@ -1,0 +1,139 @@
+"""A model on a hub and in a cache, and what every hub can do."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from sansi.base.errors import SansiError
+from sansi.base.files import read_json
+from sansi.model.formats.hf import INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE
+from sansi.model.hub.names import ModelName
+
+CONFIG, TOKENIZER = "config.json", "tokenizer.json"
+_COMPANIONS = (
+    *(CONFIG, "generation_config.json", INDEX_FILE, "examples.json", "evaluation.json", "sansi.json"),
+    *("*token*.json", "vocab.json", "merges.txt", "chat_template*", "README*", "LICENSE*"),
+)
+"""What belongs to a model beside its weights; nothing in folders, no pickles, no copies in other formats."""
+
+Report = Callable[[int], None]
+"""Called with the number of bytes that came, or that turned out to be here; less than 0 where some had to go."""
+
+
+@dataclass(frozen=True)
+class HubFile:
+    """One file of a repository, as the hub describes it."""
+
+    name: str
+    size: int
+    """Bytes."""
+    sha256: str | None = None
+    """Of its content, where the hub tells it; of large files it does."""
+    blob_id: str | None = None
+    """git's id of its content, of small files."""
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A model on a hub at one moment."""
+
+    hub: str
+    """The hub's title, for messages."""
+    name: ModelName
+    commit: str
+    """What the revision means today."""
+    licence: str | None
+    files: tuple[HubFile, ...]
+
+    def file(self, name: str) -> HubFile | None:
+        return next((file for file in self.files if file.name == name), None)
+
+
+@dataclass(frozen=True)
+class CachedModel:
+    """A model in a cache, whole or in part."""
+
+    hub: str
+    name: ModelName
+    folder: Path | None
+    """The model folder; None while files are missing."""
+    size: int
+    """Bytes on disk."""
+    licence: str | None
+
+
+class Hub(Protocol):
+    """Where models come from. Every method that asks the network raises SansiError that says what to do."""
+
+    title: str
+    endpoint: str
+    cache: Path
+
+    def repository(self, name: ModelName) -> Repository:
+        """What the hub says of a model."""
+
+    def read(self, repository: Repository, file: str) -> dict[str, Any]:
+        """A small JSON file of a repository."""
+
+    def present(self, repository: Repository, file: HubFile) -> int:
+        """How many bytes of a file are in the cache already."""
+
+    def download(self, repository: Repository, files: Sequence[HubFile], report: Report) -> Path:
+        """Fetch files into the cache, go on with half ones, verify them; the folder that holds them in the end."""
+
+    def folder(self, name: ModelName) -> Path | None:
+        """The folder of a model that is whole in the cache; asks no network."""
+
+    def models(self) -> list[CachedModel]:
+        """The models in the cache that Sansi can read; asks no network."""
+
+    def remove(self, name: ModelName) -> int:
+        """Delete a model from the cache; the bytes that are free again. Raises SansiError if it is not there."""
+
+
+def files_of(repository: Repository, index: Mapping[str, Any] | None = None) -> list[HubFile]:
+    """The files that make the model, its weights last. index: what INDEX_FILE says, where there is one."""
+    small = [f for f in repository.files if any(fnmatch.fnmatchcase(f.name, pattern) for pattern in _COMPANIONS)]
+    small = [file for file in small if "/" not in file.name]
+    return small + weights_of(repository, index)
+
+
+def weights_of(repository: Repository, index: Mapping[str, Any] | None = None) -> list[HubFile]:
+    """The files with the weights. Raises SansiError where the index names others than the repository has."""
+    if index is None:
+        single = repository.file(SINGLE_FILE) or repository.file(QUANTIZED_FILE)
+        return [single] if single else []
+    weight_map = index.get("weight_map")
+    names = sorted(set(map(str, weight_map.values()))) if isinstance(weight_map, Mapping) else []
+    missing = [name for name in names if repository.file(name) is None]
+    if missing or not names:
+        wrong = f"names {missing[0]}, which is not there" if missing else "names no files"
+        raise SansiError(f"{repository.name}: {INDEX_FILE} {wrong}; take another revision or model")
+    return [file for name in names if (file := repository.file(name))]
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a folder of a cache holds configuration, tokenizer and all weights: what is there is whole by itself."""
+    if not (folder / CONFIG).is_file() or not (folder / TOKENIZER).is_file():
+        return False
+    if not (folder / INDEX_FILE).is_file():
+        return (folder / SINGLE_FILE).is_file() or (folder / QUANTIZED_FILE).is_file()
+    index = read_json(folder / INDEX_FILE)
+    names = index.get("weight_map", {}).values() if isinstance(index, dict) else ()
+    return bool(names) and all((folder / str(name)).is_file() for name in set(names))
+
+
+def licence_of(folder: Path) -> str | None:
+    """The licence that a model card in `folder` declares, as the hubs' front matter does; None if it does not."""
+    try:
+        card = (folder / "README.md").read_text(encoding="utf-8", errors="replace")[:65536]
+    except OSError:
+        return None
+    front = re.match(r"---\s*\n(.*?)\n---", card, re.DOTALL)
+    fields = dict(re.findall(r"^(license(?:_name)?):[ \t]*[\"']?([\w.+-]+)", front[1], re.MULTILINE)) if front else {}
+    return fields.get("license_name") if fields.get("license") == "other" else fields.get("license")

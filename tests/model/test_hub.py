@@ -1,0 +1,383 @@
+"""Models by name, through the clients of the hubs, from a hub on the loopback into caches in temporary folders."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+
+import pytest
+from safetensors import safe_open
+from sansi.base.errors import SansiError
+from sansi.model.hub import read_name
+from sansi.model.hub import resume as resume_module
+from sansi.model.hub.checks import check_files, config_of
+from sansi.model.hub.huggingface import HuggingFace
+from sansi.model.hub.repository import files_of, is_whole, licence_of
+
+from stand_in_hub import commit_of, stand_in_hub
+from tiny_checkpoint import make_checkpoint
+
+NAME = "Qwen/Qwen3-0.6B"
+WEIGHTS = "model.safetensors"
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    folder = make_checkpoint(tmp_path_factory.mktemp("hub") / "tiny")
+    (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n# Tiny\n")
+    (folder / "pytorch_model.bin").write_bytes(b"not wanted")
+    (folder / "onnx").mkdir()
+    (folder / "onnx" / "config.json").write_text("{}")
+    return folder
+
+
+@pytest.fixture
+def remote(tiny, monkeypatch):
+    monkeypatch.setattr(resume_module, "PATIENCE", (0.0, 0.0, 0.0))
+    with stand_in_hub() as hub:
+        hub.add(NAME, tiny)
+        yield hub
+
+
+@pytest.fixture(params=["huggingface", "modelscope"])
+def hub(request, remote, tmp_path):
+    """Both hubs, from the same stand-in."""
+    return make(request.param, remote, tmp_path / "cache")
+
+
+@pytest.fixture
+def hugging_face(remote, tmp_path):
+    return HuggingFace(remote.url, tmp_path / "cache")
+
+
+def make(kind, remote, cache):
+    if kind == "huggingface":
+        return HuggingFace(remote.url, cache)
+    scope = pytest.importorskip("sansi.model.hub.modelscope", reason="needs modelscope_hub")
+    return scope.ModelScope(remote.url, cache)
+
+
+def pull(hub, name=NAME, report=lambda _: None):
+    repository = hub.repository(read_name(name))
+    return hub.download(repository, files_of(repository), report)
+
+
+# --- names -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "repository", "revision"),
+    [
+        ("Qwen/Qwen3-0.6B", "Qwen/Qwen3-0.6B", None),
+        ("qwen3-0.6b", "Qwen/Qwen3-0.6B", None),
+        ("QWEN/qwen3-30b-a3b", "Qwen/Qwen3-30B-A3B", None),
+        ("qwen3-4b-thinking-2507", "Qwen/Qwen3-4B-Thinking-2507", None),
+        ("Qwen3-8B@v1", "Qwen/Qwen3-8B", "v1"),
+        ("somebody/Qwen3-8b-tuned@refs/pr/3", "somebody/Qwen3-8b-tuned", "refs/pr/3"),
+        ("https://huggingface.co/Qwen/Qwen3-8B", "Qwen/Qwen3-8B", None),
+        ("https://huggingface.co/me/my_model/tree/dev", "me/my_model", "dev"),
+        ("modelscope.cn/models/Qwen/Qwen3-8B/summary", "Qwen/Qwen3-8B", None),
+    ],
+)
+def test_a_name_is_read(text, repository, revision):
+    name = read_name(text)
+    assert (name.repository, name.revision) == (repository, revision)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Qwen3-9B", 'did you mean "Qwen3-8B"'),
+        ("qwen3:0.6b", 'did you mean "Qwen3-0.6B"'),
+        ("nan", 'did you mean "nano"'),
+        ("a/b/c", "OWNER/NAME"),
+        ("../x", "OWNER/NAME"),
+        ("owner/-x", "OWNER/NAME"),
+        ("", "OWNER/NAME"),
+    ],
+)
+def test_what_no_hub_knows_is_refused_with_what_comes_next(text, words):
+    with pytest.raises(SansiError, match="neither a folder nor the name of a model") as caught:
+        read_name(text)
+    assert words in str(caught.value)
+
+
+# --- a whole way -------------------------------------------------------------------------------------------------
+
+
+def test_a_model_comes_whole_verified_and_without_what_is_not_needed(hub, remote, tiny):
+    came = []
+    folder = pull(hub, report=came.append)
+    assert is_whole(folder) and licence_of(folder) == "apache-2.0"
+    assert (folder / WEIGHTS).read_bytes() == (tiny / WEIGHTS).read_bytes()
+    assert not (folder / "pytorch_model.bin").exists() and not (folder / "onnx").exists()
+    assert sum(came) == sum(file.stat().st_size for file in folder.iterdir())
+    with safe_open(folder / WEIGHTS, "pt") as weights:
+        assert list(weights.keys())
+
+
+def test_what_is_said_before_the_download(hub):
+    repository = hub.repository(read_name(NAME))
+    assert repository.licence == "apache-2.0"
+    weights = files_of(repository)[-1]
+    assert weights.name == WEIGHTS and weights.size == repository.file(WEIGHTS).size > 0
+    assert hub.present(repository, weights) == 0
+    assert config_of(repository, hub.read(repository, "config.json")).num_hidden_layers == 2
+
+
+def test_what_is_whole_in_the_cache_asks_nobody(hub, remote):
+    assert hub.folder(read_name(NAME)) is None
+    folder = pull(hub)
+    remote.asked.clear()
+    assert hub.folder(read_name(NAME)) == folder and not remote.asked
+    (model,) = hub.models()
+    assert (str(model.name), model.folder, model.licence) == (NAME, folder, "apache-2.0") and not remote.asked
+    assert model.size >= (folder / WEIGHTS).stat().st_size
+
+
+def test_a_second_pull_reads_no_weights_again(hub, remote):
+    pull(hub)
+    remote.asked.clear()
+    pull(hub)
+    assert not remote.fetched(WEIGHTS)
+
+
+def test_a_revision_is_a_model_of_its_own(hub):
+    pull(hub, f"{NAME}@v1")
+    assert hub.folder(read_name(NAME)) is None and hub.folder(read_name(f"{NAME}@v1"))
+    with pytest.raises(SansiError, match='no revision "v7"'):
+        pull(hub, f"{NAME}@v7")
+
+
+def test_a_model_is_removed_and_only_that(hub, remote, tiny):
+    remote.add("me/other", tiny)
+    pull(hub)
+    pull(hub, "me/other")
+    assert hub.remove(read_name("me/other")) > (tiny / WEIGHTS).stat().st_size
+    assert [str(model.name) for model in hub.models()] == [NAME]
+    with pytest.raises(SansiError, match="not in the cache"):
+        hub.remove(read_name("me/other"))
+
+
+def test_a_revision_is_removed_and_the_other_stays(hugging_face):
+    pull(hugging_face)
+    pull(hugging_face, f"{NAME}@v1")
+    hugging_face.remove(read_name(f"{NAME}@v1"))
+    assert [str(model.name) for model in hugging_face.models()] == [NAME]
+    assert is_whole(hugging_face.folder(read_name(NAME)))
+
+
+def test_a_commit_is_a_revision(hugging_face):
+    commit = commit_of("v1")
+    assert pull(hugging_face, f"{NAME}@{commit}") == hugging_face.folder(read_name(f"{NAME}@{commit}"))
+
+
+def test_weights_in_several_files(hugging_face, remote, tiny, tmp_path):
+    from sansi.model import load, save
+
+    save(load(tiny, device="cpu"), tmp_path / "sharded", extra_files=tiny.glob("token*"), shard_bytes=20_000)
+    remote.add("me/sharded", tmp_path / "sharded")
+    repository = hugging_face.repository(read_name("me/sharded"))
+    files = files_of(repository, hugging_face.read(repository, "model.safetensors.index.json"))
+    assert sum(file.name.startswith("model-0") for file in files) > 1
+    folder = hugging_face.download(repository, files, lambda _: None)
+    assert is_whole(folder) and load(folder, device="cpu")
+    (folder / files[-1].name).unlink()
+    assert not is_whole(folder)
+
+
+# --- connections that break --------------------------------------------------------------------------------------
+
+
+def test_a_broken_connection_is_gone_on_from(hub, remote):
+    remote.breaks = [10_000, 5_000]
+    came = []
+    folder = pull(hub, report=came.append)
+    asked = [ask.range for ask in remote.fetched(WEIGHTS)]
+    assert asked[0] is None and len([first for first in asked if first and first != "bytes=0-"]) >= 1
+    assert sum(came) == sum(file.stat().st_size for file in folder.iterdir())
+
+
+def test_half_a_download_of_a_killed_process_is_gone_on_from(hugging_face, remote, tiny, tmp_path):
+    repository = hugging_face.repository(read_name(NAME))
+    remote.breaks = [10_000] + [0] * 99
+    with pytest.raises(SansiError, match="can not be reached"):
+        hugging_face.download(repository, files_of(repository), lambda _: None)
+    have = hugging_face.present(repository, repository.file(WEIGHTS))
+    assert have >= 10_000
+    (half,) = hugging_face.models()
+    assert half.folder is None and half.size >= have
+    remote.breaks, again = [], HuggingFace(remote.url, tmp_path / "cache")
+    remote.asked.clear()
+    assert is_whole(pull(again))
+    assert [ask.range for ask in remote.fetched(WEIGHTS)] == [f"bytes={have}-"]
+
+
+def test_a_hub_that_knows_no_ranges_begins_anew(hugging_face, remote):
+    remote.breaks, remote.ranges = [10_000], False
+    came = []
+    folder = pull(hugging_face, report=came.append)
+    assert is_whole(folder) and sum(came) == sum(file.stat().st_size for file in folder.iterdir())
+
+
+def test_half_a_file_that_is_longer_than_the_whole_begins_anew(hugging_face, remote):
+    repository = hugging_face.repository(read_name(NAME))
+    file = repository.file(WEIGHTS)
+    blob = hugging_face.home(NAME) / "blobs" / f"{file.sha256}.incomplete"
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(b"x" * (file.size + 1))
+    assert is_whole(pull(hugging_face))
+
+
+@pytest.mark.parametrize("file", [WEIGHTS, "config.json", "tokenizer.json"])
+def test_wrong_bytes_never_reach_the_cache(hub, remote, file):
+    if hub.title == "ModelScope" and file == "config.json":
+        pytest.skip("its client tries for seconds")
+    remote.wrong = {file}
+    with pytest.raises(SansiError, match="other bytes than the hub's digest"):
+        pull(hub)
+    assert hub.folder(read_name(NAME)) is None
+    remote.wrong = set()
+    assert is_whole(pull(hub))
+
+
+def test_a_revision_means_the_old_files_until_all_new_ones_are_there(hugging_face, remote, tiny, tmp_path):
+    old = pull(hugging_face)
+    changed = remote.repos[NAME]
+    weights = bytearray(changed.files[WEIGHTS])
+    weights[-1] ^= 1
+    changed.files[WEIGHTS] = bytes(weights)
+    changed.revisions = ("next",)
+    remote.repos[NAME] = changed
+    remote.breaks = [100] + [0] * 99
+    with pytest.raises(SansiError):
+        pull(hugging_face, f"{NAME}@next")
+    assert hugging_face.folder(read_name(NAME)) == old
+
+
+def test_two_downloads_of_one_model_at_once(hugging_face, remote):
+    folders = []
+    threads = [threading.Thread(target=lambda: folders.append(pull(hugging_face))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(folders) == 2 and len(remote.fetched(WEIGHTS)) == 1
+
+
+# --- refusals ----------------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_name_has_the_nearest_official_one(hub):
+    with pytest.raises(SansiError, match="no model Qwen/Qwen3-9B") as caught:
+        hub.repository(read_name("Qwen/Qwen3-9B"))
+    assert 'did you mean "Qwen3-8B"' in str(caught.value) and caught.value.code == "model_not_found"
+
+
+def test_a_private_model_needs_a_token(hugging_face, remote, monkeypatch):
+    remote.repos[NAME].private = True
+    with pytest.raises(SansiError, match="hf auth login"):
+        hugging_face.repository(read_name(NAME))
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    assert is_whole(pull(hugging_face))
+    assert {ask.token for ask in remote.fetched(WEIGHTS)} == {"hf_secret"}
+
+
+def test_a_gated_model_needs_a_token(hub, remote):
+    remote.repos[NAME].gated = True
+    with pytest.raises(SansiError) as caught:
+        hub.read(hub.repository(read_name(NAME)), "config.json")
+    assert caught.value.code == "gated" and "sign in" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("status", "words"), [(401, "sign in"), (403, "sign in"), (429, "too many"), (400, "400")])
+def test_a_hub_that_refuses(hugging_face, remote, status, words):
+    remote.status = status
+    with pytest.raises(SansiError) as caught:
+        hugging_face.repository(read_name(NAME))
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_sign_in_page_is_no_hub(hugging_face, remote):
+    remote.page = b"<html>Welcome to the hotel</html>"
+    with pytest.raises(SansiError, match="does not answer as a hub does"):
+        hugging_face.repository(read_name(NAME))
+
+
+def test_without_a_network_it_says_what_to_do(tmp_path):
+    hub = HuggingFace("http://127.0.0.1:9", tmp_path / "cache")
+    with pytest.raises(SansiError, match=r"hf download Qwen/Qwen3-0.6B --local-dir FOLDER") as caught:
+        hub.repository(read_name(NAME))
+    assert caught.value.code == "hub_offline" and "\n" not in str(caught.value)
+
+
+def test_a_silent_hub_is_not_waited_for(hugging_face, remote, monkeypatch):
+    monkeypatch.setattr("sansi.model.hub.huggingface.ANSWER_SECONDS", 0.2)
+    remote.silent = True
+    with pytest.raises(SansiError, match="no answer in time"):
+        hugging_face.repository(read_name(NAME))
+
+
+def test_a_full_disk_is_named(hugging_face, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(resume_module, "_read_some", full)
+    with pytest.raises(SansiError, match=r"disk is full at .*HF_HOME"):
+        pull(hugging_face)
+
+
+# --- models that are not ours ------------------------------------------------------------------------------------
+
+
+def of_files(*names):
+    from sansi.model.hub import HubFile, ModelName, Repository
+
+    repository = names[0]
+    return Repository("hub", ModelName(repository), "c", None, tuple(HubFile(name, 1) for name in names[1:]))
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("Qwen/Qwen3-8B-GGUF", "a.gguf"), ["GGUF", "take Qwen/Qwen3-8B"]),
+        (("me/qwen3-4b-i1-GGUF", "a.gguf"), ["GGUF", "take Qwen/Qwen3-4B"]),
+        (("me/old", "config.json", "pytorch_model.bin"), ["pickled"]),
+        (("me/lora", "adapter_config.json", "adapter_model.safetensors"), ["adapter"]),
+        (("me/x", "config.json", "model.safetensors"), ["tokenizer.json"]),
+        (("me/x", "model.safetensors", "tokenizer.json"), ["config.json"]),
+    ],
+)
+def test_a_repository_without_what_a_model_is_made_of(names, words):
+    with pytest.raises(SansiError) as caught:
+        check_files(of_files(*names))
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "words"),
+    [
+        ("meta/llama", {"model_type": "llama"}, ['"llama"', "qwen3"]),
+        ("me/x", {"model_type": None}, ["None", "qwen3"]),
+        ("Qwen/Qwen3-8B-AWQ", {"quantization_config": {"quant_method": "awq"}}, ["awq", "take Qwen/Qwen3-8B"]),
+        ("Qwen/Qwen3-8B-FP8", {"quantization_config": {"quant_method": "fp8"}}, ["fp8", "--quantize"]),
+        ("Qwen/Qwen3-4B-GPTQ-Int4", {"quantization_config": {"quant_method": "gptq"}}, ["take Qwen/Qwen3-4B,"]),
+        ("me/x", {"quantization_config": 3}, ["quantised"]),
+        ("me/x", {"use_sliding_window": True}, ["use_sliding_window"]),
+    ],
+)
+def test_a_model_that_sansi_does_not_run(tiny, name, changes, words):
+    values = json.loads((tiny / "config.json").read_text()) | changes
+    with pytest.raises(SansiError) as caught:
+        config_of(of_files(name), values)
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_other_models_in_the_cache_are_not_ours(hugging_face, remote, tiny, tmp_path):
+    shutil.copytree(tiny, tmp_path / "bert")
+    (tmp_path / "bert" / "config.json").write_text('{"model_type": "bert"}')
+    remote.add("me/bert", tmp_path / "bert")
+    pull(hugging_face, "me/bert")
+    assert hugging_face.models() == []
