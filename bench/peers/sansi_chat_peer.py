@@ -11,7 +11,7 @@ import time
 
 import torch
 from sansi.chat import ChatModel, ChatResult
-from sansi.serve.api.requests import parse_chat_request
+from sansi.serve.api.openai_chat import parse_chat_request
 from wire import Contender, serve
 
 

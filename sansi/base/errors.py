@@ -29,11 +29,17 @@ class ConfigError(SansiError):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """'; did you mean "x"?' for the nearest known word, or the list of all of them when none is near."""
     known = sorted(known)
-    # Comparing takes the product of the lengths, and a message is for people: long words and lists are left out.
-    nearby = (name for name in known[:MOST_COMPARED] if len(name) <= LONGEST_COMPARED)
-    near = difflib.get_close_matches(word, nearby, n=1) if len(word) <= LONGEST_COMPARED else []
-    if near:
-        return f'; did you mean "{near[0]}"?'
+    if near := nearest(word, known):
+        return f'; did you mean "{near}"?'
     shown = [name[:LONGEST_COMPARED] for name in known[:MOST_SHOWN]]
     more = f" and {len(known) - MOST_SHOWN} more" if len(known) > MOST_SHOWN else ""
     return f"; known: {', '.join(shown) or 'none'}{more}"
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that is most like this one, if any is much like it."""
+    if len(word) > LONGEST_COMPARED:
+        return None
+    # Comparing takes the product of the lengths, and a message is for people: long words and lists are left out.
+    nearby = [name for name in sorted(known)[:MOST_COMPARED] if len(name) <= LONGEST_COMPARED]
+    return next(iter(difflib.get_close_matches(word, nearby, n=1)), None)

@@ -87,6 +87,12 @@ def serve(
     log_format: Annotated[
         str, typer.Option(help="text, json or off: a line for each request.", rich_help_panel=LOG)
     ] = "text",
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="Refuse fields of requests that could be ignored, by name.", rich_help_panel=LIMITS
+        ),
+    ] = False,
     log_text: Annotated[
         bool, typer.Option("--log-text", help="Write questions and answers into the log too.", rich_help_panel=LOG)
     ] = False,
@@ -113,6 +119,7 @@ def serve(
     if log_format not in LOG_FORMATS:
         raise SansiError(f'--log-format "{log_format}": must be one of {", ".join(LOG_FORMATS)}')
     folders = [model_folder(model) for model in models or [DEFAULT_MODEL]]
+    from sansi.serve.api.requests import Policy
     from sansi.serve.http.launch import serve as launch
     from sansi.serve.http.settings import ServerSettings, read_keys
 
@@ -124,6 +131,7 @@ def serve(
         max_queue=max_queue,
         timeout=timeout or None,
         grace=grace,
+        policy=Policy(strict=strict),
         log_text=log_text,
     )
     launch(

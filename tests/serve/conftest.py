@@ -12,6 +12,7 @@ from fake_chat import FakeChat
 from live_server import Held, client_of, http, running
 from sansi.chat import ChatModel
 from sansi.engine import Engine
+from sansi.serve.api.requests import Policy
 
 from tiny_checkpoint import make_checkpoint
 
@@ -24,6 +25,12 @@ def fake() -> FakeChat:
 @pytest.fixture(scope="session")
 def fake_url(fake: FakeChat) -> Iterator[str]:
     with running([fake], {"fake": ["What is 12 + 30?"]}) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def strict_url(fake: FakeChat) -> Iterator[str]:
+    with running([fake], policy=Policy(strict=True)) as url:
         yield url
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from sansi.serve.api.fields import Field
-from sansi.serve.api.requests import CHAT_FIELDS, TEXT_FIELDS
+from sansi.serve.api.openai_chat import FIELDS as CHAT_FIELDS
+from sansi.serve.api.openai_completions import FIELDS as TEXT_FIELDS
 from sansi.text.messages import FIELDS as MESSAGE_FIELDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -13,27 +14,39 @@ PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 KINDS = {"chat": ("POST /v1/chat/completions", CHAT_FIELDS), "text": ("POST /v1/completions", TEXT_FIELDS)}
 
 
+BEGINS = {"refused": "Not supported: ", "ignored": "Ignored: ", "silent": "Changes nothing: "}
+
+
 def section(title: str) -> str:
     return PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
-def refused(fields: dict[str, Field]) -> str:
-    """The table of what is not supported, as it has to stand in the page."""
-    lines = ["| field | instead |", "|---|---|"]
+def others(fields: dict[str, Field], use: str) -> str:
+    """The table of what is refused, or changes nothing, as it has to stand in the page."""
+    rows: dict[str, list[str]] = {}
     for name, field in fields.items():
-        if field.about.startswith("Not supported"):
-            why, _, accepted = field.about.removeprefix("Not supported: ").removesuffix(" is accepted.").partition(". ")
-            values = f" (`{accepted.replace(' or ', '`, `')}`)" if accepted else ""
-            lines.append(f"| `{name}`{values} | {why.removesuffix('.')} |")
-    return "\n".join(lines) + "\n"
+        if field.use == use and field.about.startswith(BEGINS[use]):
+            why, _, rest = field.about.removeprefix(BEGINS[use]).partition(". ")
+            values = rest.removesuffix(".").removesuffix(" is accepted").removesuffix(" is what happens")
+            shown = f" (`{values.replace(' or ', '`, `')}`)" if values else ""
+            rows.setdefault(why.removesuffix("."), []).append(f"`{name}`{shown}")
+    head = {"refused": "instead", "ignored": "why", "silent": "why"}[use]
+    lines = [f"| {', '.join(names)} | {why} |" for why, names in rows.items()]
+    return "\n".join([f"| field | {head} |", "|---|---|", *lines, ""])
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_field_is_in_the_page_with_a_test_that_exists(kind):
     title, fields = KINDS[kind]
     page = re.sub(r"<!-- inside:(\w+) -->.*?<!-- /inside:\1 -->", "", section(title), flags=re.DOTALL)
-    rows = re.findall(r"^\| `(\w+)` \|.*\| `(tests/[\w/]+\.py)::(\w+)` \|$", page, re.MULTILINE)
-    supported = {name for name, field in fields.items() if not field.about.startswith("Not supported")}
+    rows = [
+        (name, file, test)
+        for names, file, test in re.findall(
+            r"^\| (`\w+`(?:, `\w+`)*) \|.*\| `(tests/[\w/]+\.py)::(\w+)` \|$", page, re.MULTILINE
+        )
+        for name in re.findall(r"\w+", names)
+    ]
+    supported = {name for name, field in fields.items() if not field.about.startswith(tuple(BEGINS.values()))}
     assert sorted(name for name, _, _ in rows) == sorted(supported)
     for _, file, test in rows:
         assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8"), f"{file}::{test}"
@@ -51,7 +64,8 @@ def test_what_stands_inside_a_field_is_in_the_page_with_a_test_that_exists(kind)
         assert names == {name for fields in MESSAGE_FIELDS.values() for name in fields}
 
 
+@pytest.mark.parametrize("use", BEGINS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_not_supported_stands_in_the_page(kind):
-    found = re.search(rf"<!-- refused:{kind} -->\n(.*?)<!-- /refused:{kind} -->", PAGE, re.DOTALL)
-    assert found and found[1] == refused(KINDS[kind][1])
+def test_what_is_refused_and_what_changes_nothing_stand_in_the_page(kind, use):
+    found = re.search(rf"<!-- {use}:{kind} -->\n(.*?)<!-- /{use}:{kind} -->", PAGE, re.DOTALL)
+    assert found and found[1] == others(KINDS[kind][1], use)

@@ -5,13 +5,14 @@ from dataclasses import replace
 
 from fake_chat import FakeChat
 from sansi.chat import ChatOptions
+from sansi.serve.api.openai_chat import ChatReply
 from sansi.serve.api.requests import ChatRequest
-from sansi.serve.api.response_bodies import ChatReply, Done, Timing
+from sansi.serve.api.response_bodies import Done, Timing
 from sansi.text import Message, ToolCall, ToolCallDelta
 
 
 def reply() -> ChatReply:
-    return ChatReply(FakeChat(), ChatRequest("fake", [], ChatOptions()))
+    return ChatReply(FakeChat(), ChatRequest("fake", ChatOptions()))
 
 
 def test_a_call_that_must_not_run_is_openai_s_shape_and_the_reason_stands_beside():

@@ -11,19 +11,20 @@ from openai.types import completion_create_params as text_params
 from openai.types.chat import completion_create_params as chat_params
 from sansi.base.errors import SansiError
 from sansi.serve.api.answer_stream import _streams
-from sansi.serve.api.fields import schema_of
-from sansi.serve.api.requests import (
-    CHAT_FIELDS,
-    TEXT_FIELDS,
-    ChatRequest,
-    TextRequest,
-    parse_body,
-    parse_chat_request,
-    parse_text_request,
-)
+from sansi.serve.api.fields import Reading, schema_of
+from sansi.serve.api.openai_chat import FIELDS as CHAT_FIELDS
+from sansi.serve.api.openai_chat import parse_chat_request
+from sansi.serve.api.openai_completions import FIELDS as TEXT_FIELDS
+from sansi.serve.api.openai_completions import parse_text_request
+from sansi.serve.api.requests import ChatRequest, Policy, TextRequest, parse_body
 from sansi.serve.http.logs import fields_of
 from sansi.serve.http.request_log import Record
 
+STRICT = Policy(strict=True)
+PARSE = (
+    (parse_chat_request, {"model": "m", "messages": []}),
+    (parse_text_request, {"model": "m", "prompt": "x"}),
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -121,11 +122,14 @@ def test_a_developers_message_is_the_systems():
 
 @pytest.mark.parametrize("role", ["system", "developer", "user", "assistant"])
 def test_the_models_are_told_no_names(role):
+    body = {"model": "m", "messages": [{"role": role, "content": "x", "name": "Ann"}]}
+    read = parse_chat_request(body)
+    assert read.ignored == ("messages[].name",) and "name" not in read.messages[0]
     with pytest.raises(SansiError, match="into the content") as caught:
-        parse_chat_request({"model": "m", "messages": [{"role": role, "content": "x", "name": "Ann"}]})
+        parse_chat_request(body, STRICT)
     assert caught.value.param == "messages[0].name"
     for message in ({"role": role, "content": "x", "name": None}, {"role": "tool", "content": "x", "name": "f"}):
-        assert parse_chat_request({"model": "m", "messages": [message]})
+        assert parse_chat_request({"model": "m", "messages": [message]}).ignored == ()
 
 
 def test_a_tool_is_shown_as_it_is(tiny_chat):
@@ -175,7 +179,7 @@ REFUSED = [
         (parse_text_request, {"model": "m", "prompt": "x"}, TEXT_FIELDS),
     )
     for name, field in fields.items()
-    if field.about.startswith("Not supported")
+    if field.use == "refused"
 ]
 
 
@@ -187,6 +191,47 @@ def test_what_is_not_supported_is_refused_by_name_and_says_what_to_do(parse, bod
     parse({**body, name: None})
 
 
+HARMLESS = [
+    (parse, body, name, field)
+    for parse, body, fields in (
+        (parse_chat_request, {"model": "m", "messages": []}, CHAT_FIELDS),
+        (parse_text_request, {"model": "m", "prompt": "x"}, TEXT_FIELDS),
+    )
+    for name, field in fields.items()
+    if field.use in ("ignored", "silent")
+]
+
+
+@pytest.mark.parametrize(("parse", "body", "name", "field"), HARMLESS)
+def test_what_changes_nothing_is_accepted_and_named_and_a_strict_server_refuses_it(parse, body, name, field):
+    body = {**body, name: [{"something": "else"}]}
+    assert parse(body).ignored == ((name,) if field.use == "ignored" else ())
+    with pytest.raises(SansiError) as caught:
+        parse(body, STRICT)
+    assert caught.value.param == name and f'"{name}"' in str(caught.value)
+
+
+@pytest.mark.parametrize("fields", [CHAT_FIELDS, TEXT_FIELDS], ids=["chat", "text"])
+def test_a_value_that_says_what_happens_anyway_is_not_called_ignored(fields):
+    parse, body = PARSE[fields is TEXT_FIELDS]
+    said = {"store": False, "service_tier": "auto", "verbosity": "medium", "user": "Ann", "prompt_cache_key": "k"}
+    for policy in (Policy(), STRICT):
+        assert parse({**body, **said}, policy).ignored == ()
+
+
+@pytest.mark.parametrize("policy", [Policy(), Policy(strict=True)], ids=["lax", "strict"])
+def test_a_field_that_nobody_knows_is_refused_without_a_list_of_all_fields(policy):
+    for name, said in (
+        ("temprature", 'did you mean "temperature"'),
+        ("zzzzz", "leave out"),
+        ("x" * 300, "openapi.json"),
+    ):
+        with pytest.raises(SansiError, match=said) as caught:
+            parse_chat_request({"model": "m", "messages": [], name: 1}, policy)
+        assert caught.value.param == (name if len(name) <= 64 else name[:63] + "…")
+        assert len(str(caught.value)) < 200
+
+
 @pytest.mark.parametrize("fields", [CHAT_FIELDS, TEXT_FIELDS], ids=["chat", "text"])
 @given(data=st.data())
 @settings(max_examples=150)
@@ -194,12 +239,13 @@ def test_the_schema_of_a_field_is_what_its_check_accepts(fields, data):
     """The API's document promises no value that is then refused, nor refuses one that is accepted."""
     name = data.draw(st.sampled_from(sorted(fields)))
     value = data.draw(JSON.filter(lambda value: value is not None) | st.sampled_from(VALUES))
-    schema = schema_of({name: fields[name]}, [])["properties"][name]
+    strict = data.draw(st.booleans())
+    schema = schema_of({name: fields[name]}, [], strict)["properties"][name]
     try:
-        fields[name].kind.check(value, name)
+        fields[name].kind.check(value, name, Reading(strict))
         accepted = True
     except SansiError:
-        accepted = False
+        accepted = fields[name].use in ("ignored", "silent") and not strict
     whole_float = isinstance(value, float)  # JSON schema takes 1.0 for a whole number, as JSON itself may
     assert accepted == jsonschema_rs.is_valid(schema, value) or whole_float or _nested_null(value), (name, value)
 

@@ -11,14 +11,14 @@ from typing import Any
 from sansi.base.errors import SansiError
 from sansi.chat import ChatModel, ChatResult, TextResult, Tokens
 from sansi.chat.model import MAX_TOKENS
+from sansi.serve.api.dialect import Dialect, Request
 from sansi.serve.api.errors import ServeError
 from sansi.serve.api.merged_streams import Merged
 from sansi.serve.api.requests import ChatRequest, TextRequest
-from sansi.serve.api.response_bodies import ChatReply, Done, Reply, TextReply, Timing
+from sansi.serve.api.response_bodies import Done, Reply, Timing
 
 MAX_ANSWERED = 2**22  # tokens of all answers of a request
 MAX_SCORED = 2**20  # log-probabilities of all answers of a request; in JSON each takes some 100 bytes
-Request = ChatRequest | TextRequest
 Streams = list[AsyncIterator[Any]]
 Elsewhere = Callable[[Callable[[], Streams]], Awaitable[Streams]]
 
@@ -31,6 +31,10 @@ class _Choice:
     """Since its last chunk, or all of them where there are no chunks."""
     first: float | None = None
     done: Done | None = None
+
+    @property
+    def prompt_ids(self) -> tuple[int, ...] | None:
+        return self.tokens[0].prompt_ids if self.tokens else None
 
 
 def check_size(chat: ChatModel, asked: Request) -> None:
@@ -68,14 +72,19 @@ class Answer:
 
     @classmethod
     async def start(
-        cls, chat: ChatModel, asked: Request, begun: float | None = None, elsewhere: Elsewhere | None = None
+        cls,
+        chat: ChatModel,
+        asked: Request,
+        dialect: Dialect,
+        begun: float | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> Answer:
         """Raises SansiError for what is wrong with the messages or options, while a status line can still say so.
 
         begun: when the request came, by the monotonic clock. elsewhere: runs in a thread what it is given.
         """
         begun = time.monotonic() if begun is None else begun
-        reply = ChatReply(chat, asked) if isinstance(asked, ChatRequest) else TextReply(chat, asked)
+        reply = dialect.reply(chat, asked)
         # Rendering a long conversation takes a while; in a thread it does not hold up the streams of others. But the
         # way there and back costs more than rendering a short one, and a busy engine makes it longer.
         results: list[ChatResult | TextResult] = []
@@ -96,27 +105,29 @@ class Answer:
 
     async def chunks(self) -> AsyncIterator[dict[str, Any]]:
         """The same piece by piece."""
-        waiting = set(range(len(self._choices)))  # for their first chunk
-        if not self._asked.return_token_ids:  # else it tells the prompt's ids, which come in a moment
+        waiting = set(range(len(self._choices)))  # for their first chunks
+        if not self._asked.prompt_first:  # else they tell of the prompt's ids, which come in a moment
             for index in sorted(waiting):
-                if (chunk := self._reply.first_chunk(index, None)) is not None:
+                for chunk in self._reply.first_chunks(index, None):
                     yield chunk
             waiting.clear()
         async for index, item in self._noted():
             choice = self._choices[index]
             if index in waiting:
                 waiting.remove(index)
-                if (chunk := self._reply.first_chunk(index, choice.tokens[0].prompt_ids)) is not None:
+                for chunk in self._reply.first_chunks(index, choice.prompt_ids):
                     yield chunk
             if isinstance(item, Tokens):
                 continue
             tokens, choice.tokens = choice.tokens, []
-            if choice.done is not None:
-                yield self._reply.last_chunk(choice.done, tokens)
+            if choice.done is None:
+                told = self._reply.chunks(index, item, tokens)
             else:
-                yield self._reply.chunk(index, item, tokens)
-        if self._asked.include_usage:
-            yield self._reply.usage_chunk(self._done())
+                told = self._reply.last_chunks(choice.done, tokens)
+            for chunk in told:
+                yield chunk
+        for chunk in self._reply.final_chunks(self._done()):
+            yield chunk
 
     async def _noted(self) -> AsyncIterator[tuple[int, Any]]:
         """The items of all answers; what they tell is noted."""
@@ -156,7 +167,7 @@ def _streams(chat: ChatModel, asked: Request, on_cut: Callable[[Any], None]) -> 
         try:
             streams += chat.text_streams(prompt, asked.options, asked.choices, on_cut)
         except SansiError as error:
-            raise asked.named(error, number) from error
+            raise asked.named_for(error, number) from error
     return streams
 
 

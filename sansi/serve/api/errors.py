@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from sansi.base.errors import SansiError
@@ -21,9 +20,6 @@ class ServeError(HTTPException):
     @property
     def body(self) -> dict[str, Any]:
         return response_bodies.error(self.detail, kind_of(self.status_code), code=self.code)
-
-    def response(self) -> Response:
-        return JSONResponse(self.body, self.status_code, self.headers)
 
 
 class ClientGone(Exception):

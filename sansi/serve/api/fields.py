@@ -1,19 +1,40 @@
-"""Kinds of values that a request's fields may have: each checks a value, and says the same as a JSON schema."""
+"""Kinds of values that a request's fields may have: each checks a value, and says the same as a JSON schema.
+
+What would change the answer is applied, or refused by name. What would not is accepted and named as ignored; a strict
+server refuses that too. A few fields ask for what happens anyway, and nothing is said of them.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from sansi.base.errors import SansiError, did_you_mean
+from sansi.base.errors import SansiError, did_you_mean, nearest
 
 MAX_NAMED = 5  # unknown fields that an error names
+MAX_IGNORED = 32  # ignored fields that an answer names
 MAX_SHOWN = 40  # characters of a value that an error shows
 MAX_KEY = 64  # and of a key
+WHOLE_FLOATS = 2**53  # up to here a float holds every whole number
 
-Check = Callable[[Any, str], Any]  # (value, name of the field) -> the value, or SansiError that names the field
+
+@dataclass
+class Reading:
+    """One body while it is read: how strictly, and what of it was ignored."""
+
+    strict: bool = False
+    """Refuse what could be ignored."""
+    ignored: list[str] = field(default_factory=list)
+
+    def ignore(self, name: str) -> None:
+        if name not in self.ignored and len(self.ignored) < MAX_IGNORED:
+            self.ignored.append(cut(name))
+
+
+# (value, name of the field, the reading) -> the value, or SansiError that names the field
+Check = Callable[[Any, str, Reading], Any]
 
 
 @dataclass(frozen=True)
@@ -22,6 +43,14 @@ class Kind:
 
     check: Check
     schema: Mapping[str, Any]
+    lax_schema: Mapping[str, Any] | None = None
+    """The schema of a server that is not strict, where it is another."""
+
+    def schema_for(self, strict: bool) -> Mapping[str, Any]:
+        return self.schema if strict or self.lax_schema is None else self.lax_schema
+
+
+Use = Literal["applied", "ignored", "silent", "refused"]
 
 
 @dataclass(frozen=True)
@@ -31,29 +60,52 @@ class Field:
     kind: Kind
     about: str
     """What it means, in a line; for the API's document."""
+    use: Use = "applied"
+    """What becomes of it. "ignored" and "silent": a value that `kind` does not take changes nothing either, and is
+    named in the answer, or not even that; a strict server refuses it. "refused": there is no value of any use."""
 
 
-def read_fields(body: Mapping[str, Any], fields: Mapping[str, Field], required: Sequence[str]) -> dict[str, Any]:
+def read_fields(
+    body: Mapping[str, Any], fields: Mapping[str, Field], required: Sequence[str], reading: Reading
+) -> dict[str, Any]:
     """The checked values of a body. A null means "not given", as in OpenAI's API. Raises SansiError with `param`."""
-    given = {name: value for name, value in body.items() if value is not None}
-    if unknown := [name for name in given if name not in fields]:
-        names = ", ".join(map(show, unknown[:MAX_NAMED])) + (", …" if len(unknown) > MAX_NAMED else "")
-        raise SansiError(f"not supported: {names}{did_you_mean(unknown[0], fields)}", param=cut(unknown[0]))
-    values = {name: field.kind.check(given[name], name) for name, field in fields.items() if name in given}
+    values: dict[str, Any] = {}
+    for name, value in body.items():
+        if value is None:
+            continue
+        found = fields.get(name)
+        if found is None:
+            raise unknown_fields([key for key in body if key not in fields and body[key] is not None], fields)
+        try:
+            values[name] = found.kind.check(value, name, reading)
+        except SansiError:
+            if reading.strict or found.use not in ("ignored", "silent"):
+                raise
+            if found.use == "ignored":
+                reading.ignore(name)
     for name in required:
         if name not in values:
             raise SansiError(f'"{name}" is required', param=name)
     return values
 
 
-def schema_of(fields: Mapping[str, Field], required: Sequence[str]) -> dict[str, Any]:
+def unknown_fields(names: Sequence[str], known: Mapping[str, Any]) -> SansiError:
+    """The error for fields that no table has: nobody can say whether the answer would be another with them."""
+    shown = ", ".join(map(show, names[:MAX_NAMED])) + (", …" if len(names) > MAX_NAMED else "")
+    near = nearest(names[0], known)
+    hint = f'did you mean "{near}"?' if near else "GET /openapi.json has those that are; leave out the others"
+    return SansiError(f"not a field of this request: {shown}; {hint}", param=cut(names[0]))
+
+
+def schema_of(fields: Mapping[str, Field], required: Sequence[str], strict: bool = False) -> dict[str, Any]:
     """The JSON schema of a body with these fields."""
     properties = {}
-    for name, field in fields.items():
-        schema = dict(field.kind.schema)
-        if name not in required:
+    for name, one in fields.items():
+        free = one.use in ("ignored", "silent") and not strict
+        schema = {} if free else dict(one.kind.schema_for(strict))
+        if not free and name not in required:
             schema = {"anyOf": [schema, {"type": "null"}]} if schema else {"type": "null"}
-        properties[name] = {**schema, "description": field.about}
+        properties[name] = {**schema, "description": one.about}
     return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
 
 
@@ -63,7 +115,7 @@ def schema_of(fields: Mapping[str, Field], required: Sequence[str]) -> dict[str,
 def number(low: float, high: float, *, above: bool = False) -> Kind:
     """A finite number in [low, high], or (low, high] with `above`."""
 
-    def check(value: Any, name: str) -> float:
+    def check(value: Any, name: str, reading: Reading) -> float:
         ok = isinstance(value, int | float) and not isinstance(value, bool)
         if not ok or not (low < value if above else low <= value) or value > high:  # an infinity fails here too
             bounds = f"{'above' if above else 'from'} {low:g} {'and at most' if above else 'to'} {high:g}"
@@ -74,12 +126,14 @@ def number(low: float, high: float, *, above: bool = False) -> Kind:
 
 
 def integer(low: int, high: int | None = None) -> Kind:
-    def check(value: Any, name: str) -> int:
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if not whole or value < low or (high is not None and value > high):
+    """A whole number. 20.0 is one, as JSON Schema has it: some languages write all numbers so."""
+
+    def check(value: Any, name: str, reading: Reading) -> int:
+        whole = int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= WHOLE_FLOATS else value
+        if isinstance(whole, bool) or not isinstance(whole, int) or whole < low or (high is not None and whole > high):
             bounds = f"of at least {low}" if high is None else f"from {low} to {high}"
             raise SansiError(f'"{name}" must be a whole number {bounds}, not {show(value)}', param=name)
-        return value
+        return whole
 
     schema = {"type": "integer", "minimum": low}
     return Kind(check, schema if high is None else schema | {"maximum": high})
@@ -88,7 +142,7 @@ def integer(low: int, high: int | None = None) -> Kind:
 def of_type(expected: type, **schema: Any) -> Kind:
     """Any value of a JSON type: what may be in it is known to whoever reads it."""
 
-    def check(value: Any, name: str) -> Any:
+    def check(value: Any, name: str, reading: Reading) -> Any:
         if not isinstance(value, expected):
             raise SansiError(f'"{name}" must be {KINDS[expected]}, not {_kind(value)}', param=name)
         return value
@@ -97,7 +151,7 @@ def of_type(expected: type, **schema: Any) -> Kind:
 
 
 def choice(*known: str) -> Kind:
-    def check(value: Any, name: str) -> str:
+    def check(value: Any, name: str, reading: Reading) -> str:
         if value not in known:
             near = did_you_mean(value if isinstance(value, str) else "", known)
             raise SansiError(f'"{name}" is {show(value)}{near}', param=name)
@@ -109,40 +163,47 @@ def choice(*known: str) -> Kind:
 def text(most: int, least: int = 0) -> Kind:
     """A string of a bounded length, in code points."""
 
-    def check(value: Any, name: str) -> str:
+    def check(value: Any, name: str, reading: Reading) -> str:
         if isinstance(value, str) and not least <= len(value) <= most:
             bounds = f"{least} to {most}" if least else f"at most {most}"
             raise SansiError(f'"{name}" must have {bounds} characters, not {len(value)}', param=name)
-        return of_type(str).check(value, name)
+        return of_type(str).check(value, name, reading)
 
     return Kind(check, {"type": "string", "maxLength": most} | ({"minLength": least} if least else {}))
 
 
 def array(item: Kind, least: int = 0, most: int | None = None) -> Kind:
-    def check(value: Any, name: str) -> list[Any]:
-        length = len(of_type(list).check(value, name))
+    def check(value: Any, name: str, reading: Reading) -> list[Any]:
+        length = len(of_type(list).check(value, name, reading))
         if length < least or (most is not None and length > most):
             bounds = f"at least {least}" if most is None else f"{least} to {most}"
             raise SansiError(f'"{name}" must have {bounds} elements, not {length}', param=name)
-        return [item.check(element, f"{name}[{i}]") for i, element in enumerate(value)]
+        return [item.check(element, f"{name}[{i}]", reading) for i, element in enumerate(value)]
 
     schema = {"type": "array", "items": dict(item.schema), "minItems": least}
     return Kind(check, schema if most is None else schema | {"maxItems": most})
 
 
-def record(*required: str, **kinds: Kind) -> Kind:
-    """An object that has no other keys than these. Null means "not given", which those that are required must be."""
+def record(*required: str, open_: bool = False, **kinds: Kind) -> Kind:
+    """An object that has no other keys than these; with `open_` others are ignored by name.
 
-    def check(value: Any, name: str) -> dict[str, Any]:
-        given = of_type(dict).check(value, name)
-        for key in given:
-            if key not in kinds:
+    Null means "not given", which those that are required must be.
+    """
+
+    def check(value: Any, name: str, reading: Reading) -> dict[str, Any]:
+        given = of_type(dict).check(value, name, reading)
+        values = {}
+        for key, found in given.items():
+            if key in kinds:
+                if found is not None:
+                    values[key] = kinds[key].check(found, f"{name}.{key}", reading)
+            elif open_ and not reading.strict:
+                reading.ignore(f"{name}.{key}")
+            else:
                 where = f"{name}.{cut(key)}"
                 raise SansiError(f'"{where}" is not supported{did_you_mean(key, kinds)}', param=where)
-        found = {key: v for key, v in given.items() if v is not None}
-        values = {key: kinds[key].check(v, f"{name}.{key}") for key, v in found.items()}
         for key in required:
-            if key not in found:
+            if given.get(key) is None:
                 raise SansiError(f'"{name}.{key}" is required', param=f"{name}.{key}")
         return values
 
@@ -151,13 +212,14 @@ def record(*required: str, **kinds: Kind) -> Kind:
         for key, kind in kinds.items()
     }
     more = {"required": list(required)} if required else {}
-    return Kind(check, {"type": "object", "properties": properties, "additionalProperties": False, **more})
+    schema = {"type": "object", "properties": properties, "additionalProperties": False, **more}
+    return Kind(check, schema, schema | {"additionalProperties": True} if open_ else None)
 
 
 def only(*supported: Any, instead: str = "") -> Kind:
     """A field that may only say what this server does anyway; any other value is refused. `instead`: what to do."""
 
-    def check(value: Any, name: str) -> Any:
+    def check(value: Any, name: str, reading: Reading) -> Any:
         if not any(value == one and type(value) is type(one) for one in supported):
             shown = " or ".join(json.dumps(one) for one in supported)
             hint = f"; {instead}" if instead else ""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
 
-from sansi.serve.api.fields import Field, schema_of
+from sansi.serve.api.dialect import Dialect
+from sansi.serve.api.fields import schema_of
 
 ERRORS = {
     400: "Something in the request is wrong; `param` names the field.",
@@ -48,10 +48,10 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": ERRORS[status], "content": content} for status in statuses}
 
 
-def generation(fields: Mapping[str, Field], required: Sequence[str], answer: Mapping[str, Any]) -> dict[str, Any]:
+def generation(dialect: Dialect, strict: bool) -> dict[str, Any]:
     """FastAPI's options of a route that generates: its body, and its two kinds of answers."""
-    either = {"application/json": {"schema": answer}, "text/event-stream": {}}
-    body = {"application/json": {"schema": schema_of(fields, required)}}
+    either = {"application/json": {"schema": dialect.answer}, dialect.framing.media_type: {}}
+    body = {"application/json": {"schema": schema_of(dialect.fields, dialect.required, strict)}}
     return {
         "responses": {200: {"description": "The answer, whole or as a stream.", "content": either}} | errors(*ERRORS),
         "openapi_extra": {"requestBody": {"required": True, "content": body}},

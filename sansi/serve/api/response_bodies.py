@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Sequence
@@ -10,13 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sansi.chat import ChatModel, ChatResult, TextResult, Tokens
-from sansi.serve.api.logprobs import TextScores, chat_logprobs
 from sansi.serve.api.requests import ChatRequest, TextRequest
-from sansi.text import Content, Reasoning, ToolCallDelta, message_to_dict
 
-# Made once: `json.dumps` with any option makes one for each call.
 MAX_MESSAGE, MAX_PARAM = 1000, 200  # characters of an error
-ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True)
@@ -51,43 +46,56 @@ class Done:
     timing: Timing
 
 
+Chunk = dict[str, Any]
+
+
 class Reply:
-    """The replies to one request: the whole, or its chunks. All carry the same id, time and model name."""
+    """The replies to one request: the whole, or its chunks. All carry the same id, time and model name.
+
+    A dialect says of each item of an answer what it adds to the stream, which may be several chunks, or none.
+    """
 
     kind = prefix = chunk_kind = ""
 
-    def __init__(self, chat: ChatModel, include_usage: bool):
-        self._chat = chat
-        self._more = {"usage": None} if include_usage else {}  # OpenAI's chunks say that the usage is still to come
+    def __init__(self, chat: ChatModel, asked: ChatRequest | TextRequest):
+        self._chat, self._ignored, self._usage_at_end = chat, asked.ignored, asked.include_usage
+        self._more = {"usage": None} if asked.include_usage else {}  # OpenAI's chunks say that the usage is to come
         self._id, self._created = f"{self.prefix}-{random.getrandbits(128):032x}", int(time.time())
 
     def whole(self, answers: Sequence[Done], tokens: Sequence[Sequence[Tokens]]) -> dict[str, Any]:
         """All answers in one object; `tokens` of each, where they were asked for."""
         choices = [self._choice(done, tokens[done.index]) for done in answers]
         if len(choices) > 1:
-            choices = [choice | {"sansi": report(done)} for choice, done in zip(choices, answers, strict=True)]
-        return self._envelope(self.kind, choices) | {"usage": usage(answers), "sansi": report(answers[0])}
+            choices = [choice | {"sansi": self.report(done)} for choice, done in zip(choices, answers, strict=True)]
+        return self._envelope(self.kind, choices) | {"usage": usage(answers), "sansi": self.report(answers[0])}
 
-    def last_chunk(self, done: Done, tokens: Sequence[Tokens]) -> dict[str, Any]:
-        return self.chunk(done.index, None, tokens, done.result.finish_reason) | {"sansi": report(done)}
+    def report(self, done: Done) -> dict[str, Any]:
+        return report(done, self._ignored)
 
-    def usage_chunk(self, answers: Sequence[Done]) -> dict[str, Any]:
-        return self._piece([]) | {"usage": usage(answers)}
-
-    def first_chunk(self, index: int, prompt_ids: Sequence[int] | None) -> dict[str, Any] | None:
-        """What stands before an answer's first text, if anything does."""
+    def first_chunks(self, index: int, prompt_ids: Sequence[int] | None) -> list[Chunk]:
+        """What stands before an answer's first text."""
         raise NotImplementedError
 
-    def chunk(
-        self, index: int, event: Any, tokens: Sequence[Tokens], finish_reason: str | None = None
-    ) -> dict[str, Any]:
+    def chunks(self, index: int, event: Any, tokens: Sequence[Tokens]) -> list[Chunk]:
         """What an event adds to an answer; `tokens` came since its last chunk."""
+        return [self.chunk(index, event, tokens)]
+
+    def last_chunks(self, done: Done, tokens: Sequence[Tokens]) -> list[Chunk]:
+        """What stands after an answer's last text."""
+        last = self.chunk(done.index, None, tokens, done.result.finish_reason)
+        return [last | {"sansi": self.report(done)}]
+
+    def final_chunks(self, answers: Sequence[Done]) -> list[Chunk]:
+        """What ends the stream, once all answers are there."""
+        return [self._piece([]) | {"usage": usage(answers)}] if self._usage_at_end else []
+
+    def chunk(self, index: int, event: Any, tokens: Sequence[Tokens], finish_reason: str | None = None) -> Chunk:
         raise NotImplementedError
 
     def _choice(self, done: Done, tokens: Sequence[Tokens]) -> dict[str, Any]:
         raise NotImplementedError
 
-    def _piece(self, choices: list[dict[str, Any]]) -> dict[str, Any]:
+    def _piece(self, choices: list[dict[str, Any]]) -> Chunk:
         """A chunk with these choices."""
         return self._envelope(self.chunk_kind, choices) | self._more
 
@@ -99,113 +107,6 @@ class Reply:
             "model": self._chat.name,
             "choices": choices,
         }
-
-
-class ChatReply(Reply):
-    """Replies of /v1/chat/completions."""
-
-    kind, prefix, chunk_kind = "chat.completion", "chatcmpl", "chat.completion.chunk"
-
-    def __init__(self, chat: ChatModel, asked: ChatRequest):
-        super().__init__(chat, asked.include_usage)
-        self._asked = asked
-
-    def whole(self, answers: Sequence[Done], tokens: Sequence[Sequence[Tokens]]) -> dict[str, Any]:
-        body = super().whole(answers, tokens)
-        if self._asked.return_token_ids:
-            body["prompt_token_ids"] = list(answers[0].result.prompt_ids)
-        return body
-
-    def first_chunk(self, index: int, prompt_ids: Sequence[int] | None) -> dict[str, Any] | None:
-        chunk = self._chunk(index, {"role": "assistant", "content": ""}, (), None)
-        if self._asked.return_token_ids and prompt_ids is not None:
-            chunk["prompt_token_ids"] = list(prompt_ids)
-        return chunk
-
-    def chunk(
-        self, index: int, event: Any, tokens: Sequence[Tokens], finish_reason: str | None = None
-    ) -> dict[str, Any]:
-        return self._chunk(index, {} if event is None else _delta(event), tokens, finish_reason)
-
-    def _chunk(
-        self, index: int, delta: dict[str, Any], tokens: Sequence[Tokens], finish_reason: str | None
-    ) -> dict[str, Any]:
-        choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-        return self._piece([choice | self._told(tokens)])
-
-    def _choice(self, done: Done, tokens: Sequence[Tokens]) -> dict[str, Any]:
-        assert isinstance(done.result, ChatResult)
-        message = message_to_dict(done.result.message)
-        # A turn of tool calls alone has null content, as OpenAI's clients expect; "" would read as an empty answer.
-        message["content"] = message.get("content") or (None if message.get("tool_calls") else "")
-        message["refusal"] = None  # OpenAI's models refuse in a field of their own, and its types require the field
-        choice = {"index": done.index, "message": message, "logprobs": None, "finish_reason": done.result.finish_reason}
-        return choice | self._told(tokens)
-
-    def _told(self, tokens: Sequence[Tokens]) -> dict[str, Any]:
-        """What a choice says of its tokens."""
-        told: dict[str, Any] = {}
-        if self._asked.options.logprobs and tokens:
-            told["logprobs"] = chat_logprobs(tokens, self._chat)
-        if self._asked.return_token_ids:
-            told["token_ids"] = [id_ for some in tokens for id_ in some.ids]
-        return told
-
-
-class TextReply(Reply):
-    """Replies of /v1/completions."""
-
-    kind, prefix, chunk_kind = "text_completion", "cmpl", "text_completion"
-
-    def __init__(self, chat: ChatModel, asked: TextRequest):
-        super().__init__(chat, asked.include_usage)
-        self._asked = asked
-        self._scores = [TextScores(chat, len(self._echo(index))) for index in range(asked.n)]
-
-    def first_chunk(self, index: int, prompt_ids: Sequence[int] | None) -> dict[str, Any] | None:
-        if not self._asked.echo:
-            return None
-        choice = self._text_choice(index, self._echo(index), None, ())
-        if prompt_ids is not None:
-            choice["prompt_token_ids"] = list(prompt_ids)
-        return self._piece([choice])
-
-    def chunk(
-        self, index: int, event: Any, tokens: Sequence[Tokens], finish_reason: str | None = None
-    ) -> dict[str, Any]:
-        text = "" if event is None else event.text
-        choice = self._text_choice(index, text, finish_reason, tokens)
-        prompts = [some.prompt_ids for some in tokens if some.prompt_ids is not None]
-        if prompts and self._asked.return_token_ids and not self._asked.echo:  # an echo has told them already
-            choice["prompt_token_ids"] = list(prompts[0])
-        return self._piece([choice])
-
-    def _choice(self, done: Done, tokens: Sequence[Tokens]) -> dict[str, Any]:
-        assert isinstance(done.result, TextResult)
-        choice = self._text_choice(done.index, self._echo(done.index), done.result.finish_reason, tokens)
-        choice["text"] += done.result.text
-        if done.result.prompt_logprobs is not None:
-            before = TextScores(self._chat).add_prompt(done.result)
-            choice["logprobs"] = {key: before[key] + told for key, told in choice["logprobs"].items()}
-        if self._asked.return_token_ids:
-            choice["prompt_token_ids"] = list(done.result.prompt_ids)
-        return choice
-
-    def _text_choice(
-        self, index: int, text: str, finish_reason: str | None, tokens: Sequence[Tokens]
-    ) -> dict[str, Any]:
-        choice: dict[str, Any] = {"index": index, "text": text, "logprobs": None, "finish_reason": finish_reason}
-        if self._asked.logprobs is not None and tokens:
-            choice["logprobs"] = self._scores[index].add(tokens)
-        if self._asked.return_token_ids:
-            choice["token_ids"] = [id_ for some in tokens for id_ in some.ids]
-        return choice
-
-    def _echo(self, index: int) -> str:
-        if not self._asked.echo:
-            return ""
-        prompt = self._asked.prompts[index // self._asked.choices]
-        return prompt if isinstance(prompt, str) else self._chat.text_of(prompt)
 
 
 def usage(answers: Sequence[Done]) -> dict[str, Any]:
@@ -223,8 +124,8 @@ def usage(answers: Sequence[Done]) -> dict[str, Any]:
     }
 
 
-def report(done: Done) -> dict[str, Any]:
-    """The `sansi` block: what the server did with the request."""
+def report(done: Done, ignored: Sequence[str] = ()) -> dict[str, Any]:
+    """The `sansi` block: what the server did with the request, and which of its fields changed nothing."""
     result, told = done.result, done.result.report
     block: dict[str, Any] = {
         "mode": told.mode,
@@ -238,6 +139,7 @@ def report(done: Done) -> dict[str, Any]:
         "preset": told.preset,
         "sampling": told.sampling,
         "stop": result.stop,
+        "ignored": list(ignored),
         "timing": done.timing.to_dict(result.usage.completion_tokens),
     }
     if isinstance(result, ChatResult):
@@ -258,21 +160,3 @@ def _shortened(text: str, most: int) -> str:
 
 def bug() -> dict[str, Any]:
     return error("the server failed on this request; its log says why", kind="server_error")
-
-
-def sse(value: Any) -> str:
-    """One server-sent event. JSON has no raw newline, so one `data:` line is enough."""
-    return f"data: {value if isinstance(value, str) else ENCODER.encode(value)}\n\n"
-
-
-def _delta(event: Any) -> dict[str, Any]:
-    if isinstance(event, Reasoning):
-        return {"reasoning_content": event.text}
-    if isinstance(event, Content):
-        return {"content": event.text}
-    assert isinstance(event, ToolCallDelta), event
-    call: dict[str, Any] = {"index": event.index, "function": {"arguments": event.arguments}}
-    if event.name is not None:  # only the first delta of a call names it
-        call |= {"id": event.id, "type": "function"}
-        call["function"] = {"name": event.name, "arguments": event.arguments}
-    return {"tool_calls": [call]}

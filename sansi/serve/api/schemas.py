@@ -58,6 +58,7 @@ REPORT = _object(
         "preset": TEXT,
         "sampling": _object({**_SAMPLING, "seed": COUNT}),
         "stop": _or_null(TEXT),
+        "ignored": _list(TEXT),
         "timing": TIMING,
     },
     {"problems": _list(TEXT), "tool_call_errors": {"type": "object", "additionalProperties": TEXT}},

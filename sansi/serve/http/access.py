@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sansi.serve.api.errors import ServeError
 from sansi.serve.http.bodies import CLOSE
+from sansi.serve.http.error_responses import of_serve_error
 from sansi.serve.http.request_log import record_of
 from sansi.serve.http.settings import ServerSettings
 
@@ -53,7 +54,7 @@ class AccessControl:
             self._check_key(scope, headers)
         except ServeError as error:
             record_of(scope).error = error.code
-            await error.response()(scope, receive, sender)
+            await of_serve_error(scope["path"], error)(scope, receive, sender)
             return
         await self._app(scope, receive, sender)
 

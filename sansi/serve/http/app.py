@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,18 +18,11 @@ from sansi import __version__
 from sansi.chat import ChatModel
 from sansi.serve.api import openapi
 from sansi.serve.api.answer_stream import Answer, check_size
+from sansi.serve.api.dialect import Dialect
+from sansi.serve.api.dialects import DIALECTS
 from sansi.serve.api.errors import UnknownModel
 from sansi.serve.api.fields import show
-from sansi.serve.api.requests import (
-    CHAT_FIELDS,
-    CHAT_REQUIRED,
-    TEXT_FIELDS,
-    TEXT_REQUIRED,
-    parse_body,
-    parse_chat_request,
-    parse_text_request,
-)
-from sansi.serve.api.schemas import CHAT_COMPLETION, TEXT_COMPLETION
+from sansi.serve.api.requests import Policy, parse_body
 from sansi.serve.http import exception_handlers, logs
 from sansi.serve.http.access import AccessControl
 from sansi.serve.http.admission import Admission
@@ -82,7 +75,7 @@ def create_app(
     _add_page(app)
     _add_state(app, models, metrics)
     _add_models(app, models, examples or {})
-    _add_generation(app, models, metrics, Bodies(settings))
+    _add_generation(app, models, metrics, Bodies(settings), settings.policy)
     openapi.describe(app, with_keys=settings.keys is not None)
     return app
 
@@ -131,16 +124,18 @@ def _add_models(app: FastAPI, models: Mapping[str, ChatModel], examples: Mapping
         return card(_find(models, name))
 
 
-def _add_generation(app: FastAPI, models: Mapping[str, ChatModel], metrics: ServerMetrics, bodies: Bodies) -> None:
+def _add_generation(
+    app: FastAPI, models: Mapping[str, ChatModel], metrics: ServerMetrics, bodies: Bodies, policy: Policy
+) -> None:
     admission: Admission = app.state.admission
     # A grammar takes seconds to compile; who needs one shall not make wait who does not.
     renderers, compilers = Workers(RENDERERS, "sansi-render"), Workers(COMPILERS, "sansi-compile")
 
-    async def generate(request: Request, parse: Callable[[Mapping[str, Any]], Any]) -> Response:
+    async def generate(request: Request, dialect: Dialect) -> Response:
         record = record_of(request.scope)
         admission.check()  # what can not be taken on is not read
         body = await bodies.read(request)
-        asked = parse(parse_body(body))
+        asked = dialect.parse(parse_body(body), policy)
         chat = _find(models, asked.model)
         record.model, record.stream, record.labels = chat.name, asked.stream, asked.labels
         record.asked = getattr(asked, "messages", None) or getattr(asked, "prompts", None)
@@ -151,16 +146,22 @@ def _add_generation(app: FastAPI, models: Mapping[str, ChatModel], metrics: Serv
         workers = compilers if grammar else renderers
         small = len(body) <= SMALL_BYTES and not grammar
         elsewhere = None if small else functools.partial(workers.run, ticket=ticket)
-        start = functools.partial(Answer.start, chat, asked, record.begun, elsewhere)
-        return Generation(start, ticket, record, metrics.gaps[chat.name], asked.stream)
+        start = functools.partial(Answer.start, chat, asked, dialect, record.begun, elsewhere)
+        return Generation(start, ticket, record, metrics.gaps[chat.name], asked.stream, dialect)
 
-    @app.post("/v1/chat/completions", **openapi.generation(CHAT_FIELDS, CHAT_REQUIRED, CHAT_COMPLETION))
-    async def chat_completions(request: Request) -> Response:
-        return await generate(request, parse_chat_request)
+    for dialect in DIALECTS:
+        route = _route(functools.partial(generate, dialect=dialect), dialect)
+        app.post(dialect.path, **openapi.generation(dialect, policy.strict))(route)
 
-    @app.post("/v1/completions", **openapi.generation(TEXT_FIELDS, TEXT_REQUIRED, TEXT_COMPLETION))
-    async def completions(request: Request) -> Response:
-        return await generate(request, parse_text_request)
+
+def _route(generate: Callable[[Request], Awaitable[Response]], dialect: Dialect) -> Callable[..., Any]:
+    """A handler that FastAPI can look into."""
+
+    async def answer(request: Request) -> Response:
+        return await generate(request)
+
+    answer.__name__ = dialect.name
+    return answer
 
 
 def _find(models: Mapping[str, ChatModel], name: str) -> ChatModel:

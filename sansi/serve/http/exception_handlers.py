@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from sansi.base.errors import SansiError
 from sansi.serve.api import response_bodies
 from sansi.serve.api.errors import ServeError, UnknownModel, kind_of
+from sansi.serve.http.error_responses import error_response, of_serve_error
 from sansi.serve.http.request_log import record_of
 
 
@@ -22,14 +23,14 @@ async def _on_sansi_error(request: Request, error: Exception) -> Response:
     code = "model_not_found" if unknown else getattr(error, "code", None)
     record_of(request.scope).error = code or "invalid_request"
     body = response_bodies.error(str(error), param=getattr(error, "param", None), code=code)
-    return JSONResponse(body, status_code=404 if unknown else 400)
+    return error_response(request.url.path, body, 404 if unknown else 400)
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if isinstance(error, ServeError):
         record_of(request.scope).error = error.code
-        return error.response()
+        return of_serve_error(request.url.path, error)
     message = {404: f"there is nothing at {request.url.path}", 405: f"{request.method} is not allowed here"}
     body = response_bodies.error(message.get(error.status_code, str(error.detail)), kind_of(error.status_code))
-    return JSONResponse(body, status_code=error.status_code, headers=error.headers)
+    return error_response(request.url.path, body, error.status_code, error.headers)

@@ -9,16 +9,16 @@ import logging
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sansi.chat import ChatResult, TextResult
 from sansi.serve.api import response_bodies
 from sansi.serve.api.errors import ClientGone
+from sansi.serve.http.error_responses import error_response
 
 KEY = "sansi.record"  # in the scope of a request
 SANE_ID = re.compile(rb"[A-Za-z0-9._:+/=-]{1,128}")
@@ -47,7 +47,7 @@ class Record:
     error: str | None = None
     asked: Any = None
     """What was asked, for a log that may have it."""
-    labels: dict[str, Any] = field(default_factory=dict)
+    labels: Mapping[str, Any] = field(default_factory=dict)
     """What the request says of itself, for the log alone."""
     releases: list[Callable[[], None]] = field(default_factory=list)
     """Called at the end, whatever happened."""
@@ -86,7 +86,7 @@ class Recorder:
             record.error = "bug"
             if record.status:
                 raise  # the answer is half sent: closing the connection is all that is left
-            await JSONResponse(response_bodies.bug(), status_code=500)(scope, receive, tell)
+            await error_response(record.path, response_bodies.bug(), 500)(scope, receive, tell)
         finally:
             self._end(record, scope)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sansi.base.errors import SansiError
+from sansi.serve.api.requests import LAX, Policy
 
 SMALLEST_LIMIT, BYTES_PER_TOKEN, LARGEST_LIMIT = 2**20, 64, 16 * 2**20
 MIN_KEY = 16  # characters; a shorter one can be guessed over the network
@@ -96,5 +97,7 @@ class ServerSettings:
     """Longest time for one request, its wait in the queue included; None: no limit."""
     grace: float = 30
     """How long running requests may take to end once the server is told to stop."""
+    policy: Policy = LAX
+    """How requests are read."""
     log_text: bool = False
     """Write what was asked and answered into the log."""

@@ -19,16 +19,16 @@ from starlette.types import Receive, Scope, Send
 from sansi.base.errors import SansiError
 from sansi.serve.api import response_bodies
 from sansi.serve.api.answer_stream import Answer
+from sansi.serve.api.dialect import Dialect
 from sansi.serve.api.errors import ClientGone, ServeError
+from sansi.serve.api.framing import Framing
 from sansi.serve.http.admission import Ticket
 from sansi.serve.http.request_log import Record
 
 BEAT_SECONDS = 15.0  # a stream is never silent for longer: proxies close those that are, and a dead client shows
-BEAT = b": working\n\n"  # a comment, which every reader of such streams passes over
 EARLY_SECONDS = 0.005  # that a timer may be, by a clock that counts whole milliseconds
 LAST_WORDS_SECONDS = 2.0  # for the error of a stream whose reader may be the reason for it
 HEADERS = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),  # nginx passes each event on at once
 ]
@@ -51,9 +51,16 @@ class Generation(Response):
     """Starts the answer and sends it. Whatever ends it, the answer is closed, which frees the engine's slot."""
 
     def __init__(
-        self, start: Callable[[], Awaitable[Answer]], ticket: Ticket, record: Record, gaps: Gaps, stream: bool
+        self,
+        start: Callable[[], Awaitable[Answer]],
+        ticket: Ticket,
+        record: Record,
+        gaps: Gaps,
+        stream: bool,
+        dialect: Dialect,
     ):
         super().__init__()
+        self._dialect, self._framing = dialect, dialect.framing
         self._start, self._ticket, self._record, self._gaps, self._stream = start, ticket, record, gaps, stream
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,7 +92,7 @@ class Generation(Response):
         self._record.first_token = answer.first_token and answer.first_token - self._record.begun
 
     async def _send_events(self, send: Send) -> None:
-        stream = _Stream(send)
+        stream = _Stream(send, self._framing)
         try:
             async with self._ticket.limits():
                 answer = await self._start()
@@ -96,9 +103,9 @@ class Generation(Response):
         except Exception as error:
             if isinstance(error, ClientGone) or not stream.begun:
                 raise
-            await stream.end(response_bodies.sse(self._told(error)).encode())
+            await stream.end(self._framing.error(self._dialect.error(*self._told(error))))
         else:
-            await stream.end(b"data: [DONE]\n\n")
+            await stream.end(self._framing.end)
 
     async def _send_answer(self, stream: _Stream, answer: Answer) -> None:
         await stream.begin()
@@ -106,38 +113,39 @@ class Generation(Response):
         try:
             async for chunk in answer.chunks():
                 before = stream.last
-                await stream.send(response_bodies.sse(chunk).encode())
+                await stream.send(self._framing.chunk(chunk))
                 if answer.first_token is not None:
                     self._gaps.observe(stream.last - before)
         finally:
             beating.cancel()
 
-    def _told(self, error: Exception) -> dict[str, Any]:
-        """What the client hears of an error in mid-stream."""
+    def _told(self, error: Exception) -> tuple[dict[str, Any], int]:
+        """What the client hears of an error in mid-stream, and the status that it would have had before."""
         if isinstance(error, ServeError):
             self._record.error = error.code
-            return error.body
+            return error.body, error.status_code
         if isinstance(error, HTTPException):
             self._record.error = "server_error"
-            return response_bodies.error(error.detail, kind="server_error")
+            return response_bodies.error(error.detail, kind="server_error"), 500
         if isinstance(error, SansiError):  # such as a grammar that grew beyond its bounds
             self._record.error = "invalid_request"
-            return response_bodies.error(str(error), param=error.param, code=error.code)
+            return response_bodies.error(str(error), param=error.param, code=error.code), 400
         log.error("request %s failed", self._record.id, exc_info=error)
         self._record.error = "bug"
-        return response_bodies.bug()
+        return response_bodies.bug(), 500
 
 
 class _Stream:
     """The sending half of a stream of events."""
 
-    def __init__(self, send: Send):
-        self._send, self.begun = send, False
+    def __init__(self, send: Send, framing: Framing):
+        self._send, self._framing, self.begun = send, framing, False
         self.last = time.monotonic()
 
     async def begin(self) -> None:
         self.begun = True
-        await self._send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
+        headers = [(b"content-type", f"{self._framing.media_type}; charset=utf-8".encode()), *HEADERS]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 
     async def send(self, events: bytes) -> None:
         await self._send({"type": "http.response.body", "body": events, "more_body": True})
@@ -147,7 +155,7 @@ class _Stream:
         while True:
             await asyncio.sleep(max(self.last + BEAT_SECONDS - time.monotonic(), 0.1))
             if time.monotonic() - self.last >= BEAT_SECONDS - EARLY_SECONDS:
-                await self.send(BEAT)
+                await self.send(self._framing.beat)
 
     async def end(self, events: bytes) -> None:
         """Raises ClientGone when the client takes nothing any more."""

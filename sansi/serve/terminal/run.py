@@ -12,7 +12,8 @@ from sansi.base.errors import SansiError
 from sansi.base.progress import Bar, progress_bar
 from sansi.chat import ChatModel
 from sansi.serve.api import response_bodies
-from sansi.serve.api.requests import ChatRequest, parse_chat_request
+from sansi.serve.api.openai_chat import parse_chat_request
+from sansi.serve.api.requests import ChatRequest
 from sansi.serve.terminal import looks, loop
 from sansi.serve.terminal.chat import Answered, answer
 from sansi.serve.terminal.inputs import BatchLine
@@ -60,7 +61,7 @@ def run_one(chat: ChatModel, request: ChatRequest, as_json: bool, show_thinking:
     finally:
         printer.end()
     if as_json:
-        _print_json(sys.stdout, result_dict(chat.name, done))
+        _print_json(sys.stdout, result_dict(chat.name, done, request.ignored))
     elif watched:
         errors.print(looks.summary(done.result, done.timing.total), style="note", soft_wrap=True)
 
@@ -81,7 +82,7 @@ async def _answer_all(
         async with room:
             try:
                 done = await answer(chat, read_messages(request.messages), request.options, lambda event: None)
-                told = result_dict(chat.name, done)
+                told = result_dict(chat.name, done, request.ignored)
             except SansiError as error:  # too long for the context, for example: the others go on
                 told = response_bodies.error(str(error), param=error.param)
             bar.update()
@@ -97,7 +98,7 @@ async def _answer_all(
     return failed
 
 
-def result_dict(model: str, done: Answered) -> dict[str, Any]:
+def result_dict(model: str, done: Answered, ignored: Sequence[str] = ()) -> dict[str, Any]:
     """One answer in the names of the API, without the wrapping that a single answer has no use for."""
     message = message_to_dict(done.result.message)
     return {
@@ -107,7 +108,7 @@ def result_dict(model: str, done: Answered) -> dict[str, Any]:
         "tool_calls": message.get("tool_calls", []),
         "finish_reason": done.result.finish_reason,
         "usage": done.usage,
-        "sansi": done.report,
+        "sansi": done.report | {"ignored": list(ignored)},
     }
 
 

@@ -1,0 +1,266 @@
+"""OpenAI's chat completions: the fields of a body, the body as a request, and a result as a body or as chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from sansi.base.errors import SansiError
+from sansi.chat import ChatModel, ChatOptions, ChatResult, Tokens
+from sansi.serve.api.dialect import Dialect
+from sansi.serve.api.fields import (
+    Field,
+    Kind,
+    Reading,
+    array,
+    choice,
+    integer,
+    of_type,
+    read_fields,
+    record,
+    show,
+    text,
+)
+from sansi.serve.api.logprobs import chat_logprobs
+from sansi.serve.api.openai_fields import (
+    BOOLEAN,
+    COMMON,
+    EFFORT,
+    LABELS,
+    MAX_TOKENS,
+    MAX_TOP,
+    resolve,
+    shared,
+)
+from sansi.serve.api.other_servers import (
+    BUDGET_NAMES,
+    CHAT_HINTS,
+    CHAT_REFUSED,
+    HINTS,
+    OTHER_NAMES,
+    REFUSED,
+    SILENT,
+    SPELLINGS,
+    THINKING_NAMES,
+)
+from sansi.serve.api.requests import LAX, ChatRequest, Policy
+from sansi.serve.api.response_bodies import Chunk, Done, Reply
+from sansi.serve.api.schemas import CHAT_COMPLETION
+from sansi.text import Content, Reasoning, ToolCallDelta, message_to_dict
+
+TOOL_CHOICES = ("auto", "none", "required")
+MAX_TOOL_NAME = 1000
+
+# --- kinds of values -------------------------------------------------------------------------------------------------
+
+
+def _choice_of_tool() -> Kind:
+    word, function = choice(*TOOL_CHOICES), record("name", name=text(MAX_TOOL_NAME, 1))
+    named = record("type", "function", type=choice("function"), function=function)
+
+    def check(value: Any, name: str, reading: Reading) -> Any:
+        return (word if isinstance(value, str) else named).check(value, name, reading)
+
+    return Kind(check, {"anyOf": [word.schema, named.schema]})
+
+
+def _tools() -> Kind:
+    """What a function's description must be is checked where it is read; other kinds of tools are refused here."""
+
+    def one(value: Any, name: str, reading: Reading) -> dict[str, Any]:
+        tool = of_type(dict).check(value, name, reading)
+        if "type" in tool:
+            choice("function").check(tool["type"], f"{name}.type", reading)
+        if "function" in tool:
+            of_type(dict).check(tool["function"], f"{name}.function", reading)
+        return tool
+
+    properties = {"type": {"enum": ["function"]}, "function": {"type": "object"}}
+    return array(Kind(one, {"type": "object", "properties": properties}))
+
+
+_MESSAGE = {
+    "type": "object",
+    "properties": {"role": {"enum": ["system", "developer", "user", "assistant", "tool"]}},
+    "required": ["role"],
+}
+
+# --- the table -------------------------------------------------------------------------------------------------------
+
+REQUIRED = ("model", "messages")
+FIELDS: dict[str, Field] = {
+    **COMMON,
+    **LABELS,
+    "messages": Field(of_type(list, items=_MESSAGE, minItems=1), "The conversation."),
+    "max_tokens": Field(MAX_TOKENS, "Most tokens of thought and answer together; -1: as many as there is room for."),
+    "max_completion_tokens": Field(MAX_TOKENS, "As max_tokens, which it may not contradict."),
+    "enable_thinking": Field(BOOLEAN, "false: do not think, whatever the messages say."),
+    "reasoning_effort": Field(EFFORT, "A thinking budget by name; thinking_budget wins over it."),
+    **THINKING_NAMES,
+    **BUDGET_NAMES,
+    **OTHER_NAMES,
+    "history": Field(choice("official", "keep"), "Whether the thoughts of earlier turns are dropped or kept."),
+    "soft_switch": Field(choice("prefill", "model"), "Whether the server or the model obeys the switches in messages."),
+    "tools": Field(_tools(), "Functions that the model may call."),
+    "tool_choice": Field(_choice_of_tool(), "Whether it may, may not or must call one, or which one it must call."),
+    "parallel_tool_calls": Field(BOOLEAN, "false: one call at most."),
+    "logprobs": Field(BOOLEAN, "Tell the log-probability of each token of the thought and the answer."),
+    "top_logprobs": Field(integer(0, MAX_TOP), "And so many of the most likely tokens in its place."),
+    "continue_final": Field(choice("answer", "thought"), "Go on with the last message's answer, or with its thought."),
+    "continue_final_message": Field(BOOLEAN, "vLLM's name for continue_final."),
+    "add_generation_prompt": Field(BOOLEAN, "false only with continue_final_message, as vLLM has it."),
+    **HINTS,
+    **CHAT_HINTS,
+    **SILENT,
+    **REFUSED,
+    **CHAT_REFUSED,
+}
+OPTIONS = (
+    *("loop_breaker", "answer_reserve", "history", "soft_switch", "parallel_tool_calls", "logprobs", "top_logprobs"),
+    *("response_format", "stop", "speculation"),
+)
+
+# --- a body as a request ---------------------------------------------------------------------------------------------
+
+
+def parse_chat_request(body: Mapping[str, Any], policy: Policy = LAX) -> ChatRequest:
+    """Check every field of a body for /v1/chat/completions. Raises SansiError with `param`."""
+    reading = Reading(policy.strict)
+    values = read_fields(body, FIELDS, REQUIRED, reading)
+    chosen, names = resolve(values, SPELLINGS)
+    if values.get("top_logprobs") and not values.get("logprobs"):
+        raise SansiError('"top_logprobs" needs "logprobs": true', param="top_logprobs")
+    options = ChatOptions(
+        tools=values.get("tools") or None,
+        tool_choice=_tool_choice(values),
+        continue_final=_continue_final(values),
+        stream_tokens=bool(values.get("logprobs") or values.get("return_token_ids")),
+        stop_ids=values.get("stop_token_ids", ()),
+        **chosen,
+        **{name: values[name] for name in OPTIONS if name in values},
+    )
+    return ChatRequest(
+        messages=[_read(message, f"messages[{i}]", reading) for i, message in enumerate(values["messages"])],
+        options=options,
+        n=values.get("n", 1),
+        prompt_first=values.get("return_token_ids", False),
+        names={**names, "stop_ids": "stop_token_ids", **_continued_by(values)},
+        **shared(values, reading),
+        ignored=tuple(reading.ignored),
+    )
+
+
+def _tool_choice(values: Mapping[str, Any]) -> str:
+    """OpenAI's word, or the name in OpenAI's object. What asks for calls, or bounds them, needs tools."""
+    wanted = values.get("tool_choice", "auto")
+    if not values.get("tools"):
+        if wanted not in ("auto", "none"):
+            raise SansiError(f'"tool_choice" is {show(wanted)}, but there are no "tools"', param="tool_choice")
+        if "parallel_tool_calls" in values:
+            raise SansiError('"parallel_tool_calls" needs "tools"', param="parallel_tool_calls")
+    if isinstance(wanted, str):
+        return wanted
+    name = wanted["function"]["name"]
+    if name in TOOL_CHOICES:  # it would be read as the word
+        raise SansiError(f'a tool named "{name}" can not be chosen by its name; rename it', param="tool_choice")
+    return name
+
+
+def _read(message: Any, where: str, reading: Reading) -> Any:
+    """OpenAI's newer name for the system is read as the older one, which the models know. They are told no names."""
+    if not isinstance(message, dict):
+        return message
+    if message.get("name") is not None and message.get("role") != "tool":
+        if reading.strict:
+            reason = f"{where}.name is not supported: the models are told no names; write it into the content"
+            raise SansiError(reason, param=f"{where}.name")
+        reading.ignore("messages[].name")
+        message = {key: value for key, value in message.items() if key != "name"}
+    return {**message, "role": "system"} if message.get("role") == "developer" else message
+
+
+def _continue_final(values: Mapping[str, Any]) -> Literal["answer", "thought"] | None:
+    """Sansi's word, or vLLM's pair of flags, which mean the thought where the last message has nothing else."""
+    part, go_on = values.get("continue_final"), values.get("continue_final_message", False)
+    if values.get("add_generation_prompt", True) is (go_on or part is not None) and "add_generation_prompt" in values:
+        reason = '"add_generation_prompt" must be the opposite of "continue_final_message"; leave it out'
+        raise SansiError(reason, param="add_generation_prompt")
+    if not go_on or part is not None:
+        return part
+    last = values["messages"][-1] if values["messages"] else None
+    thought = isinstance(last, Mapping) and (last.get("reasoning_content") or last.get("reasoning"))
+    return "thought" if thought and not (isinstance(last, Mapping) and last.get("content")) else "answer"
+
+
+def _continued_by(values: Mapping[str, Any]) -> dict[str, str]:
+    return {} if "continue_final" in values else {"continue_final": "continue_final_message"}
+
+
+# --- a result as a body, or as chunks --------------------------------------------------------------------------------
+
+
+class ChatReply(Reply):
+    """Replies of /v1/chat/completions."""
+
+    kind, prefix, chunk_kind = "chat.completion", "chatcmpl", "chat.completion.chunk"
+
+    def __init__(self, chat: ChatModel, asked: ChatRequest):
+        super().__init__(chat, asked)
+        self._asked: ChatRequest = asked
+
+    def whole(self, answers: Sequence[Done], tokens: Sequence[Sequence[Tokens]]) -> dict[str, Any]:
+        body = super().whole(answers, tokens)
+        if self._asked.return_token_ids:
+            body["prompt_token_ids"] = list(answers[0].result.prompt_ids)
+        return body
+
+    def first_chunks(self, index: int, prompt_ids: Sequence[int] | None) -> list[Chunk]:
+        chunk = self._chunk(index, {"role": "assistant", "content": ""}, (), None)
+        if self._asked.return_token_ids and prompt_ids is not None:
+            chunk["prompt_token_ids"] = list(prompt_ids)
+        return [chunk]
+
+    def chunk(self, index: int, event: Any, tokens: Sequence[Tokens], finish_reason: str | None = None) -> Chunk:
+        return self._chunk(index, {} if event is None else _delta(event), tokens, finish_reason)
+
+    def _chunk(
+        self, index: int, delta: dict[str, Any], tokens: Sequence[Tokens], finish_reason: str | None
+    ) -> dict[str, Any]:
+        choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        return self._piece([choice | self._told(tokens)])
+
+    def _choice(self, done: Done, tokens: Sequence[Tokens]) -> dict[str, Any]:
+        assert isinstance(done.result, ChatResult)
+        message = message_to_dict(done.result.message)
+        # A turn of tool calls alone has null content, as OpenAI's clients expect; "" would read as an empty answer.
+        message["content"] = message.get("content") or (None if message.get("tool_calls") else "")
+        message["refusal"] = None  # OpenAI's models refuse in a field of their own, and its types require the field
+        choice = {"index": done.index, "message": message, "logprobs": None, "finish_reason": done.result.finish_reason}
+        return choice | self._told(tokens)
+
+    def _told(self, tokens: Sequence[Tokens]) -> dict[str, Any]:
+        """What a choice says of its tokens."""
+        told: dict[str, Any] = {}
+        if self._asked.options.logprobs and tokens:
+            told["logprobs"] = chat_logprobs(tokens, self._chat)
+        if self._asked.return_token_ids:
+            told["token_ids"] = [id_ for some in tokens for id_ in some.ids]
+        return told
+
+
+def _delta(event: Any) -> dict[str, Any]:
+    if isinstance(event, Reasoning):
+        return {"reasoning_content": event.text}
+    if isinstance(event, Content):
+        return {"content": event.text}
+    assert isinstance(event, ToolCallDelta), event
+    call: dict[str, Any] = {"index": event.index, "function": {"arguments": event.arguments}}
+    if event.name is not None:  # only the first delta of a call names it
+        call |= {"id": event.id, "type": "function"}
+        call["function"] = {"name": event.name, "arguments": event.arguments}
+    return {"tool_calls": [call]}
+
+
+OPENAI_CHAT = Dialect(
+    "chat_completions", "/v1/chat/completions", FIELDS, REQUIRED, parse_chat_request, ChatReply, CHAT_COMPLETION
+)

@@ -1,0 +1,171 @@
+"""OpenAI's completions: the fields of a body, the body as a request, and a result as a body or as chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sansi.base.errors import SansiError
+from sansi.chat import ChatModel, ChatOptions, TextResult, Tokens
+from sansi.serve.api.dialect import Dialect
+from sansi.serve.api.fields import Field, Kind, Reading, array, integer, of_type, read_fields
+from sansi.serve.api.logprobs import TextScores
+from sansi.serve.api.openai_fields import (
+    BOOLEAN,
+    COMMON,
+    LABELS,
+    MAX_CHOICES,
+    MAX_TOKENS,
+    MAX_TOP,
+    STRING,
+    resolve,
+    shared,
+)
+from sansi.serve.api.other_servers import (
+    BUDGET_NAMES,
+    HINTS,
+    OTHER_NAMES,
+    REFUSED,
+    SILENT,
+    SPELLINGS,
+    TEXT_REFUSED,
+)
+from sansi.serve.api.requests import LAX, Policy, TextRequest
+from sansi.serve.api.response_bodies import Chunk, Done, Reply
+from sansi.serve.api.schemas import TEXT_COMPLETION
+
+MAX_PROMPT_IDS = 2**21  # more than any model's context; the model's own is looked at when it is known which
+DEFAULT_MAX_TOKENS = 16  # where the request is silent: OpenAI's
+
+
+def _prompt() -> Kind:
+    ids, texts = array(integer(0), 1, MAX_PROMPT_IDS), array(STRING, 1, MAX_CHOICES)
+    lists = array(ids, 1, MAX_CHOICES)
+
+    def check(value: Any, name: str, reading: Reading) -> list[str | list[int]]:
+        if isinstance(value, str):
+            return [value]
+        first = of_type(list).check(value, name, reading)[:1]
+        if first and isinstance(first[0], str):
+            return texts.check(value, name, reading)
+        of_lists = bool(first) and isinstance(first[0], list)
+        return lists.check(value, name, reading) if of_lists else [ids.check(value, name, reading)]
+
+    return Kind(check, {"anyOf": [STRING.schema, texts.schema, ids.schema, lists.schema]})
+
+
+REQUIRED = ("model", "prompt")
+FIELDS: dict[str, Field] = {
+    **COMMON,
+    **LABELS,
+    "prompt": Field(_prompt(), "A text, ids, or a list of either; text holds no control tokens, whatever it spells."),
+    "max_tokens": Field(MAX_TOKENS, f"Most tokens of the completion; {DEFAULT_MAX_TOKENS} by default; -1: no bound."),
+    "echo": Field(BOOLEAN, "Begin the text with the prompt."),
+    "logprobs": Field(integer(0, MAX_TOP), "Tell log-probabilities, with so many of the most likely tokens."),
+    "best_of": Field(integer(1, MAX_CHOICES), "Supported only as the value of n."),
+    **BUDGET_NAMES,
+    **OTHER_NAMES,
+    **HINTS,
+    **SILENT,
+    **REFUSED,
+    **TEXT_REFUSED,
+}
+OPTIONS = ("loop_breaker", "answer_reserve", "response_format", "stop", "speculation")
+
+
+def parse_text_request(body: Mapping[str, Any], policy: Policy = LAX) -> TextRequest:
+    """Check every field of a body for /v1/completions. Raises SansiError with `param`."""
+    reading = Reading(policy.strict)
+    values = read_fields(body, FIELDS, REQUIRED, reading)
+    chosen, names = resolve(values, SPELLINGS)
+    if not any(name in values for name in ("max_tokens", "max_new_tokens", "n_predict")):
+        chosen["max_tokens"] = DEFAULT_MAX_TOKENS
+    prompts, n, logprobs = values["prompt"], values.get("n", 1), values.get("logprobs")
+    if len(prompts) * n > MAX_CHOICES:
+        reason = f"{len(prompts)} prompts with {n} completions each are more than {MAX_CHOICES}; send several requests"
+        raise SansiError(reason, param="prompt")
+    if values.get("best_of", n) != n:
+        raise SansiError(f'"best_of" is supported only as the value of "n", which is {n}', param="best_of")
+    scored = values.get("echo", False) and logprobs is not None
+    if scored and values.get("stream"):
+        reason = '"logprobs" with "echo" is not supported in a stream; leave out "stream"'
+        raise SansiError(reason, param="logprobs")
+    options = ChatOptions(
+        logprobs=logprobs is not None,
+        top_logprobs=logprobs or 0,
+        prompt_logprobs=scored,
+        stream_tokens=logprobs is not None or values.get("return_token_ids", False),
+        stop_ids=values.get("stop_token_ids", ()),
+        **chosen,
+        **{name: values[name] for name in OPTIONS if name in values},
+    )
+    return TextRequest(
+        prompts=prompts,
+        options=options,
+        choices=n,
+        echo=values.get("echo", False),
+        logprobs=logprobs,
+        prompt_first=values.get("return_token_ids", False),
+        names={**names, "stop_ids": "stop_token_ids", "prompt_logprobs": "logprobs"},
+        **shared(values, reading),
+        ignored=tuple(reading.ignored),
+    )
+
+
+class TextReply(Reply):
+    """Replies of /v1/completions."""
+
+    kind, prefix, chunk_kind = "text_completion", "cmpl", "text_completion"
+
+    def __init__(self, chat: ChatModel, asked: TextRequest):
+        super().__init__(chat, asked)
+        self._asked: TextRequest = asked
+        self._scores = [TextScores(chat, len(self._echo(index))) for index in range(asked.n)]
+
+    def first_chunks(self, index: int, prompt_ids: Sequence[int] | None) -> list[Chunk]:
+        if not self._asked.echo:
+            return []
+        choice = self._text_choice(index, self._echo(index), None, ())
+        if prompt_ids is not None:
+            choice["prompt_token_ids"] = list(prompt_ids)
+        return [self._piece([choice])]
+
+    def chunk(self, index: int, event: Any, tokens: Sequence[Tokens], finish_reason: str | None = None) -> Chunk:
+        text = "" if event is None else event.text
+        choice = self._text_choice(index, text, finish_reason, tokens)
+        prompts = [some.prompt_ids for some in tokens if some.prompt_ids is not None]
+        if prompts and self._asked.return_token_ids and not self._asked.echo:  # an echo has told them already
+            choice["prompt_token_ids"] = list(prompts[0])
+        return self._piece([choice])
+
+    def _choice(self, done: Done, tokens: Sequence[Tokens]) -> dict[str, Any]:
+        assert isinstance(done.result, TextResult)
+        choice = self._text_choice(done.index, self._echo(done.index), done.result.finish_reason, tokens)
+        choice["text"] += done.result.text
+        if done.result.prompt_logprobs is not None:
+            before = TextScores(self._chat).add_prompt(done.result)
+            choice["logprobs"] = {key: before[key] + told for key, told in choice["logprobs"].items()}
+        if self._asked.return_token_ids:
+            choice["prompt_token_ids"] = list(done.result.prompt_ids)
+        return choice
+
+    def _text_choice(
+        self, index: int, text: str, finish_reason: str | None, tokens: Sequence[Tokens]
+    ) -> dict[str, Any]:
+        choice: dict[str, Any] = {"index": index, "text": text, "logprobs": None, "finish_reason": finish_reason}
+        if self._asked.logprobs is not None and tokens:
+            choice["logprobs"] = self._scores[index].add(tokens)
+        if self._asked.return_token_ids:
+            choice["token_ids"] = [id_ for some in tokens for id_ in some.ids]
+        return choice
+
+    def _echo(self, index: int) -> str:
+        if not self._asked.echo:
+            return ""
+        prompt = self._asked.prompts[index // self._asked.choices]
+        return prompt if isinstance(prompt, str) else self._chat.text_of(prompt)
+
+
+OPENAI_COMPLETIONS = Dialect(
+    "completions", "/v1/completions", FIELDS, REQUIRED, parse_text_request, TextReply, TEXT_COMPLETION
+)

@@ -1,0 +1,202 @@
+"""The fields that OpenAI's chat and completions have in common here, in the tables that check them.
+
+Other servers' names for the same things are in `other_servers.py`. docs/api.md says what each field means, and names
+its test.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sansi.base.errors import SansiError
+from sansi.chat.presets import EFFORTS
+from sansi.chat.stop import MAX_STOP_CHARACTERS, MAX_STOPS
+from sansi.serve.api.fields import (
+    Field,
+    Kind,
+    Reading,
+    array,
+    choice,
+    integer,
+    number,
+    of_type,
+    only,
+    record,
+    show,
+    text,
+)
+
+MAX_CHOICES = 128  # answers of one request
+MAX_TOP = 20  # most likely tokens that are told
+UNLIMITED = -1
+# Labels are written to the log, so they are as short as OpenAI has them.
+MAX_USER, MAX_SAFETY_IDENTIFIER = 512, 64
+MAX_PAIRS, MAX_PAIR_KEY, MAX_PAIR_VALUE = 16, 64, 512
+BOOLEAN, STRING = of_type(bool), of_type(str)
+
+# --- kinds of this API -----------------------------------------------------------------------------------------------
+
+
+def refused(instead: str, *unless: Any) -> Field:
+    """A field that would change the answer and cannot be applied, but for values that say what happens anyway."""
+    about = f"Not supported: {instead}." + (f" {_listed(unless)} is accepted." if unless else "")
+    return Field(only(*unless, instead=instead), about, "refused")
+
+
+def hint(why: str, *obeyed: Any) -> Field:
+    """A field that changes no answer; `obeyed`: values that say what happens anyway, so that nothing is ignored."""
+    about = f"Ignored: {why}." + (f" {_listed(obeyed)} is what happens." if obeyed else "")
+    return Field(only(*obeyed, instead=why), about, "ignored")
+
+
+def _listed(values: tuple[Any, ...]) -> str:
+    return " or ".join(map(json.dumps, values))
+
+
+def or_unlimited(kind: Kind) -> Kind:
+    """A bound, or -1 for none."""
+
+    def check(value: Any, name: str, reading: Reading) -> int:
+        unlimited = value == UNLIMITED and not isinstance(value, bool)
+        return UNLIMITED if unlimited else kind.check(value, name, reading)
+
+    return Kind(check, {"anyOf": [kind.schema, {"const": UNLIMITED}]})
+
+
+def _stop() -> Kind:
+    one = text(MAX_STOP_CHARACTERS, 1)
+    several = array(one, 0, MAX_STOPS)
+
+    def check(value: Any, name: str, reading: Reading) -> list[str]:
+        return [one.check(value, name, reading)] if isinstance(value, str) else several.check(value, name, reading)
+
+    return Kind(check, {"anyOf": [one.schema, several.schema]})
+
+
+def _top_k() -> Kind:
+    kind = integer(-1, 2**31 - 1)
+    return Kind(lambda value, name, reading: max(0, kind.check(value, name, reading)), kind.schema)
+
+
+def _metadata() -> Kind:
+    said = text(MAX_PAIR_VALUE)
+
+    def check(value: Any, name: str, reading: Reading) -> dict[str, str]:
+        pairs = of_type(dict).check(value, name, reading)
+        if len(pairs) > MAX_PAIRS:
+            raise SansiError(f'"{name}" must have at most {MAX_PAIRS} keys, not {len(pairs)}', param=name)
+        for key in pairs:
+            if len(key) > MAX_PAIR_KEY:
+                reason = f'a key of "{name}" has {len(key)} characters; at most {MAX_PAIR_KEY} are allowed'
+                raise SansiError(reason, param=name)
+        return {key: said.check(label, f"{name}.{key}", reading) for key, label in pairs.items()}
+
+    names = {"maxLength": MAX_PAIR_KEY}
+    schema = {"type": "object", "additionalProperties": said.schema, "maxProperties": MAX_PAIRS, "propertyNames": names}
+    return Kind(check, schema)
+
+
+EFFORT = choice(*EFFORTS, "default")
+BUDGET = or_unlimited(integer(0))
+MAX_TOKENS = or_unlimited(integer(1))
+
+# --- the tables ------------------------------------------------------------------------------------------------------
+
+SAMPLING: dict[str, Field] = {
+    "temperature": Field(number(0, 2), "Divides the logits; 0 is greedy."),
+    "top_p": Field(number(0, 1, above=True), "Smallest set of tokens whose probability reaches this; 1 is off."),
+    "top_k": Field(_top_k(), "Most likely tokens to keep; 0 and -1 are off."),
+    "min_p": Field(number(0, 1), "Drop tokens below this share of the most likely one's probability; 0 is off."),
+    "presence_penalty": Field(number(-2, 2), "Subtracted from the logits of tokens that came before."),
+    "frequency_penalty": Field(number(-2, 2), "The same, once for each time a token came."),
+    "repetition_penalty": Field(number(0.01, 10), "Above 1: tokens of prompt and answer get less likely; 1 is off."),
+    "seed": Field(
+        or_unlimited(integer(0, 2**63 - 1)),
+        "Same seed, same tokens; the i-th of n answers has seed + i; -1: as without it.",
+    ),
+}
+LABELS: dict[str, Field] = {
+    "user": Field(text(MAX_USER), "A label for the server's log; changes nothing.", "ignored"),
+    "safety_identifier": Field(
+        text(MAX_SAFETY_IDENTIFIER), "A label for the server's log; changes nothing.", "ignored"
+    ),
+    "metadata": Field(_metadata(), "As `user`.", "ignored"),
+}
+THINKING: dict[str, Field] = {
+    "thinking_budget": Field(BUDGET, "Most tokens of the thought; 0: do not think; -1: no bound."),
+    "loop_breaker": Field(BOOLEAN, "Whether a thought that repeats itself is closed; true by default."),
+    "answer_reserve": Field(integer(0), "Tokens of max_tokens that the thought may not use."),
+}
+STREAM_OPTIONS = record(open_=True, include_usage=BOOLEAN, include_obfuscation=BOOLEAN, continuous_usage_stats=BOOLEAN)
+COMMON: dict[str, Field] = {
+    "model": Field(STRING, "The name of a served model."),
+    "n": Field(integer(1, MAX_CHOICES), "How many answers; the prompt is read, and counted, once."),
+    "stop": Field(_stop(), f"Up to {MAX_STOPS} strings that end the answer; they are not part of it."),
+    "stop_token_ids": Field(array(integer(0), 0, 64), "Token ids that end the completion; they are not part of it."),
+    "stream": Field(BOOLEAN, "Answer piece by piece, as server-sent events."),
+    "stream_options": Field(STREAM_OPTIONS, "include_usage: one more chunk, with the usage, at the end."),
+    "response_format": Field(of_type(dict), "Bind the answer to JSON, or to a JSON schema."),
+    "return_token_ids": Field(BOOLEAN, "Tell prompt_token_ids, and the token_ids of each answer or chunk."),
+    "speculation": Field(integer(0, 64), "Most draft tokens that a step may check; changes the speed and no token."),
+    **SAMPLING,
+    **THINKING,
+}
+
+# --- what the fields come to -----------------------------------------------------------------------------------------
+
+
+def resolve(values: Mapping[str, Any], spellings: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Options by their own names, and the name that the request gave each; `spellings`: name of a field -> option.
+
+    "a.b" is the key b of the field a. Raises SansiError that names both when two spellings of an option differ.
+    """
+    found: dict[str, Any] = {}
+    names: dict[str, str] = {}
+    for name, value in values.items():
+        nested = isinstance(value, dict) and name in NESTED
+        for path, said in [(f"{name}.{key}", inner) for key, inner in value.items()] if nested else ((name, value),):
+            option = spellings.get(path)
+            if option is None:
+                continue
+            if isinstance(said, str) and option == "enable_thinking":  # a switch that takes an effort too
+                option = "reasoning_effort"
+            if option in found and found[option] != said:
+                other = names[option]
+                reason = f'"{other}" is {show(found[option])} but "{path}" is {show(said)}; give one of them'
+                raise SansiError(reason, param=path)
+            if option not in found:
+                found[option], names[option] = said, path
+    return _bounded(found), names
+
+
+NESTED = ("reasoning", "thinking", "chat_template_kwargs")  # objects whose keys may be spellings
+
+
+def _bounded(found: dict[str, Any]) -> dict[str, Any]:
+    """An explicit budget, and be it none, wins over an effort; -1 is none; so is the effort "default"."""
+    if found.get("thinking_budget") == UNLIMITED:
+        found.pop("reasoning_effort", None)
+    if found.get("reasoning_effort") == "default":
+        del found["reasoning_effort"]
+    return {option: value for option, value in found.items() if option not in BOUNDS or value != UNLIMITED}
+
+
+BOUNDS = ("thinking_budget", "max_tokens", "seed")
+
+
+def shared(values: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
+    """What both kinds of requests have."""
+    stream, options = values.get("stream", False), values.get("stream_options", {})
+    if options and not stream:
+        if reading.strict:
+            raise SansiError('"stream_options" needs "stream": true', param="stream_options")
+        reading.ignore("stream_options")
+    return {
+        "model": values["model"],
+        "stream": stream,
+        "include_usage": options.get("include_usage", False),
+        "return_token_ids": values.get("return_token_ids", False),
+        "labels": {name: values[name] for name in LABELS if name in values},
+    }
