@@ -38,6 +38,7 @@ from sansi.eval.training_plot import plot_training
 from sansi.model import ModelConfig, Transformer, load, save
 from sansi.post.grpo import GRPO, GRPOConfig, learnable
 from sansi.post.samples import FusionMix, cold_start_samples, fusion_samples, plain_document, plain_question
+from sansi.post.small_talk import fixed_text
 from sansi.text import NO_THINK_FLAG, THINK_FLAG, Codec, Tokenizer, TrainingSample
 from sansi.text.codec import BUDGET_PHRASE
 from sansi.train.loop import Batches, TrainConfig, Trainer
@@ -47,6 +48,7 @@ from sansi.train.stages import extend_context
 STAGES = ("s1-general", "s2-reasoning", "s3-long-context", "cold-start", "grpo", "fusion")
 # One training seed per purpose: their draws are independent. Questions of the evaluation are left out of all of them.
 SEED_TOKENIZER, SEED_S2, SEED_COLD_START, SEED_RL, SEED_FUSION = range(5)
+FIXED_REPEATS = 1500  # times that the tokenizer reads the fixed sentences: each of their words becomes one token
 PRESETS = {"thinking": {"temperature": 0.3}, "non-thinking": {"temperature": 0.3, "presence_penalty": 0.0}}
 
 
@@ -56,21 +58,22 @@ class Recipe:
 
     seed: int = 0
     """Seed of weights and of the order of batches."""
-    vocab_size: int = 512
-    """Ids, control tokens included. A larger vocabulary hides the letters of words, which two families are about."""
+    vocab_size: int = 768
+    """Ids, control tokens included. A larger vocabulary hides the letters of words, which two families are about: the
+    256 more than the smallest useful one spell the sentences that are always the same, in a third of the tokens."""
     learning_rate: float = 5e-3
     """Peak of the three pre-training stages (Muon)."""
-    s1_steps: int = 1200
+    s1_steps: int = 800
     """Steps of 16 x 256 tokens of real text."""
-    s2_steps: int = 4200
+    s2_steps: int = 4400
     """Steps of 16 x 256 tokens: four fifths worked problems as plain text, one fifth real text."""
-    s3_steps: int = 450
+    s3_steps: int = 300
     """Steps of 4 x 1,024 tokens, RoPE base 10,000 -> 1,000,000."""
     cold_start_steps: int = 60
     """Steps of 13 x 320 tokens of thoughts in chat form: few, since more of them leave RL nothing to learn."""
-    rl_steps: int = 64
+    rl_steps: int = 40
     """Rounds of 32 questions x 8 answers."""
-    fusion_steps: int = 1300
+    fusion_steps: int = 2300
     """Steps of 13 x 320 tokens in both modes."""
 
     def scaled(self, scale: float) -> Recipe:
@@ -138,9 +141,9 @@ class Nano:
         if not (folder / "tokenizer.json").exists():
             texts = [document.text[:2000] for document in itertools.islice(read_corpus(self.corpus), 0, None, 6)]
             worked = [plain_document(p) for p in self.first_problems(SEED_TOKENIZER, self.sizes.tokenizer_problems)]
-            chat = [f"user\nassistant\nsystem\n{BUDGET_PHRASE}\n{THINK_FLAG} {NO_THINK_FLAG}"] * 400
+            fixed = f"user\nassistant\nsystem\n\n{BUDGET_PHRASE.strip()}\n{THINK_FLAG} {NO_THINK_FLAG}\n{fixed_text()}"
             with atomic_folder(folder) as draft:
-                Codec(Tokenizer.train([*texts, *worked, *chat], self.recipe.vocab_size)).save(draft)
+                Codec(Tokenizer.train([*texts, *worked, *[fixed] * FIXED_REPEATS], self.recipe.vocab_size)).save(draft)
         return Codec.from_pretrained(folder)
 
     def text_shards(self, codec: Codec) -> Path:
@@ -316,14 +319,25 @@ class Nano:
         folder, out = str(self.out / model), str(self.out / evaluation)
         return budget_curve.run(folder, self.sizes.held_out, out=out, max_tokens=self.sizes.max_tokens)
 
-    def run(self, ablation: bool) -> None:
+    def stages(self, codec: Codec, until: str = STAGES[-1]) -> dict[str, Path]:
+        """The last checkpoint of every stage up to `until`, each made from the one before it."""
+        makers = (self.s2_reasoning, self.s3_long_context, self.cold_start, self.reasoning_rl, self.fusion)
+        done = {STAGES[0]: self.s1_general(codec)}
+        for name, make in zip(STAGES[1:], makers, strict=True):
+            if until in done:
+                break
+            done[name] = make(codec, list(done.values())[-1])
+        return done
+
+    def run(self, ablation: bool, until: str = STAGES[-1]) -> None:
         self.build_corpus()
         codec = self.tokenizer()
-        s3 = self.s3_long_context(codec, self.s2_reasoning(codec, self.s1_general(codec)))
-        cold = self.cold_start(codec, s3)
-        reasoner = self.reasoning_rl(codec, cold)
+        done = self.stages(codec, until)
+        if until != STAGES[-1]:
+            return
+        cold, reasoner = done["cold-start"], done["grpo"]
         gain = {"cold start": self.held_out_accuracy(cold), "after GRPO": self.held_out_accuracy(reasoner)}
-        self.export(self.fusion(codec, reasoner), self.out / "model")
+        self.export(done["fusion"], self.out / "model")
         curve = self.measure("model", "evaluation")
         self.report(gain, curve)
         if ablation:
@@ -382,15 +396,15 @@ def main() -> None:
     parser.add_argument("--problems", type=int, default=Sizes.held_out, help="of the evaluation (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of the training")
     parser.add_argument("--no-compile", action="store_true", help="do not compile; for machines without a C++ compiler")
+    parser.add_argument("--until", choices=STAGES, default=STAGES[-1], help="stop after this stage")
     parser.add_argument("--ablation", action="store_true", help="also train and measure without cut thoughts")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     recipe = Recipe(seed=arguments.seed).scaled(arguments.scale)
     try:
         sizes = Sizes(held_out=arguments.problems)
-        Nano(recipe, arguments.out, arguments.corpus, not arguments.no_compile, sizes, arguments.sources).run(
-            arguments.ablation
-        )
+        nano = Nano(recipe, arguments.out, arguments.corpus, not arguments.no_compile, sizes, arguments.sources)
+        nano.run(arguments.ablation, arguments.until)
     except SansiError as error:
         raise SystemExit(f"error: {error}") from error
 
