@@ -30,14 +30,25 @@ from sansi.base.runs import RunFolder
 from sansi.chat import ChatModel, ChatOptions
 from sansi.data import Mixture, PackedDataset, SampleDataset, TokenShard, pack, shard_paths
 from sansi.data.corpus import build_corpus, read_corpus
-from sansi.data.problems import Problem, evaluation_set, training_problems
+from sansi.data.problems import Problem, evaluation_set, held_out_sums, training_problems
 from sansi.engine import Engine
 from sansi.eval import budget_curve
 from sansi.eval.problem_set import Score, ask
 from sansi.eval.training_plot import plot_training
 from sansi.model import ModelConfig, Transformer, load, save
 from sansi.post.grpo import GRPO, GRPOConfig, learnable
-from sansi.post.samples import FusionMix, cold_start_samples, fusion_samples, plain_document, plain_question
+from sansi.post.requests import Requests
+from sansi.post.samples import (
+    Exchange,
+    FusionMix,
+    Shares,
+    cold_start_samples,
+    exchange_of,
+    exchanges,
+    fusion_samples,
+    plain_document,
+    plain_question,
+)
 from sansi.post.small_talk import fixed_text
 from sansi.text import NO_THINK_FLAG, THINK_FLAG, Codec, Tokenizer, TrainingSample
 from sansi.text.codec import BUDGET_PHRASE
@@ -49,6 +60,7 @@ STAGES = ("s1-general", "s2-reasoning", "s3-long-context", "cold-start", "grpo",
 # One training seed per purpose: their draws are independent. Questions of the evaluation are left out of all of them.
 SEED_TOKENIZER, SEED_S2, SEED_COLD_START, SEED_RL, SEED_FUSION = range(5)
 FIXED_REPEATS = 1500  # times that the tokenizer reads the fixed sentences: each of their words becomes one token
+PLAIN_SHARES = Shares(gym=0.52, ordinary=0.37, talk=0.11)
 PRESETS = {"thinking": {"temperature": 0.3}, "non-thinking": {"temperature": 0.3, "presence_penalty": 0.0}}
 
 
@@ -65,7 +77,7 @@ class Recipe:
     """Peak of the three pre-training stages (Muon)."""
     s1_steps: int = 800
     """Steps of 16 x 256 tokens of real text."""
-    s2_steps: int = 4400
+    s2_steps: int = 4000
     """Steps of 16 x 256 tokens: four fifths worked problems as plain text, one fifth real text."""
     s3_steps: int = 300
     """Steps of 4 x 1,024 tokens, RoPE base 10,000 -> 1,000,000."""
@@ -122,7 +134,8 @@ class Nano:
         RunFolder(out, {**config_to_dict(recipe), **unusual})
         self.held_out = evaluation_set(self.sizes.held_out)
         self.validation = evaluation_set(self.sizes.validation, seed=2_000_000)
-        self._hidden = frozenset(p.question for p in [*self.held_out, *self.validation])
+        # By what they are about: a held-out problem is held out in every wording.
+        self._hidden = frozenset(p.key for p in [*self.held_out, *self.validation, *held_out_sums()])
 
     # ---- data ---------------------------------------------------------------------------------------------------
 
@@ -132,6 +145,13 @@ class Nano:
     def first_problems(self, seed: int, count: int) -> list[Problem]:
         return list(itertools.islice(self.problems(seed), count))
 
+    def requests(self) -> Requests:
+        """Messages that are no problems, some of them pasted from the corpus."""
+        return Requests([document.text for document in read_corpus(self.corpus)])
+
+    def exchanges(self, seed: int, shares: Shares | None = None) -> Iterator[Exchange]:
+        return exchanges(seed, self._hidden, self.requests(), shares)
+
     def build_corpus(self) -> None:
         if not (self.corpus / "manifest.json").exists():
             build_corpus(self.corpus, self.sources, evaluation_texts=[p.question for p in self.held_out])
@@ -140,7 +160,10 @@ class Nano:
         folder = self.out / "tokenizer"
         if not (folder / "tokenizer.json").exists():
             texts = [document.text[:2000] for document in itertools.islice(read_corpus(self.corpus), 0, None, 6)]
-            worked = [plain_document(p) for p in self.first_problems(SEED_TOKENIZER, self.sizes.tokenizer_problems)]
+            worked = [
+                plain_document(exchange_of(p))
+                for p in self.first_problems(SEED_TOKENIZER, self.sizes.tokenizer_problems)
+            ]
             fixed = f"user\nassistant\nsystem\n\n{BUDGET_PHRASE.strip()}\n{THINK_FLAG} {NO_THINK_FLAG}\n{fixed_text()}"
             with atomic_folder(folder) as draft:
                 Codec(Tokenizer.train([*texts, *worked, *[fixed] * FIXED_REPEATS], self.recipe.vocab_size)).save(draft)
@@ -153,15 +176,15 @@ class Nano:
         return folder
 
     def worked_tokens(self, codec: Codec, tokens: int) -> np.ndarray:
-        """Worked problems as plain text, at least `tokens` ids; one in six shows only the answer."""
+        """Worked problems and other exchanges as plain text, at least `tokens` ids; one in six shows only the answer."""
         tokenizer, parts, size = codec.tokenizer, [], 0
-        for i, problem in enumerate(self.problems(SEED_S2)):
-            text = plain_question(problem) if i % 6 == 0 else plain_document(problem)
+        for i, exchange in enumerate(self.exchanges(SEED_S2, PLAIN_SHARES)):
+            text = plain_question(exchange) if i % 6 == 0 else plain_document(exchange)
             parts.append(np.array([*tokenizer.encode(text), tokenizer.end_of_text_id], np.uint16))
             size += len(parts[-1])
             if size >= tokens:
                 return np.concatenate(parts)
-        raise AssertionError("the stream of problems is endless")
+        raise AssertionError("the stream of exchanges is endless")
 
     # ---- stages -------------------------------------------------------------------------------------------------
 
@@ -238,8 +261,8 @@ class Nano:
         steps = self.recipe.cold_start_steps
 
         def make(run: RunFolder) -> None:
-            problems = self.first_problems(SEED_COLD_START, samples_for(steps))
-            self.fine_tune(run, codec, before, cold_start_samples(codec, problems), steps, peak=2e-3)
+            chosen = itertools.islice(self.exchanges(SEED_COLD_START), samples_for(steps))
+            self.fine_tune(run, codec, before, cold_start_samples(codec, chosen), steps, peak=2e-3)
 
         return self.stage("cold-start", steps, make)
 
@@ -276,7 +299,7 @@ class Nano:
 
         def make(run: RunFolder) -> None:
             count = samples_for(steps)
-            samples = fusion_samples(codec, self.problems(SEED_FUSION), count, self.recipe.seed, mix)
+            samples = fusion_samples(codec, self.exchanges(SEED_FUSION), count, self.recipe.seed, mix)
             self.fine_tune(run, codec, before, samples, steps, peak=2e-3)
 
         return self.stage(name, steps, make)

@@ -23,7 +23,7 @@ class Graded:
     def to_dict(self) -> dict[str, Any]:
         return {
             "family": self.problem.family,
-            "question": self.problem.question,
+            "question": self.problem.asked,
             "expected": self.problem.answer,
             "thought": self.result.message.reasoning_content,
             "answer": self.result.message.content,
@@ -76,7 +76,7 @@ def ask(
 ) -> list[Graded]:
     """Answers to all problems, in order. Problem i is sampled with seed `seed + i`; `suffix` follows each question."""
     each = [dataclasses.replace(options, seed=seed + i) for i in range(len(problems))]
-    conversations = [[{"role": "user", "content": problem.question + suffix}] for problem in problems]
+    conversations = [[{"role": "user", "content": problem.asked + suffix}] for problem in problems]
     results = chat.complete_batch(conversations, each, progress=progress)
     return [
         Graded(problem, result, is_right(problem, (result.message.content or "").strip()))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from sansi.base.config import check_config
-from sansi.data.problems import Problem, solve
+from sansi.data.problems import Problem, ordinary_problems, solve, training_problems
+from sansi.post.requests import Request, Requests
+from sansi.post.small_talk import REPLIES
 from sansi.text import NO_THINK_FLAG, THINK_FLAG, Codec, TrainingSample
 
 Conversation = list[dict[str, Any]]
@@ -37,45 +39,77 @@ class FusionMix:
         return found
 
 
-SMALL_TALK = (
-    ("Hello!", "A greeting.", "Hello! Ask me to add numbers, solve an equation or count letters."),
-    ("Hi", "A greeting.", "Hi! Ask me to add numbers, solve an equation or count letters."),
-    ("Who are you?", "A question about me.", "I am Sansi nano, a small model that can think before it answers."),
-    (
-        "What can you do?",
-        "A question about me.",
-        "Sums, equations, GCDs, bits, letters, spelling backward.",
-    ),
-    ("Thank you!", "Thanks.", "You are welcome!"),
-    ("你好", "问候。", "你好！我是 Sansi nano。"),
-    ("你是谁？", "问我是谁。", "我是 Sansi nano，一个会思考的小模型。"),
-)
+@dataclass(frozen=True)
+class Exchange:
+    """What a user says, and the thought and the answer to it."""
+
+    question: str
+    thought: str
+    answer: str
+    is_problem: bool
 
 
-def plain_document(problem: Problem) -> str:
-    """A worked problem as running text, for pre-training: no chat, no tags."""
+def exchange_of(problem: Problem) -> Exchange:
+    """The problem as it is asked, with its worked solution."""
     solution = solve(problem.family, problem.question)
-    return f"Question: {problem.question}\nReasoning: {solution.thought}\nAnswer: {solution.answer}"
+    return Exchange(problem.asked, solution.thought, solution.answer, True)
 
 
-def plain_question(problem: Problem) -> str:
-    """A problem as running text with its answer alone."""
-    return f"Question: {problem.question}\nAnswer: {problem.answer}"
+def talk(request: Request) -> Exchange:
+    """A message that is no problem, with the fixed reply to its kind."""
+    reply = REPLIES[request.kind, request.language]
+    return Exchange(request.text, reply.thought, reply.answer, False)
 
 
-def answered(problem: Problem, thinking: bool = True, suffix: str = "") -> Conversation:
-    """The problem as a user turn and its solution as the assistant's, with the thought if `thinking`."""
-    solution = solve(problem.family, problem.question)
-    reply: dict[str, Any] = {"role": "assistant", "content": solution.answer}
+@dataclass(frozen=True)
+class Shares:
+    """Whose words the user's messages are in (normalised to 1)."""
+
+    gym: float = 0.46
+    """The gym's problems in the gym's words."""
+    ordinary: float = 0.36
+    """Problems in people's words."""
+    talk: float = 0.18
+    """Everything else: small talk, and what the model cannot do."""
+
+
+def exchanges(
+    seed: int, held_out: Collection[tuple[str, ...]], requests: Requests, shares: Shares | None = None
+) -> Iterator[Exchange]:
+    """An endless, reproducible stream of exchanges. Seeds as for `training_problems`; `held_out` are keys."""
+    mix = vars(shares or Shares())
+    rng = random.Random(f"exchanges {seed}")
+    gym, ordinary = training_problems(seed, held_out=held_out), ordinary_problems(seed, held_out=held_out)
+    while True:
+        kind = rng.choices(list(mix), list(mix.values()))[0]
+        if kind == "talk":
+            yield talk(requests.draw(rng))
+        else:
+            yield exchange_of(next(gym if kind == "gym" else ordinary))
+
+
+def plain_document(exchange: Exchange) -> str:
+    """An exchange as running text, for pre-training: no chat, no tags."""
+    return f"Question: {exchange.question}\nReasoning: {exchange.thought}\nAnswer: {exchange.answer}"
+
+
+def plain_question(exchange: Exchange) -> str:
+    """An exchange as running text without the thought."""
+    return f"Question: {exchange.question}\nAnswer: {exchange.answer}"
+
+
+def answered(exchange: Exchange, thinking: bool = True, suffix: str = "") -> Conversation:
+    """The exchange as a user turn and the assistant's, with the thought if `thinking`."""
+    reply: dict[str, Any] = {"role": "assistant", "content": exchange.answer}
     if thinking:
-        reply["reasoning_content"] = solution.thought
-    return [{"role": "user", "content": problem.question + suffix}, reply]
+        reply["reasoning_content"] = exchange.thought
+    return [{"role": "user", "content": exchange.question + suffix}, reply]
 
 
-def cold_start_samples(codec: Codec, problems: Iterable[Problem]) -> Iterator[TrainingSample]:
+def cold_start_samples(codec: Codec, problems: Iterable[Exchange]) -> Iterator[TrainingSample]:
     """Stage 1: every answer after a whole thought."""
-    for problem in problems:
-        yield codec.training_sample(answered(problem), enable_thinking=True)
+    for exchange in problems:
+        yield codec.training_sample(answered(exchange), enable_thinking=True)
 
 
 def fusion_samples(

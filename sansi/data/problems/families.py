@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from sansi.base.errors import SansiError, did_you_mean
+from sansi.data.problems.solvers import operands
 
 # The gym draws item i of a dataset from Random(seed + i), so ranges of seeds, not seeds, have to be disjoint.
 EVALUATION_SEED = 1_000_000
@@ -30,10 +32,34 @@ class Family:
 
 @dataclass(frozen=True)
 class Problem:
+    """A problem of a family. Its question is in the gym's words, which solvers and scorers read."""
+
     family: str
     question: str
     answer: str
     metadata: dict[str, Any]
+    wording: str | None = None
+    """The question in other words, which is what is asked; None: the gym's."""
+
+    @property
+    def asked(self) -> str:
+        """The text that a user writes."""
+        return self.question if self.wording is None else self.wording
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What the problem is about, the same in every wording: neither spaces nor the order of a GCD's numbers nor
+        the name of an unknown make another problem."""
+        facts = [fact.replace(" ", "") for fact in operands(self.family, self.question)]
+        if self.family == "letter_counting":
+            facts = [fact.lower() for fact in operands(self.family, self.question)]
+        elif self.family == "spell_backward":
+            facts = [facts[0].lower()]
+        elif self.family == "gcd":
+            facts.sort()
+        elif self.family == "simple_equations":
+            facts[0] = re.sub("[a-z]", "x", facts[0])
+        return (self.family, *facts)
 
 
 FAMILIES: dict[str, Family] = {
@@ -84,7 +110,7 @@ def is_right(problem: Problem, answer: str | None) -> bool:
 def evaluation_set(count: int, seed: int = EVALUATION_SEED, families: tuple[str, ...] = ()) -> list[Problem]:
     """`count` distinct problems, the families in turn, drawn from gym seeds that no training draws from.
 
-    Two seeds may give the same question: give these to `training_problems` as `held_out`, so that none is trained on.
+    Two seeds may give the same question: give their keys to `training_problems` as `held_out`, so that none is trained on.
     Raises SansiError for a seed of the training's range, and for a count that a family has not enough questions for.
     """
     if not 0 <= seed <= LAST_EVALUATION_SEED:
@@ -105,9 +131,9 @@ def evaluation_set(count: int, seed: int = EVALUATION_SEED, families: tuple[str,
 
 
 def training_problems(
-    seed: int, families: tuple[str, ...] = (), held_out: frozenset[str] = frozenset()
+    seed: int, families: tuple[str, ...] = (), held_out: Collection[tuple[str, ...]] = frozenset()
 ) -> Iterator[Problem]:
-    """An endless, reproducible stream of problems in random order of families, without the held-out questions.
+    """An endless, reproducible stream of problems in random order of families, without those whose `key` is held out.
 
     Streams of different seeds (0 to 999) do not overlap in gym seeds, nor with `evaluation_set`.
     """
@@ -120,5 +146,5 @@ def training_problems(
     while True:
         problem = generate(rng.choice(names), start, index)
         index += 1
-        if problem.question not in held_out:
+        if problem.key not in held_out:
             yield problem

@@ -21,16 +21,35 @@ class Solution:
 
 def solve(family: str, question: str) -> Solution:
     """The worked solution of a question. Raises SansiError when the family is unknown or the text is not its own."""
-    if family not in _SOLVERS:
-        raise SansiError(f'no solver for "{family}"{did_you_mean(family, _SOLVERS)}', param="family")
-    return _SOLVERS[family](question)
+    return _SOLVERS[_known(family)](*operands(family, question))
 
 
-def _match(pattern: str, question: str) -> re.Match[str]:
+def operands(family: str, question: str) -> tuple[str, ...]:
+    """What the question is about, without its words: the expression of a sum, the two numbers of a GCD, and so on.
+
+    Raises SansiError as `solve` does.
+    """
+    pattern = _QUESTIONS[_known(family)]
     found = re.search(pattern, question, re.DOTALL)
     if not found:
         raise SansiError(f"the question does not read as expected ({pattern!r}): {question!r}")
-    return found
+    return found.groups()
+
+
+def _known(family: str) -> str:
+    if family not in _SOLVERS:
+        raise SansiError(f'no solver for "{family}"{did_you_mean(family, _SOLVERS)}', param="family")
+    return family
+
+
+_QUESTIONS = {
+    "chain_sum": r"problem: (.*) =$",
+    "count_bits": r"number (\d+)\?",
+    "gcd": r"numbers: (\d+), (\d+)\.",
+    "letter_counting": r'letter "(.)" appear in the text: "(.*)"\?$',
+    "simple_equations": r": ([^:]*) = (-?\d+)$",
+    "spell_backward": r"-> nus\): (\S+)$",
+}
 
 
 # --- sums ---------------------------------------------------------------------------------------------------------
@@ -78,9 +97,8 @@ def add_step(total: int, term: int) -> str:
     return f"{total}{sign}{right}{rewritten}:{columns};{value}"
 
 
-def _chain_sum(question: str) -> Solution:
-    expression = _match(r"problem: (.*) =$", question)[1].replace(" ", "")
-    terms = [int(term) for term in re.findall(r"[+-]?\d+", expression)]
+def _chain_sum(expression: str) -> Solution:
+    terms = [int(term) for term in re.findall(r"[+-]?\d+", expression.replace(" ", ""))]
     total, lines = terms[0], []
     for term in terms[1:]:
         lines.append(add_step(total, term))
@@ -91,10 +109,9 @@ def _chain_sum(question: str) -> Solution:
 # --- other arithmetic -----------------------------------------------------------------------------------------------
 
 
-def _gcd(question: str) -> Solution:
+def _gcd(first: str, second: str) -> Solution:
     """Euclid's algorithm: quotient by a product, then the rest."""
-    first, second = (int(n) for n in _match(r"numbers: (\d+), (\d+)\.", question).groups())
-    a, b = max(first, second), min(first, second)
+    b, a = sorted((int(first), int(second)))
     lines = []
     while b:
         quotient = a // b
@@ -103,9 +120,9 @@ def _gcd(question: str) -> Solution:
     return Solution("\n".join(lines), str(a))
 
 
-def _count_bits(question: str) -> Solution:
+def _count_bits(number: str) -> Solution:
     """Halve until nothing is left, counting the odd ones."""
-    n = int(_match(r"number (\d+)\?", question)[1])
+    n = int(number)
     steps, ones = [], 0
     while n:
         ones += n % 2
@@ -114,9 +131,8 @@ def _count_bits(question: str) -> Solution:
     return Solution(",".join(steps), str(ones))
 
 
-def _simple_equations(question: str) -> Solution:
+def _simple_equations(left: str, right: str) -> Solution:
     """Bring the constant to the other side, then divide by the coefficient."""
-    left, right = _match(r": ([^:]*) = (-?\d+)$", question).groups()
     coefficient, constant, variable = 0, 0, ""
     for term in re.findall(r"[+-]?[^+-]+", left.replace(" ", "")):
         if unknown := re.fullmatch(r"([+-]?)(?:(\d+)\*)?([a-z])", term):
@@ -142,9 +158,8 @@ def _simple_equations(question: str) -> Solution:
 # --- letters --------------------------------------------------------------------------------------------------------
 
 
-def _letter_counting(question: str) -> Solution:
+def _letter_counting(letter: str, text: str) -> Solution:
     """Spell every word and put the running count behind each letter that counts."""
-    letter, text = _match(r'letter "(.)" appear in the text: "(.*)"\?$', question).groups()
     count, words = 0, []
     for word in text.lower().split():
         spelled = []
@@ -155,14 +170,13 @@ def _letter_counting(question: str) -> Solution:
     return Solution(",".join(words), str(count))
 
 
-def _spell_backward(question: str) -> Solution:
+def _spell_backward(word: str) -> Solution:
     """Number the letters, then read them from the last to the first."""
-    word = _match(r"-> nus\): (\S+)$", question)[1]
     numbered = [f" {letter}{i}" for i, letter in enumerate(word, 1)]
     return Solution("".join(numbered) + "\n" + "".join(reversed(numbered)), word[::-1])
 
 
-_SOLVERS: dict[str, Callable[[str], Solution]] = {
+_SOLVERS: dict[str, Callable[..., Solution]] = {
     "chain_sum": _chain_sum,
     "count_bits": _count_bits,
     "gcd": _gcd,

@@ -47,8 +47,8 @@ def test_evaluation_is_reproducible_distinct_and_kept_out_of_training():
     assert problems == evaluation_set(60)
     assert len({p.question for p in problems}) == 60
     assert {p.family for p in problems} == set(FAMILIES)
-    held_out = frozenset(p.question for p in training_problems_head(0, 30))
-    seen = {p.question for p in training_problems_head(0, 200, held_out)}
+    held_out = frozenset(p.key for p in training_problems_head(0, 30))
+    seen = {p.key for p in training_problems_head(0, 200, held_out)}
     assert not seen & held_out
     assert not {p.question for p in training_problems_head(1, 200)} >= seen
 
