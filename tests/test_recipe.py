@@ -17,6 +17,7 @@ import pytest
 import torch
 from sansi.base import SansiError, config_to_dict
 from sansi.base.files import read_json, write_json
+from sansi.base.model_card import read_card
 from sansi.base.runs import RunFolder
 from sansi.chat import ChatModel
 from sansi.data import TokenShard
@@ -149,7 +150,8 @@ def check_complete(out: Path) -> None:
     assert {p["score"]["problems"] for p in curve["points"]} == {6} and not any(p["overruns"] for p in curve["points"])
     model = out / "model"
     assert read_json(model / "recipe.json").items() <= read_json(out / "config.json").items()
-    assert len(json.loads((model / "examples.json").read_text())) == 6
+    card = read_card(model)
+    assert len(card.examples["en"]) >= 6 and len(card.examples["zh"]) >= 6 and card.description_in("zh")
     with ChatModel.from_pretrained(model, device="cpu") as chat:
         assert chat.presets.source == "generation_config.json" and chat.presets.thinking.temperature == 0.3
         assert chat.complete([{"role": "user", "content": "What is 1 + 1?"}]).usage.completion_tokens > 0
@@ -170,16 +172,16 @@ def test_the_usual_run_folder_names_the_recipe_alone(recipe, corpus, tmp_path):
 
 def test_no_question_of_the_evaluation_is_trained_on(make, recipe, tmp_path):
     nano = make(tmp_path, held_out=600, validation=200)
-    hidden = {p.question for p in [*nano.held_out, *nano.validation]}
+    hidden = {p.key for p in [*nano.held_out, *nano.validation]}
     assert len(hidden) >= 780
     seeds = (recipe.SEED_TOKENIZER, recipe.SEED_S2, recipe.SEED_COLD_START, recipe.SEED_RL, recipe.SEED_FUSION)
     assert len(set(seeds)) == 5
     for seed in seeds:
-        drawn = {p.question for p in nano.first_problems(seed, 1000)}
+        drawn = {p.key for p in nano.first_problems(seed, 1000)}
         assert not drawn & hidden
     # Without the filter some would be: small families repeat their questions.
     unfiltered = itertools.islice(recipe.training_problems(recipe.SEED_S2), 2000)
-    assert {p.question for p in unfiltered} & hidden
+    assert {p.key for p in unfiltered} & hidden
 
 
 def test_scaled_steps_and_split_documents(recipe):

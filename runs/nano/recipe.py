@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from sansi.base import SansiError, config_to_dict
 from sansi.base.files import atomic_folder, read_json, write_json, write_text
+from sansi.base.model_card import CARD_FILE
 from sansi.base.runs import RunFolder
 from sansi.chat import ChatModel, ChatOptions
 from sansi.data import Mixture, PackedDataset, SampleDataset, TokenShard, pack, shard_paths
@@ -176,7 +177,7 @@ class Nano:
         return folder
 
     def worked_tokens(self, codec: Codec, tokens: int) -> np.ndarray:
-        """Worked problems and other exchanges as plain text, at least `tokens` ids; one in six shows only the answer."""
+        """Worked problems and other exchanges as plain text, at least `tokens` ids; one in six without its thought."""
         tokenizer, parts, size = codec.tokenizer, [], 0
         for i, exchange in enumerate(self.exchanges(SEED_S2, PLAIN_SHARES)):
             text = plain_question(exchange) if i % 6 == 0 else plain_document(exchange)
@@ -319,7 +320,7 @@ class Nano:
         return read_json(file)["accuracy"]
 
     def export(self, checkpoint: Path, target: Path) -> None:
-        """A Hugging Face folder that serves: weights, tokenizer, template, sampling presets, example questions."""
+        """A Hugging Face folder that serves: weights, tokenizer, template, sampling presets, what to say of itself."""
         model, codec = load(checkpoint, device="cpu"), Codec.from_pretrained(checkpoint)
         generation = {
             "do_sample": True,
@@ -330,11 +331,10 @@ class Nano:
             "top_k": 20,
             "sansi_presets": PRESETS,
         }
-        examples = {p.family: p.question for p in evaluation_set(6, seed=3_000_000)}
         with atomic_folder(target) as draft:
             save(model, draft, generation_config=generation)
             codec.save(draft)
-            write_json(draft / "examples.json", list(examples.values()))
+            write_json(draft / CARD_FILE, read_json(Path(__file__).with_name(CARD_FILE)))
             write_json(draft / "recipe.json", config_to_dict(self.recipe))
 
     def measure(self, model: str, evaluation: str) -> budget_curve.BudgetCurve:

@@ -31,12 +31,12 @@ def chat(
     /r asks again, /save keeps the conversation, /help lists the rest. Ctrl-C stops an answer, not the program.
     """
     with loaded(model, device, quantize) as chat_model:
+        from sansi.base.model_card import read_card
         from sansi.chat import ChatOptions
-        from sansi.serve.http.launch import read_examples
         from sansi.serve.terminal.chat import TerminalChat
 
         options = ChatOptions(thinking_budget=thinking_budget)
-        terminal = TerminalChat(chat_model, options, examples=read_examples(model), system=system or "")
+        terminal = TerminalChat(chat_model, options, examples=read_card(model).examples_in(), system=system or "")
         if load is not None:
             terminal.load(Path(load))
         terminal.run()

@@ -54,7 +54,7 @@ def quantize(
 
 _COMPANIONS = (
     *("*token*.json", "vocab.json", "merges.txt", "*.tiktoken", "chat_template*"),
-    *("generation_config.json", "examples.json", "README*", "LICENSE*"),
+    *("generation_config.json", "model_card.json", "README*", "LICENSE*"),
 )
 _QUESTIONS = ("How much is 17 times 23?", "Why is the sky blue?", "Write a short poem about a river.")
 
@@ -88,10 +88,10 @@ def _read_text(file: str) -> str:
 
 def _own_texts(chat: ChatModel, folder: str, tokens: int) -> list[list[int]]:
     """Prompts and sampled answers, `tokens` in all at most: where a model is used, it is compared."""
+    from sansi.base.model_card import read_card
     from sansi.engine import SamplingParams
-    from sansi.serve.http.launch import read_examples
 
-    questions = (read_examples(folder) or list(_QUESTIONS))[:4]
+    questions = (read_card(folder).examples_in() or list(_QUESTIONS))[:4]
     each = max(1, tokens // len(questions))
     prompts = [list(chat.codec.render([{"role": "user", "content": q}]).ids) for q in questions]
     params = SamplingParams(seed=0, max_tokens=each, stop_ids=chat.codec.stop_ids)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sansi.base.config import check_config
+from sansi.data.phrases import choose
 from sansi.data.problems import Problem, ordinary_problems, solve, training_problems
 from sansi.post.requests import Request, Requests
 from sansi.post.small_talk import REPLIES
@@ -20,16 +21,14 @@ Conversation = list[dict[str, Any]]
 class FusionMix:
     """Shares of the kinds of samples in thinking-mode fusion (normalised to 1)."""
 
-    thinking: float = 0.40
+    thinking: float = 0.33
     """A whole thought, then the answer."""
-    cut: float = 0.30
+    cut: float = 0.26
     """A thought cut at a random budget, the end sequence, then the best answer from what was thought."""
-    direct: float = 0.24
+    direct: float = 0.17
     """An empty think block, then the answer at once."""
-    several_turns: float = 0.04
-    """Two questions, each with a switch of its own; the last one counts."""
-    small_talk: float = 0.02
-    """Greetings and questions about the model itself, in both modes."""
+    several_turns: float = 0.24
+    """Up to seven exchanges of any kind before the one that is learned, which is of one of the kinds above."""
 
     def problems(self) -> list[str]:
         shares = vars(self)
@@ -37,6 +36,16 @@ class FusionMix:
         if not any(shares.values()):
             found.append("a fusion mix needs at least one kind of sample with a share above 0")
         return found
+
+
+SYSTEM_PROMPTS = (
+    "You are [a helpful|a friendly|a good|an honest] [assistant|chatbot|AI|model|tutor|calculator][.| named Sansi.|]",
+    "[Answer|Reply|Be|Keep your answers] [briefly|short|in one line|polite|precise|honest|in English][.|]",
+    "[Think step by step.|Be concise.|You are Sansi nano.|You are a maths tutor.|Help the user.|Today is Monday.]",
+    "[你是一个有用的助手|你是三思|请简短回答|你是数学老师|请用中文回答][。|]",
+)
+SYSTEM_SHARE = 0.07
+TURNS_BEFORE = (1, 2, 3, 4, 5, 6, 7), (30, 24, 16, 11, 8, 6, 5)  # exchanges before the one that is learned, and weights
 
 
 @dataclass(frozen=True)
@@ -113,69 +122,83 @@ def cold_start_samples(codec: Codec, problems: Iterable[Exchange]) -> Iterator[T
 
 
 def fusion_samples(
-    codec: Codec, problems: Iterator[Problem], count: int, seed: int, mix: FusionMix | None = None
+    codec: Codec, stream: Iterator[Exchange], count: int, seed: int, mix: FusionMix | None = None
 ) -> Iterator[TrainingSample]:
-    """Stage 3: `count` samples of both modes, with and without switches, and with cut thoughts.
+    """Stage 3: `count` samples of both modes, with and without switches, with cut thoughts, in one turn and in several.
 
-    The same seed and problems give the same samples. Raises SansiError for an impossible mix.
+    The same seed and exchanges give the same samples. Raises SansiError for an impossible mix.
     """
-    makers = {
-        "thinking": _thinking_sample,
-        "cut": _cut_sample,
-        "direct": _direct_sample,
-        "several_turns": _several_turns_sample,
-        "small_talk": _small_talk_sample,
-    }
     mix = mix or FusionMix()
     check_config(mix, "fusion mix")
     shares = vars(mix)
+    last_turns = {kind: share for kind, share in shares.items() if kind != "several_turns"}
+    if not any(last_turns.values()):  # several turns alone: their last one is of any kind
+        last_turns = dict.fromkeys(last_turns, 1.0)
     rng = random.Random(f"fusion {seed}")
     for kind in rng.choices(list(shares), list(shares.values()), k=count):
-        yield makers[kind](codec, problems, rng)
+        before = _opening(rng)
+        if kind == "several_turns":
+            for _ in range(rng.choices(*TURNS_BEFORE)[0]):
+                before += _earlier_turn(next(stream), rng)
+            kind = rng.choices(list(last_turns), list(last_turns.values()))[0]
+        yield _MAKERS[kind](codec, before, stream, rng)
+
+
+def _opening(rng: random.Random) -> Conversation:
+    """Mostly nothing; now and then a system message, as programs send it."""
+    if rng.random() >= SYSTEM_SHARE:
+        return []
+    return [{"role": "system", "content": choose(rng.choice(SYSTEM_PROMPTS), rng)}]
+
+
+def _earlier_turn(exchange: Exchange, rng: random.Random) -> Conversation:
+    """An exchange as it stands in a history: without its thought, perhaps with a switch."""
+    flag = rng.choice(("", "", "", f" {THINK_FLAG}", f" {NO_THINK_FLAG}"))
+    return answered(exchange, thinking=False, suffix=flag)
 
 
 def _switched(messages: Conversation, flag: str, rng: random.Random) -> Conversation:
-    """The conversation with a soft switch at the end of its last question, or in a system message."""
+    """The conversation with a soft switch at the end of its last question, or in a system message of its own."""
     *before, question, reply = messages
     if not before and rng.random() < 0.15:
         return [{"role": "system", "content": flag}, question, reply]
     return [*before, {**question, "content": f"{question['content']} {flag}"}, reply]
 
 
-def _thinking_sample(codec: Codec, problems: Iterator[Problem], rng: random.Random) -> TrainingSample:
-    messages = answered(next(problems))
-    if rng.random() < 0.3:
+def _thinking_sample(
+    codec: Codec, before: Conversation, stream: Iterator[Exchange], rng: random.Random
+) -> TrainingSample:
+    messages = [*before, *answered(next(stream))]
+    if _has_switch(before) or rng.random() < 0.3:
         return codec.training_sample(_switched(messages, THINK_FLAG, rng))
     return codec.training_sample(messages, enable_thinking=True)
 
 
-def _direct_sample(codec: Codec, problems: Iterator[Problem], rng: random.Random) -> TrainingSample:
-    messages = answered(next(problems), thinking=False)
+def _direct_sample(
+    codec: Codec, before: Conversation, stream: Iterator[Exchange], rng: random.Random
+) -> TrainingSample:
+    messages = [*before, *answered(next(stream), thinking=False)]
     if rng.random() < 0.5:
         # The switch is in the text, so the empty block is the model's to write, and is trained.
         return codec.training_sample(_switched(messages, NO_THINK_FLAG, rng), soft_switch="model")
     return codec.training_sample(messages, enable_thinking=False)
 
 
-def _cut_sample(codec: Codec, problems: Iterator[Problem], rng: random.Random) -> TrainingSample:
+def _cut_sample(codec: Codec, before: Conversation, stream: Iterator[Exchange], rng: random.Random) -> TrainingSample:
     """Budgets are log-uniform below the thought's length, so that each doubling of a budget is seen as often."""
-    messages = answered(next(problems))
-    length = len(codec.tokenizer.encode(messages[-1]["reasoning_content"])) + 1
+    exchange = next(stream)
+    while not exchange.is_problem and rng.random() < 0.8:  # the thoughts of small talk are too short to be cut often
+        exchange = next(stream)
+    messages = [*before, *answered(exchange)]
+    if _has_switch(before):
+        messages = _switched(messages, THINK_FLAG, rng)
+    length = len(codec.tokenizer.encode(exchange.thought)) + 1
     return codec.cut_sample(messages, max(1, round(length ** rng.random())))
 
 
-def _several_turns_sample(codec: Codec, problems: Iterator[Problem], rng: random.Random) -> TrainingSample:
-    first, second = rng.random() < 0.5, rng.random() < 0.5
-    messages = []
-    for thinking in (first, second):
-        turn = answered(next(problems), thinking=thinking)
-        turn[0]["content"] += f" {THINK_FLAG if thinking else NO_THINK_FLAG}"
-        messages += turn
-    return codec.training_sample(messages, soft_switch="model")
+def _has_switch(messages: Conversation) -> bool:
+    """Whether an earlier message holds a switch, which would decide the mode of the last turn as well."""
+    return any(message["content"].endswith((THINK_FLAG, NO_THINK_FLAG)) for message in messages)
 
 
-def _small_talk_sample(codec: Codec, problems: Iterator[Problem], rng: random.Random) -> TrainingSample:
-    question, thought, answer = rng.choice(SMALL_TALK)
-    thinking = rng.random() < 0.5
-    reply = {"role": "assistant", "content": answer, **({"reasoning_content": thought} if thinking else {})}
-    return codec.training_sample([{"role": "user", "content": question}, reply], enable_thinking=thinking)
+_MAKERS = {"thinking": _thinking_sample, "cut": _cut_sample, "direct": _direct_sample}

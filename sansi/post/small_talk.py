@@ -14,8 +14,8 @@ ABOUT = {
         "model, run `sansi serve Qwen/Qwen3-0.6B`."
     ),
     "zh": (
-        "我是 Sansi nano，只是一个百万参数的演示：会算一百以内的加减法、解简单方程、求两个数的最大公约数、数字母和二进制中的 1、"
-        "倒着拼单词；想要真正的模型，请运行 `sansi serve Qwen/Qwen3-0.6B`。"
+        "我是 Sansi nano，只是一个百万参数的演示：会算一百以内的加减法、解简单方程、求两个数的最大公约数、"
+        "数字母和二进制中的 1、倒着拼单词；想要真正的模型，请运行 `sansi serve Qwen/Qwen3-0.6B`。"
     ),
 }
 """The honest answer: what the model is, what it can do, and how to get a real one."""

@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sansi.base.model_card import Example, ModelCard
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests" / "serve"))  # its scripted model and live server serve here too
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+EXAMPLES = [Example("", "How does merge sort work?"), Example("", "What is 12 + 30?")]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 # The last three keep the browser from looking for Google's hosts.
 FLAGS = [
@@ -75,7 +77,7 @@ def scripted() -> Any:
 def scripted_url(scripted: Any) -> Iterator[str]:
     from live_server import running
 
-    with running([scripted], {"scripted": ["How does merge sort work?", "What is 12 + 30?"]}) as url:
+    with running([scripted], {"scripted": ModelCard(examples={"en": EXAMPLES})}) as url:
         yield url
 
 

@@ -10,6 +10,7 @@ import openai
 import pytest
 from fake_chat import FakeChat
 from live_server import Held, client_of, http, running
+from sansi.base.model_card import Example, ModelCard
 from sansi.chat import ChatModel
 from sansi.engine import Engine
 from sansi.serve.api.requests import Policy
@@ -24,7 +25,7 @@ def fake() -> FakeChat:
 
 @pytest.fixture(scope="session")
 def fake_url(fake: FakeChat) -> Iterator[str]:
-    with running([fake], {"fake": ["What is 12 + 30?"]}) as url:
+    with running([fake], {"fake": ModelCard(examples={"en": [Example("Add", "What is 12 + 30?")]})}) as url:
         yield url
 
 

@@ -26,18 +26,18 @@ http = httpx.Client(timeout=LONG, limits=httpx.Limits(max_connections=None, max_
 
 
 @contextmanager
-def running(chats: Sequence, examples: dict | None = None, **settings: object) -> Iterator[str]:
+def running(chats: Sequence, cards: dict | None = None, **settings: object) -> Iterator[str]:
     """Serve `chats` on a free port of the loopback; yields the base URL. `settings` as for ServerSettings."""
-    with serving(chats, examples, **settings) as (url, _):
+    with serving(chats, cards, **settings) as (url, _):
         yield url
 
 
 @contextmanager
-def serving(chats: Sequence, examples: dict | None = None, **settings: object) -> Iterator[tuple[str, Server]]:
+def serving(chats: Sequence, cards: dict | None = None, **settings: object) -> Iterator[tuple[str, Server]]:
     """The same, with the server itself."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     chosen = ServerSettings(**settings)  # type: ignore[arg-type]
-    server = Server(create_app(chats, examples, chosen), chosen)
+    server = Server(create_app(chats, cards, chosen), chosen)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:

@@ -113,7 +113,9 @@ def test_silence_leaves_every_choice_to_the_presets(client, fake):
 
 def test_models_and_health(client, fake_url):
     (card,) = client.models.list().data
-    assert (card.id, card.context_length, card.examples) == ("fake", 1024, ["What is 12 + 30?"])
+    examples = {"en": [{"title": "Add", "text": "What is 12 + 30?"}]}
+    assert (card.id, card.context_length, card.description, card.examples) == ("fake", 1024, {}, examples)
+    assert card.sansi == {"budget_curve": {"points": []}}
     assert client.models.retrieve("fake").id == "fake"
     health = http.get(f"{fake_url}/health").json()
     assert (health["status"], health["models"]) == ("ok", ["fake"])

@@ -8,7 +8,7 @@ import pytest
 from live_server import http
 from sansi.base.errors import SansiError
 from sansi.chat.memory import share_memory
-from sansi.serve.http.launch import _announce, bind, is_loopback, model_names, read_examples
+from sansi.serve.http.launch import _announce, bind, is_loopback, model_names
 from sansi.serve.http.settings import Keys, ServerSettings
 
 # What training, evaluation and tests need; each takes seconds or many megabytes that a server has no use for.
@@ -31,19 +31,6 @@ def test_a_server_loads_nothing_of_training_and_evaluation(tiny):
     assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.split())
     assert "sansi.serve.http.app" in loaded and not loaded & {*HEAVY, *ROOMS}
-
-
-def test_examples_are_read(tmp_path):
-    assert read_examples(str(tmp_path)) == []
-    (tmp_path / "examples.json").write_text('["What is 12 + 30?", "三思?"]', encoding="utf-8")
-    assert read_examples(str(tmp_path)) == ["What is 12 + 30?", "三思?"]
-
-
-@pytest.mark.parametrize("content", ["{", '{"a": "b"}', "[3]"])
-def test_damaged_examples_are_named(tmp_path, content):
-    (tmp_path / "examples.json").write_text(content)
-    with pytest.raises(SansiError, match=r"examples\.json"):
-        read_examples(str(tmp_path))
 
 
 # --- many models -----------------------------------------------------------------------------------------------------

@@ -110,7 +110,7 @@ def is_right(problem: Problem, answer: str | None) -> bool:
 def evaluation_set(count: int, seed: int = EVALUATION_SEED, families: tuple[str, ...] = ()) -> list[Problem]:
     """`count` distinct problems, the families in turn, drawn from gym seeds that no training draws from.
 
-    Two seeds may give the same question: give their keys to `training_problems` as `held_out`, so that none is trained on.
+    Two seeds may give the same question: give their keys to `training_problems` as `held_out`.
     Raises SansiError for a seed of the training's range, and for a count that a family has not enough questions for.
     """
     if not 0 <= seed <= LAST_EVALUATION_SEED:

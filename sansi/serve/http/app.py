@@ -15,6 +15,7 @@ from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from sansi import __version__
+from sansi.base.model_card import ModelCard
 from sansi.chat import ChatModel
 from sansi.serve.api import openapi
 from sansi.serve.api.answer_stream import Answer, check_size
@@ -47,10 +48,10 @@ PAGE_HEADERS = {
 
 def create_app(
     chat_models: Sequence[ChatModel],
-    examples: Mapping[str, Sequence[str]] | None = None,
+    cards: Mapping[str, ModelCard] | None = None,
     settings: ServerSettings | None = None,
 ) -> FastAPI:
-    """The application that serves `chat_models`, each under its `.name`; `examples` are questions to offer per name.
+    """The application that serves `chat_models`, each under its `.name`; `cards` say what each is, per name.
 
     Routes: POST /v1/chat/completions, POST /v1/completions, GET /v1/models, GET /v1/models/{id}, GET /health,
     GET /metrics, GET /openapi.json, GET / (the chat page). The caller owns the models and closes them.
@@ -74,7 +75,7 @@ def create_app(
     app.add_middleware(Recorder, done=done)  # what is added last stands first
     _add_page(app)
     _add_state(app, models, metrics)
-    _add_models(app, models, examples or {})
+    _add_models(app, models, cards or {})
     _add_generation(app, models, metrics, Bodies(settings), settings.policy)
     openapi.describe(app, with_keys=settings.keys is not None)
     return app
@@ -108,12 +109,14 @@ def _add_state(app: FastAPI, models: Mapping[str, ChatModel], metrics: ServerMet
         return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
-def _add_models(app: FastAPI, models: Mapping[str, ChatModel], examples: Mapping[str, Sequence[str]]) -> None:
+def _add_models(app: FastAPI, models: Mapping[str, ChatModel], cards: Mapping[str, ModelCard]) -> None:
     created = int(time.time())
 
     def card(chat: ChatModel) -> dict[str, Any]:
-        card = {"id": chat.name, "object": "model", "created": created, "owned_by": "sansi"}
-        return card | {"context_length": chat.context_length, "examples": list(examples.get(chat.name, ()))}
+        entry = {"id": chat.name, "object": "model", "created": created, "owned_by": "sansi"}
+        said = cards.get(chat.name, ModelCard()).to_dict()
+        curve = {"points": said.pop("budget_curve")}
+        return entry | {"context_length": chat.context_length, **said, "sansi": {"budget_curve": curve}}
 
     @app.get("/v1/models", responses=openapi.errors(*openapi.LOOKING))
     async def list_models() -> dict[str, Any]:

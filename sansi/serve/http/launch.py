@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sansi.base.errors import SansiError
-from sansi.base.files import read_json
+from sansi.base.model_card import ModelCard, read_card
 
 if TYPE_CHECKING:
     from sansi.chat import ChatModel
@@ -47,8 +47,8 @@ def serve(
                 stack.enter_context(_loaded(folder, name, memory=share, **options))
                 for folder, name, share in zip(folders, chosen, _shares(folders, memory, options), strict=True)
             ]
-            examples = {chat.name: read_examples(folder) for chat, folder in zip(chats, folders, strict=True)}
-            _serve_on(listener, chats, examples, host, settings, log_format)
+            cards = {chat.name: read_card(folder) for chat, folder in zip(chats, folders, strict=True)}
+            _serve_on(listener, chats, cards, host, settings, log_format)
     finally:
         listener.close()
 
@@ -84,7 +84,7 @@ def _loaded(folder: str, name: str, **options: Any) -> ChatModel:
 def _serve_on(
     listener: socket.socket,
     chats: Sequence[ChatModel],
-    examples: Mapping[str, Sequence[str]],
+    cards: Mapping[str, ModelCard],
     host: str,
     settings: ServerSettings | None,
     log_format: str,
@@ -99,7 +99,7 @@ def _serve_on(
     listener.listen(2048)  # from here on a client is queued, not refused
     port, names = listener.getsockname()[1], [chat.name for chat in chats]
     announce = functools.partial(_announce, names, host, port, settings)
-    Server(create_app(chats, examples, settings), settings, announce).run(sockets=[listener])
+    Server(create_app(chats, cards, settings), settings, announce).run(sockets=[listener])
 
 
 def settings_for(host: str, settings: ServerSettings) -> ServerSettings:
@@ -138,17 +138,6 @@ def bind(host: str, port: int) -> socket.socket:
         listener.close()
         raise SansiError(_why_not_bound(error, host, port), param="port") from error
     return listener
-
-
-def read_examples(folder: str) -> list[str]:
-    """The questions that the checkpoint offers in `examples.json`, a list of strings; [] when it has none."""
-    file = Path(folder) / "examples.json"
-    if not file.exists():
-        return []
-    questions = read_json(file)
-    if not isinstance(questions, list) or not all(isinstance(question, str) for question in questions):
-        raise SansiError(f"{file}: must be a JSON array of strings")
-    return questions
 
 
 def _why_not_bound(error: Exception, host: str, port: int) -> str:
