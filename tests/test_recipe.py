@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import importlib.util
 import itertools
-import json
 import random
 import sys
 from pathlib import Path
@@ -186,7 +185,7 @@ def test_no_question_of_the_evaluation_is_trained_on(make, recipe, tmp_path):
 
 def test_scaled_steps_and_split_documents(recipe):
     small = recipe.Recipe().scaled(0.01)
-    assert (small.s1_steps, small.s2_steps, small.rl_steps) == (12, 42, 2)
+    assert (small.s1_steps, small.s2_steps, small.rl_steps) == (8, 40, 2)
     assert small.learning_rate == recipe.Recipe().learning_rate
     shard = TokenShard.from_documents([[1] * 5, [2] * 2, [3] * 4], np.uint16)
     long, short = recipe.split_by_length(shard, 4)
