@@ -229,13 +229,14 @@ class ChatModel:
         max_tokens = self._max_tokens(len(prompt.ids), options.max_tokens, "messages")
         closed = options.continue_final == "answer"
         may_think = (prompt.mode.thinking or prompt.mode.source == "model") and not closed
-        limits = self._limits(options, max_tokens, prompt.thought_open, may_think)
+        calls = bool(prompt.tools)  # who offers none and gets one wants to read it in the text
+        limits = self._limits(options, max_tokens, prompt.thought_open, may_think, calls)
         grammar = self._grammar(prompt.tools, options)
         banned = (self.codec.control.tool_call,) if prompt.tools and options.tool_choice == "none" else ()
         preset, mode = self.presets.of(prompt.mode.thinking), "thinking" if prompt.mode.thinking else "non-thinking"
 
         def reader() -> StreamReader:
-            return StreamReader(self.codec.parser(prompt), options.stop, options.stop_ids)
+            return StreamReader(self.codec.parser(prompt, calls=calls), options.stop, options.stop_ids)
 
         params = self._params(options, preset, max_tokens, limits, reader, grammar=grammar, banned_ids=banned)
         return _Job(prompt.ids, prompt.mode, params, limits, options, f"{mode} ({self.presets.source})", reader)
@@ -306,7 +307,9 @@ class ChatModel:
         )
         raise SansiError(reason, param=param, code="context_length_exceeded")
 
-    def _limits(self, options: ChatOptions, max_tokens: int, is_open: bool, may_think: bool) -> ThinkingLimits:
+    def _limits(
+        self, options: ChatOptions, max_tokens: int, is_open: bool, may_think: bool, calls: bool = True
+    ) -> ThinkingLimits:
         ids = self.codec.thinking_ids
         return ThinkingLimits(
             start_id=ids.start,
@@ -316,7 +319,7 @@ class ChatModel:
             budget=options.budget if may_think else 0,
             answer_reserve=_first(options.answer_reserve, min(MAX_RESERVE, max_tokens // 4)),
             loop_breaker=options.loop_breaker,
-            closing_ids=(self.codec.control.tool_call,),
+            closing_ids=(self.codec.control.tool_call,) if calls else (),
         )
 
     def _read(self, job: _Job, completion: Completion) -> ChatResult:
@@ -356,7 +359,7 @@ class ChatModel:
 
     def _cut(self, job: _Job, ids: Sequence[int], reader: StreamReader) -> ChatResult | TextResult:
         """What came of an answer that nobody waits for any more; the engine will not say it."""
-        thought = TokenKinds(job.ids, self.codec.control).of(ids).count("reasoning")
+        thought = TokenKinds(job.ids, self.codec.control, bool(job.options.tools)).of(ids).count("reasoning")
         usage = Usage(len(job.ids), len(ids))
         completion = Completion(
             tuple(ids), None, "abort", ThinkingReport(thought), usage, seed=_first(job.params.seed, 0)

@@ -97,10 +97,10 @@ class StreamReader:
 
 
 class TokenKinds:
-    """What each id that follows a prompt is part of."""
+    """What each id that follows a prompt is part of; `calls`: whether calls are read, or are text."""
 
-    def __init__(self, prompt: Sequence[int], control: ControlTokens):
-        self._control = control
+    def __init__(self, prompt: Sequence[int], control: ControlTokens, calls: bool = True):
+        self._control, self._calls = control, calls
         self._kind: TokenKind = "reasoning" if thought_is_open(prompt, control) else "content"
 
     def of(self, ids: Sequence[int]) -> tuple[TokenKind, ...]:
@@ -116,6 +116,8 @@ class TokenKinds:
         if id_ == control.think_end and self._kind == "reasoning":
             self._kind = "content"
             return "other"
+        if not self._calls:
+            return self._kind
         if id_ == control.tool_call and self._kind == "content":
             self._kind = "other"
         elif id_ == control.tool_call_end and self._kind == "other":

@@ -55,7 +55,7 @@ class TokenEvents:
 
     def __init__(self, codec: Codec, prompt: Sequence[int], options: ChatOptions, is_text: bool):
         self._codec, self._options, self._is_text = codec, options, is_text
-        self._kinds = TokenKinds(prompt, codec.control)
+        self._kinds = TokenKinds(prompt, codec.control, calls=bool(options.tools))
         self._offsets = Offsets()
         self._pieces: list[str] = []
         self._solid = self._told = 0

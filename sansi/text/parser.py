@@ -96,10 +96,15 @@ class StreamParser:
     """Feed it ids, or text, as they come; each call returns what they add. After `finish`, `message` is the whole turn.
 
     tools: the tools that were offered; arguments are checked and typed by their schemas. None: calls are not checked.
+    calls: whether calls are read; where no tool was offered, who writes one speaks to a program that reads the text.
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, prompt_ids: Sequence[int], tools: Sequence[Mapping[str, Any]] | None = None
+        self,
+        tokenizer: Tokenizer,
+        prompt_ids: Sequence[int],
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        calls: bool = True,
     ):
         self.problems: list[Problem] = []
         self.reasoning_tokens = 0
@@ -108,6 +113,7 @@ class StreamParser:
         self._seed: str | None = None  # of the calls' ids
         self._control = tokenizer.control
         self._tags = {getattr(self._control, name): text for name, text in CONTROL_TEXT.items()}
+        self._as_text = () if calls else (self._control.tool_call, self._control.tool_call_end)
         self._stops = (self._control.im_end, self._control.endoftext)
         self._schemas = tool_schemas(tools or ())
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
@@ -269,6 +275,8 @@ class StreamParser:
         control, call = self._control, self._call
         if token in self._stops:
             self._end_turn()
+        elif token in self._as_text:
+            self._text(self._tags[token])
         elif token == control.think_end and self._state == "thought":
             self._close_thought()
         elif self._doubt is not None:

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 from sansi.base.errors import SansiError
-from sansi.chat import ChatModel, ChatOptions, ChatResult, Preset, Presets
+from sansi.chat import ChatModel, ChatOptions, ChatResult, Preset, Presets, Tokens
 from sansi.engine import Engine
 from sansi.model import ModelConfig, Transformer, save
 from sansi.text import Codec
@@ -157,6 +157,36 @@ def test_tool_calls_and_their_truncation(scripted, codec):
     assert result.finish_reason == "tool_calls" and result.message.tool_calls[0].name == "add"
     cut = scripted.complete(ASK, ChatOptions(tools=tools, max_tokens=len(scripted.model.script), answer_reserve=0))
     assert cut.finish_reason == "length"
+
+
+@pytest.mark.parametrize("thinking", [True, False])
+def test_without_tools_a_call_stays_in_the_text(scripted, codec, thinking):
+    """Who prompts for calls without offering tools reads them in the content, and in the thought."""
+    call = '<tool_call>\n{"name": "add", "arguments": {"a": 1}}\n</tool_call>'
+    split = [codec.control.tool_call, *codec.tokenizer.encode(call[11:-12]), codec.control.tool_call_end]
+    planned = [*split, codec.control.think_end, *codec.tokenizer.encode("\n\n")] if thinking else []
+    scripted.model.script = [*planned, *codec.tokenizer.encode("So:\n"), *split, *codec.tokenizer.encode("\n"), *split]
+    options = ChatOptions(enable_thinking=thinking, logprobs=True, stream_tokens=True)
+
+    async def collect():
+        return [item async for item in scripted.stream(ASK, options)]
+
+    *events, last = asyncio.run(collect())
+    for result in (scripted.complete(ASK, options), last):
+        message = result.message
+        assert (message.content, message.tool_calls) == (f"So:\n{call}\n{call}", ())
+        assert message.reasoning_content == (call if thinking else None)
+        assert (result.finish_reason, result.problems) == ("stop", ())
+        assert result.usage.reasoning_tokens == (len(split) if thinking else 0)
+    assert "".join(e.text for e in events if isinstance(e, Content)) == message.content
+    content = [
+        id_
+        for e in events
+        if isinstance(e, Tokens)
+        for id_, kind in zip(e.ids, e.kinds, strict=True)
+        if kind == "content"
+    ]
+    assert codec.tokenizer.decode(content).strip("\n") == message.content
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,8 @@ def test_a_stop_string_in_a_call_that_was_cut_off_hides_no_limit(scripted, codec
         codec.control.tool_call,
         *codec.tokenizer.encode("\n{" + " " * 60),
     ]
-    result = scripted.complete(ASK, ChatOptions(stop=["{"], max_tokens=12, answer_reserve=0))
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    result = scripted.complete(ASK, ChatOptions(stop=["{"], max_tokens=12, answer_reserve=0, tools=tools))
     assert (result.finish_reason, result.stop, result.message.content) == ("length", "{", "<tool_call>\n")
 
 

@@ -111,6 +111,17 @@ def check_message(parser: StreamParser, events) -> None:
     assert sums(events) == (message.reasoning_content or "", message.content, calls)
 
 
+@given(turns(), prompts, sizes)
+def test_calls_that_are_not_read_are_text_whatever_the_chunking(ids, options, sizes):
+    prompt = prompt_of(PROMPTS.index(options), False)
+    whole, cut = (tiny_codec().parser(prompt, calls=False) for _ in range(2))
+    once, pieces = fed(whole, ids, [], whole.feed), fed(cut, ids, sizes, cut.feed)
+    assert merged(once) == merged(pieces) and not any(isinstance(event, ToolCallDelta) for event in once)
+    assert not {"call_in_thought", "malformed_call", "truncated_call", "unknown_tool"} & set(whole.problems)
+    for piece in whole.trace:  # nothing but tags of thoughts and line breaks is framing
+        assert piece.kind != "framing" or not piece.text.replace("<think>", "").replace("</think>", "").strip("\n")
+
+
 @given(turns(), prompts, tools, sizes)
 def test_any_chunking_gives_the_same_events_and_they_add_up_to_the_message(ids, options, given_tools, sizes):
     whole, cut = parser_of(options, given_tools), parser_of(options, given_tools)
