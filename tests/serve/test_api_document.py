@@ -7,6 +7,7 @@ import pytest
 from sansi.serve.api.fields import Field
 from sansi.serve.api.openai_chat import FIELDS as CHAT_FIELDS
 from sansi.serve.api.openai_completions import FIELDS as TEXT_FIELDS
+from sansi.serve.api.openai_messages import READ
 from sansi.text.messages import FIELDS as MESSAGE_FIELDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,6 +20,12 @@ BEGINS = {"refused": "Not supported: ", "ignored": "Ignored: ", "silent": "Chang
 
 def section(title: str) -> str:
     return PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def named_rows(page: str) -> list[tuple[str, str, str]]:
+    """(name, file, test) of the rows of tables; a row may have several names."""
+    row = re.compile(r"^\| (`[\w.\[\]]+`(?:, `[\w.\[\]]+`)*) \|.*\| `(tests/[\w/]+\.py)::(\w+)` \|$", re.MULTILINE)
+    return [(name, file, test) for names, file, test in row.findall(page) for name in re.findall(r"[\w.\[\]]+", names)]
 
 
 def others(fields: dict[str, Field], use: str) -> str:
@@ -39,13 +46,7 @@ def others(fields: dict[str, Field], use: str) -> str:
 def test_every_field_is_in_the_page_with_a_test_that_exists(kind):
     title, fields = KINDS[kind]
     page = re.sub(r"<!-- inside:(\w+) -->.*?<!-- /inside:\1 -->", "", section(title), flags=re.DOTALL)
-    rows = [
-        (name, file, test)
-        for names, file, test in re.findall(
-            r"^\| (`\w+`(?:, `\w+`)*) \|.*\| `(tests/[\w/]+\.py)::(\w+)` \|$", page, re.MULTILINE
-        )
-        for name in re.findall(r"\w+", names)
-    ]
+    rows = named_rows(page)
     supported = {name for name, field in fields.items() if not field.about.startswith(tuple(BEGINS.values()))}
     assert sorted(name for name, _, _ in rows) == sorted(supported)
     for _, file, test in rows:
@@ -55,13 +56,13 @@ def test_every_field_is_in_the_page_with_a_test_that_exists(kind):
 @pytest.mark.parametrize("kind", ["messages", "tools"])
 def test_what_stands_inside_a_field_is_in_the_page_with_a_test_that_exists(kind):
     found = re.search(rf"<!-- inside:{kind} -->\n(.*?)<!-- /inside:{kind} -->", PAGE, re.DOTALL)
-    rows = re.findall(r"^\| `([\w.\[\]]+)` \|.*\| `(tests/[\w/]+\.py)::(\w+)` \|$", found[1], re.MULTILINE)
+    rows = named_rows(found[1])
     for _, file, test in rows:
         assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8"), f"{file}::{test}"
     names = {name for name, _, _ in rows}
-    assert len(names) == found[1].count("\n") - 2
+    assert len(set(re.findall(r"^\| (`.*?`) \|", found[1], re.MULTILINE))) == found[1].count("\n") - 2
     if kind == "messages":
-        assert names == {name for fields in MESSAGE_FIELDS.values() for name in fields}
+        assert names == {*READ, *(name for fields in MESSAGE_FIELDS.values() for name in fields)}
 
 
 @pytest.mark.parametrize("use", BEGINS)

@@ -32,6 +32,7 @@ from sansi.serve.api.openai_fields import (
     resolve,
     shared,
 )
+from sansi.serve.api.openai_messages import Conversation, read_conversation
 from sansi.serve.api.other_servers import (
     BUDGET_NAMES,
     CHAT_HINTS,
@@ -69,6 +70,8 @@ def _tools() -> Kind:
 
     def one(value: Any, name: str, reading: Reading) -> dict[str, Any]:
         tool = of_type(dict).check(value, name, reading)
+        if "cache_control" in tool and not reading.strict:  # it is not for the model
+            tool = {key: inner for key, inner in tool.items() if key != "cache_control"}
         if "type" in tool:
             choice("function").check(tool["type"], f"{name}.type", reading)
         if "function" in tool:
@@ -128,23 +131,24 @@ def parse_chat_request(body: Mapping[str, Any], policy: Policy = LAX) -> ChatReq
     reading = Reading(policy.strict)
     values = read_fields(body, FIELDS, REQUIRED, reading)
     chosen, names = resolve(values, SPELLINGS)
+    conversation = read_conversation(values["messages"], reading)
     if values.get("top_logprobs") and not values.get("logprobs"):
         raise SansiError('"top_logprobs" needs "logprobs": true', param="top_logprobs")
     options = ChatOptions(
         tools=values.get("tools") or None,
         tool_choice=_tool_choice(values),
-        continue_final=_continue_final(values),
+        continue_final=_continue_final(values, conversation),
         stream_tokens=bool(values.get("logprobs") or values.get("return_token_ids")),
         stop_ids=values.get("stop_token_ids", ()),
         **chosen,
         **{name: values[name] for name in OPTIONS if name in values},
     )
     return ChatRequest(
-        messages=[_read(message, f"messages[{i}]", reading) for i, message in enumerate(values["messages"])],
+        messages=conversation.messages,
         options=options,
         n=values.get("n", 1),
         prompt_first=values.get("return_token_ids", False),
-        names={**names, "stop_ids": "stop_token_ids", **_continued_by(values)},
+        names={**names, "stop_ids": "stop_token_ids", "continue_final": _continued_by(values, conversation)},
         **shared(values, reading),
         ignored=tuple(reading.ignored),
     )
@@ -166,34 +170,25 @@ def _tool_choice(values: Mapping[str, Any]) -> str:
     return name
 
 
-def _read(message: Any, where: str, reading: Reading) -> Any:
-    """OpenAI's newer name for the system is read as the older one, which the models know. They are told no names."""
-    if not isinstance(message, dict):
-        return message
-    if message.get("name") is not None and message.get("role") != "tool":
-        if reading.strict:
-            reason = f"{where}.name is not supported: the models are told no names; write it into the content"
-            raise SansiError(reason, param=f"{where}.name")
-        reading.ignore("messages[].name")
-        message = {key: value for key, value in message.items() if key != "name"}
-    return {**message, "role": "system"} if message.get("role") == "developer" else message
-
-
-def _continue_final(values: Mapping[str, Any]) -> Literal["answer", "thought"] | None:
+def _continue_final(values: Mapping[str, Any], conversation: Conversation) -> Literal["answer", "thought"] | None:
     """Sansi's word, or vLLM's pair of flags, which mean the thought where the last message has nothing else."""
-    part, go_on = values.get("continue_final"), values.get("continue_final_message", False)
+    part, marked = values.get("continue_final"), conversation.continued_by is not None
+    go_on = marked or values.get("continue_final_message", False)
     if values.get("add_generation_prompt", True) is (go_on or part is not None) and "add_generation_prompt" in values:
         reason = '"add_generation_prompt" must be the opposite of "continue_final_message"; leave it out'
         raise SansiError(reason, param="add_generation_prompt")
     if not go_on or part is not None:
         return part
-    last = values["messages"][-1] if values["messages"] else None
+    last = conversation.messages[-1] if conversation.messages else None
     thought = isinstance(last, Mapping) and (last.get("reasoning_content") or last.get("reasoning"))
     return "thought" if thought and not (isinstance(last, Mapping) and last.get("content")) else "answer"
 
 
-def _continued_by(values: Mapping[str, Any]) -> dict[str, str]:
-    return {} if "continue_final" in values else {"continue_final": "continue_final_message"}
+def _continued_by(values: Mapping[str, Any], conversation: Conversation) -> str:
+    """What asks for it, in the request's words."""
+    if "continue_final" in values or "continue_final_message" in values:
+        return "continue_final" if "continue_final" in values else "continue_final_message"
+    return conversation.continued_by or "continue_final"
 
 
 # --- a result as a body, or as chunks --------------------------------------------------------------------------------
