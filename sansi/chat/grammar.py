@@ -21,11 +21,13 @@ from typing import Any
 
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.engine import Grammar, GrammarCompiler
+from sansi.engine.json_schema import Unsupported
 from sansi.text import Codec
 
 FORMATS = ("text", "json_object", "json_schema")
 CHOICES = ("auto", "none", "required")
 ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
+NO_ARGUMENTS: Mapping[str, Any] = {"type": "object", "properties": {}}
 
 
 def grammar_compiler(codec: Codec) -> GrammarCompiler:
@@ -67,11 +69,14 @@ class Grammars:
         schema, lenient = form if form is not None else (None, False)
         named = tool_choice not in CHOICES
         chosen = [tool_choice] if named else list(offered)
-        parameters = {name: offered[name].get("parameters") or ANY_OBJECT for name in chosen}
+        parameters = {name: _parameters(offered[name]) for name in chosen}
         choice: Any = "required" if forced else "auto"
-        return self._compiler.tool_calls(
-            parameters, *self._tags, choice, parallel and not named, None if forced else schema, lenient
-        )
+        try:
+            return self._compiler.tool_calls(
+                parameters, *self._tags, choice, parallel and not named, None if forced else schema, lenient
+            )
+        except SansiError as error:
+            raise _of_a_tool(error, list(offered)) from error
 
     def _json(self, schema: Mapping[str, Any], lenient: bool) -> Grammar:
         where = "response_format.json_schema.schema"
@@ -83,8 +88,8 @@ class Grammars:
         strict = function.get("strict")
         if strict not in (None, True, False):
             raise SansiError(f"{where}.strict must be true or false, not {strict!r}", param=f"{where}.strict")
-        if strict and function.get("parameters"):
-            _named(lambda: self._compiler.json_schema(function["parameters"]), f"{where}.parameters")
+        if strict:
+            _named(lambda: self._compiler.check(_parameters(function), "object"), f"{where}.parameters")
         return bool(strict)
 
 
@@ -136,9 +141,24 @@ def _only_keys(value: Mapping[str, Any], where: str, known: Sequence[str]) -> No
             raise SansiError(reason, param=f"{where}.{key}")
 
 
-def _named(compile_: Any, where: str) -> Grammar:
-    """What `compile_` makes; its error names `where`."""
+def _parameters(function: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema of a tool's arguments; one that says nothing of parameters has none."""
+    given = function.get("parameters")
+    return NO_ARGUMENTS if given is None else given
+
+
+def _of_a_tool(error: SansiError, names: Sequence[str]) -> SansiError:
+    """An error of the compiler's in the schema of one of these tools, by the field of the request."""
+    name = (error.param or "").removeprefix("tools.")
+    where = f"tools[{names.index(name)}].function.parameters" if name in names else "tools"
+    return SansiError(f"{where}: {str(error).removeprefix(f'{error.param}: ')}", param=where)
+
+
+def _named(compile_: Any, where: str) -> Any:
+    """What `compile_` makes; its error names `where`, and says what to do without what cannot be enforced."""
     try:
         return compile_()
     except SansiError as error:
-        raise SansiError(f"{where}: {str(error).partition(': ')[2] or error}", param=where) from error
+        advice = "; leave strict out to go without that, or take it out of the schema"
+        reason = str(error).removeprefix(f"{error.param}: ") + (advice if isinstance(error, Unsupported) else "")
+        raise SansiError(f"{where}: {reason}", param=where) from error

@@ -6,29 +6,35 @@ A mask is one bit per id: id i is bit i % 32 of word i // 32.
 from __future__ import annotations
 
 import json
+import logging
+import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import llguidance
 import numpy as np
 
 from sansi.base.errors import SansiError
-from sansi.engine.rehearsal import ends_in_time, is_doubtful
+from sansi.engine.json_schema import Rules, Style, schema_rules
+from sansi.engine.rehearsal import LIMITS, ends_in_time, is_doubtful
 from sansi.engine.thinking import ThinkingState
 
 MAX_CHARACTERS = 1 << 18  # of a schema or an expression
+MAX_GRAMMAR = 1 << 21  # of the rules that a schema becomes
 COMPILE_SECONDS = 5.0
 COMPILING_AT_ONCE = 2  # a compilation that overran its time cannot be killed, only kept from piling up
 MAX_CACHED = 64
 MAX_BEGINNINGS = 64  # more ids than this are never all beginnings of one
-# Lexer fuel is llguidance's measure of work: about 50,000 a millisecond at the start, 14,000 a millisecond in a step.
-LIMITS: dict[str, Any] = {"initial_lexer_fuel": 200_000, "step_lexer_fuel": 200_000, "max_lexer_states": 50_000}
-# White space in a JSON text: none, a space, or a new line and its indentation; weak models would write it for ever.
-JSON_OPTIONS = {"whitespace_flexible": True, "whitespace_pattern": r"( |\n[ \t]{0,24})?"}
+MAX_CALLS = 16  # of one turn that must match a grammar: a weak model would go on calling for ever
+
+_TOO_LARGE = re.compile(r"too (big|large|many|deep|complex)|limit|fuel|exceed")
+_OF_EXPRESSION = re.compile(r".*\berror: (.+?)(?= \d+ \| |$)")
 
 ToolChoice = Literal["auto", "required"]
+log = logging.getLogger("sansi.engine")
 
 
 class Grammar:
@@ -75,26 +81,31 @@ class GrammarCompiler:
         empty = [i for i, piece in enumerate(token_bytes) if not piece]  # holes in the vocabulary: in no text either
         self._vocabulary = _Vocabulary(token_bytes, eos_id, sorted({eos_id, *special_ids, *empty}))
         self._tokenizer: llguidance.LLTokenizer | None = None
-        self._cache: OrderedDict[str, Grammar] = OrderedDict()
+        self._cache: OrderedDict[Hashable, Grammar] = OrderedDict()
         self._lock = threading.Lock()
         self._slots = threading.BoundedSemaphore(COMPILING_AT_ONCE)
 
     def json_schema(self, schema: Mapping[str, Any], lenient: bool = False) -> Grammar:
-        """A JSON text that fits `schema`; properties in the schema's order.
+        """A JSON text that fits `schema`; properties in the schema's order, and none that it does not list.
 
-        lenient: ignore keywords that llguidance does not know (`uniqueItems`, `not`, an overlapping `oneOf`), so that
-        the text may violate those alone. Raises SansiError for a schema that is wrong, unsupported, impossible or
-        beyond the bounds of this module.
+        lenient: ignore what a grammar cannot hold a model to (`uniqueItems`, `not`, an overlapping `oneOf`, a pattern
+        that looks ahead), so that the text may violate that alone; else Unsupported names it. Raises SansiError for a
+        schema that is wrong, impossible or beyond the bounds of this module.
         """
-        text = _json(schema, lenient)
-        return self._cached(_schema_lark(text), "json_schema", [text])
+        text = _json_text(schema, "json_schema")
+        source = _Source("json_schema", text, lenient)
+        return self._cached(source, lambda: _schema_lark(source, Style.free()), "json_schema", [source])
+
+    def check(self, schema: Mapping[str, Any], of_type: str) -> None:
+        """Raise as `json_schema` does, unless values of this type that fit `schema` can be enforced to the letter."""
+        _Source("json_schema", _json_text(schema, "json_schema"), lenient=False).rules(Rules(), Style.line(), of_type)
 
     def regex(self, pattern: str) -> Grammar:
         r"""A text that `pattern` matches from start to end. Rust syntax: no look-around, no back-references."""
         if not isinstance(pattern, str):
             raise SansiError(f"regex must be a string, not {pattern!r}", param="regex")
         _check_text(pattern, "regex")
-        return self._cached(f"start: /{llguidance.regex_to_lark(pattern)}/", "regex")
+        return self._cached(pattern, lambda: f"start: /{llguidance.regex_to_lark(pattern)}/", "regex")
 
     def tool_calls(
         self,
@@ -108,28 +119,42 @@ class GrammarCompiler:
     ) -> Grammar:
         r"""Tool calls as the chat template writes them: `start_id \n{"name": …, "arguments": …}\n end_id`.
 
-        tools: name -> JSON schema of the arguments, read leniently, as whoever runs a call checks it again.
-        choice: "auto" lets text come before the calls, or instead of them; "required" wants a call at once.
-        parallel: several calls, a line break between them. To force one tool, give that one alone and "required".
-        text_schema: under "auto" the answer is calls, or a JSON text that fits this; `lenient` as for `json_schema`.
+        tools: name -> JSON schema of the arguments, which are an object whatever it says; read leniently, as whoever
+        runs a call checks it again. They are written on one line, with a space after each comma and colon, as models
+        are trained to. choice: "auto" lets text come before the calls, or instead of them; "required" wants a call at
+        once. parallel: up to MAX_CALLS calls, a line break between them. To force one tool, give that one alone and
+        "required". text_schema: under "auto" the answer is calls, or a JSON text that fits this; `lenient` as for
+        `json_schema`.
         """
         if not tools:
             raise SansiError("tool_calls needs at least one tool", param="tools")
-        text = None if text_schema is None else _json(text_schema, lenient)
-        arguments = {name: _json(schema, lenient=True) for name, schema in tools.items()}
+        if choice not in ("auto", "required"):
+            raise SansiError(f'tool choice must be "auto" or "required", not {choice!r}', param="tool_choice")
+        for name in tools:
+            _check_text(name, "tools")
+        arguments = {name: _Source(f"tools.{name}", _json_text(tools[name], f"tools.{name}"), True) for name in tools}
+        text = None if text_schema is None else _Source("json_schema", _json_text(text_schema, "json_schema"), lenient)
+        key = (start_id, end_id, choice, parallel, text, *arguments.items())
         schemas = [*arguments.values(), *([] if text is None else [text])]
-        return self._cached(_tool_lark(arguments, start_id, end_id, choice, parallel, text), "tools", schemas)
 
-    def _cached(self, lark: str, param: str, schemas: Sequence[str] = ()) -> Grammar:
-        _check_text(lark, param)
-        source = _source(lark)
+        def lark() -> str:
+            return _tool_lark(arguments, start_id, end_id, choice, parallel, text)
+
+        return self._cached(key, lark, "tools", schemas)
+
+    def _cached(self, key: Hashable, lark: Callable[[], str], param: str, schemas: Sequence[_Source] = ()) -> Grammar:
+        """The grammar of this key, or a new one; `schemas` are those that `lark` was made from."""
         with self._lock:
-            if source in self._cache:
-                self._cache.move_to_end(source)
-                return self._cache[source]
-        grammar = self._compile_in_time(source, param, [schema for schema in schemas if is_doubtful(schema)])
+            if key in self._cache:
+                self._cache.move_to_end(key)
+                return self._cache[key]
+        text = lark()
+        if len(text) > MAX_GRAMMAR:
+            raise SansiError(f"{param}: its grammar is too large; make it simpler", param=param)
+        doubtful = [_schema_lark(schema, Style.line()) for schema in schemas if is_doubtful(schema.text)]
+        grammar = self._compile_in_time(_source(text), param, doubtful)
         with self._lock:
-            self._cache[source] = grammar
+            self._cache[key] = grammar
             while len(self._cache) > MAX_CACHED:
                 self._cache.popitem(last=False)
         return grammar
@@ -145,7 +170,8 @@ class GrammarCompiler:
             except SansiError as error:
                 result.append(error)
             except BaseException as error:  # a panic of llguidance's is not even an Exception
-                result.append(SansiError(f"{param}: it can not be compiled ({error})", param=param))
+                log.error("the grammar compiler broke", exc_info=error)
+                result.append(SansiError(f"{param}: it cannot be compiled", param=param))
             finally:
                 self._slots.release()
 
@@ -169,7 +195,7 @@ class GrammarCompiler:
         """Whether they compile in time, or fail; the slot is given back where they do not."""
         in_time = False
         try:
-            in_time = ends_in_time([_source(_schema_lark(schema)) for schema in schemas], LIMITS, COMPILE_SECONDS)
+            in_time = ends_in_time([_source(schema) for schema in schemas], LIMITS, COMPILE_SECONDS)
         finally:
             if not in_time:
                 self._slots.release()
@@ -187,7 +213,7 @@ class GrammarCompiler:
             if not matcher.is_error():
                 matcher.compute_bitmask()
             if failure := _failure(matcher):
-                raise SansiError(f"{param}: {_one_line(failure)}", param=param)
+                raise SansiError(f"{param}: {_reason(failure)}", param=param)
         return grammar
 
     def _ll_tokenizer(self) -> llguidance.LLTokenizer:
@@ -256,8 +282,8 @@ class GrammarState:
         if not self._matcher.consume_token(token):
             self._start_afresh()
             if not self._matcher.consume_token(token):
-                reason = _one_line(self._matcher.get_error())
-                raise SansiError(f"grammar: token {token} cannot follow ({reason})", param="grammar")
+                reason = _reason(self._matcher.get_error())
+                raise SansiError(f"grammar: token {token} cannot follow: {reason}", param="grammar")
         self._answer.append(token)
 
     def forced(self, most: int) -> list[int]:
@@ -326,7 +352,7 @@ class GrammarState:
             self._start_afresh()
             self._matcher.unsafe_compute_mask_ptr(mask.ctypes.data, mask.nbytes)
         if failure := _failure(self._matcher):
-            raise SansiError(f"grammar: {_one_line(failure)}", param="grammar")
+            raise SansiError(f"grammar: {_reason(failure)}", param="grammar")
 
     def _start_afresh(self) -> None:
         self._grammar.renew()
@@ -358,39 +384,64 @@ def _source(lark: str) -> str:
     return '%llguidance {"no_forcing": true}\n' + lark
 
 
-def _schema_lark(text: str) -> str:
-    return f"start: %json {text}"
+@dataclass(frozen=True)
+class _Source:
+    """A schema, as JSON text. name: what errors call it."""
+
+    name: str
+    text: str
+    lenient: bool
+
+    def rules(self, rules: Rules, style: Style, of_type: str | None = None) -> str:
+        """Adds its rules; returns the name of the first. Raises SansiError that says which schema is wrong."""
+        try:
+            return schema_rules(json.loads(self.text), rules, style, self.lenient, of_type)
+        except SansiError as error:
+            raise type(error)(f"{self.name}: {error}", param=self.name) from error
+        except RecursionError as error:
+            raise SansiError(f"{self.name}: it is nested too deeply", param=self.name) from error
 
 
-def _json(schema: Mapping[str, Any], lenient: bool) -> str:
+def _schema_lark(source: _Source, style: Style) -> str:
+    rules = Rules()
+    start = source.rules(rules, style)
+    return "\n".join([f"start: {start}", *rules.lines])
+
+
+def _json_text(schema: Mapping[str, Any], param: str) -> str:
     if not isinstance(schema, Mapping):
-        raise SansiError(f"json_schema must be an object, not {schema!r:.80}", param="json_schema")
-    options = {**JSON_OPTIONS, **({"lenient": True, "coerce_one_of": True} if lenient else {})}
+        raise SansiError(f"{param}: a schema must be an object, not {schema!r:.80}", param=param)
     try:
-        text = json.dumps({**schema, "x-guidance": options}, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise SansiError(f"json_schema: not JSON ({error})", param="json_schema") from error
-    _check_text(text, "json_schema")
+        text = json.dumps(schema, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise SansiError(f"{param}: not JSON ({error})", param=param) from error
+    except RecursionError as error:
+        raise SansiError(f"{param}: it is nested too deeply", param=param) from error
+    _check_text(text, param)
     return text
 
 
 def _tool_lark(
-    tools: Mapping[str, str], start_id: int, end_id: int, choice: str, parallel: bool, text: str | None
+    tools: Mapping[str, _Source], start_id: int, end_id: int, choice: str, parallel: bool, text: _Source | None
 ) -> str:
-    """tools: name -> schema of the arguments, as JSON text. text: the same of an answer without calls."""
-    if choice not in ("auto", "required"):
-        raise SansiError(f'tool choice must be "auto" or "required", not {choice!r}', param="tool_choice")
-    calls = r'call ("\n" call)*' if parallel else "call"
-    free = f"start: TEXT? | TEXT? {calls}" if text is None else f"start: text | {calls}\ntext: %json {text}"
-    lines = [
-        free if choice == "auto" else f"start: {calls}",
-        rf'call: <[{start_id}]> "\n" ({" | ".join(f"tool_{i}" for i in range(len(tools)))}) "\n" <[{end_id}]>',
-        r"TEXT: /(.|\n)+/",
-    ]
-    for i, (name, schema) in enumerate(tools.items()):
-        head = json.dumps(f'{{"name": {json.dumps(name, ensure_ascii=False)}, "arguments": ', ensure_ascii=False)
-        lines += [f'tool_{i}: {head} args_{i} "}}"', f"args_{i}: %json {schema}"]
-    return "\n".join(lines)
+    """tools: name -> schema of the arguments. text: the schema of an answer without calls."""
+    rules = Rules()
+    calls = rf'call ("\n" call){{0,{MAX_CALLS - 1}}}' if parallel else "call"
+    free = f"TEXT? | TEXT? {calls}" if text is None else f"{text.rules(rules, Style.free())} | {calls}"
+    each = [f"{_call_head(name)} {tool.rules(rules, Style.line(), 'object')}" for name, tool in tools.items()]
+    return "\n".join(
+        [
+            f"start: {free if choice == 'auto' else calls}",
+            rf'call: <[{start_id}]> "\n" tool "}}\n" <[{end_id}]>',
+            f"tool: {' | '.join(f'({one})' for one in each)}",
+            r"TEXT: /(.|\n)+/",
+            *rules.lines,
+        ]
+    )
+
+
+def _call_head(name: str) -> str:
+    return json.dumps(f'{{"name": {json.dumps(name, ensure_ascii=False)}, "arguments": ', ensure_ascii=False)
 
 
 def _check_text(text: str, param: str) -> None:
@@ -410,8 +461,16 @@ def _failure(matcher: llguidance.LLMatcher) -> str:
     return "" if reason in ("NotStopped", "NoExtension", "NoExtensionBias", "EndOfSentence") else reason
 
 
-def _one_line(message: str) -> str:
+def _reason(message: str) -> str:
+    """What the compiler says, without its own terms: its source, places in it, and options that no user has."""
     message = " ".join(message.replace("<non-verbose/>", "").split())
-    if message.startswith("NoExtension"):
-        return "no text can match it"
-    return message[:300] or "llguidance gives no reason"
+    if message.startswith("NoExtension") or "Unsatisfiable" in message:
+        return "nothing can match it"
+    if _TOO_LARGE.search(message):
+        return "it takes too much time or memory; make it simpler"
+    if "lookarounds not supported" in message:
+        return "it has an anchor (^, $ or \\b) inside, which is not supported"
+    if found := _OF_EXPRESSION.search(message):
+        return f"as an expression it has a fault: {found[1][:200]}"
+    log.warning("the grammar compiler says: %s", message[:2000])
+    return "it cannot be compiled"

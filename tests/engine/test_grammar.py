@@ -178,7 +178,7 @@ def call(name: str, arguments: str) -> list[int]:
         (call("add", '{"x": 3}'), True, True, True),
         (call('odd "name" é', "{}"), True, True, True),
         ([*call("add", '{"x": 3}'), 10, *call("add", '{"x": 4}')], True, True, False),
-        ([*ids_of("I add.\n"), *call("add", '{"x":-3}')], True, False, False),
+        ([*ids_of("I add.\n"), *call("add", '{"x": -3}')], True, False, False),
         (ids_of("No call."), True, False, False),
         ([], True, False, False),
         (call("add", '{"x": "3"}'), False, False, False),
@@ -342,7 +342,7 @@ def test_a_grammar_that_fails_harms_only_its_request(compiler, monkeypatch):
             thread.start()
         for thread in threads:
             thread.join()
-        assert isinstance(results[0][0], SansiError) and "out of fuel" in str(results[0][0])
+        assert isinstance(results[0][0], SansiError) and "time or memory" in str(results[0][0])
         assert len(answer_of(results[1][0])) == 8 and len(results[2][0].ids) > 0
         assert engine.metrics().failed == 1
 
@@ -397,21 +397,21 @@ CYCLE["items"] = CYCLE
 
 WRONG = {
     "not a schema": (lambda c: c.json_schema("object"), "json_schema"),
-    "unknown type": (lambda c: c.json_schema({"type": "strin"}), "Invalid type"),
+    "unknown type": (lambda c: c.json_schema({"type": "strin"}), 'did you mean "string"'),
     "unsupported": (lambda c: c.json_schema({"type": "array", "uniqueItems": True}), "uniqueItems"),
-    "impossible": (lambda c: c.json_schema({"type": "integer", "minimum": 5, "maximum": 3}), "Unsatisfiable"),
-    "endless": (lambda c: c.json_schema({"$ref": "#"}), "no text"),
+    "impossible": (lambda c: c.json_schema({"type": "integer", "minimum": 5, "maximum": 3}), "nothing can fit"),
+    "endless": (lambda c: c.json_schema({"$ref": "#"}), "nothing can fit"),
     "elsewhere": (lambda c: c.json_schema({"$ref": "http://nowhere.invalid/x"}), "nowhere"),
     "NaN": (lambda c: c.json_schema({"const": float("nan")}), "not JSON"),
     "cycle": (lambda c: c.json_schema(CYCLE), "not JSON"),
-    "deep": (lambda c: c.json_schema(deep(5000)), "recursion"),
+    "deep": (lambda c: c.json_schema(deep(5000)), "nested"),
     "wide": (lambda c: c.json_schema({"enum": [f"x{i}" for i in range(200_000)]}), "characters; at most 262144"),
-    "large": (lambda c: c.regex("(abc|def)" * 25_000), "too big"),
+    "large": (lambda c: c.regex("(abc|def)" * 25_000), "make it simpler"),
     "bad regex": (lambda c: c.regex("(a"), "unclosed group"),
     "look-around": (lambda c: c.regex("(?=a)b"), "look-around"),
     "no string": (lambda c: c.regex(None), "must be a string"),
     "no tools": (lambda c: c.tool_calls({}, CALL, CALL_END), "at least one tool"),
-    "bad tool": (lambda c: c.tool_calls({"f": {"type": "strin"}}, CALL, CALL_END), "Invalid type"),
+    "bad tool": (lambda c: c.tool_calls({"f": {"type": "strin"}}, CALL, CALL_END), 'did you mean "string"'),
     "bad choice": (lambda c: c.tool_calls(TOOLS, CALL, CALL_END, "maybe"), "tool choice"),
 }
 
@@ -493,7 +493,7 @@ def test_what_had_a_rehearsal_compiles_as_what_had_none(compiler, monkeypatch):
             assert id_ in allowed(state)
             state.push(id_)
         assert state.accepting
-    with pytest.raises(SansiError, match="Unsatisfiable"):  # a rehearsal leaves errors to what follows
+    with pytest.raises(SansiError, match="nothing can"):  # a rehearsal leaves errors to what follows
         compiler.json_schema({"type": "string", "allOf": [{"pattern": "^a$"}, {"pattern": "^b$"}]})
 
 
@@ -538,7 +538,7 @@ def test_a_compilation_that_breaks_is_not_called_slow(monkeypatch):
 
     compiler = GrammarCompiler(BYTES, EOS, SPECIAL)
     monkeypatch.setattr(compiler, "_compile", panics)
-    with pytest.raises(SansiError, match=r"can not be compiled \(at the parser\)"):
+    with pytest.raises(SansiError, match="cannot be compiled"):
         compiler.regex("a")
 
 

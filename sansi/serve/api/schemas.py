@@ -59,8 +59,6 @@ REPORT = _object(
         "sampling": _object({**_SAMPLING, "seed": COUNT}),
         "stop": _or_null(TEXT),
         "ignored": _list(TEXT),
-        "warnings": _list(TEXT),
-        "special_tokens_read": COUNT,
         "timing": TIMING,
     },
     {"problems": _list(TEXT), "tool_call_errors": {"type": "object", "additionalProperties": TEXT}},

@@ -1,0 +1,416 @@
+"""What a JSON schema asks of one value, taken apart: alternatives, each a list of constraints that must all hold.
+
+Keywords that combine schemas (`$ref`, `allOf`, `anyOf`, `oneOf`) apply to the same value as the schema that they stand
+in. Once they are written out, a value fits if it fits all parts of one alternative; what the parts say of an object's
+properties or a list's items is about other values, and is looked at when these are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any
+
+from sansi.base.errors import SansiError, did_you_mean
+from sansi.base.references import References
+from sansi.engine.json_schema.expressions import is_empty, is_known, matches
+from sansi.engine.json_schema.numbers import NotHeld, Range, holds, range_of, written
+
+MAX_WORK = 20_000  # parts that are looked at for one schema; combinations can grow exponentially
+MAX_NESTED = 12  # how deep a value is looked into to find that nothing fits
+
+TYPES = ("null", "boolean", "number", "string", "array", "object")
+UNHELD = (
+    *("not", "if", "contains", "uniqueItems", "propertyNames", "dependentRequired", "dependentSchemas", "dependencies"),
+    *("$dynamicRef", "$recursiveRef"),
+)
+"""Keywords that nothing can be held to while it is written, unless they say nothing (see `_says_nothing`)."""
+_COMBINING = ("$ref", "allOf", "anyOf", "oneOf")
+_BESIDE = {*_COMBINING, "if", "then", "else", "dependentSchemas", "patternProperties", "unevaluatedProperties"}
+_SIZES = {
+    "string": ("minLength", "maxLength"),
+    "array": ("minItems", "maxItems"),
+    "object": ("minProperties", "maxProperties"),
+}
+_Shape = tuple[Callable[[Any], bool], str]
+_LIST: _Shape = (lambda value: isinstance(value, list), "a list")
+_NAMES: _Shape = (lambda value: isinstance(value, list) and all(isinstance(v, str) for v in value), "a list of names")
+_OBJECT: _Shape = (lambda value: isinstance(value, dict), "an object")
+_TEXT: _Shape = (lambda value: isinstance(value, str), "text")
+_NUMBER: _Shape = (lambda value: isinstance(value, int | float), "a number")
+_ABOVE_0: _Shape = (lambda value: isinstance(value, int | float) and value > 0, "a number above 0")
+_COUNT: _Shape = (lambda value: _NUMBER[0](value) and value >= 0 and value % 1 == 0, "a whole number, 0 or more")
+_SHAPES: dict[str, _Shape] = {
+    **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems", "enum"), _LIST),
+    **dict.fromkeys(("properties", "patternProperties"), _OBJECT),
+    **dict.fromkeys(("pattern", "format"), _TEXT),
+    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), _NUMBER),
+    **dict.fromkeys((key for keys in _SIZES.values() for key in keys), _COUNT),
+    "required": _NAMES,
+    "multipleOf": _ABOVE_0,
+    "type": (lambda value: isinstance(value, str | list), "the name of a type, or a list of them"),
+}
+"""What the values of keywords must be."""
+
+Schema = Mapping[str, Any] | bool
+Schemas = tuple[Schema, ...]
+"""Schemas that one value must fit all of."""
+
+
+class Unsupported(SansiError):
+    """A part of a schema that a grammar can not hold a model to; without it, it could."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The keywords of one schema that say something about the value itself."""
+
+    keywords: Mapping[str, Any]
+    closed: bool
+    """It lists the properties of an object and says nothing of others, which are then not generated."""
+    where: str = ""
+    """Where it stands in the schema."""
+
+
+Alternative = tuple[Part, ...]
+
+
+class Alternatives:
+    """Takes the parts of one schema apart.
+
+    lenient: leave out what a grammar cannot hold a model to; else Unsupported names it. Raises SansiError also for a
+    schema that is wrong, or whose combinations are too many.
+    """
+
+    def __init__(self, schema: Schema, lenient: bool = False):
+        try:
+            self._references = References(schema)
+        except ValueError as error:
+            raise SansiError(str(error)) from error
+        self.lenient = lenient
+        self._work = 0
+        self._known: dict[tuple[int, ...], tuple[Schemas, list[Alternative]]] = {}
+        self._possible: dict[tuple[int, ...], bool] = {}
+
+    def of(self, schemas: Schemas) -> list[Alternative]:
+        """The alternatives of a value that must fit all of `schemas`; none where nothing can."""
+        key = tuple(map(id, schemas))
+        if key not in self._known:  # the schemas are kept with them, so that no id comes to stand for another
+            found: list[Alternative] = [()]
+            for schema in schemas:
+                found = self._all(found, self._expanded(schema, frozenset()))
+            self._known[key] = schemas, found
+        return self._known[key][1]
+
+    def unheld(self, what: str, parts: Alternative) -> None:
+        """Something in one of these parts that cannot be held: left out, or refused."""
+        if not self.lenient:
+            raise Unsupported(_at(parts[-1].where if parts else "", f"{what} cannot be enforced"))
+
+    def count(self, parts: int = 1) -> None:
+        self._work += parts
+        if self._work > MAX_WORK:
+            raise SansiError(f"its parts combine to more than {MAX_WORK}; make it simpler")
+
+    # --- combining ---------------------------------------------------------------------------------------------------
+
+    def _all(self, some: Iterable[Alternative], others: Sequence[Alternative]) -> list[Alternative]:
+        found = []
+        for one in some:
+            self.count(len(others))
+            found += [(*one, *other) for other in others]
+        return found
+
+    def _expanded(self, schema: Schema, inside: frozenset[int]) -> list[Alternative]:
+        """inside: schemas that refer to this one without a value between, so that it cannot refer to them."""
+        self.count()
+        if isinstance(schema, bool):
+            return [()] if schema else []
+        if not isinstance(schema, Mapping):
+            raise SansiError(f"{_shown(schema)} stands where a schema must stand: an object, true or false")
+        if id(schema) in inside:
+            return []  # it asks that a value fits what it must fit
+        own = _own_part(schema, self._references.path(schema))
+        self._check(own)
+        inside |= {id(schema)}
+        found: list[Alternative] = [(own,)]
+        if "$ref" in schema:
+            found = self._all(found, self._expanded(self._target(schema, own.where), inside))
+        parts = schema.get("allOf", [])
+        alone = len(parts) == 1 and not schema.get("properties")
+        for part in parts:
+            options = self._expanded(part, inside)
+            found = self._all(found, options if alone else [tuple(map(_open, option)) for option in options])
+        if "anyOf" in schema:
+            found = self._all(found, [a for option in schema["anyOf"] for a in self._expanded(option, inside)])
+        if "oneOf" in schema:
+            each = [self._expanded(option, inside) for option in schema["oneOf"]]
+            self._check_one_of(found, each, own)
+            found = self._all(found, [alternative for option in each for alternative in option])
+        return [_evaluated(schema, alternative) for alternative in found]
+
+    def _target(self, schema: Mapping[str, Any], where: str) -> Schema:
+        try:
+            return self._references.target(schema)
+        except (LookupError, ValueError) as error:
+            raise SansiError(_at(where, str(error.args[0]))) from error
+
+    def _check_one_of(self, beside: list[Alternative], options: list[list[Alternative]], own: Part) -> None:
+        """A grammar knows the options of a oneOf as those of an anyOf, so no two of them may fit one value."""
+        for some, others in combinations([] if self.lenient else options, 2):
+            if any(map(self.fits_something, self._all(beside, self._all(some, others)))):
+                self.unheld("oneOf with options that one value may fit at once", (own,))
+
+    def _check(self, part: Part) -> None:
+        schema = part.keywords
+        for key in UNHELD:
+            if key in schema and not _says_nothing(key, schema):
+                self.unheld(key, (part,))
+        for key, (fits, wanted) in _SHAPES.items():
+            if key in schema and not fits(schema[key]):
+                raise SansiError(_at(part.where, f"{key} must be {wanted}, not {_shown(schema[key])}"))
+        for kind in _listed(schema.get("type", [])):
+            if kind not in ("integer", *TYPES):
+                known = did_you_mean(str(kind), ["integer", *TYPES])
+                raise SansiError(_at(part.where, f"type is {_shown(kind)}{known}"))
+
+    # --- whether anything fits ---------------------------------------------------------------------------------------
+
+    def fits_something(self, alternative: Alternative, nested: int = 0) -> bool:
+        """False only if no value fits: what that would take too long to find is taken for possible."""
+        self.count()
+        members = self.members(alternative)
+        if members is not None:
+            return bool(members)
+        return any(self.fits_a(kind, alternative, nested) for kind in types(alternative))
+
+    def fits_a(self, kind: str, alternative: Alternative, nested: int = 0) -> bool:
+        """The same for values of one type."""
+        if kind == "number":
+            try:
+                return written(numbers(alternative)) is not None
+            except NotHeld:
+                return True
+        if kind in ("null", "boolean"):
+            return True
+        least, most = bounds(alternative, *_SIZES[kind])
+        if most is not None and least > most:
+            return False
+        if kind == "string":
+            return not is_empty(string_schema(alternative))
+        if nested > MAX_NESTED:
+            return True
+        if kind == "array":
+            needed = [items(alternative, i) for i in range(min(least, MAX_NESTED))]
+        else:
+            names = required(alternative)
+            if most is not None and len(names) > most:
+                return False
+            needed = [self.member(alternative, name) for name in names]
+        return all(self.any_fits(schemas, nested + 1) for schemas in needed)
+
+    def any_fits(self, schemas: Schemas, nested: int = 0) -> bool:
+        """As `fits_something`, for a value that must fit all of `schemas`."""
+        key = tuple(map(id, schemas))
+        if key not in self._possible:
+            self._possible[key] = True  # for what it refers to while it is being found
+            self._possible[key] = any(self.fits_something(option, nested) for option in self.of(schemas))
+        return self._possible[key]
+
+    # --- values that are listed --------------------------------------------------------------------------------------
+
+    def members(self, alternative: Alternative) -> list[Any] | None:
+        """The values that enum and const leave; None where neither stands."""
+        lists = [[part.keywords["const"]] for part in alternative if "const" in part.keywords]
+        lists += [part.keywords["enum"] for part in alternative if "enum" in part.keywords]
+        if not lists:
+            return None
+        first, *others = lists
+        common = [value for value in first if all(any(equal(value, other) for other in rest) for rest in others)]
+        return [value for value in common if self.fits(value, alternative)]
+
+    def fits(self, value: Any, alternative: Alternative) -> bool:
+        """Whether a value fits an alternative, but for its enum and const."""
+        self.count()
+        kind = type_of(value)
+        if kind not in types(alternative):
+            return False
+        if kind == "number":
+            return holds(numbers(alternative), value)
+        if kind in _SIZES:
+            least, most = bounds(alternative, *_SIZES[kind])
+            if len(value) < least or (most is not None and len(value) > most):
+                return False
+        if kind == "string":
+            return all(matches(pattern, value) for pattern in patterns(alternative))
+        if kind == "array":
+            return all(self._one_fits(item, items(alternative, i)) for i, item in enumerate(value))
+        if kind == "object":
+            named = all(name in value for name in required(alternative))
+            return named and all(self._one_fits(item, self.member(alternative, key)) for key, item in value.items())
+        return True
+
+    def _one_fits(self, value: Any, schemas: Schemas) -> bool:
+        return any(
+            self.fits(value, alternative) and (members is None or any(equal(value, member) for member in members))
+            for alternative in self.of(schemas)
+            for members in [self.members(alternative)]
+        )
+
+    # --- what stands inside a value ----------------------------------------------------------------------------------
+
+    def member(self, alternative: Alternative, name: str) -> Schemas:
+        """What a property of an object must fit."""
+        found: list[Schema] = []
+        for part in alternative:
+            declared, rest = part.keywords.get("properties", {}), part.keywords.get("additionalProperties", True)
+            here = [declared[name]] if name in declared else []
+            patterned = part.keywords.get("patternProperties", {})
+            here += [schema for pattern, schema in patterned.items() if matches(pattern, name)]
+            found += here or [rest]
+        return together(found)
+
+
+def items(alternative: Alternative, index: int) -> Schemas:
+    """What an item of a list must fit. Older drafts have a list in `items`, and the rest in `additionalItems`."""
+    found: list[Schema] = []
+    for part in alternative:
+        first, rest = _items(part.keywords)
+        found.append(first[index] if index < len(first) else rest)
+    return together(found)
+
+
+def prefix(alternative: Alternative) -> int:
+    """How many items of a list may have a schema of their own."""
+    return max((len(_items(part.keywords)[0]) for part in alternative), default=0)
+
+
+def together(schemas: Iterable[Schema]) -> Schemas:
+    """Each once, without those that anything fits."""
+    return tuple({id(schema): schema for schema in schemas if schema is not True}.values())
+
+
+def types(alternative: Alternative) -> list[str]:
+    """The types that a value may have; an integer is a number."""
+    allowed = set(TYPES)
+    for part in alternative:
+        if "type" in part.keywords:
+            allowed &= {"number" if kind == "integer" else kind for kind in _listed(part.keywords["type"])}
+    return [kind for kind in TYPES if kind in allowed]
+
+
+def numbers(alternative: Alternative) -> Range:
+    found = Range()
+    for part in alternative:
+        kinds = _listed(part.keywords.get("type", "number"))
+        found = found.within(replace(range_of(part.keywords), whole="number" not in kinds))
+    return found
+
+
+def bounds(alternative: Alternative, least: str, most: str) -> tuple[int, int | None]:
+    """The least and the greatest that two keywords allow."""
+    lowest = [int(part.keywords[least]) for part in alternative if least in part.keywords]
+    highest = [int(part.keywords[most]) for part in alternative if most in part.keywords]
+    return max(lowest, default=0), min(highest, default=None)
+
+
+def string_schema(alternative: Alternative) -> dict[str, Any]:
+    """What an alternative says of strings, as far as the compiler knows it, as one schema."""
+    least, most = bounds(alternative, *_SIZES["string"])
+    said = [(key, part.keywords[key]) for part in alternative for key in ("pattern", "format") if key in part.keywords]
+    kept = [{key: value} for key, value in dict.fromkeys(said) if is_known(key, value)]
+    sizes = {"minLength": least, **({} if most is None else {"maxLength": most})}
+    return {"type": "string", **sizes, **({"allOf": kept} if kept else {})}
+
+
+def patterns(alternative: Alternative) -> list[str]:
+    return list(dict.fromkeys(part.keywords["pattern"] for part in alternative if "pattern" in part.keywords))
+
+
+def required(alternative: Alternative) -> list[str]:
+    names = [name for part in alternative for name in part.keywords.get("required", ()) if isinstance(name, str)]
+    return list(dict.fromkeys(names))
+
+
+def is_closed(alternative: Alternative) -> bool:
+    """Whether an object lists what it has, and nothing says anything of other properties."""
+    listing = [part for part in alternative if "properties" in part.keywords]
+    others = {"patternProperties", "additionalProperties"}
+    return len(listing) == 1 and listing[0].closed and not any(others & part.keywords.keys() for part in alternative)
+
+
+def type_of(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    names = {int: "number", float: "number", str: "string", list: "array", dict: "object"}
+    return names[type(value)]
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Equality of JSON values: 1 is 1.0, and not true."""
+    if type_of(a) != type_of(b):
+        return False
+    if isinstance(a, list):
+        return len(a) == len(b) and all(map(equal, a, b))
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
+    return bool(a == b)
+
+
+def _items(keywords: Mapping[str, Any]) -> tuple[Sequence[Schema], Schema]:
+    own = keywords.get("items", True)
+    if isinstance(own, list):
+        return own, keywords.get("additionalItems", True)
+    return keywords.get("prefixItems", []), own
+
+
+def _own_part(schema: Mapping[str, Any], where: str) -> Part:
+    silent = "additionalProperties" not in schema and not _BESIDE & schema.keys()
+    return Part(schema, silent and "properties" in schema, where)
+
+
+def _open(part: Part) -> Part:
+    return replace(part, closed=False)
+
+
+def _evaluated(schema: Mapping[str, Any], alternative: Alternative) -> Alternative:
+    """With what `schema` says of properties and items that none of its parts says anything of."""
+    said = [part.keywords for part in alternative]
+    more = []
+    if "unevaluatedProperties" in schema and not any("additionalProperties" in keywords for keywords in said):
+        known = {
+            key: dict.fromkeys((name for keywords in said for name in keywords.get(key, ())), True)
+            for key in ("properties", "patternProperties")
+        }
+        more.append(Part({**known, "additionalProperties": schema["unevaluatedProperties"]}, closed=False))
+    if "unevaluatedItems" in schema and not any(_items(keywords)[1] is not True for keywords in said):
+        evaluated = [True] * prefix(alternative)
+        more.append(Part({"prefixItems": evaluated, "items": schema["unevaluatedItems"]}, closed=False))
+    return (*alternative, *more)
+
+
+def _says_nothing(key: str, schema: Mapping[str, Any]) -> bool:
+    if key == "if":
+        return not schema.keys() & {"then", "else"}
+    if key == "contains":
+        return schema.get("minContains") == 0 and "maxContains" not in schema
+    if key in ("not", "uniqueItems"):
+        return schema[key] is False
+    return schema[key] == {} or schema[key] is True
+
+
+def _listed(kinds: Any) -> list[Any]:
+    return kinds if isinstance(kinds, list) else [kinds]
+
+
+def _at(where: str, reason: str) -> str:
+    return f"at {where:.200}: {reason}" if where else reason
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=repr)
+    return text if len(text) <= 80 else text[:80] + "…"
