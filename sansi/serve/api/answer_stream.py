@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,6 +128,10 @@ class Answer:
                 yield chunk
         for chunk in self._reply.final_chunks(self._done()):
             yield chunk
+
+    def failure_chunks(self, error: Mapping[str, Any], status: int) -> list[dict[str, Any]]:
+        """As `Reply.failure_chunks`."""
+        return self._reply.failure_chunks(error, status)
 
     async def _noted(self) -> AsyncIterator[tuple[int, Any]]:
         """The items of all answers; what they tell is noted."""

@@ -17,7 +17,7 @@ Request = ChatRequest | TextRequest
 
 @dataclass(frozen=True)
 class Dialect:
-    """Who adds one writes its tables, these functions, and its line in `dialects.DIALECTS`."""
+    """Who adds one writes its tables, these functions, and its place in `dialects.dialects`."""
 
     name: str
     path: str

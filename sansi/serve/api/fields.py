@@ -32,6 +32,12 @@ class Reading:
         if name not in self.ignored and len(self.ignored) < MAX_IGNORED:
             self.ignored.append(cut(name))
 
+    def ignore_or_refuse(self, name: str, noted: str | None = None) -> None:
+        """Note what changes nothing; a strict server refuses it: SansiError. `noted`: its name in the answer."""
+        if self.strict:
+            raise SansiError(f'"{name}" changes nothing here; leave it out', param=name)
+        self.ignore(noted or name)
+
 
 # (value, name of the field, the reading) -> the value, or SansiError that names the field
 Check = Callable[[Any, str, Reading], Any]

@@ -28,12 +28,25 @@ class Framing:
         """One chunk. JSON has no raw newline, so one `data:` line is enough."""
         return f"data: {one_line(value)}\n\n".encode()
 
-    def error(self, body: Mapping[str, Any]) -> bytes:
-        """The error that ends a stream, in the dialect's own shape."""
-        return self.chunk(body)
+
+class NamedFraming(Framing):
+    """Events that are named after their type, which the last of them tells the end by."""
+
+    def chunk(self, value: Mapping[str, Any]) -> bytes:
+        return f"event: {value['type']}\ndata: {one_line(value)}\n\n".encode()
+
+
+class LineFraming(Framing):
+    """A line of JSON for each chunk."""
+
+    def chunk(self, value: Mapping[str, Any]) -> bytes:
+        return f"{one_line(value)}\n".encode()
 
 
 EVENTS = Framing()
+NAMED_EVENTS = NamedFraming(end=b"")
+PINGED_EVENTS = NamedFraming(end=b"", beat=b'event: ping\ndata: {"type":"ping"}\n\n')
+LINES = LineFraming("application/x-ndjson", end=b"", beat=b" ")  # white space before the next object
 
 
 def one_line(value: Any) -> str:

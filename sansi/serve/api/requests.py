@@ -17,7 +17,8 @@ from sansi.chat import ChatOptions
 from sansi.serve.api.fields import show
 
 SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-DOTTED = re.compile(r"\w+(?:\.\w+)*")
+PATH = re.compile(r"\w+(?:\[\d+\])*(?:\.\w+(?:\[\d+\])*)*")
+LAST_STEP = re.compile(r"(?:\.\w+|\[\d+\])$")
 
 
 @dataclass(frozen=True)
@@ -102,13 +103,14 @@ def parse_body(raw: bytes) -> dict[str, Any]:
 
 
 def renamed(error: SansiError, names: Mapping[str, str]) -> SansiError:
-    """The error by the names of the request; the longest name counts: "a.b" before "a"."""
-    found = DOTTED.match(error.param or "")
+    """The error by the names of the request; the longest name counts: "a[1].b" before "a[1]" before "a"."""
+    found = PATH.match(error.param or "")
     option = found[0] if found is not None else ""
     while option and option not in names:
-        option = option.rpartition(".")[0]
+        shorter = LAST_STEP.sub("", option)
+        option = shorter if shorter != option else ""
     if not option:
         return error
     rest = (error.param or "")[len(option) :]
-    message = re.sub(rf"\b{re.escape(option)}\b", lambda _: names[option], str(error))
+    message = re.sub(rf"(?<!\w){re.escape(option)}(?!\w)", lambda _: names[option], str(error))
     return SansiError(message, param=names[option] + rest, code=error.code)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +88,13 @@ class Reply:
     def final_chunks(self, answers: Sequence[Done]) -> list[Chunk]:
         """What ends the stream, once all answers are there."""
         return [self._piece([]) | {"usage": usage(answers)}] if self._usage_at_end else []
+
+    def failure_chunks(self, error: Mapping[str, Any], status: int) -> list[Chunk]:
+        """What ends a stream that can not go on, where that is more than the dialect's error.
+
+        `error`: OpenAI's error object; `status`: what the request would have been answered with before the stream.
+        """
+        return []
 
     def chunk(self, index: int, event: Any, tokens: Sequence[Tokens], finish_reason: str | None = None) -> Chunk:
         raise NotImplementedError

@@ -10,82 +10,82 @@ from sansi.chat.presets import Preset
 Schema = Mapping[str, Any]
 
 
-def _object(required: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None) -> Schema:
+def object_of(required: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None) -> Schema:
     """An object with these keys and no others."""
     properties = {**required, **(optional or {})}
     return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
 
 
-def _list(items: Schema) -> Schema:
+def list_of(items: Schema) -> Schema:
     return {"type": "array", "items": items}
 
 
-def _or_null(schema: Schema) -> Schema:
+def or_null(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
 TEXT, COUNT, NUMBER = {"type": "string"}, {"type": "integer", "minimum": 0}, {"type": "number"}
-SECONDS, NULL, IDS = {"type": "number", "minimum": 0}, {"type": "null"}, _list(COUNT)
+SECONDS, NULL, IDS = {"type": "number", "minimum": 0}, {"type": "null"}, list_of(COUNT)
 
-USAGE = _object(
+USAGE = object_of(
     {
         "prompt_tokens": COUNT,
         "completion_tokens": COUNT,
         "total_tokens": COUNT,
-        "completion_tokens_details": _object({"reasoning_tokens": COUNT}),
-        "prompt_tokens_details": _object({"cached_tokens": COUNT}),
+        "completion_tokens_details": object_of({"reasoning_tokens": COUNT}),
+        "prompt_tokens_details": object_of({"cached_tokens": COUNT}),
     }
 )
-TIMING = _object(
+TIMING = object_of(
     {
         "queue_s": SECONDS,
-        "first_token_s": _or_null(SECONDS),
+        "first_token_s": or_null(SECONDS),
         "total_s": SECONDS,
-        "tokens_per_second": _or_null(SECONDS),
+        "tokens_per_second": or_null(SECONDS),
     }
 )
 _SAMPLING: Mapping[str, Schema] = dict.fromkeys(Preset.__dataclass_fields__, NUMBER)
-REPORT = _object(
+REPORT = object_of(
     {
         "mode": {"enum": ["thinking", "non-thinking"]},
         "mode_source": {"enum": ["default", "request", "soft_switch", "model"]},
-        "thinking_budget_requested": _or_null(COUNT),
-        "thinking_budget_applied": _or_null(COUNT),
+        "thinking_budget_requested": or_null(COUNT),
+        "thinking_budget_applied": or_null(COUNT),
         "thinking_end_reason": {"enum": ["natural", "budget", "reserve", "loop", "stop", "length", None]},
         "closing_phrase_tokens": COUNT,
         "max_tokens": COUNT,
         "answer_reserve": COUNT,
         "preset": TEXT,
-        "sampling": _object({**_SAMPLING, "seed": COUNT}),
-        "stop": _or_null(TEXT),
-        "ignored": _list(TEXT),
+        "sampling": object_of({**_SAMPLING, "seed": COUNT}),
+        "stop": or_null(TEXT),
+        "ignored": list_of(TEXT),
         "timing": TIMING,
     },
-    {"problems": _list(TEXT), "tool_call_errors": {"type": "object", "additionalProperties": TEXT}},
+    {"problems": list_of(TEXT), "tool_call_errors": {"type": "object", "additionalProperties": TEXT}},
 )
-_SCORE = {"token": TEXT, "logprob": NUMBER, "bytes": _list({"type": "integer", "minimum": 0, "maximum": 255})}
-_SCORES = _list(_object({**_SCORE, "top_logprobs": _list(_object(_SCORE))}))
-CHAT_LOGPROBS = _object({"content": _SCORES, "reasoning_content": _SCORES, "refusal": NULL})
-TEXT_LOGPROBS = _object(
+_SCORE = {"token": TEXT, "logprob": NUMBER, "bytes": list_of({"type": "integer", "minimum": 0, "maximum": 255})}
+_SCORES = list_of(object_of({**_SCORE, "top_logprobs": list_of(object_of(_SCORE))}))
+CHAT_LOGPROBS = object_of({"content": _SCORES, "reasoning_content": _SCORES, "refusal": NULL})
+TEXT_LOGPROBS = object_of(
     {
-        "tokens": _list(TEXT),
-        "token_logprobs": _list(_or_null(NUMBER)),
-        "top_logprobs": _list(_or_null({"type": "object", "additionalProperties": NUMBER})),
+        "tokens": list_of(TEXT),
+        "token_logprobs": list_of(or_null(NUMBER)),
+        "top_logprobs": list_of(or_null({"type": "object", "additionalProperties": NUMBER})),
         "text_offset": IDS,
     }
 )
 _FUNCTION = {"name": TEXT, "arguments": TEXT}
-_CALL = _object({"id": TEXT, "type": {"enum": ["function"]}, "function": _object(_FUNCTION)})
-_CALL_DELTA = _object(
-    {"index": COUNT, "function": _object({"arguments": TEXT}, {"name": TEXT})},
+_CALL = object_of({"id": TEXT, "type": {"enum": ["function"]}, "function": object_of(_FUNCTION)})
+_CALL_DELTA = object_of(
+    {"index": COUNT, "function": object_of({"arguments": TEXT}, {"name": TEXT})},
     {"id": TEXT, "type": {"enum": ["function"]}},
 )
 _ROLE = {"enum": ["assistant"]}
-MESSAGE = _object(
-    {"role": _ROLE, "content": _or_null(TEXT), "refusal": NULL},
-    {"reasoning_content": TEXT, "tool_calls": _list(_CALL)},
+MESSAGE = object_of(
+    {"role": _ROLE, "content": or_null(TEXT), "refusal": NULL},
+    {"reasoning_content": TEXT, "tool_calls": list_of(_CALL)},
 )
-DELTA = _object({}, {"role": _ROLE, "content": TEXT, "reasoning_content": TEXT, "tool_calls": _list(_CALL_DELTA)})
+DELTA = object_of({}, {"role": _ROLE, "content": TEXT, "reasoning_content": TEXT, "tool_calls": list_of(_CALL_DELTA)})
 _CHAT_END, _TEXT_END = {"enum": ["stop", "length", "tool_calls"]}, {"enum": ["stop", "length"]}
 
 
@@ -95,14 +95,14 @@ def _answer(kind: str, choice: Schema, required: Mapping[str, Schema], optional:
         "object": {"enum": [kind]},
         "created": COUNT,
         "model": TEXT,
-        "choices": _list(choice),
+        "choices": list_of(choice),
     }
-    return _object({**head, **required}, optional)
+    return object_of({**head, **required}, optional)
 
 
 def _choice(required: Mapping[str, Schema], end: Schema, logprobs: Schema, optional: Mapping[str, Schema]) -> Schema:
-    fields = {"index": COUNT, **required, "finish_reason": end, "logprobs": _or_null(logprobs)}
-    return _object(fields, {"token_ids": IDS, **optional})
+    fields = {"index": COUNT, **required, "finish_reason": end, "logprobs": or_null(logprobs)}
+    return object_of(fields, {"token_ids": IDS, **optional})
 
 
 _WHOLE: Mapping[str, Schema] = {"usage": USAGE, "sansi": REPORT}
@@ -114,10 +114,10 @@ CHAT_COMPLETION = _answer(
     _WHOLE,
     _PROMPT,
 )
-_OF_CHUNKS: Mapping[str, Schema] = {**_WHOLE, "usage": _or_null(USAGE)}
+_OF_CHUNKS: Mapping[str, Schema] = {**_WHOLE, "usage": or_null(USAGE)}
 CHAT_CHUNK = _answer(
     "chat.completion.chunk",
-    _choice({"delta": DELTA}, _or_null(_CHAT_END), CHAT_LOGPROBS, {}),
+    _choice({"delta": DELTA}, or_null(_CHAT_END), CHAT_LOGPROBS, {}),
     {},
     {**_OF_CHUNKS, **_PROMPT},
 )
@@ -129,7 +129,7 @@ TEXT_COMPLETION = _answer(
 )
 TEXT_CHUNK = _answer(
     "text_completion",
-    _choice({"text": TEXT}, _or_null(_TEXT_END), TEXT_LOGPROBS, _PROMPT),
+    _choice({"text": TEXT}, or_null(_TEXT_END), TEXT_LOGPROBS, _PROMPT),
     {},
     _OF_CHUNKS,
 )

@@ -20,7 +20,7 @@ from sansi.chat import ChatModel
 from sansi.serve.api import openapi
 from sansi.serve.api.answer_stream import Answer, check_size
 from sansi.serve.api.dialect import Dialect
-from sansi.serve.api.dialects import DIALECTS
+from sansi.serve.api.dialects import dialects
 from sansi.serve.api.errors import UnknownModel
 from sansi.serve.api.fields import show
 from sansi.serve.api.requests import Policy, parse_body
@@ -152,7 +152,7 @@ def _add_generation(
         start = functools.partial(Answer.start, chat, asked, dialect, record.begun, elsewhere)
         return Generation(start, ticket, record, metrics.gaps[chat.name], asked.stream, dialect)
 
-    for dialect in DIALECTS:
+    for dialect in dialects():
         route = _route(functools.partial(generate, dialect=dialect), dialect)
         app.post(dialect.path, **openapi.generation(dialect, policy.strict))(route)
 

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from bisect import bisect_left
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from fastapi.responses import JSONResponse, Response
@@ -92,7 +92,7 @@ class Generation(Response):
         self._record.first_token = answer.first_token and answer.first_token - self._record.begun
 
     async def _send_events(self, send: Send) -> None:
-        stream = _Stream(send, self._framing)
+        stream, answer = _Stream(send, self._framing), None
         try:
             async with self._ticket.limits():
                 answer = await self._start()
@@ -101,9 +101,12 @@ class Generation(Response):
                 finally:
                     await self._close(answer)
         except Exception as error:
-            if isinstance(error, ClientGone) or not stream.begun:
+            if isinstance(error, ClientGone) or not stream.begun or answer is None:
                 raise
-            await stream.end(self._framing.error(self._dialect.error(*self._told(error))))
+            told, status = self._told(error)
+            chunks: Sequence[Mapping[str, Any]] = answer.failure_chunks(told, status)
+            chunks = chunks or [self._dialect.error(told, status)]
+            await stream.end(b"".join(map(self._framing.chunk, chunks)))
         else:
             await stream.end(self._framing.end)
 
