@@ -25,7 +25,7 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 CHECKS += [negative_data_rejection]  # nothing that the document forbids is accepted and ignored
 SOME = settings(max_examples=30, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 MANY = settings(max_examples=400, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-ANSWERING = ("/v1/chat/completions", "/v1/completions")
+ANSWERING = ("/v1/chat/completions", "/v1/completions", "/v1/responses")
 
 
 @pytest.fixture(scope="session")

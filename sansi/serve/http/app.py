@@ -53,7 +53,7 @@ def create_app(
 ) -> FastAPI:
     """The application that serves `chat_models`, each under its `.name`; `cards` say what each is, per name.
 
-    Routes: POST /v1/chat/completions, POST /v1/completions, GET /v1/models, GET /v1/models/{id}, GET /health,
+    Routes: those of `dialects.dialects`, GET /v1/models, GET /v1/models/{id}, GET /health,
     GET /metrics, GET /openapi.json, GET / (the chat page). The caller owns the models and closes them.
     `app.state.admission` is what a server tells when it is to stop.
     """

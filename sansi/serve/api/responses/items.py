@@ -85,7 +85,9 @@ def _read(item: Any, where: str, found: Conversation, recall: Recall, reading: R
     if kind == "item_reference":
         known = recall(_string(item, "id", where))
         if known is None:
-            reason = f'{where} refers to "{cut(item["id"])}", which is not kept here, or not any more; send the item itself'
+            reason = (
+                f'{where} refers to "{cut(item["id"])}", which is not kept here, or not any more; send the item itself'
+            )
             raise SansiError(reason, param=where)
         item, kind = known, known["type"]
     reader, keys = _KINDS.get(kind, (None, ()))  # type: ignore[arg-type]

@@ -31,6 +31,7 @@ class ResponsesReply(Reply):
         self._number = -1
         self._output: list[dict[str, Any]] = []
         self._item: _Item | None = None  # the one that is written
+        self._scores: list[dict[str, Any]] = []  # of tokens of the answer's text that no event has told yet
 
     # --- the whole ----------------------------------------------------------------------------------------------------
 
@@ -58,7 +59,8 @@ class ResponsesReply(Reply):
         return self._write(event, tokens)
 
     def last_chunks(self, done: Done, tokens: Sequence[Tokens]) -> list[Chunk]:
-        chunks = [] if self._item or self._output else self._write(Content(""), tokens)
+        chunks = [] if self._item or self._output else self._write(Content(""), ())
+        self._note(tokens)
         chunks += self._end_item(self._last_status(done))
         response = self._ended(done)
         return [*chunks, self._event(f"response.{response['status']}", response=response)]
@@ -75,13 +77,23 @@ class ResponsesReply(Reply):
 
     def _write(self, event: Any, tokens: Sequence[Tokens]) -> list[Chunk]:
         """The events that a piece of the answer makes; it begins an item where it is of another kind."""
+        self._note(tokens)
         chunks: list[Chunk] = []
         item = self._item
         if item is None or not item.takes(event):
             chunks = self._end_item(COMPLETED)
             item = self._item = self._begin(event)
             chunks += item.begin()
-        return chunks + item.add(event, tokens)
+        return chunks + item.add(event)
+
+    def _note(self, tokens: Sequence[Tokens]) -> None:
+        if tokens and self._asked.options.logprobs:
+            self._scores += chat_logprobs(tokens, self._chat)["content"]
+
+    def take_scores(self) -> list[dict[str, Any]]:
+        """Those since the last time."""
+        scores, self._scores = self._scores, []
+        return scores
 
     def _begin(self, event: Any) -> _Item:
         if isinstance(event, Reasoning):
@@ -159,7 +171,7 @@ class _Item:
     def begin(self) -> list[Chunk]:
         raise NotImplementedError
 
-    def add(self, event: Any, tokens: Sequence[Tokens]) -> list[Chunk]:
+    def add(self, event: Any) -> list[Chunk]:
         raise NotImplementedError
 
     def end(self, status: str) -> list[Chunk]:
@@ -203,7 +215,7 @@ class _Thought(_Item):
         item = {"id": self._id, "type": "reasoning", "status": IN_PROGRESS, "summary": []}
         return [self._added(item), self._event(f"{self._part}.added", **self._place, part=empty)]
 
-    def add(self, event: Any, tokens: Sequence[Tokens]) -> list[Chunk]:
+    def add(self, event: Any) -> list[Chunk]:
         self._texts.append(event.text)
         return [self._event(f"{self._delta}.delta", **self._place, delta=event.text)]
 
@@ -238,13 +250,15 @@ class _Message(_Item):
             self._event("content_part.added", content_index=0, part=_output_text("", [])),
         ]
 
-    def add(self, event: Any, tokens: Sequence[Tokens]) -> list[Chunk]:
+    def add(self, event: Any) -> list[Chunk]:
         self._texts.append(event.text)
-        scores = self._told(tokens)
+        scores = self._reply.take_scores()
+        self._scores += scores
         return [self._event("output_text.delta", content_index=0, delta=event.text, logprobs=scores)]
 
     def end(self, status: str) -> list[Chunk]:
         text = self._text
+        self._scores += self._reply.take_scores()  # such as those of line breaks that are no part of the text
         part = _output_text(text, self._scores)
         self.whole = self._item(status, [part])
         return [
@@ -255,13 +269,6 @@ class _Message(_Item):
 
     def _item(self, status: str, content: list[dict[str, Any]]) -> dict[str, Any]:
         return {"id": self._id, "type": "message", "status": status, "role": "assistant", "content": content}
-
-    def _told(self, tokens: Sequence[Tokens]) -> list[dict[str, Any]]:
-        if not (tokens and self._reply._asked.options.logprobs):
-            return []
-        scores = chat_logprobs(tokens, self._reply._chat)["content"]
-        self._scores += scores
-        return scores
 
 
 class _Call(_Item):
@@ -282,7 +289,7 @@ class _Call(_Item):
     def begin(self) -> list[Chunk]:
         return [self._added(self._item(IN_PROGRESS, ""))]
 
-    def add(self, event: Any, tokens: Sequence[Tokens]) -> list[Chunk]:
+    def add(self, event: Any) -> list[Chunk]:
         if not event.arguments:
             return []
         self._texts.append(event.arguments)
@@ -297,8 +304,7 @@ class _Call(_Item):
             done = self._event("custom_tool_call_input.done", input=text)
             return [self._event("custom_tool_call_input.delta", delta=text), done, self._done()]
         self.whole = self._item(status, self._text)
-        name = {"name": self._origin.name}
-        return [self._event("function_call_arguments.done", **name, arguments=self._text), self._done()]
+        return [self._event("function_call_arguments.done", arguments=self._text), self._done()]
 
     def _item(self, status: str, said: str) -> dict[str, Any]:
         kind, key = ("custom_tool_call", "input") if self._origin.custom else ("function_call", "arguments")
