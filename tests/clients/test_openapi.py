@@ -25,7 +25,13 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 CHECKS += [negative_data_rejection]  # nothing that the document forbids is accepted and ignored
 SOME = settings(max_examples=30, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 MANY = settings(max_examples=400, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-ANSWERING = ("/v1/chat/completions", "/v1/completions", "/v1/responses")
+QUESTION = "4 + 3 ="
+# What makes a drawn request one that the model answers soon: a prompt, and a bound.
+ANSWERING = {
+    "/v1/chat/completions": {"messages": [{"role": "user", "content": QUESTION}], "max_tokens": 8},
+    "/v1/completions": {"prompt": QUESTION, "max_tokens": 8},
+    "/v1/responses": {"input": QUESTION, "max_output_tokens": 8},
+}
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +69,8 @@ def test_many_requests_drawn_anew(api, path, mode):
     @given(api[path]["POST"].as_strategy(generation_mode=mode))
     def check(case: Case) -> None:
         if isinstance(case.body, dict) and mode is GenerationMode.POSITIVE:
-            case.body = whole_numbers(case.body) | {"model": "nano", "max_tokens": 4}
+            bounds = {name: value for name, value in ANSWERING[path].items() if "max" in name}
+            case.body = whole_numbers(case.body) | {"model": "nano"} | bounds
             case.body.pop("max_completion_tokens", None)
         case.call_and_validate(checks=CHECKS, timeout=LONG)
 
@@ -78,8 +85,7 @@ def test_requests_that_get_as_far_as_the_model(api, path):
     @SOME
     @given(api[path]["POST"].as_strategy())
     def check(case: Case) -> None:
-        words = {"messages": [{"role": "user", "content": "4 + 3 ="}]} if "chat" in path else {"prompt": "4 + 3 ="}
-        case.body = whole_numbers(case.body) | words | {"model": "nano", "max_tokens": 8}
+        case.body = whole_numbers(case.body) | {"model": "nano"} | ANSWERING[path]
         case.body.pop("max_completion_tokens", None)
         case.body["stream"] = "stream_options" in case.body
         statuses[case.call_and_validate(checks=CHECKS, timeout=LONG).status_code] += 1
