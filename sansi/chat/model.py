@@ -51,6 +51,8 @@ class _Job:
     reader: Callable[[], StreamReader]
     """Makes a reader for what the engine writes."""
     is_text: bool = False
+    special_tokens_read: int = 0
+    warnings: tuple[str, ...] = ()
 
 
 class ChatModel:
@@ -147,10 +149,10 @@ class ChatModel:
     def stream_text(self, prompt: str | Sequence[int], options: ChatOptions | None = None) -> TextStream:
         """Go on with a text, or with ids, as `Content` events, and a TextResult at the end.
 
-        There is no template: a text is encoded as plain text, whatever tags it spells, and only ids can hold control
-        tokens. The model thinks only if the ids end inside an open thought; its limits then hold, and all that comes,
-        tags included, is text. Sampling is neutral (temperature 1, no filters) where the options leave it open. Wrong
-        input raises SansiError here, at the call.
+        There is no template: a text is encoded as plain text, whatever tags it spells, unless `parse_special` has its
+        control tokens read; ids hold them anyway. The model thinks only if the ids end inside an open thought; its
+        limits then hold, and all that comes, tags included, is text. Sampling is neutral (temperature 1, no filters)
+        where the options leave it open. Wrong input raises SansiError here, at the call.
         """
         return self.text_streams(prompt, options)[0]
 
@@ -224,6 +226,7 @@ class ChatModel:
             soft_switch=options.soft_switch,
             open_thought=options.soft_switch != "model",
             continue_final=options.continue_final,
+            read_tags=options.read_tags,
         )
         self._check_fits(prompt.fewest_ids(self.context_length), "messages", at_least=True)  # before it is encoded
         max_tokens = self._max_tokens(len(prompt.ids), options.max_tokens, "messages")
@@ -239,15 +242,25 @@ class ChatModel:
             return StreamReader(self.codec.parser(prompt, calls=calls), options.stop, options.stop_ids)
 
         params = self._params(options, preset, max_tokens, limits, reader, grammar=grammar, banned_ids=banned)
-        return _Job(prompt.ids, prompt.mode, params, limits, options, f"{mode} ({self.presets.source})", reader)
+        return _Job(
+            prompt.ids,
+            prompt.mode,
+            params,
+            limits,
+            options,
+            f"{mode} ({self.presets.source})",
+            reader,
+            special_tokens_read=prompt.tags_read,
+            warnings=_of_tags(prompt.tags_spelled),
+        )
 
     def _text_job(self, text: str | Sequence[int], options: ChatOptions) -> _Job:
         check_options(options)
         check_text_options(options)
-        tokenizer, is_text = self.codec.tokenizer, isinstance(text, str)
-        fewest = tokenizer.fewest_ids(text, self.context_length) if isinstance(text, str) else len(text)
-        self._check_fits(fewest, "prompt", at_least=is_text)
-        ids = tokenizer.encode(text) if isinstance(text, str) else list(text)
+        parts = self._parts(text, options) if isinstance(text, str) else []
+        if not isinstance(text, str):
+            self._check_fits(len(text), "prompt")
+        ids = self.codec.tokenizer.encode_parts(parts) if isinstance(text, str) else list(text)
         check_prompt(ids, self.engine.vocab_size, len(ids) + 2)  # the ids; what fits is said better below
         max_tokens = self._max_tokens(len(ids), options.max_tokens, "prompt")
         is_open = thought_is_open(ids, self.codec.control)
@@ -260,7 +273,16 @@ class ChatModel:
         more = {"grammar": grammar, "prompt_logprobs": options.prompt_logprobs}
         params = self._params(options, Preset(), max_tokens, limits, reader, **more)
         mode = Mode(is_open, "request")
-        return _Job(ids, mode, params, limits, options, "neutral", reader, is_text=True)
+        special = sum(isinstance(part, int) for part in parts)
+        return _Job(ids, mode, params, limits, options, "neutral", reader, is_text=True, special_tokens_read=special)
+
+    def _parts(self, text: str, options: ChatOptions) -> list[str | int]:
+        """The text, and the control tokens that it spells if they are to be read; of those that are too long, none."""
+        tokenizer = self.codec.tokenizer
+        parts: list[str | int] = tokenizer.split_added(text) if options.parse_special else [text]
+        fewest = sum(1 if isinstance(p, int) else tokenizer.fewest_ids(p, self.context_length) for p in parts)
+        self._check_fits(fewest, "prompt", at_least=True)
+        return parts
 
     def _params(
         self,
@@ -380,6 +402,8 @@ class ChatModel:
             answer_reserve=job.limits.answer_reserve,
             sampling={**sampling, "seed": completion.seed},
             preset=job.preset,
+            special_tokens_read=job.special_tokens_read,
+            warnings=job.warnings,
         )
 
 
@@ -390,6 +414,13 @@ def _nth(job: _Job, index: int) -> _Job:
     seed, ends = job.params.seed, job.reader().ends if job.params.stop_when else None
     seed = None if seed is None else (seed + index) % SEEDS
     return replace(job, params=replace(job.params, seed=seed, stop_when=ends))
+
+
+def _of_tags(spelled: Sequence[str]) -> tuple[str, ...]:
+    """A word to agents that prompt for calls themselves: the model may not see what they think it sees."""
+    if not spelled:
+        return ()
+    return (f"messages spell {', '.join(spelled)}, which were read as characters; read_tags has them read as tags",)
 
 
 def _fewest_tokens(messages: Messages, tools: Any) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -63,6 +63,10 @@ class ChatOptions:
     """What the answer's text must be, in OpenAI's form: of type "text", "json_object" or "json_schema"."""
     continue_final: Literal["answer", "thought"] | None = None
     """Go on with the last message, an assistant's: with its answer, or with its open thought."""
+    read_tags: Collection[str] = ()
+    """Roles whose messages may spell tags of calls, results and thoughts; elsewhere these are characters."""
+    parse_special: bool = False
+    """Of plain text: read control tokens where the prompt spells them; else they are characters."""
     speculation: int = 0
     """Most draft tokens that one step may check; changes the speed and no token."""
 
@@ -114,6 +118,10 @@ class Report:
     """The values used, seed included."""
     preset: str
     """Which preset filled the values that the request left open."""
+    special_tokens_read: int = 0
+    """Tags and other control tokens that messages, or a text, spelled and that were read as such."""
+    warnings: tuple[str, ...] = ()
+    """What the request may not have meant, a sentence each."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +198,7 @@ def check_options(options: ChatOptions) -> None:
         raise SansiError(
             f"enable_thinking must be true, false or null, not {options.enable_thinking!r}", param="enable_thinking"
         )
-    for name in ("loop_breaker", "logprobs", "parallel_tool_calls", "stream_tokens"):
+    for name in ("loop_breaker", "logprobs", "parallel_tool_calls", "stream_tokens", "parse_special"):
         value = getattr(options, name)
         if not isinstance(value, bool):
             raise SansiError(f"{name} must be true or false, not {value!r}", param=name)
@@ -207,6 +215,6 @@ def check_options(options: ChatOptions) -> None:
 def check_text_options(options: ChatOptions) -> None:
     """Raise SansiError for options that mean something only where there are messages."""
     plain = ChatOptions()
-    for name in ("enable_thinking", "tools", "tool_choice", "history", "soft_switch", "continue_final"):
+    for name in ("enable_thinking", "tools", "tool_choice", "history", "soft_switch", "continue_final", "read_tags"):
         if getattr(options, name) != getattr(plain, name):
             raise SansiError(f"{name} needs messages; a plain text is completed as it is", param=name)

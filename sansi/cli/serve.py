@@ -93,6 +93,13 @@ def serve(
             "--strict", help="Refuse fields of requests that could be ignored, by name.", rich_help_panel=LIMITS
         ),
     ] = False,
+    read_tags: Annotated[
+        str | None,
+        typer.Option(
+            help="user, tool, or both with a comma: messages of theirs may spell tags where a request has read_tags.",
+            rich_help_panel=LIMITS,
+        ),
+    ] = None,
     log_text: Annotated[
         bool, typer.Option("--log-text", help="Write questions and answers into the log too.", rich_help_panel=LOG)
     ] = False,
@@ -131,7 +138,7 @@ def serve(
         max_queue=max_queue,
         timeout=timeout or None,
         grace=grace,
-        policy=Policy(strict=strict),
+        policy=Policy(strict=strict, read_tags=_roles(read_tags)),
         log_text=log_text,
     )
     launch(
@@ -149,3 +156,11 @@ def serve(
         backend=backend,
         context_length=context_length,
     )
+
+
+def _roles(given: str | None) -> frozenset[str]:
+    roles = [role.strip() for role in (given or "").split(",") if role.strip()]
+    for role in roles:
+        if role not in ("user", "tool"):
+            raise SansiError(f'--read-tags "{role}": user and tool are the roles that it may name', param="read_tags")
+    return frozenset(roles)

@@ -6,7 +6,7 @@ assistant wrote is encoded as plain text, so that "<|im_end|>" in it ends nothin
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.text.chunks import ChunkEncoder
-from sansi.text.messages import AssistantMessage, Message, read_messages, read_tools, tool_lines
+from sansi.text.messages import ROLES, AssistantMessage, Message, read_messages, read_tools, tool_lines
 from sansi.text.mode import Mode, SoftSwitch, check_choice, check_flag, check_mode_options, is_query, select_mode
 from sansi.text.parser import StreamParser
 from sansi.text.render import Encoded, History, Layout, Policy, Renderer, Span, Unfinished, learned_turns, split_thought
@@ -53,6 +53,16 @@ class Prompt:
             return known
         plain = "".join([piece[0] for piece in self._layout.pieces if piece[1] is None])
         return known + self._encoder.tokenizer.fewest_ids(plain, enough - known)
+
+    @property
+    def tags_read(self) -> int:
+        """Tags that messages spell and that were read as such, as `read_tags` wants it."""
+        return self._layout.tags_read
+
+    @property
+    def tags_spelled(self) -> list[str]:
+        """Tags that messages spell and that were read as characters."""
+        return self._layout.tags_spelled()
 
     @property
     def loss_mask(self) -> list[int]:
@@ -129,6 +139,7 @@ class Codec:
         soft_switch: SoftSwitch = "prefill",
         open_thought: bool = False,
         continue_final: Unfinished | None = None,
+        read_tags: Collection[str] = (),
     ) -> Prompt:
         """Render a conversation.
 
@@ -138,6 +149,7 @@ class Codec:
         open_thought: in thinking mode, end the generation prompt with "<think>\\n", so that the model must think.
         continue_final: the last message is an assistant's turn that is not finished: the model goes on with its
             "answer" (which follows its whole thought, or an empty one), or with its open "thought".
+        read_tags: roles whose text may spell tags of calls, results and thoughts; elsewhere they are characters.
 
         Raises SansiError that names the message, the tool or the option that is wrong.
         """
@@ -147,7 +159,9 @@ class Codec:
         check_flag("add_generation_prompt", add_generation_prompt)
         check_flag("open_thought", open_thought)
         mode = select_mode(chat, enable_thinking, soft_switch)
-        policy = Policy(enable_thinking, soft_switch, history, open_thought)
+        for role in read_tags:
+            check_choice("read_tags", role, ROLES)
+        policy = Policy(enable_thinking, soft_switch, history, open_thought, read_tags=frozenset(read_tags))
         if continue_final is not None:
             return self._unfinished(chat, tool_list, lines, policy, mode, continue_final)
         layout = self._renderer.turns(chat, lines, policy)
@@ -172,7 +186,7 @@ class Codec:
         if part == "answer" and not _is_written(chat[last]) and not split_thought(chat[last])[0]:
             mode = Mode(False, "request" if mode.thinking else mode.source)  # the turn was given without a thought
         layout = self._renderer.turns(chat[:last], lines, policy)
-        self._renderer.unfinished_turn(layout, last, chat[last], part)
+        self._renderer.unfinished_turn(layout, last, chat[last], part, "assistant" in policy.read_tags)
         return Prompt(layout.text, mode, part == "thought", True, tools, layout, self._encoder)
 
     def training_sample(
@@ -243,7 +257,7 @@ class Codec:
         else:
             own = [*own, self.control.think_end, *self.tokenizer.encode("\n\n")]
         layout.pieces.append((self.tokenizer.decode(own), tuple(own), "thought", 0))
-        self._renderer.answer(layout.pieces, answer, chat[-1], loss=1)
+        self._renderer.answer(layout, answer, chat[-1], loss=1)
         return self._encode(layout, mode)
 
     def parser(self, prompt: Prompt, tools: Tools = None, calls: bool = True) -> StreamParser:

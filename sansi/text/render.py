@@ -58,6 +58,8 @@ class Policy(NamedTuple):
     """No loss on turns that lost their block; what has loss stands as it was written."""
     learned: frozenset[int] | None = None
     """The messages that may have loss; None: all."""
+    read_tags: frozenset[str] = frozenset()
+    """Roles whose text may spell tags of calls, results and thoughts."""
 
 
 class Layout:
@@ -66,10 +68,20 @@ class Layout:
     def __init__(self) -> None:
         self.pieces: list[Piece] = []
         self.marks: list[tuple[int, int]] = []  # (first piece, message)
+        self.tags_read = 0
+        """Tags that messages spelled and that were read as such."""
 
     @property
     def text(self) -> str:
         return "".join([piece[0] for piece in self.pieces])
+
+    def tags_spelled(self) -> list[str]:
+        """Tags that messages spell and that were read as characters, each once."""
+        found: dict[str, None] = {}
+        for text, known, kind, _ in self.pieces:
+            if known is None and kind in ("content", "answer", "tool_response") and "<" in text:
+                found |= dict.fromkeys(_READABLE.findall(text))
+        return list(found)
 
     def encode(self, encoder: ChunkEncoder) -> Encoded:
         """Encode the pieces chunk by chunk."""
@@ -181,7 +193,7 @@ class Renderer:
         """The conversation up to messages[stop], without a generation prompt."""
         layout, plan = Layout(), None
         pieces, marks = layout.pieces, layout.marks
-        self._system_turn(layout, chat[0], tool_text)
+        self._system_turn(layout, chat[0], tool_text, policy)
         for index, message in enumerate(chat[:stop]):
             role = message.role
             if role == "system" and index == 0:
@@ -189,12 +201,12 @@ class Renderer:
             marks.append((len(pieces), index))
             if role == "assistant":
                 plan = plan or _Plan(chat, policy)
-                self._assistant_turn(pieces, plan, index)
+                self._assistant_turn(layout, plan, index)
             elif role == "tool":
-                self._result_turn(pieces, chat, index)
+                self._result_turn(layout, chat, index, policy)
             else:
                 pieces += self._user if role == "user" else self._system
-                pieces.append((message.content, None, "content", 0))
+                self._said(layout, message.content, "content", 0, role in policy.read_tags)
                 pieces += self._end[0]
         return layout
 
@@ -204,7 +216,9 @@ class Renderer:
         layout.pieces += self._assistant
         layout.pieces += self._start_of(mode, open_thought)
 
-    def unfinished_turn(self, layout: Layout, index: int, message: Message, part: Unfinished) -> None:
+    def unfinished_turn(
+        self, layout: Layout, index: int, message: Message, part: Unfinished, read_tags: bool = False
+    ) -> None:
         """messages[index] as far as it came, after the very prompt that it was asked with."""
         layout.marks.append((len(layout.pieces), index))
         pieces = layout.pieces
@@ -224,12 +238,13 @@ class Renderer:
         else:
             pieces += self.empty_block
             pieces.append(SEAM)
-        pieces.append((answer.lstrip("\n"), None, "answer", 0))
+        self._said(layout, answer.lstrip("\n"), "answer", 0, read_tags)
 
-    def answer(self, pieces: list[Piece], answer: str, message: Message, loss: int) -> None:
+    def answer(self, layout: Layout, answer: str, message: Message, loss: int, read_tags: bool = False) -> None:
         """Answer, calls and end of an assistant's turn."""
+        pieces = layout.pieces
         if answer:
-            pieces.append((answer, None, "answer", loss))
+            self._said(layout, answer, "answer", loss, read_tags)
         if message.tool_calls:
             # The published template looks at the content before it drops the leading line breaks.
             content = split_thought(message)[1]
@@ -239,36 +254,51 @@ class Renderer:
                 self._call_of(pieces, call, loss, last=i + 1 == len(message.tool_calls))
         pieces += self._end[loss]
 
+    def _said(self, layout: Layout, text: str, kind: SpanKind, loss: int, read_tags: bool) -> None:
+        """What somebody wrote: plain text, whatever tags it spells, unless they are to be read."""
+        if not read_tags or "<" not in text:
+            layout.pieces.append((text, None, kind, loss))
+            return
+        readable = _CALL_SPLIT if kind == "answer" else _READABLE_SPLIT  # a thought has been taken out of an answer
+        for number, part in enumerate(readable.split(text)):
+            if number % 2:
+                layout.tags_read += 1
+                layout.pieces.append((part, self._markup(part, kind)[1], kind, loss))
+            elif part:
+                layout.pieces.append((part, None, kind, loss))
+
     def _start_of(self, mode: Mode, open_thought: bool) -> tuple[Piece, ...]:
         if not mode.thinking:
             return self.empty_block if mode.source != "model" else ()
         return self.opened if open_thought else ()
 
-    def _system_turn(self, layout: Layout, first: Message, tool_text: str) -> None:
+    def _system_turn(self, layout: Layout, first: Message, tool_text: str, policy: Policy) -> None:
         has_system = first.role == "system"
         if not has_system and not tool_text:
             return
         layout.marks.append((0, 0 if has_system else -1))
         layout.pieces += self._system
         if has_system:
-            layout.pieces.append((first.content, None, "content", 0))
+            self._said(layout, first.content, "content", 0, "system" in policy.read_tags)
         if tool_text:
             layout.pieces.append((("\n\n" if has_system else "") + TOOLS_HEAD + tool_text, None, "tools", 0))
             layout.pieces += self._tools_tail
         layout.pieces += self._end[0]
 
-    def _result_turn(self, pieces: list[Piece], chat: Sequence[Message], index: int) -> None:
+    def _result_turn(self, layout: Layout, chat: Sequence[Message], index: int, policy: Policy) -> None:
         """Results that follow each other share one user turn."""
+        pieces = layout.pieces
         if index == 0 or chat[index - 1].role != "tool":
             pieces += self._results
         pieces += self._result
-        pieces.append((f"\n{chat[index].content}\n", None, "tool_response", 0))
+        self._said(layout, f"\n{chat[index].content}\n", "tool_response", 0, "tool" in policy.read_tags)
         pieces.append(self._result_end)
         if index + 1 == len(chat) or chat[index + 1].role != "tool":
             pieces += self._end[0]
 
-    def _assistant_turn(self, pieces: list[Piece], plan: _Plan, index: int) -> None:
-        message, policy = plan.chat[index], plan.policy
+    def _assistant_turn(self, layout: Layout, plan: _Plan, index: int) -> None:
+        message, policy, pieces = plan.chat[index], plan.policy, layout.pieces
+        read_tags = "assistant" in policy.read_tags
         shown = plan.shows_block(index)
         loss = int(plan.has_loss(index, shown))
         pieces += self._assistant
@@ -279,14 +309,14 @@ class Renderer:
             return
         thought, answer = split_thought(message)
         if not shown:
-            self.answer(pieces, answer, message, loss)
+            self.answer(layout, answer, message, loss, read_tags)
             return
         if policy.history == "keep" and plan.closed(index):
             pieces += self.empty_block
             pieces.append(SEAM)
         else:
             self._think_block(pieces, thought, plan, index, loss)
-        self.answer(pieces, answer.lstrip("\n"), message, loss)
+        self.answer(layout, answer.lstrip("\n"), message, loss, read_tags)
 
     def _think_block(self, pieces: list[Piece], thought: str, plan: _Plan, index: int, loss: int) -> None:
         own = loss if thought else loss and int(plan.writes_empty_block(index))
@@ -451,6 +481,11 @@ def _spell_accents(escape: re.Match[str]) -> str:
 _ESCAPE = re.compile(r"(\\(?:u[0-9a-fA-F]{4}|.))([^\x00-\x7f]*)", re.DOTALL)
 _CONTROL_NAME = {text: name for name, text in CONTROL_TEXT.items()}
 _CONTROL_SPLIT = re.compile("(" + "|".join(map(re.escape, _CONTROL_NAME)) + ")")
+# What the templates write into turns, and agents that prompt for calls themselves write into messages. What begins and
+# ends turns is not among it: no message can end its own turn.
+_READABLE = re.compile(r"</?(?:tool_call|tool_response|think)>")
+_READABLE_SPLIT = re.compile(f"({_READABLE.pattern})")
+_CALL_SPLIT = re.compile(r"(</?(?:tool_call|tool_response)>)")
 _KIND_FROM: dict[str, SpanKind] = {"<think>": "thought", "<tool_call>": "tool_call"}
 _KIND_AFTER: dict[str, SpanKind] = {"</think>": "answer", "</tool_call>": "answer"}
 

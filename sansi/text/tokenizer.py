@@ -6,10 +6,11 @@ import base64
 import binascii
 import codecs
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from itertools import groupby, pairwise
+from itertools import cycle, groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,25 @@ class Tokenizer:
             return self._plain.encode(text, add_special_tokens=False).ids
         except (UnicodeEncodeError, TypeError) as error:
             raise _bad_text(text) from error
+
+    def split_added(self, text: str) -> list[str | int]:
+        """The text between the added tokens that it spells, and their ids in its place, as the published tokenizers do.
+
+        Where two begin at one place, the longer is read.
+        """
+        parts = self._added_split.split(text) if self._added else [text]
+        return [self.added[part] if odd else part for part, odd in zip(parts, cycle((False, True))) if part]
+
+    def encode_parts(self, parts: Sequence[str | int]) -> list[int]:
+        """Ids of texts, each on its own, and of tokens between them."""
+        texts = [part for part in parts if isinstance(part, str)]
+        small = sum(map(len, texts)) <= SLICE
+        encoded = iter(list(map(self.encode, texts)) if small else self.encode_batch(texts))
+        return [id_ for part in parts for id_ in ((part,) if isinstance(part, int) else next(encoded))]
+
+    @cached_property
+    def _added_split(self) -> re.Pattern[str]:
+        return re.compile("(" + "|".join(map(re.escape, sorted(self.added, key=len, reverse=True))) + ")")
 
     def fewest_ids(self, text: str, enough: int) -> int:
         """A lower bound on the length of `encode(text)`, which is not read much further than to `enough` ids.

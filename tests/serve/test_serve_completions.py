@@ -44,10 +44,27 @@ def test_a_text_and_its_ids_are_one(tiny_url, codec):
     assert echoed[0]["choices"][0]["prompt_token_ids"] == ids == joined(echoed, 0, "prompt_token_ids")
 
 
-def test_tags_that_a_text_spells_are_characters(tiny_url, codec):
-    answer = whole_of(tiny_url, "completions", **{**ASK, "prompt": "<|im_start|><think>", "return_token_ids": True})
+def test_control_tokens_that_a_text_spells_are_read(tiny_url, codec):
+    prompt = codec.render([{"role": "user", "content": "Hi"}], open_thought=True)
+    body = {"model": "tiny", "thinking_budget": 4, "max_tokens": 200, "seed": 1, "return_token_ids": True}
+    text, ids = (whole_of(tiny_url, "completions", prompt=one, **body) for one in (prompt.text, prompt.ids))
+    assert text["choices"] == ids["choices"] and text["sansi"]["thinking_end_reason"] == "budget"
+    assert (text["sansi"]["special_tokens_read"], ids["sansi"]["special_tokens_read"]) == (4, 0)
+    echoed = whole_of(tiny_url, "completions", prompt=prompt.text, echo=True, logprobs=0, **body)["choices"][0]
+    assert echoed["text"].startswith(prompt.text) and echoed["logprobs"]["text_offset"][1] == len("<|im_start|>")
+
+
+def test_control_tokens_are_characters_where_the_request_says_so(tiny_url, codec):
+    body = {**ASK, "prompt": "<|im_start|><think>", "return_token_ids": True, "parse_special": False}
+    answer = whole_of(tiny_url, "completions", **body)
     assert not set(answer["choices"][0]["prompt_token_ids"]) & set(codec.tokenizer.added.values())
     assert answer["usage"]["completion_tokens_details"]["reasoning_tokens"] == 0
+    assert answer["sansi"]["special_tokens_read"] == 0
+
+
+def test_a_text_of_many_control_tokens_is_refused_before_it_is_encoded(tiny_url):
+    response = http.post(f"{tiny_url}/v1/completions", json={**ASK, "prompt": "<|endoftext|>" * 50_000})
+    assert response.json()["error"]["code"] == "context_length_exceeded"
 
 
 def test_a_thought_that_the_ids_open_has_its_budget(tiny_url, codec):

@@ -1,4 +1,5 @@
 import json
+import random
 import unicodedata
 
 import pytest
@@ -72,6 +73,21 @@ def test_save_and_load(tmp_path):
     assert again.control == tok.control and again.vocab_size == tok.vocab_size
     for value in [*WORDS, "<|im_end|> <think>"]:
         assert again.encode(value) == tok.encode(value)
+
+
+def test_added_tokens_that_a_text_spells_are_those_of_transformers(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    codec = tiny_codec()
+    codec.save(tmp_path)
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    marks = [*codec.tokenizer.added, "<|im_", "end|>", "<", "\n", "\n\n", " ", "x", "e\u0301", "你好", "</think"]
+    draw = random.Random(0)
+    for text in ("", "plain", *("".join(draw.choices(marks, k=draw.randint(1, 12))) for _ in range(300))):
+        parts = codec.tokenizer.split_added(text)
+        assert codec.tokenizer.encode_parts(parts) == theirs(text, add_special_tokens=False).input_ids, text
+    big = "x <|im_end|>" * 3000
+    parts = codec.tokenizer.split_added(big)
+    assert codec.tokenizer.encode_parts(parts) == theirs(big, add_special_tokens=False).input_ids
 
 
 def test_transformers_opens_what_sansi_saves(tmp_path):

@@ -48,6 +48,7 @@ from sansi.serve.api.requests import LAX, ChatRequest, Policy
 from sansi.serve.api.response_bodies import Chunk, Done, Reply
 from sansi.serve.api.schemas import CHAT_COMPLETION
 from sansi.text import Content, Reasoning, ToolCallDelta, message_to_dict
+from sansi.text.messages import ROLES
 
 TOOL_CHOICES = ("auto", "none", "required")
 MAX_TOOL_NAME = 1000
@@ -82,6 +83,15 @@ def _tools() -> Kind:
     return array(Kind(one, {"type": "object", "properties": properties}))
 
 
+def _read_tags() -> Kind:
+    roles = array(choice(*ROLES), 0, len(ROLES))
+
+    def check(value: Any, name: str, reading: Reading) -> bool | list[str]:
+        return value if isinstance(value, bool) else roles.check(value, name, reading)
+
+    return Kind(check, {"anyOf": [BOOLEAN.schema, roles.schema]})
+
+
 _MESSAGE = {
     "type": "object",
     "properties": {"role": {"enum": ["system", "developer", "user", "assistant", "tool"]}},
@@ -104,6 +114,7 @@ FIELDS: dict[str, Field] = {
     **OTHER_NAMES,
     "history": Field(choice("official", "keep"), "Whether the thoughts of earlier turns are dropped or kept."),
     "soft_switch": Field(choice("prefill", "model"), "Whether the server or the model obeys the switches in messages."),
+    "read_tags": Field(_read_tags(), "Roles whose messages may spell tags of calls, results and thoughts; true: all."),
     "tools": Field(_tools(), "Functions that the model may call."),
     "tool_choice": Field(_choice_of_tool(), "Whether it may, may not or must call one, or which one it must call."),
     "parallel_tool_calls": Field(BOOLEAN, "false: one call at most."),
@@ -138,6 +149,7 @@ def parse_chat_request(body: Mapping[str, Any], policy: Policy = LAX) -> ChatReq
         tools=values.get("tools") or None,
         tool_choice=_tool_choice(values),
         continue_final=_continue_final(values, conversation),
+        read_tags=_tags_of(values.get("read_tags", False), policy),
         stream_tokens=bool(values.get("logprobs") or values.get("return_token_ids")),
         stop_ids=values.get("stop_token_ids", ()),
         **chosen,
@@ -152,6 +164,18 @@ def parse_chat_request(body: Mapping[str, Any], policy: Policy = LAX) -> ChatReq
         **shared(values, reading),
         ignored=tuple(reading.ignored),
     )
+
+
+def _tags_of(wanted: bool | list[str], policy: Policy) -> tuple[str, ...]:
+    """The roles whose messages may spell tags: what users and tools write is trusted where the operator does."""
+    allowed = {"system", "assistant", *policy.read_tags}
+    if isinstance(wanted, bool):
+        return tuple(sorted(allowed)) if wanted else ()
+    for role in wanted:
+        if role not in allowed:
+            reason = f'"read_tags" may not hold "{role}" on this server; start it with --read-tags {role}'
+            raise SansiError(reason, param="read_tags")
+    return tuple(sorted(set(wanted)))
 
 
 def _tool_choice(values: Mapping[str, Any]) -> str:

@@ -58,8 +58,9 @@ REQUIRED = ("model", "prompt")
 FIELDS: dict[str, Field] = {
     **COMMON,
     **LABELS,
-    "prompt": Field(_prompt(), "A text, ids, or a list of either; text holds no control tokens, whatever it spells."),
+    "prompt": Field(_prompt(), "A text, ids, or a list of either; control tokens that a text spells are read as such."),
     "max_tokens": Field(MAX_TOKENS, f"Most tokens of the completion; {DEFAULT_MAX_TOKENS} by default; -1: no bound."),
+    "parse_special": Field(BOOLEAN, "false: control tokens that a text spells are characters."),
     "echo": Field(BOOLEAN, "Begin the text with the prompt."),
     "logprobs": Field(integer(0, MAX_TOP), "Tell log-probabilities, with so many of the most likely tokens."),
     "best_of": Field(integer(1, MAX_CHOICES), "Supported only as the value of n."),
@@ -94,6 +95,7 @@ def parse_text_request(body: Mapping[str, Any], policy: Policy = LAX) -> TextReq
         logprobs=logprobs is not None,
         top_logprobs=logprobs or 0,
         prompt_logprobs=scored,
+        parse_special=values.get("parse_special", True),
         stream_tokens=logprobs is not None or values.get("return_token_ids", False),
         stop_ids=values.get("stop_token_ids", ()),
         **chosen,

@@ -27,6 +27,8 @@ class Policy:
 
     strict: bool = False
     """Refuse fields that could be ignored."""
+    read_tags: frozenset[str] = frozenset()
+    """Roles, beside the system and the assistant, whose messages may spell tags where a request asks for it."""
 
 
 LAX = Policy()

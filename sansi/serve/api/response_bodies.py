@@ -147,6 +147,8 @@ def report(done: Done, ignored: Sequence[str] = ()) -> dict[str, Any]:
         "sampling": told.sampling,
         "stop": result.stop,
         "ignored": list(ignored),
+        "warnings": list(told.warnings),
+        "special_tokens_read": told.special_tokens_read,
         "timing": done.timing.to_dict(result.usage.completion_tokens),
     }
     if isinstance(result, ChatResult):

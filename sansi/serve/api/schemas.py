@@ -59,6 +59,8 @@ REPORT = object_of(
         "sampling": object_of({**_SAMPLING, "seed": COUNT}),
         "stop": or_null(TEXT),
         "ignored": list_of(TEXT),
+        "warnings": list_of(TEXT),
+        "special_tokens_read": COUNT,
         "timing": TIMING,
     },
     {"problems": list_of(TEXT), "tool_call_errors": {"type": "object", "additionalProperties": TEXT}},
