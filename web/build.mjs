@@ -2,7 +2,7 @@
 //   npm ci && npm run build        (or `make page` in the root)
 import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
 
@@ -17,14 +17,25 @@ async function bundle() {
   rmSync(OUT, { recursive: true, force: true });
   mkdirSync(OUT, { recursive: true });
   const common = { bundle: true, minify: true, outdir: OUT, charset: "utf8", legalComments: "none", target: "es2022" };
-  await esbuild.build({
+  const { metafile } = await esbuild.build({
     ...common,
+    metafile: true,
     entryPoints: { page: join(HERE, "src/main.js"), first: join(HERE, "src/first.js") },
     format: "esm",
     splitting: true,
     chunkNames: "lazy/[name]-[hash]",
   });
   await esbuild.build({ ...common, entryPoints: { page: join(HERE, "style/page.css") } });
+  return metafile.outputs;
+}
+
+/** What the page needs as soon as it is there: asked for beside page.js, not after it was read. */
+function early(outputs) {
+  const file = (name) => `/static/${relative(OUT, join(process.cwd(), name)).replaceAll("\\", "/")}`;
+  const entry = Object.keys(outputs).find((name) => basename(name) === "page.js");
+  const words = Object.keys(outputs).find((name) => outputs[name].entryPoint?.endsWith("src/markdown.js"));
+  const needs = (name) => outputs[name].imports.filter((each) => each.kind === "import-statement").flatMap((each) => [each.path, ...needs(each.path)]);
+  return [...new Set([...needs(entry), words, ...needs(words)])].map((name) => `<link rel="modulepreload" href="${file(name)}">`);
 }
 
 /** KaTeX's own style sheet with the one kind of font that every browser of this decade reads. */
@@ -45,11 +56,11 @@ function sprite() {
   return `<svg class="sprite" aria-hidden="true" focusable="false">${symbols.join("")}</svg>`;
 }
 
-function page() {
+function page(outputs) {
   // A new version of a file has a new address, so that no cache shows an old one.
   const versioned = (_, name) => `/static/${name}?${short(readFileSync(join(OUT, name)))}`;
   cpSync(join(HERE, "seal.svg"), join(OUT, "icon.svg"));
-  const html = read("index.html").replace("<!-- icons -->", sprite()).replace(/\/static\/((?:page|first)\.\w+)/g, versioned);
+  const html = read("index.html").replace("<!-- icons -->", sprite()).replace(/\/static\/((?:page|first)\.\w+)/g, versioned).replace("<!-- early -->", early(outputs).join("\n  "));
   writeFileSync(join(OUT, "index.html"), html);
 }
 
@@ -74,8 +85,8 @@ function stamp() {
   writeFileSync(join(OUT, "SOURCES.sha256"), digest.digest("hex") + "\n");
 }
 
-await bundle();
+const outputs = await bundle();
 math();
-page();
+page(outputs);
 licences();
 stamp();

@@ -1,7 +1,7 @@
 // The server's API: models, and one streamed answer. Everything that can go wrong becomes an ApiError with a kind.
 import { apiKey } from "./store.js";
 
-/** kind: "offline", "cut", "key", "busy", "server" or "request"; `wait`: seconds that the server asks to wait. */
+/** kind: "offline", "cut", "key", "busy", "context", "server" or "request"; `wait`: seconds that the server asks to wait. */
 export class ApiError extends Error {
   constructor(kind, message = "", { status = 0, wait = null } = {}) {
     super(message);
@@ -12,6 +12,41 @@ export class ApiError extends Error {
 export async function listModels() {
   const response = await ask("/v1/models");
   return (await response.json()).data;
+}
+
+/** One model with all that the server tells of it, its card included. */
+export async function modelCard(name) {
+  return (await ask(`/v1/models/${encodeURIComponent(name)}`)).json();
+}
+
+/** The tools that the server runs itself, in OpenAI's form. */
+export async function listTools() {
+  return (await (await ask("/v1/tools")).json()).data;
+}
+
+/** What a tool of the server says to `given`, the JSON text of its arguments. */
+export async function runTool(name, given) {
+  return (await (await post(`/v1/tools/${encodeURIComponent(name)}`, given || "{}")).json()).content;
+}
+
+/** How many tokens a text has for a model, or null where the server does not count. */
+export async function countTokens(model, text) {
+  try {
+    const { count } = await (await post("/tokenize", JSON.stringify({ model, prompt: text, add_special_tokens: false }))).json();
+    return Number.isFinite(count) ? count : null;
+  } catch {
+    return null;
+  }
+}
+
+/** An answer in one piece. */
+export async function wholeAnswer(body) {
+  const { stream, stream_options, ...rest } = body;
+  return (await post("/v1/chat/completions", toJson(rest))).json();
+}
+
+function post(url, body, signal) {
+  return ask(url, { method: "POST", headers: { "Content-Type": "application/json" }, body, signal });
 }
 
 async function ask(url, options = {}) {
@@ -30,11 +65,13 @@ async function ask(url, options = {}) {
 async function problemOf(response) {
   const { status } = response;
   let message = "";
+  let code = null;
   try {
-    message = (await response.json()).error.message;
+    ({ message, code } = (await response.json()).error);
   } catch {
     // not our server's form: the status has to do
   }
+  if (code === "context_length_exceeded") return new ApiError("context", message, { status });
   const kind = status === 401 ? "key" : status === 429 ? "busy" : status >= 500 ? "server" : "request";
   return new ApiError(kind, message, { status, wait: waitOf(response.headers.get("Retry-After")) });
 }
@@ -48,8 +85,7 @@ function waitOf(value) {
 
 /** The chunks of one answer. Ends when the server says that it is whole; anything else raises. */
 export async function* streamAnswer(body, signal) {
-  const headers = { "Content-Type": "application/json" };
-  const response = await ask("/v1/chat/completions", { method: "POST", headers, body: toJson(body), signal });
+  const response = await post("/v1/chat/completions", toJson(body), signal);
   for await (const data of serverEvents(response.body, signal)) {
     if (data === "[DONE]") return;
     const chunk = JSON.parse(data);

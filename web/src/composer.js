@@ -1,5 +1,8 @@
-// The box at the bottom: the message, the mode of thinking and its budget.
-import { $, fit, isComposing } from "./dom.js";
+// The box at the bottom: the message, what is attached to it, the mode of thinking, and its budget or budgets.
+import { attachedFrom } from "./attach.js";
+import { budgetField, budgetRow } from "./budgets.js";
+import { MOST } from "./compare.js";
+import { $, fit, h, icon, isComposing, toast } from "./dom.js";
 import { prefer, preferences } from "./store.js";
 import { number, t, tokens } from "./strings.js";
 
@@ -14,8 +17,11 @@ export function budgetSteps(context) {
 }
 
 export class Composer {
-  constructor({ send, stop, editLast, canSend }) {
-    Object.assign(this, { send, stop, editLast, canSend, steps: [null], busy: false });
+  /** `parts`: send(message), stop, editLast, canSend, cannotSend, changed. */
+  constructor(parts) {
+    Object.assign(this, { ...parts, steps: [null], context: Infinity, busy: false, attachments: [], recommended: undefined });
+    this.field = budgetField(null, t("budget"), (budget) => this.#chosen({ budget }));
+    $("budget-typed").append(this.field.element);
     $("composer").addEventListener("submit", (event) => {
       event.preventDefault();
       this.busy ? this.stop() : this.submit();
@@ -23,25 +29,65 @@ export class Composer {
     $("question").addEventListener("keydown", (event) => this.#key(event));
     $("question").addEventListener("input", () => this.update());
     $("budget").addEventListener("input", () => this.#chosen({ budget: this.steps[$("budget").value] }));
+    $("compare").addEventListener("click", () => this.#chosen({ compare: !preferences.compare }));
+    $("recommended").addEventListener("click", () => this.#chosen({ budget: this.recommended, compare: false }));
     for (const radio of document.getElementsByName("mode")) radio.addEventListener("change", () => this.#chosen({ mode: radio.value }));
   }
 
   /** What the next message is asked with. */
   get ask() {
     const { mode, budget } = preferences;
-    return { mode, budget: budget === null ? null : this.steps[this.#nearest(budget)] };
+    return { mode, budget: budget !== null && budget <= this.context ? budget : null };
+  }
+
+  /** The budgets that are compared. */
+  get budgets() {
+    const held = preferences.budgets.filter((budget) => budget === null || budget <= this.context);
+    return held.length ? held : [0, null];
+  }
+
+  get draft() {
+    return { text: $("question").value.trim(), attachments: this.attachments };
+  }
+
+  focus() {
+    $("question").focus();
   }
 
   submit() {
-    const text = $("question").value.trim();
-    if (!text || this.busy || !this.canSend()) return;
+    const { text, attachments } = this.draft;
+    if (!(text || attachments.length) || this.busy) return;
+    if (!this.canSend()) return this.cannotSend();
     $("question").value = "";
+    this.attachments = [];
     this.update();
-    this.send(text);
+    this.send({ text, attachments, budgets: preferences.compare ? this.budgets : null });
   }
 
-  setContext(context) {
-    this.steps = budgetSteps(context);
+  /** A text in the place of the selection, as if it had been typed. */
+  insert(text) {
+    const box = $("question");
+    box.setRangeText(text, box.selectionStart, box.selectionEnd, "end");
+    box.focus();
+    this.update();
+  }
+
+  /** Read files; each that is text is attached, of any other it is said why not. */
+  async attach(files) {
+    for (const file of files) {
+      try {
+        this.attachments = [...this.attachments, await attachedFrom(file)];
+      } catch (error) {
+        toast(error.message);
+      }
+    }
+    this.update();
+    this.focus();
+  }
+
+  /** `recommended`: a budget that is nearly as good as none, where the model's curve tells it. */
+  setModel(context, recommended) {
+    Object.assign(this, { context, recommended, steps: budgetSteps(context) });
     $("budget").max = this.steps.length - 1;
     this.update();
   }
@@ -52,24 +98,69 @@ export class Composer {
   }
 
   nextMode() {
-    this.#chosen({ mode: MODES[(MODES.indexOf(preferences.mode) + 1) % MODES.length] });
+    this.#chosen({ mode: MODES[(MODES.indexOf(preferences.mode) + 1) % MODES.length], compare: false });
   }
 
   update() {
     fit($("question"));
-    const { mode, budget } = preferences;
-    const text = mode === "direct" ? t("noThought") : budget === null ? t("unlimited") : tokens(this.ask.budget ?? budget);
-    for (const radio of document.getElementsByName("mode")) radio.checked = radio.value === mode;
-    $("budget").value = budget === null ? this.steps.length - 1 : this.#nearest(budget);
-    $("budget").disabled = mode === "direct";
-    $("budget").setAttribute("aria-valuetext", text);
-    $("budget-value").textContent = mode !== "direct" && budget !== null ? number(this.ask.budget ?? budget) : text;
-    $("budget").style.setProperty("--fill", `${(100 * $("budget").value) / Math.max(1, $("budget").max)}%`);
-    $("budget-field").classList.toggle("off", mode === "direct");
+    this.#showModes();
+    this.#showBudget();
+    this.#showCompared();
+    this.#showAttached();
     $("composer").classList.toggle("busy", this.busy);
-    const label = t(this.busy ? "stop" : "send");
-    Object.assign($("send"), { disabled: !this.busy && (!$("question").value.trim() || !this.canSend()), title: label });
+    const label = t(this.busy ? "stop" : preferences.compare ? "sendCompare" : "send");
+    const { text, attachments } = this.draft;
+    Object.assign($("send"), { disabled: !this.busy && !(text || attachments.length), title: label });
     $("send").setAttribute("aria-label", label);
+    this.changed();
+  }
+
+  #showModes() {
+    const { mode, compare } = preferences;
+    for (const radio of document.getElementsByName("mode")) radio.checked = radio.value === mode;
+    $("modes").hidden = compare;
+    $("mode-note").textContent = t(compare ? "compareNote" : `${mode}Note`);
+    const { recommended } = this;
+    const useful = recommended !== undefined && mode !== "direct" && !compare && this.ask.budget !== recommended;
+    $("recommended").hidden = !useful;
+    if (useful) $("recommended").textContent = t("recommended", tokens(recommended));
+  }
+
+  #showBudget() {
+    const off = preferences.mode === "direct";
+    const { budget } = this.ask;
+    $("budget").value = budget === null ? this.steps.length - 1 : this.#nearest(budget);
+    $("budget").disabled = off;
+    $("budget").setAttribute("aria-valuetext", off ? t("noThought") : budget === null ? t("unlimited") : tokens(budget));
+    $("budget").style.setProperty("--fill", `${(100 * $("budget").value) / Math.max(1, $("budget").max)}%`);
+    $("budget-field").classList.toggle("off", off);
+    $("budget-field").hidden = preferences.compare;
+    this.field.set(budget, off);
+  }
+
+  #showCompared() {
+    const on = preferences.compare;
+    $("compare").setAttribute("aria-pressed", String(on));
+    $("compare-row").hidden = !on;
+    const key = JSON.stringify([on, this.budgets, document.documentElement.lang]);
+    if (!on || key === this.comparedKey) return;
+    this.comparedKey = key;
+    $("compare-budgets").replaceChildren(...budgetRow(this.budgets, MOST, (budgets) => this.#chosen({ budgets })));
+  }
+
+  #showAttached() {
+    const one = (attached) => {
+      const drop = () => {
+        this.attachments = this.attachments.filter((each) => each !== attached);
+        this.update();
+        this.focus();
+      };
+      const name = h("span", { class: "attached-name", dir: "auto" }, attached.name);
+      const size = h("span", { class: "unit" }, t("lines", number(attached.text.split("\n").length)));
+      return h("li", {}, icon("file"), name, size, h("button", { type: "button", class: "drop", title: t("detach", attached.name), "aria-label": t("detach", attached.name), onclick: drop }, "×"));
+    };
+    $("attachments").hidden = !this.attachments.length;
+    $("attachments").replaceChildren(...this.attachments.map(one));
   }
 
   #chosen(changes) {

@@ -55,6 +55,16 @@ export function closeOutside(dialog) {
   };
 }
 
+/** A dialog in the middle of the page, with a title and a button that closes it. */
+export function sheet(id, title, ...content) {
+  const dialog = $(id);
+  const close = iconButton("close", t("close"), () => dialog.close());
+  dialog.replaceChildren(h("header", {}, h("h2", { id: `${id}-title` }, title), close), ...content);
+  closeOutside(dialog);
+  if (!dialog.open) dialog.showModal();
+  return dialog;
+}
+
 let toastTimer;
 /** A short word at the bottom of the window, with one thing to do about it. */
 export function toast(text, action, onclick) {

@@ -1,9 +1,9 @@
 // What an answer cost and what the server did for it, in words.
-import { countsOf, firstTokenOf, speedOf } from "./run.js";
+import { closingOf, countsOf, firstTokenOf, speedOf } from "./run.js";
 import { number, seconds, t, tokens } from "./strings.js";
 
 const SOURCES = { default: "sourceDefault", request: "sourceRequest", soft_switch: "sourceSwitch", model: "sourceModel" };
-const ENDS = { natural: "endNatural", budget: "endBudget", reserve: "endReserve", loop: "endLoop", stop: "endStop", length: "endLength" };
+const ENDS = { natural: "endNatural", budget: "endBudget", reserve: "endReserve", loop: "endLoop", stop: "endStop", end_of_turn: "endTurn", length: "endLength" };
 
 /** Why the thought ended: {text, cut}; null while it goes on or where there was none. */
 export function endOf(node) {
@@ -14,21 +14,25 @@ export function endOf(node) {
   return { text: text ?? (ENDS[reason] ? t(ENDS[reason]) : reason), cut: reason !== "natural" };
 }
 
-/** One line: tokens, speed, time to the first token. */
+/** While an answer grows: how much there is, how fast, and since when. */
 export function summary(node, now) {
-  const { all, own, closing, answer } = countsOf(node);
+  const { all } = countsOf(node);
   if (!all) return "";
+  const speed = speedOf(node, now);
+  return [t("about", tokens(all)), ...(speed ? [t("factSpeed", number(speed, speed < 10 ? 1 : 0))] : [])].join(" · ");
+}
+
+/** What it cost, in one line: tokens, speed, time to the first token. */
+function costOf(node) {
+  const { own, closing, answer } = countsOf(node);
   const parts = [];
   if (own) parts.push(t("factThought", number(own)));
   if (closing) parts.push(t("factClosing", number(closing)));
   parts.push(t("factAnswer", number(answer)));
   const sum = own || closing ? t("factTokens", parts.join(" + ")) : tokens(answer);
-  const line = [node.counts.exact ? sum : t("about", sum)];
-  const speed = speedOf(node, now);
-  if (speed) line.push(t("factSpeed", number(speed, speed < 10 ? 1 : 0)));
+  const speed = speedOf(node);
   const first = firstTokenOf(node);
-  if (first !== null) line.push(t("factFirst", seconds(first)));
-  return line.join(" · ");
+  return [node.counts.exact ? sum : t("about", sum), ...(speed ? [t("factSpeed", number(speed, speed < 10 ? 1 : 0))] : []), ...(first !== null ? [t("factFirst", seconds(first))] : [])].join(" · ");
 }
 
 /** The report in rows of [name, value]. */
@@ -37,10 +41,13 @@ export function rows(node) {
   const limit = (budget) => (budget === null || budget === undefined ? t("unlimited") : tokens(budget));
   const thinking = report.mode === "thinking";
   const source = SOURCES[report.mode_source] ? t(SOURCES[report.mode_source]) : report.mode_source;
-  const found = [["rowMode", t("modeBy", t(thinking ? "modeThinking" : "modeDirect"), source)]];
+  const found = [["rowModel", node.model], ["rowCost", costOf(node)]];
+  found.push(["rowMode", t("modeBy", t(thinking ? "modeThinking" : "modeDirect"), source)]);
   if (thinking) {
     found.push(["rowAsked", limit(report.thinking_budget_requested)], ["rowApplied", limit(report.thinking_budget_applied)]);
     found.push(["rowEnd", endOf(node)?.text ?? "—"]);
+    const { phrase } = closingOf(node);
+    if (phrase) found.push(["rowClosing", t("closingValue", phrase.trim(), number(countsOf(node).closing))]);
   }
   const { seed, ...sampling } = report.sampling ?? {};
   found.push(["rowPreset", report.preset]);
@@ -75,6 +82,7 @@ export function errorText({ kind, message, status, wait }) {
   if (kind === "cut") return t("errorCut");
   if (kind === "reload") return t("errorReload");
   if (kind === "key") return message || t("errorKey");
+  if (kind === "context") return t("errorContext", what);
   if (kind === "busy") return wait ? t("errorBusyIn", seconds(wait)) : t("errorBusy");
   return t(kind === "server" ? "errorServer" : "errorRequest", what);
 }

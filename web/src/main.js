@@ -1,32 +1,33 @@
-// The page: one conversation on show, answers under way, and what happens when something is pressed.
-import { ApiError, listModels } from "./api.js";
+// The page: its stores and parts, and how they hear of each other.
+import { Actions } from "./actions.js";
+import { Answers } from "./answers.js";
+import { ApiError } from "./api.js";
 import { Composer } from "./composer.js";
-import { askForKey, keys, openKeys } from "./dialogs.js";
-import { $, announce, bindMenu, copy, download, h, icon, isComposing, menu, toast } from "./dom.js";
+import { askForKey, openKeys } from "./dialogs.js";
+import { $, announce, bindMenu, isComposing, menu } from "./dom.js";
 import { endOf, errorText } from "./facts.js";
-import { Run, countsOf } from "./run.js";
-import { isTuned, openSettings } from "./settings.js";
+import { Gauge } from "./gauge.js";
+import { Keeping } from "./keeping.js";
+import { Log } from "./log.js";
+import { Models, contextOf, recommendedOf } from "./models.js";
+import { notice } from "./notices.js";
+import { countsOf } from "./run.js";
+import { Shown } from "./shown.js";
 import { Sidebar } from "./sidebar.js";
 import { Store, apiKey, prefer, preferences } from "./store.js";
-import { browserLanguage, number, setLanguage, t, translate } from "./strings.js";
-import { MAX_BYTES, fromFile, toFile, toMarkdown } from "./transfer.js";
-import { ROOT, add, choose, newConversation, path, remove, titleOf } from "./tree.js";
-import { viewOf } from "./turn.js";
+import { browserLanguage, language, number, setLanguage, t, translate } from "./strings.js";
+import { titleOf } from "./tree.js";
+import { Welcome } from "./welcome.js";
+import { loadMarkdown } from "./words.js";
 
-const GENERIC_EXAMPLES = {
-  en: ["What is 17 + 25 - 9?", "Sort these numbers: 31, 7, 22, 15", "Spell the word “think” backwards"],
-  zh: ["17 + 25 - 9 等于多少？", "将这些数字排序：31, 7, 22, 15", "用一句话解释“三思而后行”"],
-};
 const SAVE_EVERY = 1500; // milliseconds, while an answer grows
-const NEAR_END = 80; // pixels
 
 const store = new Store();
-const runs = new Map(); // by the id of their conversation
-const views = new Map(); // of the conversation on show, by the id of their node
-let models = [];
-let conversation = null;
-let drawing = 0;
-let following = true; // the end is in view, and stays there
+const models = new Models();
+const answers = new Answers();
+answers.tab = store.tab;
+const shown = new Shown(store, answers);
+const saving = new Map(); // timers, by the id of the conversation that grows
 
 // --- start -------------------------------------------------------------------------------------------------------------
 
@@ -35,431 +36,304 @@ async function start() {
   translate();
   store.onproblem = (problem) => notice(t(problem));
   store.onchange = changedElsewhere;
-  sidebar.running = (id) => runs.has(id);
+  store.grows = (node) => answers.runs(node);
+  sidebar.running = (id) => answers.busy(id);
   sidebar.start(preferences.sidebar);
+  listen();
   bind();
   composer.update();
-  showHint();
+  loadMarkdown();
   await Promise.all([store.open(), loadModels()]);
-  for (const each of store.all.values()) mend(each);
-  openFromAddress();
-  $("question").focus();
+  shown.openFromAddress();
+  composer.focus();
 }
 
 async function loadModels() {
   try {
-    models = await listModels();
+    await models.load();
     notice(null);
   } catch (error) {
-    models = [];
     if (error.kind === "key") return enterKey(Boolean(apiKey.get()));
-    return notice(error instanceof ApiError ? errorText(error) : String(error), t("retry"), reloadModels);
+    return notice(error instanceof ApiError ? errorText(error) : String(error), [t("retry"), loadModels]);
   }
-  $("model").replaceChildren(...models.map((model) => new Option(model.id, model.id)));
-  $("model").disabled = models.length < 2;
-  $("model-field").classList.toggle("single", models.length < 2);
 }
 
-async function reloadModels() {
-  await loadModels();
-  showModel();
-}
-
+/** Without a key the page says so, and how to go on: what is kept here can be read all the same. */
 function enterKey(wrong = false) {
-  askForKey(reloadModels, wrong === true);
+  askForKey(loadModels, () => notice(t("keyMissing"), [t("enterKey"), () => enterKey()]), wrong === true);
 }
 
-/** An answer that was growing when the page was closed will not grow any more. */
-function mend(each) {
-  for (const node of Object.values(each.nodes)) {
-    if (node.status !== "running" || runs.has(each.id)) continue;
-    Object.assign(node, { status: "failed", error: { kind: "reload", message: "" } });
+// --- what follows from what --------------------------------------------------------------------------------------------
+
+function listen() {
+  models.listen(showModels);
+  shown.listen((what) => {
+    if (what === "other") {
+      actions.nextIsFresh = false;
+      log.clear();
+      sidebar.current = shown.conversation.id;
+    }
+    showAll();
+  });
+  answers.listen((what, conversation, node) => {
+    if (what === "grew") return conversation === shown.conversation && log.draw();
+    return what === "began" ? began(conversation) : ended(conversation, node);
+  });
+}
+
+function began(conversation) {
+  if (!saving.has(conversation.id)) saving.set(conversation.id, setInterval(() => shown.save(conversation), SAVE_EVERY));
+  shown.save(conversation).then(() => sidebar.update());
+  if (conversation === shown.conversation) showAll();
+}
+
+function ended(conversation, node) {
+  if (!answers.busy(conversation.id)) {
+    clearInterval(saving.get(conversation.id));
+    saving.delete(conversation.id);
   }
-}
-
-// --- which conversation ------------------------------------------------------------------------------------------------
-
-function openFromAddress() {
-  const id = location.hash.match(/^#\/c\/(\w+)$/)?.[1];
-  if (store.all.has(id)) open(id, true);
-  else newChat(true);
-}
-
-function open(id, replace = false) {
-  const found = runs.get(id)?.conversation ?? store.all.get(id);
-  if (found) put(found, replace);
-  sidebar.closeIfOver();
-}
-
-function newChat(replace = false) {
-  put(newConversation(preferences.model), replace === true);
-  sidebar.closeIfOver();
-  $("question").focus();
-}
-
-function put(next, replace) {
-  conversation = next;
-  sidebar.current = next.id;
-  const address = store.all.has(next.id) ? `#/c/${next.id}` : location.pathname;
-  if (replace) history.replaceState(null, "", address);
-  else history.pushState(null, "", address);
-  views.clear();
-  $("log").replaceChildren();
-  following = true;
+  conversation.updated = Date.now();
+  if (node.report) rememberPreset(conversation, node.report);
+  if (store.all.has(conversation.id)) shown.save(conversation); // it may have been deleted meanwhile
+  if (conversation !== shown.conversation) return;
   showAll();
+  if (node.error?.kind === "key") enterKey(Boolean(apiKey.get()));
+  tell(node);
+}
+
+/** Tell a screen reader; of a comparison, when all of it is there. */
+function tell(node) {
+  if (node.group) return actions.busy() ? undefined : announce(t("saidComparison"));
+  const end = node.thought ? endOf(node) : null;
+  const thought = end ? `${t("saidThought", number(countsOf(node).own), end.text)} ` : "";
+  return announce(thought + (node.text ? t("saidAnswer", node.text) : ""));
+}
+
+/** What the server filled in for each mode is what empty fields of the drawer show. */
+function rememberPreset({ model, settings }, { mode, sampling }) {
+  if (!sampling || Object.keys(settings).some((name) => name in sampling)) return;
+  prefer({ presets: { ...preferences.presets, [model]: { ...preferences.presets[model], [mode]: sampling } } });
 }
 
 function changedElsewhere(id) {
   sidebar.update();
-  if (id !== conversation.id || runs.has(id)) return;
-  if (!store.all.has(id)) return newChat(true);
-  views.clear();
-  conversation = store.all.get(id);
+  if (id !== shown.conversation.id) return;
+  if (!store.all.has(id) && !answers.busy(id)) return shown.begin(true);
   showAll();
-}
-
-async function save(which = conversation) {
-  const isNew = !store.all.has(which.id);
-  const saved = store.put(which);
-  if (isNew && which === conversation) history.replaceState(null, "", `#/c/${which.id}`);
-  sidebar.update();
-  await saved;
-}
-
-// --- asking ------------------------------------------------------------------------------------------------------------
-
-const busy = () => runs.has(conversation.id);
-
-function send(text, parent = path(conversation).at(-1)?.id ?? ROOT) {
-  if (busy()) return;
-  conversation.created = Object.keys(conversation.nodes).length ? conversation.created : Date.now();
-  const question = add(conversation, parent, { role: "user", text });
-  answer(question.id);
-}
-
-/** Ask for an answer to the node `parent`, and show it as it comes. */
-async function answer(parent) {
-  if (busy()) return;
-  const own = conversation;
-  const node = add(own, parent, { role: "assistant", model: own.model, ask: composer.ask });
-  const run = new Run(own, node, () => draw(own));
-  runs.set(own.id, run);
-  following = true;
-  showAll();
-  save(own);
-  const saving = setInterval(() => save(own), SAVE_EVERY);
-  try {
-    await run.go();
-  } finally {
-    clearInterval(saving);
-    runs.delete(own.id);
-    finished(own, node);
-  }
-}
-
-function finished(own, node) {
-  own.updated = Date.now();
-  if (node.report) rememberPreset(own.model, node.report);
-  if (store.all.has(own.id)) save(own); // it may have been deleted meanwhile
-  if (own !== conversation) return;
-  showAll();
-  if (node.error?.kind === "key") enterKey(Boolean(apiKey.get()));
-  const end = node.thought ? endOf(node) : null;
-  const thought = end ? `${t("saidThought", number(countsOf(node).own), end.text)} ` : "";
-  announce(thought + (node.text ? t("saidAnswer", node.text) : ""));
-}
-
-/** What the server filled in for each mode is what empty fields of the drawer show. */
-function rememberPreset(model, { mode, sampling }) {
-  if (!sampling || Object.keys(conversation.settings).some((name) => name in sampling)) return;
-  prefer({ presets: { ...preferences.presets, [model]: { ...preferences.presets[model], [mode]: sampling } } });
-}
-
-function stop() {
-  runs.get(conversation.id)?.stop();
-}
-
-// What a turn may ask for.
-const page = {
-  busy,
-  enterKey,
-  choose(id, step) {
-    choose(conversation, id);
-    showAll();
-    save();
-    const arrows = views.get(id).element.querySelectorAll(".versions button");
-    const wanted = arrows[step < 0 ? 0 : 1];
-    (wanted.disabled ? arrows[step < 0 ? 1 : 0] : wanted).focus();
-  },
-  edit(node, text) {
-    if (!busy()) send(text, node.parent);
-    $("question").focus();
-  },
-  regenerate: (node) => answer(node.parent),
-  /** A failed answer is not worth a branch: the new one takes its place. */
-  retry(node) {
-    if (busy()) return;
-    if (!node.text && !node.thought) remove(conversation, node);
-    answer(node.parent);
-  },
-  giveResults(node, results) {
-    if (busy()) return;
-    answer(add(conversation, node.id, { role: "tool", results }).id);
-  },
-  waitsForResults: (node) => !busy() && !node.error && Boolean(node.calls?.length) && path(conversation).at(-1) === node,
-};
-
-function editLast() {
-  const last = path(conversation).findLast((node) => node.role === "user");
-  if (last) views.get(last.id).edit();
 }
 
 // --- what is shown -----------------------------------------------------------------------------------------------------
 
-/** Everything of the conversation; views that exist are kept, with what is open in them. */
 function showAll() {
-  const nodes = path(conversation);
-  $("welcome").hidden = nodes.length > 0;
-  document.title = titleOf(conversation) ? `${titleOf(conversation)} · Sansi` : "Sansi";
-  $("title").textContent = titleOf(conversation);
-  $("title").hidden = !titleOf(conversation);
-  const shown = nodes.map((node) => {
-    if (!views.has(node.id)) views.set(node.id, viewOf(page, conversation, node));
-    return views.get(node.id);
-  });
-  keepEnd(() => {
-    const elements = shown.map((view) => view.element);
-    const same = elements.length === $("log").children.length && elements.every((element, i) => element === $("log").children[i]);
-    if (!same) $("log").replaceChildren(...elements);
-    for (const view of shown) view.update(clock());
-  });
-  composer.setBusy(busy());
-  $("tune").classList.toggle("marked", isTuned(conversation));
+  const { conversation } = shown;
+  const title = titleOf(conversation);
+  document.title = title ? `${title} · Sansi` : "Sansi";
+  $("title").textContent = title;
+  $("title").hidden = !title;
   showModel();
+  log.showAll();
+  composer.setBusy(actions.busy());
   sidebar.update();
+  markTuned();
 }
 
-function draw(own) {
-  if (own !== conversation || drawing) return;
-  drawing = requestAnimationFrame(() => {
-    drawing = 0;
-    const node = runs.get(conversation.id)?.node;
-    if (node) keepEnd(() => views.get(node.id)?.update(clock()));
-  });
-}
-
-/** Seconds since the running answer was asked for. */
-function clock() {
-  const run = runs.get(conversation.id);
-  return run ? run.clock() : undefined;
+function showModels() {
+  const { list } = models;
+  $("model").replaceChildren(...list.map((model) => new Option(model.id, model.id)));
+  $("model").disabled = list.length < 2;
+  $("model-field").hidden = !list.length;
+  $("model-field").classList.toggle("single", list.length < 2);
+  showModel();
+  log.showAll();
 }
 
 function showModel() {
-  const known = (id) => models.some((model) => model.id === id);
-  if (models.length && !known(conversation.model)) conversation.model = known(preferences.model) ? preferences.model : models[0].id;
-  const model = models.find((each) => each.id === conversation.model);
+  const { conversation } = shown;
+  const model = models.of(conversation);
   if (model) $("model").value = model.id;
-  $("model").title = model?.context_length ? t("context", number(model.context_length)) : "";
-  composer.setContext(model?.context_length ?? 32768);
-  const language = document.documentElement.lang.startsWith("zh") ? "zh" : "en";
-  const examples = model?.examples?.length ? model.examples : GENERIC_EXAMPLES[language];
-  const chip = (text) => h("button", { type: "button", class: "chip", dir: "auto", onclick: () => (send(text), $("question").focus()) }, h("span", {}, text));
-  $("chips").replaceChildren(...(model ? examples.map(chip) : []));
+  $("model-about").hidden = !model;
+  composer.setModel(contextOf(model), recommendedOf(model));
+  welcome.show(model, !Object.keys(conversation.nodes).length);
 }
 
-function showHint() {
-  const parts = t("hint").map((part, i) => (i % 2 ? part : keys(part)));
-  $("hint").replaceChildren(...parts.flat());
+function markTuned() {
+  const { settings } = shown.conversation;
+  const tuned = Object.values(settings).some((value) => value && value !== "official");
+  $("tune").classList.toggle("marked", tuned);
+  $("tools-on").hidden = !(settings.tools || settings.runs);
 }
 
-/** A line above the message box, until it is taken back: what is wrong, and what to do about it. */
-function notice(text, action, act) {
-  $("notice").hidden = !text;
-  if (!text) return;
-  const button = action ? [h("button", { type: "button", class: "plain", onclick: act }, action)] : [];
-  $("notice").replaceChildren(icon("alert"), h("span", {}, text), ...button);
+// --- parts that are loaded when they are first needed --------------------------------------------------------------------
+
+const extras = () => import("./extras.js");
+
+async function openSettings() {
+  (await extras()).openSettings(settingsPage);
 }
 
-/** Change the log; while its end is followed it stays in view. A reader who scrolled up stays there. */
-function keepEnd(change) {
-  change();
-  if (following) $("scroller").scrollTop = $("scroller").scrollHeight;
-  showToEnd();
+async function openAbout() {
+  (await extras()).openAbout(models.of(shown.conversation));
 }
 
-function showToEnd() {
-  const { scrollHeight, scrollTop, clientHeight } = $("scroller");
-  $("to-end").hidden = scrollHeight - scrollTop - clientHeight < NEAR_END;
+async function openPrompts() {
+  (await extras()).openPrompts(composer.draft.text, (text) => composer.insert(text));
 }
 
-// --- keeping, and taking elsewhere -------------------------------------------------------------------------------------
-
-function entriesFor(which) {
-  return [
-    ["edit", t("rename"), () => (sidebar.open || sidebar.toggle(true), sidebar.rename(which))],
-    ["markdown", t("copyMarkdown"), () => copy(toMarkdown(which))],
-    ["download", t("exportOne"), () => exportOf([which])],
-    ["trash", t("remove"), () => removeChat(which)],
-  ];
+async function openProbabilities(...what) {
+  (await extras()).showProbabilities(...what);
 }
-
-function exportOf(which) {
-  const day = new Date().toISOString().slice(0, 10);
-  download(`sansi-${day}.json`, toFile(which), "application/json");
-}
-
-async function importFrom(file) {
-  try {
-    if (file.size > MAX_BYTES) throw new Error(t("tooLarge"));
-    const found = fromFile(await file.text());
-    for (const each of found) await store.put(each);
-    sidebar.update();
-    toast(t("imported", found.length));
-    if (found.length) open(found[0].id);
-  } catch (error) {
-    toast(t("importFailed", error.message));
-  }
-}
-
-function removeChat(which) {
-  discard([which]);
-  toast(t("removed"), t("undo"), () => restore([which]));
-}
-
-function removeAll() {
-  const all = [...store.all.values()];
-  discard(all);
-  toast(t("removedAll"), t("undo"), () => restore(all));
-}
-
-function discard(which) {
-  for (const each of which) {
-    runs.get(each.id)?.stop();
-    store.delete(each.id);
-  }
-  if (which.includes(conversation)) newChat(true);
-  sidebar.update();
-}
-
-async function restore(which) {
-  for (const each of which) await store.put(each);
-  sidebar.update();
-  if (which.length === 1) open(which[0].id);
-}
-
-// --- the whole page ----------------------------------------------------------------------------------------------------
 
 const settingsPage = {
   store,
-  conversation: () => conversation,
-  language: () => (document.documentElement.lang.startsWith("zh") ? "zh" : "en"),
+  conversation: () => shown.conversation,
   changed() {
-    if (store.all.has(conversation.id)) save();
-    $("tune").classList.toggle("marked", isTuned(conversation));
+    shown.changedSettings();
+    markTuned();
+    gauge.update();
   },
   setTheme(theme) {
     prefer({ theme });
     if (theme === "system") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = theme;
   },
-  setLanguage(language) {
-    prefer({ language });
-    setLanguage(language);
+  async setLanguage(chosen) {
+    prefer({ language: chosen });
+    setLanguage(chosen);
     translate();
-    showHint();
-    views.clear();
+    log.clear();
     showAll();
-    openSettings(settingsPage);
-    $("settings").querySelector(`[name=language][value=${language}]`).focus();
+    await openSettings();
+    $("settings").querySelector(`[name=language][value=${chosen}]`).focus();
   },
   importFile: () => $("import-file").click(),
-  exportAll: () => exportOf([...store.all.values()]),
-  removeAll,
+  exportAll: () => keeping.export([...store.all.values()]),
+  removeAll: () => keeping.removeAll(),
   enterKey,
 };
 
+// --- the parts ---------------------------------------------------------------------------------------------------------
+
+const newChat = () => {
+  shown.begin();
+  sidebar.closeIfOver();
+  composer.focus();
+};
+const open = (id) => {
+  shown.open(id);
+  sidebar.closeIfOver();
+};
 const sidebar = new Sidebar(
-  {
-    open,
-    entriesFor,
-    rename(which, title) {
-      Object.assign(which, { title, named: Boolean(title) });
-      save(which);
-      if (which === conversation) showAll();
-    },
-    keepSidebar: (shown) => prefer({ sidebar: shown }),
-  },
+  { open, entriesFor: (which) => keeping.entries(which), rename: (which, title) => keeping.rename(which, title), keepSidebar: (wanted) => prefer({ sidebar: wanted }) },
   store,
 );
-const composer = new Composer({ send, stop, editLast, canSend: () => models.length > 0 });
+const composer = new Composer({
+  send: (message) => actions.send(message),
+  stop: () => actions.stop(),
+  editLast: () => actions.editLast(),
+  canSend: () => models.list.length > 0,
+  cannotSend: () => loadModels(),
+  changed: () => gauge?.update(),
+});
+const actions = new Actions({ models, answers, shown, composer, enterKey, openProbabilities });
+const log = (actions.log = new Log(actions, shown, answers));
+const keeping = new Keeping({ store, shown, answers, sidebar, askForFile: () => $("import-file").click() });
+const welcome = new Welcome((text) => (actions.send({ text, budgets: preferences.compare ? composer.budgets : null }), composer.focus()));
+const gauge = new Gauge({ models, shown, composer, actions, newChat });
 
-const SHORTCUTS = {
+// --- keys, buttons, files ------------------------------------------------------------------------------------------------
+
+const search = () => {
+  if (!sidebar.open) sidebar.toggle(true);
+  $("search").focus();
+};
+const ALT = {
   KeyN: newChat,
   KeyM: () => composer.nextMode(),
   KeyB: () => sidebar.toggle(),
-  KeyS: () => openSettings(settingsPage),
-  KeyK() {
-    if (!sidebar.open) sidebar.toggle(true);
-    $("search").focus();
-  },
+  KeyC: () => $("compare").click(),
+  KeyS: openSettings,
+  KeyK: search,
 };
+
+function shortcutOf({ altKey, ctrlKey, metaKey, shiftKey, code }) {
+  if (altKey && !ctrlKey && !metaKey) return ALT[code];
+  if (altKey || !(ctrlKey || metaKey)) return undefined;
+  return { KeyK: shiftKey ? undefined : search, KeyO: shiftKey ? newChat : undefined }[code];
+}
 
 function onKey(event) {
   if (document.querySelector("dialog[open]") || isComposing(event)) return;
-  if (event.altKey && !event.ctrlKey && !event.metaKey && SHORTCUTS[event.code]) {
+  const shortcut = shortcutOf(event);
+  if (shortcut) {
     event.preventDefault();
-    return SHORTCUTS[event.code]();
+    return shortcut();
   }
-  if (event.key === "Escape") return sidebar.over ? sidebar.toggle(false) : stop();
+  if (event.key === "Escape") return sidebar.over ? sidebar.toggle(false) : actions.stop();
   const typing = event.target.closest?.("textarea, select, input:not([type=radio], [type=range])");
   if (typing || event.ctrlKey || event.metaKey || !["/", "?"].includes(event.key)) return;
   event.preventDefault();
-  event.key === "/" ? $("question").focus() : openKeys();
+  event.key === "/" ? composer.focus() : openKeys();
 }
 
 function bind() {
   bindMenu();
   document.addEventListener("keydown", onKey);
-  addEventListener("popstate", openFromAddress);
-  addEventListener("pagehide", () => runs.has(conversation?.id) && save());
+  addEventListener("popstate", () => shown.openFromAddress());
+  addEventListener("pagehide", () => actions.busy() && shown.save());
   for (const id of ["new-chat", "new-chat-small"]) $(id).addEventListener("click", newChat);
-  for (const id of ["open-settings", "tune"]) $(id).addEventListener("click", () => openSettings(settingsPage));
+  for (const id of ["tune", "tools-on"]) $(id).addEventListener("click", openSettings);
   $("open-keys").addEventListener("click", openKeys);
-  $("chat-menu").addEventListener("click", () => menu($("chat-menu"), entriesFor(conversation)));
-  $("import-file").addEventListener("change", () => {
-    const [file] = $("import-file").files;
-    $("import-file").value = "";
-    $("settings").close();
-    if (file) importFrom(file);
-  });
+  for (const id of ["model-about", "about-name"]) $(id).addEventListener("click", openAbout);
+  $("chat-menu").addEventListener("click", () => menu($("chat-menu"), keeping.entries(shown.conversation)));
+  $("more").addEventListener("click", () => menu($("more"), more()));
   $("model").addEventListener("change", () => {
-    conversation.model = $("model").value;
-    prefer({ model: conversation.model });
-    if (store.all.has(conversation.id)) save();
-    showModel();
+    shown.conversation.model = $("model").value;
+    prefer({ model: shown.conversation.model });
+    shown.changedSettings();
+    showAll();
   });
-  bindScroll();
-  bindDrop();
+  bindFiles();
 }
 
-function bindScroll() {
-  const scroller = $("scroller");
-  scroller.addEventListener("scroll", () => {
-    following = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END;
-    showToEnd();
-  });
-  $("to-end").addEventListener("click", () => scroller.scrollTo({ top: scroller.scrollHeight, behavior: "smooth" }));
-}
+const more = () => [
+  ["attach", t("attach"), () => $("attach-file").click()],
+  ["prompts", t("prompts"), openPrompts],
+];
 
-/** A file of conversations may be dropped anywhere. */
-function bindDrop() {
-  addEventListener("dragover", (event) => event.dataTransfer?.types.includes("Files") && event.preventDefault());
-  addEventListener("drop", (event) => {
-    const [file] = event.dataTransfer?.files ?? [];
-    if (!file) return;
+function bindFiles() {
+  const taken = (input, act) =>
+    input.addEventListener("change", () => {
+      const files = [...input.files];
+      input.value = "";
+      if (files.length) act(files);
+    });
+  taken($("attach-file"), (files) => composer.attach(files));
+  taken($("import-file"), ([file]) => {
+    $("settings").close();
+    keeping.import(file);
+  });
+  addEventListener("dragover", (event) => {
+    if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
-    importFrom(file);
+    $("composer").classList.add("dropping");
   });
+  addEventListener("dragleave", (event) => event.relatedTarget ?? $("composer").classList.remove("dropping"));
+  addEventListener("drop", (event) => {
+    $("composer").classList.remove("dropping");
+    const files = [...(event.dataTransfer?.files ?? [])];
+    if (!files.length) return;
+    event.preventDefault();
+    dropped(files);
+  });
+}
+
+/** An export of this page is imported; any other file goes along with the message. */
+async function dropped(files) {
+  const isExport = async (file) => file.name.endsWith(".json") && /"format"\s*:\s*"sansi-conversations"/.test(await file.slice(0, 200).text());
+  for (const file of files) {
+    if (await isExport(file)) await keeping.import(file);
+    else await composer.attach([file]);
+  }
 }
 
 start();

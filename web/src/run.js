@@ -1,30 +1,39 @@
 // One answer under way: the request, and a node of the conversation that grows with the stream.
 import { ApiError, streamAnswer } from "./api.js";
 import { messagesFor } from "./tree.js";
-import { SAMPLING } from "./transfer.js";
+import { prepare, toolsOf } from "./tools.js";
+import { SAMPLING } from "./values.js";
 
-/** The body of the request for the answer to `parent`, with `ask` = {mode, budget}. */
-export function requestFor(conversation, parent, ask) {
-  const { settings, model } = conversation;
-  const messages = messagesFor(conversation, parent);
-  const body = { model, messages, stream: true, stream_options: { include_usage: true } };
-  if (ask.mode !== "auto") body.enable_thinking = ask.mode === "think";
-  if (ask.mode !== "direct" && ask.budget !== null) body.thinking_budget = ask.budget;
-  for (const name of Object.keys(SAMPLING)) if (settings[name] !== undefined) body[name] = settings[name];
-  if (settings.seed) body.seed = settings.seed;
+/** The body of the request for an answer, by its `ask` = {mode, budget, seed}; `goOn`: for the rest of it. */
+export function requestFor(conversation, node, goOn = false) {
+  const { settings } = conversation;
+  const { mode, budget, seed } = node.ask;
+  const messages = messagesFor(conversation, node.parent, goOn ? node : null);
+  const body = { model: node.model ?? conversation.model, messages, stream: true, stream_options: { include_usage: true } };
+  if (mode !== "auto") body.enable_thinking = mode === "think";
+  if (mode !== "direct" && budget !== null) body.thinking_budget = budget;
+  for (const name of SAMPLING) if (settings[name] !== undefined) body[name] = settings[name];
+  if (seed || settings.seed) body.seed = seed || settings.seed;
   if (settings.history === "keep") body.history = "keep";
-  if (settings.tools?.trim()) body.tools = JSON.parse(settings.tools);
+  const tools = toolsOf(settings);
+  if (tools.length) body.tools = tools;
+  if (goOn) body.continue_final = node.text ? "answer" : "thought";
   return body;
 }
+
+const NOTHING = { thought: 0, answer: 0, exact: false };
 
 export class Run {
   #controller = new AbortController();
   #started = performance.now();
 
-  /** `onchange` is called after every piece; the node holds all there is to show. */
-  constructor(conversation, node, onchange) {
-    Object.assign(this, { conversation, node, onchange });
-    Object.assign(node, { status: "running", text: "", counts: { thought: 0, answer: 0, exact: false }, times: {} });
+  /** `onchange` is called after every piece; the node holds all there is to show. `goOn`: its text is gone on with. */
+  constructor(conversation, node, onchange, goOn = false) {
+    Object.assign(this, { conversation, node, onchange, goOn });
+    this.before = goOn ? { ...NOTHING, ...node.counts } : NOTHING;
+    for (const name of ["error", "finish"]) delete node[name];
+    if (!goOn) Object.assign(node, { text: "" });
+    Object.assign(node, { status: "running", counts: { ...this.before, exact: false }, times: {} });
   }
 
   stop() {
@@ -34,7 +43,8 @@ export class Run {
   async go() {
     const { node } = this;
     try {
-      const body = requestFor(this.conversation, node.parent, node.ask);
+      await prepare(this.conversation.settings);
+      const body = requestFor(this.conversation, node, this.goOn);
       for await (const chunk of streamAnswer(body, this.#controller.signal)) {
         this.#take(chunk);
         this.onchange();
@@ -44,6 +54,7 @@ export class Run {
     } catch (error) {
       this.#fail(error);
     }
+    node.ended = Date.now();
     node.times.all = this.clock();
     node.times.thoughtTo ??= node.thought ? node.times.all : undefined;
   }
@@ -98,7 +109,14 @@ export class Run {
   #count(usage) {
     const thought = usage.completion_tokens_details?.reasoning_tokens ?? 0;
     const cached = usage.prompt_tokens_details?.cached_tokens ?? 0;
-    this.node.counts = { thought, answer: usage.completion_tokens - thought, prompt: usage.prompt_tokens, cached, exact: true };
+    const { before } = this;
+    this.node.counts = {
+      thought: before.thought + thought,
+      answer: before.answer + usage.completion_tokens - thought,
+      prompt: before.prompt ?? usage.prompt_tokens,
+      cached: before.cached ?? cached,
+      exact: true,
+    };
   }
 }
 
@@ -107,6 +125,13 @@ export function countsOf(node) {
   const { thought = 0, answer = 0 } = node.counts ?? {};
   const closing = node.report?.closing_phrase_tokens ?? 0;
   return { all: thought + answer, own: Math.max(0, thought - closing), closing, answer };
+}
+
+/** A thought in two: what the model wrote, and the phrase with which the server closed it. */
+export function closingOf(node) {
+  const thought = node.thought ?? "";
+  const start = node.status === "running" ? null : node.report?.closing_phrase_start;
+  return Number.isInteger(start) ? { own: thought.slice(0, start), phrase: thought.slice(start) } : { own: thought, phrase: "" };
 }
 
 /** Tokens a second after the first: the server's own figure when it gives one. */
@@ -130,3 +155,5 @@ export function thoughtSeconds(node, now) {
 }
 
 export const firstTokenOf = (node) => node.report?.timing?.first_token_s ?? node.times?.first ?? null;
+
+export const totalSeconds = (node, now) => node.report?.timing?.total_s ?? node.times?.all ?? now ?? null;

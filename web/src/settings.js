@@ -1,10 +1,10 @@
 // The drawer: what holds for this conversation, and what holds for the page.
 import { $, closeOutside, h, iconButton } from "./dom.js";
 import { apiKey, preferences } from "./store.js";
-import { LANGUAGES, number, t } from "./strings.js";
-import { SAMPLING, isSeed, isToolList } from "./transfer.js";
+import { LANGUAGES, language, number, t } from "./strings.js";
+import { toolsPart } from "./toolbox.js";
+import { SAMPLING, attributesOf, isSampling, isSeed, wantedOf } from "./values.js";
 
-const WHOLE = ["top_k", "max_tokens"];
 const PRESETS = {
   presetOwn: {},
   presetGreedy: { temperature: 0 },
@@ -12,7 +12,7 @@ const PRESETS = {
   presetLively: { temperature: 1, top_p: 0.95, top_k: 0 },
 };
 
-/** `page`: conversation(), changed(), setTheme, setLanguage, importFile, exportAll, removeAll, enterKey, store. */
+/** `page`: conversation(), changed(), setTheme, setLanguage, importFile, exportAll, removeAll, enterKey, store. A value that is refused is not kept. */
 export function openSettings(page) {
   const dialog = $("settings");
   const close = iconButton("close", t("close"), () => dialog.close());
@@ -21,8 +21,6 @@ export function openSettings(page) {
   closeOutside(dialog);
   if (!dialog.open) dialog.showModal();
 }
-
-export const isTuned = (conversation) => Object.values(conversation.settings).some((value) => value !== "" && value !== "official");
 
 // --- this conversation -------------------------------------------------------------------------------------------------
 
@@ -39,7 +37,7 @@ function forChat(page) {
     h("h4", { id: "sampling-title" }, t("sampling")),
     ...sampling(page, settings, set),
     h("label", { class: "field" }, h("span", {}, t("historyTitle")), history(settings, set)),
-    tools(settings, set),
+    ...toolsPart(settings, set),
   ];
 }
 
@@ -59,34 +57,50 @@ function sampling(page, settings, set) {
   };
   for (const [name, values] of Object.entries(PRESETS)) {
     const act = () => {
-      for (const field of Object.keys(boxes)) boxes[field].value = values[field] ?? (["max_tokens", "seed"].includes(field) ? boxes[field].value : "");
-      for (const field of Object.keys(SAMPLING)) if (field !== "max_tokens") set(field, values[field]);
+      for (const field of SAMPLING) {
+        if (field === "max_tokens") continue;
+        boxes[field].value = values[field] ?? "";
+        set(field, values[field]);
+        boxes[field].judge();
+      }
       mark();
     };
     const button = h("button", { type: "button", class: "chip", onclick: act }, t(name));
     button.dataset.name = name;
     press.append(button);
   }
-  for (const field of [...Object.keys(SAMPLING), "seed"]) boxes[field] = field === "seed" ? seedBox(settings, set) : numberBox(field, settings, last, set, mark);
+  for (const field of SAMPLING) boxes[field] = numberBox(field, settings, last, set, mark);
+  boxes.seed = seedBox(settings, set);
   mark();
-  const fields = Object.entries(boxes).map(([name, box]) => h("label", { class: "field" }, h("span", {}, t(name)), box));
+  const fields = Object.entries(boxes).map(([name, box]) => h("div", {}, h("label", { class: "field" }, h("span", {}, t(name)), box), box.wrong));
   return [press, h("div", { class: "numbers" }, ...fields), h("small", {}, t("samplingNote"))];
 }
 
 function fits(values, settings) {
-  return Object.keys(SAMPLING).every((name) => name === "max_tokens" || settings[name] === values[name]);
+  return SAMPLING.every((name) => name === "max_tokens" || settings[name] === values[name]);
+}
+
+/** Let a field say what is wrong with it, below it: what it holds is not sent then. `judge()` looks again. */
+function judged(box, name, problem) {
+  box.wrong = h("small", { class: "bad", id: `wrong-${name}`, role: "alert", hidden: true });
+  box.setAttribute("aria-describedby", box.wrong.id);
+  box.judge = () => {
+    const text = problem();
+    box.setAttribute("aria-invalid", String(Boolean(text)));
+    box.wrong.hidden = !text;
+    box.wrong.textContent = text;
+    return !text;
+  };
+  return box;
 }
 
 function numberBox(name, settings, last, set, mark) {
-  const [low, high, step] = SAMPLING[name];
   const hint = name === "max_tokens" ? t("fills") : String(last?.[name] ?? t("preset"));
-  const box = h("input", { type: "number", min: low, max: high, step, placeholder: hint, value: settings[name] ?? "", inputMode: "decimal" });
+  const box = h("input", { type: "number", ...attributesOf(name), placeholder: hint, value: settings[name] ?? "", inputMode: "decimal" });
+  const isOk = () => (box.value === "" ? !box.validity.badInput : isSampling(name, Number(box.value)));
+  judged(box, name, () => (isOk() ? "" : t("notUsed", wantedOf(name))));
   box.addEventListener("input", () => {
-    const value = box.value === "" ? undefined : Number(box.value);
-    const ok = value === undefined ? !box.validity.badInput : value >= low && value <= high && (!WHOLE.includes(name) || Number.isInteger(value));
-    box.setAttribute("aria-invalid", String(!ok));
-    box.title = ok ? "" : t("rangeError", number(low, 2), number(high));
-    if (ok) set(name, value);
+    set(name, box.judge() && box.value !== "" ? Number(box.value) : undefined);
     mark();
   });
   return box;
@@ -94,11 +108,8 @@ function numberBox(name, settings, last, set, mark) {
 
 function seedBox(settings, set) {
   const box = h("input", { type: "text", inputMode: "numeric", placeholder: t("random"), value: settings.seed ?? "" });
-  box.addEventListener("input", () => {
-    const ok = isSeed(box.value.trim());
-    box.setAttribute("aria-invalid", String(!ok));
-    if (ok) set("seed", box.value.trim());
-  });
+  judged(box, "seed", () => (isSeed(box.value.trim()) ? "" : t("notUsed", t("wantSeed"))));
+  box.addEventListener("input", () => set("seed", box.judge() ? box.value.trim() : undefined));
   return box;
 }
 
@@ -107,21 +118,6 @@ function history(settings, set) {
   box.append(new Option(t("historyOfficial"), "official"), new Option(t("historyKeep"), "keep"));
   box.value = settings.history ?? "official";
   return box;
-}
-
-function tools(settings, set) {
-  const check = (value) => {
-    const ok = isToolList(value);
-    error.hidden = ok;
-    box.setAttribute("aria-invalid", String(!ok));
-    if (ok) set("tools", value.trim() ? value : undefined);
-  };
-  const field = area("tools", "toolsHint", settings.tools, 3, check);
-  const box = field.querySelector("textarea");
-  const error = h("small", { class: "bad", role: "alert", hidden: true }, t("toolsBad"));
-  Object.assign(box, { spellcheck: false, dir: "ltr", className: "mono" });
-  field.append(error);
-  return field;
 }
 
 // --- this page ---------------------------------------------------------------------------------------------------------
@@ -138,7 +134,7 @@ function forPage(page, dialog) {
   return [
     h("h3", {}, t("thisPage")),
     segments("appearance", { system: t("system"), light: t("light"), dark: t("dark") }, preferences.theme, page.setTheme),
-    segments("language", LANGUAGES, page.language(), page.setLanguage),
+    segments("language", LANGUAGES, language(), page.setLanguage),
     ...key,
     h("div", { class: "field" }, h("span", {}, t("data")), kept),
     h("div", { class: "row" }, act("download", t("exportAll"), page.exportAll), act("upload", t("importAll"), page.importFile), act("trash", t("removeAll"), leave(page.removeAll))),

@@ -1,10 +1,11 @@
 // Where conversations and preferences are kept: this browser, and nowhere else.
+import { mergeInto } from "./merge.js";
 import { newId } from "./tree.js";
 
 const KEY = "sansi.preferences";
 
 export const preferences = {
-  ...{ theme: "system", language: null, mode: "auto", budget: null, thoughts: "auto", sidebar: true, model: null, presets: {} },
+  ...{ theme: "system", language: null, mode: "auto", budget: null, compare: false, budgets: [0, 16, 64, null], thoughts: "auto", sidebar: true, model: null, presets: {} },
   ...read(localStorageOrNull(), KEY),
 };
 
@@ -60,15 +61,19 @@ const request = (wanted) =>
     wanted.onerror = () => reject(wanted.error);
   });
 
-/** Conversations by id, in IndexedDB; `all` holds every one in memory, so that lists and search are at once. */
+const LOCK = "sansi.tab.";
+
+/** Conversations by id, in IndexedDB; `all` holds every one in memory, so that lists and search are immediate. */
 export class Store {
   constructor() {
     this.all = new Map();
     this.tab = newId();
     this.onproblem = this.onchange = () => {};
+    this.grows = () => false; // whether a message grows in this tab
   }
 
   async open() {
+    this.#holdLock();
     try {
       const opening = indexedDB.open("sansi", 1);
       opening.onupgradeneeded = () => opening.result.createObjectStore("conversations", { keyPath: "id" });
@@ -78,19 +83,44 @@ export class Store {
     } catch {
       this.onproblem("errorStore");
     }
+    await this.#mend();
     if (typeof BroadcastChannel === "undefined") return;
     this.channel = new BroadcastChannel("sansi.conversations");
     this.channel.onmessage = ({ data }) => this.#changedElsewhere(data.id);
+  }
+
+  /** A lock that lasts as long as this tab tells others that what grows in it still does. */
+  #holdLock() {
+    navigator.locks?.request(LOCK + this.tab, () => new Promise(() => {}));
+  }
+
+  /** An answer that grew in a tab which is gone will not grow any more. */
+  async #mend() {
+    const running = [...this.all.values()].flatMap((each) => Object.values(each.nodes)).filter((node) => node.status === "running");
+    if (!running.length) return;
+    const { held = [] } = (await navigator.locks?.query()) ?? {};
+    const tabs = new Set(held.map((lock) => lock.name));
+    for (const node of running) if (!tabs.has(LOCK + node.tab)) Object.assign(node, { status: "failed", error: { kind: "reload", message: "" } });
   }
 
   #objects(mode) {
     return this.database.transaction("conversations", mode).objectStore("conversations");
   }
 
+  /** Keep a conversation. What another tab has kept of it meanwhile is taken in, not overwritten. */
   async put(conversation) {
-    this.all.set(conversation.id, conversation);
-    await this.#write((objects) => objects.put(conversation));
-    this.channel?.postMessage({ id: conversation.id });
+    const { id } = conversation;
+    this.all.set(id, conversation);
+    let more = false;
+    await this.#write((objects) => {
+      const reading = objects.get(id);
+      reading.onsuccess = () => {
+        more = reading.result ? mergeInto(conversation, reading.result, this.grows) : false;
+        objects.put(conversation);
+      };
+    });
+    this.channel?.postMessage({ id });
+    if (more) this.onchange(id);
   }
 
   async delete(id) {
@@ -117,8 +147,10 @@ export class Store {
   async #changedElsewhere(id) {
     if (!this.database) return;
     const found = await request(this.#objects("readonly").get(id));
-    if (found) this.all.set(id, found);
-    else this.all.delete(id);
+    const mine = this.all.get(id);
+    if (!found) this.all.delete(id);
+    else if (mine) mergeInto(mine, found, this.grows);
+    else this.all.set(id, found);
     this.onchange(id);
   }
 }

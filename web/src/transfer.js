@@ -1,6 +1,7 @@
 // Conversations as files: JSON out and, checked field by field, in again; Markdown out.
 import { t } from "./strings.js";
-import { ROOT, newId, path, titleOf } from "./tree.js";
+import { ROOT, compared, contentOf, fence, newId, path, titleOf } from "./tree.js";
+import { isSampling, isSeed, isToolList } from "./values.js";
 
 const FORMAT = "sansi-conversations";
 const VERSION = 1;
@@ -22,23 +23,6 @@ export function fromFile(text) {
   if (file?.format !== FORMAT || !Array.isArray(file.conversations)) throw new Error(t("notOurs"));
   if (file.version > VERSION) throw new Error(t("newerFormat"));
   return file.conversations.map((each, i) => conversationOf(each, `conversations[${i}]`));
-}
-
-const LARGEST_SEED = 2n ** 63n - 1n;
-
-/** Whether a text is a seed, or nothing. (A number of the page could not hold one.) */
-export function isSeed(value) {
-  return text(value) && /^\d{0,19}$/.test(value) && BigInt(value) <= LARGEST_SEED;
-}
-
-/** Whether a text is a JSON list of tools, or nothing. */
-export function isToolList(value) {
-  try {
-    const tools = JSON.parse(value.trim() || "[]");
-    return Array.isArray(tools) && tools.every((tool) => tool?.type === "function" && text(tool.function?.name));
-  } catch {
-    return false;
-  }
 }
 
 // Only fields that are named below are taken over: what a file adds does not reach the page.
@@ -63,13 +47,17 @@ const NODE = {
   calls: maybe(list(record({ id: text, name: text, arguments: text, error: maybe(text) }))),
   results: maybe(list(record({ tool_call_id: text, content: text }))),
   error: maybe(record({ kind: text, message: text })),
-  ask: maybe(record({ mode: text, budget: maybe(time) })),
+  ask: maybe(record({ mode: text, budget: maybe(time), seed: maybe(isSeed) })),
+  group: maybe(text),
+  attachments: maybe(list(record({ name: text, text }))),
+  ...Object.fromEntries(["fresh", "edited", "byServer"].map((name) => [name, maybe((value) => typeof value === "boolean")])),
+  ...Object.fromEntries(["freshAt", "ended"].map((name) => [name, maybe(time)])),
   counts: maybe((value) => plain(value) && Object.values(value).every(tame)),
   times: maybe((value) => plain(value) && Object.values(value).every(tame)),
   report: maybe(plain),
 };
 const CONVERSATION = { title: text, named: maybe(tame), created: time, updated: time, model: maybe(text), settings: plain };
-const SETTINGS = { system: text, history: (value) => ["official", "keep"].includes(value), tools: isToolList, seed: isSeed };
+const SETTINGS = { system: text, history: (value) => ["official", "keep"].includes(value), tools: isToolList, seed: isSeed, runs: (value) => typeof value === "boolean" };
 
 function take(value, fields, where) {
   if (!plain(value)) throw new Error(t("badPart", where));
@@ -103,7 +91,7 @@ function follows(before, role) {
 function settingsOf(value, where) {
   const settings = {};
   for (const [name, setting] of Object.entries(value)) {
-    const ok = name in SETTINGS ? SETTINGS[name](setting) : name in SAMPLING && time(setting);
+    const ok = name in SETTINGS ? SETTINGS[name](setting) : isSampling(name, setting);
     if (!ok) throw new Error(t("badPart", `${where}.${name}`));
     settings[name] = setting;
   }
@@ -128,31 +116,24 @@ function link(conversation, value, where) {
   if (reached.size !== nodes.length) throw new Error(t("badPart", `${where}.nodes`));
 }
 
-/** Sampling fields of a conversation's settings, and their bounds: [low, high, step]. */
-export const SAMPLING = {
-  temperature: [0, 2, 0.05],
-  top_p: [0.01, 1, 0.01],
-  top_k: [0, 1000, 1],
-  min_p: [0, 1, 0.01],
-  presence_penalty: [-2, 2, 0.1],
-  repetition_penalty: [0.1, 10, 0.05],
-  max_tokens: [1, 10_000_000, 1],
-};
-
 export function toMarkdown(conversation) {
   const parts = [`# ${titleOf(conversation)}`];
   if (conversation.settings.system) parts.push(`> ${conversation.settings.system.split("\n").join("\n> ")}`);
   for (const node of path(conversation)) {
     if (node.role === "tool") parts.push(...node.results.map((result) => fenced(t("toolResults"), result.content)));
-    else parts.push(`## ${node.role === "user" ? t("you") : node.model ?? t("answer")}`);
-    if (node.thought) parts.push(`<details><summary>${t("thought")}</summary>\n\n${node.thought.trim()}\n\n</details>`);
-    if (node.text) parts.push(node.text.trim());
-    for (const call of node.calls ?? []) parts.push(fenced(`${t("toolWants")}: ${call.name}`, call.arguments));
+    else if (node.group) parts.push(`## ${t("comparison")}`, ...compared(conversation, node).flatMap((each) => partsOf(each, `### ${t("budget")}: ${each.ask.budget ?? t("unlimited")}`)));
+    else parts.push(...partsOf(node, `## ${node.role === "user" ? t("you") : node.model ?? t("answer")}`));
   }
   return `${parts.join("\n\n")}\n`;
 }
 
-function fenced(title, content) {
-  const fence = "`".repeat(Math.max(3, ...[...content.matchAll(/`+/g)].map(([run]) => run.length + 1)));
-  return `**${title}**\n\n${fence}\n${content}\n${fence}`;
+function partsOf(node, head) {
+  const parts = [head];
+  if (node.thought) parts.push(`<details><summary>${t("thought")}</summary>\n\n${node.thought.trim()}\n\n</details>`);
+  const text = contentOf(node).trim();
+  if (text) parts.push(text);
+  for (const call of node.calls ?? []) parts.push(fenced(`${t("toolWants")}: ${call.name}`, call.arguments));
+  return parts;
 }
+
+const fenced = (title, content) => `**${title}**\n\n${fence(content)}`;
