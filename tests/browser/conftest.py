@@ -81,6 +81,41 @@ def scripted_url(scripted: Any) -> Iterator[str]:
         yield url
 
 
+# What a model folder's card would say; the scripted model has none.
+CARD = {
+    "description": {"en": "A scripted model: it says what a test wants.", "zh": "按脚本回答的模型。"},
+    "examples": {
+        "en": [{"title": "Sort", "text": "How does merge sort work?"}, {"title": "", "text": "What is 12 + 30?"}],
+        "zh": [{"title": "三思", "text": "“三思而后行”出自哪里？"}],
+    },
+    "sansi": {
+        "budget_curve": {
+            "problems": 1000,
+            "points": [
+                {"budget": budget, "accuracy": accuracy}
+                for budget, accuracy in ((0, 0.41), (16, 0.48), (64, 0.9), (128, 0.94), (None, 0.94))
+            ],
+        }
+    },
+}
+
+
+@pytest.fixture
+def carded(visit: Callable[..., Watched]) -> Callable[..., Watched]:
+    """As `visit`, of a server whose models have CARD."""
+
+    def tell(route: Any) -> None:
+        told = route.fetch().json()
+        for model in told["data"]:
+            model.update(CARD)
+        route.fulfill(json=told)
+
+    def visit_with_card(url: str, **options: Any) -> Watched:
+        return visit(url, before=lambda page: page.route("**/v1/models", tell), **options)
+
+    return visit_with_card
+
+
 @dataclass
 class Watched:
     """A page, and what went wrong in it that it should not have."""
@@ -112,15 +147,18 @@ def watch(page: Page, origin: str) -> Watched:
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Callable[..., Watched]]:
-    """visit(url, **options of the context) -> Watched, with the page loaded and its examples shown."""
+    """visit(url, **options of the context) -> Watched, with the page loaded and its examples shown; `before` it is."""
     open_: list[Watched] = []
 
-    def visit(url: str, wait: str = ".welcome .chip", **options: Any) -> Watched:
+    def visit(
+        url: str, wait: str = ".welcome .chip", before: Callable[[Page], None] = lambda page: None, **options: Any
+    ) -> Watched:
         options = {"viewport": {"width": 1280, "height": 800}, "locale": "en-US", "reduced_motion": "reduce"} | options
         context = browser.new_context(permissions=["clipboard-read", "clipboard-write"], **options)
-        context.set_default_timeout(120_000)
+        context.set_default_timeout(int(os.environ.get("PAGE_TIMEOUT", 120_000)))
         watched = watch(context.new_page(), url)
         open_.append(watched)
+        before(watched.page)
         watched.page.goto(url)
         watched.page.wait_for_selector(wait)
         return watched
@@ -130,6 +168,12 @@ def visit(browser: Browser) -> Iterator[Callable[..., Watched]]:
     for watched in open_:
         watched.page.context.close()
     assert not unexpected, "\n".join(unexpected)
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    package = pytest.importorskip("axe_playwright_python")
+    return (Path(package.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture

@@ -25,6 +25,11 @@ class Script:
     endless: bool = False  # it ends when it is stopped, at the latest after the thought
     breaks: bool = False
     finish_reason: str = "stop"
+    at_budgets: tuple[tuple[int, str], ...] = ()
+    """Other answers below budgets: (budget, content), the smallest first."""
+
+    def said_at(self, budget: int | None) -> str:
+        return next((content for most, content in self.at_budgets if budget is not None and budget <= most), self.content)
 
 
 HOSTILE = """Before <script>window.hacked = 1</script> and <img src=x onerror="window.hacked = 2">.
@@ -137,10 +142,11 @@ class ScriptedChat(FakeChat):
         return self._say(next((s for word, s in SCRIPTS.items() if word in last.content), Script()), options)
 
     async def _say(self, script: Script, options: ChatOptions) -> AsyncIterator[Any]:
-        thinking = options.enable_thinking is not False and bool(script.thought)
-        self.thought, self.content = script.thought, script.content
+        thinking = options.enable_thinking is not False and options.thinking_budget != 0 and bool(script.thought)
+        content = script.said_at(options.thinking_budget)
+        self.thought, self.content = script.thought, content
         thought, cut = self._cut(script.thought, options) if thinking else ([], False)
-        events = [*map(Reasoning, thought), *map(Content, _words(script.content))]
+        events = [*map(Reasoning, thought), *map(Content, _words(content))]
         if script.endless:
             events = events[: len(thought)] or events
         if script.call:
@@ -173,7 +179,7 @@ class ScriptedChat(FakeChat):
         calls = ()
         if script.call:
             calls = (ToolCall("call-1", script.call[0], json.dumps(script.call[1], ensure_ascii=False)),)
-        message = Message("assistant", script.content, reasoning_content="".join(thought) or None, tool_calls=calls)
+        message = Message("assistant", self.content, reasoning_content="".join(thought) or None, tool_calls=calls)
         reason = "tool_calls" if calls else script.finish_reason
         return replace(result, message=message, finish_reason=reason, usage=ChatUsage(11, n + 2, len(thought), 5))
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
+PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 BITS = "How many 1 bits are there in the binary representation of the number 1934?"
 
 
@@ -62,6 +64,13 @@ def overflow(page: Page) -> int:
         "() => Math.max(document.documentElement.scrollWidth - innerWidth,"
         " document.getElementById('scroller').scrollWidth - document.getElementById('scroller').clientWidth)"
     )
+
+
+def violations(page: Page, axe: str) -> list[str]:
+    """What the accessibility checker `axe` finds in the page as it is now."""
+    page.evaluate(axe)
+    found = page.evaluate("options => axe.run(document, options)", RULES)["violations"]
+    return [f"{v['id']}: {v['help']}: {node['html'][:200]}" for v in found for node in v["nodes"]]
 
 
 def plain(text: str) -> str:

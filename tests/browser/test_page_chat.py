@@ -28,8 +28,10 @@ def test_a_question_is_thought_about_and_answered(visit, nano_url):
     assert answer.locator(".thought-end").inner_text() == "ended by itself"
     assert answer.locator(".thought-title").inner_text().startswith("Thought for ")
     assert re.fullmatch(r"\d+", answer.locator(".md").inner_text().strip())
-    facts = answer.locator(".facts").inner_text()
-    assert re.fullmatch(r"\d+ thought \+ \d+ answer tokens · [\d,.]+ tok/s · first token [\d.]+ m?s", plain(facts))
+    assert not answer.locator(".report").is_visible(), "figures are told when they are asked for"
+    answer.locator(".did").click()
+    facts = plain(answer.locator(".report").inner_text())
+    assert re.search(r"^\d+ thought \+ \d+ answer tokens( · [\d,.]+ tok/s)? · first token [\d.]+ m?s$", facts, re.MULTILINE)
 
 
 def test_an_example_is_one_click_away(visit, nano_url):
@@ -117,16 +119,15 @@ def test_a_stopped_answer_stays_in_the_conversation(visit, scripted, scripted_ur
 
 def test_a_new_answer_is_a_version_of_the_old_one(visit, nano_url):
     page = visit(nano_url).page
-    first = ask(page, BITS).locator(".facts").inner_text()
+    first = ask(page, BITS).locator(".thought-text").inner_text()
     set_budget(page, 8)
     page.locator(".again").click()
     second = whole(page)
     assert second.locator(".versions").inner_text() == "2/2"
     assert second.locator(".thought-end").inner_text() == "cut at the budget of 8"
-    assert re.search(r"^The last \d+ tokens .* not the model's own\.$", second.locator(".closing").inner_text())
     page.get_by_role("button", name="Previous version").click()
     assert page.locator(".answer .versions").inner_text() == "1/2"
-    assert page.locator(".answer .facts").inner_text() == first
+    assert page.locator(".answer .thought-text").inner_text() == first
     assert page.get_by_role("button", name="Next version").evaluate("e => e === document.activeElement")
 
 
@@ -192,8 +193,6 @@ def test_system_prompt_and_sampling_are_sent(visit, scripted, scripted_url):
     page.get_by_label("System prompt").fill("Be brief.")
     page.get_by_role("button", name="Lively").click()
     assert page.get_by_label("Temperature").input_value() == "1"
-    page.get_by_label("Temperature").fill("5")
-    assert page.get_by_label("Temperature").get_attribute("aria-invalid") == "true"
     page.get_by_label("Temperature").fill("0.25")
     page.get_by_label("Seed").fill("9007199254740993")  # a JavaScript number would lose its last digit
     page.get_by_label("Max tokens").fill("77")
@@ -209,7 +208,7 @@ def test_tools_are_checked_and_sent(visit, scripted, scripted_url):
     page.locator("#tune").click()
     box = page.locator("#settings textarea.mono")
     box.fill("not json")
-    assert page.get_by_text("This is not a JSON list of tools.").is_visible()
+    assert page.get_by_text("Not used: this is no JSON (line 1, column").is_visible()
     box.fill('[{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]')
     page.keyboard.press("Escape")
     ask(page, "hello")

@@ -1,26 +1,9 @@
 """For everybody: keyboards, screen readers, phones, dark rooms, 中文 and scripts that run from right to left."""
 
 import re
-from pathlib import Path
 
 import pytest
-from steps import BITS, ask, overflow, send, set_budget, whole
-
-PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-
-
-@pytest.fixture(scope="session")
-def axe() -> str:
-    package = pytest.importorskip("axe_playwright_python")
-    return (Path(package.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
-
-
-def violations(page, axe: str) -> list[str]:
-    page.evaluate(axe)
-    found = page.evaluate("options => axe.run(document, options)", RULES)["violations"]
-    return [f"{v['id']}: {v['help']}: {node['html'][:200]}" for v in found for node in v["nodes"]]
-
+from steps import BITS, PHONE, ask, overflow, send, set_budget, violations, whole
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
@@ -36,6 +19,7 @@ def test_axe_finds_nothing(visit, scripted_url, axe, scheme, width):
     whole(page)
     assert not violations(page, axe)
     page.locator("#tune").click()
+    page.locator("#settings").wait_for()
     assert not violations(page, axe)
     page.keyboard.press("Escape")
     page.locator("#chat-menu").click()
@@ -57,6 +41,8 @@ def test_everything_works_without_a_mouse(visit, scripted, scripted_url):
     whole(page)
     assert page.locator(".bubble").inner_text() == "hello\nagain"
     page.keyboard.press("Tab")
+    assert page.evaluate(focused) == "more"
+    page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.value") == "auto"
     page.keyboard.press("ArrowRight")
     assert page.locator("#modes input[value=think]").is_checked()
@@ -68,9 +54,11 @@ def test_everything_works_without_a_mouse(visit, scripted, scripted_url):
     assert page.evaluate(focused) == "question" and not page.locator("#question").input_value()
     page.keyboard.press("Alt+m")
     assert page.locator("#modes input[value=direct]").is_checked()
-    page.keyboard.press("Shift+Tab")  # to the answer's buttons
+    for _ in range(3):  # the examples, the model's name, and then the answer's buttons
+        page.keyboard.press("Shift+Tab")
     assert page.evaluate("document.activeElement.closest('.answer') !== null")
     page.keyboard.press("?")
+    page.locator("#keys").wait_for()
     assert page.locator("#keys").is_visible() and "Shift" in page.locator("#keys").inner_text()
     page.keyboard.press("Escape")
     assert page.evaluate("document.activeElement.closest('.answer') !== null")  # back where it was
@@ -79,7 +67,7 @@ def test_everything_works_without_a_mouse(visit, scripted, scripted_url):
     page.keyboard.press("Alt+n")
     assert page.evaluate(focused) == "question" and page.locator("#welcome").is_visible()
     page.keyboard.press("Alt+s")
-    assert page.locator("#settings").is_visible()
+    page.locator("#settings").wait_for()
 
 
 def test_a_screen_reader_is_told_what_happens(visit, nano_url):
@@ -107,6 +95,7 @@ def test_a_phone_shows_everything_without_scrolling_sideways(visit, scripted_url
     page.keyboard.press("Escape")
     assert page.locator("#sidebar").evaluate("e => e.inert")
     page.locator("#tune").click()
+    page.locator("#settings").wait_for()
     assert overflow(page) <= 0
     box = page.locator("#settings").bounding_box()
     assert box["x"] >= 0 and box["x"] + box["width"] <= 360

@@ -73,7 +73,7 @@ export class Log {
   /** Change the log; while its end is followed it stays in view. A reader who scrolled up stays there. */
   #keepEnd(change) {
     change();
-    if (this.#following) $("scroller").scrollTop = $("scroller").scrollHeight;
+    if (this.#following) $("scroller").scrollTop = $("log").childElementCount ? $("scroller").scrollHeight : 0;
     this.#showToEnd();
   }
 

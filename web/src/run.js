@@ -21,7 +21,7 @@ export function requestFor(conversation, node, goOn = false) {
   return body;
 }
 
-const NOTHING = { thought: 0, answer: 0, exact: false };
+const NOTHING = { thought: 0, closing: 0, answer: 0, exact: false };
 
 export class Run {
   #controller = new AbortController();
@@ -32,7 +32,7 @@ export class Run {
     Object.assign(this, { conversation, node, onchange, goOn });
     this.before = goOn ? { ...NOTHING, ...node.counts } : NOTHING;
     for (const name of ["error", "finish"]) delete node[name];
-    if (!goOn) Object.assign(node, { text: "" });
+    if (!goOn) node.text = "";
     Object.assign(node, { status: "running", counts: { ...this.before, exact: false }, times: {} });
   }
 
@@ -82,15 +82,17 @@ export class Run {
     const calls = delta.tool_calls ?? [];
     if (!delta.reasoning_content && !delta.content && !calls.length) return;
     node.times.first ??= this.clock();
-    if (delta.reasoning_content) this.#think(delta.reasoning_content);
+    if (delta.reasoning_content) this.#think(delta.reasoning_content, delta.closing_phrase === true);
     if (delta.content || calls.length) this.#answer(delta.content ?? "", calls);
   }
 
   // A piece is about a token; the exact counts come at the end and take the place of these.
-  #think(text) {
-    this.node.times.thoughtFrom ??= this.node.times.first;
-    this.node.thought = (this.node.thought ?? "") + text;
-    this.node.counts.thought += 1;
+  #think(text, closing) {
+    const { node } = this;
+    node.times.thoughtFrom ??= node.times.first;
+    if (closing) node.closingFrom ??= node.thought?.length ?? 0;
+    else node.counts.thought += 1;
+    node.thought = (node.thought ?? "") + text;
   }
 
   #answer(text, calls) {
@@ -108,11 +110,13 @@ export class Run {
 
   #count(usage) {
     const thought = usage.completion_tokens_details?.reasoning_tokens ?? 0;
+    const closing = usage.completion_tokens_details?.closing_phrase_tokens ?? 0;
     const cached = usage.prompt_tokens_details?.cached_tokens ?? 0;
     const { before } = this;
     this.node.counts = {
       thought: before.thought + thought,
-      answer: before.answer + usage.completion_tokens - thought,
+      closing: before.closing + closing,
+      answer: before.answer + usage.completion_tokens - thought - closing,
       prompt: before.prompt ?? usage.prompt_tokens,
       cached: before.cached ?? cached,
       exact: true,
@@ -122,16 +126,15 @@ export class Run {
 
 /** Tokens in all, those of the thought that are the model's own, the closing phrase, and what is left. */
 export function countsOf(node) {
-  const { thought = 0, answer = 0 } = node.counts ?? {};
-  const closing = node.report?.closing_phrase_tokens ?? 0;
-  return { all: thought + answer, own: Math.max(0, thought - closing), closing, answer };
+  const { thought: own = 0, closing = 0, answer = 0 } = node.counts ?? {};
+  return { all: own + closing + answer, own, closing, answer };
 }
 
 /** A thought in two: what the model wrote, and the phrase with which the server closed it. */
 export function closingOf(node) {
   const thought = node.thought ?? "";
-  const start = node.status === "running" ? null : node.report?.closing_phrase_start;
-  return Number.isInteger(start) ? { own: thought.slice(0, start), phrase: thought.slice(start) } : { own: thought, phrase: "" };
+  const from = node.closingFrom ?? thought.length;
+  return { own: thought.slice(0, from).trimEnd(), phrase: thought.slice(from) };
 }
 
 /** Tokens a second after the first: the server's own figure when it gives one. */

@@ -4,7 +4,7 @@ import { t } from "./strings.js";
 import { textOf, titleOf } from "./tree.js";
 
 const DAY = 86_400_000;
-const narrow = matchMedia("(max-width: 820px)");
+const narrow = matchMedia("(max-width: 820px), (max-height: 520px)");
 
 export class Sidebar {
   /** `page`: open, rename, remove, exportOne; `store`: the conversations. */

@@ -50,7 +50,7 @@ export class Thought {
 
   /** The text, less the phrase that the server closed it with: those are not the model's words. */
   grow(live) {
-    const { own } = closingOf(this.node);
+    const { own } = closingOf(this.node); // its end is trimmed: it may come again with what follows
     const follows = this.text.scrollHeight - this.text.scrollTop - this.text.clientHeight < 40;
     if (own.startsWith(this.words.data)) this.words.appendData(own.slice(this.words.length));
     else this.words.data = own;
@@ -69,7 +69,7 @@ export class Thought {
     this.end.textContent = end?.text ?? "";
     this.end.classList.toggle("cut", Boolean(end?.cut));
     const { phrase } = closingOf(this.node);
-    this.cut.hidden = live || !phrase;
+    this.cut.hidden = !phrase;
     this.cut.textContent = t("cutHere", tokens(countsOf(this.node).own));
     this.cut.title = phrase ? t("closingPhrase", phrase.trim()) : "";
   }
@@ -78,8 +78,7 @@ export class Thought {
     const { own } = countsOf(this.node);
     const budget = this.node.ask?.budget;
     const bounded = Boolean(budget) && this.node.ask.mode !== "direct";
-    // While it streams, the closing phrase can not be told from the model's own words, hence the minimum.
-    const shown = bounded ? Math.min(own, budget) : own;
+    const shown = bounded ? Math.min(own, budget) : own; // while it streams, a piece is only about a token
     const words = bounded && live ? t("ofBudget", number(shown), number(budget)) : tokens(shown);
     this.count.textContent = live && time && !this.quiet ? `${words} · ${time}` : words;
     this.meter.hidden = !bounded;

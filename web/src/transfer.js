@@ -51,7 +51,7 @@ const NODE = {
   group: maybe(text),
   attachments: maybe(list(record({ name: text, text }))),
   ...Object.fromEntries(["fresh", "edited", "byServer"].map((name) => [name, maybe((value) => typeof value === "boolean")])),
-  ...Object.fromEntries(["freshAt", "ended"].map((name) => [name, maybe(time)])),
+  ...Object.fromEntries(["freshAt", "ended", "closingFrom"].map((name) => [name, maybe(time)])),
   counts: maybe((value) => plain(value) && Object.values(value).every(tame)),
   times: maybe((value) => plain(value) && Object.values(value).every(tame)),
   report: maybe(plain),
