@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +22,8 @@ from sansi.base.files import read_json
 
 CARD_FILE = "model_card.json"
 EVALUATION_FILE = "evaluation.json"
+TEXT_FILE = "README.md"
+MOST_TEXT = 100_000  # characters of it that are told
 
 T = TypeVar("T")
 
@@ -55,6 +58,8 @@ class ModelCard:
     """Questions to try, by language."""
     budget_curve: list[CurvePoint] = field(default_factory=list)
     """Right answers over thinking budgets, if they were measured."""
+    text: str = ""
+    """The card itself, Markdown: the folder's README.md without its head of data."""
 
     def description_in(self, language: str = "en") -> str:
         """The description in a language, else in English, else in any; "" when there is none."""
@@ -75,7 +80,17 @@ def read_card(folder: str | Path) -> ModelCard:
     curve = _read_curve(Path(folder) / EVALUATION_FILE)
     if isinstance(values, dict) and "budget_curve" in values:
         raise SansiError(f'{file}: "budget_curve" is read from {EVALUATION_FILE}; remove it here')
-    return dataclasses.replace(load_config(ModelCard, values, str(file)), budget_curve=curve)
+    card = load_config(ModelCard, values, str(file))
+    return dataclasses.replace(card, budget_curve=curve, text=card.text or _read_text(Path(folder) / TEXT_FILE))
+
+
+def _read_text(file: Path) -> str:
+    """ "" where there is none that can be read: it is for people, and nothing depends on it."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL).strip()[:MOST_TEXT]
 
 
 def _read_curve(file: Path) -> list[CurvePoint]:

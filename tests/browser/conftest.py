@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sansi.base.model_card import Example, ModelCard
+from sansi.base.model_card import CurvePoint, Example, ModelCard
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests" / "serve"))  # its scripted model and live server serve here too
@@ -81,39 +81,25 @@ def scripted_url(scripted: Any) -> Iterator[str]:
         yield url
 
 
-# What a model folder's card would say; the scripted model has none.
-CARD = {
-    "description": {"en": "A scripted model: it says what a test wants.", "zh": "按脚本回答的模型。"},
-    "examples": {
-        "en": [{"title": "Sort", "text": "How does merge sort work?"}, {"title": "", "text": "What is 12 + 30?"}],
-        "zh": [{"title": "三思", "text": "“三思而后行”出自哪里？"}],
+# What a model folder says of itself.
+CARD = ModelCard(
+    description={"en": "A scripted model: it says what a test wants.", "zh": "按脚本回答的模型。"},
+    examples={
+        "en": [Example("Sort", "How does merge sort work?"), Example("", "What is 12 + 30?")],
+        "zh": [Example("三思", "“三思而后行”出自哪里？")],
     },
-    "sansi": {
-        "budget_curve": {
-            "problems": 1000,
-            "points": [
-                {"budget": budget, "accuracy": accuracy}
-                for budget, accuracy in ((0, 0.41), (16, 0.48), (64, 0.9), (128, 0.94), (None, 0.94))
-            ],
-        }
-    },
-}
+    budget_curve=[CurvePoint(*point) for point in ((0, 0.41), (16, 0.48), (64, 0.9), (128, 0.94), (None, 0.94))],
+    text="# Scripted\n\nIt has **no** weights.",
+)
 
 
 @pytest.fixture
-def carded(visit: Callable[..., Watched]) -> Callable[..., Watched]:
-    """As `visit`, of a server whose models have CARD."""
+def carded_url(scripted: Any) -> Iterator[str]:
+    """The scripted model with a card."""
+    from live_server import running
 
-    def tell(route: Any) -> None:
-        told = route.fetch().json()
-        for model in told["data"]:
-            model.update(CARD)
-        route.fulfill(json=told)
-
-    def visit_with_card(url: str, **options: Any) -> Watched:
-        return visit(url, before=lambda page: page.route("**/v1/models", tell), **options)
-
-    return visit_with_card
+    with running([scripted], {"scripted": CARD}) as url:
+        yield url
 
 
 @dataclass
@@ -147,18 +133,15 @@ def watch(page: Page, origin: str) -> Watched:
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Callable[..., Watched]]:
-    """visit(url, **options of the context) -> Watched, with the page loaded and its examples shown; `before` it is."""
+    """visit(url, **options of the context) -> Watched, with the page loaded and its examples shown."""
     open_: list[Watched] = []
 
-    def visit(
-        url: str, wait: str = ".welcome .chip", before: Callable[[Page], None] = lambda page: None, **options: Any
-    ) -> Watched:
+    def visit(url: str, wait: str = ".welcome .chip", **options: Any) -> Watched:
         options = {"viewport": {"width": 1280, "height": 800}, "locale": "en-US", "reduced_motion": "reduce"} | options
         context = browser.new_context(permissions=["clipboard-read", "clipboard-write"], **options)
         context.set_default_timeout(int(os.environ.get("PAGE_TIMEOUT", 120_000)))
         watched = watch(context.new_page(), url)
         open_.append(watched)
-        before(watched.page)
         watched.page.goto(url)
         watched.page.wait_for_selector(wait)
         return watched

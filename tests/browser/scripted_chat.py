@@ -29,7 +29,9 @@ class Script:
     """Other answers below budgets: (budget, content), the smallest first."""
 
     def said_at(self, budget: int | None) -> str:
-        return next((content for most, content in self.at_budgets if budget is not None and budget <= most), self.content)
+        return next(
+            (content for most, content in self.at_budgets if budget is not None and budget <= most), self.content
+        )
 
 
 HOSTILE = """Before <script>window.hacked = 1</script> and <img src=x onerror="window.hacked = 2">.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -81,3 +82,11 @@ def plain(text: str) -> str:
 def shows(element: Locator, text: str) -> None:
     """Wait until `element` shows `text`."""
     element.filter(has_text=text).first.wait_for()
+
+
+def answered_by(page: Page, chunks: list[dict]) -> None:
+    """Let the next request for an answer get this stream."""
+    events = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
+    page.route(
+        "**/v1/chat/completions", lambda route: route.fulfill(content_type="text/event-stream", body=events), times=1
+    )

@@ -31,7 +31,9 @@ def test_a_question_is_thought_about_and_answered(visit, nano_url):
     assert not answer.locator(".report").is_visible(), "figures are told when they are asked for"
     answer.locator(".did").click()
     facts = plain(answer.locator(".report").inner_text())
-    assert re.search(r"^\d+ thought \+ \d+ answer tokens( · [\d,.]+ tok/s)? · first token [\d.]+ m?s$", facts, re.MULTILINE)
+    assert re.search(
+        r"^\d+ thought \+ \d+ answer tokens( · [\d,.]+ tok/s)? · first token [\d.]+ m?s$", facts, re.MULTILINE
+    )
 
 
 def test_an_example_is_one_click_away(visit, nano_url):

@@ -1,5 +1,6 @@
 """The same question at several budgets, side by side."""
 
+import itertools
 import json
 
 from steps import PHONE, ask, overflow, plain, send, shows, violations
@@ -34,18 +35,21 @@ def name(budget):
 
 def all_whole(page, count):
     page.wait_for_function(
-        "n => document.querySelectorAll('.column').length === n && !document.querySelector('.column.running')", arg=count
+        "n => document.querySelectorAll('.column').length === n && !document.querySelector('.column.running')",
+        arg=count,
     )
     return page.locator(".column")
 
 
-def test_a_question_is_answered_at_each_budget(carded, scripted, scripted_url):
-    page = carded(scripted_url).page
+def test_a_question_is_answered_at_each_budget(visit, scripted, carded_url):
+    page = visit(carded_url).page
     columns = compare(page)
     asked = sorted((o.thinking_budget is None, o.thinking_budget or 0) for _, o in scripted.seen)
     assert asked == [(False, 0), (False, 4), (False, 64), (True, 0)]
     assert len({options.seed for _, options in scripted.seen}) == 1, "one seed: shorter thoughts begin as longer ones"
-    assert columns.locator(".column-budget input").evaluate_all("all => all.map(e => e.value)") == list(map(name, BUDGETS))
+    assert columns.locator(".column-budget input").evaluate_all("all => all.map(e => e.value)") == list(
+        map(name, BUDGETS)
+    )
     assert [plain(text) for text in columns.locator(".md").all_inner_texts()] == ["It is 42."] * 4
     assert columns.nth(0).locator(".none").is_visible() and not columns.nth(0).locator(".thought").is_visible()
     assert "cut at the budget of 4" in columns.nth(1).locator(".spent").inner_text()
@@ -148,17 +152,17 @@ def test_a_comparison_is_kept_exported_and_read_again(visit, scripted_url, tmp_p
     assert page.evaluate("navigator.clipboard.readText()").count("### Budget: ") == 4
 
 
-def test_a_phone_stacks_them_and_everybody_can_read_them(carded, scripted_url, axe):
-    page = carded(scripted_url, **PHONE).page
+def test_a_phone_stacks_them_and_everybody_can_read_them(visit, carded_url, axe):
+    page = visit(carded_url, **PHONE).page
     compare(page)
     assert overflow(page) <= 0
     boxes = [column.bounding_box() for column in page.locator(".column").all()]
-    assert all(below["y"] >= above["y"] + above["height"] for above, below in zip(boxes, boxes[1:], strict=False))
+    assert all(below["y"] >= above["y"] + above["height"] for above, below in itertools.pairwise(boxes))
     assert not violations(page, axe)
 
 
-def test_side_by_side_is_readable_by_all(carded, scripted_url, axe):
-    page = carded(scripted_url, color_scheme="dark").page
+def test_side_by_side_is_readable_by_all(visit, carded_url, axe):
+    page = visit(carded_url, color_scheme="dark").page
     columns = compare(page)
     tops = {column.bounding_box()["y"] for column in columns.all()}
     assert len(tops) == 1

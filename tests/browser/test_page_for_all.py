@@ -5,6 +5,7 @@ import re
 import pytest
 from steps import BITS, PHONE, ask, overflow, send, set_budget, violations, whole
 
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
 def test_axe_finds_nothing(visit, scripted_url, axe, scheme, width):

@@ -4,11 +4,13 @@ What it does in a browser is in tests/browser.
 """
 
 import hashlib
+import json
 import re
 from pathlib import Path
 
 import pytest
 from live_server import http
+from sansi.serve.api.openai_chat import FIELDS
 from sansi.serve.http.app import STATIC
 
 WEB = Path(__file__).resolve().parents[2] / "web"
@@ -44,8 +46,11 @@ def test_the_bundle_is_made_from_the_sources_that_are_here():
 
 def test_the_bundle_is_small():
     size = sum(path.stat().st_size for path in STATIC.rglob("*") if path.is_file() and path.suffix != ".woff2")
-    at_once = sum((STATIC / name).stat().st_size for name in ("index.html", "page.js", "page.css", "first.js"))
-    assert size < 1_000_000 and at_once < 300_000
+    page = (STATIC / "index.html").read_text(encoding="utf-8")
+    early = re.findall(r'modulepreload" href="/static/([^"]+)"', page)
+    at_once = sum((STATIC / name).stat().st_size for name in ("index.html", "page.js", "page.css", "first.js", *early))
+    shown = sum((STATIC / name).stat().st_size for name in ("page.js", *early) if "markdown" not in name)
+    assert size < 1_000_000 and at_once < 300_000 and shown < 120_000
 
 
 def test_the_licences_of_the_libraries_are_beside_it():
@@ -89,3 +94,19 @@ def test_every_string_that_is_asked_for_exists():
     asked = {name for path in SOURCE for name in re.findall(r'\bt\("(\w+)"', path.read_text(encoding="utf-8"))}
     asked |= set(re.findall(r'data-t(?:-\w+)?="(\w+)"', (WEB / "index.html").read_text(encoding="utf-8")))
     assert asked and asked <= known
+
+
+def test_the_page_checks_values_by_the_servers_own_bounds():
+    ranges = json.loads((WEB / "src/ranges.json").read_text(encoding="utf-8"))
+    schemas = {name: dict(FIELDS[name].kind.schema) for name in ranges}
+    # Where a number has a second spelling of "no bound", the page leaves the field empty instead.
+    assert ranges == {name: schema.get("anyOf", [schema])[0] for name, schema in schemas.items()}
+
+
+def test_what_the_page_needs_first_is_asked_for_beside_it(fake_url):
+    page = (STATIC / "index.html").read_text(encoding="utf-8")
+    early = re.findall(r'<link rel="modulepreload" href="(/static/lazy/[^"]+)">', page)
+    entry = (STATIC / "page.js").read_text(encoding="utf-8")
+    needed = re.findall(r'(?:from|import)"\./(lazy/[^"]+)"', entry)
+    assert needed and {f"/static/{name}" for name in needed} < set(early), "and the renderer of Markdown"
+    assert all(http.get(fake_url + link).status_code == 200 for link in early)

@@ -25,28 +25,27 @@ function fill(body, model) {
 }
 
 function rowsOf(model) {
-  const { parameters, weight_bytes: bytes, weights, backend, memory } = model.sansi ?? {};
+  const { parameters, bits_per_parameter: bits, weight_bytes, cache_bytes, cache_tokens, memory_bytes, device, backend } = model.sansi ?? {};
   const found = [["aboutContext", tokens(contextOf(model))]];
   if (parameters) found.unshift(["aboutSize", t("aboutParameters", counted(parameters))]);
-  if (weights) found.push(["aboutWeights", bytes ? t("aboutBytes", weights, sized(bytes)) : weights]);
-  if (memory) found.push(["aboutMemory", memory]);
-  if (backend) found.push(["aboutBackend", backend]);
+  if (weight_bytes) found.push(["aboutWeights", t("aboutBits", sized(weight_bytes), number(bits, 1))]);
+  if (memory_bytes) found.push(["aboutMemory", t("aboutPlan", sized(memory_bytes), sized(cache_bytes), number(cache_tokens))]);
+  if (backend) found.push(["aboutBackend", t("aboutPlace", device, backend)]);
   return found;
 }
 
 function curvePart(model) {
   const curve = curveOf(model);
   if (!curve.length) return [];
-  const problems = model.sansi.budget_curve.problems;
   const row = ({ budget, accuracy }) => h("tr", {}, h("th", { scope: "row" }, budget === null ? t("unlimited") : number(budget)), h("td", {}, percent(accuracy, 1)));
   const head = h("tr", {}, h("th", { scope: "col" }, t("budget")), h("th", { scope: "col" }, t("aboutRight")));
-  return [h("h3", {}, t("aboutCurve")), h("p", { class: "note" }, t("aboutCurveNote", number(problems))), h("table", {}, h("thead", {}, head), h("tbody", {}, ...curve.map(row)))];
+  return [h("h3", {}, t("aboutCurve")), h("p", { class: "note" }, t("aboutCurveNote")), h("table", {}, h("thead", {}, head), h("tbody", {}, ...curve.map(row)))];
 }
 
 function cardPart(model) {
-  if (!model.sansi?.card) return [];
+  if (!model.text) return [];
   const text = h("div", { class: "md" });
-  show(text, model.sansi.card, true);
+  show(text, model.text, true);
   return [h("details", { class: "card-text" }, h("summary", {}, t("aboutCard")), text)];
 }
 

@@ -29,9 +29,11 @@ from sansi.serve.http.access import AccessControl
 from sansi.serve.http.admission import Admission
 from sansi.serve.http.bodies import Bodies
 from sansi.serve.http.metrics import ServerMetrics
+from sansi.serve.http.model_facts import facts_of
 from sansi.serve.http.request_log import Record, Recorder, record_of
 from sansi.serve.http.settings import ServerSettings, body_limit
 from sansi.serve.http.streaming_response import Generation
+from sansi.serve.http.tools import add_tools
 from sansi.serve.http.workers import Workers
 
 SMALL_BYTES = 2**13  # of a request that renders in a millisecond
@@ -53,8 +55,8 @@ def create_app(
 ) -> FastAPI:
     """The application that serves `chat_models`, each under its `.name`; `cards` say what each is, per name.
 
-    Routes: those of `dialects.dialects`, GET /v1/models, GET /v1/models/{id}, GET /health,
-    GET /metrics, GET /openapi.json, GET / (the chat page). The caller owns the models and closes them.
+    Routes: those of `dialects.dialects`, GET /v1/models, GET /v1/models/{id}, GET /v1/tools, POST /v1/tools/{name},
+    GET /health, GET /metrics, GET /openapi.json, GET / (the chat page). The caller owns the models and closes them.
     `app.state.admission` is what a server tells when it is to stop.
     """
     models = {chat.name: chat for chat in chat_models}
@@ -76,7 +78,9 @@ def create_app(
     _add_page(app)
     _add_state(app, models, metrics)
     _add_models(app, models, cards or {})
-    _add_generation(app, models, metrics, Bodies(settings), settings.policy)
+    bodies = Bodies(settings)
+    _add_generation(app, models, metrics, bodies, settings.policy)
+    add_tools(app, bodies)
     openapi.describe(app, with_keys=settings.keys is not None)
     return app
 
@@ -112,11 +116,13 @@ def _add_state(app: FastAPI, models: Mapping[str, ChatModel], metrics: ServerMet
 def _add_models(app: FastAPI, models: Mapping[str, ChatModel], cards: Mapping[str, ModelCard]) -> None:
     created = int(time.time())
 
-    def card(chat: ChatModel) -> dict[str, Any]:
+    def card(chat: ChatModel, whole: bool = False) -> dict[str, Any]:
         entry = {"id": chat.name, "object": "model", "created": created, "owned_by": "sansi"}
         said = cards.get(chat.name, ModelCard()).to_dict()
-        curve = {"points": said.pop("budget_curve")}
-        return entry | {"context_length": chat.context_length, **said, "sansi": {"budget_curve": curve}}
+        told = {**facts_of(chat), "budget_curve": {"points": said.pop("budget_curve")}}
+        if not whole:
+            said.pop("text")
+        return entry | {"context_length": chat.context_length, **said, "sansi": told}
 
     @app.get("/v1/models", responses=openapi.errors(*openapi.LOOKING))
     async def list_models() -> dict[str, Any]:
@@ -124,7 +130,7 @@ def _add_models(app: FastAPI, models: Mapping[str, ChatModel], cards: Mapping[st
 
     @app.get("/v1/models/{name:path}", responses=openapi.errors(*openapi.LOOKING, 404))
     async def retrieve_model(name: str) -> dict[str, Any]:
-        return card(_find(models, name))
+        return card(_find(models, name), whole=True)
 
 
 def _add_generation(
