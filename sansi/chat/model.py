@@ -22,9 +22,9 @@ from sansi.chat.options import (
     check_text_options,
 )
 from sansi.chat.presets import Preset, Presets
-from sansi.chat.stream_reader import StreamReader, TextSource, TokenKinds, thought_is_open
+from sansi.chat.stream_reader import StreamReader, TextSource, thought_is_open
 from sansi.chat.token_events import TokenEvents
-from sansi.engine import Completion, Engine, Grammar, SamplingParams, ThinkingLimits, ThinkingReport, Usage
+from sansi.engine import Completion, Engine, Grammar, SamplingParams, ThinkingLimits, ThinkingState, Usage
 from sansi.engine.params import check_params, check_prompt
 from sansi.text import Codec, Content, Event, Mode
 from sansi.text.codec import Messages
@@ -169,6 +169,7 @@ class ChatModel:
 
     async def _stream(self, job: _Job, on_cut: OnCut | None = None) -> AsyncGenerator[Any, None]:
         written: list[int] = []
+        forced_at: int | None = None
         completion: Completion | None = None
         reader = job.reader()
         token_events = TokenEvents(self.codec, job.ids, job.options, job.is_text) if job.options.stream_tokens else None
@@ -179,7 +180,8 @@ class ChatModel:
             async for delta in deltas:
                 written += delta.ids
                 completion = delta.completion
-                events = reader.feed(delta.ids)
+                forced_at = delta.forced_at if forced_at is None else forced_at
+                events = reader.feed(delta.ids, forced_at)
                 if delta.completion is not None:
                     events += reader.finish(delta.completion.finish_reason)
                 for tokens in token_events.feed(delta, events, reader) if token_events is not None else ():
@@ -192,7 +194,7 @@ class ChatModel:
             raise _of_the_request(error, job.options) from error
         except (GeneratorExit, asyncio.CancelledError):
             if on_cut is not None and completion is None:
-                on_cut(self._cut(job, written, reader))
+                on_cut(self._cut(job, written, forced_at, reader))
             raise
         finally:
             await deltas.aclose()  # frees the slot now, not at garbage collection
@@ -337,6 +339,8 @@ class ChatModel:
             start_id=ids.start,
             end_ids=(ids.end,),
             end_sequence=ids.end_sequence,
+            framing_ids=tuple(ids.framing),
+            turn_ids=self.codec.stop_ids,
             open=is_open,
             budget=options.budget if may_think else 0,
             answer_reserve=_first(options.answer_reserve, min(MAX_RESERVE, max_tokens // 4)),
@@ -346,7 +350,7 @@ class ChatModel:
 
     def _read(self, job: _Job, completion: Completion) -> ChatResult:
         reader = job.reader()
-        reader.feed(completion.ids)
+        reader.feed(completion.ids, completion.thinking.forced_at)
         reader.finish(completion.finish_reason)
         result = self._result(job, completion, reader)
         assert isinstance(result, ChatResult)
@@ -360,16 +364,18 @@ class ChatModel:
             completion_tokens=completion.usage.completion_tokens,
             reasoning_tokens=completion.thinking.tokens,
             cached_tokens=completion.usage.cached_tokens,
+            sampled_tokens=completion.usage.completion_tokens - completion.thinking.forced_tokens,
         )
         shared: dict[str, Any] = {
             "usage": usage,
-            "report": self._report(job, completion),
+            "report": self._report(job, completion, reader),
             "ids": completion.ids,
             "prompt_ids": tuple(job.ids),
             "logprobs": completion.logprobs,
             "stop": reader.stop,
             "top_logprobs": completion.top_logprobs,
             "begun": completion.begun,
+            "decode_seconds": completion.decode_seconds,
         }
         if job.is_text:
             scores = completion.prompt_logprobs, completion.prompt_top_logprobs
@@ -379,17 +385,19 @@ class ChatModel:
         calls = finish == "stop" and any(call.executable for call in message.tool_calls)
         return ChatResult(message, "tool_calls" if calls else finish, problems=tuple(reader.problems), **shared)
 
-    def _cut(self, job: _Job, ids: Sequence[int], reader: StreamReader) -> ChatResult | TextResult:
+    def _cut(
+        self, job: _Job, ids: Sequence[int], forced_at: int | None, reader: StreamReader
+    ) -> ChatResult | TextResult:
         """What came of an answer that nobody waits for any more; the engine will not say it."""
-        thought = TokenKinds(job.ids, self.codec.control, bool(job.options.tools)).of(ids).count("reasoning")
+        thinking = ThinkingState(job.limits, job.ids, job.params.max_tokens)
+        thinking.follow(ids, forced_at)
         usage = Usage(len(job.ids), len(ids))
-        completion = Completion(
-            tuple(ids), None, "abort", ThinkingReport(thought), usage, seed=_first(job.params.seed, 0)
-        )
+        report = thinking.report("abort")
+        completion = Completion(tuple(ids), None, "abort", report, usage, seed=_first(job.params.seed, 0))
         reader.finish("abort")
         return self._result(job, completion, reader)
 
-    def _report(self, job: _Job, completion: Completion) -> Report:
+    def _report(self, job: _Job, completion: Completion, reader: StreamReader) -> Report:
         sampling = {f.name: getattr(job.params, f.name) for f in fields(Preset)}
         return Report(
             mode="thinking" if job.mode.thinking else "non-thinking",
@@ -397,7 +405,8 @@ class ChatModel:
             budget_requested=job.options.budget,
             budget_applied=completion.thinking.budget_applied,
             thinking_end_reason=completion.thinking.end_reason,
-            closing_phrase_tokens=completion.thinking.forced_tokens,
+            closing_phrase_tokens=completion.thinking.phrase_tokens,
+            closing_phrase=reader.closing_phrase,
             max_tokens=job.params.max_tokens,
             answer_reserve=job.limits.answer_reserve,
             sampling={**sampling, "seed": completion.seed},

@@ -91,9 +91,11 @@ class ChatUsage:
     completion_tokens: int
     """Thought, tags, answer and end of turn: every generated token."""
     reasoning_tokens: int
-    """Those between the think tags."""
+    """The model's own between the think tags: neither a line break that frames the thought nor the closing phrase."""
     cached_tokens: int
     """Prompt tokens that were not computed anew."""
+    sampled_tokens: int
+    """How many of `completion_tokens` were sampled: all but the closing phrase and what else was forced with it."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +110,11 @@ class Report:
     budget_applied: int | None
     """Most tokens that the thought could have; 0 where thinking was off; None where there was no bound to apply."""
     thinking_end_reason: str | None
-    """"natural", "budget", "reserve", "loop", "stop" or "length"; None where there was no thought."""
+    """"natural", "budget", "reserve", "loop", "end_of_turn", "stop" or "length"; None where there was no thought."""
     closing_phrase_tokens: int
-    """How many of the reasoning tokens are not the model's own, but the phrase that closes a cut thought."""
+    """Tokens of the phrase that closed a cut thought; they are not among the reasoning tokens."""
+    closing_phrase: str
+    """That phrase: the end of `reasoning_content` that is not the model's own; "" where there is none."""
     max_tokens: int
     """The bound on the completion after the context was considered."""
     answer_reserve: int
@@ -145,6 +149,8 @@ class ChatResult:
     top_logprobs: tuple[tuple[TokenLogprob, ...], ...] | None = None
     begun: float | None = field(default=None, compare=False, repr=False)
     """When the engine took it out of its queue, by the monotonic clock; None where it never did."""
+    decode_seconds: float | None = field(default=None, compare=False, repr=False)
+    """From its first tokens to its last, as the engine saw it; None where none came."""
 
 
 TokenKind = Literal["reasoning", "content", "other", "dropped"]
@@ -183,7 +189,14 @@ class TextResult:
     """None for the first, which nothing comes before."""
     prompt_top_logprobs: tuple[tuple[TokenLogprob, ...], ...] | None = None
     begun: float | None = field(default=None, compare=False, repr=False)
-    """As `ChatResult.begun`."""
+    """As `ChatResult.begun`, and so is the next."""
+    decode_seconds: float | None = field(default=None, compare=False, repr=False)
+
+
+def tokens_per_second(result: ChatResult | TextResult) -> float | None:
+    """Sampled tokens a second, after the first; None where fewer than two were sampled."""
+    sampled, seconds = result.usage.sampled_tokens, result.decode_seconds
+    return (sampled - 1) / seconds if seconds and sampled > 1 else None
 
 
 def check_options(options: ChatOptions) -> None:

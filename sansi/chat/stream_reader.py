@@ -9,7 +9,7 @@ from typing import Any
 from sansi.chat.options import TokenKind
 from sansi.chat.stop import StopStrings
 from sansi.engine.results import FinishReason
-from sansi.text import Codec, Content, Event, Message, StreamParser
+from sansi.text import Codec, Content, Event, Message, Reasoning, StreamParser
 from sansi.text.parser import Problem
 from sansi.text.tokenizer import ControlTokens
 
@@ -22,6 +22,9 @@ class TextSource:
 
     def feed(self, ids: Iterable[int]) -> list[Content]:
         return _content(self._decoder.feed(id_ for id_ in ids if id_ not in self._stops))
+
+    def cut(self) -> None:
+        """A limit closes the thought: all the same is text."""
 
     def finish(self) -> list[Content]:
         return _content(self._decoder.finish())
@@ -37,6 +40,14 @@ class StreamReader:
         self._source, self._stops, self._stop_ids = source, StopStrings(stops), frozenset(stop_ids)
         self._waiting: tuple[int, ...] = ()  # a stop id, unless more comes after it: the engine forced it, then
         self._content: list[str] = []
+        self._phrase: list[str] = []
+        self._fed = 0  # ids that the source has
+        self._is_cut = False
+
+    @property
+    def closing_phrase(self) -> str:
+        """The end of the thought that is not the model's own."""
+        return "".join(self._phrase)
 
     @property
     def stop(self) -> str | None:
@@ -63,13 +74,24 @@ class StreamReader:
         self.feed((token,))
         return self.stop is not None
 
-    def feed(self, ids: Sequence[int]) -> list[Event]:
-        """The events that `ids` complete."""
+    def feed(self, ids: Sequence[int], forced_at: int | None = None) -> list[Event]:
+        """The events that `ids` complete. forced_at: as `Delta.forced_at`."""
         if self._stop_ids and ids:
             ids, self._waiting = (*self._waiting, *ids), ()
             if ids[-1] in self._stop_ids:
                 ids, self._waiting = ids[:-1], ids[-1:]
-        return self._told(self._source.feed(ids))
+        return self._told(self._read(ids, forced_at))
+
+    def _read(self, ids: Sequence[int], forced_at: int | None) -> list[Event]:
+        """Tell the source where a limit closes the thought, and all ids."""
+        events: list[Event] = []
+        if forced_at is not None and not self._is_cut and forced_at < self._fed + len(ids):
+            own = forced_at - self._fed
+            events += self._source.feed(ids[:own])
+            self._source.cut()
+            ids, self._fed, self._is_cut = ids[own:], forced_at, True
+        self._fed += len(ids)
+        return events + self._source.feed(ids)
 
     def finish(self, reason: FinishReason) -> list[Event]:
         """The events that were held back because more could have changed them."""
@@ -93,6 +115,8 @@ class StreamReader:
                 told += _content(text)
             elif self.stop is None:
                 told.append(event)
+                if isinstance(event, Reasoning) and event.closing:
+                    self._phrase.append(event.text)
         return told
 
 

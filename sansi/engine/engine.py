@@ -430,7 +430,8 @@ class Engine:
         for outcome in outcomes:
             self._settle(outcome)
         self._pace(outcomes, self._meter.retries > retries)
-        self._meter.step(time.perf_counter() - begun, read, sum(outcome.new for outcome in outcomes))
+        made, forced = sum(outcome.new for outcome in outcomes), sum(outcome.forced for outcome in outcomes)
+        self._meter.step(time.perf_counter() - begun, read, made, forced)
 
     def _compute(self, works: list[Work]) -> list[Outcome]:
         """Run the works together; where that fails, in halves, so that only what cannot run by itself fails."""
@@ -473,6 +474,8 @@ class Engine:
         request, end = outcome.request, outcome.end
         if not isinstance(end, Exception):
             self._scheduler.computed(request, outcome.computed)
+            if outcome.new and request.first_token is None:
+                request.first_token = time.monotonic()
             if outcome.new and request.on_delta is not None:
                 try:
                     request.on_delta(request.delta(outcome.new))

@@ -122,4 +122,5 @@ def _joined(deltas: list[Delta]) -> Delta:
         top_logprobs=None
         if first.top_logprobs is None
         else tuple(x for delta in deltas for x in delta.top_logprobs or ()),
+        forced_at=deltas[-1].forced_at,
     )

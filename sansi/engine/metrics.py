@@ -39,7 +39,9 @@ class EngineMetrics:
     prefill_tokens_per_second: float
     """Over the last seconds of work, as is the next."""
     decode_tokens_per_second: float
+    """Sampled tokens alone: forced ones are read, a whole phrase in one step."""
     thinking_tokens: int
+    """The models' own, in completions that have ended."""
     thinking_ends: Mapping[str, int]
     """Completions by the reason why their thought ended."""
     finished: Mapping[str, int]
@@ -80,19 +82,20 @@ class Meter:
     failed: int = 0
     retries: int = 0
     steps: int = 0
-    _window: deque[tuple[float, float, int, int]] = field(default_factory=deque)  # (second, busy, prefill, decode)
+    _window: deque[tuple[float, float, int, int]] = field(default_factory=deque)  # (second, busy, prefill, sampled)
 
-    def step(self, seconds: float, prefill: int, decode: int) -> None:
+    def step(self, seconds: float, prefill: int, decode: int, forced: int = 0) -> None:
+        """A step of `seconds` read `prefill` tokens and gave `decode`, of which `forced` were not sampled."""
         self.steps += 1
         self.prefill_tokens += prefill
         self.decode_tokens += decode
-        now = time.monotonic()
+        now, sampled = time.monotonic(), decode - forced
         window = self._window
         if window and now - window[-1][0] < WINDOW / 20:  # a few sums instead of one entry a step
             begun, busy, read, made = window[-1]
-            window[-1] = (begun, busy + seconds, read + prefill, made + decode)
+            window[-1] = (begun, busy + seconds, read + prefill, made + sampled)
         else:
-            window.append((now, seconds, prefill, decode))
+            window.append((now, seconds, prefill, sampled))
             while now - window[0][0] > WINDOW:
                 window.popleft()
 

@@ -152,6 +152,8 @@ def _checked_limits(limits: Any, vocab_size: int) -> ThinkingLimits:
         start_id=_checked_id("thinking", limits.start_id, vocab_size),
         end_ids=tuple(checked_ids("thinking", limits.end_ids, vocab_size)),
         end_sequence=tuple(checked_ids("thinking", limits.end_sequence, vocab_size)),
+        framing_ids=tuple(checked_ids("thinking", limits.framing_ids, vocab_size)),
+        turn_ids=tuple(checked_ids("thinking", limits.turn_ids, vocab_size)),
         closing_ids=tuple(checked_ids("thinking", limits.closing_ids, vocab_size)),
     )
     for problem in limits.problems():

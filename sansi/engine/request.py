@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -92,7 +93,8 @@ class Request:
     computed: int = 0
     sampled: bool = False  # since it last got its blocks: it decodes, where before it read what is known
     cached_tokens: int | None = None  # of the prompt, found in the prefix cache; None until it first runs
-    begun: float | None = None  # when it first ran, by the monotonic clock
+    begun: float | None = None  # when it first ran, by the monotonic clock,
+    first_token: float | None = None  # and when its first tokens came
     tokens: list[int] = field(default_factory=list)  # prompt and completion
     hashes: list[bytes] = field(default_factory=list)  # of the full blocks of `tokens`, as far as they were wanted
     reusable: bool = True  # its blocks may be found by others: False once the weights changed under it
@@ -123,12 +125,14 @@ class Request:
         return self.thinking.forced if self.thinking is not None else ()
 
     @property
+    def forced_tokens(self) -> int:
+        """How many of its ids the thinking limits put there."""
+        return self.thinking.forced_tokens if self.thinking is not None else 0
+
+    @property
     def banned(self) -> Sequence[int]:
-        """Ids that must not come next. Where an answer must match a grammar, the thought before it ends no turn."""
+        """Ids that must not come next."""
         limited = self.thinking.banned if self.thinking is not None else ()
-        if self.params.grammar is not None and self.thinking is not None and self.thinking.state == "open":
-            ends = self.thinking.limits.end_ids
-            limited = (*limited, *(id_ for id_ in self.params.stop_ids if id_ not in ends))
         return (*self.params.banned_ids, *limited) if self.params.banned_ids else limited
 
     def mask(self) -> np.ndarray | None:
@@ -187,7 +191,12 @@ class Request:
     def delta(self, count: int) -> Delta:
         """The last `count` tokens."""
         scores = self.scores[-count:]
-        return Delta(ids=tuple(self.ids[-count:]), logprobs=self._logprobs(scores), top_logprobs=self._top(scores))
+        return Delta(
+            ids=tuple(self.ids[-count:]),
+            logprobs=self._logprobs(scores),
+            top_logprobs=self._top(scores),
+            forced_at=None if self.thinking is None else self.thinking.forced_at,
+        )
 
     def completion(self, reason: FinishReason) -> Completion:
         return Completion(
@@ -203,6 +212,7 @@ class Request:
             drafted_tokens=self.drafted,
             accepted_tokens=self.accepted,
             begun=self.begun,
+            decode_seconds=None if self.first_token is None else time.monotonic() - self.first_token,
         )
 
     def _logprobs(self, scores: Sequence[Scored]) -> tuple[float, ...] | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 FinishReason = Literal["stop", "length", "abort"]
-ThinkingEnd = Literal["natural", "budget", "reserve", "loop", "stop", "length"]
+ThinkingEnd = Literal["natural", "budget", "reserve", "loop", "end_of_turn", "stop", "length"]
 
 
 @dataclass(frozen=True)
@@ -14,14 +14,19 @@ class ThinkingReport:
     """What became of the thought."""
 
     tokens: int = 0
-    """Generated tokens after the opening id up to, not including, the closing one; forced ones included."""
+    """Tokens of the thought that the model sampled: neither the tags, nor what frames the start, nor forced ones."""
     end_reason: ThinkingEnd | None = None
-    """Why the thought ended: the model closed it (natural), a limit did (budget, reserve, loop), or the completion
-    ended inside it (stop, length); None when there was no thought, or the request was aborted inside it."""
+    """Why the thought ended: the model closed it (natural), a limit did (budget, reserve, loop), the model ended its
+    turn inside it and was made to answer (end_of_turn), or the completion ended inside it (stop, length); None when
+    there was no thought, or the request was aborted inside it."""
     budget_applied: int | None = None
     """Most tokens the thought could have: the budget, or what `max_tokens` less the reserve left, if that is less."""
     forced_tokens: int = 0
-    """How many of `tokens` are the end sequence's and not the model's own: own = tokens - forced_tokens."""
+    """Tokens of the end sequence that came; they were not sampled."""
+    phrase_tokens: int = 0
+    """How many of them came before the closing id."""
+    forced_at: int | None = None
+    """Index of the first of them among the completion's ids; None: nothing was forced."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,8 @@ class Completion:
     """and how many of them came."""
     begun: float | None = field(default=None, compare=False)
     """When it left the queue, by the monotonic clock; None if it never did."""
+    decode_seconds: float | None = field(default=None, compare=False)
+    """From its first tokens to its end; None where none came."""
 
 
 @dataclass(frozen=True)
@@ -73,3 +80,5 @@ class Delta:
     completion: Completion | None = None
     """Set on the last delta only."""
     top_logprobs: tuple[tuple[TokenLogprob, ...], ...] | None = None
+    forced_at: int | None = None
+    """As `ThinkingReport.forced_at`: an index among all ids so far."""

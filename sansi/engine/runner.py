@@ -31,6 +31,7 @@ class Outcome:
     request: Request
     computed: int = 0  # how many of its tokens got keys and values that count: all but rejected drafts
     new: int = 0
+    forced: int = 0  # how many of the new ones were not sampled
     end: FinishReason | Exception | None = None
 
 
@@ -116,6 +117,7 @@ class Runner:
     def _push(self, outcome: Outcome, token: int, score: Scored) -> None:
         request = outcome.request
         request.sampled = True
+        forced_before = request.forced_tokens
         try:
             outcome.end = request.push(token, score)
             outcome.new += 1
@@ -124,6 +126,7 @@ class Runner:
                 outcome.new += 1
         except Exception as error:  # a grammar's: it harms nobody else
             outcome.end = error
+        outcome.forced += request.forced_tokens - forced_before
 
     # ---- one token for each -----------------------------------------------------------------------------------------
 

@@ -106,10 +106,10 @@ def _point(codec: Codec, budget: int | None, graded: list[Graded]) -> BudgetPoin
 
 
 def own_thinking_tokens(codec: Codec, result: ChatResult) -> int:
-    """Tokens of the thought that the model chose: what a budget bounds, the part after the tag in the prompt included.
+    """Tokens of the thought that the model chose: what a budget bounds, what the prompt holds of it included.
 
-    Counted from the ids, because the engine's own count is what is to be checked. Only tokens that spell the phrase
-    that closes a cut thought are taken off.
+    Counted from the ids, because the engine's own count is what is to be checked. Taken off are a line break right
+    after the tag, and those tokens alone that spell the phrase that closes a cut thought.
     """
     tags = codec.thinking_ids
     before = result.prompt_ids[_index_after_last(result.prompt_ids, tags.start) :]
@@ -117,6 +117,7 @@ def own_thinking_tokens(codec: Codec, result: ChatResult) -> int:
         inside = (*before, *result.ids)
     else:
         inside = result.ids[_index_after_last(result.ids, tags.start) :]
+    inside = inside[1:] if inside and inside[0] in tags.framing else inside
     thought = inside[: inside.index(tags.end)] if tags.end in inside else inside
     phrase = tags.end_sequence[: result.report.closing_phrase_tokens]
     return len(thought) - (len(phrase) if thought[len(thought) - len(phrase) :] == phrase else 0)

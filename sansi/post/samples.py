@@ -192,8 +192,8 @@ def _cut_sample(codec: Codec, before: Conversation, stream: Iterator[Exchange], 
     messages = [*before, *answered(exchange)]
     if _has_switch(before):
         messages = _switched(messages, THINK_FLAG, rng)
-    length = len(codec.tokenizer.encode(exchange.thought)) + 1
-    return codec.cut_sample(messages, max(1, round(length ** rng.random())))
+    longest = len(codec.tokenizer.encode(exchange.thought + "\n")) - 1
+    return codec.cut_sample(messages, max(1, round(longest ** rng.random())))
 
 
 def _has_switch(messages: Conversation) -> bool:

@@ -95,6 +95,8 @@ class ThinkingIds:
     start: int
     end: int
     end_sequence: tuple[int, ...]
+    framing: frozenset[int]
+    """Line breaks, of which one that directly follows `start` is no part of the thought."""
 
 
 class Codec:
@@ -127,7 +129,8 @@ class Codec:
     @cached_property
     def thinking_ids(self) -> ThinkingIds:
         encode, end = self.tokenizer.encode, self.control.think_end
-        return ThinkingIds(self.control.think, end, (*encode(BUDGET_PHRASE), end, *encode("\n\n")))
+        sequence = (*encode(BUDGET_PHRASE), end, *encode("\n\n"))
+        return ThinkingIds(self.control.think, end, sequence, self.tokenizer.line_breaks)
 
     def render(
         self,
@@ -233,9 +236,10 @@ class Codec:
         return samples
 
     def cut_sample(self, messages: Messages, budget: int, tools: Tools = None) -> TrainingSample:
-        """The last answer as it has to be given when its thought is cut after `budget` tokens (those after <think>).
+        """The last answer as it has to be given when its thought is cut after `budget` tokens of its own, as an engine
+        counts them: without the line break after <think>.
 
-        Loss is on the answer and its <|im_end|> alone. A thought of fewer than `budget` tokens stays whole.
+        Loss is on the answer and its <|im_end|> alone. A thought of at most `budget` tokens stays whole.
         """
         if not isinstance(budget, int) or isinstance(budget, bool):
             raise SansiError(f"budget is {budget!r}; a number of tokens is whole", param="budget")
@@ -251,12 +255,12 @@ class Codec:
         layout = self._renderer.turns(chat, tool_lines(tool_list)[1], policy, stop=last)
         self._renderer.generation_prompt(layout, last, mode, open_thought=False)
         layout.pieces.append(self._renderer.think[0])
-        own = self.tokenizer.encode("\n") + self.tokenizer.encode(thought + "\n")
-        if len(own) >= budget:  # an engine closes the thought as soon as the budget is spent
-            own = [*own[:budget], *self.thinking_ids.end_sequence]
-        else:
-            own = [*own, self.control.think_end, *self.tokenizer.encode("\n\n")]
-        layout.pieces.append((self.tokenizer.decode(own), tuple(own), "thought", 0))
+        encode, own = self.tokenizer.encode, self.tokenizer.encode(thought + "\n")
+        if len(own) > budget:
+            written = [*encode("\n"), *own[:budget], *self.thinking_ids.end_sequence]
+        else:  # at its budget a thought may still close by itself
+            written = [*encode("\n"), *own, self.control.think_end, *encode("\n\n")]
+        layout.pieces.append((self.tokenizer.decode(written), tuple(written), "thought", 0))
         self._renderer.answer(layout, answer, chat[-1], loss=1)
         return self._encode(layout, mode)
 

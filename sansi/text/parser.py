@@ -54,6 +54,8 @@ class Reasoning:
     """More text of the thought."""
 
     text: str
+    closing: bool = False
+    """It is not the model's own, but the phrase with which a limit closes the thought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,8 @@ class StreamParser:
     ):
         self.problems: list[Problem] = []
         self.reasoning_tokens = 0
-        """Ids of the thought, its tags not included, as an engine counts them; text is not counted."""
+        """Ids of the thought that are the model's own, as an engine counts them: not the tags, nor a line break right
+        after the first, nor the closing phrase. Text is not counted."""
         self._tokenizer, self._prompt_ids = tokenizer, prompt_ids
         self._seed: str | None = None  # of the calls' ids
         self._control = tokenizer.control
@@ -122,12 +125,15 @@ class StreamParser:
         self._partial = ""  # the end of a fed text that may be the start of a tag
         self._state: State = _state_after(prompt_ids, self._control)
         self._had_thought = self._state == "thought"
+        self._framing_due = self._had_thought and prompt_ids[-1] == self._control.think  # a line break would be framing
+        self._closing = False  # what comes in the thought is its closing phrase
         begun = self._begun()
         self._thought = _Lines(self._say, "reasoning", strip_start=not (begun and self._had_thought), hold_all=True)
         self._answer = _Lines(self._say, "content", strip_start=self._state == "closed" and not begun, hold_all=False)
         self._lines = self._thought if self._had_thought else self._answer
         self._lines.blank = not begun
         self._doubt: list[str | int] | None = None  # text and tags since a call began in a thought
+        self._doubt_own = 0  # how much of it came before the closing phrase
         self._calls: list[ToolCall] = []
         self._call: CallReader | None = None
         self._call_start = ""  # what goes with the open call if it turns out to be text
@@ -173,6 +179,13 @@ class StreamParser:
             elif part:
                 self._text(part)
         return self._take()
+
+    def cut(self) -> None:
+        """A limit closes the open thought: what follows in it is the closing phrase. It says no more than `feed` would
+        have, and what was held back before it is told with it."""
+        assert self._state == "thought", "there is no open thought to cut"
+        self._flush_bytes()
+        self._closing, self._doubt_own = True, len(self._doubt or ())
 
     def is_closing(self, token: int) -> bool:
         """Whether the token would be the tag that closes the open thought, or the open call."""
@@ -237,7 +250,7 @@ class StreamParser:
         if self._ids is not None:
             self._ids += ids
         if self._state == "thought":
-            self.reasoning_tokens += len(ids)
+            self._count(ids)
         raw = self._tokenizer.token_bytes(ids[0]) if len(ids) == 1 else self._tokenizer.decode_bytes(ids)
         if raw.isascii() and not self._half_character:  # the usual case, and many times as fast
             text = raw.decode("ascii")
@@ -247,11 +260,17 @@ class StreamParser:
         if text:
             self._text(text)
 
+    def _count(self, ids: Sequence[int]) -> None:
+        if not self._closing:
+            self.reasoning_tokens += len(ids) - (self._framing_due and ids[0] in self._tokenizer.line_breaks)
+        self._framing_due = False
+
     def _feed_tag(self, token: int) -> None:
         self._flush_bytes()
         inside = self._state == "thought"
         self._tag(token)
-        self.reasoning_tokens += inside and self._state == "thought" and not self._finished
+        if inside and self._state == "thought" and not self._finished:
+            self._count((token,))
         if self._ids is not None and not self._finished:
             self._ids.append(token)
 
@@ -297,18 +316,21 @@ class StreamParser:
         self._answer.end(as_framing=self._answer.blank)
         self._frame("<think>")
         self._state, self._had_thought, self._lines = "thought", True, self._thought
+        self._framing_due = True
 
     def _close_thought(self) -> None:
         doubt, self._doubt = self._doubt, None
         if doubt is not None:
             self.problems.append("call_in_thought")
-        for item in doubt or ():
+        closing = self._closing
+        for index, item in enumerate(doubt or ()):
             if item not in (self._control.tool_call, self._control.tool_call_end) and not isinstance(item, str):
                 self.problems.append("stray_tag")
+            self._closing = closing and index >= self._doubt_own
             self._thought.push(item if isinstance(item, str) else self._tags[item])
         self._thought.end(as_framing=True)
         self._frame("</think>")
-        self._state, self._lines = "closed", self._answer
+        self._state, self._lines, self._closing = "closed", self._answer, False
         self._answer.strip_next()
 
     def _end_turn(self) -> None:
@@ -326,7 +348,9 @@ class StreamParser:
         doubt, self._doubt, self._replaying = self._doubt, None, True
         if doubt is not None:
             self.problems.append("call_in_thought")
-        for item in doubt or ():
+        closing = self._closing
+        for index, item in enumerate(doubt or ()):
+            self._closing = closing and index >= self._doubt_own
             if isinstance(item, str):
                 self._text(item)
             else:
@@ -408,7 +432,7 @@ class StreamParser:
     def _say(self, kind: Literal["reasoning", "content", "framing"], text: str) -> None:
         self._trace.append((kind, text))
         if kind == "reasoning":
-            self._events.append(Reasoning(text))
+            self._events.append(Reasoning(text, self._closing))
         elif kind == "content":
             self._events.append(Content(text))
 
@@ -489,8 +513,10 @@ def joined(events: Iterable[Event]) -> list[Event]:
 
 
 def _kind(event: Event) -> object:
-    """The first delta of a call, which has its name, stays apart."""
-    return (event.index, event.name) if isinstance(event, ToolCallDelta) else type(event)
+    """The first delta of a call, which has its name, stays apart, and so does a closing phrase."""
+    if isinstance(event, ToolCallDelta):
+        return event.index, event.name
+    return type(event), isinstance(event, Reasoning) and event.closing
 
 
 def _join(run: list[Event]) -> Event:
@@ -500,7 +526,8 @@ def _join(run: list[Event]) -> Event:
     if isinstance(first, ToolCallDelta):
         arguments = "".join([event.arguments for event in run])  # type: ignore[union-attr]
         return ToolCallDelta(first.index, first.id, None, arguments)
-    return type(first)("".join([event.text for event in run]))  # type: ignore[union-attr]
+    text = "".join([event.text for event in run])  # type: ignore[union-attr]
+    return Reasoning(text, first.closing) if isinstance(first, Reasoning) else Content(text)
 
 
 def _without_tag_start(text: str) -> tuple[str, str]:

@@ -258,6 +258,11 @@ class Tokenizer:
         return table
 
     @cached_property
+    def line_breaks(self) -> frozenset[int]:
+        """Ids of one and of two line breaks, as far as each is a single id: what may frame the start of a thought."""
+        return frozenset(ids[0] for count in (1, 2) if len(ids := self.encode("\n" * count)) == 1)
+
+    @cached_property
     def vocab_size(self) -> int:
         """Number of ids, control tokens included (the largest id plus one)."""
         own = max(self._plain.get_vocab(with_added_tokens=False).values(), default=-1)

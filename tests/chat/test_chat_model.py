@@ -15,7 +15,7 @@ from sansi.text import Codec
 from sansi.text.parser import Content, Reasoning
 
 ASK = [{"role": "user", "content": "What is 1 + 1?"}]
-PHRASE = "Considering the limited time by the user, I have to give the solution based on the thinking directly now."
+PHRASE = "\n\nConsidering the limited time by the user, I have to give the solution based on the thinking directly now."
 
 
 def test_a_thought_and_an_answer(scripted, codec):
@@ -37,30 +37,89 @@ def test_a_budget_cuts_the_thought_and_the_answer_follows(scripted, codec):
     thought = "The answer is the answer is the answer is 2"
     scripted.say(thought, "2")
     result = scripted.complete(ASK, ChatOptions(thinking_budget=6))
-    kept = codec.tokenizer.decode(codec.tokenizer.encode(thought)[:5])  # the prompt's line break is the sixth token
+    kept = codec.tokenizer.decode(codec.tokenizer.encode(thought)[:6])
     assert result.message.reasoning_content == kept + PHRASE
-    assert result.usage.reasoning_tokens == 5 + codec.thinking_ids.end_sequence.index(codec.control.think_end)
-    report = result.report
+    report, sequence = result.report, codec.thinking_ids.end_sequence
     assert (report.budget_requested, report.budget_applied, report.thinking_end_reason) == (6, 6, "budget")
-    assert result.usage.reasoning_tokens - report.closing_phrase_tokens == 5
+    assert (result.usage.reasoning_tokens, report.closing_phrase) == (6, PHRASE)
+    assert report.closing_phrase_tokens == sequence.index(codec.control.think_end)
+    assert result.usage.sampled_tokens == result.usage.completion_tokens - len(sequence)
 
 
-def test_without_room_for_the_closing_phrase_the_answer_comes_at_once(scripted):
+@pytest.mark.parametrize("budget", [1, 2, 16])
+@pytest.mark.parametrize(("soft_switch", "framing"), [("prefill", ""), ("model", ""), ("model", "\n")])
+def test_a_budget_is_tokens_of_the_models_own_however_the_thought_opens(scripted, codec, budget, soft_switch, framing):
+    """Streamed and whole; neither the prompt's line break counts, nor the model's own after its own tag."""
+    opening = [] if soft_switch == "prefill" else [codec.control.think, *codec.tokenizer.encode(framing)]
+    thought = codec.tokenizer.encode("one and two and three " * 20)
+    scripted.model.script = [*opening, *thought]
+    options = ChatOptions(thinking_budget=budget, soft_switch=soft_switch, max_tokens=300)
+    events, streamed = told(scripted, options)
+    for result in (scripted.complete(ASK, options), streamed):
+        assert (result.usage.reasoning_tokens, result.report.budget_applied) == (budget, budget)
+        assert result.report.thinking_end_reason == "budget"
+        kept = codec.tokenizer.decode(thought[:budget])
+        assert result.message.reasoning_content == kept + PHRASE and result.report.closing_phrase == PHRASE
+    assert "".join(e.text for e in events if isinstance(e, Reasoning) and not e.closing) == kept
+    assert "".join(e.text for e in events if isinstance(e, Reasoning) and e.closing) == PHRASE
+
+
+def told(chat, options):
+    """The events of a stream, and its result."""
+
+    async def collect():
+        return [item async for item in chat.stream(ASK, options)]
+
+    *events, result = asyncio.run(collect())
+    return events, result
+
+
+def test_a_character_that_the_cut_splits_is_the_models_own(scripted, codec):
+    scripted.model.script = codec.tokenizer.encode("\u65e9\u4e0a")
+    options = ChatOptions(thinking_budget=2, max_tokens=200)
+    events, result = told(scripted, options)
+    assert (
+        result.message.reasoning_content
+        == "\ufffd" + PHRASE
+        == scripted.complete(ASK, options).message.reasoning_content
+    )
+    assert [e for e in events if isinstance(e, Reasoning)] == [Reasoning("\ufffd"), Reasoning(PHRASE, closing=True)]
+
+
+def test_a_call_that_the_thought_planned_is_told_apart_from_the_phrase(scripted, codec):
+    scripted.model.script = [codec.control.tool_call, *codec.tokenizer.encode("one and two and three")]
+    tools = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}]
+    result = scripted.complete(ASK, ChatOptions(thinking_budget=3, max_tokens=200, tools=tools))
+    own = result.message.reasoning_content.removesuffix(PHRASE)
+    assert own.startswith("<tool_call>one") and result.report.closing_phrase == PHRASE
+    assert result.problems[0] == "call_in_thought" and result.usage.reasoning_tokens == 3
+
+
+def test_without_room_for_the_closing_phrase_a_thought_ends_with_the_tag_alone(scripted, codec):
     scripted.say("The answer is " * 20, "2")
     result = scripted.complete(ASK, ChatOptions(max_tokens=9))
     assert (result.finish_reason, result.report.thinking_end_reason) == ("length", "reserve")
-    assert result.usage.reasoning_tokens == result.report.closing_phrase_tokens == 0
-    assert result.message.reasoning_content == "" and result.message.content
+    bare = len(codec.thinking_ids.end_sequence) - codec.thinking_ids.end_sequence.index(codec.control.think_end)
+    assert result.usage.reasoning_tokens == 9 - 9 // 4 - bare and result.report.closing_phrase_tokens == 0
+    assert result.message.reasoning_content and result.message.content and result.report.closing_phrase == ""
+
+
+def test_a_thought_that_needs_little_has_it_where_the_phrase_has_no_room(scripted):
+    scripted.say("one and one", "2")
+    cost = len(scripted.codec.thinking_ids.end_sequence)
+    for max_tokens in (20, cost, cost + 8, 2 * cost):
+        result = scripted.complete(ASK, ChatOptions(max_tokens=max_tokens))
+        assert (result.message.content, result.report.thinking_end_reason) == ("2", "natural"), max_tokens
 
 
 def test_the_answer_keeps_its_reserve(scripted, codec):
     cost = len(codec.thinking_ids.end_sequence)
     scripted.say("The answer is " * 100, "2")  # after the cut it goes on in the answer, for longer than the reserve
-    options = ChatOptions(max_tokens=cost + 40, thinking_budget=10**6, answer_reserve=30)
+    options = ChatOptions(max_tokens=2 * cost + 40, thinking_budget=10**6, answer_reserve=30)
     result = scripted.complete(ASK, options)
-    assert (result.report.thinking_end_reason, result.report.budget_applied) == ("reserve", 11)
-    assert result.usage.reasoning_tokens - result.report.closing_phrase_tokens == 10  # and the prompt's line break
-    assert result.usage.completion_tokens == cost + 40 and result.finish_reason == "length"
+    assert (result.report.thinking_end_reason, result.report.budget_applied) == ("reserve", cost + 10)
+    assert result.usage.reasoning_tokens == cost + 10 and result.report.closing_phrase == PHRASE
+    assert result.usage.completion_tokens == 2 * cost + 40 and result.finish_reason == "length"
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,32 @@ def test_a_bound_answer_comes_though_the_model_would_end_its_turn_in_the_thought
     scripted.model.script = []  # the end of the turn is all it wants to say
     options = ChatOptions(response_format=schema(PLACE), thinking_budget=8, max_tokens=400, seed=0)
     assert fits(scripted.complete(ASK, options).message.content)
-    assert scripted.complete(ASK, ChatOptions(thinking_budget=8)).report.thinking_end_reason == "stop"
+    assert scripted.complete(ASK, ChatOptions(thinking_budget=8)).report.thinking_end_reason == "end_of_turn"
+
+
+def test_an_end_of_turn_in_the_thought_closes_it_and_an_answer_follows(scripted, codec):
+    control, encode = codec.control, codec.tokenizer.encode
+    thought, answer = encode("one + one"), encode("The answer is 2.")
+    after = codec.thinking_ids.end_sequence[codec.thinking_ids.end_sequence.index(control.think_end) :]
+    for end in codec.stop_ids:
+        scripted.model.script = [*thought, end, *[control.im_end] * (len(after) - 1), *answer]
+        for options in (ChatOptions(max_tokens=400), ChatOptions(max_tokens=400, stop_ids=(end,))):
+            result = scripted.complete(ASK, options)
+            assert (result.message.reasoning_content, result.message.content) == ("one + one", "The answer is 2.")
+            assert (result.report.thinking_end_reason, result.finish_reason) == ("end_of_turn", "stop")
+            assert result.usage.reasoning_tokens == len(thought) and not result.problems
+            assert result.ids[len(thought) : len(thought) + len(after)] == after
+
+
+@pytest.mark.parametrize("bound", [False, True])
+def test_a_stop_id_of_the_users_ends_the_thought_and_the_completion_beside_a_format_too(scripted, codec, bound):
+    scripted.say("one + two + three", '"yes"')
+    stop = codec.tokenizer.encode("one + two + three")[4]
+    form = schema({"enum": ["yes", "no"]}) if bound else None
+    result = scripted.complete(ASK, ChatOptions(stop_ids=(stop,), response_format=form, max_tokens=200))
+    assert (result.finish_reason, result.report.thinking_end_reason) == ("stop", "stop")
+    assert "one + two + three".startswith(result.message.reasoning_content) and result.message.content == ""
+    assert result.ids == (*codec.tokenizer.encode("one + two + three")[:4], stop)
 
 
 def test_an_object_of_any_kind(scripted):
@@ -269,10 +294,13 @@ def test_a_thought_is_gone_on_with_and_its_given_part_counts(scripted, codec):
     scripted.say(" one", "2")
     result = scripted.complete(begun, ChatOptions(continue_final="thought"))
     assert (result.message.reasoning_content, result.message.content) == (" one", "2")
-    used = len(codec.tokenizer.encode("\n")) + len(codec.tokenizer.encode(given))
+    used = len(codec.tokenizer.encode(given))
     cut = scripted.complete(begun, ChatOptions(continue_final="thought", thinking_budget=used))
     assert cut.report.thinking_end_reason == "budget"
-    assert cut.usage.reasoning_tokens == cut.report.closing_phrase_tokens
+    assert cut.usage.reasoning_tokens == 0 and cut.report.budget_applied == used
+    scripted.say(" one" * 9, "2")
+    more = scripted.complete(begun, ChatOptions(continue_final="thought", thinking_budget=used + 3))
+    assert more.usage.reasoning_tokens == 3 and more.report.thinking_end_reason == "budget"
 
 
 # --- streams of tokens ------------------------------------------------------------------------------------------------

@@ -52,7 +52,11 @@ def fits(text):
 def check(options, result):
     message, calls, used = result.message, result.message.tool_calls, result.usage
     assert used.completion_tokens == len(result.ids) <= options.max_tokens
-    assert used.reasoning_tokens - result.report.closing_phrase_tokens <= (options.thinking_budget or 10**9)
+    assert options.thinking_budget is None or used.reasoning_tokens <= options.thinking_budget
+    if result.report.thinking_end_reason == "budget":
+        assert used.reasoning_tokens == options.thinking_budget == result.report.budget_applied
+    assert (message.reasoning_content or "").endswith(result.report.closing_phrase)
+    assert bool(result.report.closing_phrase) == bool(result.report.closing_phrase_tokens)
     assert not any(stop in message.content for stop in options.stop)
     whole = result.finish_reason != "length"
     assert (result.finish_reason == "tool_calls") == (whole and any(call.executable for call in calls))
@@ -80,6 +84,7 @@ def test_every_promise_holds_beside_the_others(untrained, tools, rest):
     assert last == dataclasses.replace(whole, usage=cached)
     assert "".join(e.text for e in events if isinstance(e, Content)) == whole.message.content
     assert "".join(e.text for e in events if isinstance(e, Reasoning)) == (whole.message.reasoning_content or "")
+    assert "".join(e.text for e in events if isinstance(e, Reasoning) and e.closing) == whole.report.closing_phrase
 
 
 texts = st.text("ab <>\n/think", max_size=8)
@@ -112,5 +117,4 @@ def test_a_turn_is_gone_on_with_or_refused_by_name(untrained, content, thought, 
         assert result.usage.reasoning_tokens == 0 and result.message.reasoning_content is None
     else:
         assert result.report.thinking_end_reason is not None
-        own = result.usage.reasoning_tokens - result.report.closing_phrase_tokens
-        assert options.thinking_budget is None or own <= options.thinking_budget
+        assert options.thinking_budget is None or result.usage.reasoning_tokens <= options.thinking_budget

@@ -6,6 +6,7 @@ import functools
 import random
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -81,7 +82,7 @@ def run_all(engine: Engine, prompts: Sequence[list[int]], params: Sequence[Sampl
 
 
 def random_limits(draw: random.Random) -> ThinkingLimits:
-    return ThinkingLimits(
+    limits = ThinkingLimits(
         start_id=START,
         end_ids=(END,),
         end_sequence=draw.choice([(END,), (5, 6, END, 7), (*[5] * 12, END)]),
@@ -89,6 +90,8 @@ def random_limits(draw: random.Random) -> ThinkingLimits:
         budget=draw.choice([None, 0, 3, 9]),
         answer_reserve=draw.randrange(8),
     )
+    framing, turn = limits.answer_reserve % 2, limits.answer_reserve % 3
+    return replace(limits, framing_ids=(4,) * framing, turn_ids=(STOP,) * (turn == 0))
 
 
 @functools.cache
@@ -149,8 +152,6 @@ def reference(
             mask_logits(logits, [0], mask[None])
         if thinking is not None:
             logits[0, list(thinking.banned)] = -torch.inf
-            if grammar is not None and thinking.state == "open":
-                logits[0, list(params.stop_ids)] = -torch.inf
         token = int(sampler(logits, np.array([len(ids)], dtype=np.uint64)))
         forced = False
         if thinking is not None:

@@ -93,16 +93,25 @@ def budget_of(cell: Cell, sampling: str) -> int | None:
 
 
 def prefilled(cell: Cell) -> int:
-    """Tokens of the thought that the prompt holds: they count against the budget."""
-    ids = prompt_of(cell.mode).ids
-    return len(ids) - 1 - ids.index(codec().thinking_ids.start) if prompt_of(cell.mode).thought_open else 0
+    """Tokens of the thought that the prompt holds, which count against the budget: none, its line break is framing."""
+    ids, opened = prompt_of(cell.mode).ids, prompt_of(cell.mode).thought_open
+    return len(ids) - 2 - ids.index(codec().thinking_ids.start) if opened else 0
 
 
 def limits_of(cell: Cell, sampling: str) -> ThinkingLimits:
     ids = codec().thinking_ids
     sequence = [*codec().tokenizer.encode(" Enough.\n"), ids.end, ids.end_sequence[-1]]
     opened = prompt_of(cell.mode).thought_open
-    return ThinkingLimits(ids.start, (ids.end,), tuple(sequence), opened, budget_of(cell, sampling), answer_reserve=24)
+    return ThinkingLimits(
+        start_id=ids.start,
+        end_ids=(ids.end,),
+        end_sequence=tuple(sequence),
+        framing_ids=tuple(ids.framing),
+        turn_ids=codec().stop_ids,
+        open=opened,
+        budget=budget_of(cell, sampling),
+        answer_reserve=24,
+    )
 
 
 def params_of(cell: Cell, sampling: str) -> SamplingParams:
@@ -225,13 +234,13 @@ def check_thought(cell: Cell, sampling: str, found: Completion, limits: Thinking
         assert close not in ids and found.thinking.tokens == 0
         return
     assert ids.count(close) == 1, "a thought closes, once"
-    thought, own = ids[: ids.index(close)], found.thinking.tokens - found.thinking.forced_tokens
-    assert len(thought) == found.thinking.tokens
+    thought, own = ids[: ids.index(close)], found.thinking.tokens
+    assert len(thought) == own + found.thinking.phrase_tokens
     assert limits.budget is None or own <= max(0, limits.budget - prefilled(cell))
     if found.thinking.end_reason == "natural":
         assert found.thinking.forced_tokens == 0
     else:
-        assert found.thinking.end_reason in ("budget", "reserve")
+        assert found.thinking.end_reason in ("budget", "reserve") and found.thinking.forced_at == own
         assert tuple(ids[own : own + len(limits.end_sequence)]) == limits.end_sequence
     if cell.budget == "boundary":
         assert found.thinking.end_reason in ("natural", "reserve")

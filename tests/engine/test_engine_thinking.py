@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -12,8 +13,8 @@ from sansi.base.errors import SansiError
 from sansi.engine import Engine, SamplingParams, ThinkingLimits, ThinkingState
 from sansi.engine.thinking import LOOP_TOKENS, repeats
 
-START, END, STOP, VOCAB = 1, 2, 3, 24
-SEQUENCE = (5, 6, END, 7)
+START, END, STOP, BREAK, TURN, VOCAB = 1, 2, 3, 4, 7, 24
+SEQUENCE = (5, 6, END, 8)
 
 
 def limits(**changes) -> ThinkingLimits:
@@ -32,19 +33,22 @@ def run(state: ThinkingState, tokens: list[int], max_tokens: int) -> list[int]:
 @st.composite
 def cases(draw):
     opened = draw(st.booleans())
+    inside = [START, *draw(st.sampled_from([(), (9,), (BREAK,), (BREAK, BREAK), (BREAK, 9, 10)]))]
     return {
-        "prompt": draw(st.lists(st.integers(8, VOCAB - 1), min_size=1, max_size=6)) + ([START, 9] if opened else []),
+        "prompt": draw(st.lists(st.integers(8, VOCAB - 1), min_size=1, max_size=6)) + (inside if opened else []),
         "limits": limits(
             open=opened,
             budget=draw(st.none() | st.integers(0, 40)),
             answer_reserve=draw(st.integers(0, 20)),
             loop_breaker=draw(st.booleans()),
             end_sequence=draw(st.sampled_from([SEQUENCE, (END,), (5, 5, 5, END)])),
+            framing_ids=draw(st.sampled_from([(), (BREAK,)])),
+            turn_ids=draw(st.sampled_from([(), (TURN,), (TURN, STOP)])),
         ),
         "max_tokens": draw(st.integers(1, 45)),
         "stop": draw(st.booleans()),
         "temperature": draw(st.sampled_from([0.0, 0.5, 1.0, 3.0])),
-        "favourite": draw(st.sampled_from([None, START, END, STOP])),
+        "favourite": draw(st.sampled_from([None, START, END, STOP, BREAK, TURN])),
         "seed": draw(st.integers(0, 2**63 - 1)),
     }
 
@@ -63,7 +67,7 @@ def test_limits_hold_for_any_model_and_batch(batch):
                 temperature=c["temperature"],
                 seed=c["seed"],
                 max_tokens=c["max_tokens"],
-                stop_ids=(STOP,) if c["stop"] else (),
+                stop_ids=(STOP, TURN) if c["stop"] else (),
                 thinking=c["limits"],
             )
             for c in batch
@@ -76,39 +80,50 @@ def test_limits_hold_for_any_model_and_batch(batch):
 def check(case, completion) -> None:
     ids, report, lim = list(completion.ids), completion.thinking, case["limits"]
     assert 1 <= len(ids) <= case["max_tokens"]
-    prefilled = 1 if lim.open else 0  # the prompt's part of the thought
-    whole = [START] * lim.open + ids
+    before = case["prompt"][case["prompt"].index(START) + 1 :] if lim.open else []
+    whole = [START, *before, *ids] if lim.open else ids
     assert whole.count(START) <= 1 and whole.count(END) <= 1, "a thought opens and closes at most once"
     if START not in whole:
-        assert END not in whole and report.tokens == 0 and report.end_reason is None
+        assert END not in whole and report.tokens == report.forced_tokens == 0 and report.end_reason is None
         return
     thought = whole[whole.index(START) + 1 :]
+    left = case["max_tokens"] - (len(ids) - (len(thought) - len(before)))  # when the thought opened
+    framed = (
+        bool(thought)
+        and thought[0] in lim.framing_ids
+        and (bool(before) or report.forced_at != len(ids) - len(thought))
+    )
     closed = END in thought
-    left = case["max_tokens"] - (len(ids) - len(thought))  # when the thought opened
-    room = left - lim.answer_reserve - len(lim.end_sequence)
-    sequence = lim.end_sequence if room >= 0 else lim.end_sequence[lim.end_sequence.index(END) :]
-    before_end = thought[: thought.index(END)] if closed else thought
+    inside = thought[framed : thought.index(END)] if closed else thought[framed:]
+    if not closed and report.end_reason == "stop":
+        inside = inside[:-1]  # the stop id is no part of the thought
+    given = len(before) - (framed and bool(before))  # what the prompt holds of it
+    own = len(inside) - report.phrase_tokens
+    assert report.tokens == own - given, "the model's own tokens are what is counted"
+    bare = lim.end_sequence[lim.end_sequence.index(END) :]
+    cut = report.end_reason in ("budget", "reserve", "loop", "end_of_turn")
+    assert cut == (report.forced_at is not None and closed) or report.end_reason == "length"
+    if report.forced_at is not None:
+        forced = tuple(ids[report.forced_at : report.forced_at + report.forced_tokens])
+        assert forced and forced in {seq[: len(forced)] for seq in (lim.end_sequence, bare)}
+        assert forced == lim.end_sequence[: len(forced)] or report.phrase_tokens == 0
+    budget = math.inf if lim.budget is None else lim.budget
+    assert report.tokens <= max(0, budget - given), "never more than the budget"
+    assert report.budget_applied <= budget
+    if report.end_reason == "budget":
+        assert report.tokens == max(0, budget - given) and report.budget_applied == budget, "and exactly it, when cut"
     if closed and not lim.open:
         assert lim.budget != 0
-    if not closed and report.end_reason == "stop":
-        before_end = before_end[:-1]  # the stop id is no part of the thought
-    assert report.tokens == len(before_end)
-    own = before_end
-    if report.end_reason in ("budget", "reserve", "loop"):
-        forced = sequence.index(END)
-        own = before_end[: len(before_end) - forced]
-        assert tuple(thought[len(own) :][: len(sequence)]) == sequence[: len(thought) - len(own)]
-    if closed and lim.budget is not None:
-        assert prefilled + len(own) <= max(lim.budget, prefilled)
-    if report.end_reason == "budget":
-        assert prefilled + len(own) == max(lim.budget, prefilled)
-    assert report.tokens - report.forced_tokens == len(own)
-    if room >= 0 and closed:
-        assert left - len(own) - len(lim.end_sequence) >= lim.answer_reserve, "the answer keeps its reserve"
-    if room < 0:
-        assert not own, "without room for its end sequence there is no thought"
+    used = report.tokens + (framed and not before)
+    if closed and left >= lim.answer_reserve + len(bare):
+        assert left - used - report.forced_tokens >= lim.answer_reserve or not cut, "the answer keeps its reserve"
+    if left < lim.answer_reserve + len(bare):
+        assert report.tokens == 0, "without room for its end there is no thought"
+    elif report.end_reason == "reserve":
+        assert report.tokens > 0 or left - lim.answer_reserve - len(bare) <= framed, "it thinks where it can"
     if left > 0:
         assert report.end_reason != "length", "every thought is closed in time"
+    assert not case["stop"] or report.end_reason != "stop" or ids[-1] not in lim.turn_ids
 
 
 def test_natural_end():
@@ -123,7 +138,73 @@ def test_cut_at_the_budget():
     state = ThinkingState(limits(budget=3), [START], 50)
     assert run(state, [9] * 9, 50) == [9, 9, 9, *SEQUENCE, 9, 9]
     report = state.report("length")
-    assert (report.tokens, report.forced_tokens, report.end_reason) == (5, 2, "budget")
+    assert (report.tokens, report.forced_tokens, report.phrase_tokens, report.forced_at) == (3, 4, 2, 3)
+    assert (report.end_reason, report.budget_applied) == ("budget", 3)
+
+
+@pytest.mark.parametrize("budget", [1, 2, 16])
+@pytest.mark.parametrize(
+    ("prompt", "written"), [([START, BREAK], []), ([START], [BREAK]), ([8], [START, BREAK]), ([8], [START])]
+)
+def test_a_line_break_that_frames_the_thought_is_none_of_its_tokens(budget, prompt, written):
+    """Whoever wrote it, the prompt or the model, the budget is the model's own tokens."""
+    state = ThinkingState(limits(budget=budget, framing_ids=(BREAK,), open=START in prompt), prompt, 90)
+    assert run(state, written + [9] * 40, 60)[: len(written) + budget + 4] == [*written, *[9] * budget, *SEQUENCE]
+    assert (state.tokens, state.phrase_tokens, state.forced_at) == (budget, 2, len(written) + budget)
+    assert state.report("stop").budget_applied == budget
+
+
+def test_the_second_line_break_is_the_models_own():
+    state = ThinkingState(limits(budget=2, framing_ids=(BREAK,)), [START, BREAK], 50)
+    assert run(state, [BREAK, BREAK, 9], 50) == [BREAK, BREAK, SEQUENCE[0]] and state.tokens == 2
+
+
+def test_an_end_of_turn_in_a_thought_closes_it_and_the_model_answers():
+    state = ThinkingState(limits(turn_ids=(TURN,), budget=20), [START], 50)
+    assert run(state, [9, 9, TURN, 9, 9], 50) == [9, 9, END, 8, 9]
+    report = state.report("stop")
+    assert (report.end_reason, report.tokens, report.phrase_tokens, report.forced_tokens) == ("end_of_turn", 2, 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("max_tokens", "reserve", "kept", "sequence"),
+    [
+        (3, 0, 1, (END, 8)),  # room for a token and the bare end
+        (5, 1, 2, (END, 8)),
+        (6, 1, 3, (END, 8)),  # the whole sequence would leave one token: less than the phrase has
+        (7, 1, 2, SEQUENCE),
+        (20, 6, 10, SEQUENCE),
+    ],
+)
+def test_a_small_max_tokens_still_thinks_where_it_can(max_tokens, reserve, kept, sequence):
+    state = ThinkingState(limits(answer_reserve=reserve), [START], max_tokens)
+    rest = max_tokens - kept - len(sequence)
+    assert run(state, [9] * max_tokens, max_tokens) == [9] * kept + list(sequence) + [9] * rest
+    assert rest == reserve and state.report("length").end_reason == "reserve"
+
+
+def test_a_short_thought_needs_no_room_for_the_phrase():
+    state = ThinkingState(limits(answer_reserve=2, end_sequence=(*[5] * 30, END, 8)), [START], 16)
+    assert run(state, [9] * 6 + [END, 8, 10, 10], 16) == [9] * 6 + [END, 8, 10, 10]
+    assert state.report("stop").end_reason == "natural"
+
+
+def test_a_budget_cuts_with_the_phrase_only_where_there_is_room_for_it():
+    for max_tokens, sequence in ((10, SEQUENCE), (8, (END, 8))):
+        state = ThinkingState(limits(answer_reserve=3, budget=3), [START], max_tokens)
+        assert run(state, [9] * 9, max_tokens)[: 3 + len(sequence)] == [9, 9, 9, *sequence]
+
+
+def test_following_a_completion_counts_what_its_state_counted():
+    lim = limits(budget=3, framing_ids=(BREAK,), open=False)
+    state = ThinkingState(lim, [8], 50)
+    ids = run(state, [8, START, BREAK, 9, 9, 9, 9, 9, 10, 10], 50)
+    for length in range(len(ids) + 1):
+        follower = ThinkingState(lim, [8], 50)
+        follower.follow(ids[:length], state.forced_at)
+        if length == len(ids):
+            assert follower.tokens == state.tokens == 3 and follower.phrase_tokens == 2
+            assert follower.forced_tokens == state.forced_tokens == 4
 
 
 def test_a_thought_of_exactly_the_budget_is_whole():

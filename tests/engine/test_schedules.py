@@ -53,7 +53,7 @@ def check(completion: Completion, prompt, params, expected) -> None:
         assert completion.prompt_logprobs[1:] == pytest.approx(wanted, abs=1e-4)
     if params.thinking is not None and params.thinking.budget is not None and params.thinking.open:
         report = completion.thinking
-        assert report.tokens - report.forced_tokens <= params.thinking.budget
+        assert report.tokens <= params.thinking.budget
     assert count <= params.max_tokens and completion.usage.completion_tokens == count
     assert completion.usage.cached_tokens % BLOCK == 0 and completion.usage.cached_tokens < len(prompt)
 

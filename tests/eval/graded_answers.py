@@ -21,10 +21,11 @@ def result(
 ) -> ChatResult:
     report: dict[str, Any] = {"mode": "thinking", "mode_source": "default", "thinking_end_reason": end}
     report |= {"budget_requested": None, "budget_applied": None, "closing_phrase_tokens": phrase, "max_tokens": 99}
+    report["closing_phrase"] = ""
     return ChatResult(
         message=Message("assistant", answer or ""),
         finish_reason="stop",
-        usage=ChatUsage(len(prompt_ids), len(ids), reasoning_tokens, 0),
+        usage=ChatUsage(len(prompt_ids), len(ids), reasoning_tokens, 0, len(ids) - phrase),
         report=Report(**report, answer_reserve=0, sampling={}, preset="none"),
         ids=tuple(ids),
         prompt_ids=tuple(prompt_ids),

@@ -140,7 +140,9 @@ def test_cut_samples_stop_at_a_budget_and_learn_the_answer_alone(codec):
         assert served(codec, sample, prompt) and sample.mode.thinking
         assert text(codec, own) == f"{messages[1]['content']}<|im_end|>"
         inside = sample.ids[sample.ids.index(codec.control.think) + 1 : sample.loss_mask.index(1)]
-        thought = codec.tokenizer.encode("\n") + codec.tokenizer.encode(messages[1]["reasoning_content"] + "\n")
+        thought = codec.tokenizer.encode(messages[1]["reasoning_content"] + "\n")
+        assert inside[:1] == codec.tokenizer.encode("\n")
+        inside = inside[1:]
         if inside[-len(end_sequence) :] == end_sequence:
             kept = inside[: -len(end_sequence)]
             assert kept == thought[: len(kept)] and kept

@@ -50,7 +50,9 @@ class FakeChat:
         self.running += 1
         self.most_at_once = max(self.most_at_once, self.running)
         try:
-            for number, event in enumerate([*map(Reasoning, thought), *map(Content, _words(self.content))]):
+            own = len(thought) - len(CLOSING) * cut
+            thoughts = [Reasoning(word, closing=index >= own) for index, word in enumerate(thought)]
+            for number, event in enumerate([*thoughts, *map(Content, _words(self.content))]):
                 if number == self.fail_at:
                     raise RuntimeError("secret detail of a bug")
                 if number == self.interrupt_at:
@@ -75,17 +77,19 @@ class FakeChat:
 
     def _result(self, options: ChatOptions, thinking: bool, thought: list[str], cut: bool) -> ChatResult:
         mode = "thinking" if thinking else "non-thinking"
+        written, phrase = len(thought) + len(_words(self.content)) + 2, len(CLOSING) * cut
         return ChatResult(
             message=Message("assistant", self.content, reasoning_content="".join(thought) if thinking else None),
             finish_reason=self.finish_reason,
-            usage=ChatUsage(11, len(thought) + len(_words(self.content)) + 2, len(thought), 5),
+            usage=ChatUsage(11, written, len(thought) - phrase, 5, written - phrase),
             report=Report(
                 mode=mode,
                 mode_source="default" if options.enable_thinking is None else "request",
                 budget_requested=options.thinking_budget,
                 budget_applied=options.thinking_budget if thinking else 0,
                 thinking_end_reason=("budget" if cut else "natural") if thinking else None,
-                closing_phrase_tokens=len(CLOSING) if cut else 0,
+                closing_phrase_tokens=phrase,
+                closing_phrase="".join(CLOSING) * cut,
                 max_tokens=options.max_tokens or 1013,
                 answer_reserve=253,
                 sampling={"temperature": 0.6 if options.temperature is None else options.temperature, "seed": 7},
@@ -93,6 +97,7 @@ class FakeChat:
             ),
             ids=(),
             prompt_ids=(),
+            decode_seconds=0.001,
         )
 
 

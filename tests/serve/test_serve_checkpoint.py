@@ -26,7 +26,8 @@ def test_the_budget_holds(tiny_client):
     answer = ask(tiny_client, model="tiny", extra={"thinking_budget": 8}, max_tokens=300, seed=1)
     told, thought = answer.sansi, answer.usage.completion_tokens_details.reasoning_tokens
     assert told["thinking_end_reason"] == "budget"
-    assert thought - told["closing_phrase_tokens"] <= 8 < thought
+    assert thought == 8 == told["thinking_budget_applied"] and told["closing_phrase_tokens"] > 8
+    assert answer.choices[0].message.reasoning_content.endswith(told["closing_phrase"])
     assert answer.choices[0].message.reasoning_content.rstrip().endswith("based on the thinking directly now.")
 
 

@@ -314,10 +314,10 @@ def test_a_turn_that_the_prompt_began_begins_no_other():
 def test_cut_samples(budget):
     codec, chat = tiny_codec(), [user("17 + 24?"), assistant("41", "17 + 24 = 41")]
     sample, whole = codec.cut_sample(chat, budget), codec.training_sample(chat)
-    start = whole.ids.index(codec.control.think) + 1
+    start = whole.ids.index(codec.control.think) + 2  # behind the tag and its line break
     own = whole.ids.index(codec.control.think_end) - start
     assert learned(sample) == "41<|im_end|>"
-    if own < budget:
+    if own <= budget:
         assert sample.ids == whole.ids
     else:
         end = codec.thinking_ids.end_sequence
@@ -325,10 +325,18 @@ def test_cut_samples(budget):
         assert tuple(sample.ids[start + budget : start + budget + len(end)]) == end
 
 
+OFFICIAL_END = (
+    "\n\nConsidering the limited time by the user, I have to give the solution based on the thinking directly now.\n"
+    "</think>\n\n"
+)
+
+
 def test_the_budget_phrase():
     codec = tiny_codec()
     ids = codec.thinking_ids
-    assert codec.tokenizer.decode(ids.end_sequence) == BUDGET_PHRASE + "</think>\n\n"
+    assert codec.tokenizer.decode(ids.end_sequence) == BUDGET_PHRASE + "</think>\n\n" == OFFICIAL_END
+    assert {codec.tokenizer.decode([id_]) for id_ in ids.framing} <= {"\n", "\n\n"}
+    assert codec.tokenizer.encode("\n")[0] in ids.framing
     assert ids.end_sequence.count(codec.control.think_end) == 1
     with pytest.raises(SansiError, match="budget"):
         codec.cut_sample([user("a"), assistant("b", "c")], 0)

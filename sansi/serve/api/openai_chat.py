@@ -269,7 +269,8 @@ class ChatReply(Reply):
 
 def _delta(event: Any) -> dict[str, Any]:
     if isinstance(event, Reasoning):
-        return {"reasoning_content": event.text}
+        told: dict[str, Any] = {"reasoning_content": event.text}
+        return told | {"closing_phrase": True} if event.closing else told
     if isinstance(event, Content):
         return {"content": event.text}
     assert isinstance(event, ToolCallDelta), event

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sansi.chat import ChatModel, ChatResult, TextResult, Tokens
+from sansi.chat import ChatModel, ChatResult, TextResult, Tokens, tokens_per_second
 from sansi.serve.api.requests import ChatRequest, TextRequest
 
 MAX_MESSAGE, MAX_PARAM = 1000, 200  # characters of an error
@@ -24,9 +24,8 @@ class Timing:
     """Until the first text; None where there was none."""
     total: float
 
-    def to_dict(self, tokens: int) -> dict[str, float | None]:
-        going = self.total - self.first_token if self.first_token is not None else 0.0
-        speed = (tokens - 1) / going if going > 0 and tokens > 1 else None
+    def to_dict(self, speed: float | None) -> dict[str, float | None]:
+        """speed: tokens a second."""
         return {
             "queue_s": round(self.queue, 6),
             "first_token_s": None if self.first_token is None else round(self.first_token, 6),
@@ -126,7 +125,10 @@ def usage(answers: Sequence[Done]) -> dict[str, Any]:
         "prompt_tokens": sum(prompts.values()),
         "completion_tokens": completion,
         "total_tokens": sum(prompts.values()) + completion,
-        "completion_tokens_details": {"reasoning_tokens": sum(count.reasoning_tokens for count in counts)},
+        "completion_tokens_details": {
+            "reasoning_tokens": sum(count.reasoning_tokens for count in counts),
+            "closing_phrase_tokens": sum(done.result.report.closing_phrase_tokens for done in answers),
+        },
         "prompt_tokens_details": {"cached_tokens": sum(cached.values())},
     }
 
@@ -141,6 +143,7 @@ def report(done: Done, ignored: Sequence[str] = ()) -> dict[str, Any]:
         "thinking_budget_applied": told.budget_applied,
         "thinking_end_reason": told.thinking_end_reason,
         "closing_phrase_tokens": told.closing_phrase_tokens,
+        "closing_phrase": told.closing_phrase or None,
         "max_tokens": told.max_tokens,
         "answer_reserve": told.answer_reserve,
         "preset": told.preset,
@@ -149,7 +152,7 @@ def report(done: Done, ignored: Sequence[str] = ()) -> dict[str, Any]:
         "ignored": list(ignored),
         "warnings": list(told.warnings),
         "special_tokens_read": told.special_tokens_read,
-        "timing": done.timing.to_dict(result.usage.completion_tokens),
+        "timing": done.timing.to_dict(tokens_per_second(result)),
     }
     if isinstance(result, ChatResult):
         errors = {call.id: call.error for call in result.message.tool_calls if call.error is not None}

@@ -32,7 +32,7 @@ USAGE = object_of(
         "prompt_tokens": COUNT,
         "completion_tokens": COUNT,
         "total_tokens": COUNT,
-        "completion_tokens_details": object_of({"reasoning_tokens": COUNT}),
+        "completion_tokens_details": object_of({"reasoning_tokens": COUNT, "closing_phrase_tokens": COUNT}),
         "prompt_tokens_details": object_of({"cached_tokens": COUNT}),
     }
 )
@@ -51,8 +51,11 @@ REPORT = object_of(
         "mode_source": {"enum": ["default", "request", "soft_switch", "model"]},
         "thinking_budget_requested": or_null(COUNT),
         "thinking_budget_applied": or_null(COUNT),
-        "thinking_end_reason": {"enum": ["natural", "budget", "reserve", "loop", "stop", "length", None]},
+        "thinking_end_reason": {
+            "enum": ["natural", "budget", "reserve", "loop", "end_of_turn", "stop", "length", None]
+        },
         "closing_phrase_tokens": COUNT,
+        "closing_phrase": or_null(TEXT),
         "max_tokens": COUNT,
         "answer_reserve": COUNT,
         "preset": TEXT,
@@ -87,7 +90,16 @@ MESSAGE = object_of(
     {"role": _ROLE, "content": or_null(TEXT), "refusal": NULL},
     {"reasoning_content": TEXT, "tool_calls": list_of(_CALL)},
 )
-DELTA = object_of({}, {"role": _ROLE, "content": TEXT, "reasoning_content": TEXT, "tool_calls": list_of(_CALL_DELTA)})
+DELTA = object_of(
+    {},
+    {
+        "role": _ROLE,
+        "content": TEXT,
+        "reasoning_content": TEXT,
+        "closing_phrase": {"const": True},
+        "tool_calls": list_of(_CALL_DELTA),
+    },
+)
 _CHAT_END, _TEXT_END = {"enum": ["stop", "length", "tool_calls"]}, {"enum": ["stop", "length"]}
 
 

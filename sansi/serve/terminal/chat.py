@@ -439,8 +439,6 @@ def stats(done: Answered, context_length: int) -> dict[str, str]:
     result, told, used = done.result, done.result.report, done.result.usage
     timing = done.timing
     first = timing.total if timing.first_token is None else timing.first_token
-    answer_tokens = used.completion_tokens - used.reasoning_tokens
-    speed = used.completion_tokens / max(timing.total, 1e-9)
     asked = "unlimited" if told.budget_requested is None else str(told.budget_requested)
     applied = "no bound" if told.budget_applied is None else str(told.budget_applied)
     closing = f", {told.closing_phrase_tokens} more of the closing phrase" if told.closing_phrase_tokens else ""
@@ -449,10 +447,12 @@ def stats(done: Answered, context_length: int) -> dict[str, str]:
         "mode": f"{told.mode} (decided by: {told.mode_source})",
         "budget": f"asked {asked}, applied {applied}",
         "thought": (looks.thought_summary(result).removeprefix("thought ") or "none") + closing,
-        "answer": f"{answer_tokens} tokens with tags, finish reason {result.finish_reason}",
+        "answer": f"{looks.answer_tokens(result)} tokens with tags, finish reason {result.finish_reason}",
         "prompt": f"{used.prompt_tokens:,} tokens, {used.cached_tokens:,} of them from the cache",
         "context": f"{used.prompt_tokens + used.completion_tokens:,} of {context_length:,} tokens",
-        "speed": f"{timing.total:.2f} s, {speed:,.0f} tok/s, first text after {first:.2f} s",
+        "speed": ", ".join(
+            filter(None, (f"{timing.total:.2f} s", looks.speed(result), f"first text after {first:.2f} s"))
+        ),
         "sampling": sampling,
         "preset": told.preset,
         "problems": ", ".join(map(str, result.problems)) or "none",

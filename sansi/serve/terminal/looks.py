@@ -8,14 +8,15 @@ from typing import Any
 from rich.console import Console
 from rich.theme import Theme
 
-from sansi.chat import ChatResult
+from sansi.chat import ChatResult, tokens_per_second
 
 END_REASONS = {
     "natural": "ended by itself",
     "budget": "cut at the budget",
     "reserve": "cut to leave room for the answer",
     "loop": "stopped: it repeated itself",
-    "stop": "the model stopped inside it",
+    "end_of_turn": "the model ended its turn inside it, and was made to answer",
+    "stop": "a stop token ended it",
     "length": "cut by the token limit",
 }
 # Colours of the terminal's own palette and no backgrounds, so that light and dark terminals both can be read.
@@ -49,16 +50,28 @@ def printable(text: str) -> str:
 
 def summary(result: ChatResult, seconds: float | None = None) -> str:
     """One line: how long the thought was and why it ended, how long the answer was, how fast, and what went wrong."""
-    used, told = result.usage, result.report
+    told = result.report
     parts = [thought_summary(result) or told.mode]
-    parts.append(f"answer and tags {used.completion_tokens - used.reasoning_tokens} tokens")
+    parts.append(f"answer and tags {answer_tokens(result)} tokens")
     if result.finish_reason == "length" and told.thinking_end_reason != "length":
         parts.append("cut at the token limit")
     parts += [f"not executable: {call.name}, {call.error}" for call in result.message.tool_calls if call.error]
     if seconds:
         parts.append(f"{seconds:.1f} s")
-        parts.append(f"{used.completion_tokens / seconds:,.0f} tok/s")
-    return printable(" · ".join(parts))
+        parts.append(speed(result))
+    return printable(" · ".join(filter(None, parts)))
+
+
+def answer_tokens(result: ChatResult) -> int:
+    """Tokens that are neither the thought's nor the closing phrase's."""
+    used = result.usage
+    return used.completion_tokens - used.reasoning_tokens - result.report.closing_phrase_tokens
+
+
+def speed(result: ChatResult) -> str:
+    """ "140 tok/s", of the tokens that were sampled; "" where too few were to tell."""
+    rate = tokens_per_second(result)
+    return "" if rate is None else f"{rate:,.0f} tok/s"
 
 
 def thought_summary(result: ChatResult) -> str:
@@ -66,6 +79,6 @@ def thought_summary(result: ChatResult) -> str:
     told = result.report
     if told.mode != "thinking":
         return ""
-    own = result.usage.reasoning_tokens - told.closing_phrase_tokens
+    own = result.usage.reasoning_tokens
     why = END_REASONS.get(told.thinking_end_reason or "", "")
     return f"thought {own} tokens" + (f", {why}" if why else "")
