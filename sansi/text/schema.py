@@ -23,12 +23,15 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
 import jsonschema_rs
 
 from sansi.base.errors import SansiError, did_you_mean
+from sansi.base.references import LISTS, MAPS, SINGLES, References, subschemas
 from sansi.base.strict_json import refuse_constant
 
 MAX_SCHEMA_CHARS = 100_000
@@ -39,13 +42,11 @@ MAX_WHOLE_FLOAT = 2**53  # from it on a float is not one whole number
 MAX_PROBLEMS, MAX_PATH = 20, 200  # sentences of one error, and characters of a path: both are as long as a model writes
 REGEX = jsonschema_rs.RegexOptions(size_limit=2**20, dfa_size_limit=2**20)  # linear in the text, whatever the pattern
 
-_MAPS = ("properties", "patternProperties", "dependentSchemas")
-_LISTS = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
-_SINGLES = (
-    *("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames"),
-    *("unevaluatedItems", "unevaluatedProperties", "additionalItems"),
-)
+_DYNAMIC = {"$dynamicRef", "$recursiveRef"}
+_REFERRING = {"$ref", "$defs", "definitions", "$id", "$anchor", "$dynamicAnchor", *_DYNAMIC}
+_SAME_VALUE = {"allOf", "anyOf", "oneOf", "not", "if", "then", "else"}
 _NOTES = {"title", "description", "default", "examples", "deprecated"}
+_LOOKING = re.compile(r"\(\?(<?[=!]|>)|\\([1-9]|k<)")  # around or back, for which no time is a bound
 _HALF_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -78,9 +79,10 @@ def conform(schema: Mapping[str, Any], value: Any, where: str = "arguments") -> 
 
 
 def parse_arguments(text: str) -> dict[str, Any]:
-    """The object that a tool call's argument text holds. Raises SansiError when it is malformed; "" is no arguments."""
+    """The object that a tool call's argument text holds. Raises SansiError when it is malformed; "" and null are {}."""
     try:
         value = _plain(read_json(text or "{}"))
+        value = {} if value in (None, "") else value
     except ValueError as error:
         reason = f"the arguments are not valid JSON ({error}); write one JSON object, not {_shown(text, 200)}"
         raise SansiError(reason) from error
@@ -140,19 +142,31 @@ _DECODER = json.JSONDecoder(
 )
 
 
+@dataclass(frozen=True)
+class _Tree:
+    """A schema without references. whole: it says all that the schema does."""
+
+    schema: dict[str, Any]
+    whole: bool
+
+
 class ToolSchema:
-    """The schema of one tool's arguments, compiled. Made by `tool_schema`."""
+    """The schema of one tool's arguments, compiled. Made by `tool_schema`.
+
+    What cannot be checked within bounds is left out: expressions that look around or back, `$dynamicRef`, and what
+    stands deeper than a few levels inside itself in a schema that refers to itself.
+    """
 
     def __init__(self, schema: dict[str, Any]):
-        self.tree = _inlined(schema)
+        found = _tree(schema)
+        self.tree = found.schema
+        checked = schema if found.whole else found.schema  # which names its draft, too
         self.by_member = not self.tree.keys() & {"allOf", "anyOf", "oneOf", "enum", "const"}
         """Each argument can be typed on its own."""
         try:
-            self._validator = jsonschema_rs.validator_for(schema, offline=True, pattern_options=REGEX)
+            self._validator = jsonschema_rs.validator_for(checked, offline=True, pattern_options=REGEX)
         except (jsonschema_rs.ValidationError, ValueError) as error:
-            at = ".".join(map(str, getattr(error, "instance_path", ())))
-            reason = getattr(error, "message", str(error))
-            raise _BadSchema((f"at {at}: " if at else "") + _cut(reason, 300)) from error
+            raise _BadSchema(_wrong_keyword(error)) from error
         self._fits = functools.lru_cache(maxsize=None)(_option_validator)
 
     def member(self, name: str) -> Any:
@@ -319,64 +333,172 @@ def _compiled(text: str) -> ToolSchema:
     schema = json.loads(text)
     if not isinstance(schema, dict):
         raise _BadSchema(f"it must be an object, not {_shown(schema)}")
-    if schema.get("type", "object") != "object":
-        raise _BadSchema(f'its type must be "object", not {_shown(schema["type"])}')
+    kinds = schema.get("type", "object")
+    if "object" not in (kinds if isinstance(kinds, list) else [kinds]):
+        raise _BadSchema(f'its type must be "object", not {_shown(kinds)}')
+    if not _is_known_draft(schema.get("$schema")):
+        del schema["$schema"]
     return ToolSchema(schema)
+
+
+@functools.lru_cache(maxsize=64)
+def _is_known_draft(name: Any) -> bool:
+    """Whether a `$schema` names a draft of the standard; another is read as the latest."""
+    try:
+        jsonschema_rs.validator_for({} if name is None else {"$schema": name}, offline=True)
+    except (jsonschema_rs.ValidationError, ValueError):
+        return False
+    return True
 
 
 def _option_validator(text: str) -> Callable[[Any], bool]:
     return jsonschema_rs.validator_for(json.loads(text), offline=True, pattern_options=REGEX).is_valid
 
 
-def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
-    """`schema` with each reference replaced by what it refers to. Raises _BadSchema for what has no bound."""
-    nodes = 0
+def _tree(schema: dict[str, Any]) -> _Tree:
+    """The schema with each reference written out. Raises _BadSchema for what has no bound.
 
-    def visit(node: Any, depth: int, inside: tuple[str, ...]) -> Any:
-        nonlocal nodes
-        nodes += 1
-        if nodes > MAX_SCHEMA_NODES:
+    One that refers to itself is written out a few times over, as far as it stays within the bounds.
+    """
+    try:
+        references = References(schema)
+    except ValueError as error:
+        raise _BadSchema(str(error)) from error
+    recursive = _recursive(schema, references)
+    repeats = (4, 2, 1, 0) if recursive else (0,)
+    for times in repeats:
+        inliner = _Inliner(references, recursive, times)
+        try:
+            root = (id(schema),)
+            return _Tree(inliner.part(schema, 0, root, root), inliner.whole)
+        except _BadSchema:
+            if times == repeats[-1]:
+                raise
+    raise AssertionError(repeats)
+
+
+def _recursive(schema: dict[str, Any], references: References) -> frozenset[int]:
+    """The id() of each part that is referred to from inside itself."""
+    inner: dict[int, list[int]] = {}
+    targets: set[int] = set()
+    waiting: list[Any] = [schema]
+    while waiting:
+        node = waiting.pop()
+        if not isinstance(node, dict) or id(node) in inner:
+            continue
+        parts = [part for _, part in subschemas(node)]
+        if "$ref" in node:
+            with suppress(LookupError, ValueError):  # of use or not: whoever follows it will say what is wrong
+                parts.append(references.target(node))
+                targets.add(id(parts[-1]))
+        inner[id(node)] = [id(part) for part in parts]
+        waiting += parts
+    return frozenset(target for target in targets if target in _reached(target, inner))
+
+
+def _reached(start: int, inner: Mapping[int, Sequence[int]]) -> set[int]:
+    found: set[int] = set()
+    waiting = [*inner.get(start, ())]
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting += inner.get(node, ())
+    return found
+
+
+class _Inliner:
+    """Writes references out. `times`: how often one of the `recursive` may stand inside itself; 0: or in another."""
+
+    def __init__(self, references: References, recursive: frozenset[int], times: int):
+        self.whole = True
+        """Nothing was left out: the result says all that the schema does."""
+        self._references, self._recursive, self._times, self._nodes = references, recursive, times, 0
+
+    def part(self, node: Any, depth: int, inside: tuple[int, ...], beside: tuple[int, ...] = ()) -> Any:
+        """inside: the targets that this part stands in. beside: those that describe the same value as it does."""
+        self._nodes += 1
+        if self._nodes > MAX_SCHEMA_NODES:
             raise _BadSchema(f"with its references written out it has more than {MAX_SCHEMA_NODES} parts")
         if depth > MAX_SCHEMA_DEPTH:
             raise _BadSchema(f"it is nested more than {MAX_SCHEMA_DEPTH} deep")
         if not isinstance(node, dict):
             return node
-        if {"$dynamicRef", "$recursiveRef"} & node.keys() or ("$id" in node and depth):
-            raise _BadSchema("$dynamicRef, $recursiveRef and a nested $id are not supported; use $ref and $defs")
-        out = {key: value for key, value in node.items() if key not in ("$ref", "$defs", "definitions", "$id")}
-        for key in out.keys() & {*_MAPS, *_LISTS, *_SINGLES}:
-            out[key] = part(key, out[key], depth + 1, inside)
+        out = {key: value for key, value in node.items() if key not in _REFERRING and self._keeps(key, value)}
+        self.whole &= not _DYNAMIC & node.keys()
+        for key in out.keys() & {*MAPS, *LISTS, *SINGLES}:
+            out[key] = self._inner(key, out[key], depth + 1, inside, beside if key in _SAME_VALUE else ())
         if "$ref" not in node:
             return out
-        ref = node["$ref"]
-        if ref in inside:
-            raise _BadSchema(f"{ref} refers to itself; recursive schemas are not supported")
-        target = visit(_target(schema, ref), depth + 1, (*inside, ref))
-        return target if out.keys() <= _NOTES else {**out, "allOf": [*out.get("allOf", ()), target]}
+        target = _target(self._references, node)
+        if id(target) in beside:
+            raise _BadSchema(f"$ref {_shown(node['$ref'])} refers to itself")
+        if self._is_enough(id(target), inside):
+            self.whole = False
+            return out
+        found = self.part(target, depth + 1, (*inside, id(target)), (*beside, id(target)))
+        return found if out.keys() <= _NOTES else {**out, "allOf": [*out.get("allOf", ()), found]}
 
-    def part(key: str, value: Any, depth: int, inside: tuple[str, ...]) -> Any:
-        if key in _MAPS and isinstance(value, dict):
-            return {name: visit(inner, depth, inside) for name, inner in value.items()}
-        if key in _LISTS and isinstance(value, list):
-            return [visit(inner, depth, inside) for inner in value]
-        return visit(value, depth, inside) if key in _SINGLES else value
+    def _inner(self, key: str, value: Any, depth: int, inside: tuple[int, ...], beside: tuple[int, ...]) -> Any:
+        if key in MAPS and isinstance(value, dict):
+            if key == "patternProperties":
+                value = {name: part for name, part in value.items() if self._keeps("pattern", name)}
+            return {name: self.part(part, depth, inside) for name, part in value.items()}
+        if key in LISTS and isinstance(value, list):
+            return [self.part(part, depth, inside, beside) for part in value]
+        return self.part(value, depth, inside, beside) if key in SINGLES else value
 
-    return visit(schema, 0, ("#",))
+    def _is_enough(self, target: int, inside: tuple[int, ...]) -> bool:
+        if target not in self._recursive:
+            return False
+        return inside.count(target) > self._times if self._times else not self._recursive.isdisjoint(inside)
+
+    def _keeps(self, key: str, value: Any) -> bool:
+        """Whether a keyword is one that can be checked: not an expression that looks around, or back."""
+        if key != "pattern" or not isinstance(value, str) or _is_linear(value) or not _looks_around(value):
+            return True
+        self.whole = False
+        return False
 
 
-def _target(schema: Any, ref: Any) -> Any:
-    if not isinstance(ref, str) or not ref.startswith("#/"):
-        raise _BadSchema(f"$ref {_shown(ref)} leads out of the schema; only #/... is followed")
-    found = schema
-    for step in ref[2:].split("/"):
-        key = step.replace("~1", "/").replace("~0", "~")
-        found = found.get(key) if isinstance(found, dict) else None
-    if not isinstance(found, dict | bool):
-        raise _BadSchema(f"$ref {_shown(ref)} leads nowhere")
-    return found
+def _target(references: References, node: Mapping[str, Any]) -> Any:
+    try:
+        return references.target(node)
+    except (LookupError, ValueError) as error:
+        raise _BadSchema(str(error.args[0])) from error
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_linear(pattern: str) -> bool:
+    return _compiles(pattern, REGEX)
+
+
+@functools.lru_cache(maxsize=1024)
+def _looks_around(pattern: str) -> bool:
+    return bool(_LOOKING.search(pattern)) and _compiles(pattern, jsonschema_rs.FancyRegexOptions())
+
+
+def _compiles(pattern: str, options: Any) -> bool:
+    try:
+        jsonschema_rs.validator_for({"pattern": pattern}, offline=True, pattern_options=options)
+    except (jsonschema_rs.ValidationError, ValueError):
+        return False
+    return True
 
 
 # --- what is told ----------------------------------------------------------------------------------------------------
+
+
+def _wrong_keyword(error: Exception) -> str:
+    """What is wrong with a schema, by the error that the standard's own schema finds in it."""
+    if not isinstance(error, jsonschema_rs.ValidationError):
+        return "it cannot be read"
+    path, found = _path(error.instance_path), error.instance
+    if path.rpartition(".")[2] == "type":
+        return f"at {path}: {_shown(found)} names no type{did_you_mean(str(found), _TYPES)}"
+    if error.kind.name == "format":
+        return f"at {path}: {_shown(found)} is not a regular expression that can be compiled"
+    return f"at {path}: {_sentence(error).removeprefix(f'{_quoted(path)} ').removeprefix(f'{_quoted(path)}: ')}"
 
 
 def _sentences(error: jsonschema_rs.ValidationError, tree: Mapping[str, Any], value: Any) -> Iterator[str]:
@@ -404,7 +526,7 @@ def _unknown(error: jsonschema_rs.ValidationError, value: Any) -> list[str]:
 def _sentence(error: jsonschema_rs.ValidationError) -> str:
     """One problem. The library's own words serve where these have none."""
     path, kind, found = _path(error.instance_path), error.kind, error.instance
-    name = f'"{path}"' if path else "the value"
+    name = _quoted(path)
     told = kind.as_dict()
     if kind.name == "type":
         return f"{name} must be {_one_of(told['types'])}, not {_shown(found)}"
@@ -414,6 +536,9 @@ def _sentence(error: jsonschema_rs.ValidationError) -> str:
         return f'"{path}.{told["property"]}" is missing' if path else f'"{told["property"]}" is missing'
     if kind.name in ("anyOf", "oneOf") and (wanted := _types_of(told.get("context", ()))):
         return f"{name} must be {_one_of(wanted)}, not {_shown(found)}"
+    if kind.name in _MISFITS:
+        several = kind.name == "oneOf" and not all(told["context"])
+        return f"{name} is {_shown(found)}, which {'fits more than one option' if several else _MISFITS[kind.name]}"
     return f"{name}: {_cut(error.message, 300)}"
 
 
@@ -429,6 +554,18 @@ def _at(tree: Any, path: Sequence[str | int]) -> Mapping[str, Any]:
         inner = tree.get("items") if isinstance(step, int) else tree.get("properties", {}).get(step)
         tree = inner if isinstance(inner, Mapping) else {}
     return tree
+
+
+_MISFITS = {
+    "anyOf": "fits no option",
+    "oneOf": "fits no option",
+    "not": "is what it must not be",
+    "falseSchema": "must not stand there",
+}
+
+
+def _quoted(path: str) -> str:
+    return f'"{path}"' if path else "the value"
 
 
 def _path(steps: Iterable[str | int]) -> str:

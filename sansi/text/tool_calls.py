@@ -19,6 +19,7 @@ Steps = Generator[None, None, None]  # a coroutine of the reader; it yields wher
 End = Literal["tag", "call", "turn"]
 CallProblem = Literal["malformed_call", "truncated_call", "unknown_tool", "invalid_arguments"]
 
+_NOTHING = ("null", "")
 _SPACE = re.compile(r"[ \t\r\n]*")
 _STRING = re.compile(r'[^"\\\x00-\x1f]*')  # JSON allows no line breaks in strings
 _SCALAR = re.compile(r'[^ \t\r\n"{}\[\],:]*')
@@ -171,7 +172,7 @@ class CallReader:
 
     def _arguments(self) -> Steps:
         opening = yield from self._next()
-        if opening not in '{"':
+        if opening not in '{"n':
             raise _Malformed("the arguments are not a JSON object")
         self._decide()
         if self.name is None:
@@ -180,7 +181,7 @@ class CallReader:
             self._early = start, len(self._read)
             return
         self._zone = "arguments"
-        if opening == '"' or (self._schema and not self._schema.by_member):
+        if opening in '"n' or (self._schema and not self._schema.by_member):
             self._say_converted((yield from self._held_value()))
         elif self._schema is None:
             yield from self._value()
@@ -320,14 +321,16 @@ class CallReader:
                 self._told.append(told)
 
     def _say_converted(self, written: str) -> None:
-        """Arguments that are told whole. Some models write the object as a string; it has one reading, too."""
+        """Arguments that are told whole. Some models write the object as a string; it has one reading, too. Nothing,
+        be it `null` or an empty string, is no arguments, as in a history."""
         text = written
         if written.startswith('"'):
             try:
-                inner = read_json(written)
-                text = inner if isinstance(read_json(inner), dict) else written
+                text = read_json(written).strip()
+                text = text if text in _NOTHING or isinstance(read_json(text), dict) else written
             except ValueError:
-                pass  # told as written; the check says what is wrong
+                text = written  # the check says what is wrong
+        text = "{}" if text in _NOTHING else text
         self._say("arguments", written, told=self._schema.typed_text(text) if self._schema else text)
 
     def _check(self) -> None:

@@ -324,6 +324,27 @@ def test_calls_that_do_not_fit_the_tools(text, problem, words):
     assert problems == [problem] and words in call.error
 
 
+@pytest.mark.parametrize("nothing", ["null", '""', '"null"', '" "', '"{}"', "{}"])
+@pytest.mark.parametrize("form", ['{"name": "f", "arguments": %s}', '{"arguments": %s, "name": "f"}'])
+@pytest.mark.parametrize("tools", [None, [{"name": "f", "parameters": {"properties": {"q": {"type": "string"}}}}]])
+def test_no_arguments_are_an_empty_object_however_they_are_written(form, nothing, tools):
+    for text in (form % nothing, form.replace(": ", ":\n") % nothing):
+        call, problems = call_of(text, tools)
+        assert (call.arguments, call.error, problems) == ("{}", None, [])
+
+
+@pytest.mark.parametrize("wrong", ["nul", "none", "3", "[]", "true"])
+def test_other_arguments_that_are_no_object_are_malformed(wrong):
+    call, problems = call_of(f'{{"name": "f", "arguments": {wrong}}}', None)
+    assert problems == ["malformed_call"] and not call.executable
+
+
+def test_a_tool_without_a_type_takes_an_object():
+    for schema in ({}, {"description": "d"}, {"properties": {"q": {"type": "string"}}}, {"type": ["object", "null"]}):
+        call, problems = call_of('{"name": "f", "arguments": {"q": "a"}}', [{"name": "f", "parameters": schema}])
+        assert (call.error, problems) == (None, [])
+
+
 NO_PARAMETERS = {"additionalProperties": False}
 
 
@@ -346,7 +367,11 @@ def test_a_tool_without_parameters_is_told_which_arguments_are_too_many():
     for schema, arguments, words in (
         ({"type": "object", **NO_PARAMETERS}, {"a": 1, "b": 2}, ('unknown argument "a"', 'unknown argument "b"')),
         (parameters, {"o": {"a": 1}}, ('unknown argument "o.a"', '"q" is missing')),
-        ({"type": "object", "properties": {"additionalProperties": False}}, {"additionalProperties": {}}, ("False",)),
+        (
+            {"type": "object", "properties": {"additionalProperties": False}},
+            {"additionalProperties": {}},
+            ("must not",),
+        ),
     ):
         call = json.dumps({"name": "f", "arguments": arguments})
         (found,) = parsed(
