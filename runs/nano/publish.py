@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import math
 import re
+import runpy
 import shutil
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,7 @@ def publish(run: Path) -> None:
             shutil.copyfile(source, images / name)
     for page in (ROOT / "README.md", ROOT / "docs" / "RESULTS.md"):
         write_text(page, fill(page.read_text(encoding="utf-8"), blocks))
+    runpy.run_path(str(ROOT / "docs" / "tables.py"), run_name="__main__")  # what else the pages say of the model
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from fake_chat import FakeChat  # tests/serve
@@ -53,4 +53,24 @@ class Caller(FakeChat):
                 yield ToolCallDelta(index, call.id, None, character)
         message = Message("assistant", "", reasoning_content="Look it up.", tool_calls=CALLS)
         result = self._result(options, True, ["Look ", "it ", "up."], False)
+        yield dataclasses.replace(result, message=message, finish_reason="tool_calls")
+
+
+class Planned(FakeChat):
+    """Says what a plan says, given the tools' results so far: a call, or a text that ends the turn."""
+
+    def __init__(self, name: str, plan: Callable[[list[str]], tuple[str, dict[str, Any]] | str]):
+        super().__init__(name)
+        self.plan = plan
+
+    async def stream(self, messages: Any, options: ChatOptions) -> AsyncIterator[Any]:
+        planned = self.plan([message.content or "" for message in read_messages(messages) if message.role == "tool"])
+        result = self._result(options, False, [], False)
+        if isinstance(planned, str):
+            yield Content(planned)
+            yield dataclasses.replace(result, message=Message("assistant", planned))
+            return
+        call = ToolCall("call_0", planned[0], json.dumps(planned[1]))
+        yield ToolCallDelta(0, call.id, call.name, call.arguments)
+        message = Message("assistant", "", tool_calls=(call,))
         yield dataclasses.replace(result, message=message, finish_reason="tool_calls")

@@ -1,0 +1,90 @@
+"""The programs of examples/ run, answer rightly, and are short."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import runpy
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from live_server import LONG, running
+from sansi.chat import ChatModel
+from scripted import Planned
+
+from doc_pages import ROOT, check
+
+EXAMPLES = ROOT / "examples"
+
+
+def populations(told: list[str]) -> tuple[str, dict[str, Any]] | str:
+    """What a model that was trained to call tools does with examples/tools.py."""
+    if len(told) < 2:
+        return "population", {"country": ("Iceland", "Malta")[len(told)]}
+    return ("calculator", {"expression": " + ".join(told)}) if len(told) == 2 else f"Together {told[-1]}."
+
+
+@pytest.fixture(scope="module")
+def url(nano: ChatModel) -> Iterator[str]:
+    with running([nano, Planned("Qwen3-0.6B", populations)]) as address:
+        yield f"{address}/v1"
+
+
+@pytest.fixture
+def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """What a program prints, given its arguments."""
+
+    def run(name: str, *arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", [name, *arguments])
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_a_conversation(printed):
+    answers = re.findall(r"-> (.*)$", printed("chat.py"), re.MULTILINE)
+    check(str(answers), str([str(12 + 7), str(30 - 4)]), "chat.py")
+
+
+def test_budgets_beside_each_other(printed):
+    rows = [line.split() for line in printed("budgets.py").splitlines()]
+    assert [row[0] for row in rows] == ["0", "16", "64", "unlimited"]
+    check(rows[-1][-1], str(47 + 38 - 29), "budgets.py")
+
+
+def test_a_schema(printed):
+    found = json.loads(printed("structured.py"))
+    assert found["operation"] in ("sum", "difference") and len(found["operands"]) == 2
+
+
+@pytest.mark.parametrize("program", ["openai_client.py", "streaming.py"])
+def test_a_server_is_asked(program, url, printed):
+    out = printed(program, url)
+    assert "thought: " in out
+    answer = re.search(r"^answer: (.*)$", out, re.MULTILINE)
+    assert answer
+    check(answer[1], str(12 + 7), program)
+
+
+def test_tools_are_called(url, printed):
+    out = printed("tools.py", url)
+    assert out.splitlines()[-1] == f"Together {390_000 + 560_000}."
+    assert 'population({"country": "Malta"}) -> 560000' in out
+
+
+def test_a_batch():
+    environment = {**os.environ, "PATH": f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run([EXAMPLES / "batch.sh"], env=environment, capture_output=True, text=True, timeout=LONG)
+    check(done.stdout, f"{12 + 7}\n{30 - 4}\n{25 + 30}\n", f"batch.sh: {done.stderr}")
+
+
+def test_examples_are_short_and_listed():
+    programs = {path.name: path for path in EXAMPLES.iterdir() if path.suffix in (".py", ".sh")}
+    assert programs.keys() <= set(re.findall(r"\]\(([\w.]+)\)", (EXAMPLES / "README.md").read_text()))
+    for path in programs.values():
+        assert len(path.read_text().splitlines()) <= 40, path.name
