@@ -77,7 +77,7 @@ def sizes(header: str = SIZES) -> str:
 
 
 def sizes_zh() -> str:
-    return sizes("模型 | 参数量 | 内存：bf16 | int8 | int4 | 每 1,024 token 的缓存 | int4 所需机器")
+    return sizes("模型 | 参数量 | 内存：bf16 | int8 | int4 | 每 1,024 词元的缓存 | int4 所需机器")
 
 
 def _billions(count: int) -> str:
@@ -99,7 +99,7 @@ def speed(header: str = SPEED) -> str:
 
 
 def speed_zh() -> str:
-    return speed("0.6B，2 核 | token/秒，单个回答 | 16 个回答同时 | 读 512 token 的提示词")
+    return speed("0.6B，2 核 | 词元/秒，单个回答 | 16 个回答同时 | 读 512 词元的提示词")
 
 
 def parameters() -> str:
