@@ -11,6 +11,8 @@ Which grammar a request gets, by its tools (and the choice among them) and by it
 |                       | not parallel             |                                           |
 | "required", or a name | calls, bound to their schemas; no text, whatever its format          |
 
+"regex" binds the answer as JSON does where no calls may come, and is refused under "auto".
+
 The engine arms a grammar once the thought is closed, so thinking is free under each of them.
 """
 
@@ -24,7 +26,7 @@ from sansi.engine import Grammar, GrammarCompiler
 from sansi.engine.json_schema import Unsupported
 from sansi.text import Codec
 
-FORMATS = ("text", "json_object", "json_schema")
+FORMATS = ("text", "json_object", "json_schema", "regex")
 CHOICES = ("auto", "none", "required")
 ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
 NO_ARGUMENTS: Mapping[str, Any] = {"type": "object", "properties": {}}
@@ -55,10 +57,13 @@ class Grammars:
 
         Raises SansiError that names the field for a schema that cannot be compiled.
         """
-        form = _read_format(response_format)
+        expression = _read_expression(response_format)
+        form = None if expression is not None else _read_format(response_format)
         offered = {function["name"]: function for function in (tool.get("function") or tool for tool in tools)}
         check_tool_choice(tool_choice, offered)
         strict = {name for i, name in enumerate(offered) if self._is_strict(offered[name], i)}
+        if expression is not None and (not offered or tool_choice in ("auto", "none")):
+            return self._expression(expression, bool(offered) and tool_choice == "auto")
         if not offered or tool_choice == "none":
             return None if form is None else self._json(*form)
         forced = tool_choice != "auto"
@@ -77,6 +82,14 @@ class Grammars:
             )
         except SansiError as error:
             raise _of_a_tool(error, list(offered)) from error
+
+    def _expression(self, expression: str, with_calls: bool) -> Grammar:
+        if with_calls:
+            reason = (
+                'response_format binds the whole answer, calls included; leave out tools, or set tool_choice "none"'
+            )
+            raise SansiError(reason, param="response_format")
+        return _named(lambda: self._compiler.regex(expression), "response_format.regex")
 
     def _json(self, schema: Mapping[str, Any], lenient: bool) -> Grammar:
         where = "response_format.json_schema.schema"
@@ -116,6 +129,18 @@ def _read_format(value: Mapping[str, Any] | None) -> tuple[Mapping[str, Any], bo
     if kind == "text":
         return None
     return (ANY_OBJECT, False) if kind == "json_object" else _read_schema(value.get("json_schema"))
+
+
+def _read_expression(value: Mapping[str, Any] | None) -> str | None:
+    """What the text must match from start to end; None where the format is another."""
+    if not isinstance(value, Mapping) or value.get("type") != "regex":
+        return None
+    where = "response_format"
+    _only_keys(value, where, ("type", "regex"))
+    expression = value.get("regex")
+    if not isinstance(expression, str) or not expression:
+        raise SansiError(f"{where}.regex must be an expression, not {expression!r:.40}", param=f"{where}.regex")
+    return expression
 
 
 def _read_schema(value: Any) -> tuple[Mapping[str, Any], bool]:

@@ -60,7 +60,7 @@ class ChatOptions:
     parallel_tool_calls: bool = True
     """False: one call at most."""
     response_format: Mapping[str, Any] | None = None
-    """What the answer's text must be, in OpenAI's form: of type "text", "json_object" or "json_schema"."""
+    """What the answer's text must be, in OpenAI's form: of type "text", "json_object" or "json_schema"; or "regex"."""
     continue_final: Literal["answer", "thought"] | None = None
     """Go on with the last message, an assistant's: with its answer, or with its open thought."""
     read_tags: Collection[str] = ()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from sansi.base.errors import SansiError
+from sansi.base.errors import SansiError, did_you_mean
 from sansi.chat import ChatModel, ChatOptions, ChatResult, Tokens
 from sansi.serve.api.dialect import Dialect
 from sansi.serve.api.fields import (
@@ -21,6 +22,7 @@ from sansi.serve.api.fields import (
     show,
     text,
 )
+from sansi.serve.api.formats import FORMATS, format_of
 from sansi.serve.api.logprobs import chat_logprobs
 from sansi.serve.api.openai_fields import (
     BOOLEAN,
@@ -53,17 +55,59 @@ from sansi.text.messages import ROLES
 TOOL_CHOICES = ("auto", "none", "required")
 MAX_TOOL_NAME = 1000
 
+
+@dataclass(frozen=True)
+class Named:
+    """The one tool that must be called."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """The tools that may be called; of others the model is not told."""
+
+    names: tuple[str, ...]
+    mode: str
+
+
 # --- kinds of values -------------------------------------------------------------------------------------------------
 
 
 def _choice_of_tool() -> Kind:
-    word, function = choice(*TOOL_CHOICES), record("name", name=text(MAX_TOOL_NAME, 1))
-    named = record("type", "function", type=choice("function"), function=function)
+    """OpenAI's words (Mistral's "any" is "required") and objects: one function, or those that are allowed."""
+    word, name = choice(*TOOL_CHOICES, "any"), text(MAX_TOOL_NAME, 1)
+    named = record("type", "function", type=choice("function"), function=record("name", name=name))
+    flat = record("type", "name", type=choice("function"), name=name)
+    one = _either_of("function", named, flat)
+    allowed = record("tools", mode=choice("auto", "required"), tools=array(one, 1))
+    some = record("type", "allowed_tools", type=choice("allowed_tools"), allowed_tools=allowed)
+    kinds = choice("function", "allowed_tools")
 
     def check(value: Any, name: str, reading: Reading) -> Any:
-        return (word if isinstance(value, str) else named).check(value, name, reading)
+        if isinstance(value, str):
+            return "required" if word.check(value, name, reading) == "any" else value
+        given = of_type(dict).check(value, name, reading)
+        if "type" in given:
+            kinds.check(given["type"], f"{name}.type", reading)
+        if given.get("type") != "allowed_tools":
+            return Named(one.check(given, name, reading))
+        found = some.check(given, name, reading)["allowed_tools"]
+        return Allowed(tuple(found["tools"]), found.get("mode", "auto"))
 
-    return Kind(check, {"anyOf": [word.schema, named.schema]})
+    return Kind(check, {"anyOf": [word.schema, named.schema, flat.schema, some.schema]})
+
+
+def _either_of(key: str, nested: Kind, flat: Kind) -> Kind:
+    """A function's name in an object of its own, or beside the type, as in OpenAI's responses: the name."""
+
+    def check(value: Any, name: str, reading: Reading) -> str:
+        given = of_type(dict).check(value, name, reading)
+        if "name" in given and key not in given:
+            return flat.check(given, name, reading)["name"]
+        return nested.check(given, name, reading)[key]["name"]
+
+    return Kind(check, {"anyOf": [nested.schema, flat.schema]})
 
 
 def _tools() -> Kind:
@@ -128,10 +172,11 @@ FIELDS: dict[str, Field] = {
     **SILENT,
     **REFUSED,
     **CHAT_REFUSED,
+    **FORMATS,
 }
 OPTIONS = (
     *("loop_breaker", "answer_reserve", "history", "soft_switch", "parallel_tool_calls", "logprobs", "top_logprobs"),
-    *("response_format", "stop", "speculation"),
+    *("stop", "speculation"),
 )
 
 # --- a body as a request ---------------------------------------------------------------------------------------------
@@ -145,8 +190,11 @@ def parse_chat_request(body: Mapping[str, Any], policy: Policy = LAX) -> ChatReq
     conversation = read_conversation(values["messages"], reading)
     if values.get("top_logprobs") and not values.get("logprobs"):
         raise SansiError('"top_logprobs" needs "logprobs": true', param="top_logprobs")
+    form, places = format_of(values)
+    tools = _tools_of(values)
     options = ChatOptions(
-        tools=values.get("tools") or None,
+        tools=list(tools.values()) or None,
+        response_format=form,
         tool_choice=_tool_choice(values),
         continue_final=_continue_final(values, conversation),
         read_tags=_tags_of(values.get("read_tags", False), policy),
@@ -160,7 +208,13 @@ def parse_chat_request(body: Mapping[str, Any], policy: Policy = LAX) -> ChatReq
         options=options,
         n=values.get("n", 1),
         prompt_first=values.get("return_token_ids", False),
-        names={**names, "stop_ids": "stop_token_ids", "continue_final": _continued_by(values, conversation)},
+        names={
+            **names,
+            **places,
+            **{f"tools[{i}]": place for i, place in enumerate(tools) if place != f"tools[{i}]"},
+            "stop_ids": "stop_token_ids",
+            "continue_final": _continued_by(values, conversation),
+        },
         **shared(values, reading),
         ignored=tuple(reading.ignored),
     )
@@ -179,19 +233,37 @@ def _tags_of(wanted: bool | list[str], policy: Policy) -> tuple[str, ...]:
 
 
 def _tool_choice(values: Mapping[str, Any]) -> str:
-    """OpenAI's word, or the name in OpenAI's object. What asks for calls, or bounds them, needs tools."""
+    """OpenAI's word, or the name of the tool to call. What asks for calls, or bounds them, needs tools."""
     wanted = values.get("tool_choice", "auto")
     if not values.get("tools"):
         if wanted not in ("auto", "none"):
-            raise SansiError(f'"tool_choice" is {show(wanted)}, but there are no "tools"', param="tool_choice")
+            shown = wanted if isinstance(wanted, str) else "function"
+            raise SansiError(f'"tool_choice" is {show(shown)}, but there are no "tools"', param="tool_choice")
         if "parallel_tool_calls" in values:
             raise SansiError('"parallel_tool_calls" needs "tools"', param="parallel_tool_calls")
     if isinstance(wanted, str):
         return wanted
-    name = wanted["function"]["name"]
-    if name in TOOL_CHOICES:  # it would be read as the word
-        raise SansiError(f'a tool named "{name}" can not be chosen by its name; rename it', param="tool_choice")
-    return name
+    if isinstance(wanted, Allowed):
+        return wanted.mode
+    if wanted.name in TOOL_CHOICES:  # it would be read as the word
+        raise SansiError(f'a tool named "{wanted.name}" can not be chosen by its name; rename it', param="tool_choice")
+    return wanted.name
+
+
+def _tools_of(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The tools that may be called, by where they stand in the request."""
+    tools, wanted = values.get("tools") or [], values.get("tool_choice")
+    offered = {f"tools[{i}]": tool for i, tool in enumerate(tools)}
+    if not isinstance(wanted, Allowed):
+        return offered
+    names = {place: (tool.get("function") or tool).get("name") for place, tool in offered.items()}
+    for name in wanted.names:
+        if name not in names.values():
+            known = did_you_mean(name, [one for one in names.values() if isinstance(one, str)])
+            raise SansiError(
+                f'"tool_choice" allows {show(name)}, which is not among "tools"{known}', param="tool_choice"
+            )
+    return {place: tool for place, tool in offered.items() if names[place] in wanted.names}
 
 
 def _continue_final(values: Mapping[str, Any], conversation: Conversation) -> Literal["answer", "thought"] | None:

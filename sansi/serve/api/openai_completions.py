@@ -9,6 +9,7 @@ from sansi.base.errors import SansiError
 from sansi.chat import ChatModel, ChatOptions, TextResult, Tokens
 from sansi.serve.api.dialect import Dialect
 from sansi.serve.api.fields import Field, Kind, Reading, array, integer, of_type, read_fields
+from sansi.serve.api.formats import FORMATS, format_of
 from sansi.serve.api.logprobs import TextScores
 from sansi.serve.api.openai_fields import (
     BOOLEAN,
@@ -70,8 +71,9 @@ FIELDS: dict[str, Field] = {
     **SILENT,
     **REFUSED,
     **TEXT_REFUSED,
+    **FORMATS,
 }
-OPTIONS = ("loop_breaker", "answer_reserve", "response_format", "stop", "speculation")
+OPTIONS = ("loop_breaker", "answer_reserve", "stop", "speculation")
 
 
 def parse_text_request(body: Mapping[str, Any], policy: Policy = LAX) -> TextRequest:
@@ -91,7 +93,9 @@ def parse_text_request(body: Mapping[str, Any], policy: Policy = LAX) -> TextReq
     if scored and values.get("stream"):
         reason = '"logprobs" with "echo" is not supported in a stream; leave out "stream"'
         raise SansiError(reason, param="logprobs")
+    form, places = format_of(values)
     options = ChatOptions(
+        response_format=form,
         logprobs=logprobs is not None,
         top_logprobs=logprobs or 0,
         prompt_logprobs=scored,
@@ -108,7 +112,7 @@ def parse_text_request(body: Mapping[str, Any], policy: Policy = LAX) -> TextReq
         echo=values.get("echo", False),
         logprobs=logprobs,
         prompt_first=values.get("return_token_ids", False),
-        names={**names, "stop_ids": "stop_token_ids", "prompt_logprobs": "logprobs"},
+        names={**names, **places, "stop_ids": "stop_token_ids", "prompt_logprobs": "logprobs"},
         **shared(values, reading),
         ignored=tuple(reading.ignored),
     )
