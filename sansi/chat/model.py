@@ -26,6 +26,7 @@ from sansi.chat.stream_reader import StreamReader, TextSource, thought_is_open
 from sansi.chat.token_events import TokenEvents
 from sansi.engine import Completion, Engine, Grammar, SamplingParams, ThinkingLimits, ThinkingState, Usage
 from sansi.engine.params import check_params, check_prompt
+from sansi.engine.results import Delta
 from sansi.text import Codec, Content, Event, Mode
 from sansi.text.codec import Messages
 
@@ -178,6 +179,7 @@ class ChatModel:
         deltas = self.engine.stream(job.ids, job.params)
         try:
             async for delta in deltas:
+                delta = _unwritten(delta) if job.options.max_tokens == 0 else delta
                 written += delta.ids
                 completion = delta.completion
                 forced_at = delta.forced_at if forced_at is None else forced_at
@@ -218,8 +220,8 @@ class ChatModel:
         """Everything that can be wrong with a request is found here, before the engine sees it."""
         check_options(options)
         self._check_fits(_fewest_tokens(messages, options.tools), "messages", at_least=True)
-        if options.prompt_logprobs:
-            raise SansiError("prompt_logprobs are told of plain text only", param="prompt_logprobs")
+        if options.max_tokens == 0:
+            raise SansiError("max_tokens must be a whole number of 1 or more, not 0", param="max_tokens")
         prompt = self.codec.render(
             messages,
             tools=options.tools,
@@ -243,7 +245,8 @@ class ChatModel:
         def reader() -> StreamReader:
             return StreamReader(self.codec.parser(prompt, calls=calls), options.stop, options.stop_ids)
 
-        params = self._params(options, preset, max_tokens, limits, reader, grammar=grammar, banned_ids=banned)
+        more = {"grammar": grammar, "banned_ids": banned, "prompt_logprobs": options.prompt_logprobs}
+        params = self._params(options, preset, max_tokens, limits, reader, **more)
         return _Job(
             prompt.ids,
             prompt.mode,
@@ -318,7 +321,7 @@ class ChatModel:
 
     def _max_tokens(self, prompt_tokens: int, asked: int | None, param: str) -> int:
         self._check_fits(prompt_tokens, param)
-        return min(self.context_length - prompt_tokens, MAX_TOKENS if asked is None else asked)
+        return min(self.context_length - prompt_tokens, MAX_TOKENS if asked is None else max(asked, 1))
 
     def _check_fits(self, prompt_tokens: int, param: str, at_least: bool = False) -> None:
         """Raise SansiError unless the context holds the prompt and a token more."""
@@ -377,9 +380,11 @@ class ChatModel:
             "begun": completion.begun,
             "decode_seconds": completion.decode_seconds,
         }
+        shared |= {
+            "prompt_logprobs": completion.prompt_logprobs,
+            "prompt_top_logprobs": completion.prompt_top_logprobs,
+        }
         if job.is_text:
-            scores = completion.prompt_logprobs, completion.prompt_top_logprobs
-            shared |= {"prompt_logprobs": scores[0], "prompt_top_logprobs": scores[1]}
             return TextResult(text=reader.content, finish_reason=finish, **shared)
         message = reader.message
         calls = finish == "stop" and any(call.executable for call in message.tool_calls)
@@ -407,13 +412,24 @@ class ChatModel:
             thinking_end_reason=completion.thinking.end_reason,
             closing_phrase_tokens=completion.thinking.phrase_tokens,
             closing_phrase=reader.closing_phrase,
-            max_tokens=job.params.max_tokens,
+            max_tokens=0 if job.options.max_tokens == 0 else job.params.max_tokens,
             answer_reserve=job.limits.answer_reserve,
             sampling={**sampling, "seed": completion.seed},
             preset=job.preset,
             special_tokens_read=job.special_tokens_read,
             warnings=job.warnings,
         )
+
+
+def _unwritten(delta: Delta) -> Delta:
+    """The delta without what was generated: an engine makes a token at least, and nobody asked for any."""
+    done = delta.completion
+    if done is not None:
+        usage, thinking = replace(done.usage, completion_tokens=0), replace(done.thinking, tokens=0)
+        scores = None if done.logprobs is None else ()
+        done = replace(done, ids=(), logprobs=scores, top_logprobs=None, usage=usage, thinking=thinking)
+        done = replace(done, finish_reason="length")
+    return replace(delta, ids=(), logprobs=None, top_logprobs=None, completion=done)
 
 
 def _nth(job: _Job, index: int) -> _Job:

@@ -27,7 +27,8 @@ class ChatOptions:
     loop_breaker: bool = True
     """Close a thought that repeats itself."""
     max_tokens: int | None = None
-    """Most tokens of thought and answer together; None: what the context leaves, up to 32,768."""
+    """Most tokens of thought and answer together; None: what the context leaves, up to 32,768. 0, for plain text alone:
+    the prompt is read, and nothing is written."""
     answer_reserve: int | None = None
     """Tokens of `max_tokens` that the thought may not use; None: a quarter of `max_tokens`, up to 256."""
     temperature: float | None = None
@@ -49,7 +50,7 @@ class ChatOptions:
     top_logprobs: int = 0
     """Also return so many of the most likely tokens in the place of each."""
     prompt_logprobs: bool = False
-    """Of plain text: also tell the log-probabilities of the prompt's tokens."""
+    """Also tell the log-probabilities of the prompt's tokens."""
     stream_tokens: bool = False
     """Let streams hold `Tokens`: before the events that ids bring, the ids themselves."""
     tools: Sequence[Mapping[str, Any]] | None = None
@@ -147,6 +148,9 @@ class ChatResult:
     stop: str | None = None
     """Which of `ChatOptions.stop` ended the answer. It is not part of the message, which then carries no `ids`."""
     top_logprobs: tuple[tuple[TokenLogprob, ...], ...] | None = None
+    prompt_logprobs: tuple[float | None, ...] | None = None
+    """None for the first, which nothing comes before."""
+    prompt_top_logprobs: tuple[tuple[TokenLogprob, ...], ...] | None = None
     begun: float | None = field(default=None, compare=False, repr=False)
     """When the engine took it out of its queue, by the monotonic clock; None where it never did."""
     decode_seconds: float | None = field(default=None, compare=False, repr=False)
@@ -203,7 +207,7 @@ def check_options(options: ChatOptions) -> None:
     """Raise SansiError, with `param` the field, for values that the layers below do not check."""
     if not isinstance(options, ChatOptions):
         raise SansiError(f"options must be ChatOptions, not {options!r}", param="options")
-    for name, least in (("thinking_budget", 0), ("answer_reserve", 0), ("max_tokens", 1)):
+    for name, least in (("thinking_budget", 0), ("answer_reserve", 0), ("max_tokens", 0)):
         value = getattr(options, name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
             raise SansiError(f"{name} must be a whole number of {least} or more, not {value!r}", param=name)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sansi.base.errors import SansiError
 
-MAX_STOPS = 4
+MAX_STOPS = 64
 MAX_STOP_CHARACTERS = 256  # looking for long ones takes time at every token
 
 
@@ -22,6 +22,8 @@ class StopStrings:
         self.found: str | None = None
         """The stop string that came; no text follows it."""
         self._stops = sorted(stops, key=len, reverse=True)
+        self._begins = frozenset(stop[:n] for stop in stops for n in range(1, len(stop)))
+        self._longest = max(map(len, stops), default=1) - 1  # beginning of a stop string
         self._held = ""
 
     def feed(self, text: str) -> str:
@@ -33,9 +35,14 @@ class StopStrings:
         if ends:
             end, self.found = min(ends, key=lambda found: found[0])  # the first of equals, which is the longest
             return text[: end - len(self.found)]
-        held = max(_overlap(text, stop) for stop in self._stops)
+        held = self._overlap(text)
         self._held = text[len(text) - held :]
         return text[: len(text) - held]
+
+    def _overlap(self, text: str) -> int:
+        """How much of the end of `text`, which holds no stop string, is the beginning of one."""
+        longest = min(len(text), self._longest)
+        return next((n for n in range(longest, 0, -1) if text[-n:] in self._begins), 0)
 
     def finish(self) -> str:
         """What was held back, as nothing follows."""
@@ -53,8 +60,3 @@ def check_stops(stops: Any) -> None:
         if not isinstance(stop, str) or not 0 < len(stop) <= MAX_STOP_CHARACTERS:
             reason = f"stop[{i}] must be a string of 1 to {MAX_STOP_CHARACTERS} characters, not {stop!r:.40}"
             raise SansiError(reason, param="stop")
-
-
-def _overlap(text: str, stop: str) -> int:
-    """How much of the end of `text` is a beginning of `stop`, which is not in it."""
-    return next((n for n in range(min(len(text), len(stop) - 1), 0, -1) if text.endswith(stop[:n])), 0)

@@ -80,8 +80,15 @@ def test_a_turn_is_cut_alike_however_its_ids_are_split(codec, data):
     assert (whole.message.ids is None) == (whole.stop is not None)
 
 
-@pytest.mark.parametrize("stops", ["ab", ["a"] * 5, [""], [5], ["x" * 257], None, 3])
+@pytest.mark.parametrize("stops", ["ab", ["a"] * 65, [""], [5], ["x" * 257], None, 3])
 def test_wrong_stops_are_named(stops):
     with pytest.raises(SansiError) as caught:
         check_stops(stops)
     assert caught.value.param == "stop"
+
+
+def test_many_stop_strings_are_looked_for_at_once():
+    stops = [f"<{name}>" for name in ("a", "ab", *(f"x{i}" for i in range(62)))]
+    for text, told, stop in (("say <x61> no", "say ", "<x61>"), ("<ab><a>", "", "<ab>"), ("<x62", "<x62", None)):
+        found = StopStrings(stops)
+        assert "".join([*map(found.feed, text), found.finish()]) == told and found.found == stop

@@ -77,6 +77,25 @@ def test_several_answers_stream_side_by_side(tiny_url):
     }
 
 
+@pytest.mark.parametrize("include", [True, False])
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("path", ["chat/completions", "completions"])
+def test_each_chunk_tells_what_was_used_so_far_where_that_is_asked_for(tiny_url, path, n, include):
+    body = {
+        **SEEDED,
+        "n": n,
+        **({"messages": QUESTION} if path != "completions" else {"prompt": ["What is 12", "Think"]}),
+    }
+    options = {"include_usage": include, "continuous_usage_stats": True}
+    whole, chunks = whole_of(tiny_url, path, **body), chunks_of(tiny_url, path, stream_options=options, **body)
+    used = [chunk["usage"] for chunk in chunks]
+    assert all(one["total_tokens"] == one["prompt_tokens"] + one["completion_tokens"] for one in used)
+    totals = [one["completion_tokens"] for one in used]
+    assert totals == sorted(totals) and totals[-1] == whole["usage"]["completion_tokens"] and len(set(totals)) > 3
+    assert used[-1]["prompt_tokens"] == whole["usage"]["prompt_tokens"] and used[0]["prompt_tokens"] > 0
+    assert ("completion_tokens_details" in used[-1]) == include and not any("token_ids" in str(one) for one in chunks)
+
+
 def test_seeds_of_several_answers_do_not_overflow(tiny_client):
     answer = ask(tiny_client, n=2, **{**SEEDED, "seed": 2**63 - 1})
     assert [choice.sansi["sampling"]["seed"] for choice in answer.choices] == [2**63 - 1, 0]

@@ -158,6 +158,45 @@ def test_scores_leave_out_the_id_that_stopped(tiny_url):
     assert len(choice["logprobs"]["tokens"]) == ids.index(ids[7])
 
 
+@pytest.mark.parametrize("name", ["max_tokens", "n_predict"])
+def test_a_prompt_can_be_scored_without_a_token_more(tiny_url, codec, name):
+    ask = {key: value for key, value in ASK.items() if key != "max_tokens"} | {"echo": True, "logprobs": 1}
+    alone = whole_of(tiny_url, "completions", **ask, **{name: 0})
+    longer = whole_of(tiny_url, "completions", **ask, max_tokens=1)
+    choice, ids = alone["choices"][0], codec.tokenizer.encode(ASK["prompt"])
+    assert (choice["text"], choice["finish_reason"]) == (ASK["prompt"], "length")
+    usage = alone["usage"]
+    assert (usage["prompt_tokens"], usage["completion_tokens"]) == (len(ids), 0)
+    assert usage["completion_tokens_details"]["reasoning_tokens"] == alone["sansi"]["max_tokens"] == 0
+    for key, told in choice["logprobs"].items():
+        assert len(told) == len(ids) and told == longer["choices"][0]["logprobs"][key][: len(ids)]
+    chunks = chunks_of(tiny_url, "completions", **{**ASK, "max_tokens": 0})
+    assert joined(chunks, 0, "text") == "" and chunks[-1]["choices"][0]["finish_reason"] == "length"
+
+
+def test_a_prompt_is_scored_in_vllms_shape(tiny_url, codec):
+    ids, ask = codec.tokenizer.encode(ASK["prompt"]), {**ASK, "max_tokens": 1}
+    told = whole_of(tiny_url, "completions", **ask, prompt_logprobs=2)["choices"][0]
+    scores = whole_of(tiny_url, "completions", **ask, echo=True, logprobs=2)["choices"][0]["logprobs"]
+    assert told["logprobs"] is None and told["text"] != ASK["prompt"]
+    assert told["prompt_logprobs"][0] is None and len(told["prompt_logprobs"]) == len(ids)
+    for at, (id_, one) in enumerate(zip(ids, told["prompt_logprobs"], strict=True)):
+        if at:
+            assert one[str(id_)]["logprob"] == scores["token_logprobs"][at]
+            assert one[str(id_)]["decoded_token"] == scores["tokens"][at] and 2 <= len(one) <= 3
+            assert sorted(entry["rank"] for entry in one.values() if entry["rank"]) == [1, 2]
+    both = whole_of(tiny_url, "completions", **ask, prompt_logprobs=0, logprobs=2)["choices"][0]
+    assert {len(one) for one in both["prompt_logprobs"] if one} == {1} and both["logprobs"]["tokens"]
+
+
+def test_a_conversation_is_scored_too(tiny_url):
+    body = {"model": "tiny", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2, "return_token_ids": True}
+    told = whole_of(tiny_url, **body, prompt_logprobs=1, logprobs=True)
+    assert len(told["prompt_logprobs"]) == len(told["prompt_token_ids"]) and told["prompt_logprobs"][0] is None
+    entries = [*told["choices"][0]["logprobs"]["content"], *told["choices"][0]["logprobs"]["reasoning_content"]]
+    assert all(entry["top_logprobs"] == [] for entry in entries)
+
+
 @pytest.mark.parametrize(
     ("change", "param"),
     [
@@ -180,7 +219,8 @@ def test_scores_leave_out_the_id_that_stopped(tiny_url):
         ({"echo": True, "logprobs": 1, "stream": True}, "logprobs"),
         ({"logprobs": True}, "logprobs"),
         ({"logprobs": 21}, "logprobs"),
-        ({"max_tokens": 0}, "max_tokens"),
+        ({"max_tokens": -2}, "max_tokens"),
+        ({"prompt_logprobs": 1, "stream": True}, "prompt_logprobs"),
         ({"messages": []}, "messages"),
         ({"tools": [{}]}, "tools"),
         ({"logit_bias": {"5": 1}}, "logit_bias"),

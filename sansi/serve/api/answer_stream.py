@@ -40,7 +40,8 @@ class _Choice:
 def check_size(chat: ChatModel, asked: Request) -> None:
     """Raise SansiError for answers that together may take more memory than anybody needs."""
     options = asked.options
-    tokens = asked.n * min(options.max_tokens or MAX_TOKENS, chat.context_length)
+    bound = MAX_TOKENS if options.max_tokens is None else options.max_tokens
+    tokens = asked.n * min(bound, chat.context_length)
     scored = options.logprobs or options.prompt_logprobs
     told = tokens * (options.top_logprobs + 1)
     if tokens <= MAX_ANSWERED and (not scored or told <= MAX_SCORED):

@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sansi.chat import ChatModel, TextResult, Tokens
+from sansi.chat import ChatModel, ChatResult, TextResult, Tokens
 from sansi.chat.token_events import Offsets
 
 LEAST = -9999.0  # JSON has no infinity; OpenAI says it so
 
 
-def chat_logprobs(tokens: Sequence[Tokens], chat: ChatModel) -> dict[str, Any]:
+def chat_logprobs(tokens: Sequence[Tokens], chat: ChatModel, most: int | None = None) -> dict[str, Any]:
     """One entry for each token of the answer under "content", and of the thought under "reasoning_content".
 
-    Tags, tool calls and the end of the turn are in neither; line breaks around the answer are in it.
+    Tags, tool calls and the end of the turn are in neither; line breaks around the answer are in it. most: of the
+    likely tokens of each; None: all that were made.
     """
     found: dict[str, list[dict[str, Any]]] = {"content": [], "reasoning_content": []}
     lists = {"content": found["content"], "reasoning": found["reasoning_content"]}
     for id_, kind, logprob, top in _each(tokens):
         if kind in lists:
-            best = [_entry(other, value, chat) for other, value in top]
+            best = [_entry(other, value, chat) for other, value in top[:most]]
             lists[kind].append(_entry(id_, logprob, chat) | {"top_logprobs": best})
     return {**found, "refusal": None}
 
@@ -52,6 +53,30 @@ class TextScores:
             told["top_logprobs"].append(None if value is None else best | {_text(id_, self._chat): value})
             told["text_offset"].append(self._offsets.add(self._chat.token_bytes(id_))[0])
         return told
+
+
+def prompt_logprobs(result: ChatResult | TextResult, chat: ChatModel, most: int) -> list[dict[str, Any] | None]:
+    """For each token of the prompt the likely ones in its place and itself, by id, as vLLM has it; null for the first.
+
+    `rank`: its place among the likely ones; null where it is not among them.
+    """
+    told: list[dict[str, Any] | None] = []
+    tops = result.prompt_top_logprobs or [()] * len(result.prompt_ids)
+    for id_, logprob, top in zip(result.prompt_ids, result.prompt_logprobs or (), tops, strict=True):
+        if logprob is None:
+            told.append(None)
+            continue
+        found: dict[int, tuple[float, int | None]] = {
+            one.id: (one.logprob, rank) for rank, one in enumerate(top[:most], 1)
+        }
+        found.setdefault(id_, (logprob, None))
+        told.append(
+            {
+                str(other): {"logprob": _finite(value), "rank": rank, "decoded_token": _text(other, chat)}
+                for other, (value, rank) in found.items()
+            }
+        )
+    return told
 
 
 def _each(tokens: Sequence[Tokens]) -> Iterator[tuple[int, str, float, list[tuple[int, float]]]]:

@@ -23,7 +23,7 @@ from sansi.serve.api.fields import (
     text,
 )
 from sansi.serve.api.formats import FORMATS, format_of
-from sansi.serve.api.logprobs import chat_logprobs
+from sansi.serve.api.logprobs import chat_logprobs, prompt_logprobs
 from sansi.serve.api.openai_fields import (
     BOOLEAN,
     COMMON,
@@ -33,6 +33,7 @@ from sansi.serve.api.openai_fields import (
     MAX_TOP,
     resolve,
     shared,
+    tokens_told,
 )
 from sansi.serve.api.openai_messages import Conversation, read_conversation
 from sansi.serve.api.other_servers import (
@@ -146,6 +147,8 @@ _MESSAGE = {
 
 REQUIRED = ("model", "messages")
 FIELDS: dict[str, Field] = {
+    **REFUSED,  # first: what this dialect has is not refused
+    **CHAT_REFUSED,
     **COMMON,
     **LABELS,
     "messages": Field(of_type(list, items=_MESSAGE, minItems=1), "The conversation."),
@@ -170,12 +173,10 @@ FIELDS: dict[str, Field] = {
     **HINTS,
     **CHAT_HINTS,
     **SILENT,
-    **REFUSED,
-    **CHAT_REFUSED,
     **FORMATS,
 }
 OPTIONS = (
-    *("loop_breaker", "answer_reserve", "history", "soft_switch", "parallel_tool_calls", "logprobs", "top_logprobs"),
+    *("loop_breaker", "answer_reserve", "history", "soft_switch", "parallel_tool_calls", "logprobs"),
     *("stop", "speculation"),
 )
 
@@ -198,7 +199,7 @@ def parse_chat_request(body: Mapping[str, Any], policy: Policy = LAX) -> ChatReq
         tool_choice=_tool_choice(values),
         continue_final=_continue_final(values, conversation),
         read_tags=_tags_of(values.get("read_tags", False), policy),
-        stream_tokens=bool(values.get("logprobs") or values.get("return_token_ids")),
+        **tokens_told(values),
         stop_ids=values.get("stop_token_ids", ()),
         **chosen,
         **{name: values[name] for name in OPTIONS if name in values},
@@ -207,7 +208,7 @@ def parse_chat_request(body: Mapping[str, Any], policy: Policy = LAX) -> ChatReq
         messages=conversation.messages,
         options=options,
         n=values.get("n", 1),
-        prompt_first=values.get("return_token_ids", False),
+        told={"top_logprobs": values.get("top_logprobs", 0)},
         names={
             **names,
             **places,
@@ -303,13 +304,15 @@ class ChatReply(Reply):
         body = super().whole(answers, tokens)
         if self._asked.return_token_ids:
             body["prompt_token_ids"] = list(answers[0].result.prompt_ids)
+        if self._asked.prompt_logprobs is not None:
+            body["prompt_logprobs"] = prompt_logprobs(answers[0].result, self._chat, self._asked.prompt_logprobs)
         return body
 
     def first_chunks(self, index: int, prompt_ids: Sequence[int] | None) -> list[Chunk]:
         chunk = self._chunk(index, {"role": "assistant", "content": ""}, (), None)
         if self._asked.return_token_ids and prompt_ids is not None:
             chunk["prompt_token_ids"] = list(prompt_ids)
-        return [chunk]
+        return [self._counted(chunk, index, (), prompt_ids)]
 
     def chunk(self, index: int, event: Any, tokens: Sequence[Tokens], finish_reason: str | None = None) -> Chunk:
         return self._chunk(index, {} if event is None else _delta(event), tokens, finish_reason)
@@ -333,7 +336,7 @@ class ChatReply(Reply):
         """What a choice says of its tokens."""
         told: dict[str, Any] = {}
         if self._asked.options.logprobs and tokens:
-            told["logprobs"] = chat_logprobs(tokens, self._chat)
+            told["logprobs"] = chat_logprobs(tokens, self._chat, self._asked.told.get("top_logprobs"))
         if self._asked.return_token_ids:
             told["token_ids"] = [id_ for some in tokens for id_ in some.ids]
         return told

@@ -10,17 +10,18 @@ from sansi.chat import ChatModel, ChatOptions, TextResult, Tokens
 from sansi.serve.api.dialect import Dialect
 from sansi.serve.api.fields import Field, Kind, Reading, array, integer, of_type, read_fields
 from sansi.serve.api.formats import FORMATS, format_of
-from sansi.serve.api.logprobs import TextScores
+from sansi.serve.api.logprobs import TextScores, prompt_logprobs
 from sansi.serve.api.openai_fields import (
     BOOLEAN,
     COMMON,
     LABELS,
     MAX_CHOICES,
-    MAX_TOKENS,
     MAX_TOP,
     STRING,
+    or_unlimited,
     resolve,
     shared,
+    tokens_told,
 )
 from sansi.serve.api.other_servers import (
     BUDGET_NAMES,
@@ -55,22 +56,27 @@ def _prompt() -> Kind:
     return Kind(check, {"anyOf": [STRING.schema, texts.schema, ids.schema, lists.schema]})
 
 
+_MAX_TOKENS = or_unlimited(integer(0))
 REQUIRED = ("model", "prompt")
 FIELDS: dict[str, Field] = {
+    **REFUSED,  # first: what this dialect has is not refused
+    **TEXT_REFUSED,
     **COMMON,
     **LABELS,
     "prompt": Field(_prompt(), "A text, ids, or a list of either; control tokens that a text spells are read as such."),
-    "max_tokens": Field(MAX_TOKENS, f"Most tokens of the completion; {DEFAULT_MAX_TOKENS} by default; -1: no bound."),
+    **OTHER_NAMES,
+    **{name: Field(_MAX_TOKENS, OTHER_NAMES[name].about) for name in ("max_new_tokens", "n_predict")},
+    "max_tokens": Field(
+        _MAX_TOKENS,
+        f"Most tokens of the completion; {DEFAULT_MAX_TOKENS} by default; 0: read the prompt alone; -1: no bound.",
+    ),
     "parse_special": Field(BOOLEAN, "false: control tokens that a text spells are characters."),
     "echo": Field(BOOLEAN, "Begin the text with the prompt."),
     "logprobs": Field(integer(0, MAX_TOP), "Tell log-probabilities, with so many of the most likely tokens."),
     "best_of": Field(integer(1, MAX_CHOICES), "Supported only as the value of n."),
     **BUDGET_NAMES,
-    **OTHER_NAMES,
     **HINTS,
     **SILENT,
-    **REFUSED,
-    **TEXT_REFUSED,
     **FORMATS,
 }
 OPTIONS = ("loop_breaker", "answer_reserve", "stop", "speculation")
@@ -94,13 +100,12 @@ def parse_text_request(body: Mapping[str, Any], policy: Policy = LAX) -> TextReq
         reason = '"logprobs" with "echo" is not supported in a stream; leave out "stream"'
         raise SansiError(reason, param="logprobs")
     form, places = format_of(values)
+    told = tokens_told({**values, "top_logprobs": logprobs or 0})
     options = ChatOptions(
         response_format=form,
         logprobs=logprobs is not None,
-        top_logprobs=logprobs or 0,
-        prompt_logprobs=scored,
+        **{**told, "prompt_logprobs": scored or told["prompt_logprobs"]},
         parse_special=values.get("parse_special", True),
-        stream_tokens=logprobs is not None or values.get("return_token_ids", False),
         stop_ids=values.get("stop_token_ids", ()),
         **chosen,
         **{name: values[name] for name in OPTIONS if name in values},
@@ -111,8 +116,7 @@ def parse_text_request(body: Mapping[str, Any], policy: Policy = LAX) -> TextReq
         choices=n,
         echo=values.get("echo", False),
         logprobs=logprobs,
-        prompt_first=values.get("return_token_ids", False),
-        names={**names, **places, "stop_ids": "stop_token_ids", "prompt_logprobs": "logprobs"},
+        names={**names, **places, "stop_ids": "stop_token_ids", **({"prompt_logprobs": "logprobs"} if scored else {})},
         **shared(values, reading),
         ignored=tuple(reading.ignored),
     )
@@ -132,9 +136,12 @@ class TextReply(Reply):
         if not self._asked.echo:
             return []
         choice = self._text_choice(index, self._echo(index), None, ())
-        if prompt_ids is not None:
+        if prompt_ids is not None and self._asked.return_token_ids:
             choice["prompt_token_ids"] = list(prompt_ids)
-        return [self._piece([choice])]
+        return [self._counted(self._piece([choice]), index, (), prompt_ids)]
+
+    def prompt_of(self, index: int) -> int:
+        return index // self._asked.choices
 
     def chunk(self, index: int, event: Any, tokens: Sequence[Tokens], finish_reason: str | None = None) -> Chunk:
         text = "" if event is None else event.text
@@ -148,9 +155,12 @@ class TextReply(Reply):
         assert isinstance(done.result, TextResult)
         choice = self._text_choice(done.index, self._echo(done.index), done.result.finish_reason, tokens)
         choice["text"] += done.result.text
-        if done.result.prompt_logprobs is not None:
+        if self._asked.prompt_logprobs is not None:
+            choice["prompt_logprobs"] = prompt_logprobs(done.result, self._chat, self._asked.prompt_logprobs)
+        if self._asked.echo and self._asked.logprobs is not None:
             before = TextScores(self._chat).add_prompt(done.result)
-            choice["logprobs"] = {key: before[key] + told for key, told in choice["logprobs"].items()}
+            own = choice["logprobs"] or {key: [] for key in before}
+            choice["logprobs"] = {key: before[key] + own[key] for key in before}
         if self._asked.return_token_ids:
             choice["prompt_token_ids"] = list(done.result.prompt_ids)
         return choice

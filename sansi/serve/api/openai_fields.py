@@ -136,8 +136,13 @@ COMMON: dict[str, Field] = {
     "stop": Field(_stop(), f"Up to {MAX_STOPS} strings that end the answer; they are not part of it."),
     "stop_token_ids": Field(array(integer(0), 0, 64), "Token ids that end the completion; they are not part of it."),
     "stream": Field(BOOLEAN, "Answer piece by piece, as server-sent events."),
-    "stream_options": Field(STREAM_OPTIONS, "include_usage: one more chunk, with the usage, at the end."),
+    "stream_options": Field(
+        STREAM_OPTIONS, "include_usage: one more chunk, with the usage, at the end; continuous_usage_stats: in each."
+    ),
     "response_format": Field(of_type(dict), "Bind the answer to JSON, or to a JSON schema."),
+    "prompt_logprobs": Field(
+        integer(0, MAX_TOP), "Tell the prompt's log-probabilities, with so many of the most likely tokens."
+    ),
     "return_token_ids": Field(BOOLEAN, "Tell prompt_token_ids, and the token_ids of each answer or chunk."),
     "speculation": Field(integer(0, 64), "Most draft tokens that a step may check; changes the speed and no token."),
     **SAMPLING,
@@ -186,6 +191,22 @@ def _bounded(found: dict[str, Any]) -> dict[str, Any]:
 BOUNDS = ("thinking_budget", "max_tokens", "seed")
 
 
+def running_usage(values: Mapping[str, Any]) -> bool:
+    return values.get("stream", False) and values.get("stream_options", {}).get("continuous_usage_stats", False)
+
+
+def tokens_told(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of log-probabilities and tokens. The engine tells as many likely ones of the answer as of the prompt."""
+    own, prompt = values.get("top_logprobs", 0), values.get("prompt_logprobs")
+    return {
+        "top_logprobs": max(own, prompt or 0),
+        "prompt_logprobs": prompt is not None,
+        "stream_tokens": (values.get("logprobs") is not None and values["logprobs"] is not False)
+        or values.get("return_token_ids", False)
+        or running_usage(values),
+    }
+
+
 def shared(values: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
     """What both kinds of requests have."""
     stream, options = values.get("stream", False), values.get("stream_options", {})
@@ -193,10 +214,16 @@ def shared(values: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
         if reading.strict:
             raise SansiError('"stream_options" needs "stream": true', param="stream_options")
         reading.ignore("stream_options")
+    if stream and "prompt_logprobs" in values:
+        reason = '"prompt_logprobs" is not supported in a stream; leave out "stream"'
+        raise SansiError(reason, param="prompt_logprobs")
     return {
         "model": values["model"],
         "stream": stream,
         "include_usage": options.get("include_usage", False),
+        "running_usage": running_usage(values),
+        "prompt_logprobs": values.get("prompt_logprobs"),
+        "prompt_first": values.get("return_token_ids", False) or running_usage(values),
         "return_token_ids": values.get("return_token_ids", False),
         "labels": {name: values[name] for name in LABELS if name in values},
     }

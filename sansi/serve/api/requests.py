@@ -44,6 +44,10 @@ class _Request:
     stream: bool = False
     include_usage: bool = False
     """Tell the usage at the end of a stream."""
+    running_usage: bool = False
+    """Tell in each chunk of a stream what has been used so far."""
+    prompt_logprobs: int | None = None
+    """Tell the log-probabilities of the prompt's tokens, with so many of the most likely ones."""
     return_token_ids: bool = False
     prompt_first: bool = False
     """The first chunk of a stream tells something of the prompt's ids; `options.stream_tokens` is set, then."""

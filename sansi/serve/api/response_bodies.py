@@ -58,6 +58,7 @@ class Reply:
 
     def __init__(self, chat: ChatModel, asked: ChatRequest | TextRequest):
         self._chat, self._ignored, self._usage_at_end = chat, asked.ignored, asked.include_usage
+        self._running = _RunningUsage() if asked.running_usage else None
         self._more = {"usage": None} if asked.include_usage else {}  # OpenAI's chunks say that the usage is to come
         self._id, self._created = f"{self.prefix}-{random.getrandbits(128):032x}", int(time.time())
 
@@ -77,12 +78,12 @@ class Reply:
 
     def chunks(self, index: int, event: Any, tokens: Sequence[Tokens]) -> list[Chunk]:
         """What an event adds to an answer; `tokens` came since its last chunk."""
-        return [self.chunk(index, event, tokens)]
+        return [self._counted(self.chunk(index, event, tokens), index, tokens)]
 
     def last_chunks(self, done: Done, tokens: Sequence[Tokens]) -> list[Chunk]:
         """What stands after an answer's last text."""
         last = self.chunk(done.index, None, tokens, done.result.finish_reason)
-        return [last | {"sansi": self.report(done)}]
+        return [self._counted(last | {"sansi": self.report(done)}, done.index, tokens)]
 
     def final_chunks(self, answers: Sequence[Done]) -> list[Chunk]:
         """What ends the stream, once all answers are there."""
@@ -101,6 +102,19 @@ class Reply:
     def _choice(self, done: Done, tokens: Sequence[Tokens]) -> dict[str, Any]:
         raise NotImplementedError
 
+    def _counted(
+        self, chunk: Chunk, index: int, tokens: Sequence[Tokens], prompt_ids: Sequence[int] | None = None
+    ) -> Chunk:
+        """The chunk with what has been used so far, where that is asked for."""
+        if self._running is None:
+            return chunk
+        self._running.add(self.prompt_of(index), tokens, prompt_ids)
+        return chunk | {"usage": self._running.to_dict()}
+
+    def prompt_of(self, index: int) -> int:
+        """Which prompt an answer goes on with."""
+        return 0
+
     def _piece(self, choices: list[dict[str, Any]]) -> Chunk:
         """A chunk with these choices."""
         return self._envelope(self.chunk_kind, choices) | self._more
@@ -113,6 +127,25 @@ class Reply:
             "model": self._chat.name,
             "choices": choices,
         }
+
+
+class _RunningUsage:
+    """Tokens of a stream so far; which of them are thought, and which came from the cache, is known at its end."""
+
+    def __init__(self) -> None:
+        self._prompts: dict[int, int] = {}
+        self._completion = 0
+
+    def add(self, prompt: int, tokens: Sequence[Tokens], prompt_ids: Sequence[int] | None) -> None:
+        for ids in (prompt_ids, *(some.prompt_ids for some in tokens)):
+            if ids is not None:
+                self._prompts[prompt] = len(ids)
+        self._completion += sum(len(some.ids) for some in tokens)
+
+    def to_dict(self) -> dict[str, int]:
+        prompt = sum(self._prompts.values())
+        total = prompt + self._completion
+        return {"prompt_tokens": prompt, "completion_tokens": self._completion, "total_tokens": total}
 
 
 def usage(answers: Sequence[Done]) -> dict[str, Any]:

@@ -36,6 +36,7 @@ USAGE = object_of(
         "prompt_tokens_details": object_of({"cached_tokens": COUNT}),
     }
 )
+RUNNING_USAGE = object_of({"prompt_tokens": COUNT, "completion_tokens": COUNT, "total_tokens": COUNT})
 TIMING = object_of(
     {
         "queue_s": SECONDS,
@@ -122,13 +123,15 @@ def _choice(required: Mapping[str, Schema], end: Schema, logprobs: Schema, optio
 _WHOLE: Mapping[str, Schema] = {"usage": USAGE, "sansi": REPORT}
 _OF_SEVERAL: Mapping[str, Schema] = {"sansi": REPORT}
 _PROMPT: Mapping[str, Schema] = {"prompt_token_ids": IDS}
+_SCORED = object_of({"logprob": NUMBER, "rank": or_null(COUNT), "decoded_token": TEXT})
+_OF_PROMPT = {"prompt_logprobs": list_of(or_null({"type": "object", "additionalProperties": _SCORED}))}
 CHAT_COMPLETION = _answer(
     "chat.completion",
     _choice({"message": MESSAGE}, _CHAT_END, CHAT_LOGPROBS, _OF_SEVERAL),
     _WHOLE,
-    _PROMPT,
+    {**_PROMPT, **_OF_PROMPT},
 )
-_OF_CHUNKS: Mapping[str, Schema] = {**_WHOLE, "usage": or_null(USAGE)}
+_OF_CHUNKS: Mapping[str, Schema] = {**_WHOLE, "usage": {"anyOf": [USAGE, RUNNING_USAGE, NULL]}}
 CHAT_CHUNK = _answer(
     "chat.completion.chunk",
     _choice({"delta": DELTA}, or_null(_CHAT_END), CHAT_LOGPROBS, {}),
@@ -137,7 +140,7 @@ CHAT_CHUNK = _answer(
 )
 TEXT_COMPLETION = _answer(
     "text_completion",
-    _choice({"text": TEXT}, _TEXT_END, TEXT_LOGPROBS, {**_OF_SEVERAL, **_PROMPT}),
+    _choice({"text": TEXT}, _TEXT_END, TEXT_LOGPROBS, {**_OF_SEVERAL, **_PROMPT, **_OF_PROMPT}),
     _WHOLE,
     {},
 )
