@@ -76,12 +76,19 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """The JSON value in `path`. Raises SansiError when the file is missing or is not JSON."""
+DAMAGED = "the file is damaged, copy or download it again"
+WRITTEN = "correct it there"
+
+
+def read_json(path: Path, advice: str = DAMAGED) -> Any:
+    """The JSON value in `path`. Raises SansiError when the file is missing or is not JSON.
+
+    advice: what to do about a file that is no JSON; WRITTEN for one that a person wrote.
+    """
     path = Path(path)
     if not path.is_file():
         raise SansiError(f"{path}: no such file")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise SansiError(f"{path}: not valid JSON ({error}); the file is damaged, copy or download it again") from error
+        raise SansiError(f"{path}: not valid JSON ({error}); {advice}") from error

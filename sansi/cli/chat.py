@@ -35,8 +35,10 @@ def chat(
         from sansi.chat import ChatOptions
         from sansi.serve.terminal.chat import TerminalChat
 
-        options = ChatOptions(thinking_budget=thinking_budget)
-        terminal = TerminalChat(chat_model, options, examples=read_card(model).examples_in(), system=system or "")
+        options, card = ChatOptions(thinking_budget=thinking_budget), read_card(model)
+        terminal = TerminalChat(
+            chat_model, options, examples=card.examples_in(), system=system or "", description=card.description_in()
+        )
         if load is not None:
             terminal.load(Path(load))
         terminal.run()

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 import shutil
 import subprocess
 from itertools import pairwise
@@ -41,11 +42,11 @@ class Script:
 KEEP_DRAFT = object()  # the user sends the draft as it is
 
 
-def talk(*lines, chat=None, colour=False):
-    """The TerminalChat after these lines, and what it printed."""
+def talk(*lines, chat=None, colour=False, width=200, **fields):
+    """The TerminalChat after these lines, and what it printed; `fields` are its own."""
     system = "standard" if colour else None
-    console = looks.console(file=io.StringIO(), width=200, force_terminal=colour, color_system=system)
-    terminal = TerminalChat(chat or FakeChat(), console=console, read=Script(lines))
+    console = looks.console(file=io.StringIO(), width=width, force_terminal=colour, color_system=system)
+    terminal = TerminalChat(chat or FakeChat(), console=console, read=Script(lines), **fields)
     terminal.run()
     return terminal, console.file.getvalue()
 
@@ -67,7 +68,7 @@ def test_plain_text_tells_the_thought_from_the_answer():
     _, shown = talk("What is 12 + 30?")
     header, thought, closing, _, answer = [line.strip() for line in shown.splitlines()][1:6]
     assert (header, thought, answer) == ("thinking…", "12 + 30 is 42.", "It is 42")
-    assert closing.startswith("thought for ") and "\x1b" not in shown
+    assert closing == "end of thought" and "\x1b" not in shown
 
 
 def test_the_thought_is_dimmed_and_the_answer_is_not():
@@ -393,7 +394,7 @@ def test_save_and_load(tmp_path):
     again, shown = talk(f"/load '{file}'", "/show", "c")
     assert again.conversation.messages()[:5] == terminal.conversation.messages()
     assert (again.options.thinking_budget, again.options.seed) == (2, 3)
-    assert shown.count("thought for") == 1, "of c, not of those that are shown again"
+    assert shown.count("end of thought") == 1, "of c, not of those that are shown again"
     assert "4 messages" in shown and "› a" in shown and "system message: Be brief." in shown
 
 
@@ -497,6 +498,55 @@ def test_an_answer_is_drawn_the_same_however_it_comes(size, monkeypatch):
     assert not any(a == b == "" for a, b in pairwise(whole))
 
 
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ("temperature=9", "temperature"),
+        ("top_p=0", "top_p"),
+        ("top_k=-2", "top_k"),
+        ("presence_penalty=3", "presence_penalty"),
+        ("frequency_penalty=-2.5", "frequency_penalty"),
+        ("repetition_penalty=0", "repetition_penalty"),
+        ("max_tokens=0", "max_tokens"),
+    ],
+)
+def test_what_the_api_refuses_is_refused_here(given, named):
+    terminal, shown = talk(f"/sampling {given}")
+    assert re.search(rf'error: "?{named}"? must be', shown) and getattr(terminal.options, named) is None
+
+
+def test_the_model_says_what_it_is_and_what_to_try_for_each_conversation():
+    _, shown = talk("/new", examples=["What is 1 + 1?", "And 2 + 2?"], description="It adds.")
+    assert shown.count("It adds.") == 2 and shown.count("for example: And 2 + 2?") == 2
+
+
+def test_little_room_is_told_before_a_thought_is_crowded_out_and_the_oldest_can_be_left_out():
+    chat = FakeChat()
+    chat.context_length = 30
+    terminal, shown = talk("one", "/forget", "two", "/forget", chat=chat)
+    assert "little room is left: 21 of 30 tokens are used" in shown and "there is nothing older" in shown
+    assert "left out from now on: one" in shown
+    assert [message.content for message in terminal.conversation.messages() if message.role == "user"] == ["two"]
+
+
+def test_help_and_errors_are_broken_between_words():
+    _, shown = talk("/help", "/sampling temperature=99", colour=True, width=40)
+    words = {word for line in screen(shown) for word in line.split()}
+    assert {"find", "completions", 'temperature"', "messages"} & words
+    assert all(len(line) <= 40 for line in screen(shown))
+
+
+def test_a_near_command_is_named_as_the_help_names_it():
+    _, shown = talk("/nothing", "/xyz")
+    assert 'did you mean "/no_think"?' in shown and "/xyz is not a command; /help lists them" in shown
+
+
+def test_a_list_of_tools_that_is_no_json_is_to_be_corrected(tmp_path):
+    (tmp_path / "tools.json").write_text("[{]")
+    _, shown = talk(f"/tools {tmp_path}/tools.json")
+    assert "not valid JSON" in shown and "correct it there" in shown and "download" not in shown
+
+
 @pytest.mark.parametrize("size", [1, 4, 1000])
 def test_a_thought_is_wrapped_between_words(size, monkeypatch):
     monkeypatch.setattr("sansi.serve.terminal.markdown.SECONDS_BETWEEN_DRAWS", 0)
@@ -511,7 +561,7 @@ def test_thoughts_and_answers_are_apart_on_a_terminal():
     assert [line for line in screen(shown) if line][1:5] == [
         "thinking…",
         "│ 12 + 30 is 42.",
-        "thought for 0.0 s",
+        "end of thought",
         "It is 42",
     ]
 

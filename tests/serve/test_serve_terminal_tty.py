@@ -110,7 +110,7 @@ def test_a_conversation_at_the_keyboard(terminal, tmp_path):
     chat.expect("budget: 8")
     chat.expect("›")
     chat.press("Solve for e:\\\r8*e - 5 = 3\r")  # a backslash before Enter: one message of two lines
-    for text in ("thinking…", "│ ", "thought for", "cut at the budget", "tok/s", "›"):
+    for text in ("thinking…", "│ ", "end of thought", "cut at the budget", "tok/s", "›"):
         chat.expect(text)
     chat.press(f"/save {tmp_path}/talk.md\r")
     chat.expect("saved: ")
@@ -153,7 +153,7 @@ def test_a_dumb_terminal_gets_plain_text(terminal, tiny):
     chat = terminal("chat", str(tiny), "--thinking-budget", "4", TERM="dumb")
     chat.expect("> ")
     chat.press("Hi\r")
-    chat.expect("thought for")
+    chat.expect("end of thought")
     chat.expect("> ")
     chat.press("/exit\r")
     assert chat.end() == 0 and "│" not in chat.shown

@@ -1,5 +1,5 @@
 // What a reader may type in, checked before it is sent: sampling values, seeds, budgets, tools.
-import RANGES from "./ranges.json"; // the server's own bounds; a test compares them
+import { RANGES } from "./ranges.js";
 import { number, t } from "./strings.js";
 
 export const SAMPLING = Object.keys(RANGES);

@@ -14,13 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from sansi.base.errors import SansiError, did_you_mean
-from sansi.base.files import read_json
+from sansi.base.files import WRITTEN, read_json
 from sansi.chat import ChatModel, ChatOptions, ChatResult, Preset
 from sansi.chat.options import check_options
 from sansi.serve.api import response_bodies
+from sansi.serve.api.fields import Reading
+from sansi.serve.api.openai_chat import FIELDS
 from sansi.serve.api.response_bodies import Done, Timing
 from sansi.serve.terminal import looks, saved
 from sansi.serve.terminal.commands import COMMANDS, SAMPLING, Call, parse_budget, parse_command, parse_sampling
@@ -34,6 +37,7 @@ SETTINGS = ("enable_thinking", "thinking_budget", "history", "tools", *SAMPLING)
 KEYS = """\
 Enter sends; Alt-Enter, or a backslash before Enter, begins a new line; Tab completes; the arrows find earlier inputs.
 Ctrl-C stops an answer; twice at an empty prompt, or Ctrl-D, leaves."""
+MOST_EXAMPLES = 3
 HISTORY = {
     "official": "earlier thoughts are dropped from the prompt",
     "keep": "earlier thoughts stay in the prompt",
@@ -86,6 +90,7 @@ class TerminalChat:
         read: Reader | None = None,
         examples: Sequence[str] = (),
         system: str = "",
+        description: str = "",
     ):
         self.chat = chat
         self.options = options or ChatOptions()
@@ -93,16 +98,14 @@ class TerminalChat:
         self.conversation = Conversation(system)
         self.last: Answered | None = None
         self._read = read or self._reader()
-        self._examples = examples
+        self._examples, self._description = examples, description
         self._draft = ""  # what the next prompt begins with
         self._file: Path | None = None  # that was saved or loaded
         self._printer = Printer(self.console)
 
     def run(self) -> None:
         """Read, answer, repeat, until /exit or the end of the input."""
-        self._note(f"{self.chat.name} · {self.chat.context_length:,} tokens of context · /help")
-        if self._examples:
-            self._note(f"for example: {self._examples[0]}")
+        self._introduce()
         interrupts = 0
         with asyncio.Runner() as self._runner:  # one event loop for the whole conversation
             while interrupts < 2:
@@ -117,6 +120,12 @@ class TerminalChat:
                         self._note("Ctrl-C once more, or Ctrl-D, leaves")
                 except EOFError:
                     return self.console.print()
+
+    def _introduce(self) -> None:
+        """What the model is, and what to try; said again for each new conversation."""
+        self._note(f"{self.chat.name} · {self.chat.context_length:,} tokens of context · /help")
+        self._note(self._description)
+        self._note("\n".join(f"for example: {example}" for example in self._examples[:MOST_EXAMPLES]))
 
     def _next_line(self) -> str:
         draft, self._draft = self._draft, ""
@@ -153,6 +162,7 @@ class TerminalChat:
             "/continue": lambda _: self._continue(),
             "/edit": self._edit,
             "/undo": lambda _: self._undo(),
+            "/forget": lambda _: self._forget(),
             "/new": lambda _: self._new(),
             "/clear": lambda _: self.console.clear(),
             "/show": lambda _: self._show(),
@@ -185,8 +195,18 @@ class TerminalChat:
         self.conversation = asked.having(Turn(joined(begun, done.result.message), details=self._details(done)))
         self.console.print()
         self._note(looks.summary(done.result, done.timing.total))
+        self._warn_of_little_room(done)
         if calls := self.conversation.open_calls():
             self._note(f"{len(calls)} of the calls wait for a result: /result TEXT")
+
+    def _warn_of_little_room(self, done: Answered) -> None:
+        """The next answer may want as much room as this one: say so before a thought is crowded out."""
+        used, size = done.result.usage, self.chat.context_length
+        full = used.prompt_tokens + used.completion_tokens
+        if size - full < used.completion_tokens:
+            self._note(
+                f"little room is left: {full:,} of {size:,} tokens are used; /forget drops the oldest, /new starts over"
+            )
 
     async def _answer(self, asked: Conversation, begun: Message | None, heard: Heard) -> Answered:
         def show(event: Event) -> None:
@@ -251,9 +271,15 @@ class TerminalChat:
         self.conversation = self.conversation.without_last_question()
         self._note(f"taken back: {_short(question)}")
 
+    def _forget(self) -> None:
+        shorter = self.conversation.without_first_question()
+        self._note(f"left out from now on: {_short(self.conversation.turns[0].message.content)}")
+        self.conversation = shorter
+
     def _new(self) -> None:
         self.conversation, self.last = Conversation(self.conversation.system), None
         self._note("a new conversation" + ("; the system message stays" if self.conversation.system else ""))
+        self._introduce()
 
     def _system(self, text: str) -> None:
         if text:
@@ -357,7 +383,7 @@ class TerminalChat:
         words = _words(rest)
         if len(words) != 1:
             raise SansiError("usage: /tools FILE, a JSON list of tool definitions; /tools off")
-        tools = read_json(Path(words[0]).expanduser())
+        tools = read_json(Path(words[0]).expanduser(), WRITTEN)
         return self._set(tools=read_tools(tools))
 
     def _history(self, rest: str) -> None:
@@ -391,18 +417,23 @@ class TerminalChat:
             self.console.print(Text.assemble((name.ljust(10), "dim"), looks.printable(text)), soft_wrap=True)
 
     def _help(self) -> None:
+        rows = Table.grid(padding=(0, 2))
         for command in COMMANDS:
-            head = f"{command.name} {command.arguments}".ljust(26)
-            self.console.print(Text.assemble((head, "bold"), (command.help, "dim")), soft_wrap=True)
+            rows.add_row(Text(f"{command.name} {command.arguments}".strip(), "bold"), Text(command.help, "dim"))
+        self.console.print(rows)
         self._note(KEYS)
 
     def _note(self, text: str) -> None:
         if text:
-            self.console.print(looks.printable(text), style="note", soft_wrap=True)
+            self._line(text, "note")
 
     def _error(self, error: Exception) -> None:
         text = str(error) if isinstance(error, SansiError) else f"{type(error).__name__}: {error}"
-        self.console.print(looks.printable(f"error: {text}"), style="error", soft_wrap=True)
+        self._line(f"error: {text}", "error")
+
+    def _line(self, text: str, style: str) -> None:
+        """On a terminal lines are broken between words; elsewhere whoever reads them breaks them."""
+        self.console.print(looks.printable(text), style=style, soft_wrap=not self.console.is_terminal)
 
     def _reader(self) -> Reader:
         if looks.is_plain(self.console) or not sys.stdin.isatty():
@@ -473,6 +504,9 @@ def options_from(settings: dict[str, Any]) -> ChatOptions:
 def _check(options: ChatOptions) -> None:
     """Find now what the engine would refuse later. Raises SansiError that names the field."""
     check_options(options)
+    for name in SAMPLING:
+        if (value := getattr(options, name)) is not None:
+            FIELDS[name].kind.check(value, name, Reading())  # what the API and `sansi run` refuse is refused here
     if options.history not in HISTORY:
         raise SansiError(f'history is "official" or "keep", not "{options.history}"', param="history")
     given = {f.name: getattr(options, f.name) for f in fields(Preset) if getattr(options, f.name) is not None}

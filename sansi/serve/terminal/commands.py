@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sansi.base.errors import SansiError, did_you_mean
+from sansi.base.errors import SansiError, did_you_mean, nearest
 from sansi.text import NO_THINK_FLAG, THINK_FLAG
 
 SAMPLING = {
@@ -49,6 +49,7 @@ COMMANDS = (
     Command("/continue", "", "go on with an answer that was stopped or cut"),
     Command("/edit", "[TEXT]", "change the last question and ask again"),
     Command("/undo", "", "take back the last question and its answer"),
+    Command("/forget", "", "leave the oldest question and its answer out, to make room"),
     Command("/new", "", "start over; settings stay"),
     Command("/clear", "", "empty the screen; the conversation stays"),
     Command("/show", "", "the conversation so far"),
@@ -87,7 +88,8 @@ def parse_command(line: str) -> Call | None:
     if name in MODES and rest:
         return None
     if name not in NAMES:
-        hint = did_you_mean(word, [*NAMES, *ALIASES])
+        near = nearest(word, [*NAMES, *ALIASES])
+        hint = f'; did you mean "{ALIASES.get(near, near)}"?' if near else "; /help lists them"
         raise SansiError(f"{word} is not a command{hint} (a blank in front makes it a message)")
     if rest and not NAMES[name].arguments:
         raise SansiError(f"{name} takes nothing after it (a blank in front makes it a message)")

@@ -52,6 +52,13 @@ class Conversation:
         """Up to what was before the last question. Raises SansiError where there is none."""
         return Conversation(self.system, self.turns[: self._last_question()])
 
+    def without_first_question(self) -> Conversation:
+        """From the second question on. Raises SansiError where there is none to go on from."""
+        questions = [i for i, turn in enumerate(self.turns) if turn.role == "user"]
+        if len(questions) < 2:
+            raise SansiError("there is nothing older than the last question; /new starts over")
+        return Conversation(self.system, self.turns[questions[1] :])
+
     def last_question(self) -> str:
         return self.turns[self._last_question()].message.content
 

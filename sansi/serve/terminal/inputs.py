@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sansi.base.errors import SansiError
-from sansi.base.files import read_json
+from sansi.base.files import WRITTEN, read_json
 from sansi.base.strict_json import parse_json
 
 NOT_IN_A_BATCH = ("stream", "stream_options", "n")
@@ -62,7 +62,7 @@ def read_batch(file: str) -> list[BatchLine]:
 
 def read_schema(file: str) -> dict[str, Any]:
     """The `response_format` for a file that holds a JSON schema."""
-    schema = read_json(Path(file))
+    schema = read_json(Path(file), WRITTEN)
     if not isinstance(schema, dict):
         raise SansiError(f"{file}: a JSON schema is an object, not {schema!r}")
     return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -32,7 +31,6 @@ class Printer:
         self._console, self._replay = console, replay  # a replayed thought took no time
         self._streams: dict[type, Stream] = _plain_streams(console) if is_plain(console) else _live_streams(console)
         self._last: type | None = None  # the kind of the event whose text is not ended yet
-        self._started = 0.0
 
     def show(self, event: Event) -> None:
         kind = type(event)
@@ -40,7 +38,6 @@ class Printer:
             self.end()
             if kind is Reasoning:
                 self._console.print("thought:" if self._replay else "thinking…", style="note")
-                self._started = time.monotonic()
         self._last = kind
         self._streams[kind].feed(printable(text_of(event)))
 
@@ -49,8 +46,7 @@ class Printer:
         if self._last is not None:
             self._streams[self._last].end()
         if self._last is Reasoning:
-            closing = "" if self._replay else f"thought for {time.monotonic() - self._started:.1f} s\n"
-            self._console.print(closing, style="note")
+            self._console.print("" if self._replay else "end of thought\n", style="note")
         self._last = None
 
 

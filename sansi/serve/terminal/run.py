@@ -84,7 +84,7 @@ async def _answer_all(
                 done = await answer(chat, read_messages(request.messages), request.options, lambda event: None)
                 told = result_dict(chat.name, done, request.ignored)
             except SansiError as error:  # too long for the context, for example: the others go on
-                told = response_bodies.error(str(error), param=error.param)
+                told = response_bodies.error(str(error), param=error.param, code=error.code)
             bar.update()
             return told
 

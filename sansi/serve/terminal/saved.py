@@ -23,7 +23,7 @@ TITLES = {"system": "System", "user": "User", "assistant": "Assistant", "tool": 
 MODES = {True: "think", False: "direct", None: "auto"}
 # What the page keeps of a message under names of its own; the rest of a node is a turn's `details`.
 MESSAGE_FIELDS = ("id", "parent", "role", "text", "thought", "status", "calls", "results")
-PAGE_SAMPLING = [name for name in SAMPLING if name not in ("seed", "frequency_penalty")]
+PAGE_SAMPLING = [name for name in SAMPLING if name != "seed"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def load(file: Path, which: int | None = None) -> Saved:
 def to_json(conversation: Conversation, model: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """What the page exports, and imports: a tree of nodes, here without branches.
 
-    The page keeps mode and budget with each answer, and knows no frequency_penalty: `terminal` has all settings.
+    The page keeps mode and budget with each answer: `terminal` has all settings.
     """
     now = round(time.time() * 1000)
     nodes = list(_nodes(conversation.turns, now))
