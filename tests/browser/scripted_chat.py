@@ -112,6 +112,7 @@ SCRIPTS = {
         ("get_weather", {"city": "Lübeck", "days": 3, "units": ["°C", "mm"]}),
         0.01,
     ),
+    "multiply": Script("", "A product is the calculator's business.", ("calculator", {"expression": "17 * 23"})),
     "hostile": Script(HOSTILE, "<img src=x onerror='window.hacked=20'><script>window.hacked=21</script>"),
     "sort": Script(
         RICH, "The question is about merge sort. Split, sort, merge: n work at each level, log n levels.", delay=0.002
@@ -146,9 +147,10 @@ class ScriptedChat(FakeChat):
     async def _say(self, script: Script, options: ChatOptions) -> AsyncIterator[Any]:
         thinking = options.enable_thinking is not False and options.thinking_budget != 0 and bool(script.thought)
         content = script.said_at(options.thinking_budget)
-        self.thought, self.content = script.thought, content
         thought, cut = self._cut(script.thought, options) if thinking else ([], False)
-        events = [*map(Reasoning, thought), *map(Content, _words(content))]
+        own = len(thought) - len(CLOSING) * cut
+        events = [Reasoning(word, closing=i >= own) for i, word in enumerate(thought)]
+        events += map(Content, _words(content))
         if script.endless:
             events = events[: len(thought)] or events
         if script.call:
@@ -167,7 +169,8 @@ class ScriptedChat(FakeChat):
         except (asyncio.CancelledError, GeneratorExit):
             self.cancelled += 1
             raise
-        yield self._scripted(script, options, thinking, thought, cut, len(events))
+        result = self._result(options, thinking, thought, cut)
+        yield self._scripted(script, content, result, thought, len(events) + 2)
 
     def _cut(self, text: str, options: ChatOptions) -> tuple[list[str], bool]:
         words, budget = _words(text), options.thinking_budget
@@ -175,15 +178,16 @@ class ScriptedChat(FakeChat):
         return ([*words[:budget], *CLOSING], True) if cut else (words, False)
 
     def _scripted(
-        self, script: Script, options: ChatOptions, thinking: bool, thought: list[str], cut: bool, n: int
+        self, script: Script, content: str, result: ChatResult, thought: list[str], written: int
     ) -> ChatResult:
-        result = self._result(options, thinking, thought, cut)
         calls = ()
         if script.call:
             calls = (ToolCall("call-1", script.call[0], json.dumps(script.call[1], ensure_ascii=False)),)
-        message = Message("assistant", self.content, reasoning_content="".join(thought) or None, tool_calls=calls)
+        message = Message("assistant", content, reasoning_content="".join(thought) or None, tool_calls=calls)
         reason = "tool_calls" if calls else script.finish_reason
-        return replace(result, message=message, finish_reason=reason, usage=ChatUsage(11, n + 2, len(thought), 5))
+        phrase = result.report.closing_phrase_tokens
+        usage = ChatUsage(11, written, len(thought) - phrase, 5, written - phrase)
+        return replace(result, message=message, finish_reason=reason, usage=usage)
 
 
 def _words(text: str) -> list[str]:

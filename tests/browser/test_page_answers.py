@@ -158,7 +158,7 @@ def test_tools_tell_the_place_of_a_mistake_and_are_formatted(visit, scripted_url
     page.locator("#tune").click()
     box = page.get_by_label("Your own tools")
     box.fill('[\n  {"type": "function",, "function": {}}\n]')
-    shows(page.locator("#tools-wrong"), "this is no JSON (line 2, column 24)")
+    shows(page.locator("#tools-wrong"), "this is no JSON (line 2, column 23)")
     box.fill('[{"type": "function", "function": {}}]')
     shows(page.locator("#tools-wrong"), "[0].function.name must be a name")
     box.fill("")
@@ -169,6 +169,18 @@ def test_tools_tell_the_place_of_a_mistake_and_are_formatted(visit, scripted_url
     assert box.input_value().count("\n") > 5
     page.keyboard.press("Escape")
     assert page.locator("#tools-on").is_visible()
+
+
+def test_the_calculator_runs_by_itself(visit, scripted, scripted_url):
+    page = visit(scripted_url).page
+    page.locator("#tune").click()
+    page.get_by_label("Calculator").check()
+    page.keyboard.press("Escape")
+    send(page, "Please multiply 17 and 23.")
+    shows(page.locator(".results"), "run by the server")
+    page.wait_for_selector(".results ~ .answer .md:not(:empty)")
+    assert whole(page).locator(".md").inner_text().strip() == "The tool says: 391"
+    assert scripted.seen[0][1].tools[0]["function"]["name"] == "calculator"
 
 
 def test_files_go_along_as_text(visit, scripted, scripted_url, tmp_path):
@@ -297,6 +309,7 @@ def test_two_tabs_on_one_conversation_lose_nothing(visit, scripted, scripted_url
     ask(one, "first")
     saved(one, "done")
     two = one.context.new_page()
+    two.add_init_script("delete window.BroadcastChannel")  # it hears of nothing before it keeps its own
     two.goto(one.url)
     two.wait_for_selector(".answer")
     for page in (one, two):
@@ -304,13 +317,16 @@ def test_two_tabs_on_one_conversation_lose_nothing(visit, scripted, scripted_url
     send(one, "a slow one")
     send(two, "a slow two")
     for page in (one, two):
+        page.bring_to_front()  # a page behind another is not drawn
         shows(page.locator(".md").last, "word5")
         page.keyboard.press("Escape")
         whole(page)
     for page in (one, two):
+        page.bring_to_front()
         shows(page.locator(".question .versions"), "/2")
     assert one.locator(".bubble").last.inner_text() == "a slow one"
     assert two.locator(".bubble").last.inner_text() == "a slow two"
+    one.bring_to_front()
     one.reload()
     one.wait_for_selector(".question .versions:not([hidden])")
     texts = set()
@@ -332,8 +348,11 @@ def test_a_tab_that_is_opened_meanwhile_sees_the_answer_grow(visit, scripted_url
     two.goto(one.url)
     two.wait_for_selector(".answer.running")
     shows(two.locator(".md"), "word60")
-    one.keyboard.press("Escape")
+    two.bring_to_front()
+    two.keyboard.press("Escape")  # it is stopped from here, too
     shows(two.locator(".problem"), "Stopped.")
+    ask(two, "hello")
+    assert two.locator(".bubble").all_inner_texts() == ["a slow one", "hello"]
 
 
 # --- short windows ---------------------------------------------------------------------------------------------------

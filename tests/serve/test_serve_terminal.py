@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 from sansi.base.errors import SansiError
-from sansi.serve.terminal import looks, saved
+from sansi.serve.terminal import inputs, looks, run, saved
 from sansi.serve.terminal.chat import TerminalChat
 from sansi.serve.terminal.commands import ALIASES, COMMANDS, parse_command
 from sansi.serve.terminal.conversation import Conversation, Turn
@@ -678,3 +678,24 @@ def test_the_page_takes_what_is_saved_here_and_gives_it_back(tmp_path):
     assert [(turn.message, turn.stopped) for turn in found.conversation.turns] == [
         (t.message, t.stopped) for t in turns
     ]
+
+
+# --- answers for pipes -----------------------------------------------------------------------------------------------
+
+
+def test_a_schema_that_is_no_json_is_to_be_corrected_not_downloaded(tmp_path):
+    (tmp_path / "schema.json").write_text('{"type": "object",}')
+    with pytest.raises(SansiError, match=r"not valid JSON \(.*line 1.*\); correct it there"):
+        inputs.read_schema(str(tmp_path / "schema.json"))
+
+
+def test_a_line_of_a_batch_that_fails_tells_the_code_that_the_api_tells(capsys):
+    class Full(FakeChat):
+        def stream(self, messages, options):
+            raise SansiError("the prompt is too long", param="messages", code="context_length_exceeded")
+
+    body = {"messages": [{"role": "user", "content": "Hi"}]}
+    line, request = inputs.BatchLine(1, body), run.read_request(body, "fake", None)
+    assert run.run_batch(Full(), [line], [request]) == 1
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error["code"] == "context_length_exceeded" and error["param"] == "messages"

@@ -6,7 +6,7 @@ import { startAgain } from "./room.js";
 import { drawSeed } from "./values.js";
 
 export class Actions {
-  /** `parts`: models, answers, shown, composer, log, enterKey, openProbabilities. */
+  /** `parts`: store, models, answers, shown, composer, log, enterKey, openProbabilities. */
   constructor(parts) {
     Object.assign(this, parts);
     this.nextIsFresh = false; // the next question will be sent without what came before it
@@ -22,8 +22,9 @@ export class Actions {
 
   // --- asking ----------------------------------------------------------------------------------------------------------
 
+  /** Whether an answer grows at the end of what is shown, in this tab or in another. */
   busy() {
-    return this.answers.busy(this.conversation.id);
+    return this.answers.busy(this.conversation.id) || this.path.at(-1)?.status === "running";
   }
 
   /** `message`: {text, attachments, budgets}; several budgets make a comparison. */
@@ -58,6 +59,7 @@ export class Actions {
 
   stop() {
     this.answers.stop(this.conversation.id);
+    if (this.busy()) this.store.stopElsewhere(this.conversation.id);
   }
 
   regenerate(node) {

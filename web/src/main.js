@@ -36,6 +36,7 @@ async function start() {
   translate();
   store.onproblem = (problem) => notice(t(problem));
   store.onchange = changedElsewhere;
+  store.onstop = (id) => answers.stop(id);
   store.grows = (node) => answers.runs(node);
   sidebar.running = (id) => answers.busy(id);
   sidebar.start(preferences.sidebar);
@@ -234,7 +235,7 @@ const composer = new Composer({
   cannotSend: () => loadModels(),
   changed: () => gauge?.update(),
 });
-const actions = new Actions({ models, answers, shown, composer, enterKey, openProbabilities });
+const actions = new Actions({ store, models, answers, shown, composer, enterKey, openProbabilities });
 const log = (actions.log = new Log(actions, shown, answers));
 const keeping = new Keeping({ store, shown, answers, sidebar, askForFile: () => $("import-file").click() });
 const welcome = new Welcome((text) => (actions.send({ text, budgets: preferences.compare ? composer.budgets : null }), composer.focus()));

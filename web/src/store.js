@@ -68,7 +68,7 @@ export class Store {
   constructor() {
     this.all = new Map();
     this.tab = newId();
-    this.onproblem = this.onchange = () => {};
+    this.onproblem = this.onchange = this.onstop = () => {};
     this.grows = () => false; // whether a message grows in this tab
   }
 
@@ -86,7 +86,7 @@ export class Store {
     await this.#mend();
     if (typeof BroadcastChannel === "undefined") return;
     this.channel = new BroadcastChannel("sansi.conversations");
-    this.channel.onmessage = ({ data }) => this.#changedElsewhere(data.id);
+    this.channel.onmessage = ({ data: { id, stop } }) => (stop ? this.onstop(id) : this.#changedElsewhere(id));
   }
 
   /** A lock that lasts as long as this tab tells others that what grows in it still does. */
@@ -127,6 +127,11 @@ export class Store {
     this.all.delete(id);
     await this.#write((objects) => objects.delete(id));
     this.channel?.postMessage({ id });
+  }
+
+  /** Stop what grows of a conversation in other tabs. */
+  stopElsewhere(id) {
+    this.channel?.postMessage({ id, stop: true });
   }
 
   async #write(act) {
