@@ -48,3 +48,9 @@ def test_pages_can_be_searched_for_in_both_languages():
     assert index["config"]["lang"] == ["en", "zh"]
     places = {entry["location"].partition("#")[0] for entry in index["docs"]}
     assert {"thinking-budgets.html", "zh/thinking-budgets.html", "reference/chat.html"} <= places
+
+
+def test_the_api_is_told_without_the_names_of_its_tests():
+    text = (SITE / "api.html").read_text(encoding="utf-8")
+    assert "<th>meaning</th>" in text and "thinking_budget" in text
+    assert "<th>test</th>" not in text and "tests/serve/test_serve_checkpoint.py::" not in text
