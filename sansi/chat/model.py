@@ -25,8 +25,7 @@ from sansi.chat.presets import Preset, Presets
 from sansi.chat.stream_reader import StreamReader, TextSource, thought_is_open
 from sansi.chat.token_events import TokenEvents
 from sansi.engine import Completion, Engine, Grammar, SamplingParams, ThinkingLimits, ThinkingState, Usage
-from sansi.engine.params import check_params, check_prompt
-from sansi.engine.results import Delta
+from sansi.engine.params import check_params, check_prompt, checked_bias
 from sansi.text import Codec, Content, Event, Mode
 from sansi.text.codec import Messages
 
@@ -179,7 +178,6 @@ class ChatModel:
         deltas = self.engine.stream(job.ids, job.params)
         try:
             async for delta in deltas:
-                delta = _unwritten(delta) if job.options.max_tokens == 0 else delta
                 written += delta.ids
                 completion = delta.completion
                 forced_at = delta.forced_at if forced_at is None else forced_at
@@ -220,7 +218,7 @@ class ChatModel:
         """Everything that can be wrong with a request is found here, before the engine sees it."""
         check_options(options)
         self._check_fits(_fewest_tokens(messages, options.tools), "messages", at_least=True)
-        if options.max_tokens == 0:
+        if options.max_tokens == 0 and not options.prompt_logprobs:
             raise SansiError("max_tokens must be a whole number of 1 or more, not 0", param="max_tokens")
         prompt = self.codec.render(
             messages,
@@ -243,10 +241,10 @@ class ChatModel:
         preset, mode = self.presets.of(prompt.mode.thinking), "thinking" if prompt.mode.thinking else "non-thinking"
 
         def reader() -> StreamReader:
-            return StreamReader(self.codec.parser(prompt, calls=calls), options.stop, options.stop_ids)
+            parser = self.codec.parser(prompt, calls=calls)
+            return StreamReader(parser, options.stop, options.stop_ids, options.min_tokens)
 
-        more = {"grammar": grammar, "banned_ids": banned, "prompt_logprobs": options.prompt_logprobs}
-        params = self._params(options, preset, max_tokens, limits, reader, **more)
+        params = self._params(options, preset, max_tokens, limits, reader, grammar=grammar, banned_ids=banned)
         return _Job(
             prompt.ids,
             prompt.mode,
@@ -264,7 +262,7 @@ class ChatModel:
         check_text_options(options)
         parts = self._parts(text, options) if isinstance(text, str) else []
         if not isinstance(text, str):
-            self._check_fits(len(text), "prompt")
+            self._check_fits(len(text) - (options.max_tokens == 0), "prompt")
         ids = self.codec.tokenizer.encode_parts(parts) if isinstance(text, str) else list(text)
         check_prompt(ids, self.engine.vocab_size, len(ids) + 2)  # the ids; what fits is said better below
         max_tokens = self._max_tokens(len(ids), options.max_tokens, "prompt")
@@ -273,10 +271,9 @@ class ChatModel:
         grammar = self._grammar((), options)
 
         def reader() -> StreamReader:
-            return StreamReader(TextSource(self.codec), options.stop, options.stop_ids)
+            return StreamReader(TextSource(self.codec), options.stop, options.stop_ids, options.min_tokens)
 
-        more = {"grammar": grammar, "prompt_logprobs": options.prompt_logprobs}
-        params = self._params(options, Preset(), max_tokens, limits, reader, **more)
+        params = self._params(options, Preset(), max_tokens, limits, reader, grammar=grammar)
         mode = Mode(is_open, "request")
         special = sum(isinstance(part, int) for part in parts)
         return _Job(ids, mode, params, limits, options, "neutral", reader, is_text=True, special_tokens_read=special)
@@ -286,7 +283,7 @@ class ChatModel:
         tokenizer = self.codec.tokenizer
         parts: list[str | int] = tokenizer.split_added(text) if options.parse_special else [text]
         fewest = sum(1 if isinstance(p, int) else tokenizer.fewest_ids(p, self.context_length) for p in parts)
-        self._check_fits(fewest, "prompt", at_least=True)
+        self._check_fits(fewest - (options.max_tokens == 0), "prompt", at_least=True)
         return parts
 
     def _params(
@@ -303,9 +300,14 @@ class ChatModel:
             seed=options.seed,
             stop_ids=(*self.codec.stop_ids, *options.stop_ids),
             stop_when=reader().ends if options.stop else None,
+            unwanted_ids=self.codec.stop_ids if options.ignore_eos else (),
+            logit_bias=checked_bias(options.logit_bias or (), self.engine.vocab_size),
             max_tokens=max_tokens,
+            min_tokens=min(options.min_tokens, max_tokens),
             logprobs=options.logprobs,
             top_logprobs=options.top_logprobs,
+            prompt_logprobs=options.prompt_logprobs,
+            prompt_top_logprobs=options.prompt_top_logprobs,
             speculation=options.speculation,
             thinking=limits,
             **more,
@@ -320,11 +322,12 @@ class ChatModel:
         return self._grammars.of(tools, choice, parallel, options.response_format)
 
     def _max_tokens(self, prompt_tokens: int, asked: int | None, param: str) -> int:
-        self._check_fits(prompt_tokens, param)
-        return min(self.context_length - prompt_tokens, MAX_TOKENS if asked is None else max(asked, 1))
+        self._check_fits(prompt_tokens - (asked == 0), param)
+        return min(self.context_length - prompt_tokens, MAX_TOKENS if asked is None else asked)
 
     def _check_fits(self, prompt_tokens: int, param: str, at_least: bool = False) -> None:
-        """Raise SansiError unless the context holds the prompt and a token more."""
+        """Raise SansiError unless the context holds the prompt and a token more. prompt_tokens: one less where none is
+        to follow."""
         if prompt_tokens < self.context_length:
             return
         what, least = "messages are" if param == "messages" else "prompt is", "at least " if at_least else ""
@@ -379,8 +382,6 @@ class ChatModel:
             "top_logprobs": completion.top_logprobs,
             "begun": completion.begun,
             "decode_seconds": completion.decode_seconds,
-        }
-        shared |= {
             "prompt_logprobs": completion.prompt_logprobs,
             "prompt_top_logprobs": completion.prompt_top_logprobs,
         }
@@ -412,24 +413,13 @@ class ChatModel:
             thinking_end_reason=completion.thinking.end_reason,
             closing_phrase_tokens=completion.thinking.phrase_tokens,
             closing_phrase=reader.closing_phrase,
-            max_tokens=0 if job.options.max_tokens == 0 else job.params.max_tokens,
+            max_tokens=job.params.max_tokens,
             answer_reserve=job.limits.answer_reserve,
             sampling={**sampling, "seed": completion.seed},
             preset=job.preset,
             special_tokens_read=job.special_tokens_read,
             warnings=job.warnings,
         )
-
-
-def _unwritten(delta: Delta) -> Delta:
-    """The delta without what was generated: an engine makes a token at least, and nobody asked for any."""
-    done = delta.completion
-    if done is not None:
-        usage, thinking = replace(done.usage, completion_tokens=0), replace(done.thinking, tokens=0)
-        scores = None if done.logprobs is None else ()
-        done = replace(done, ids=(), logprobs=scores, top_logprobs=None, usage=usage, thinking=thinking)
-        done = replace(done, finish_reason="length")
-    return replace(delta, ids=(), logprobs=None, top_logprobs=None, completion=done)
 
 
 def _nth(job: _Job, index: int) -> _Job:

@@ -27,8 +27,13 @@ class ChatOptions:
     loop_breaker: bool = True
     """Close a thought that repeats itself."""
     max_tokens: int | None = None
-    """Most tokens of thought and answer together; None: what the context leaves, up to 32,768. 0, for plain text alone:
-    the prompt is read, and nothing is written."""
+    """Most tokens of thought and answer together; None: what the context leaves, up to 32,768. 0, for plain text and
+    with `prompt_logprobs`: the prompt is read, and nothing is written."""
+    min_tokens: int = 0
+    """Before so many tokens neither an end of turn, nor `stop_ids`, nor `stop` ends the completion; a text that a
+    format completes ends all the same."""
+    ignore_eos: bool = False
+    """Never end the turn: go on to `max_tokens`, `stop` or `stop_ids`. The end of a format is an end even so."""
     answer_reserve: int | None = None
     """Tokens of `max_tokens` that the thought may not use; None: a quarter of `max_tokens`, up to 256."""
     temperature: float | None = None
@@ -39,6 +44,8 @@ class ChatOptions:
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
     repetition_penalty: float | None = None
+    logit_bias: Mapping[int, float] | None = None
+    """What is added to the logits of ids before all else: from -100, which all but forbids one, to 100."""
     seed: int | None = None
     """Same seed, same answer to the same messages; None draws one, which the report names."""
     stop: Sequence[str] = ()
@@ -51,6 +58,8 @@ class ChatOptions:
     """Also return so many of the most likely tokens in the place of each."""
     prompt_logprobs: bool = False
     """Also tell the log-probabilities of the prompt's tokens."""
+    prompt_top_logprobs: int = 0
+    """With it: also so many of the most likely tokens in the place of each."""
     stream_tokens: bool = False
     """Let streams hold `Tokens`: before the events that ids bring, the ids themselves."""
     tools: Sequence[Mapping[str, Any]] | None = None
@@ -148,13 +157,13 @@ class ChatResult:
     stop: str | None = None
     """Which of `ChatOptions.stop` ended the answer. It is not part of the message, which then carries no `ids`."""
     top_logprobs: tuple[tuple[TokenLogprob, ...], ...] | None = None
-    prompt_logprobs: tuple[float | None, ...] | None = None
-    """None for the first, which nothing comes before."""
-    prompt_top_logprobs: tuple[tuple[TokenLogprob, ...], ...] | None = None
     begun: float | None = field(default=None, compare=False, repr=False)
     """When the engine took it out of its queue, by the monotonic clock; None where it never did."""
     decode_seconds: float | None = field(default=None, compare=False, repr=False)
     """From its first tokens to its last, as the engine saw it; None where none came."""
+    prompt_logprobs: tuple[float | None, ...] | None = None
+    """One for each of `prompt_ids` if `ChatOptions.prompt_logprobs` asked; None for the first: nothing comes before."""
+    prompt_top_logprobs: tuple[tuple[TokenLogprob, ...], ...] | None = None
 
 
 TokenKind = Literal["reasoning", "content", "other", "dropped"]
@@ -190,7 +199,7 @@ class TextResult:
     stop: str | None = None
     top_logprobs: tuple[tuple[TokenLogprob, ...], ...] | None = None
     prompt_logprobs: tuple[float | None, ...] | None = None
-    """None for the first, which nothing comes before."""
+    """As `ChatResult.prompt_logprobs`, and so is the next."""
     prompt_top_logprobs: tuple[tuple[TokenLogprob, ...], ...] | None = None
     begun: float | None = field(default=None, compare=False, repr=False)
     """As `ChatResult.begun`, and so is the next."""
@@ -203,11 +212,17 @@ def tokens_per_second(result: ChatResult | TextResult) -> float | None:
     return (sampled - 1) / seconds if seconds and sampled > 1 else None
 
 
+_FLAGS = (
+    *("loop_breaker", "ignore_eos", "logprobs", "prompt_logprobs", "parallel_tool_calls", "stream_tokens"),
+    "parse_special",
+)
+
+
 def check_options(options: ChatOptions) -> None:
     """Raise SansiError, with `param` the field, for values that the layers below do not check."""
     if not isinstance(options, ChatOptions):
         raise SansiError(f"options must be ChatOptions, not {options!r}", param="options")
-    for name, least in (("thinking_budget", 0), ("answer_reserve", 0), ("max_tokens", 0)):
+    for name, least in (("thinking_budget", 0), ("answer_reserve", 0), ("max_tokens", 0), ("min_tokens", 0)):
         value = getattr(options, name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
             raise SansiError(f"{name} must be a whole number of {least} or more, not {value!r}", param=name)
@@ -215,7 +230,7 @@ def check_options(options: ChatOptions) -> None:
         raise SansiError(
             f"enable_thinking must be true, false or null, not {options.enable_thinking!r}", param="enable_thinking"
         )
-    for name in ("loop_breaker", "logprobs", "parallel_tool_calls", "stream_tokens", "parse_special"):
+    for name in _FLAGS:
         value = getattr(options, name)
         if not isinstance(value, bool):
             raise SansiError(f"{name} must be true or false, not {value!r}", param=name)
@@ -223,6 +238,9 @@ def check_options(options: ChatOptions) -> None:
     if effort is not None and effort not in EFFORTS:
         reason = f"reasoning_effort is {effort!r}{did_you_mean(str(effort), EFFORTS)}"
         raise SansiError(reason, param="reasoning_effort")
+    if options.max_tokens is not None and options.min_tokens > options.max_tokens:
+        reason = f"min_tokens is {options.min_tokens}, but max_tokens allows {options.max_tokens}; lower the one"
+        raise SansiError(f"{reason}, or raise the other", param="min_tokens")
     check_stops(options.stop)
     if options.continue_final == "answer" and (options.response_format or {}).get("type") not in (None, "text"):
         reason = 'response_format binds an answer from its start on; with continue_final="answer" it has begun already'

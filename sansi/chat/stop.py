@@ -39,6 +39,12 @@ class StopStrings:
         self._held = text[len(text) - held :]
         return text[: len(text) - held]
 
+    def pass_over(self, text: str) -> str:
+        """The text that is certain now, where a stop string that it completes is no end."""
+        text, self._held = self._held + text, ""
+        over = max((text.rfind(stop) + len(stop) for stop in self._stops if stop in text), default=0)
+        return text[:over] + self.feed(text[over:])
+
     def _overlap(self, text: str) -> int:
         """How much of the end of `text`, which holds no stop string, is the beginning of one."""
         longest = min(len(text), self._longest)

@@ -33,15 +33,23 @@ class TextSource:
 class StreamReader:
     """Feed it ids as they come; the same comes out however they are split.
 
-    stops: strings that end the text. stop_ids: ids that may end the completion, and are no text if they do.
+    stops: strings that end the text, unless they are complete within the first `min_tokens` ids. stop_ids: ids that may
+    end the completion, and are no text if they do.
     """
 
-    def __init__(self, source: StreamParser | TextSource, stops: Sequence[str] = (), stop_ids: Sequence[int] = ()):
+    def __init__(
+        self,
+        source: StreamParser | TextSource,
+        stops: Sequence[str] = (),
+        stop_ids: Sequence[int] = (),
+        min_tokens: int = 0,
+    ):
         self._source, self._stops, self._stop_ids = source, StopStrings(stops), frozenset(stop_ids)
         self._waiting: tuple[int, ...] = ()  # a stop id, unless more comes after it: the engine forced it, then
         self._content: list[str] = []
         self._phrase: list[str] = []
         self._fed = 0  # ids that the source has
+        self._min_tokens = min_tokens
         self._is_cut = False
 
     @property
@@ -80,6 +88,9 @@ class StreamReader:
             ids, self._waiting = (*self._waiting, *ids), ()
             if ids[-1] in self._stop_ids:
                 ids, self._waiting = ids[:-1], ids[-1:]
+        if 0 < self._min_tokens - self._fed < len(ids):
+            early = self._min_tokens - self._fed
+            return self._told(self._read(ids[:early], forced_at)) + self._told(self._read(ids[early:], forced_at))
         return self._told(self._read(ids, forced_at))
 
     def _read(self, ids: Sequence[int], forced_at: int | None) -> list[Event]:
@@ -110,7 +121,8 @@ class StreamReader:
         told: list[Event] = []
         for event in events:
             if isinstance(event, Content):
-                text = self._stops.feed(event.text)
+                early = self._fed <= self._min_tokens > 0
+                text = self._stops.pass_over(event.text) if early else self._stops.feed(event.text)
                 self._content.append(text)
                 told += _content(text)
             elif self.stop is None:

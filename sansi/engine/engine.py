@@ -211,7 +211,7 @@ class Engine:
         """
         self._check_open()
         params = check_params(params, self.vocab_size)
-        ids = check_prompt(ids, self.vocab_size, self.context_length)
+        ids = check_prompt(ids, self.vocab_size, self.context_length, params.max_tokens)
         return self._stream(ids, params)
 
     async def _stream(self, ids: Sequence[int], params: SamplingParams) -> AsyncGenerator[Delta, None]:
@@ -312,7 +312,7 @@ class Engine:
     ) -> Request:
         if not checked:
             params = check_params(params, self.vocab_size)
-            prompt = check_prompt(prompt, self.vocab_size, self.context_length)
+            prompt = check_prompt(prompt, self.vocab_size, self.context_length, params.max_tokens)
         return Request(
             prompt=list(prompt),
             params=params,

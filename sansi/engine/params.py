@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ MAX_SEED = 2**63 - 1
 MAX_TOP_K = 2**31 - 1
 MAX_TOP_LOGPROBS = 20
 MAX_SPECULATION = 64
+MAX_BIAS = 100.0
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,15 @@ class SamplingParams(Sampling):
     state, so each request needs its own."""
     banned_ids: tuple[int, ...] = ()
     """Ids that are never sampled."""
+    unwanted_ids: tuple[int, ...] = ()
+    """Ids that are sampled only where a grammar leaves no other: the end of the turn, for who ignores it."""
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    """(id, what is added to its logit) before all else; also as a mapping. What is banned or masked stays so."""
     max_tokens: int = 256
-    """Most tokens to generate; what the context leaves is the other bound."""
+    """Most tokens to generate; what the context leaves is the other bound. 0: the prompt is read, and that is all."""
+    min_tokens: int = 0
+    """Before so many tokens no stop id is sampled and `stop_when` is not heeded. Where a grammar's text is complete the
+    completion ends all the same."""
     logprobs: bool = False
     """Return each token's log-probability under the unmodified model (before penalties, temperature and filters)."""
     top_logprobs: int = 0
@@ -61,6 +69,8 @@ class SamplingParams(Sampling):
     prompt_logprobs: bool = False
     """Also return the log-probability of every prompt token (None for the first). Such a prompt is read whole: no part
     of it comes from the prefix cache."""
+    prompt_top_logprobs: int = 0
+    """With `prompt_logprobs`: also so many of the most likely tokens in the place of each; 0 is off."""
     thinking: ThinkingLimits | None = None
     """Limits on the thought; None leaves thoughts alone and counts none."""
     grammar: Grammar | None = None
@@ -80,11 +90,13 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "frequency_penalty": (-1e4, 1e4, "between -10000 and 10000"),
     "repetition_penalty": (1e-4, 1e4, "between 0.0001 and 10000"),
     "seed": (0, MAX_SEED, f"between 0 and {MAX_SEED}"),
-    "max_tokens": (1, math.inf, "1 or more"),
+    "max_tokens": (0, math.inf, "0 or more"),
+    "min_tokens": (0, math.inf, "0 or more"),
     "top_logprobs": (0, MAX_TOP_LOGPROBS, f"between 0 (off) and {MAX_TOP_LOGPROBS}"),
+    "prompt_top_logprobs": (0, MAX_TOP_LOGPROBS, f"between 0 (off) and {MAX_TOP_LOGPROBS}"),
     "speculation": (0, MAX_SPECULATION, f"between 0 (off) and {MAX_SPECULATION}"),
 }
-_WHOLE = {"top_k", "seed", "max_tokens", "top_logprobs", "speculation"}
+_WHOLE = {"top_k", "seed", "max_tokens", "min_tokens", "top_logprobs", "prompt_top_logprobs", "speculation"}
 
 
 def check_params(params: SamplingParams, vocab_size: int) -> SamplingParams:
@@ -103,28 +115,59 @@ def check_params(params: SamplingParams, vocab_size: int) -> SamplingParams:
             raise SansiError(f"{name} must be true or false, not {getattr(params, name)!r}", param=name)
     if params.stop_when is not None and not callable(params.stop_when):
         raise SansiError(f"stop_when must be a function of an id, not {params.stop_when!r}", param="stop_when")
+    if params.min_tokens > params.max_tokens:
+        reason = f"min_tokens is {params.min_tokens}, but max_tokens allows {params.max_tokens}; lower the one"
+        raise SansiError(f"{reason}, or raise the other", param="min_tokens")
+    if params.prompt_top_logprobs and not params.prompt_logprobs:
+        raise SansiError("prompt_top_logprobs needs prompt_logprobs=True", param="prompt_top_logprobs")
     stops = tuple(checked_ids("stop_ids", params.stop_ids, vocab_size))
     banned = tuple(checked_ids("banned_ids", params.banned_ids, vocab_size))
+    unwanted = tuple(checked_ids("unwanted_ids", params.unwanted_ids, vocab_size))
     if len(set(banned)) == vocab_size:
         raise SansiError(f"banned_ids names all {vocab_size} ids, so that none can come", param="banned_ids")
+    bias = checked_bias(params.logit_bias, vocab_size)
     if params.grammar is not None:
         _check_grammar(params.grammar, vocab_size)
     thinking = None if params.thinking is None else _checked_limits(params.thinking, vocab_size)
-    return replace(params, stop_ids=stops, banned_ids=banned, thinking=thinking)
+    return replace(params, stop_ids=stops, banned_ids=banned, unwanted_ids=unwanted, logit_bias=bias, thinking=thinking)
 
 
-def check_prompt(ids: Any, vocab_size: int, context_length: int) -> list[int]:
-    """The ids as Python's own. Raises SansiError unless this model can continue them by at least one token."""
+def check_prompt(ids: Any, vocab_size: int, context_length: int, max_tokens: int | None = None) -> list[int]:
+    """The ids as Python's own. Raises SansiError unless this model can read them, and continue them by at least one
+    token where `max_tokens` is not 0."""
     ids = checked_ids("prompt", ids, vocab_size)
     if len(ids) == 0:
         raise SansiError("the prompt is empty; give at least one token id", param="prompt")
-    if len(ids) >= context_length:
+    if len(ids) >= context_length + (max_tokens == 0):
         raise SansiError(
             f"the prompt has {len(ids)} tokens, but the context holds {context_length}, the answer included; "
             "shorten the prompt",
             param="prompt",
         )
     return ids
+
+
+def checked_bias(bias: Any, vocab_size: int) -> tuple[tuple[int, float], ...]:
+    """A mapping, or pairs, of ids and numbers from -MAX_BIAS to MAX_BIAS, as pairs; zeros are left out."""
+    pairs = bias.items() if isinstance(bias, Mapping) else bias
+    found: dict[int, float] = {}
+    for pair in _listed("logit_bias", pairs):
+        if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
+            raise SansiError(f"logit_bias must be pairs of an id and a number, not {pair!r}", param="logit_bias")
+        id_, value = _checked_id("logit_bias", pair[0], vocab_size), pair[1]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not -MAX_BIAS <= value <= MAX_BIAS:
+            reason = f"logit_bias of {id_} must be between -{MAX_BIAS:g} and {MAX_BIAS:g}, not {value!r}"
+            raise SansiError(reason, param="logit_bias")
+        if id_ in found:
+            raise SansiError(f"logit_bias names {id_} twice", param="logit_bias")
+        found[id_] = float(value)
+    return tuple((id_, value) for id_, value in found.items() if value)
+
+
+def _listed(name: str, items: Any) -> Iterable[Any]:
+    if isinstance(items, str | bytes) or not isinstance(items, Iterable):
+        raise SansiError(f"{name} must be a mapping of ids to numbers, not {items!r}", param=name)
+    return items
 
 
 def checked_ids(name: str, ids: Any, vocab_size: int) -> list[int]:

@@ -14,6 +14,7 @@ from sansi.engine.blocks import ROOT, block_hash
 from sansi.engine.grammar import GrammarState
 from sansi.engine.params import SamplingParams
 from sansi.engine.results import Completion, Delta, FinishReason, ThinkingReport, TokenLogprob, Usage
+from sansi.engine.sampling import Bias
 from sansi.engine.speculation import Drafter
 from sansi.engine.thinking import ThinkingState
 
@@ -84,6 +85,7 @@ class Request:
     stop_ids: frozenset[int] = frozenset()
     proposal: list[int] = field(default_factory=list)  # drafts to be checked in the next step; the scheduler fills it
     guessed: bool = False  # the proposal is the proposer's
+    bias: Bias | None = None  # the runner makes it of the params
     broken: Exception | None = None  # what the proposer raised; the next step ends the request with it
     drafted: int = 0  # tokens that the proposer proposed and the model checked,
     accepted: int = 0  # and how many of them came
@@ -98,12 +100,18 @@ class Request:
     tokens: list[int] = field(default_factory=list)  # prompt and completion
     hashes: list[bytes] = field(default_factory=list)  # of the full blocks of `tokens`, as far as they were wanted
     reusable: bool = True  # its blocks may be found by others: False once the weights changed under it
+    _banned: tuple[int, ...] = ()
+    _banned_early: tuple[int, ...] = ()
     _table: np.ndarray = field(default_factory=lambda: np.empty(8, dtype=np.int32))
     _blocks: int = 0
 
     def __post_init__(self) -> None:
         self.tokens = list(self.prompt)
         self.stop_ids = frozenset(self.params.stop_ids)
+        # The tag that ends a thought is never forbidden, though it may be a stop id: it ends nothing, then.
+        ends = self.params.thinking.end_ids if self.params.thinking is not None else ()
+        self._banned = (*self.params.banned_ids, *self.params.unwanted_ids)
+        self._banned_early = (*self._banned, *(id_ for id_ in self.params.stop_ids if id_ not in ends))
         if self.params.thinking is not None:
             self.thinking = ThinkingState(self.params.thinking, self.prompt, self.max_tokens)
         grammar = None
@@ -133,7 +141,18 @@ class Request:
     def banned(self) -> Sequence[int]:
         """Ids that must not come next."""
         limited = self.thinking.banned if self.thinking is not None else ()
-        return (*self.params.banned_ids, *limited) if self.params.banned_ids else limited
+        always = self._banned_early if self.early else self._banned
+        return (*always, *limited) if always else limited
+
+    @property
+    def banned_in_any_case(self) -> Sequence[int]:
+        """Those of them that must not even come where a grammar leaves no other."""
+        return (*self.params.banned_ids, *(self.thinking.banned if self.thinking is not None else ()))
+
+    @property
+    def early(self) -> bool:
+        """Whether it is too short to end."""
+        return len(self.ids) < self.params.min_tokens
 
     def mask(self) -> np.ndarray | None:
         """The ids that may come next, as of `Constraint.mask`; None: any. Raises what the proposer raised, too."""
@@ -172,10 +191,11 @@ class Request:
         whether the model closed it or a limit did.
         """
         thinking = self.thinking
+        early = self.early
         forced = thinking is not None and thinking.state == "forcing"
         closes = thinking is not None and thinking.state in ("open", "forcing") and token in thinking.limits.end_ids
-        ended = self.params.stop_when is not None and self.params.stop_when(token) and not forced
-        stops = ended or (token in self.stop_ids and (closes or not forced))
+        ended = self.params.stop_when is not None and self.params.stop_when(token) and not forced and not early
+        stops = ended or (token in self.stop_ids and (not early if closes else not forced))
         self.ids.append(token)
         self.tokens.append(token)
         if self.scored:
@@ -219,8 +239,7 @@ class Request:
         return tuple(s.logprob for s in scores if s.logprob is not None) if self.params.logprobs else None
 
     def _prompt_tops(self) -> tuple[tuple[TokenLogprob, ...], ...] | None:
-        wanted = self.params.prompt_logprobs and self.params.top_logprobs
-        return tuple(self.prompt_tops) if wanted else None
+        return tuple(self.prompt_tops) if self.params.prompt_top_logprobs else None
 
     def _top(self, scores: Sequence[Scored]) -> tuple[tuple[TokenLogprob, ...], ...] | None:
         return tuple(s.top or () for s in scores) if self.params.top_logprobs else None

@@ -17,7 +17,7 @@ from sansi.base.errors import SansiError
 from sansi.engine.batch import Backend, Batch
 from sansi.engine.request import UNSCORED, Request, Scored
 from sansi.engine.results import FinishReason, TokenLogprob
-from sansi.engine.sampling import Penalties, Sampler, mask_logits, needs_penalties
+from sansi.engine.sampling import Bias, Penalties, Sampler, mask_logits, needs_penalties
 from sansi.engine.scheduler import Work
 
 NOT_FINITE = "the model gave NaN or infinite logits: damaged weights?"
@@ -55,6 +55,8 @@ class Runner:
         self._free_rows = list(range(max_batch))
         self._sampler: Sampler | None = None
         self._sampler_of: list[Request] = []
+        self._punished: list[int] = []  # rows of the same that have penalties,
+        self._biased: list[int] = []  # and those that have biases
 
     def forward(self, works: Sequence[Work]) -> Tensor:
         """Logits [M, V]: `rows_of` each work, in order."""
@@ -74,7 +76,9 @@ class Runner:
             else:
                 if request.params.prompt_logprobs and len(request.prompt_scores) < len(request.prompt):
                     self._score_prompt(request, logits[first:last])
-                if work.samples:
+                if work.samples and not request.max_tokens:
+                    outcome.end = "length"  # the prompt is read, which is all that was asked for
+                elif work.samples:
                     drafts = request.proposal[: work.count - request.remaining]  # those that were fed
                     rows.append(_Row(outcome, last - 1 - len(drafts), drafts))
             request.proposal = []
@@ -136,18 +140,28 @@ class Runner:
         """The next id of each request from logits [N, V], which may be changed; forced and banned ids are obeyed."""
         scored = [i for i, r in enumerate(requests) if r.scored]
         raw = logits.clone() if scored else logits
+        sampler = self._sampler_for(requests)
         errors = self._constrain(logits, requests)
-        if self._sampler is None or self._sampler_of != requests:
-            params, seeds = [r.params for r in requests], [r.seed for r in requests]
-            self._sampler, self._sampler_of = Sampler(params, seeds, self._backend.device), requests
-        ids = self._sampler(logits, np.array([len(r.ids) for r in requests], dtype=np.uint64)).tolist()
+        ids = sampler(logits, np.array([len(r.ids) for r in requests], dtype=np.uint64)).tolist()
         tokens = [r.resolve(id_) if r.thinking is not None else id_ for r, id_ in zip(requests, ids, strict=True)]
         return tokens, self._scores(raw, requests, tokens, scored) if scored else None, errors
 
+    def _sampler_for(self, requests: list[Request]) -> Sampler:
+        """The sampler of this batch, and what is known of its rows, made anew when the batch changes."""
+        if self._sampler is None or self._sampler_of != requests:
+            params, seeds = [r.params for r in requests], [r.seed for r in requests]
+            self._sampler, self._sampler_of = Sampler(params, seeds, self._backend.device), requests
+            self._punished = [row for row, p in enumerate(params) if needs_penalties(p)]
+            self._biased = [row for row, p in enumerate(params) if p.logit_bias]
+        return self._sampler
+
     def _constrain(self, logits: Tensor, requests: Sequence[Request]) -> dict[int, Exception]:
-        """Apply penalties, masks and bans in place; what went wrong, by row."""
-        punished = [row for row, r in enumerate(requests) if needs_penalties(r.params)]
-        if punished:
+        """Apply biases, penalties, masks and bans in place; what went wrong, by row."""
+        for row in self._biased:
+            request = requests[row]
+            request.bias = request.bias or Bias(request.params.logit_bias, logits.device)
+            request.bias.add(logits[row])
+        if punished := self._punished:
             chosen = [requests[row] for row in punished]
             self._penalties.apply(logits, punished, self._counts(chosen, requests), [r.params for r in chosen])
         banned = [r.banned for r in requests]
@@ -161,16 +175,17 @@ class Runner:
                 logits[list(rows), list(ids)] = -torch.inf
         return errors
 
-    def _mask(
-        self, logits: Tensor, requests: Sequence[Request], banned: Sequence[Sequence[int]]
-    ) -> dict[int, Exception]:
-        """Leave what the grammars allow; what went wrong, by row: also where that and `banned` leave nothing."""
+    def _mask(self, logits: Tensor, requests: Sequence[Request], banned: list[Sequence[int]]) -> dict[int, Exception]:
+        """Leave what the grammars allow; what went wrong, by row: also where that and `banned` leave nothing.
+
+        Where a complete text leaves the end alone, it comes, however early or unwanted: `banned` then says so.
+        """
         errors: dict[int, Exception] = {}
         masks: dict[int, np.ndarray] = {}  # as wide as their vocabularies, which may be smaller than the model's
         for row, request in enumerate(requests):
             try:
                 if (mask := request.mask()) is not None:
-                    masks[row] = _without(mask, banned[row])
+                    masks[row], banned[row] = _left(mask, request, banned[row])
                 elif len(set(banned[row])) == self._vocab_size:
                     raise SansiError(NOTHING_LEFT, param="banned_ids")
             except Exception as error:
@@ -225,20 +240,28 @@ class Runner:
         targets = request.prompt[known : known + len(logits)]
         logprobs = logits[: len(targets)].log_softmax(-1)
         request.prompt_scores += logprobs[range(len(targets)), targets].tolist()
-        if most := min(request.params.top_logprobs, self._vocab_size):
+        if most := min(request.params.prompt_top_logprobs, self._vocab_size):
             values, ids = (part.tolist() for part in logprobs.topk(most))
             tops = [zip(*pair, strict=True) for pair in zip(ids, values, strict=True)]
             request.prompt_tops += [tuple(TokenLogprob(id_, value) for id_, value in top) for top in tops]
 
 
+def _left(mask: np.ndarray, request: Request, banned: Sequence[int]) -> tuple[np.ndarray, Sequence[int]]:
+    """The ids of a mask that are not banned, and what is: less, where that leaves none. Raises SansiError where none is
+    left even so."""
+    for bans in (banned, request.banned_in_any_case):
+        left = _without(mask, bans)
+        if left.any():
+            return left, bans
+    raise SansiError(NOTHING_LEFT, param="banned_ids")
+
+
 def _without(mask: np.ndarray, banned: Sequence[int]) -> np.ndarray:
-    """The ids of a mask that are not banned. Raises SansiError where there is none."""
+    """The ids of a mask that are not banned."""
     left = mask.copy()
     for id_ in banned:
         if id_ < 32 * len(left):
             left[id_ // 32] &= ~np.uint32(1 << id_ % 32)
-    if not left.any():
-        raise SansiError(NOTHING_LEFT, param="banned_ids")
     return left
 
 

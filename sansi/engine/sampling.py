@@ -270,6 +270,19 @@ def mask_packed(logits: Tensor, rows: Tensor, masks: np.ndarray) -> None:
     logits[rows] = logits[rows].masked_fill(~allowed, -torch.inf)
 
 
+class Bias:
+    """What one request adds to some logits."""
+
+    def __init__(self, pairs: Sequence[tuple[int, float]], device: torch.device):
+        ids, values = zip(*pairs, strict=True)
+        self._ids = torch.tensor(ids, dtype=torch.long, device=device)
+        self._values = torch.tensor(values, dtype=torch.float32, device=device)
+
+    def add(self, logits: Tensor) -> None:
+        """To the request's row [V], in place."""
+        logits.index_add_(0, self._ids, self._values)
+
+
 class Penalties:
     """Which tokens some requests have had: counts [B, V] of the completion, and the prompt's as marks [B, V].
 

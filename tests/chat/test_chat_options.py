@@ -413,3 +413,78 @@ def test_wrong_texts_name_their_field(untrained, prompt, options, param):
     with pytest.raises(SansiError) as error:
         untrained.stream_text(prompt, ChatOptions(**options))
     assert error.value.param == param
+
+
+# --- how long, and what is likely -------------------------------------------------------------------------------------
+
+
+def test_the_end_of_the_turn_is_ignored_to_the_last_token(scripted, codec):
+    scripted.say("one", "2")
+    result = scripted.complete(ASK, ChatOptions(ignore_eos=True, max_tokens=60))
+    assert (len(result.ids), result.finish_reason) == (60, "length") and not set(codec.stop_ids) & set(result.ids)
+    assert result.message.content.startswith("2")
+    text = collected(scripted.stream_text("The answer", ChatOptions(ignore_eos=True, max_tokens=60)))[-1]
+    assert (len(text.ids), text.finish_reason) == (60, "length")
+    scripted.model.script = []  # the end of the turn is all it wants, in its thought too
+    result = scripted.complete(ASK, ChatOptions(ignore_eos=True, max_tokens=60))
+    assert len(result.ids) == 60 and result.report.thinking_end_reason in ("reserve", "loop")
+
+
+def test_where_the_turn_never_ends_the_users_stops_end_the_completion(scripted, codec):
+    scripted.say("one", "2 and 3 and 4")
+    cut = scripted.complete(ASK, ChatOptions(ignore_eos=True, max_tokens=60, stop=["3"]))
+    assert (cut.message.content, cut.finish_reason, cut.stop) == ("2 and ", "stop", "3")
+    last = codec.tokenizer.encode("2 and 3 and 4")[-1]
+    assert scripted.complete(ASK, ChatOptions(ignore_eos=True, max_tokens=60, stop_ids=(last,))).ids[-1] == last
+
+
+@pytest.mark.parametrize("way", [{"ignore_eos": True}, {"min_tokens": 190}])
+def test_a_bound_answer_ends_where_it_is_complete(untrained, way):
+    options = ChatOptions(response_format=schema(PLACE), max_tokens=200, enable_thinking=False, seed=1, **way)
+    result = untrained.complete(ASK, options)
+    assert result.finish_reason == "stop" and fits(result.message.content) and len(result.ids) < 190
+
+
+def test_min_tokens_keep_the_turn_and_stop_strings_from_ending(scripted, codec):
+    scripted.say("one", "2 and 3 and 4 and 3 and 5")
+    stop, whole = ["3"], scripted.complete(ASK)
+    first = scripted.complete(ASK, ChatOptions(stop=stop))
+    assert first.message.content == "2 and "
+    later = ChatOptions(stop=stop, min_tokens=len(first.ids), max_tokens=80, seed=1)
+    *events, result = collected(scripted.stream(ASK, later))
+    assert result.message.content == "2 and 3 and 4 and " and result.stop == "3"
+    assert "".join(e.text for e in events if isinstance(e, Content)) == result.message.content
+    again = scripted.complete(ASK, later)
+    assert again == dataclasses.replace(result, usage=again.usage)
+    assert len(scripted.complete(ASK, ChatOptions(stop=stop, min_tokens=60, max_tokens=80)).ids) >= 60
+    longer = scripted.complete(ASK, ChatOptions(min_tokens=len(whole.ids) + 9, max_tokens=80))
+    assert len(longer.ids) > len(whole.ids) + 9 and not set(codec.stop_ids) & set(longer.ids[: len(whole.ids) + 9])
+
+
+def test_a_bias_reaches_the_answer_and_not_what_limits_it(scripted, codec):
+    scripted.say("one", "2")
+    three = codec.tokenizer.encode("3")[0]
+    result = scripted.complete(ASK, ChatOptions(logit_bias={three: 100.0}, enable_thinking=False, max_tokens=5))
+    assert result.message.content == "33333"
+    closing = scripted.complete(ASK, ChatOptions(logit_bias={codec.control.think: 100}, enable_thinking=False))
+    assert codec.control.think not in closing.ids
+    for bias in ({10**6: 1}, {three: 101}, {three: "much"}, [three]):
+        with pytest.raises(SansiError) as caught:
+            scripted.complete(ASK, ChatOptions(logit_bias=bias))
+        assert caught.value.param == "logit_bias"
+
+
+def test_a_prompt_is_scored_without_an_answer(scripted, codec):
+    options = ChatOptions(max_tokens=0, prompt_logprobs=True, prompt_top_logprobs=3)
+    *_, text = collected(scripted.stream_text("The answer is", options))
+    assert (text.text, text.ids, text.finish_reason, text.usage.completion_tokens) == ("", (), "length", 0)
+    assert len(text.prompt_logprobs) == len(text.prompt_ids) and text.prompt_logprobs[0] is None
+    assert [len(best) for best in text.prompt_top_logprobs] == [0] + [3] * (len(text.prompt_ids) - 1)
+    result = scripted.complete(ASK, options)
+    assert len(result.prompt_logprobs) == len(result.prompt_ids) and result.message.content == "" and result.ids == ()
+    for wrong in ({"max_tokens": 0}, {"min_tokens": 5, "max_tokens": 4}, {"min_tokens": -1}, {"ignore_eos": 1}):
+        with pytest.raises(SansiError) as caught:
+            scripted.complete(ASK, ChatOptions(**wrong))
+        assert caught.value.param == next(iter(wrong))
+    with pytest.raises(SansiError, match="prompt_logprobs"):
+        scripted.complete(ASK, ChatOptions(prompt_top_logprobs=3))

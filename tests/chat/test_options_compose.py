@@ -33,6 +33,9 @@ others = st.fixed_dictionaries(
         "temperature": st.sampled_from([0.0, 1.0]),
         "seed": st.integers(0, 1000),
         "logprobs": st.booleans(),
+        "min_tokens": st.sampled_from([0, 0, 1]),
+        "ignore_eos": st.sampled_from([False, False, True]),
+        "logit_bias": st.sampled_from([None, {65: 3.0, 66: -100}]),
     }
 )
 

@@ -92,3 +92,26 @@ def test_many_stop_strings_are_looked_for_at_once():
     for text, told, stop in (("say <x61> no", "say ", "<x61>"), ("<ab><a>", "", "<ab>"), ("<x62", "<x62", None)):
         found = StopStrings(stops)
         assert "".join([*map(found.feed, text), found.finish()]) == told and found.found == stop
+
+
+@given(
+    st.lists(st.text("ab", min_size=1, max_size=4), max_size=8),
+    st.lists(st.text("ab", min_size=1, max_size=3), max_size=3),
+    st.integers(0, 8),
+)
+def test_stop_strings_that_end_early_are_passed_over(pieces, stops, early):
+    """None that ends in the first `early` pieces ends the text; the first that ends after them does."""
+    search, told = StopStrings(stops), ""
+    for index, piece in enumerate(pieces):
+        told += search.pass_over(piece) if index < early else search.feed(piece)
+    told += search.finish()
+    before, whole = len("".join(pieces[:early])), "".join(pieces)
+    ends = [end for end in range(before + 1, len(whole) + 1) if any(whole[:end].endswith(stop) for stop in stops)]
+    if search.found is None:
+        assert told == whole
+    else:
+        assert ends and told == whole[: len(told)] and whole[len(told) :].startswith(search.found)
+        assert len(told) + len(search.found) > before
+    assert (search.found is not None) or not any(stop in whole[before:] for stop in stops), (
+        "a stop string that lies wholly behind them is found"
+    )

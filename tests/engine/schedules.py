@@ -100,7 +100,7 @@ def grammar_of(pattern: str) -> Grammar:
 
 
 def random_params(draw: random.Random, most: int = 30) -> SamplingParams:
-    return SamplingParams(
+    params = SamplingParams(
         temperature=draw.choice([0.0, 0.7, 1.0]),
         top_k=draw.choice([0, 0, 5]),
         top_p=draw.choice([1.0, 0.8]),
@@ -115,6 +115,14 @@ def random_params(draw: random.Random, most: int = 30) -> SamplingParams:
         thinking=random_limits(draw) if draw.random() < 0.5 else None,
         grammar=grammar_of(draw.choice(PATTERNS)) if draw.random() < 0.3 else None,
         speculation=draw.choice([0, 0, 3, 16]),
+    )
+    kind = params.seed  # drawn already
+    return replace(
+        params,
+        min_tokens=params.max_tokens // 2 if kind % 3 == 0 else 0,
+        unwanted_ids=(STOP,) if kind % 5 == 0 else (),
+        logit_bias=((9, 2.5), (12, -100.0), (STOP, 1.0)) if kind % 4 == 0 else (),
+        prompt_top_logprobs=2 if params.prompt_logprobs and kind % 2 else 0,
     )
 
 
@@ -143,6 +151,8 @@ def reference(
     while len(ids) < most:
         raw = model(torch.tensor([prompt + ids]))[:, -1].float()
         logits = raw.clone()
+        for id_, value in params.logit_bias:
+            logits[0, id_] += value
         if needs_penalties(params):
             penalties = Penalties(1, logits.shape[-1], CPU)
             penalties.begin(0, prompt)
@@ -152,6 +162,10 @@ def reference(
             mask_logits(logits, [0], mask[None])
         if thinking is not None:
             logits[0, list(thinking.banned)] = -torch.inf
+        unwanted = [*params.unwanted_ids, *(params.stop_ids if len(ids) < params.min_tokens else ())]
+        wanted = logits.clone()
+        wanted[0, unwanted] = -torch.inf
+        logits = wanted if wanted.isfinite().any() else logits  # a complete text ends
         token = int(sampler(logits, np.array([len(ids)], dtype=np.uint64)))
         forced = False
         if thinking is not None:

@@ -187,7 +187,7 @@ WRONG = [
     ([1], {"presence_penalty": float("nan")}, "presence_penalty"),
     ([1], {"presence_penalty": 1e308}, "presence_penalty"),
     ([1], {"repetition_penalty": 0.0}, "repetition_penalty"),
-    ([1], {"max_tokens": 0}, "max_tokens"),
+    ([1], {"max_tokens": -1}, "max_tokens"),
     ([1], {"max_tokens": True}, "max_tokens"),
     ([1], {"seed": -1}, "seed"),
     ([1], {"stop_ids": (24,)}, "stop_ids"),

@@ -100,11 +100,11 @@ def parse_text_request(body: Mapping[str, Any], policy: Policy = LAX) -> TextReq
         reason = '"logprobs" with "echo" is not supported in a stream; leave out "stream"'
         raise SansiError(reason, param="logprobs")
     form, places = format_of(values)
-    told = tokens_told({**values, "top_logprobs": logprobs or 0})
+    told = tokens_told({**values, "top_logprobs": logprobs or 0}, scored)
     options = ChatOptions(
         response_format=form,
         logprobs=logprobs is not None,
-        **{**told, "prompt_logprobs": scored or told["prompt_logprobs"]},
+        **told,
         parse_special=values.get("parse_special", True),
         stop_ids=values.get("stop_token_ids", ()),
         **chosen,

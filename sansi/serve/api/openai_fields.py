@@ -195,12 +195,13 @@ def running_usage(values: Mapping[str, Any]) -> bool:
     return values.get("stream", False) and values.get("stream_options", {}).get("continuous_usage_stats", False)
 
 
-def tokens_told(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of log-probabilities and tokens. The engine tells as many likely ones of the answer as of the prompt."""
+def tokens_told(values: Mapping[str, Any], echoed: bool = False) -> dict[str, Any]:
+    """Options of log-probabilities and tokens. echoed: the prompt's are told like the answer's."""
     own, prompt = values.get("top_logprobs", 0), values.get("prompt_logprobs")
     return {
-        "top_logprobs": max(own, prompt or 0),
-        "prompt_logprobs": prompt is not None,
+        "top_logprobs": own,
+        "prompt_logprobs": echoed or prompt is not None,
+        "prompt_top_logprobs": max(own if echoed else 0, prompt or 0),
         "stream_tokens": (values.get("logprobs") is not None and values["logprobs"] is not False)
         or values.get("return_token_ids", False)
         or running_usage(values),
