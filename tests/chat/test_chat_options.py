@@ -366,7 +366,7 @@ LOOKAROUND = {"type": "string", "pattern": "(?=a)b"}
 @pytest.mark.parametrize(
     ("options", "param"),
     [
-        ({"stop": ["a"] * 5}, "stop"),
+        ({"stop": ["a"] * 65}, "stop"),
         ({"stop_ids": (10**9,)}, "stop_ids"),
         ({"top_logprobs": 21}, "top_logprobs"),
         ({"tool_choice": "required"}, "tool_choice"),
