@@ -68,14 +68,14 @@ def piped(monkeypatch, tmp_path):
 
 
 def test_run_puts_the_answer_alone_on_stdout(sansi, tiny):
-    shown = sansi("run", tiny, "What is 12 + 30?", "--max-tokens", 40, "--seed", 1, "--show-thinking")
+    shown = sansi("run", "-m", tiny, "What is 12 + 30?", "--max-tokens", 40, "--seed", 1, "--show-thinking")
     assert shown.code == 0 and "thought" in shown.err and "thought" not in shown.out
-    quiet = sansi("run", tiny, "What is 12 + 30?", "--max-tokens", 40, "--seed", 1)
+    quiet = sansi("run", "-m", tiny, "What is 12 + 30?", "--max-tokens", 40, "--seed", 1)
     assert (quiet.code, quiet.out, quiet.err) == (0, shown.out, "")
 
 
 def test_run_json(sansi, tiny):
-    done = sansi("run", tiny, "Hi", "--thinking-budget", 8, "--max-tokens", 300, "--seed", 1, "--json")
+    done = sansi("run", "-m", tiny, "Hi", "--thinking-budget", 8, "--max-tokens", 300, "--seed", 1, "--json")
     told = json.loads(done.out)
     thought = told["usage"]["completion_tokens_details"]
     assert thought["reasoning_tokens"] == 8 and thought["closing_phrase_tokens"] > 8
@@ -85,14 +85,14 @@ def test_run_json(sansi, tiny):
 
 
 def test_run_no_thinking(sansi, tiny):
-    told = json.loads(sansi("run", tiny, "Hi", "--no-think", "--max-tokens", 5, "--json").out)
+    told = json.loads(sansi("run", "-m", tiny, "Hi", "--no-think", "--max-tokens", 5, "--json").out)
     assert told["sansi"]["mode"] == "non-thinking" and told["reasoning_content"] is None
 
 
 def test_run_takes_sampling_values_and_a_system_message(sansi, tiny):
     flags = ("--temperature", 0.5, "--top-p", 0.7, "--top-k", 3, "--min-p", 0.1, "--presence-penalty", 0.2)
     flags += ("--frequency-penalty", 0.3, "--repetition-penalty", 1.1, "--seed", 5)
-    told = json.loads(sansi("run", tiny, "Hi", *flags, "--max-tokens", 5, "--json").out)
+    told = json.loads(sansi("run", "-m", tiny, "Hi", *flags, "--max-tokens", 5, "--json").out)
     assert told["sansi"]["sampling"] == {
         "temperature": 0.5,
         "top_p": 0.7,
@@ -103,7 +103,7 @@ def test_run_takes_sampling_values_and_a_system_message(sansi, tiny):
         "repetition_penalty": 1.1,
         "seed": 5,
     }
-    longer = json.loads(sansi("run", tiny, "Hi", *flags, "--max-tokens", 5, "--json", "-s", "Be brief.").out)
+    longer = json.loads(sansi("run", "-m", tiny, "Hi", *flags, "--max-tokens", 5, "--json", "-s", "Be brief.").out)
     assert longer["usage"]["prompt_tokens"] > told["usage"]["prompt_tokens"]
 
 
@@ -114,17 +114,17 @@ def test_run_reads_what_is_piped_in(sansi, tiny, piped, monkeypatch, arguments, 
     seen = []
     monkeypatch.setattr(answers, "run_one", lambda chat, request, *_: seen.append(request.messages))
     piped("Hi\n")
-    assert sansi("run", tiny, *arguments).code == 0
+    assert sansi("run", "-m", tiny, *arguments).code == 0
     assert seen == [[{"role": "user", "content": asked}]]
 
 
 def test_run_binds_the_answer_to_a_schema(sansi, tiny, tmp_path):
     schema = {"type": "object", "properties": {"n": {"type": "boolean"}}, "required": ["n"]}
     (tmp_path / "schema.json").write_text(json.dumps({**schema, "additionalProperties": False}))
-    done = sansi("run", tiny, "Hi", "--no-think", "--schema", tmp_path / "schema.json", "--seed", 1)
+    done = sansi("run", "-m", tiny, "Hi", "--no-think", "--schema", tmp_path / "schema.json", "--seed", 1)
     assert type(json.loads(done.out)["n"]) is bool
     (tmp_path / "schema.json").write_text('{"type": "objec"}')
-    done = sansi("run", tiny, "Hi", "--schema", tmp_path / "schema.json")
+    done = sansi("run", "-m", tiny, "Hi", "--schema", tmp_path / "schema.json")
     assert done.code == 1 and "schema" in done.err and not done.out
 
 
@@ -134,7 +134,7 @@ def test_run_a_batch(sansi, tiny, piped):
     lines.append('{"custom_id": "d", "method": "POST", "url": "/v1/chat/completions", "body": {"messages": ')
     lines[-1] += '[{"role": "user", "content": "Hi"}], "max_tokens": 7}}'
     piped("\n".join(lines))
-    done = sansi("run", tiny, "--jsonl", "-", "--max-tokens", 20, "--seed", 1)
+    done = sansi("run", "-m", tiny, "--jsonl", "-", "--max-tokens", 20, "--seed", 1)
     told = [json.loads(line) for line in done.out.splitlines()]
     assert [(t["line"], t.get("custom_id")) for t in told] == [(1, None), (3, "b"), (4, None), (5, "d")]
     assert done.code == 1 and "1 of 4 lines" in done.err and "context" in told[2]["error"]["message"]
@@ -144,9 +144,9 @@ def test_run_a_batch(sansi, tiny, piped):
 
 def test_a_batch_answers_as_single_questions_do(sansi, tiny, piped):
     flags = ("--max-tokens", 30, "--seed", 3, "--temperature", 0)
-    one = json.loads(sansi("run", tiny, "What is 12 + 30?", *flags, "--json").out)
+    one = json.loads(sansi("run", "-m", tiny, "What is 12 + 30?", *flags, "--json").out)
     piped('"Hi"\n"What is 12 + 30?"\n"Why?"\n')
-    (_, same, _) = map(json.loads, sansi("run", tiny, "--jsonl", "-", *flags).out.splitlines())
+    (_, same, _) = map(json.loads, sansi("run", "-m", tiny, "--jsonl", "-", *flags).out.splitlines())
     assert (same["content"], same["reasoning_content"]) == (one["content"], one["reasoning_content"])
 
 
@@ -169,20 +169,20 @@ def test_a_batch_answers_as_single_questions_do(sansi, tiny, piped):
 def test_a_wrong_line_is_named_before_the_model_is_loaded(sansi, tiny, piped, monkeypatch, content, words):
     monkeypatch.setattr("sansi.cli.run.loaded", None)
     piped(content)
-    done = sansi("run", tiny, "--jsonl", "-")
+    done = sansi("run", "-m", tiny, "--jsonl", "-")
     assert done.code == 1 and not done.out and done.err.count("\n") == 1
     assert all(word in done.err for word in words), done.err
 
 
 def test_a_reader_that_had_enough_is_no_error(tiny):
-    command = f"{sys.executable} -m sansi.cli run {tiny} Hi --max-tokens 50 < /dev/null | true"
+    command = f"{sys.executable} -m sansi.cli run -m {tiny} Hi --max-tokens 50 < /dev/null | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120)
     assert done.stderr == ""
 
 
 def test_an_interrupt_ends_a_batch_with_130(tiny, tmp_path):
     (tmp_path / "lines").write_text('{"prompt": "Hi", "max_tokens": 900}\n' * 300)
-    command = [sys.executable, "-m", "sansi.cli", "run", tiny, "--jsonl", str(tmp_path / "lines")]
+    command = [sys.executable, "-m", "sansi.cli", "run", "-m", tiny, "--jsonl", str(tmp_path / "lines")]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "errors": "replace"}
     with subprocess.Popen(command, **pipes) as batch:
         assert json.loads(batch.stdout.readline())["line"] == 1
@@ -220,8 +220,8 @@ def test_quantize_writes_a_folder_that_answers_and_says_what_it_costs(sansi, tin
     done = sansi("quantize", tiny, tmp_path / "small", "--kind", "int8", "--tokens", 100)
     assert done.code == 0, done.err
     assert re.search(r"small: int8, [\d.]+ KiB in the place of [\d.]+ KiB, 8\.\d+ bits a weight", done.out)
-    assert re.search(r"KL 0\.0\d+ nats .* of [\d]+ tokens of its own answers", done.out)
-    told = json.loads(sansi("run", tmp_path / "small", "Hi", "--max-tokens", 5, "--seed", 1, "--json").out)
+    assert re.search(r"hardly to be told .*KL 0\.0\d+ nats .* of [\d]+ tokens of its own answers", done.out)
+    told = json.loads(sansi("run", "-m", tmp_path / "small", "Hi", "--max-tokens", 5, "--seed", 1, "--json").out)
     assert told["usage"]["completion_tokens"] == 5
     assert json.loads(sansi("info", tmp_path / "small", "--json").out)["modes"] == ["thinking", "non-thinking"]
 
@@ -230,7 +230,9 @@ def test_quantize_compares_on_a_text_or_not_at_all(sansi, tiny, tmp_path):
     (tmp_path / "text.txt").write_text("What is 12 + 30? The answer is 42.")
     told = sansi("quantize", tiny, tmp_path / "small", "--text", tmp_path / "text.txt", "--outer", "int4")
     assert "text.txt" in told.out and "KL 0." in told.out
-    told = sansi("quantize", tiny, tmp_path / "small", "--no-report")  # over the quantised weights of before
+    told = sansi("quantize", tiny, tmp_path / "small", "--no-report")
+    assert told.code == 1 and "--force" in told.err
+    told = sansi("quantize", tiny, tmp_path / "small", "--no-report", "--force")
     assert told.code == 0 and "KL" not in told.out
 
 
@@ -262,22 +264,25 @@ def curve_calls(monkeypatch):
 
 def test_budget_curve_passes_on_what_was_asked(sansi, tiny, curve_calls):
     arguments = ("--problems", 5, "--budgets", "0, 8", "--out", "x", "--seed", 3, "--batch", 2)
-    assert sansi("eval", "budget-curve", tiny, *arguments).code == 0
-    assert curve_calls == [((tiny, 5, [0, 8], "x"), {"seed": 3, "batch": 2})]
+    assert sansi("eval", "budget-curve", "-m", tiny, *arguments).code == 0
+    assert curve_calls == [((tiny, 5, [0, 8], "x"), {"seed": 3, "batch": 2, "name": "tiny"})]
 
 
 def test_budget_curve_leaves_the_held_out_seed_to_the_evaluation(sansi, tiny, curve_calls):
-    assert sansi("eval", "budget-curve", tiny).code == 0
-    assert curve_calls == [((tiny, 1000, [0, 8, 16, 32, 64, 128, 256], None), {"batch": 128})]
+    assert sansi("eval", "budget-curve", "-m", tiny).code == 0
+    assert curve_calls == [((tiny, 1000, [0, 8, 16, 32, 64, 128, 256], None), {"batch": 128, "name": "tiny"})]
 
 
-def test_a_missing_extra_is_named(sansi, tiny, monkeypatch):
-    def missing(*_, **__):
-        raise ModuleNotFoundError("No module named 'reasoning_gym'", name="reasoning_gym")
-
-    monkeypatch.setattr("sansi.cli.eval._budgets", missing)
-    done = sansi("eval", "budget-curve", tiny)
-    assert done.code == 1 and "reasoning_gym" in done.err and "pip install" in done.err
+@pytest.mark.parametrize(
+    ("checkout", "command"), [(True, "pip install -e '.[train]'"), (False, "pip install 'sansi[train]'")]
+)
+def test_a_missing_extra_is_named_before_any_wait(sansi, tiny, monkeypatch, tmp_path, curve_calls, checkout, command):
+    monkeypatch.setattr("sansi.cli.extras.ROOT", tmp_path)
+    if checkout:
+        (tmp_path / "pyproject.toml").touch()
+    monkeypatch.setattr("sansi.cli.extras.find_spec", lambda name: None)
+    done = sansi("eval", "budget-curve", "-m", tiny)
+    assert done.code == 1 and "reasoning_gym" in done.err and command in done.err and not curve_calls
 
 
 # --- serve and chat ------------------------------------------------------------------------------------------------
@@ -323,21 +328,21 @@ def test_chat_answers_and_leaves(tiny):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["run", "no/such/folder", "Hi"], ["no/such/folder", "no such model folder"]),
-        (["run", "TINY"], ["nothing to ask"]),
-        (["run", "TINY", "Hi", "--jsonl", "x"], ["--jsonl"]),
-        (["run", "TINY", "--jsonl", "no/such/file"], ["no/such/file"]),
-        (["run", "TINY", "Hi", "--schema", "no/such/file"], ["no/such/file"]),
-        (["run", "TINY", "Hi", "--temperature", "-3"], ["temperature"]),
+        (["run", "-m", "no/such/folder", "Hi"], ["no/such/folder", "no such model folder"]),
+        (["run", "-m", "TINY"], ["nothing to ask"]),
+        (["run", "-m", "TINY", "Hi", "--jsonl", "x"], ["--jsonl"]),
+        (["run", "-m", "TINY", "--jsonl", "no/such/file"], ["no/such/file"]),
+        (["run", "-m", "TINY", "Hi", "--schema", "no/such/file"], ["no/such/file"]),
+        (["run", "-m", "TINY", "Hi", "--temperature", "-3"], ["temperature"]),
         (["chat", "TINY", "--load", "no/such/file.json"], ["no/such/file.json"]),
         (["serve", "no/such/folder", "--port", "0"], ["no/such/folder"]),
         (["chat", "no/such/folder"], ["no/such/folder"]),
         (["info", "Qwen3-9B"], ["Qwen3-9B", 'did you mean "Qwen3-']),
-        (["eval", "budget-curve", "TINY", "--budgets", "0,x"], ["--budgets", "0,x"]),
-        (["run", "TINY", "Hi", "--thinking-budget", "-1"], ["thinking_budget", "-1"]),
-        (["run", "TINY", "Hi", "--no-think", "--thinking-budget", "5"], ["contradict"]),
-        (["run", "TINY", "x" * 5000], ["context"]),
-        (["run", "TINY", "Hi", "--device", "quantum"], ["quantum"]),
+        (["eval", "budget-curve", "-m", "TINY", "--budgets", "0,x"], ["--budgets", "0,x"]),
+        (["run", "-m", "TINY", "Hi", "--thinking-budget", "-2"], ["thinking_budget", "-2"]),
+        (["run", "-m", "TINY", "Hi", "--no-think", "--thinking-budget", "5"], ["contradict"]),
+        (["run", "-m", "TINY", "x" * 5000], ["context"]),
+        (["run", "-m", "TINY", "Hi", "--device", "quantum"], ["quantum"]),
         (["serve", "TINY", "--host", "no.such.host.invalid"], ["no.such.host.invalid"]),
         (["serve", "TINY", "--log-format", "xml"], ["xml", "text, json, off"]),
         (["serve", "TINY", "--api-key-file", "no/keys"], ["no/keys"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sansi.base.errors import SansiError, did_you_mean
@@ -10,6 +11,24 @@ if TYPE_CHECKING:
     import torch
 
 DTYPES = ("float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class CudaFacts:
+    """What torch knows of GPUs here."""
+
+    names: tuple[str, ...]
+    """Of the GPUs that it can use; none where there are none."""
+    version: str | None
+    """Of the CUDA that it was built with; None: without."""
+
+
+def cuda_facts() -> CudaFacts:
+    """The GPUs of this machine as torch sees them."""
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return CudaFacts(tuple(torch.cuda.get_device_name(index) for index in range(count)), torch.version.cuda)
 
 
 def resolve_device(device: str = "auto") -> torch.device:

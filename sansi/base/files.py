@@ -30,9 +30,11 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     old = draft.with_name(draft.name + ".old")
     try:
-        draft.chmod(0o755)
+        mask = _umask()
+        draft.chmod(0o777 & ~mask)
         yield draft
         for file in filter(Path.is_file, draft.rglob("*")):
+            file.chmod(0o666 & ~mask)  # libraries that write through a temporary file leave it to its owner alone
             _flush(file)
         if target.exists():
             os.replace(target, old)
@@ -65,6 +67,17 @@ def write_text(path: Path, text: str) -> None:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def _umask() -> int:
+    """What the user wants new files not to allow. Asked of the system where it tells: setting it is for all threads."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("Umask:")).split()[1], 8)
+    except (OSError, StopIteration, ValueError):
+        mask = os.umask(0o022)
+        os.umask(mask)
+        return mask
 
 
 def _flush(file: Path) -> None:

@@ -3,48 +3,72 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from types import MappingProxyType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.filesize import decimal
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+UNITS: Mapping[str, Callable[[float], str]] = MappingProxyType(
+    {"things": lambda count: f"{count:.0f}", "bytes": lambda count: decimal(int(count))}
+)
+"""How a count is shown, by what is counted."""
+RATES: Mapping[str, Callable[[float], str]] = MappingProxyType({**UNITS, "things": lambda rate: f"{rate:.3g}"})
 
 
 class Bar:
-    """What `progress_bar` yields: `update(n, note)` moves it, whether or not anybody is watching."""
+    """What `progress_bar` yields: `update(n, note)` moves it, whether or not anybody is watching, from any thread."""
 
-    def __init__(self, progress: Progress, title: str, total: int, done: int):
+    def __init__(self, progress: Progress, title: str, total: int, done: int, unit: str, lines: bool):
         self._progress, self._title, self._total, self._done = progress, title, total, done
-        self._task = progress.add_task(title, total=total, completed=done, note="", rate="")
+        self._count, self._rate, self._lines = UNITS[unit], RATES[unit], lines
+        self._task = progress.add_task(title, total=total, completed=done, note="", rate="", counts=self._counts())
         self._first, self._start = done, time.monotonic()  # a resumed run's rate counts what this process did
         self._printed = -1
+        self._lock = threading.Lock()
 
     def update(self, advance: int = 1, note: str = "") -> None:
-        self._done += advance
-        rate = (self._done - self._first) / max(time.monotonic() - self._start, 1e-9)
-        self._progress.update(self._task, advance=advance, note=note, rate=f"{rate:.3g}/s")
-        tenth = 10 * self._done // max(self._total, 1)
-        if self._progress.disable and tenth > self._printed:  # a log file gets eleven lines, not a redrawn bar
-            self._printed = tenth
-            left = timedelta(seconds=round(max(self._total - self._done, 0) / rate)) if rate > 0 else "?"
-            done = f"{self._title}: {self._done}/{self._total}, {rate:.3g}/s, {left} left {note}"
-            print(done.rstrip(), file=sys.stderr, flush=True)
+        with self._lock:
+            self._done += advance
+            rate = (self._done - self._first) / max(time.monotonic() - self._start, 1e-9)
+            shown = f"{self._rate(rate)}/s"
+            self._progress.update(self._task, advance=advance, note=note, rate=shown, counts=self._counts())
+            tenth = 10 * self._done // max(self._total, 1)
+            if self._progress.disable and self._lines and tenth > self._printed:
+                self._printed = tenth  # a log file gets eleven lines, not a redrawn bar
+                left = timedelta(seconds=round(max(self._total - self._done, 0) / rate)) if rate > 0 else "?"
+                done = f"{self._title}: {self._counts()}, {shown}, {left} left {note}"
+                print(done.rstrip(), file=sys.stderr, flush=True)
+
+    def describe(self, title: str) -> None:
+        """What is being done now."""
+        self._title = title
+        self._progress.update(self._task, description=title)
+
+    def _counts(self) -> str:
+        return f"{self._count(self._done)}/{self._count(self._total)}"
 
 
 @contextmanager
-def progress_bar(title: str, total: int, done: int = 0) -> Iterator[Bar]:
-    """Show progress on stderr: a live bar on a terminal, a line per tenth elsewhere. `done` is where a run resumes."""
+def progress_bar(title: str, total: int, done: int = 0, *, unit: str = "things", lines: bool = True) -> Iterator[Bar]:
+    """Show progress on stderr: a live bar on a terminal; elsewhere a line per tenth, or nothing without `lines`.
+
+    done: where a run resumes. unit: "things" or "bytes".
+    """
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        TextColumn("{task.fields[counts]}"),
         TextColumn("{task.fields[rate]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        yield Bar(progress, title, total, done)
+        yield Bar(progress, title, total, done, unit, lines)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sansi.base.errors import SansiError
+from sansi.base.progress import Bar
 from sansi.chat.grammar import Grammars
 from sansi.chat.options import (
     ChatOptions,
@@ -114,7 +115,7 @@ class ChatModel:
         self,
         conversations: Sequence[Messages],
         options: ChatOptions | Sequence[ChatOptions] | None = None,
-        progress: bool = False,
+        progress: Bar | None = None,
     ) -> list[ChatResult]:
         """Answer many conversations, in order; one ChatOptions for all, or one each.
 

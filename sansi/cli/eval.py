@@ -7,22 +7,24 @@ from typing import Annotated
 import typer
 
 from sansi.base.errors import SansiError
-from sansi.cli.models import model_folder
-from sansi.cli.options import DEFAULT_MODEL
+from sansi.cli.extras import need
+from sansi.cli.help import Command, Group, show_help
+from sansi.cli.models import find_model
+from sansi.cli.options import DEFAULT_MODEL, Hub, ModelOption
 
 DEFAULT_BUDGETS = "0,8,16,32,64,128,256"
 
-app = typer.Typer(help="Measure a model.", no_args_is_help=True, rich_markup_mode="rich")
+app = typer.Typer(help="Measure a model.", cls=Group, invoke_without_command=True, rich_markup_mode=None)
 
 
 @app.callback()
-def _eval() -> None:
-    pass
+def _eval(ctx: typer.Context) -> None:
+    show_help(ctx)
 
 
-@app.command("budget-curve")
+@app.command("budget-curve", cls=Command)
 def budget_curve(
-    model: Annotated[str, typer.Argument(help="Checkpoint folder.")] = DEFAULT_MODEL,
+    model: ModelOption = DEFAULT_MODEL,
     problems: Annotated[int, typer.Option(min=1, help="How many held-out problems.")] = 1000,
     budgets: Annotated[str, typer.Option(help="Thinking budgets in tokens, comma-separated.")] = DEFAULT_BUDGETS,
     out: Annotated[str | None, typer.Option(help="Folder for the table and the plot.")] = None,
@@ -30,6 +32,7 @@ def budget_curve(
         int | None, typer.Option(help="Seed of another set of problems; by default those that no training has seen.")
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Problems answered at the same time.")] = 128,
+    hub: Hub = "huggingface",
 ) -> None:
     """Measure how accuracy rises with the thinking budget.
 
@@ -37,16 +40,18 @@ def budget_curve(
 
       sansi eval budget-curve
 
-      sansi eval budget-curve my/checkpoint --problems 200 --budgets 0,32,256
+      sansi eval budget-curve -m my/checkpoint --problems 200 --budgets 0,32,256
 
       sansi eval budget-curve --out runs/curve
     """
     parsed = _budgets(budgets)
+    need("reasoning_gym", *(["matplotlib"] if out else []))
     from sansi.eval import budget_curve as curve
 
     # The seed of the held-out problems is known to their room alone.
     chosen = {} if seed is None else {"seed": seed}
-    curve.run(model_folder(model), problems, parsed, out, batch=batch, **chosen)
+    found = find_model(model, hub, max_batch=batch)
+    curve.run(found.folder, problems, parsed, out, batch=batch, name=found.name, **chosen)
 
 
 def _budgets(text: str) -> list[int]:

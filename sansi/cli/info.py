@@ -3,55 +3,109 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from sansi.base.errors import SansiError, did_you_mean
-from sansi.cli.options import DEFAULT_MODEL
+from sansi.cli.models import find_local
+from sansi.cli.options import DEFAULT_MODEL, AsJson, Hub, Model
 from sansi.cli.sizes import show_bytes
 
+if TYPE_CHECKING:
+    from sansi.engine.memory import Stored
 
-def info(
-    model: Annotated[str, typer.Argument(help="Checkpoint folder, or the name of a preset.")] = DEFAULT_MODEL,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
-) -> None:
-    """Show a model's size, shape, context and memory. Reads its configuration only, no weights.
+
+@dataclass(frozen=True)
+class Subject:
+    """What is told about."""
+
+    name: str
+    stored: Stored
+    dtype: str
+    """Of the weights that are not quantised."""
+    outer: str | None = None
+    """How embedding and LM head are quantised."""
+    folder: Path | None = None
+    """None: it is not on this machine."""
+    licence: str | None = None
+
+
+def info(model: Model = DEFAULT_MODEL, as_json: AsJson = False, hub: Hub = "huggingface") -> None:
+    """Show a model's size, shape, context, and whether it fits here. Reads its configuration only, no weights.
 
     Examples:
 
-      sansi info checkpoints/nano
+      sansi info
 
-      sansi info Qwen3-30B-A3B
+      sansi info qwen3-30b-a3b
 
-      sansi info Qwen3-8B --json
+      sansi info somebody/their-qwen3 --json
+
+    Published shapes, in any case and without a network: nano, Qwen3-0.6B, Qwen3-1.7B, Qwen3-4B, Qwen3-8B, Qwen3-14B,
+    Qwen3-30B-A3B, Qwen3-32B, Qwen3-235B-A22B.
     """
-    facts = _facts(model)
+    subject = _subject(model, hub)
+    facts = _facts(subject)
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
         return
-    typer.secho(model, bold=True)
+    typer.secho(subject.name, bold=True)
     for name, text in _described(facts).items():
         typer.echo(f"  {typer.style(name.ljust(10), dim=True)}  {text}")
 
 
-def _facts(model: str) -> dict[str, Any]:
-    """What `sansi info` tells, from config.json and the tokenizer or from a preset."""
-    from sansi.model import PRESETS, ModelConfig
-    from sansi.model.formats.hf import read_config
+def _subject(model: str, hub: str) -> Subject:
+    """A folder, a bundled model, a published shape, or a model of a hub, of which only the configuration is fetched."""
+    from sansi.engine.memory import Stored
+    from sansi.model import ModelConfig
+    from sansi.model.hub import open_hub, read_name
+    from sansi.model.presets import preset_of
 
-    folder = Path(model)
-    if folder.is_dir():
-        config, modes = read_config(folder), _modes(folder)
-    elif model.removeprefix("Qwen/") in PRESETS:
-        config, modes = ModelConfig.preset(model), ["thinking", "non-thinking"]
-    else:
-        raise SansiError(f"{model}: neither a checkpoint folder nor a preset{did_you_mean(model, PRESETS)}")
+    if found := find_local(model):
+        return _of_folder(found.name, Path(found.folder))
+    if preset := preset_of(model):
+        config = ModelConfig.preset(preset)
+        return Subject(preset, Stored(config, 2 * config.num_parameters()), "bfloat16")
+    name, place = read_name(model), open_hub(hub)
+    if cached := place.folder(name):
+        return _of_folder(str(name), cached)
+    from sansi.cli.fetch import look_up
+
+    offer = look_up(place, name)
+    return Subject(str(name), offer.stored, offer.dtype, licence=offer.repository.licence)
+
+
+def _of_folder(name: str, folder: Path) -> Subject:
+    from sansi.engine.memory import stored_in
+    from sansi.model.formats.hf import read_config_values
+    from sansi.model.hub.repository import licence_of
+    from sansi.model.quantize import stored_kinds
+
+    kinds, values = stored_kinds(folder), read_config_values(folder)
+    return Subject(name, stored_in(folder), _dtype_in(values), kinds[1] if kinds else None, folder, licence_of(folder))
+
+
+def _dtype_in(values: Mapping[str, Any]) -> str:
+    return str(values.get("torch_dtype") or values.get("dtype") or "float32")
+
+
+def _facts(subject: Subject) -> dict[str, Any]:
+    """What `sansi info` tells."""
+    from sansi.base.device import resolve_device
+    from sansi.cli.fetch import smallest_change
+    from sansi.engine.memory import free_memory, weight_bytes
+
+    config, stored = subject.stored.config, subject.stored
     parameters = config.num_parameters()
     kv_values = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim  # keys and values
+    change = smallest_change(stored, {})
     return {
-        "model": model,
+        "model": subject.name,
+        "folder": str(subject.folder) if subject.folder else None,
+        "licence": subject.licence,
         "parameters": parameters,
         "active_parameters": config.num_active_parameters(),
         "layers": config.num_hidden_layers,
@@ -66,10 +120,16 @@ def _facts(model: str) -> dict[str, Any]:
         "tied_embeddings": config.tie_word_embeddings,
         "context": config.context_length,
         "rope_theta": config.rope_theta,
-        "weights_bytes_bf16": 2 * parameters,
+        "weights_bytes": stored.nbytes,
+        "weights_dtype": subject.dtype,
+        "quantised": {"kind": stored.kind, "outer": subject.outer} if stored.kind else None,
+        "weights_bytes_int8": weight_bytes(config, "int8"),
+        "weights_bytes_int4": weight_bytes(config, "int4"),
         "kv_cache_bytes_per_token_bf16": 2 * kv_values,
         "kv_cache_bytes_full_context_bf16": 2 * kv_values * config.context_length,
-        "modes": modes,
+        "modes": _modes(subject.folder) if subject.folder else ["thinking", "non-thinking"],
+        "free_memory_bytes": free_memory(resolve_device()),
+        "fits": {None: "no", "": "yes"}.get(change, f"--quantize {change}"),
     }
 
 
@@ -81,17 +141,35 @@ def _described(facts: dict[str, Any]) -> dict[str, str]:
     ffn = f"{f['experts']} experts of {f['ffn_size']:,}, {f['active_experts']} active" if moe else f"{f['ffn_size']:,}"
     heads = f"{f['query_heads']} query and {f['key_value_heads']} key-value heads of {f['head_dim']}"
     per_token, full = show_bytes(f["kv_cache_bytes_per_token_bf16"]), show_bytes(f["kv_cache_bytes_full_context_bf16"])
-    return {
+    told = {
         "parameters": f"{_count(f['parameters'])} ({f['parameters']:,}){active}",
         "layers": f"{f['layers']}, {f['hidden_size']:,} wide",
         "attention": heads,
         "FFN": ffn,
         "vocabulary": f"{f['vocabulary']:,}, {'tied' if f['tied_embeddings'] else 'untied'} embeddings",
         "context": f"{f['context']:,} tokens, RoPE base {f['rope_theta']:,.0f}",
-        "weights": f"{show_bytes(f['weights_bytes_bf16'])} in bfloat16, twice that in float32",
+        "weights": _weights(f),
         "KV cache": f"{per_token} per token, {full} for a full context, in bfloat16",
         "modes": ", ".join(f["modes"]),
+        "here": _fits(f),
     }
+    known = {"licence": f["licence"], "folder": f["folder"]}
+    return told | {name: text for name, text in known.items() if text}
+
+
+def _weights(f: dict[str, Any]) -> str:
+    size = show_bytes(f["weights_bytes"])
+    if f["quantised"]:
+        return f"{size}, {f['quantised']['kind']}; embedding and LM head {f['quantised']['outer']}"
+    smaller = ", ".join(f"{show_bytes(f[f'weights_bytes_{kind}'])} as {kind}" for kind in ("int8", "int4"))
+    return f"{size} in {f['weights_dtype']}, {smaller}"
+
+
+def _fits(f: dict[str, Any]) -> str:
+    free = f"{show_bytes(f['free_memory_bytes'])} of memory are free"
+    if f["fits"] == "no":
+        return f"does not fit, {free}"
+    return f"fits, {free}" if f["fits"] == "yes" else f"fits with {f['fits']}, {free}"
 
 
 def _modes(folder: Path) -> list[str]:

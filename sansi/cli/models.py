@@ -4,42 +4,87 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sansi.base.bundled import bundled_models
 from sansi.base.errors import SansiError, did_you_mean
+from sansi.cli.status import status
 
 if TYPE_CHECKING:
     from sansi.chat import ChatModel
 
 
-def model_folder(model: str) -> str:
-    """The folder itself. Raises SansiError with the nearest sensible next step when it is not one."""
-    folder = Path(model)
+@dataclass(frozen=True)
+class Found:
+    """A model that is on this machine."""
+
+    folder: str
+    name: str
+    """What requests call it: the folder's name, or the hub's."""
+
+
+def find_model(model: str, hub: str = "huggingface", **plan: Any) -> Found:
+    """The model that `model` means: a folder, a bundled model, or one of a hub, which is fetched unless it is cached.
+
+    plan: as for `plan_checkpoint`; what does not fit into the memory is refused before it is fetched. Raises SansiError
+    that says what to do instead.
+    """
+    found = find_local(model)
+    if found is not None:
+        return found
+    from sansi.cli.fetch import fetch
+
+    name, folder = fetch(model, hub, plan)
+    return Found(str(folder), name.repository)
+
+
+def name_of(model: str) -> str:
+    """What requests will call the model, known before it is fetched. Raises SansiError as `find_model`."""
+    if found := find_local(model):
+        return found.name
+    from sansi.model.hub.names import read_name
+
+    return read_name(model).repository
+
+
+def find_local(model: str) -> Found | None:
+    """The folder or bundled model that `model` means; None for what only a hub can know.
+
+    Raises SansiError for a path at which there is no model.
+    """
+    folder = Path(model).expanduser()
+    if (folder / "config.json").is_file():
+        return Found(str(folder), folder.resolve().name)
+    if bundled := bundled_models().get(model.lower()):
+        return Found(str(bundled), bundled.name)
+    if folder.is_file():
+        what = "GGUF files can not be opened yet" if folder.suffix.lower() == ".gguf" else "that is a file"
+        raise SansiError(f"{model}: {what}; give a model folder (config.json, *.safetensors) or a name of a hub")
     if folder.is_dir():
-        return model
-    siblings = [str(path) for path in folder.parent.glob("*") if (path / "config.json").exists()]
-    hint = (
-        did_you_mean(model, siblings) if siblings else "; give the folder of a checkpoint (config.json, *.safetensors)"
-    )
-    raise SansiError(f"{model}: no such model folder{hint}")
+        raise SansiError(f"{model} has no config.json, so it is not a model folder; check the path")
+    if _is_path(model):
+        siblings = [str(path) for path in folder.parent.glob("*") if (path / "config.json").exists()]
+        hint = did_you_mean(model, siblings) if siblings else "; give a folder with config.json and *.safetensors"
+        raise SansiError(f"{model}: no such model folder{hint}")
+    return None
+
+
+def _is_path(model: str) -> bool:
+    """Whether nothing but a path can be meant: the name of a model on a hub has one slash at most."""
+    plain = model.partition("@")[0]
+    page = "://" in plain or plain.lower().startswith(("huggingface.co/", "hf.co/", "www.", "modelscope.cn/"))
+    return not page and (plain.startswith((".", "~", "/")) or plain.endswith("/") or plain.count("/") > 1)
 
 
 @contextlib.contextmanager
-def loaded(model: str, device: str, quantize: str | None = None) -> Iterator[ChatModel]:
-    """The model of a folder, closed at the end."""
-    folder = model_folder(model)
-    with status(f"loading {folder}"):
+def loaded(found: Found, device: str, quantize: str | None = None) -> Iterator[ChatModel]:
+    """The model, closed at the end."""
+    with status(f"loading {found.name}"):
         from sansi.chat import ChatModel
 
-        chat_model = ChatModel.from_pretrained(folder, device=device, quantize=quantize)
+        chat_model = ChatModel.from_pretrained(found.folder, device=device, quantize=quantize)
+        chat_model.name = found.name
     with chat_model:
         yield chat_model
-
-
-def status(text: str) -> contextlib.AbstractContextManager[Any]:
-    """A line that says what takes so long, for somebody who watches."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    return console.status(text) if console.is_terminal else contextlib.nullcontext()

@@ -6,9 +6,15 @@ from typing import Annotated
 
 import typer
 
-DEFAULT_MODEL = "checkpoints/nano"
-DEVICE_HELP = '"auto" (CUDA when there is one), "cpu" or "cuda".'
+DEFAULT_MODEL = "nano"
+MODEL_HELP = "A folder, nano, a name such as Qwen3-0.6B, or OWNER/NAME of a hub (@REVISION after it)."
+DEVICE_HELP = "auto (CUDA when there is one), cpu or cuda."
+QUANTIZE_HELP = "int8 or int4: smaller weights, on the CPU."
+HUB_HELP = "huggingface or modelscope: where names are looked up."
 
+Model = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)]
+ModelOption = Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)]
+Hub = Annotated[str, typer.Option("--hub", help=HUB_HELP)]
 Device = Annotated[str, typer.Option(help=DEVICE_HELP)]
 Budget = Annotated[
     int | None,
@@ -17,5 +23,6 @@ Budget = Annotated[
     ),
 ]
 System = Annotated[str | None, typer.Option("--system", "-s", help="The system message.")]
-Quantize = Annotated[str | None, typer.Option(help="int8 or int4: smaller weights, on the CPU.")]
+Quantize = Annotated[str | None, typer.Option(help=QUANTIZE_HELP)]
 Sampling = Annotated[float | None, typer.Option(help="Default: the preset of the mode.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sansi.base.errors import SansiError
-from sansi.cli.models import model_folder
+from sansi.cli.models import Found, find_model
+from sansi.cli.options import Hub, Model
 from sansi.cli.sizes import show_bytes
+from sansi.cli.status import status
 
 if TYPE_CHECKING:
     from sansi.chat import ChatModel
+    from sansi.model.quantize import KLReport, QuantizedWeights
 
 
 def quantize(
-    model: Annotated[str, typer.Argument(help="Checkpoint folder with full weights.")],
-    out: Annotated[str, typer.Argument(help="Folder to write.")],
+    model: Model,
+    out: Annotated[str, typer.Argument(metavar="OUT", help="Folder to write.")],
     kind: Annotated[str, typer.Option(help="int4 or int8.")] = "int4",
     outer: Annotated[str | None, typer.Option(help="The same for embedding and LM head. Default: int8.")] = None,
     text: Annotated[
@@ -25,6 +28,8 @@ def quantize(
     ] = None,
     tokens: Annotated[int, typer.Option(min=1, help="Most tokens to compare on.")] = 1024,
     report: Annotated[bool, typer.Option(help="Compare; needs the memory and the time of the full model.")] = True,
+    force: Annotated[bool, typer.Option("--force", help="Replace quantised weights that are in OUT.")] = False,
+    hub: Hub = "huggingface",
 ) -> None:
     """Write a model with smaller weights, for the CPU, and say what that costs.
 
@@ -32,40 +37,85 @@ def quantize(
 
       sansi quantize my/checkpoint my/checkpoint-int4
 
-      sansi quantize my/checkpoint my/checkpoint-int8 --kind int8 --text book.txt
+      sansi quantize Qwen/Qwen3-0.6B qwen3-0.6b-int8 --kind int8 --text book.txt
 
     Then: sansi serve my/checkpoint-int4. It takes a fraction of the memory, loads faster, and answers faster.
     """
-    folder = model_folder(model)
-    from sansi.model.quantize import check_target
+    from sansi.model.quantize import DEFAULT_OUTER, check_kinds, check_target
     from sansi.model.quantize import quantize as quantised
 
+    check_kinds(kind, outer or DEFAULT_OUTER)
     check_target(out)
+    _check_free(out, force)
     given = None if text is None else _read_text(text)
-    weights = quantised(folder, kind, outer)
-    weights.save(out, _companions(Path(folder)))
-    full, small = (sum(file.stat().st_size for file in Path(f).glob("*.safetensors")) for f in (folder, out))
+    # Before the wait for a download: the rounded weights have to fit, and for a report the full ones beside them.
+    found = find_model(model, hub, device="cpu", quantize=None if report else kind)
+    with status(f"rounding {found.name} to {kind}"):
+        weights = quantised(found.folder, kind, outer)
+        weights.save(out, _companions(Path(found.folder)))
+    full, small = (sum(file.stat().st_size for file in Path(f).glob("*.safetensors")) for f in (found.folder, out))
     bits = f"{weights.bits_per_weight:.2f} bits a weight"
     typer.echo(f"{out}: {weights.kind}, {show_bytes(small)} in the place of {show_bytes(full)}, {bits}")
+    compared = None
     if report:
         source = "its own answers" if text is None else text
-        typer.echo(f"{_compared(folder, out, given, tokens)} of {source}")
+        with status("comparing the two"):
+            compared = _compared(found.folder, out, given, tokens)
+        typer.echo(f"{compared.judgement}: {compared} of {source}")
+    _write_card(out, found, weights, compared)
 
 
 _COMPANIONS = (
     *("*token*.json", "vocab.json", "merges.txt", "*.tiktoken", "chat_template*"),
-    *("generation_config.json", "model_card.json", "README*", "LICENSE*"),
+    *("generation_config.json", "model_card.json", "LICENSE*"),
 )
 _QUESTIONS = ("How much is 17 times 23?", "Why is the sky blue?", "Write a short poem about a river.")
+FULL_CARD = "FULL_MODEL.md"
+
+
+def _check_free(out: str, force: bool) -> None:
+    if not force and (Path(out) / "config.json").is_file():
+        raise SansiError(f"{out} holds quantised weights already; give another folder, or --force to replace them")
 
 
 def _companions(folder: Path) -> list[Path]:
-    """What belongs to a checkpoint whatever form its weights have."""
+    """What belongs to a checkpoint whatever form its weights have; its card is written anew."""
     return sorted({file for pattern in _COMPANIONS for file in folder.glob(pattern) if file.is_file()})
 
 
-def _compared(folder: str, out: str, given: str | None, tokens: int) -> str:
-    """The divergence of the two folders on the given text or their own, in words."""
+def _write_card(out: str, found: Found, weights: QuantizedWeights, compared: KLReport | None) -> None:
+    """A card that says what this folder is; what is said of the full model goes with it as a file of its own."""
+    from sansi.base.files import write_text
+    from sansi.model.hub.repository import licence_of
+
+    source, folder = Path(found.folder) / "README.md", Path(out)
+    licence = licence_of(Path(found.folder))
+    stated = [f"license: {licence}"] if licence else []
+    front = [*stated, f"base_model: {found.name}", f"tags: [sansi, {weights.kind}]"]
+    cost = "Not compared with the full model."
+    if compared is not None:
+        cost = f"Beside the full model: {compared.judgement} ({compared})."
+    lines = [
+        *("---", *front, "---"),
+        f"# {found.name}, {weights.kind}",
+        "",
+        f"The weights of {found.name}, rounded by Sansi: {weights.kind} in groups of 32 inputs with a scale each, "
+        f"embedding and LM head {weights.outer}; {weights.bits_per_weight:.2f} bits a weight.",
+        "",
+        cost,
+        "",
+        f"    sansi serve {folder.resolve().name}",
+        "",
+        "For inference with Sansi, on the CPU. Other programs refuse this folder, and training needs the full model.",
+    ]
+    if source.is_file():
+        write_text(folder / FULL_CARD, source.read_text(encoding="utf-8", errors="replace"))
+        lines += ["", f"What is said of the full model is in {FULL_CARD}; its numbers are those of the full weights."]
+    write_text(folder / "README.md", "\n".join(lines) + "\n")
+
+
+def _compared(folder: str, out: str, given: str | None, tokens: int) -> KLReport:
+    """The divergence of the two folders on the given text or their own."""
     from sansi.chat import ChatModel
     from sansi.engine.backends import load_backend
     from sansi.engine.compare import divergence
@@ -73,7 +123,7 @@ def _compared(folder: str, out: str, given: str | None, tokens: int) -> str:
     with ChatModel.from_pretrained(folder, device="cpu", max_batch=4) as chat:
         texts = _own_texts(chat, folder, tokens) if given is None else [chat.ids_of(given)[:tokens]]
         other, _ = load_backend(out, device="cpu")
-        return str(divergence(chat.engine.backend, other, texts))
+        return divergence(chat.engine.backend, other, texts)
 
 
 def _read_text(file: str) -> str:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from sansi.base.errors import SansiError
-from sansi.cli.models import loaded, model_folder
-from sansi.cli.options import Budget, Device, Quantize, Sampling, System
-
-if TYPE_CHECKING:
-    from sansi.serve.terminal.inputs import BatchLine
+from sansi.cli.models import find_model, loaded, name_of
+from sansi.cli.options import DEFAULT_MODEL, Budget, Device, Hub, ModelOption, Quantize, Sampling, System
 
 
 def run(
-    model: Annotated[str, typer.Argument(help="Checkpoint folder.")],
-    prompt: Annotated[str | None, typer.Argument(help="What to ask; what is piped in comes after it.")] = None,
+    prompt: Annotated[
+        str | None, typer.Argument(metavar="PROMPT", help="What to ask; what is piped in comes after it.")
+    ] = None,
+    model: ModelOption = DEFAULT_MODEL,
     system: System = None,
     think: Annotated[
         bool | None, typer.Option("--think/--no-think", help="Think first, or answer at once. Default: as the model.")
@@ -43,20 +41,21 @@ def run(
     ] = None,
     device: Device = "auto",
     quantize: Quantize = None,
+    hub: Hub = "huggingface",
 ) -> None:
     """Ask one question, or many. The answer goes to standard output, the thinking to standard error.
 
     Examples:
 
-      sansi run checkpoints/nano "State the final answer to the following arithmetic problem: 12 + 30 ="
+      sansi run "What is 12 + 7?"
 
-      sansi run checkpoints/nano "Solve for e: 8*e - 5 = 3" --thinking-budget 16
+      sansi run "Solve for e: 8*e - 5 = 3" --thinking-budget 16
 
-      cat report.txt | sansi run my/checkpoint "Summarise:" --no-think
+      cat report.txt | sansi run -m Qwen/Qwen3-0.6B "Summarise:" --no-think
 
-      sansi run my/checkpoint "Name three rivers" --json | jq .usage
+      sansi run -m my/checkpoint "Name three rivers" --json | jq .usage
 
-      sansi run my/checkpoint --jsonl questions.jsonl > answers.jsonl
+      sansi run -m my/checkpoint --jsonl questions.jsonl > answers.jsonl
 
     A line of --jsonl is a text, {"prompt": "…"}, or the body of a chat-completions request; what it does not say, the
     options here do. Exit codes: 0; 1 for a mistake, or where a line of --jsonl could not be answered; 130 for Ctrl-C.
@@ -81,14 +80,24 @@ def run(
 
     if schema is not None:
         flags["response_format"] = inputs.read_schema(schema)
-    folder = model_folder(model)
+    name = name_of(model)
+    from sansi.serve.terminal import run as answers
+
+    plan = {"device": device, "quantize": quantize}
     if jsonl is not None:
         if prompt is not None:
             raise SansiError("--jsonl and PROMPT exclude each other; the lines are what is asked")
-        _run_batch(folder, inputs.read_batch(jsonl), flags, system, device, quantize)
+        lines = inputs.read_batch(jsonl)
+        requests = answers.read_requests(lines, flags, name, system)  # before the model is fetched or loaded
+        with loaded(find_model(model, hub, **plan), device, quantize) as chat_model:
+            failed = answers.run_batch(chat_model, lines, requests)
+        if failed:
+            raise SansiError(f'{failed} of {len(lines)} lines could not be answered; their "error" says why')
     else:
         asked = [{"role": "user", "content": inputs.question(prompt)}]
-        _run_one(folder, {**flags, "messages": asked}, system, device, quantize, as_json, show_thinking)
+        request = answers.read_request({**flags, "messages": asked}, name, system)
+        with loaded(find_model(model, hub, **plan), device, quantize) as chat_model:
+            answers.run_one(chat_model, request, as_json, show_thinking)
 
 
 def _agreed(think: bool | None, budget: int | None) -> bool | None:
@@ -96,31 +105,3 @@ def _agreed(think: bool | None, budget: int | None) -> bool | None:
         name = "--think" if think else "--no-think"
         raise SansiError(f"{name} and --thinking-budget {budget} contradict each other; give one of them")
     return think
-
-
-def _run_one(
-    folder: str,
-    body: dict[str, Any],
-    system: str | None,
-    device: str,
-    quantize: str | None,
-    as_json: bool,
-    show_thinking: bool | None,
-) -> None:
-    from sansi.serve.terminal import run as answers
-
-    request = answers.read_request(body, Path(folder).resolve().name, system)
-    with loaded(folder, device, quantize) as chat_model:
-        answers.run_one(chat_model, request, as_json, show_thinking)
-
-
-def _run_batch(
-    folder: str, lines: list[BatchLine], flags: dict[str, Any], system: str | None, device: str, quantize: str | None
-) -> None:
-    from sansi.serve.terminal import run as answers
-
-    requests = answers.read_requests(lines, flags, Path(folder).resolve().name, system)
-    with loaded(folder, device, quantize) as chat_model:
-        failed = answers.run_batch(chat_model, lines, requests)
-    if failed:
-        raise SansiError(f'{failed} of {len(lines)} lines could not be answered; their "error" says why')

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from sansi.base.errors import SansiError
-from sansi.cli.models import model_folder
-from sansi.cli.options import DEFAULT_MODEL, DEVICE_HELP
+from sansi.cli.models import find_model
+from sansi.cli.options import DEFAULT_MODEL, DEVICE_HELP, HUB_HELP, MODEL_HELP, QUANTIZE_HELP
 
 LOG_FORMATS = ("text", "json", "off")
 
@@ -17,20 +17,23 @@ MODEL, DOOR, LIMITS, LOG = "Models and memory", "Who may ask", "Limits", "Log"
 
 
 def serve(
-    models: Annotated[list[str] | None, typer.Argument(help=f"Checkpoint folders. Default: {DEFAULT_MODEL}.")] = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="MODEL", help=f"{MODEL_HELP} More may follow. Default: {DEFAULT_MODEL}."),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 opens it to the network.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one, and says which.")] = 8000,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the chat page in a browser.")] = False,
     name: Annotated[
         list[str] | None,
         typer.Option(help="Name of a model, once for each; default: its folder's.", rich_help_panel=MODEL),
     ] = None,
+    hub: Annotated[str, typer.Option(help=HUB_HELP, rich_help_panel=MODEL)] = "huggingface",
     device: Annotated[str, typer.Option(help=DEVICE_HELP, rich_help_panel=MODEL)] = "auto",
     max_batch: Annotated[
         int, typer.Option(min=1, help="Most requests that a model answers at the same time.", rich_help_panel=MODEL)
     ] = 64,
-    quantize: Annotated[
-        str | None, typer.Option(help="int8 or int4: smaller weights, on the CPU.", rich_help_panel=MODEL)
-    ] = None,
+    quantize: Annotated[str | None, typer.Option(help=QUANTIZE_HELP, rich_help_panel=MODEL)] = None,
     dtype: Annotated[
         str, typer.Option(help="auto, float32 or bfloat16: how weights are kept.", rich_help_panel=MODEL)
     ] = "auto",
@@ -110,7 +113,11 @@ def serve(
 
       sansi serve
 
-      sansi serve my/checkpoint --port 9000
+      sansi serve --open --port 9000
+
+      sansi serve Qwen/Qwen3-0.6B --quantize int8
+
+      sansi serve Qwen/Qwen3-0.6B --hub modelscope
 
       sansi serve small large --name fast --name good --memory 24
 
@@ -125,8 +132,8 @@ def serve(
     """
     if log_format not in LOG_FORMATS:
         raise SansiError(f'--log-format "{log_format}": must be one of {", ".join(LOG_FORMATS)}')
-    folders = [model_folder(model) for model in models or [DEFAULT_MODEL]]
     from sansi.serve.api.requests import Policy
+    from sansi.serve.http.launch import bind
     from sansi.serve.http.launch import serve as launch
     from sansi.serve.http.settings import ServerSettings, read_keys
 
@@ -141,21 +148,30 @@ def serve(
         policy=Policy(strict=strict, read_tags=_roles(read_tags)),
         log_text=log_text,
     )
-    launch(
-        folders,
-        host=host,
-        port=port,
-        names=name or (),
-        memory=[size * 2**30 for size in memory] if memory else None,
-        settings=settings,
-        log_format=log_format,
-        device=device,
-        max_batch=max_batch,
-        dtype=dtype,
-        quantize=quantize,
-        backend=backend,
-        context_length=context_length,
-    )
+    shares = [size * 2**30 for size in memory] if memory else None
+    options: dict[str, Any] = {
+        "device": device,
+        "max_batch": max_batch,
+        "dtype": dtype,
+        "quantize": quantize,
+        "backend": backend,
+        "context_length": context_length,
+    }
+    wanted = models or [DEFAULT_MODEL]
+    alone = shares[0] if shares and len(wanted) == 1 else None
+    with bind(host, port) as listener:  # a taken port is told before the minutes of a download, not after
+        found = [find_model(model, hub, memory=alone, **options) for model in wanted]
+        launch(
+            [model.folder for model in found],
+            host=host,
+            listener=listener,
+            names=name or [model.name for model in found],
+            memory=shares,
+            settings=settings,
+            log_format=log_format,
+            open_page=open_page,
+            **options,
+        )
 
 
 def _roles(given: str | None) -> frozenset[str]:

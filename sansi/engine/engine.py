@@ -15,15 +15,24 @@ from pathlib import Path
 
 import torch
 
-from sansi.base.device import resolve_device, resolve_dtype
 from sansi.base.errors import SansiError
-from sansi.base.progress import progress_bar
+from sansi.base.progress import Bar
 from sansi.base.threads import run_operators_alone
 from sansi.engine.backends import check_choice, load_backend, make_backend
 from sansi.engine.batch import BLOCK, Backend
 from sansi.engine.blocks import BlockPool
 from sansi.engine.mailbox import Mailbox, Stream
-from sansi.engine.memory import MemoryPlan, Sizes, activations_of, free_memory, plan_memory, scored_rows, share_out
+from sansi.engine.memory import (
+    MemoryPlan,
+    Sizes,
+    activations_of,
+    free_memory,
+    plan_checkpoint,
+    scored_rows,
+    share_out,
+    step_tokens_of,
+    stored_in,
+)
 from sansi.engine.metrics import EngineMetrics, Meter
 from sansi.engine.params import SamplingParams, check_params, check_prompt
 from sansi.engine.request import Request
@@ -32,13 +41,10 @@ from sansi.engine.runner import Outcome, Runner
 from sansi.engine.scheduler import Scheduler, Work
 from sansi.engine.weights import Weights
 from sansi.model import ModelConfig, Transformer
-from sansi.model.formats.hf import read_config
-from sansi.model.quantize import stored_kinds
 
 IDLE_SECONDS = 5.0  # after so long without work the stepping thread ends, so that a dropped engine can be collected
 EXIT_SECONDS = 10.0  # a program that ends waits so long for the step that runs
 GROW_AFTER = 256  # steps without a failure, after which what one step may read doubles, up to what was asked for
-STEP_TOKENS = {"cpu": 512, "cuda": 8192}  # what one step reads: more is faster in all, but those who decode wait for it
 
 log = logging.getLogger("sansi")
 
@@ -94,7 +100,7 @@ class Engine:
         self.config = config or _config_of(model)
         self.vocab_size, self.device = self.config.vocab_size, backend.device
         self._max_batch, self._prefix_cache = max_batch, prefix_cache
-        self._step_tokens = max_prefill_tokens or _step_tokens(self.device)
+        self._step_tokens = max_prefill_tokens or step_tokens_of(self.device)
         self.plan = self._plan(context_length, memory, num_blocks)
         self.context_length = self.plan.context_length
         backend.allocate(self.plan.num_blocks)
@@ -138,16 +144,21 @@ class Engine:
         options and when it does not fit.
         """
         _check_options(max_batch, context_length, max_prefill_tokens, num_blocks, prefix_cache, batch_invariant)
-        config, place = read_config(folder), resolve_device(device)
+        stored = stored_in(folder)
         check_choice(backend, quantize)
-        kind, stored, quantised = resolve_dtype(dtype, place), None, None
-        if place.type == "cpu" and backend != "torch":  # native keeps bfloat16 and quantised weights as they are
-            stored = sum(file.stat().st_size for file in Path(folder).glob("*.safetensors"))
-            quantised = stored_kinds(folder)
         # Raises when it can not fit; what is planned in the end goes by what the backend really takes.
-        rounded = quantised[0] if quantised else quantize
-        step_tokens = max_prefill_tokens or _step_tokens(place)
-        plan_memory(config, kind, rounded, place, max_batch, context_length, memory, step_tokens, stored, num_blocks)
+        plan_checkpoint(
+            stored,
+            device,
+            dtype,
+            max_batch,
+            quantize=quantize,
+            backend=backend,
+            memory=memory,
+            context_length=context_length,
+            max_prefill_tokens=max_prefill_tokens,
+            num_blocks=num_blocks,
+        )
         chosen, model = load_backend(folder, device, dtype, backend, quantize, batch_invariant, outer)
         return cls(
             model,
@@ -158,7 +169,7 @@ class Engine:
             prefix_cache=prefix_cache,
             memory=memory,
             num_blocks=num_blocks,
-            config=config,
+            config=stored.config,
         )
 
     # ---- asking -------------------------------------------------------------------------------------------------
@@ -167,11 +178,12 @@ class Engine:
         self,
         prompts: Sequence[Sequence[int]],
         params: SamplingParams | Sequence[SamplingParams],
-        progress: bool = False,
+        progress: Bar | None = None,
     ) -> list[Completion]:
         """Complete every prompt; one SamplingParams for all, or one each. Returns in the order of the prompts.
 
-        Raises SansiError before any work if one prompt or parameter is wrong. Interrupting the call aborts them all.
+        progress: moves by one with each that is complete. Raises SansiError before any work if one prompt or parameter
+        is wrong. Interrupting the call aborts them all.
         """
         each = [params] * len(prompts) if isinstance(params, SamplingParams) else list(params)
         if len(each) != len(prompts):
@@ -192,12 +204,10 @@ class Engine:
         requests = [self._request(prompt, p, None, receiver(i)) for i, (prompt, p) in pairs]
         self._submit(requests)
         try:
-            bar = progress_bar("generate", len(requests)) if progress else contextlib.nullcontext()
-            with bar as shown:
-                for _ in requests:
-                    news.acquire()
-                    if shown is not None:
-                        shown.update()
+            for _ in requests:
+                news.acquire()
+                if progress is not None:
+                    progress.update()
         except BaseException:
             self._abort(requests)
             raise
@@ -545,10 +555,6 @@ def _config_of(model: Transformer | None) -> ModelConfig:
     if model is None:
         raise SansiError("without a model, its configuration is needed", param="config")
     return model.config
-
-
-def _step_tokens(device: torch.device) -> int:
-    return STEP_TOKENS.get(device.type, STEP_TOKENS["cpu"])
 
 
 def _check_options(

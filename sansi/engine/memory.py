@@ -10,15 +10,19 @@ from pathlib import Path
 
 import torch
 
+from sansi.base.device import resolve_device, resolve_dtype
 from sansi.base.errors import SansiError
 from sansi.engine.batch import BLOCK
 from sansi.engine.blocks import blocks_for
 from sansi.model import ModelConfig
+from sansi.model.formats.hf import read_config
+from sansi.model.quantize import stored_kinds
 
 CPU_SHARE = 0.6  # of the free memory, for everything: other programs live here too
 GPU_SHARE = 0.9
 CPU_POSITIONS = 4096  # positions per request that the cache is sized for on a CPU, where memory is not ours alone
 WEIGHT_BITS = {"int8": 8.5, "int4": 4.5}  # groups of 32 with a float16 scale
+STEP_TOKENS = {"cpu": 512, "cuda": 8192}  # what one step reads: more is faster in all, but those who decode wait for it
 SCORED_ELEMENTS = 2**23  # logits of a step beside those that give the next tokens: 32 MiB
 SAMPLER_COPIES = 8  # of the logits, at most: themselves, sorted with 8 bytes of order, cumulated, counts of penalties
 GIB, MIB = 2**30, 2**20
@@ -87,13 +91,18 @@ class Sizes:
 def sizes_of(config: ModelConfig, dtype: torch.dtype, quantize: str | None, step_tokens: int, rows: int) -> Sizes:
     """From the configuration alone. step_tokens: tokens of the largest step; rows: rows of logits in it."""
     element = torch.empty(0, dtype=dtype).element_size()
+    cache_element = 2 if quantize else element  # keys and values are float16 beside quantised weights
+    block = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * BLOCK * cache_element
+    return Sizes(weight_bytes(config, quantize, element), block, activations_of(config, step_tokens, rows))
+
+
+def weight_bytes(config: ModelConfig, quantize: str | None, element: int = 2) -> int:
+    """What the weights take; element: bytes of a value that is not quantised."""
     linear = config.num_parameters(embedding=False)
     embedding = config.num_parameters() - linear
     bits = WEIGHT_BITS.get(quantize or "", 8 * element)
     outer_bits = WEIGHT_BITS["int8"] if quantize else 8 * element
-    cache_element = 2 if quantize else element  # keys and values are float16 beside quantised weights
-    block = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * BLOCK * cache_element
-    return Sizes(int((linear * bits + embedding * outer_bits) / 8), block, activations_of(config, step_tokens, rows))
+    return int((linear * bits + embedding * outer_bits) / 8)
 
 
 def activations_of(config: ModelConfig, step_tokens: int, rows: int) -> int:
@@ -140,6 +149,59 @@ def plan_memory(
         sizes = dataclasses.replace(sizes, weights=min(sizes.weights, stored))
     free = free_memory(device)
     return share_out(sizes, device, free, config.context_length, max_batch, context_length, memory, num_blocks)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Weights as they lie in a folder, or on a hub."""
+
+    config: ModelConfig
+    nbytes: int
+    """Of all files with weights."""
+    kind: str | None = None
+    """ "int8" or "int4" where they are quantised already."""
+
+
+def stored_in(folder: str | Path) -> Stored:
+    """What a model folder holds. Raises SansiError as `read_config`."""
+    files = Path(folder).glob("*.safetensors")
+    kinds = stored_kinds(folder)
+    return Stored(read_config(folder), sum(file.stat().st_size for file in files), kinds[0] if kinds else None)
+
+
+def plan_checkpoint(
+    stored: Stored,
+    device: str = "auto",
+    dtype: str = "auto",
+    max_batch: int = 64,
+    *,
+    quantize: str | None = None,
+    backend: str = "auto",
+    memory: int | float | None = None,
+    context_length: int | None = None,
+    max_prefill_tokens: int | None = None,
+    num_blocks: int | None = None,
+) -> MemoryPlan:
+    """The plan for weights that nobody has read yet, or even fetched; arguments and errors as `share_out`."""
+    place = resolve_device(device)
+    as_they_are = place.type == "cpu" and backend != "torch"  # native keeps bfloat16 and quantised weights so
+    return plan_memory(
+        stored.config,
+        resolve_dtype(dtype, place),
+        (stored.kind if as_they_are else None) or quantize,
+        place,
+        max_batch,
+        context_length,
+        memory,
+        max_prefill_tokens or step_tokens_of(place),
+        stored.nbytes if as_they_are else None,
+        num_blocks,
+    )
+
+
+def step_tokens_of(device: torch.device) -> int:
+    """Tokens of the largest step."""
+    return STEP_TOKENS.get(device.type, STEP_TOKENS["cpu"])
 
 
 def share_out(
@@ -221,6 +283,17 @@ def free_memory(device: torch.device) -> int:
     found = [_meminfo(), _control_group()]
     known = [value for value in found if value is not None]
     return min(known) if known else os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def control_group_limit(root: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Bytes that the control group at the mount allows, as a container sees its own; None without a limit."""
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        try:
+            limit = int((root / name).read_text())
+        except (OSError, ValueError):  # not there, or "max"
+            continue
+        return limit if limit < 2**60 else None  # version 1 writes a huge number for none
+    return None
 
 
 def _meminfo() -> int | None:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from sansi.base import SansiError
 from sansi.base.files import write_json, write_text
+from sansi.base.progress import Bar, progress_bar
 from sansi.chat import ChatModel, ChatOptions, ChatResult
 from sansi.data.problems import Problem, evaluation_set
 from sansi.data.problems.families import EVALUATION_SEED
@@ -20,6 +21,7 @@ from sansi.eval.problem_set import Graded, Score, ask
 from sansi.text import NO_THINK_FLAG, THINK_FLAG, Codec
 
 BUDGETS = (0, 8, 16, 32, 64, 128, 256)
+SWITCHED = 500  # problems that the soft switch is measured on
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,12 @@ def run(
     seed: int = EVALUATION_SEED,
     batch: int = 128,
     max_tokens: int | None = None,
+    name: str | None = None,
 ) -> BudgetCurve:
     """Measure the curve of a model folder on held-out problems, print its table and write plot and data to `out`.
 
-    `max_tokens` bounds thought and answer together; None: what the context leaves. Raises SansiError for a bad folder,
-    budget or seed.
+    max_tokens: of thought and answer together; None: what the context leaves. name: what the model is called; None: as
+    its folder. Raises SansiError for a bad folder, budget or seed.
     """
     budgets = sorted(set(BUDGETS if budgets is None else budgets))
     if problems < 1:
@@ -70,14 +73,16 @@ def run(
     chat = ChatModel.from_pretrained(folder, max_batch=batch)
     try:
         questions = evaluation_set(problems, seed)
-        answers = {budget: _ask_at(chat, questions, budget, max_tokens) for budget in [*budgets, None]}
+        flags = (THINK_FLAG, NO_THINK_FLAG)
+        total = len(questions) * (len(budgets) + 1) + len(questions[:SWITCHED]) * len(flags)
+        with progress_bar("", total, lines=False) as bar:
+            answers = {budget: _ask_at(chat, questions, budget, max_tokens, bar) for budget in [*budgets, None]}
+            followed = {flag: _follows(chat, questions[:SWITCHED], flag, max_tokens, bar) for flag in flags}
         curve = BudgetCurve(
-            model=chat.name,
+            model=name or chat.name,
             seed=seed,
             points=[_point(chat.codec, budget, graded) for budget, graded in answers.items()],
-            soft_switch_followed={
-                flag: _follows(chat, questions[:500], flag, max_tokens) for flag in (THINK_FLAG, NO_THINK_FLAG)
-            },
+            soft_switch_followed=followed,
         )
     finally:
         chat.engine.close()
@@ -87,9 +92,12 @@ def run(
     return curve
 
 
-def _ask_at(chat: ChatModel, questions: list[Problem], budget: int | None, max_tokens: int | None) -> list[Graded]:
+def _ask_at(
+    chat: ChatModel, questions: list[Problem], budget: int | None, max_tokens: int | None, bar: Bar
+) -> list[Graded]:
+    bar.describe(f"budget {_label(budget)}")
     options = ChatOptions(enable_thinking=budget != 0, thinking_budget=budget or None, max_tokens=max_tokens)
-    return ask(chat, questions, options, progress=True)
+    return ask(chat, questions, options, progress=bar)
 
 
 def _point(codec: Codec, budget: int | None, graded: list[Graded]) -> BudgetPoint:
@@ -128,10 +136,11 @@ def _index_after_last(ids: tuple[int, ...], wanted: int) -> int:
     return max((i + 1 for i, id_ in enumerate(ids) if id_ == wanted), default=len(ids))
 
 
-def _follows(chat: ChatModel, questions: list[Problem], flag: str, max_tokens: int | None) -> float:
+def _follows(chat: ChatModel, questions: list[Problem], flag: str, max_tokens: int | None, bar: Bar) -> float:
     """How often the model itself follows a soft switch: nothing is prefilled and nothing is enforced."""
+    bar.describe(f"switch {flag}")
     options = ChatOptions(soft_switch="model", max_tokens=max_tokens)
-    graded = ask(chat, questions, options, suffix=f" {flag}", progress=True)
+    graded = ask(chat, questions, options, suffix=f" {flag}", progress=bar)
     thought = [bool((g.result.message.reasoning_content or "").strip()) for g in graded]
     return sum(t == (flag == THINK_FLAG) for t in thought) / len(thought)
 

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from sansi.base.progress import Bar
 from sansi.chat import ChatModel, ChatOptions, ChatResult
 from sansi.data.problems import Problem, is_right
 
@@ -72,7 +73,7 @@ def ask(
     options: ChatOptions,
     suffix: str = "",
     seed: int = 0,
-    progress: bool = False,
+    progress: Bar | None = None,
 ) -> list[Graded]:
     """Answers to all problems, in order. Problem i is sampled with seed `seed + i`; `suffix` follows each question."""
     each = [dataclasses.replace(options, seed=seed + i) for i in range(len(problems))]

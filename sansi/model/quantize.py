@@ -295,6 +295,17 @@ class KLReport:
     same_top: float
     """Share of positions where both find the same token likeliest."""
 
+    @property
+    def judgement(self) -> str:
+        """What the mean means to somebody who asks questions."""
+        if self.mean < 0.01:
+            return "hardly to be told from the full model"
+        if self.mean < 0.05:
+            return "a small loss: now and then another word, seldom another answer"
+        if self.mean < 0.2:
+            return "a loss that shows: expect more wrong answers to hard questions"
+        return "a large loss: take int8, or a smaller model in full"
+
     def __str__(self) -> str:
         return (
             f"KL {self.mean:.5f} nats (99%: {self.p99:.4f}, worst: {self.worst:.4f}), "

@@ -112,6 +112,8 @@ def test_the_loopback_is_known(host, expected):
 @pytest.mark.parametrize(("host", "keys", "warned"), [("0.0.0.0", 0, 1), ("0.0.0.0", 1, 0), ("127.0.0.1", 0, 0)])
 def test_a_server_that_the_network_reaches_without_a_key_warns(capsys, host, keys, warned):
     settings = ServerSettings(keys=Keys(["0123456789abcdef"]) if keys else None)
-    _announce(["nano"], host, 8000, settings)
+    _announce({"nano": "A demonstration.", "tiny": ""}, host, 8000, settings, open_page=False)
     said = capsys.readouterr()
-    assert f"http://{host}:8000/v1" in said.out and ("warning" in said.err) == warned
+    reached = host.replace("0.0.0.0", "127.0.0.1")  # all addresses are no address to go to
+    assert f"http://{reached}:8000/v1" in said.out and "nano: A demonstration." in said.out
+    assert ("warning" in said.err) == warned

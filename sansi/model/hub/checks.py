@@ -57,6 +57,12 @@ def quantisation_of(values: Mapping[str, Any]) -> str | None:
     return str(described.get("quant_method", "unknown method")) if isinstance(described, Mapping) else "unknown method"
 
 
+def stored_kind(values: Mapping[str, Any]) -> str | None:
+    """How the weights are quantised where Sansi did it: "int8" or "int4"; None for full weights."""
+    described = values.get("quantization_config")
+    return str(described.get("kind")) if isinstance(described, Mapping) and is_ours(described) else None
+
+
 def _has(repository: Repository, suffix: str) -> bool:
     return any(file.name.endswith(suffix) for file in repository.files)
 

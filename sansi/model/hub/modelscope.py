@@ -6,16 +6,14 @@ is there stays as it came until `sansi pull` asks again.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TQDM_DISABLE", "1")  # the client draws a bar for each file; ours shows all of them together
-
-from modelscope_hub import HubApi, HubConfig, ProgressCallback
+from modelscope_hub import HubApi, HubConfig, ProgressCallback, _download
 from modelscope_hub.errors import (
     APIError,
     AuthenticationError,
@@ -37,6 +35,9 @@ from sansi.model.hub.resume import disk_explained, wrong_bytes
 DEFAULT_REVISION = "master"
 SIGN_IN = "`modelscope login`, or MODELSCOPE_API_TOKEN in the environment"
 _KIND = "model"
+
+# The client draws a bar for each file, whatever the terminal, and has no switch for it; ours shows all files together.
+_download.tqdm = partial(_download.tqdm, disable=True)
 
 
 class ModelScope:

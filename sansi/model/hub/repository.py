@@ -16,7 +16,7 @@ from sansi.model.hub.names import ModelName
 
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
 _COMPANIONS = (
-    *(CONFIG, "generation_config.json", INDEX_FILE, "model_card.json", "evaluation.json", "sansi.json"),
+    *(CONFIG, "generation_config.json", INDEX_FILE, "model_card.json", "evaluation.json"),
     *("*token*.json", "vocab.json", "merges.txt", "chat_template*", "README*", "LICENSE*"),
 )
 """What belongs to a model beside its weights; nothing in folders, no pickles, no copies in other formats."""

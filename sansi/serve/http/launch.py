@@ -6,6 +6,7 @@ import contextlib
 import errno
 import functools
 import ipaddress
+import os
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,8 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     *,
+    listener: socket.socket | None = None,
+    open_page: bool = False,
     names: Sequence[str] = (),
     memory: Sequence[float] | None = None,
     settings: ServerSettings | None = None,
@@ -36,11 +39,12 @@ def serve(
 ) -> None:
     """Serve the checkpoints in `folders` until interrupted. Port 0 takes a free one. Raises SansiError on bad input.
 
+    listener: what `bind` made, in the place of a port. open_page: show the chat page in a browser once it is there.
     names: one for each folder; default: the folders' own. memory: bytes for all models together, or one for each.
     options: as for `ChatModel.from_pretrained`.
     """
     chosen = model_names(folders, names)
-    listener = bind(host, port)  # first: a taken port is told before the seconds of loading, not after
+    listener = listener or bind(host, port)  # first: a taken port is told before the seconds of loading, not after
     try:
         with contextlib.ExitStack() as stack:
             chats = [
@@ -48,7 +52,7 @@ def serve(
                 for folder, name, share in zip(folders, chosen, _shares(folders, memory, options), strict=True)
             ]
             cards = {chat.name: read_card(folder) for chat, folder in zip(chats, folders, strict=True)}
-            _serve_on(listener, chats, cards, host, settings, log_format)
+            _serve_on(listener, chats, cards, host, settings, log_format, open_page)
     finally:
         listener.close()
 
@@ -88,6 +92,7 @@ def _serve_on(
     host: str,
     settings: ServerSettings | None,
     log_format: str,
+    open_page: bool,
 ) -> None:
     from sansi.serve.http import logs
     from sansi.serve.http.app import create_app
@@ -97,8 +102,9 @@ def _serve_on(
     logs.configure(log_format)
     settings = settings_for(host, settings or ServerSettings())
     listener.listen(2048)  # from here on a client is queued, not refused
-    port, names = listener.getsockname()[1], [chat.name for chat in chats]
-    announce = functools.partial(_announce, names, host, port, settings)
+    port = listener.getsockname()[1]
+    described = {chat.name: cards[chat.name].description_in() for chat in chats}
+    announce = functools.partial(_announce, described, host, port, settings, open_page)
     Server(create_app(chats, cards, settings), settings, announce).run(sockets=[listener])
 
 
@@ -146,11 +152,28 @@ def _why_not_bound(error: Exception, host: str, port: int) -> str:
     return f"can not listen on {host} port {port}: {error}"
 
 
-def _announce(names: Sequence[str], host: str, port: int, settings: ServerSettings) -> None:
-    shown = f"[{host}]" if ":" in host else host
+def _announce(described: Mapping[str, str], host: str, port: int, settings: ServerSettings, open_page: bool) -> None:
+    """What is served, in a line each, and where. described: what the models say of themselves, by name."""
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # all addresses are no address to go to
+    shown = f"[{reached}]" if ":" in reached else reached
     url = f"http://{shown}:{port}"
-    print(f"Sansi serves {', '.join(names)}\n  chat  {url}\n  API   {url}/v1", flush=True)
+    for name, what in described.items():
+        print(f"Sansi serves {name}{f': {what}' if what else ''}")
+    print(f"  chat  {url}\n  API   {url}/v1", flush=True)
     print("Ctrl-C stops it.", flush=True)
     if not is_loopback(host) and settings.keys is None:
         warning = "others on the network can reach this server, and it asks nobody for a key; see --api-key-file"
         print(f"warning: {warning}", file=sys.stderr)
+    if open_page and not open_in_browser(url):
+        print(f"no browser could be opened here; go to {url}", file=sys.stderr)
+
+
+def open_in_browser(url: str) -> bool:
+    """Show a page in the user's browser. A text browser would take the terminal away, so it has to be asked for."""
+    import webbrowser
+
+    graphical = sys.platform != "linux" or any(map(os.environ.get, ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")))
+    try:
+        return graphical and webbrowser.open(url)
+    except webbrowser.Error:
+        return False

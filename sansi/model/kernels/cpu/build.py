@@ -73,9 +73,23 @@ def load_kernels(isa: str | None = None, cache_folder: str | Path | None = None)
     """
     chosen = _choose(isa)
     try:
-        return _load(chosen, Path(cache_folder) if cache_folder else Path.home() / ".cache" / "sansi" / "kernels")
+        return _load(chosen, Path(cache_folder) if cache_folder else kernel_cache())
     except (OSError, RuntimeError) as error:  # no home, a folder that may not be entered or that nothing is run from
         raise KernelsUnavailable(f"the CPU kernels can not be kept or loaded: {error}") from error
+
+
+def kernel_cache() -> Path:
+    """Where built libraries are kept. Raises RuntimeError where there is no home."""
+    return Path.home() / ".cache" / "sansi" / "kernels"
+
+
+def cached_kernels() -> Path | None:
+    """The library that `load_kernels` would take from its cache without building; None if it would build."""
+    try:
+        path = _library(_choose(None), kernel_cache())
+    except (KernelsUnavailable, RuntimeError):
+        return None
+    return path if path.is_file() else None
 
 
 @cache
@@ -106,13 +120,17 @@ def _choose(isa: str | None) -> str:
 
 @cache
 def _load(isa: str, folder: Path) -> Kernels:
-    path = folder / f"sansi-{isa}-{_fingerprint(isa)}.so"
+    path = _library(isa, folder)
     if not path.is_file():
         _make_folder(folder)
         with _locked(path.with_suffix(".lock")):
             if not path.is_file():  # another process may have built it while this one waited
                 _build(isa, path)
     return Kernels(ctypes.CDLL(str(path)), isa, path)
+
+
+def _library(isa: str, folder: Path) -> Path:
+    return folder / f"sansi-{isa}-{_fingerprint(isa)}.so"
 
 
 def _fingerprint(isa: str) -> str:
