@@ -155,7 +155,7 @@ def test_who_looks_without_wanting_more_is_answered(local):
         response = http.head(local + path)
         assert response.status_code == 200 and not response.content
     assert http.options(f"{local}/v1/models").status_code == 204
-    assert http.get(f"{local}/v1/models/", follow_redirects=False).status_code == 404
+    assert http.get(f"{local}/v1/models/", follow_redirects=False).status_code == 200
     assert http.get(f"{local}/static/index.html").headers["x-content-type-options"] == "nosniff"
 
 

@@ -18,11 +18,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sansi.serve.api.errors import ServeError
 from sansi.serve.http.bodies import CLOSE
 from sansi.serve.http.error_responses import of_serve_error
+from sansi.serve.http.paths import PROBES
 from sansi.serve.http.request_log import record_of
 from sansi.serve.http.settings import ServerSettings
 
 # What a key is not asked for: they tell nothing of what others do. Everything else is behind the key.
-OPEN = ("/", "/health", "/openapi.json")
+OPEN = ("/", "/openapi.json", "/version", *PROBES)
 OPEN_FOLDER = "/static/"
 SAFE = ("GET", "HEAD", "OPTIONS")
 HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{1,5})?")

@@ -11,6 +11,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -30,6 +31,7 @@ from sansi.serve.http.admission import Admission
 from sansi.serve.http.bodies import Bodies
 from sansi.serve.http.metrics import ServerMetrics
 from sansi.serve.http.model_facts import facts_of
+from sansi.serve.http.paths import PROBES, Paths
 from sansi.serve.http.request_log import Record, Recorder, record_of
 from sansi.serve.http.settings import ServerSettings, body_limit
 from sansi.serve.http.streaming_response import Generation
@@ -74,6 +76,7 @@ def create_app(
 
     exception_handlers.add_handlers(app)
     app.add_middleware(AccessControl, settings=settings)
+    app.add_middleware(Paths)
     app.add_middleware(Recorder, done=done)  # what is added last stands first
     _add_page(app)
     _add_state(app, models, metrics)
@@ -81,8 +84,15 @@ def create_app(
     bodies = Bodies(settings)
     _add_generation(app, models, metrics, bodies, settings.policy)
     add_tools(app, bodies)
+    _add_heads(app)
     openapi.describe(app, with_keys=settings.keys is not None)
     return app
+
+
+def _add_heads(app: FastAPI) -> None:
+    """What can be got can be asked about."""
+    for route in [one for one in app.routes if isinstance(one, APIRoute) and one.methods == {"GET"}]:
+        app.add_api_route(route.path, route.endpoint, methods=["HEAD"], include_in_schema=False)
 
 
 class _Static(StaticFiles):
@@ -93,7 +103,7 @@ class _Static(StaticFiles):
 
 
 def _add_page(app: FastAPI) -> None:
-    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
+    @app.get("/", include_in_schema=False)
     async def page() -> Response:
         return FileResponse(STATIC / "index.html", headers=PAGE_HEADERS)
 
@@ -101,12 +111,17 @@ def _add_page(app: FastAPI) -> None:
 
 
 def _add_state(app: FastAPI, models: Mapping[str, ChatModel], metrics: ServerMetrics) -> None:
-    @app.head("/health", include_in_schema=False)
-    @app.get("/health", responses=openapi.errors(403))
     async def health() -> Response:
         closing = app.state.admission.closing
         body = {"status": "stopping" if closing else "ok", "version": __version__, "models": list(models)}
         return JSONResponse(body, status_code=503 if closing else 200)
+
+    for path in PROBES:  # of other servers and of what watches over them, beside our own
+        app.get(path, responses=openapi.errors(403), include_in_schema=path == "/health")(health)
+
+    @app.get("/version", responses=openapi.errors(403))
+    async def version() -> dict[str, str]:
+        return {"version": __version__}
 
     @app.get("/metrics", response_class=PlainTextResponse, responses=openapi.errors(*openapi.LOOKING))
     async def prometheus() -> Response:
@@ -122,7 +137,8 @@ def _add_models(app: FastAPI, models: Mapping[str, ChatModel], cards: Mapping[st
         told = {**facts_of(chat), "budget_curve": {"points": said.pop("budget_curve")}}
         if not whole:
             said.pop("text")
-        return entry | {"context_length": chat.context_length, **said, "sansi": told}
+        length = chat.context_length
+        return entry | {"context_length": length, "max_model_len": length, **said, "sansi": told}
 
     @app.get("/v1/models", responses=openapi.errors(*openapi.LOOKING))
     async def list_models() -> dict[str, Any]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from sansi.base.errors import SansiError
 from sansi.serve.api import response_bodies
 from sansi.serve.api.errors import ServeError, UnknownModel, kind_of
 from sansi.serve.http.error_responses import error_response, of_serve_error
+from sansi.serve.http.paths import nothing_at
 from sansi.serve.http.request_log import record_of
 
 
@@ -31,6 +33,15 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     if isinstance(error, ServeError):
         record_of(request.scope).error = error.code
         return of_serve_error(request.url.path, error)
-    message = {404: f"there is nothing at {request.url.path}", 405: f"{request.method} is not allowed here"}
-    body = response_bodies.error(message.get(error.status_code, str(error.detail)), kind_of(error.status_code))
+    body = response_bodies.error(_said(request, error), kind_of(error.status_code))
     return error_response(request.url.path, body, error.status_code, error.headers)
+
+
+def _said(request: Request, error: HTTPException) -> str:
+    if error.status_code == 404:
+        routes = [route.path for route in request.app.routes if isinstance(route, APIRoute) and "{" not in route.path]
+        return nothing_at(request.url.path, routes)
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        return f"{request.method} is not allowed here" + (f"; use {allowed}" if allowed else "")
+    return str(error.detail)
