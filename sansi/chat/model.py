@@ -28,7 +28,7 @@ from sansi.chat.token_events import TokenEvents
 from sansi.engine import Completion, Engine, Grammar, SamplingParams, ThinkingLimits, ThinkingState, Usage
 from sansi.engine.params import check_params, check_prompt, checked_bias
 from sansi.text import Codec, Content, Event, Mode
-from sansi.text.codec import Messages
+from sansi.text.codec import Messages, Prompt
 
 MAX_TOKENS = 32_768  # the default bound on a completion where the context leaves more
 MAX_RESERVE = 256
@@ -95,9 +95,10 @@ class ChatModel:
         """The bytes that a token stands for, which may be part of a character."""
         return self.codec.tokenizer.token_bytes(token)
 
-    def ids_of(self, text: str) -> list[int]:
-        """The ids of a text, in which control tokens are plain text."""
-        return self.codec.tokenizer.encode(text)
+    def ids_of(self, text: str, parse_special: bool = False) -> list[int]:
+        """The ids of a text. parse_special: control tokens that it spells are read as such, not as characters."""
+        tokenizer = self.codec.tokenizer
+        return tokenizer.encode_parts(tokenizer.split_added(text)) if parse_special else tokenizer.encode(text)
 
     def text_of(self, ids: Sequence[int]) -> str:
         """The text of ids, control tokens spelled out."""
@@ -106,6 +107,17 @@ class ChatModel:
     def ends_turn(self, token: int) -> bool:
         """Whether a token ends what the model has to say; it is no text."""
         return token in self.codec.stop_ids
+
+    def prompt_ids(
+        self, messages: Messages, options: ChatOptions | None = None, add_generation_prompt: bool = True
+    ) -> list[int]:
+        """What the model would be given to read, be it too long for it or not. Raises SansiError as `stream` does.
+
+        add_generation_prompt: with what opens the answer.
+        """
+        options = options or ChatOptions()
+        check_options(options)
+        return self._render(messages, options, add_generation_prompt).ids
 
     def complete(self, messages: Messages, options: ChatOptions | None = None) -> ChatResult:
         """Answer one conversation. Raises SansiError, with `param`, for wrong messages or options."""
@@ -174,7 +186,7 @@ class ChatModel:
         completion: Completion | None = None
         reader = job.reader()
         token_events = TokenEvents(self.codec, job.ids, job.options, job.is_text) if job.options.stream_tokens else None
-        if token_events is not None:
+        if token_events is not None or job.options.stream_prompt:
             yield Tokens((), (), prompt_ids=tuple(job.ids))
         deltas = self.engine.stream(job.ids, job.params)
         try:
@@ -221,16 +233,7 @@ class ChatModel:
         self._check_fits(_fewest_tokens(messages, options.tools), "messages", at_least=True)
         if options.max_tokens == 0 and not options.prompt_logprobs:
             raise SansiError("max_tokens must be a whole number of 1 or more, not 0", param="max_tokens")
-        prompt = self.codec.render(
-            messages,
-            tools=options.tools,
-            enable_thinking=False if options.budget == 0 else options.enable_thinking,
-            history=options.history,
-            soft_switch=options.soft_switch,
-            open_thought=options.soft_switch != "model",
-            continue_final=options.continue_final,
-            read_tags=options.read_tags,
-        )
+        prompt = self._render(messages, options)
         self._check_fits(prompt.fewest_ids(self.context_length), "messages", at_least=True)  # before it is encoded
         max_tokens = self._max_tokens(len(prompt.ids), options.max_tokens, "messages")
         closed = options.continue_final == "answer"
@@ -256,6 +259,19 @@ class ChatModel:
             reader,
             special_tokens_read=prompt.tags_read,
             warnings=_of_tags(prompt.tags_spelled),
+        )
+
+    def _render(self, messages: Messages, options: ChatOptions, add_generation_prompt: bool = True) -> Prompt:
+        return self.codec.render(
+            messages,
+            tools=options.tools,
+            enable_thinking=False if options.budget == 0 else options.enable_thinking,
+            history=options.history,
+            soft_switch=options.soft_switch,
+            add_generation_prompt=add_generation_prompt,
+            open_thought=options.soft_switch != "model",
+            continue_final=options.continue_final,
+            read_tags=options.read_tags,
         )
 
     def _text_job(self, text: str | Sequence[int], options: ChatOptions) -> _Job:

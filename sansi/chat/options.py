@@ -60,6 +60,8 @@ class ChatOptions:
     """Also tell the log-probabilities of the prompt's tokens."""
     prompt_top_logprobs: int = 0
     """With it: also so many of the most likely tokens in the place of each."""
+    stream_prompt: bool = False
+    """Let streams begin with a `Tokens` that has the prompt's ids alone."""
     stream_tokens: bool = False
     """Let streams hold `Tokens`: before the events that ids bring, the ids themselves."""
     tools: Sequence[Mapping[str, Any]] | None = None

@@ -31,6 +31,7 @@ ANSWERING = {
     "/v1/chat/completions": {"messages": [{"role": "user", "content": QUESTION}], "max_tokens": 8},
     "/v1/completions": {"prompt": QUESTION, "max_tokens": 8},
     "/v1/responses": {"input": QUESTION, "max_output_tokens": 8},
+    "/v1/messages": {"messages": [{"role": "user", "content": QUESTION}], "max_tokens": 8},
 }
 
 

@@ -34,3 +34,5 @@ class Dialect:
     """How the chunks of a stream stand in it."""
     error: Callable[[Mapping[str, Any], int], Mapping[str, Any]] = lambda body, status: body
     """OpenAI's error object, and the HTTP status, to an error as this dialect has it."""
+    error_schema: Mapping[str, Any] | None = None
+    """The JSON schema of such an error; None: OpenAI's."""

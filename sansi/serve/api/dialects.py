@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sansi.serve.api.anthropic import ANTHROPIC_MESSAGES
 from sansi.serve.api.dialect import Dialect
 from sansi.serve.api.openai_chat import OPENAI_CHAT
 from sansi.serve.api.openai_completions import OPENAI_COMPLETIONS
@@ -13,9 +14,12 @@ from sansi.serve.api.responses import responses_dialect
 
 def dialects() -> tuple[Dialect, ...]:
     """Those of one server, with what each keeps from request to request."""
-    return (OPENAI_CHAT, OPENAI_COMPLETIONS, responses_dialect())
+    return (OPENAI_CHAT, OPENAI_COMPLETIONS, responses_dialect(), ANTHROPIC_MESSAGES)
 
 
 def error_at(path: str, body: Mapping[str, Any], status: int) -> Mapping[str, Any]:
     """An error in the shape that clients of this path expect; `body`: as OpenAI has it."""
+    for dialect in (ANTHROPIC_MESSAGES,):
+        if path.startswith(dialect.path):
+            return dialect.error(body, status)
     return body

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
 
 from sansi.base.errors import SansiError
+from sansi.chat import ChatModel
 from sansi.serve.api import response_bodies
+from sansi.serve.api.fields import show
 
 
 class ServeError(HTTPException):
@@ -28,6 +31,13 @@ class ClientGone(Exception):
 
 class UnknownModel(SansiError):
     """The request names a model that is not served here: 404, where every other mistake is 400."""
+
+
+def find_model(models: Mapping[str, ChatModel], name: str) -> ChatModel:
+    """Raises UnknownModel."""
+    if name not in models:
+        raise UnknownModel(f"the model {show(name)} is not served here; served: {', '.join(models)}", param="model")
+    return models[name]
 
 
 def kind_of(status: int) -> str:

@@ -160,7 +160,7 @@ def resolve(values: Mapping[str, Any], spellings: Mapping[str, str]) -> tuple[di
     found: dict[str, Any] = {}
     names: dict[str, str] = {}
     for name, value in values.items():
-        nested = isinstance(value, dict) and name in NESTED
+        nested = isinstance(value, dict)
         for path, said in [(f"{name}.{key}", inner) for key, inner in value.items()] if nested else ((name, value),):
             option = spellings.get(path)
             if option is None:
@@ -174,9 +174,6 @@ def resolve(values: Mapping[str, Any], spellings: Mapping[str, str]) -> tuple[di
             if option not in found:
                 found[option], names[option] = said, path
     return _bounded(found), names
-
-
-NESTED = ("reasoning", "thinking", "chat_template_kwargs")  # objects whose keys may be spellings
 
 
 def _bounded(found: dict[str, Any]) -> dict[str, Any]:

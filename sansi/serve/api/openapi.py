@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
 
+from sansi.serve.api.computation import Computation
 from sansi.serve.api.dialect import Dialect
 from sansi.serve.api.fields import schema_of
 
@@ -42,9 +45,9 @@ _ERROR = {
 }
 
 
-def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """FastAPI's `responses` for these statuses."""
-    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+def errors(*statuses: int, schema: Mapping[str, Any] | None = None) -> dict[int | str, dict[str, Any]]:
+    """FastAPI's `responses` for these statuses. schema: of the error, where it is not OpenAI's."""
+    content = {"application/json": {"schema": schema or {"$ref": "#/components/schemas/Error"}}}
     return {status: {"description": ERRORS[status], "content": content} for status in statuses}
 
 
@@ -52,10 +55,35 @@ def generation(dialect: Dialect, strict: bool) -> dict[str, Any]:
     """FastAPI's options of a route that generates: its body, and its two kinds of answers."""
     either = {"application/json": {"schema": dialect.answer}, dialect.framing.media_type: {}}
     body = {"application/json": {"schema": schema_of(dialect.fields, dialect.required, strict)}}
+    answers = {200: {"description": "The answer, whole or as a stream.", "content": either}}
     return {
-        "responses": {200: {"description": "The answer, whole or as a stream.", "content": either}} | errors(*ERRORS),
+        "responses": answers | errors(*ERRORS, schema=dialect.error_schema),
         "openapi_extra": {"requestBody": {"required": True, "content": body}},
     }
+
+
+def computation(one: Computation, strict: bool) -> dict[str, Any]:
+    """The same of a route that computes something at once."""
+    body = {"application/json": {"schema": schema_of(one.fields, one.required, strict)}}
+    return {
+        "responses": told(one.answer) | errors(*ERRORS, schema=one.error_schema),
+        "openapi_extra": {"requestBody": {"required": True, "content": body}},
+    }
+
+
+def told(schema: Mapping[str, Any]) -> dict[int | str, dict[str, Any]]:
+    """FastAPI's `responses` for a result of this schema."""
+    return {200: {"description": "The result.", "content": {"application/json": {"schema": schema}}}}
+
+
+def handler(answer: Callable[[Request], Awaitable[Response]], name: str) -> Callable[..., Any]:
+    """A handler that FastAPI can look into."""
+
+    async def handle(request: Request) -> Response:
+        return await answer(request)
+
+    handle.__name__ = name
+    return handle
 
 
 def describe(app: FastAPI, with_keys: bool) -> None:

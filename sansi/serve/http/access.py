@@ -80,9 +80,13 @@ class AccessControl:
         if self._settings.keys is None or path in OPEN or path.startswith(OPEN_FOLDER):
             return
         scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+        if scheme.lower() != b"bearer":  # Anthropic's clients send it in a header of its own
+            given = headers.get(b"x-api-key", b"")
         challenge = {"WWW-Authenticate": "Bearer"}
-        if scheme.lower() != b"bearer" or not given.strip():
-            raise ServeError(401, "an API key is needed: Authorization: Bearer KEY", "invalid_api_key", challenge)
+        if not given.strip():
+            raise ServeError(
+                401, "an API key is needed: Authorization: Bearer KEY, or x-api-key: KEY", "invalid_api_key", challenge
+            )
         number = self._settings.keys.number_of(given.strip())
         if number is None:
             raise ServeError(401, "this API key is not known here", "invalid_api_key", challenge)

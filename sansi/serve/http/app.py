@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,13 @@ from sansi.serve.api import openapi
 from sansi.serve.api.answer_stream import Answer, check_size
 from sansi.serve.api.dialect import Dialect
 from sansi.serve.api.dialects import dialects
-from sansi.serve.api.errors import UnknownModel
-from sansi.serve.api.fields import show
+from sansi.serve.api.errors import find_model
 from sansi.serve.api.requests import Policy, parse_body
 from sansi.serve.http import exception_handlers, logs
 from sansi.serve.http.access import AccessControl
 from sansi.serve.http.admission import Admission
 from sansi.serve.http.bodies import Bodies
+from sansi.serve.http.computations import add_computations
 from sansi.serve.http.metrics import ServerMetrics
 from sansi.serve.http.model_facts import facts_of
 from sansi.serve.http.paths import PROBES, Paths
@@ -146,7 +146,7 @@ def _add_models(app: FastAPI, models: Mapping[str, ChatModel], cards: Mapping[st
 
     @app.get("/v1/models/{name:path}", responses=openapi.errors(*openapi.LOOKING, 404))
     async def retrieve_model(name: str) -> dict[str, Any]:
-        return card(_find(models, name), whole=True)
+        return card(find_model(models, name), whole=True)
 
 
 def _add_generation(
@@ -161,7 +161,7 @@ def _add_generation(
         admission.check()  # what can not be taken on is not read
         body = await bodies.read(request)
         asked = dialect.parse(parse_body(body), policy)
-        chat = _find(models, asked.model)
+        chat = find_model(models, asked.model)
         record.model, record.stream, record.labels = chat.name, asked.stream, asked.labels
         record.asked = getattr(asked, "messages", None) or getattr(asked, "prompts", None)
         check_size(chat, asked)
@@ -175,21 +175,6 @@ def _add_generation(
         return Generation(start, ticket, record, metrics.gaps[chat.name], asked.stream, dialect)
 
     for dialect in dialects():
-        route = _route(functools.partial(generate, dialect=dialect), dialect)
+        route = openapi.handler(functools.partial(generate, dialect=dialect), dialect.name)
         app.post(dialect.path, **openapi.generation(dialect, policy.strict))(route)
-
-
-def _route(generate: Callable[[Request], Awaitable[Response]], dialect: Dialect) -> Callable[..., Any]:
-    """A handler that FastAPI can look into."""
-
-    async def answer(request: Request) -> Response:
-        return await generate(request)
-
-    answer.__name__ = dialect.name
-    return answer
-
-
-def _find(models: Mapping[str, ChatModel], name: str) -> ChatModel:
-    if name not in models:
-        raise UnknownModel(f"the model {show(name)} is not served here; served: {', '.join(models)}", param="model")
-    return models[name]
+    add_computations(app, models, bodies, policy, renderers)

@@ -22,6 +22,7 @@ from sansi.serve.http.error_responses import error_response
 
 KEY = "sansi.record"  # in the scope of a request
 SANE_ID = re.compile(rb"[A-Za-z0-9._:+/=-]{1,128}")
+ANTHROPIC = "/v1/messages"  # whose clients look for the id under another name
 GONE = 499  # no status of HTTP, but the customary number in logs for a client that left
 # Ids need not be secret, only distinct; asking the system for each would hand over the interpreter's lock.
 _random = random.Random()
@@ -70,11 +71,12 @@ class Recorder:
             return
         record = scope[KEY] = Record(_id_of(scope), scope["method"], scope["path"])
         header = (b"x-request-id", record.id.encode())
+        headers = [header, (b"request-id", header[1])] if record.path.startswith(ANTHROPIC) else [header]
 
         async def tell(message: Message) -> None:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
-                message["headers"] = [*message.get("headers", ()), header]
+                message["headers"] = [*message.get("headers", ()), *headers]
             await send(message)
 
         try:

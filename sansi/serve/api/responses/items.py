@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.serve.api.fields import Reading, cut, show
+from sansi.serve.api.sealed_thoughts import unseal
 
 ROLES = ("user", "system", "developer", "assistant")
 TEXT_PARTS = ("input_text", "output_text", "text")
-THOUGHT_PREFIX = "sansi-thought-1."
 # What an item may say beside what is read: it changes nothing.
 SILENT_KEYS = ("id", "status", "type", "phase", "object", "created_by", "async", "caller")
 Recall = Callable[[str], Mapping[str, Any] | None]
@@ -58,21 +56,6 @@ def read_input(said: Any, instructions: str | None, recall: Recall, reading: Rea
     for i, item in enumerate(said):
         _read(item, f"input[{i}]", found, recall, reading)
     return found
-
-
-def seal(thought: str) -> str:
-    """A thought as a value that clients send back unread. It is encoded, not encrypted: whoever has it can read it."""
-    return THOUGHT_PREFIX + base64.urlsafe_b64encode(thought.encode()).decode()
-
-
-def unseal(value: str) -> str | None:
-    """The thought in what `seal` made; None for anything else."""
-    if not value.startswith(THOUGHT_PREFIX):
-        return None
-    try:
-        return base64.urlsafe_b64decode(value[len(THOUGHT_PREFIX) :].encode()).decode()
-    except (binascii.Error, ValueError):
-        return None
 
 
 # --- kinds of items --------------------------------------------------------------------------------------------------
@@ -133,7 +116,7 @@ def _reasoning(item: Mapping[str, Any], where: str, found: Conversation, reading
 
 
 def _thought(item: Mapping[str, Any], where: str, reading: Reading) -> str:
-    """The whole text where the item has it, else what `seal` made of it, else its summary."""
+    """The whole text where the item has it, else what was sealed of it, else its summary."""
     if content := _texts(item.get("content"), f"{where}.content"):
         return "".join(content)
     sealed = item.get("encrypted_content")

@@ -11,8 +11,8 @@ from typing import Any
 from sansi.chat import ChatModel, ChatResult, Tokens
 from sansi.serve.api.logprobs import chat_logprobs
 from sansi.serve.api.response_bodies import Chunk, Done, Reply
-from sansi.serve.api.responses.items import seal
 from sansi.serve.api.responses.request import ResponsesRequest
+from sansi.serve.api.sealed_thoughts import seal
 from sansi.text import Content, Reasoning, ToolCallDelta
 
 Keep = Callable[[Mapping[str, Any]], None]
