@@ -1,4 +1,4 @@
-"""What mkdocs leaves out of the site: the last column of the API's tables, which names the test of each row."""
+"""What mkdocs leaves out of the pages for users: the last column of tables that names the test of each row."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ HEADER = re.compile(r"^\|(?:[^|\n]*\|)+ test \|$")
 CELLS = re.compile(r"(?<!\\)\|")
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """A page without the columns that are called "test"."""
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """A page without the columns that are called "test"; the promises are told with them."""
+    if page.file.src_path == "promises.md":
+        return markdown
     lines, inside = [], False
     for line in markdown.split("\n"):
         inside = bool(HEADER.match(line)) or (inside and line.startswith("|"))

@@ -97,6 +97,13 @@ def check_command(words: list[str], where: str) -> None:
     assert asked <= options | {"--help"}, f"{where}: {sorted(asked - options)}"
 
 
+@pytest.mark.parametrize("page", tables.PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_tests_that_pages_name_exist(page):
+    for file, name in re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?", page.read_text(encoding="utf-8")):
+        assert (ROOT / file).is_file(), f"{page.name}: {file}"
+        assert not name or f"def {name}(" in (ROOT / file).read_text(), f"{page.name}: {file}::{name}"
+
+
 def test_the_bundled_model_is_small_and_complete():
     folder = ROOT / "checkpoints" / "nano"
     names = {p.name for p in folder.iterdir()}
