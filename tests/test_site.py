@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "build" / "site"
 BUILT = SITE / "sitemap.xml"  # written last
-SOURCES = [ROOT / "mkdocs.yml", *(ROOT / "docs").rglob("*.*")]
+SOURCES = [ROOT / "mkdocs.yml", *(ROOT / "docs").rglob("*.md")]
 if not BUILT.exists() or BUILT.stat().st_mtime < max(source.stat().st_mtime for source in SOURCES):
     pytest.skip("the site is not built, or older than its pages; `make docs` builds it", allow_module_level=True)
 PAGES = sorted(SITE.rglob("*.html"))
