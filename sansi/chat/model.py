@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -33,6 +34,7 @@ from sansi.text.codec import Messages, Prompt
 MAX_TOKENS = 32_768  # the default bound on a completion where the context leaves more
 MAX_RESERVE = 256
 SEEDS = 2**63
+CALL_SEED_BYTES = 9  # the ids of an answer's calls differ from those of all others
 
 ChatStream = AsyncGenerator[Event | ChatResult, None]  # and Tokens, for options that ask for them
 TextStream = AsyncGenerator[Content | TextResult, None]
@@ -245,7 +247,7 @@ class ChatModel:
         preset, mode = self.presets.of(prompt.mode.thinking), "thinking" if prompt.mode.thinking else "non-thinking"
 
         def reader() -> StreamReader:
-            parser = self.codec.parser(prompt, calls=calls)
+            parser = self.codec.parser(prompt, calls=calls, call_seed=secrets.token_hex(CALL_SEED_BYTES))
             return StreamReader(parser, options.stop, options.stop_ids, options.min_tokens)
 
         params = self._params(options, preset, max_tokens, limits, reader, grammar=grammar, banned_ids=banned)
@@ -316,7 +318,7 @@ class ChatModel:
             **{f.name: _first(getattr(options, f.name), getattr(preset, f.name)) for f in fields(Preset)},
             seed=options.seed,
             stop_ids=(*self.codec.stop_ids, *options.stop_ids),
-            stop_when=reader().ends if options.stop else None,
+            stop_when=reader().ends if options.stop or options.tools else None,
             unwanted_ids=self.codec.stop_ids if options.ignore_eos else (),
             logit_bias=checked_bias(options.logit_bias or (), self.engine.vocab_size),
             max_tokens=max_tokens,
@@ -440,7 +442,7 @@ class ChatModel:
 
 
 def _nth(job: _Job, index: int) -> _Job:
-    """The job of the index-th answer: it has a seed and a search for stop strings of its own."""
+    """The job of the index-th answer: it has a seed and a search for its end of its own."""
     if not index:
         return job
     seed, ends = job.params.seed, job.reader().ends if job.params.stop_when else None

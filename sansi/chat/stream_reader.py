@@ -46,6 +46,8 @@ class StreamReader:
     ):
         self._source, self._stops, self._stop_ids = source, StopStrings(stops), frozenset(stop_ids)
         self._waiting: tuple[int, ...] = ()  # a stop id, unless more comes after it: the engine forced it, then
+        self._looks_for_text = bool(stops)
+        self._ahead: list[int] = []  # what came and is not read yet, of a reader that is asked for the end alone
         self._content: list[str] = []
         self._phrase: list[str] = []
         self._fed = 0  # ids that the source has
@@ -78,9 +80,16 @@ class StreamReader:
         return self._source.problems if isinstance(self._source, StreamParser) else []
 
     def ends(self, token: int) -> bool:
-        """Whether the text ends with this token, which comes next."""
-        self.feed((token,))
-        return self.stop is not None
+        """Whether the answer ends with this token, which comes next: with a stop string, or as its calls repeat."""
+        self._ahead.append(token)
+        if not (self._looks_for_text or self._may_repeat(token)):
+            return False  # and many tokens are read at once later, which costs less
+        ahead, self._ahead = self._ahead, []
+        self.feed(ahead)
+        return self.stop is not None or (isinstance(self._source, StreamParser) and self._source.repeats)
+
+    def _may_repeat(self, token: int) -> bool:
+        return isinstance(self._source, StreamParser) and self._source.may_end_a_call(token)
 
     def feed(self, ids: Sequence[int], forced_at: int | None = None) -> list[Event]:
         """The events that `ids` complete. forced_at: as `Delta.forced_at`."""

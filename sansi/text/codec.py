@@ -264,15 +264,18 @@ class Codec:
         self._renderer.answer(layout, answer, chat[-1], loss=1)
         return self._encode(layout, mode)
 
-    def parser(self, prompt: Prompt, tools: Tools = None, calls: bool = True) -> StreamParser:
+    def parser(
+        self, prompt: Prompt, tools: Tools = None, calls: bool = True, call_seed: str | None = None
+    ) -> StreamParser:
         """A parser for what follows `prompt`, whose ids decide its first state. `tools` default to the prompt's.
 
-        calls: False leaves calls in the text, tags included.
+        calls: False leaves calls in the text, tags included. call_seed: for the ids of calls; None: the prompt's own,
+        so that the same turn is read the same each time.
         """
         if not prompt.continues:
             raise SansiError("the prompt ends with a finished turn; render it with add_generation_prompt=True")
         known = prompt.tools if tools is None else read_tools(tools)
-        return StreamParser(self.tokenizer, prompt.ids, known, calls)
+        return StreamParser(self.tokenizer, prompt.ids, known, calls, call_seed)
 
     def parse(self, prompt: Prompt, ids: Sequence[int], tools: Tools = None) -> AssistantMessage:
         """The message that `ids`, generated after `prompt`, spell."""

@@ -27,6 +27,8 @@ What the model does wrong has one outcome each, and a name in `StreamParser.prob
 |                                                  | they came                                     |                   |
 | a call of a tool that was not offered            | a call with an `error`                        | unknown_tool      |
 | arguments that do not fit the schema of the tool | a call with an `error` that lists the misfits | invalid_arguments |
+| a call that is equal to MAX_EQUAL_CALLS - 1      | a call like any other; who generates the turn | repeated_calls    |
+| before it                                        | ends it there                                 |                   |
 | bytes that are not UTF-8                         | U+FFFD                                        |                   |
 
 A call with an `error` must not be executed. Events are never taken back, and nothing is lost: every character is in
@@ -38,7 +40,9 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -85,9 +89,11 @@ class Traced:
 
 Event: TypeAlias = Reasoning | Content | ToolCallDelta
 TraceKind = Literal["reasoning", "content", "framing", "name", "arguments"]
-Problem = Literal["stray_tag", "call_in_thought", "unclosed_thought"] | CallProblem
+Problem = Literal["stray_tag", "call_in_thought", "unclosed_thought", "repeated_calls"] | CallProblem
 State = Literal["before", "thought", "closed"]
 Say = Callable[[Literal["reasoning", "content", "framing"], str], None]
+
+MAX_EQUAL_CALLS = 3  # in one turn
 
 _TAG = re.compile("(" + "|".join(map(re.escape, CONTROL_TEXT.values())) + ")")
 _TAG_STARTS = frozenset(tag[:end] for tag in CONTROL_TEXT.values() for end in range(1, len(tag)))
@@ -99,6 +105,7 @@ class StreamParser:
 
     tools: the tools that were offered; arguments are checked and typed by their schemas. None: calls are not checked.
     calls: whether calls are read; where no tool was offered, who writes one speaks to a program that reads the text.
+    call_seed: what the ids of calls begin with after "call_"; None: it is made from the prompt.
     """
 
     def __init__(
@@ -107,13 +114,17 @@ class StreamParser:
         prompt_ids: Sequence[int],
         tools: Sequence[Mapping[str, Any]] | None = None,
         calls: bool = True,
+        call_seed: str | None = None,
     ):
         self.problems: list[Problem] = []
         self.reasoning_tokens = 0
         """Ids of the thought that are the model's own, as an engine counts them: not the tags, nor a line break right
         after the first, nor the closing phrase. Text is not counted."""
         self._tokenizer, self._prompt_ids = tokenizer, prompt_ids
-        self._seed: str | None = None  # of the calls' ids
+        self.repeats = False
+        """The same call came so often that no more of this turn can be of use."""
+        self._seed = call_seed
+        self._equal: Counter[tuple[str, str]] = Counter()
         self._control = tokenizer.control
         self._tags = {getattr(self._control, name): text for name, text in CONTROL_TEXT.items()}
         self._as_text = () if calls else (self._control.tool_call, self._control.tool_call_end)
@@ -192,6 +203,10 @@ class StreamParser:
         if self._state == "thought":
             return token == self._control.think_end
         return token == self._control.tool_call_end and self._call is not None and not self._call.in_string
+
+    def may_end_a_call(self, token: int) -> bool:
+        """Whether the token is one after which `repeats` can be different."""
+        return token == self._control.tool_call_end and token not in self._as_text
 
     def finish(self) -> list[Event]:
         """The events that were held back because more could have changed them."""
@@ -403,7 +418,16 @@ class StreamParser:
         if call.problem:
             self.problems.append(call.problem)
         self._calls.append(ToolCall(self._call_id(), call.name, call.arguments, call.error))
+        if end == "tag":
+            self._tally(call.name, call.arguments)
         self._answer.after_call()
+
+    def _tally(self, name: str, arguments: str) -> None:
+        key = name, _canonical(arguments)
+        self._equal[key] += 1
+        if self._equal[key] == MAX_EQUAL_CALLS:
+            self.problems.append("repeated_calls")
+            self.repeats = True
 
     def _make_text(self, call: CallReader, problem: CallProblem) -> None:
         self.problems.append(problem)
@@ -422,7 +446,7 @@ class StreamParser:
                 self._events.append(ToolCallDelta(index, id_, None, piece.told))
 
     def _call_id(self) -> str:
-        """Different for each call and each prompt, and the same whenever the same turn is read."""
+        """Different for each call and each seed; without a seed, the same whenever the same turn is read."""
         if self._seed is None:
             self._seed = hashlib.blake2b(repr(list(self._prompt_ids)).encode(), digest_size=9).hexdigest()
         return f"call_{self._seed}{len(self._calls):02d}"
@@ -528,6 +552,14 @@ def _join(run: list[Event]) -> Event:
         return ToolCallDelta(first.index, first.id, None, arguments)
     text = "".join([event.text for event in run])  # type: ignore[union-attr]
     return Reasoning(text, first.closing) if isinstance(first, Reasoning) else Content(text)
+
+
+def _canonical(arguments: str) -> str:
+    """The same for equal arguments, however they are spelled."""
+    try:
+        return json.dumps(json.loads(arguments), sort_keys=True)
+    except (ValueError, RecursionError):
+        return arguments
 
 
 def _without_tag_start(text: str) -> tuple[str, str]:

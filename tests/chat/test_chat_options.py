@@ -133,6 +133,95 @@ def test_a_model_of_random_words_can_be_made_to_call(untrained, choice, names, m
         assert result.report.thinking_end_reason == (None if "enable_thinking" in mode else "budget")
 
 
+def calls_of(codec, *arguments):
+    """What the model writes to call f so often."""
+    script = [codec.control.think_end]
+    for text in arguments:
+        body = codec.tokenizer.encode(f'\n{{"name": "f", "arguments": {text}}}\n')
+        script += [codec.control.tool_call, *body, codec.control.tool_call_end, *codec.tokenizer.encode("\n")]
+    return script
+
+
+ONE, SAME, OTHER = ('{"city": "Oslo", "days": 1}', '{"days": 1, "city": "Oslo"}', '{"city": "Rome", "days": 1}')
+
+
+@pytest.mark.parametrize("more", [{}, {"stop": ["never"]}, {"speculation": 4}], ids=["plain", "stop", "speculation"])
+def test_equal_calls_without_end_end_the_turn(scripted, codec, more):
+    scripted.model.script = calls_of(codec, ONE, OTHER, SAME, ONE, *[ONE] * 50)
+    options = ChatOptions(tools=[tool("f")], max_tokens=2000, **more)
+    result = scripted.complete(ASK, options)
+    assert [call.arguments for call in result.message.tool_calls] == [ONE, OTHER, SAME, ONE]
+    assert (result.finish_reason, result.problems, result.stop) == ("tool_calls", ("repeated_calls",), None)
+    *_, last = collected(scripted.stream(ASK, options))
+    assert (last.finish_reason, last.problems, last.ids) == (result.finish_reason, result.problems, result.ids)
+
+
+def test_calls_that_differ_are_as_many_as_the_model_wants(scripted, codec):
+    wanted = [f'{{"city": "Oslo", "days": {n}}}' for n in range(1, 6)]
+    free = tool("f", parameters={"type": "object"})
+    scripted.model.script = calls_of(codec, *wanted, ONE.replace("1", "2"))
+    result = scripted.complete(ASK, ChatOptions(tools=[free], max_tokens=2000))
+    assert len(result.message.tool_calls) == 6 and not result.problems
+
+
+def test_equal_calls_of_a_thought_are_its_plan_and_end_nothing(scripted, codec):
+    scripted.model.script = [
+        *calls_of(codec, *[ONE] * 5)[1:],
+        codec.control.think_end,
+        *codec.tokenizer.encode("1 + 1"),
+    ]
+    result = scripted.complete(ASK, ChatOptions(tools=[tool("f")], max_tokens=2000, loop_breaker=False))
+    assert (result.message.content, result.finish_reason) == ("1 + 1", "stop")
+
+
+def test_no_two_answers_have_a_call_of_the_same_id(scripted, codec):
+    scripted.model.script = calls_of(codec, ONE, OTHER)
+    options = ChatOptions(tools=[tool("f")], max_tokens=2000, seed=1)
+    streams = scripted.streams(ASK, options, n=3)
+    results = [*(collected(stream)[-1] for stream in streams), scripted.complete(ASK, options)]
+    ids = [call.id for result in results for call in result.message.tool_calls]
+    assert len(set(ids)) == len(ids) == 8
+
+
+NOT_HELD = {
+    "recursive": {"type": "object", "properties": {"city": {"type": "string"}, "next": {"$ref": "#"}}},
+    "look-ahead": {"type": "object", "properties": {"city": {"type": "string", "pattern": "(?=O)Oslo"}}},
+    "back-reference": {"type": "object", "properties": {"city": {"type": "string", "pattern": r"(Os)lo|\1"}}},
+}
+
+
+@pytest.mark.parametrize("name", NOT_HELD)
+@pytest.mark.parametrize("choice", ["auto", "none", "required", "f"])
+def test_a_tool_that_cannot_be_held_to_the_letter_fails_no_request(scripted, codec, name, choice):
+    scripted.model.script = calls_of(codec, '{"city": "Oslo"}')
+    tools = [tool("f", parameters=NOT_HELD[name]), tool("g", strict=True)]
+    result = scripted.complete(ASK, ChatOptions(tools=tools, tool_choice=choice, max_tokens=300, seed=0))
+    calls = result.message.tool_calls
+    assert all(call.executable for call in calls) and bool(calls) == (choice != "none")
+    if choice != "none" and name != "recursive":
+        strict = [tool("f", strict=True, parameters=NOT_HELD[name])]
+        with pytest.raises(SansiError, match=r"at properties.city: pattern .* cannot be enforced; leave strict out"):
+            scripted.complete(ASK, ChatOptions(tools=strict, tool_choice=choice))
+
+
+def test_a_tool_without_parameters_is_called_without_arguments(untrained):
+    bare = [{"type": "function", "function": {"name": "f"}}]
+    options = ChatOptions(tools=bare, tool_choice="f", enable_thinking=False, max_tokens=100, seed=0)
+    (call,) = untrained.complete(ASK, options).message.tool_calls
+    assert (call.arguments, call.executable) == ("{}", True)
+
+
+@pytest.mark.parametrize("strict", [None, True])
+def test_the_type_of_arguments_need_not_be_said(untrained, strict):
+    parameters = {key: value for key, value in PLACE.items() if key != "type"}
+    for seed in range(3):
+        options = ChatOptions(
+            tools=[tool("f", strict, parameters)], tool_choice="f", enable_thinking=False, max_tokens=200, seed=seed
+        )
+        (call,) = untrained.complete(ASK, options).message.tool_calls
+        assert fits(call.arguments) and call.arguments == json.dumps(json.loads(call.arguments), ensure_ascii=False)
+
+
 def test_without_parallel_calls_there_is_one(scripted, codec):
     one = [
         codec.control.tool_call,

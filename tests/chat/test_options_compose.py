@@ -76,6 +76,12 @@ def check(options, result):
         assert len(calls) <= 1
 
 
+def without_call_ids(result):
+    """Those of two answers are never the same."""
+    calls = tuple(dataclasses.replace(call, id="") for call in result.message.tool_calls)
+    return dataclasses.replace(result, message=dataclasses.replace(result.message, tool_calls=calls))
+
+
 @given(st.one_of(st.just({}), with_tools), others)
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_every_promise_holds_beside_the_others(untrained, tools, rest):
@@ -84,7 +90,7 @@ def test_every_promise_holds_beside_the_others(untrained, tools, rest):
     check(options, whole)
     events, last = streamed(untrained, options)
     cached = dataclasses.replace(whole.usage, cached_tokens=last.usage.cached_tokens)
-    assert last == dataclasses.replace(whole, usage=cached)
+    assert without_call_ids(last) == without_call_ids(dataclasses.replace(whole, usage=cached))
     assert "".join(e.text for e in events if isinstance(e, Content)) == whole.message.content
     assert "".join(e.text for e in events if isinstance(e, Reasoning)) == (whole.message.reasoning_content or "")
     assert "".join(e.text for e in events if isinstance(e, Reasoning) and e.closing) == whole.report.closing_phrase

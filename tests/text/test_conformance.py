@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ROWS = {*range(2, 13), 14, 15, 16, 22, 24, 25, 28}
+ROWS = {*range(2, 13), 14, 15, 16, 22, 24, 25, *range(28, 34)}
 
 
 def rows() -> dict[int, list[str]]:
