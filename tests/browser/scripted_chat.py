@@ -137,6 +137,9 @@ class ScriptedChat(FakeChat):
         super().__init__(name)
         self.context_length = context_length
 
+    def ids_of(self, text: str, parse_special: bool = False) -> list[int]:
+        return list(range(len(_words(text))))  # a word, or what is between two, is a token
+
     def stream(self, messages: Any, options: ChatOptions) -> AsyncIterator[Any]:
         last = read_messages(messages)[-1]
         self.seen.append((messages, options))

@@ -17,7 +17,7 @@ def test_an_answer_that_was_cut_is_gone_on_with(visit, scripted, scripted_url):
     assert whole(page).locator(".versions").is_hidden(), "it is the same answer"
     assert requests[-1]["continue_final"] == "answer"
     assert requests[-1]["messages"][-1] == {"role": "assistant", "content": "An answer that does not"}
-    assert not page.locator(".go-on").is_visible()
+    assert not page.locator(".problem").is_visible()
 
 
 def test_a_stopped_thought_is_gone_on_with(visit, scripted, scripted_url):
@@ -28,7 +28,7 @@ def test_a_stopped_thought_is_gone_on_with(visit, scripted, scripted_url):
     thought = whole(page).locator(".thought-text").inner_text()
     answered_by(page, said("Done.", thought=" And so on."))
     requests = watched_bodies(page)
-    page.locator(".go-on").click()
+    page.locator(".problem").get_by_role("button", name="Continue").click()
     shows(page.locator(".md"), "Done.")
     assert requests[-1]["continue_final"] == "thought" and requests[-1]["messages"][-1]["reasoning_content"].startswith(
         "Step 2"

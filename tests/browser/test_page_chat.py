@@ -99,7 +99,7 @@ def test_the_thought_streams_and_can_be_stopped(visit, scripted, scripted_url):
     assert page.locator("#send").get_attribute("aria-label") == "Stop"
     page.keyboard.press("Escape")
     answer = whole(page)
-    assert answer.locator(".problem").inner_text() == "Stopped."
+    assert answer.locator(".problem span").inner_text() == "Stopped."
     assert answer.locator(".thought-end").inner_text() == "stopped by you"
     assert page.locator("#send").get_attribute("aria-label") == "Send"
     from live_server import wait_for
@@ -244,7 +244,7 @@ def test_another_conversation_does_not_stop_an_answer(visit, scripted, scripted_
     page.locator(".item-name", has_text="a slow one").click()
     shows(page.locator(".md"), "word30")
     page.locator("#send").click()
-    assert whole(page).locator(".problem").inner_text() == "Stopped."
+    assert whole(page).locator(".problem span").inner_text() == "Stopped."
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_another_conversation_does_not_stop_an_answer(visit, scripted, scripted_
 )
 def test_an_answer_that_is_not_whole_says_so(visit, scripted_url, question, said):
     page = visit(scripted_url).page
-    assert ask(page, question).locator(".problem").inner_text() == said
+    assert ask(page, question).locator(".problem span").inner_text() == said
 
 
 # --- what can go wrong -----------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from steps import BITS, PHONE, ask, overflow, send, set_budget, violations, whole
+from steps import BITS, PHONE, ask, overflow, set_budget, violations, whole
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -140,44 +140,6 @@ def test_text_runs_in_its_own_direction(visit, scripted_url):
     answer = ask(page, "arabic مرحبا")
     directions = answer.locator(".md p").evaluate_all("all => all.map(e => getComputedStyle(e).direction)")
     assert directions == ["rtl", "ltr"]
-
-
-# --- the pictures of the docs ----------------------------------------------------------------------------------------
-
-
-def test_pictures(visit, nano_url, scripted_url, picture):
-    sharp = {"device_scale_factor": 2, "viewport": {"width": 1200, "height": 760}}
-    for scheme in ("light", "dark"):
-        page = visit(nano_url, color_scheme=scheme, **sharp).page
-        ask(
-            page,
-            "Find the Greatest Common Divisor (GCD) of these numbers: 24, 98. Give only the GCD as your final answer.",
-        )
-        page.locator("#new-chat").click()
-        set_budget(page, 32)
-        ask(page, BITS)
-        page.mouse.move(5, 500)
-        picture(page, f"chat-{scheme}.png")
-    page = visit(nano_url, **(PHONE | {"viewport": {"width": 390, "height": 760}})).page
-    ask(page, "Find the value of o in the equation: 3*o + 1 = 22")
-    picture(page, "chat-phone.png")
-    page = visit(scripted_url, locale="zh-CN", **sharp).page
-    ask(page, "“三思而后行”出自哪里？是什么意思？")
-    page.mouse.move(5, 500)
-    picture(page, "chat-zh.png")
-    page = visit(scripted_url, **sharp).page
-    send(page, "How is the weather in Lübeck for the next three days?")
-    whole(page).locator(".results-form textarea").fill(
-        "14 °C today, 12 °C and rain tomorrow, 15 °C and sun after that."
-    )
-    page.mouse.move(5, 500)
-    picture(page, "chat-tools.png")
-    page = visit(scripted_url, **(sharp | {"viewport": {"width": 1200, "height": 1180}})).page
-    ask(page, "How does merge sort work?")
-    page.wait_for_selector(".math.ready")
-    page.wait_for_selector(".hljs-keyword")
-    page.mouse.move(5, 500)
-    picture(page, "chat-rich.png")
 
 
 def test_enter_that_ends_a_composition_sends_nothing(visit, scripted, scripted_url):

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from steps import answered_by, ask, send, whole
+from steps import answered_by, ask, shows, whole
 
 
 @pytest.fixture
@@ -42,6 +42,7 @@ def test_the_gauge_tells_what_the_server_counted(visit, scripted_url):
     assert gauge(page) == "126 of 40,000", "the thought is left out of the next prompt"
     page.locator("#question").fill("and what of this rather long message, with many words in it?")
     assert int(gauge(page).split()[0]) > 130, "what is being typed counts too"
+    shows(page.locator("#gauge-text"), "151 of 40,000")  # and rightly, once the server has counted its 25 tokens
 
 
 def test_a_thought_that_would_be_crowded_out_is_warned_of(small):
@@ -114,4 +115,3 @@ def test_a_message_that_is_longer_than_the_context_is_told_before_it_is_sent(sma
     small.page.locator("#question").fill("word " * 400)
     assert small.page.get_by_text("This does not fit into the context any more.").is_visible()
     assert re.match(r"[\d,]+ of 100", gauge(small.page))
-    assert send

@@ -32,9 +32,8 @@ export class Answer extends Turn {
     this.againButton = iconButton("again", t("regenerate"), () => page.regenerate(node), { class: "quiet icon-only again" });
     this.editButton = iconButton("edit", t("editAnswer"), () => this.edit(), { class: "quiet icon-only edit" });
     this.compareButton = iconButton("columns", t("compareBudgets"), () => page.compare(node.parent), { class: "quiet icon-only compare" });
-    this.goOnButton = iconButton("continue", t("goOn"), () => page.goOn(node), { class: "quiet icon-only go-on" });
     this.moreButton = iconButton("info", t("details"), () => this.toggleReport(), { "aria-expanded": "false", class: "quiet icon-only did" });
-    this.buttons = h("span", { class: "buttons" }, this.copyButton, this.againButton, this.editButton, this.compareButton, this.goOnButton, this.moreButton);
+    this.buttons = h("span", { class: "buttons" }, this.copyButton, this.againButton, this.editButton, this.compareButton, this.moreButton);
   }
 
   update(now) {
@@ -45,7 +44,7 @@ export class Answer extends Turn {
     this.thought.update(now);
     this.waiting.hidden = !running || Boolean(node.thought || node.text || node.calls?.length);
     if (this.shown !== node.text || this.whole === running) show(this.body, node.text, !running);
-    this.body.classList.toggle("short", node.text.trim().length <= SHORT && !/[\n$`#|]/.test(node.text.trim()));
+    this.body.classList.toggle("short", node.finish !== "length" && node.text.trim().length <= SHORT && !/[\n$`#|]/.test(node.text.trim()));
     Object.assign(this, { shown: node.text, whole: !running });
     this.who.hidden = !page.namesModels(node);
     this.who.textContent = node.model ?? "";
@@ -64,9 +63,8 @@ export class Answer extends Turn {
     this.copyButton.hidden = this.editButton.hidden = !node.text;
     this.againButton.hidden = empty && node.status === "failed"; // there it is "Try again"
     this.compareButton.hidden = this.againButton.hidden || Boolean(node.group) || this.conversation.nodes[node.parent].role !== "user";
-    this.goOnButton.hidden = !page.canGoOn(node);
     this.moreButton.hidden = !node.report;
-    for (const button of [this.againButton, this.editButton, this.compareButton, this.goOnButton]) button.disabled = busy;
+    for (const button of [this.againButton, this.editButton, this.compareButton]) button.disabled = busy;
   }
 
   edit() {
@@ -100,9 +98,10 @@ export class Answer extends Turn {
     const { node } = this;
     const text = problemOf(node);
     this.problem.hidden = !text;
-    if (!text || this.problem.dataset.text === text) return;
     const mild = !node.error && node.status !== "failed";
-    this.problem.dataset.text = text;
+    const key = JSON.stringify([text, this.page.canGoOn(node)]);
+    if (!text || this.problem.dataset.key === key) return;
+    this.problem.dataset.key = key;
     this.problem.classList.toggle("mild", mild);
     this.problem.setAttribute("role", mild ? "note" : "alert");
     this.problem.replaceChildren(...(mild ? [] : [icon("alert")]), h("span", {}, text), ...this.remedies(mild));

@@ -32,7 +32,7 @@ export async function runTool(name, given) {
 /** How many tokens a text has for a model, or null where the server does not count. */
 export async function countTokens(model, text) {
   try {
-    const { count } = await (await post("/tokenize", JSON.stringify({ model, prompt: text, add_special_tokens: false }))).json();
+    const { count } = await (await post("/tokenize", JSON.stringify({ model, prompt: text, parse_special: false }))).json();
     return Number.isFinite(count) ? count : null;
   } catch {
     return null;

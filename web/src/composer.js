@@ -17,7 +17,7 @@ export function budgetSteps(context) {
 }
 
 export class Composer {
-  /** `parts`: send(message), stop, editLast, canSend, cannotSend, changed. */
+  /** `parts`: send(message), stop, editLast, canSend, cannotSend, changed, sizeOf(attached), in words. */
   constructor(parts) {
     Object.assign(this, { ...parts, steps: [null], context: Infinity, busy: false, attachments: [], recommended: undefined });
     this.field = budgetField(null, t("budget"), (budget) => this.#chosen({ budget }));
@@ -156,7 +156,7 @@ export class Composer {
         this.focus();
       };
       const name = h("span", { class: "attached-name", dir: "auto" }, attached.name);
-      const size = h("span", { class: "unit" }, t("lines", number(attached.text.split("\n").length)));
+      const size = h("span", { class: "unit" }, this.sizeOf(attached));
       return h("li", {}, icon("file"), name, size, h("button", { type: "button", class: "drop", title: t("detach", attached.name), "aria-label": t("detach", attached.name), onclick: drop }, "×"));
     };
     $("attachments").hidden = !this.attachments.length;

@@ -4,18 +4,20 @@ import { $ } from "./dom.js";
 import { contextOf } from "./models.js";
 import { roomNotice } from "./notices.js";
 import { rateOf, usedBy, wantedBy } from "./room.js";
-import { number, t } from "./strings.js";
+import { number, t, tokens } from "./strings.js";
 import { contentOf, path } from "./tree.js";
 
 const FULL = 0.8; // of the context, from where on the gauge is marked
-const COUNTS = false; // until the server has /tokenize
+const MOST_KEPT = 64; // texts whose tokens are remembered
 const QUIET = 400; // milliseconds without a key, before the server is asked to count
 
 export class Gauge {
+  #counted = new Map(); // tokens by text
+  #timer;
+
   /** `parts`: models, shown, composer, actions; `newChat()`. */
   constructor(parts) {
     Object.assign(this, parts);
-    this.counted = { text: "", tokens: 0 };
   }
 
   update() {
@@ -31,23 +33,38 @@ export class Gauge {
     this.#warn(size - used, nodes, draft);
   }
 
-  /** Tokens of the message that is being typed: the server's count once it is known, else an estimate. */
+  /** Tokens of the message that is being typed. */
   #draft(model, nodes) {
     const text = contentOf(this.composer.draft);
-    if (!text.trim()) return 0;
-    if (this.counted.text === text) return this.counted.tokens;
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.#count(model, text), QUIET);
-    return Math.ceil(text.length * rateOf(nodes));
+    return text.trim() ? this.#tokensOf(model, text, nodes).tokens : 0;
   }
 
-  async #count(model, text) {
-    if (this.mute || !COUNTS) return;
-    const tokens = await countTokens(model.id, text);
-    this.mute = tokens === null; // a server that does not count is not asked again
-    if (tokens === null) return;
-    this.counted = { text, tokens };
-    this.update();
+  /** How many tokens a text has: the server's count once it is known, until then an estimate. */
+  #tokensOf(model, text, nodes) {
+    const counted = this.#counted.get(text);
+    if (counted !== undefined) return { tokens: counted, exact: true };
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#count(model), QUIET);
+    return { tokens: Math.ceil(text.length * rateOf(nodes)), exact: false };
+  }
+
+  /** Of a file that is attached, in words. */
+  sizeOf({ text }) {
+    const model = this.models.of(this.shown.conversation);
+    if (!model) return "";
+    const { tokens: count, exact } = this.#tokensOf(model, text, path(this.shown.conversation));
+    return exact ? tokens(count) : t("about", tokens(count));
+  }
+
+  async #count(model) {
+    const { draft } = this.composer;
+    const texts = [contentOf(draft), ...draft.attachments.map((each) => each.text)].filter((text) => text.trim() && !this.#counted.has(text));
+    for (const text of texts) {
+      const count = await countTokens(model.id, text);
+      if (count !== null) this.#counted.set(text, count);
+    }
+    if (this.#counted.size > MOST_KEPT) this.#counted = new Map([...this.#counted].slice(-MOST_KEPT / 2));
+    if (texts.some((text) => this.#counted.has(text))) this.composer.update();
   }
 
   #showGauge(used, size) {

@@ -233,7 +233,8 @@ const composer = new Composer({
   editLast: () => actions.editLast(),
   canSend: () => models.list.length > 0,
   cannotSend: () => loadModels(),
-  changed: () => gauge?.update(),
+  changed: () => gauge.update(),
+  sizeOf: (attached) => gauge.sizeOf(attached),
 });
 const actions = new Actions({ store, models, answers, shown, composer, enterKey, openProbabilities });
 const log = (actions.log = new Log(actions, shown, answers));

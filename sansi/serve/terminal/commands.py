@@ -36,7 +36,7 @@ class Command:
 
 COMMANDS = (
     Command(THINK_FLAG, "", "think before each answer"),
-    Command(NO_THINK_FLAG, "", "answer at once"),
+    Command(NO_THINK_FLAG, "", "answer without thinking"),
     Command("/auto", "", f"leave the mode to the model and to {THINK_FLAG} or {NO_THINK_FLAG} in the text"),
     Command("/budget", "N | off", "most tokens of a thought", ("off", "0", "16", "32", "64", "128", "256")),
     Command("/system", "TEXT | off", "the system message; alone: show it", ("off",)),
