@@ -294,7 +294,7 @@ def test_closing_the_question_for_a_key_leaves_a_page_that_can_be_used(visit, sc
         page = watched.page
         assert "--api-key-file" in page.locator("#key").inner_text()
         page.keyboard.press("Escape")
-        assert "This server asks for a key" in page.locator("#notice").inner_text()
+        shows(page.locator("#notice"), "This server asks for a key")
         assert not page.locator("#model-field").is_visible()
         page.locator("#question").fill("hello")
         page.keyboard.press("Enter")  # asks for the key again, and keeps what was typed

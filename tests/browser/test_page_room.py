@@ -42,7 +42,7 @@ def test_the_gauge_tells_what_the_server_counted(visit, scripted_url):
     assert gauge(page) == "126 of 40,000", "the thought is left out of the next prompt"
     page.locator("#question").fill("and what of this rather long message, with many words in it?")
     assert int(gauge(page).split()[0]) > 130, "what is being typed counts too"
-    shows(page.locator("#gauge-text"), "151 of 40,000")  # and rightly, once the server has counted its 25 tokens
+    shows(page.locator("#gauge-text"), "149 of 40,000")  # and rightly, once the server has counted its 23 tokens
 
 
 def test_a_thought_that_would_be_crowded_out_is_warned_of(small):
