@@ -104,7 +104,7 @@ def speed_zh() -> str:
 
 def parameters() -> str:
     """Of the bundled model, in words."""
-    return f"{read_config(bundled_models()['nano']).num_parameters() / 1e6:.2g} million"
+    return f"{read_config(bundled_models()['nano']).num_parameters() / 1e6:.3g} million"
 
 
 def parameters_zh() -> str:
