@@ -121,7 +121,7 @@ class HTTPChatClient:
         except (TypeError, ValueError) as error:
             raise SansiError(f"an option can not be sent as JSON: {error}") from error
         if response.status_code != 200:
-            raise _http_error(response, self.url)
+            raise http_error(response, self.url)
         try:
             return response.json()
         except ValueError as error:
@@ -156,8 +156,8 @@ class InProcessChatClient:
 _HINT = 'base_url must be that of an OpenAI-compatible API and usually ends in "/v1"'
 
 
-def _http_error(response: httpx.Response, url: str) -> SansiError:
-    """The server's own words where it has any, else the status."""
+def http_error(response: httpx.Response, url: str) -> SansiError:
+    """An error with the server's own words where it has any, else with the status."""
     try:
         error = response.json()["error"]
         message, param = (error["message"], error.get("param")) if isinstance(error, dict) else (str(error), None)

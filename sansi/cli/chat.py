@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sansi.base.errors import SansiError
 from sansi.cli.models import find_model, loaded
-from sansi.cli.options import DEFAULT_MODEL, Budget, Device, Hub, Model, Quantize, System
+from sansi.cli.options import DEFAULT_MODEL, MODEL_HELP, Budget, Device, Hub, Quantize, System
+from sansi.cli.status import status
+
+if TYPE_CHECKING:
+    from sansi.chat import ChatModel
+    from sansi.serve.terminal.remote import RemoteChat
 
 
 def chat(
-    model: Model = DEFAULT_MODEL,
+    model: Annotated[
+        str | None,
+        typer.Argument(metavar="MODEL", help=f"{MODEL_HELP} Default: {DEFAULT_MODEL}, or the server's first."),
+    ] = None,
     thinking_budget: Budget = None,
     system: System = None,
     load: Annotated[str | None, typer.Option(help="A conversation that /save wrote as .json.")] = None,
     device: Device = "auto",
     quantize: Quantize = None,
     hub: Hub = "huggingface",
+    url: Annotated[
+        str | None, typer.Option(help="Talk to a running OpenAI-compatible server, such as http://127.0.0.1:8000.")
+    ] = None,
+    api_key_file: Annotated[str | None, typer.Option(help="With --url: file whose first line is the key.")] = None,
+    api_key_env: Annotated[str | None, typer.Option(help="With --url: a variable that holds the key.")] = None,
 ) -> None:
     """Talk to a model in the terminal. Its thinking is dimmed, its answers are drawn as Markdown.
 
@@ -30,19 +45,62 @@ def chat(
 
       sansi chat my/checkpoint --quantize int8
 
+      sansi chat --url http://127.0.0.1:8000
+
     In the chat: /think and /no_think switch the mode, /budget 32 limits the thought (/budget off lifts the limit),
     /r asks again, /save keeps the conversation, /help lists the rest. Ctrl-C stops an answer, not the program.
     """
-    found = find_model(model, hub, device=device, quantize=quantize)
+    if url is not None:
+        _chat_with_server(url, model, _key(api_key_file, api_key_env), thinking_budget, system, load)
+        return
+    if api_key_file or api_key_env:
+        raise SansiError("a key is for a server; give --url with it")
+    found = find_model(model or DEFAULT_MODEL, hub, device=device, quantize=quantize)
     with loaded(found, device, quantize) as chat_model:
         from sansi.base.model_card import read_card
-        from sansi.chat import ChatOptions
-        from sansi.serve.terminal.chat import TerminalChat
 
-        options, card = ChatOptions(thinking_budget=thinking_budget), read_card(found.folder)
-        terminal = TerminalChat(
-            chat_model, options, examples=card.examples_in(), system=system or "", description=card.description_in()
-        )
-        if load is not None:
-            terminal.load(Path(load))
-        terminal.run()
+        card = read_card(found.folder)
+        _talk(chat_model, card.examples_in(), card.description_in(), thinking_budget, system, load)
+
+
+def _chat_with_server(
+    url: str, model: str | None, key: str | None, thinking_budget: int | None, system: str | None, load: str | None
+) -> None:
+    from sansi.serve.terminal.remote import RemoteChat
+
+    with status(f"asking {url}"):
+        remote = RemoteChat.of(url, model, key)
+    _talk(remote, remote.examples, remote.description, thinking_budget, system, load)
+
+
+def _talk(
+    chat_model: ChatModel | RemoteChat,
+    examples: list[str],
+    description: str,
+    thinking_budget: int | None,
+    system: str | None,
+    load: str | None,
+) -> None:
+    from sansi.chat import ChatOptions
+    from sansi.serve.terminal.chat import TerminalChat
+
+    options = ChatOptions(thinking_budget=thinking_budget)
+    terminal = TerminalChat(chat_model, options, examples=examples, system=system or "", description=description)
+    if load is not None:
+        terminal.load(Path(load))
+    terminal.run()
+
+
+def _key(file: str | None, variable: str | None) -> str | None:
+    """The key that a file or a variable holds: on the command line others on the machine could read it."""
+    if file is not None:
+        try:
+            lines = Path(file).expanduser().read_text(encoding="utf-8").split()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SansiError(f"--api-key-file {file}: {getattr(error, 'strerror', None) or error}") from error
+        if not lines:
+            raise SansiError(f"--api-key-file {file}: there is no key in it")
+        return lines[0]
+    if variable is not None and not os.environ.get(variable):
+        raise SansiError(f"--api-key-env {variable}: there is no such variable, or it is empty")
+    return os.environ[variable] if variable else None

@@ -30,6 +30,7 @@ from sansi.serve.terminal.commands import COMMANDS, SAMPLING, Call, parse_budget
 from sansi.serve.terminal.conversation import Conversation, Turn
 from sansi.serve.terminal.printers import Printer
 from sansi.serve.terminal.prompt import PlainReader, Reader, TerminalReader
+from sansi.serve.terminal.remote import RemoteChat
 from sansi.text import NO_THINK_FLAG, THINK_FLAG, Content, Event, Message, Reasoning, ToolCallDelta
 from sansi.text.messages import read_tools
 
@@ -84,7 +85,7 @@ class TerminalChat:
 
     def __init__(
         self,
-        chat: ChatModel,
+        chat: ChatModel | RemoteChat,
         options: ChatOptions | None = None,
         console: Console | None = None,
         read: Reader | None = None,
@@ -123,7 +124,8 @@ class TerminalChat:
 
     def _introduce(self) -> None:
         """What the model is, and what to try; said again for each new conversation."""
-        self._note(f"{self.chat.name} · {self.chat.context_length:,} tokens of context · /help")
+        size = f"{self.chat.context_length:,} tokens of context" if self.chat.context_length else ""
+        self._note(" · ".join(filter(None, (self.chat.name, size, "/help"))))
         self._note(self._description)
         self._note("\n".join(f"for example: {example}" for example in self._examples[:MOST_EXAMPLES]))
 
@@ -203,7 +205,7 @@ class TerminalChat:
         """The next answer may want as much room as this one: say so before a thought is crowded out."""
         used, size = done.result.usage, self.chat.context_length
         full = used.prompt_tokens + used.completion_tokens
-        if size - full < used.completion_tokens:
+        if size and size - full < used.completion_tokens:
             self._note(
                 f"little room is left: {full:,} of {size:,} tokens are used; /forget drops the oldest, /new starts over"
             )
@@ -407,7 +409,7 @@ class TerminalChat:
         if self.last is not None and self.conversation.turns:
             usage = self.last.result.usage
             used = usage.prompt_tokens + usage.completion_tokens
-            parts.append(f"{used:,} of {self.chat.context_length:,} tokens")
+            parts.append(_room(used, self.chat.context_length))
         return " · ".join(parts)
 
     def _stats(self) -> None:
@@ -442,7 +444,7 @@ class TerminalChat:
 
 
 async def answer(
-    chat: ChatModel, messages: Sequence[Message], options: ChatOptions, show: Callable[[Event], None]
+    chat: ChatModel | RemoteChat, messages: Sequence[Message], options: ChatOptions, show: Callable[[Event], None]
 ) -> Answered:
     """Stream one answer to `show`, event by event, and return its result."""
     start, first = time.monotonic(), None
@@ -480,7 +482,7 @@ def stats(done: Answered, context_length: int) -> dict[str, str]:
         "thought": (looks.thought_summary(result).removeprefix("thought ") or "none") + closing,
         "answer": f"{looks.answer_tokens(result)} tokens with tags, finish reason {result.finish_reason}",
         "prompt": f"{used.prompt_tokens:,} tokens, {used.cached_tokens:,} of them from the cache",
-        "context": f"{used.prompt_tokens + used.completion_tokens:,} of {context_length:,} tokens",
+        "context": _room(used.prompt_tokens + used.completion_tokens, context_length),
         "speed": ", ".join(
             filter(None, (f"{timing.total:.2f} s", looks.speed(result), f"first text after {first:.2f} s"))
         ),
@@ -488,6 +490,11 @@ def stats(done: Answered, context_length: int) -> dict[str, str]:
         "preset": told.preset,
         "problems": ", ".join(map(str, result.problems)) or "none",
     }
+
+
+def _room(used: int, size: int) -> str:
+    """How full the context is; a server may not say how large it is."""
+    return f"{used:,} of {size:,} tokens" if size else f"{used:,} tokens"
 
 
 def options_from(settings: dict[str, Any]) -> ChatOptions:

@@ -1,0 +1,104 @@
+"""Streamed completions of any OpenAI-compatible server, and which models it has."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from sansi.agents.client import http_error
+from sansi.base import SansiError
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where to ask, and with what key."""
+
+    base_url: str
+    """With the path of the API, which usually ends in /v1."""
+    api_key: str | None = None
+    timeout: float = 600.0
+    """Seconds that the server may be silent."""
+    connect_timeout: float = 10.0
+
+    @classmethod
+    def at(cls, url: str, api_key: str | None = None) -> Server:
+        """From the address that a user gives: without a path, the API is at /v1. Raises SansiError for no address."""
+        if not url.startswith(("http://", "https://")) or not urlsplit(url).netloc:
+            raise SansiError(f'"{url}" is no address of a server; give http://HOST:PORT', param="url")
+        base = url.rstrip("/")
+        return cls(base if urlsplit(base).path else f"{base}/v1", api_key)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """For a client of httpx. Variables of the environment are not read: what counts is what is given here."""
+        headers = {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
+        timeout = httpx.Timeout(self.timeout, connect=self.connect_timeout)
+        return {"headers": headers, "timeout": timeout, "trust_env": False}
+
+
+def list_models(server: Server) -> list[dict[str, Any]]:
+    """The cards of the models that a server has. Raises SansiError where it can not be reached, or is none."""
+    url = f"{server.base_url}/models"
+    try:
+        with httpx.Client(**server.options) as http:
+            response = http.get(url)
+        if response.status_code != 200:
+            raise http_error(response, url)
+        cards = [card for card in response.json()["data"] if isinstance(card["id"], str)]
+    except httpx.HTTPError as error:
+        raise unreachable(url, error) from error
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, SansiError):
+            raise
+        raise SansiError(f"{url}: that is no list of models; give the address of an OpenAI-compatible API") from error
+    return cards
+
+
+@asynccontextmanager
+async def streamed(server: Server, body: Mapping[str, Any]) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+    """The chunks of one completion; leaving early ends it at the server too.
+
+    Raises SansiError, there or between the chunks, where the server refuses, breaks off, or answers something else.
+    """
+    url = f"{server.base_url}/chat/completions"
+    try:
+        async with (
+            httpx.AsyncClient(**server.options) as http,
+            http.stream("POST", url, json={**body, "stream": True}) as response,
+        ):
+            if response.status_code != 200:
+                await response.aread()
+                raise http_error(response, url)
+            yield _chunks(response, url)
+    except httpx.HTTPError as error:
+        raise unreachable(url, error) from error
+
+
+async def _chunks(response: httpx.Response, url: str) -> AsyncIterator[dict[str, Any]]:
+    async for line in response.aiter_lines():
+        if not line.startswith("data:"):
+            continue  # comments that keep the connection open, names of events
+        text = line.removeprefix("data:").strip()
+        if text == "[DONE]":
+            return
+        try:
+            chunk = json.loads(text)
+        except ValueError as error:
+            raise SansiError(f"{url}: the stream holds something else than JSON") from error
+        if isinstance(chunk, dict) and "error" in chunk:
+            said = chunk["error"]
+            raise SansiError(str(said.get("message", said)) if isinstance(said, dict) else str(said))
+        yield chunk
+
+
+def unreachable(url: str, error: httpx.HTTPError) -> SansiError:
+    """The error of a server that does not answer, or stopped in the middle."""
+    if isinstance(error, httpx.TimeoutException):
+        return SansiError(f"{url}: no answer in time ({type(error).__name__})")
+    return SansiError(f"{url}: can not be reached ({str(error) or type(error).__name__}); is the server running?")
