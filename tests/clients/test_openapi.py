@@ -32,6 +32,8 @@ ANSWERING = {
     "/v1/completions": {"prompt": QUESTION, "max_tokens": 8},
     "/v1/responses": {"input": QUESTION, "max_output_tokens": 8},
     "/v1/messages": {"messages": [{"role": "user", "content": QUESTION}], "max_tokens": 8},
+    "/api/chat": {"messages": [{"role": "user", "content": QUESTION}], "options": {"num_predict": 8}},
+    "/api/generate": {"prompt": QUESTION, "options": {"num_predict": 8}},
 }
 
 

@@ -16,6 +16,14 @@ Request = ChatRequest | TextRequest
 
 
 @dataclass(frozen=True)
+class Told:
+    """A body that the model has nothing to answer to: whether it is there is all that is asked."""
+
+    model: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Dialect:
     """Who adds one writes its tables, these functions, and its place in `dialects.dialects`."""
 
@@ -24,7 +32,7 @@ class Dialect:
     """Where a body is posted."""
     fields: Mapping[str, Field]
     required: Sequence[str]
-    parse: Callable[[Mapping[str, Any], Policy], Request]
+    parse: Callable[[Mapping[str, Any], Policy], Request | Told]
     """A body to a request. Raises SansiError, with `param`, for what is wrong with it."""
     reply: Callable[[ChatModel, Any], Reply]
     """What tells the answers to a request."""

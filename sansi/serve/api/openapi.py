@@ -71,6 +71,15 @@ def computation(one: Computation, strict: bool) -> dict[str, Any]:
     }
 
 
+def shown(answer: Mapping[str, Any], error: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of a route that takes the name of a model."""
+    body = {"type": "object", "properties": {"model": {"type": "string"}}, "required": ["model"]}
+    return {
+        "responses": told(answer) | errors(*ERRORS, schema=error),
+        "openapi_extra": {"requestBody": {"required": True, "content": {"application/json": {"schema": body}}}},
+    }
+
+
 def told(schema: Mapping[str, Any]) -> dict[int | str, dict[str, Any]]:
     """FastAPI's `responses` for a result of this schema."""
     return {200: {"description": "The result.", "content": {"application/json": {"schema": schema}}}}

@@ -20,7 +20,7 @@ from sansi.base.model_card import ModelCard
 from sansi.chat import ChatModel
 from sansi.serve.api import openapi
 from sansi.serve.api.answer_stream import Answer, check_size
-from sansi.serve.api.dialect import Dialect
+from sansi.serve.api.dialect import Dialect, Told
 from sansi.serve.api.dialects import dialects
 from sansi.serve.api.errors import find_model
 from sansi.serve.api.requests import Policy, parse_body
@@ -31,6 +31,7 @@ from sansi.serve.http.bodies import Bodies
 from sansi.serve.http.computations import add_computations
 from sansi.serve.http.metrics import ServerMetrics
 from sansi.serve.http.model_facts import facts_of
+from sansi.serve.http.ollama_routes import add_ollama
 from sansi.serve.http.paths import PROBES, Paths
 from sansi.serve.http.request_log import Record, Recorder, record_of
 from sansi.serve.http.settings import ServerSettings, body_limit
@@ -162,6 +163,8 @@ def _add_generation(
         body = await bodies.read(request)
         asked = dialect.parse(parse_body(body), policy)
         chat = find_model(models, asked.model)
+        if isinstance(asked, Told):
+            return JSONResponse(asked.body)
         record.model, record.stream, record.labels = chat.name, asked.stream, asked.labels
         record.asked = getattr(asked, "messages", None) or getattr(asked, "prompts", None)
         check_size(chat, asked)
@@ -178,3 +181,4 @@ def _add_generation(
         route = openapi.handler(functools.partial(generate, dialect=dialect), dialect.name)
         app.post(dialect.path, **openapi.generation(dialect, policy.strict))(route)
     add_computations(app, models, bodies, policy, renderers)
+    add_ollama(app, models, bodies)
