@@ -412,7 +412,7 @@ def _json_text(schema: Mapping[str, Any], param: str) -> str:
     if not isinstance(schema, Mapping):
         raise SansiError(f"{param}: a schema must be an object, not {schema!r:.80}", param=param)
     try:
-        text = json.dumps(schema, allow_nan=False)
+        text = json.dumps(schema, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise SansiError(f"{param}: not JSON ({error})", param=param) from error
     except RecursionError as error:

@@ -524,7 +524,11 @@ def test_who_waits_too_long_for_others_is_told_so(monkeypatch):
 def test_what_is_no_text_is_refused(compiler):
     half = "\ud800"
     tools = {half: {"type": "object"}}
-    for ask in (lambda: compiler.regex(half), lambda: compiler.tool_calls(tools, CALL, CALL_END)):
+    for ask in (
+        lambda: compiler.regex(half),
+        lambda: compiler.json_schema({"const": half}),
+        lambda: compiler.tool_calls(tools, CALL, CALL_END),
+    ):
         with pytest.raises(SansiError, match="surrogate"):
             ask()
 

@@ -172,6 +172,18 @@ def test_calls_are_written_as_models_are_trained_to_write_them(compiler):
         assert not allows_ids(grammar, call(text)), text
 
 
+def test_strings_in_calls_have_the_escapes_that_they_need(compiler):
+    grammar = compiler.tool_calls({"f": {"properties": {"s": STR}}}, CALL, CALL_END, "required")
+    for value in ("é 中 🙂 /", 'a"\\\n\t', "\x00\x1f\x7f"):
+        assert allows_ids(grammar, call(json.dumps({"s": value}, ensure_ascii=False))), value
+    assert allows_ids(grammar, call(r'{"s": "\n\u0301"}')), "as the template has a mark that would join the n"
+    for text in (r'"\u00e9"', r'"\u0041"', r'"\/"', r'"\ud83d"', '"\n"'):
+        assert not allows_ids(grammar, call(f'{{"s": {text}}}')), text
+    assert allows(compiler.json_schema(STR), r'"\u00e9\ud83d\ude42"') and not allows(
+        compiler.json_schema(STR), r'"\ud83d"'
+    )
+
+
 def test_constants_in_calls_are_written_so_too(compiler):
     value = {"k": [1, {"é": "x"}]}
     grammar = compiler.tool_calls({"f": {"properties": {"c": {"const": value}}}}, CALL, CALL_END, "required")
@@ -434,3 +446,32 @@ def test_combinations_that_grow_without_end_are_refused(compiler):
     both = {"anyOf": [{"required": ["a"]}, {"required": ["b"]}]}
     with pytest.raises(SansiError, match="make it simpler"):
         compiler.json_schema({"type": "object", "allOf": [both] * 40})
+
+
+KEYWORDS = (
+    *("type", "enum", "const", "properties", "required", "additionalProperties", "patternProperties", "items"),
+    *("prefixItems", "additionalItems", "minItems", "maxItems", "minLength", "maxLength", "pattern", "format"),
+    *("minimum", "exclusiveMaximum", "multipleOf", "allOf", "anyOf", "oneOf", "not", "if", "then", "$ref", "$id"),
+    *("$defs", "$anchor", "unevaluatedProperties", "unevaluatedItems", "uniqueItems", "contains", "minProperties"),
+    *("propertyNames", "dependentRequired", "dependentSchemas", "$dynamicRef", "definitions", "nullable", "title"),
+)
+junk = st.recursive(
+    st.sampled_from(
+        [None, True, False, 0, 1, -1, 2.5, 10**30, "", "a", "object", "integer", "string", "#", "#/a", "(a"]
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(KEYWORDS), inner, max_size=4)),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=200)
+@given(st.dictionaries(st.sampled_from(KEYWORDS), junk, min_size=1, max_size=5), st.booleans())
+def test_what_is_no_schema_is_an_error_that_can_be_read(compiler, schema, lenient):
+    for ask in (
+        lambda: compiler.json_schema(schema, lenient),
+        lambda: compiler.tool_calls({"f": schema}, CALL, CALL_END, "required"),
+    ):
+        try:
+            ask()
+        except SansiError as error:
+            assert not re.search(r"llguidance|%json|cannot be compiled|start:|T\d", str(error)), schema

@@ -33,11 +33,11 @@ from sansi.engine.json_schema.numbers import Multiples, NotHeld, Range, written
 MAX_STATES = 4096  # of an object whose properties are counted
 MAX_PATTERNS = 4  # of one object's patternProperties: each combination of them is a rule
 _ESCAPE = r'\\["\\bfnrt]'
-_UNICODE = (  # any character as an escape, those beyond four digits as a pair
+_NEEDED = r"\\u(00[01][0-9a-f]|03[0-6][0-9a-f])"  # controls, and marks that would join the escape before them
+_ANY = (  # any character as an escape, those beyond four digits as a pair
     r"\\u([0-9a-ce-fA-CE-F][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}"
     r"|[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
 )
-_CHARACTER = f"({RAW}|{_ESCAPE}|{_UNICODE})"
 _KEY = f'"({RAW}|{_ESCAPE})*"'  # a key has one spelling, so that a declared one cannot come twice
 
 
@@ -47,18 +47,20 @@ class Style:
 
     comma: str
     colon: str
+    unicode: str
+    """Characters that are written as escapes with their number."""
     gap: str | None = None
 
     @classmethod
     def line(cls) -> Style:
         """On one line, as Python writes it, which is how models are trained to write calls."""
-        return cls(", ", ": ")
+        return cls(", ", ": ", _NEEDED)
 
     @classmethod
     def free(cls) -> Style:
         """On one line, without spaces or with, or on several, within bounds: weak models write blanks without end."""
         gap = r"( |\n[ \t]{0,24})"
-        return cls(f",{gap}?", ": ?", gap)
+        return cls(f",{gap}?", ": ?", _ANY, gap)
 
 
 class Rules:
@@ -164,7 +166,8 @@ class _Writer:
         if "allOf" in schema:
             return self._rules.rule(f"%json {json.dumps(schema)}")
         times = f"{{{schema['minLength']},{schema.get('maxLength', '')}}}"
-        return self._rules.terminal(f'/"{_CHARACTER}{"*" if times == "{0,}" else times}"/')
+        character = f"({RAW}|{_ESCAPE}|{self._style.unicode})"
+        return self._rules.terminal(f'/"{character}{"*" if times == "{0,}" else times}"/')
 
     # --- lists -------------------------------------------------------------------------------------------------------
 
