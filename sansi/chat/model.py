@@ -187,7 +187,7 @@ class ChatModel:
         forced_at: int | None = None
         completion: Completion | None = None
         reader = job.reader()
-        token_events = TokenEvents(self.codec, job.ids, job.options, job.is_text) if job.options.stream_tokens else None
+        token_events = TokenEvents(self.codec, job.options) if job.options.stream_tokens else None
         if token_events is not None or job.options.stream_prompt:
             yield Tokens((), (), prompt_ids=tuple(job.ids))
         deltas = self.engine.stream(job.ids, job.params)

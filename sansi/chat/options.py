@@ -177,7 +177,8 @@ class Tokens:
 
     ids: tuple[int, ...]
     kinds: tuple[TokenKind, ...]
-    """What each is part of: the thought, the answer, or neither: tags, tool calls, the end of the turn.
+    """What each is part of: the thought, the answer, or neither: tags, line breaks around thought and answer, tool
+    calls, the end of the turn. Those of the answer spell it, and so do the thought's.
 
     "dropped": it ended the completion as one of `stop_ids`, or begins where one of `stop` cut the text, or after.
     """

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sansi.chat.options import TokenKind
 from sansi.chat.stop import StopStrings
 from sansi.engine.results import FinishReason
 from sansi.text import Codec, Content, Event, Message, Reasoning, StreamParser
-from sansi.text.parser import Problem
+from sansi.text.parser import Problem, TraceKind
 from sansi.text.tokenizer import ControlTokens
 
 
@@ -19,15 +18,24 @@ class TextSource:
 
     def __init__(self, codec: Codec):
         self._decoder, self._stops = codec.tokenizer.stream_decoder(), codec.stop_ids
+        self._trace: list[tuple[TraceKind, str]] = []
 
     def feed(self, ids: Iterable[int]) -> list[Content]:
-        return _content(self._decoder.feed(id_ for id_ in ids if id_ not in self._stops))
+        return self._told(self._decoder.feed(id_ for id_ in ids if id_ not in self._stops))
 
     def cut(self) -> None:
         """A limit closes the thought: all the same is text."""
 
     def finish(self) -> list[Content]:
-        return _content(self._decoder.finish())
+        return self._told(self._decoder.finish())
+
+    def pieces(self, start: int) -> Sequence[tuple[TraceKind, str]]:
+        """As `StreamParser.pieces`."""
+        return self._trace[start:]
+
+    def _told(self, text: str) -> list[Content]:
+        self._trace.append(("content", text))
+        return _content(text)
 
 
 class StreamReader:
@@ -74,6 +82,10 @@ class StreamReader:
         assert isinstance(self._source, StreamParser), "plain text is no turn"
         message = self._source.message
         return message if self.stop is None else replace(message, content=self.content, ids=None, prefill=None)
+
+    def pieces(self, start: int) -> Sequence[tuple[TraceKind, str]]:
+        """What the characters so far have become, from piece `start` on; what a stop string cuts off is among them."""
+        return self._source.pieces(start)
 
     @property
     def problems(self) -> list[Problem]:
@@ -139,36 +151,6 @@ class StreamReader:
                 if isinstance(event, Reasoning) and event.closing:
                     self._phrase.append(event.text)
         return told
-
-
-class TokenKinds:
-    """What each id that follows a prompt is part of; `calls`: whether calls are read, or are text."""
-
-    def __init__(self, prompt: Sequence[int], control: ControlTokens, calls: bool = True):
-        self._control, self._calls = control, calls
-        self._kind: TokenKind = "reasoning" if thought_is_open(prompt, control) else "content"
-
-    def of(self, ids: Sequence[int]) -> tuple[TokenKind, ...]:
-        return tuple([self._next(id_) for id_ in ids])
-
-    def _next(self, id_: int) -> TokenKind:
-        control = self._control
-        if id_ in (control.im_end, control.endoftext):
-            return "other"
-        if id_ == control.think and self._kind == "content":
-            self._kind = "reasoning"
-            return "other"
-        if id_ == control.think_end and self._kind == "reasoning":
-            self._kind = "content"
-            return "other"
-        if not self._calls:
-            return self._kind
-        if id_ == control.tool_call and self._kind == "content":
-            self._kind = "other"
-        elif id_ == control.tool_call_end and self._kind == "other":
-            self._kind = "content"
-            return "other"
-        return self._kind
 
 
 def thought_is_open(ids: Sequence[int], control: ControlTokens) -> bool:

@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sansi.chat.options import ChatOptions, Tokens
-from sansi.chat.stream_reader import StreamReader, TokenKinds
+from sansi.chat.options import ChatOptions, TokenKind, Tokens
+from sansi.chat.stream_reader import StreamReader
 from sansi.engine.results import Delta
 from sansi.text import Codec, Content
+
+_CODES = {"content": b"c", "reasoning": b"r"}  # a byte for each character
+_CONTENT, _OTHER = _CODES["content"], b"o"
 
 
 class Offsets:
@@ -38,97 +41,94 @@ class Offsets:
 
 @dataclass(frozen=True)
 class _Waiting:
-    """A token that may yet be cut off."""
+    """A token of which not all is known yet, and where its text lies among the characters of all: [begin, end)."""
 
     tokens: Tokens
-    begin: int | None
-    """Where its text begins among the characters that stop strings are looked for in; None: its text is not there."""
-    solid: int
-    """The same, line breaks not counted: around an answer they are framing, and are not told."""
+    begin: int
+    end: int
+    """Beyond `begin` even for a token that completes no character: it is part of the one at `begin`."""
 
 
 class TokenEvents:
     """Feed it deltas and the events that they brought; it gives back the tokens of which all is known.
 
-    A token waits until text after its beginning was told. What a stop string or a stop id cut off is "dropped".
+    A token is what its characters became: part of the answer as soon as one of them is. It waits until that is decided,
+    and, in the answer, until text from its beginning on was told. What a stop string or a stop id cut off is "dropped".
     """
 
-    def __init__(self, codec: Codec, prompt: Sequence[int], options: ChatOptions, is_text: bool):
-        self._codec, self._options, self._is_text = codec, options, is_text
-        self._kinds = TokenKinds(prompt, codec.control, calls=bool(options.tools))
+    def __init__(self, codec: Codec, options: ChatOptions):
+        self._codec, self._options = codec, options
         self._offsets = Offsets()
-        self._pieces: list[str] = []
-        self._solid = self._told = 0
         self._waiting: deque[_Waiting] = deque()
+        self._kinds = bytearray()  # of each character that is decided on
+        self._pieces = 0  # of the reader's, that are in it
+        self._told = 0  # characters of the answer
+        self._passed = self._answer = 0  # characters before the next token, and how many of them are the answer's
 
     def feed(self, delta: Delta, events: Sequence[Any], reader: StreamReader) -> list[Tokens]:
         """reader: what the events came from; it has finished if the delta holds the completion."""
-        done = delta.completion
-        tokens = Tokens(delta.ids, self._kinds.of(delta.ids), delta.logprobs, delta.top_logprobs)
-        if not self._options.stop and not self._options.stop_ids:
-            return [tokens] if delta.ids else []
-        for single in _singly(tokens):
+        for single in _singly(delta):
             self._add(single)
-        self._told += sum(_solid(event.text) for event in events if isinstance(event, Content))
+        for kind, text in reader.pieces(self._pieces):
+            self._pieces += 1
+            self._kinds += _CODES.get(kind, _OTHER) * len(text)
+        self._told += sum(len(event.text) for event in events if isinstance(event, Content))
+        done = delta.completion
         return self._certain() if done is None else self._rest(reader, done.finish_reason == "stop")
 
     def _add(self, tokens: Tokens) -> None:
-        (id_,), (kind,) = tokens.ids, tokens.kinds
-        if (kind != "content" and not self._is_text) or id_ in self._codec.stop_ids:
-            self._waiting.append(_Waiting(tokens, None, 0))
+        begin = self._offsets.length
+        if tokens.ids[0] in self._codec.stop_ids:  # it is no text
+            self._waiting.append(_Waiting(tokens, begin, begin))
             return
-        whole = self._offsets.length
-        begin, text = self._offsets.add(self._codec.tokenizer.token_bytes(id_))
-        self._waiting.append(_Waiting(tokens, begin, self._solid + begin - whole))
-        self._pieces.append(text)
-        self._solid += _solid(text)
+        begin, _ = self._offsets.add(self._codec.tokenizer.token_bytes(tokens.ids[0]))
+        self._waiting.append(_Waiting(tokens, begin, max(self._offsets.length, begin + 1)))
 
     def _certain(self) -> list[Tokens]:
         found: list[Tokens] = []
-        while self._waiting and (self._waiting[0].begin is None or self._waiting[0].solid < self._told):
-            if len(self._waiting) == 1 and self._ends(self._waiting[0]):
+        while self._waiting and self._waiting[0].end <= len(self._kinds):
+            one = self._waiting[0]
+            if len(self._waiting) == 1 and self._ends(one):
                 break
-            found.append(self._waiting.popleft().tokens)
+            kind, at = self._kind_of(one)
+            if kind == "content" and at >= self._told:
+                break
+            found.append(replace(self._waiting.popleft().tokens, kinds=(kind,)))
         return found
+
+    def _kind_of(self, one: _Waiting) -> tuple[TokenKind, int]:
+        """What it is part of, and how much of the answer comes before it. Asked of each in turn."""
+        self._answer += self._kinds.count(_CONTENT, self._passed, one.begin)
+        self._passed = max(self._passed, one.begin)
+        own = self._kinds[one.begin : one.end]
+        if _CONTENT in own:
+            return "content", self._answer
+        return "reasoning" if _CODES["reasoning"] in own else "other", self._answer
 
     def _ends(self, one: _Waiting) -> bool:
         """Whether it may be the stop id that ends the completion; if more follows, it is not."""
         return one.tokens.ids[0] in self._options.stop_ids
 
     def _rest(self, reader: StreamReader, stopped: bool) -> list[Tokens]:
-        self._pieces.append(self._offsets.finish())
-        cut = self._cut(reader.content, reader.stop) if reader.stop is not None else self._offsets.length + 2
-        rest = [
-            replace(one.tokens, kinds=("dropped",)) if one.begin is not None and one.begin >= cut else one.tokens
-            for one in self._waiting
-        ]
+        cut = len(reader.content) if reader.stop is not None else self._offsets.length + 1
+        rest: list[Tokens] = []
+        for one in self._waiting:
+            kind, at = self._kind_of(one)
+            rest.append(replace(one.tokens, kinds=("dropped" if kind == "content" and at >= cut else kind,)))
         if stopped and rest and self._ends(self._waiting[-1]):
             rest[-1] = replace(rest[-1], kinds=("dropped",))
         self._waiting.clear()
         return rest
 
-    def _cut(self, told: str, stop: str) -> int:
-        """Where the stop string begins: behind what was told, which line breaks may stand before."""
-        text = "".join(self._pieces)
-        at = text.find(told + stop)
-        cut = text.rfind(stop) if at < 0 else at + len(told)
-        return len(text) if cut < 0 else cut
 
-
-def _singly(tokens: Tokens) -> list[Tokens]:
-    """The tokens one by one."""
+def _singly(delta: Delta) -> list[Tokens]:
+    """The tokens one by one; what they are part of is to be found out."""
     return [
-        replace(
-            tokens,
+        Tokens(
             ids=(id_,),
-            kinds=(tokens.kinds[i],),
-            logprobs=None if tokens.logprobs is None else (tokens.logprobs[i],),
-            top_logprobs=None if tokens.top_logprobs is None else (tokens.top_logprobs[i],),
+            kinds=("other",),
+            logprobs=None if delta.logprobs is None else (delta.logprobs[i],),
+            top_logprobs=None if delta.top_logprobs is None else (delta.top_logprobs[i],),
         )
-        for i, id_ in enumerate(tokens.ids)
+        for i, id_ in enumerate(delta.ids)
     ]
-
-
-def _solid(text: str) -> int:
-    """Characters that are no line breaks."""
-    return len(text) - text.count("\n")

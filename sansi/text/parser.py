@@ -237,6 +237,10 @@ class StreamParser:
         runs = groupby(self._trace, lambda piece: piece[0])
         return [Traced(kind, "".join(text for _, text in run)) for kind, run in runs]
 
+    def pieces(self, start: int) -> Sequence[tuple[TraceKind, str]]:
+        """The trace as it grew, from its piece `start` on: what has become of each character that is decided on."""
+        return self._trace[start:]
+
     def _prefill(self) -> tuple[int, ...] | None:
         """What the prompt had written of this turn after "assistant"; None if it is no prompt of a chat."""
         ids, head = self._prompt_ids, self._tokenizer.encode("assistant\n")

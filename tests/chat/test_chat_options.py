@@ -409,8 +409,8 @@ def test_tokens_of_a_stream_are_those_of_the_result(scripted):
     def of(kind):
         return decode([i for some in tokens for i, k in zip(some.ids, some.kinds, strict=True) if k == kind])
 
-    assert of("reasoning") == "one and one" and of("content") == "\n\nThe answer is 2."
-    assert of("other") == "</think><|im_end|>"
+    assert of("reasoning") == "one and one" and of("content") == "The answer is 2."
+    assert of("other") == "</think>\n\n<|im_end|>"
     assert not any(isinstance(item, Tokens) for item in collected(scripted.stream(ASK)))
 
 

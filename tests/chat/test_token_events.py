@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sansi.chat import ChatOptions
 from sansi.chat.stream_reader import StreamReader, TextSource
 from sansi.chat.token_events import TokenEvents
 from sansi.engine.results import Delta
-from sansi.text import Codec, Tokenizer
+from sansi.text import Codec, Content, Reasoning, Tokenizer
 
 CODEC = Codec(Tokenizer.train(["abba a b\n\nab"] * 3, 300))
 IDS = [i for i in range(CODEC.tokenizer.vocab_size) if not set(CODEC.tokenizer.token_bytes(i)) - set(b"ab\n")]
@@ -26,7 +27,7 @@ def run(pieces, stops, is_text=True):
     source = TextSource(CODEC) if is_text else CODEC.parser(ANSWERING)
     others = TextSource(CODEC) if is_text else CODEC.parser(ANSWERING)
     reader, ends = StreamReader(source, stops), StreamReader(others, stops)
-    token_events = TokenEvents(CODEC, PROMPT if is_text else ANSWERING.ids, ChatOptions(stop=stops), is_text)
+    token_events = TokenEvents(CODEC, ChatOptions(stop=stops))
     told, fed = [], []
     for piece in [*pieces, []]:
         ids, stopped = [], False
@@ -75,6 +76,51 @@ def test_the_same_of_an_answer_whose_line_breaks_are_framing(pieces, stops):
     pairs = texts_of(told)
     assert [id_ for id_, _ in pairs] == fed
     kept = b"".join(CODEC.tokenizer.token_bytes(id_) for id_, kind in pairs if kind == "content").decode()
-    assert kept.lstrip("\n").startswith(reader.content.lstrip("\n")), "the answer's tokens are all there"
+    assert kept.lstrip("\n").startswith(reader.content), "the answer's tokens are all there"
     if reader.stop is None:
         assert not any(kind == "dropped" for _, kind in pairs)
+        assert kept.lstrip("\n") == reader.content
+
+
+CONTROL = CODEC.control
+MARKUP = [CONTROL.think, CONTROL.think_end, CONTROL.tool_call, CONTROL.tool_call_end, CONTROL.im_start]
+TURNS = st.lists(
+    st.lists(
+        st.sampled_from(
+            [*(bytes([b]) for b in range(97, 100)), b"\n", "\u65e9".encode()[:2], "\u65e9".encode()[2:], *MARKUP]
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+    max_size=12,
+)
+BYTES = {CODEC.tokenizer.token_bytes(id_): id_ for id_ in range(256)}
+
+
+def ids_of(piece):
+    return [id_ for part in piece for id_ in ([part] if isinstance(part, int) else [BYTES[bytes([b])] for b in part])]
+
+
+@pytest.mark.parametrize("open_thought", [False, True])
+@pytest.mark.parametrize("calls", [False, True])
+@given(turn=TURNS)
+def test_tokens_spell_the_answer_and_the_thought_whatever_the_model_writes(open_thought, calls, turn):
+    """Stray tags, calls that became text, parts of characters, line breaks around: each is where its text is."""
+    ask, thinking = [{"role": "user", "content": "a"}], open_thought or None
+    prompt = CODEC.render(ask, enable_thinking=thinking, open_thought=open_thought)
+    deltas = [*map(ids_of, turn), [CONTROL.im_end]]
+    for pieces in (deltas, [[id_] for piece in deltas for id_ in piece]):
+        reader, events = StreamReader(CODEC.parser(prompt, calls=calls)), TokenEvents(CODEC, ChatOptions())
+        told, spoken = [], {"content": "", "reasoning": ""}
+        for index, ids in enumerate(pieces):
+            done = SimpleNamespace(finish_reason="stop") if index == len(pieces) - 1 else None
+            new = reader.feed(ids) + (reader.finish("stop") if done else [])
+            tokens = events.feed(Delta(tuple(ids), (0.0,) * len(ids), done), new, reader)
+            told += [(some.ids[0], some.kinds[0]) for some in tokens]
+            for event in new:
+                spoken["content"] += event.text if isinstance(event, Content) else ""
+                spoken["reasoning"] += event.text if isinstance(event, Reasoning) else ""
+        assert [id_ for id_, _ in told] == [id_ for piece in pieces for id_ in piece]
+        for kind, text in spoken.items():
+            raw = b"".join(CODEC.tokenizer.token_bytes(id_) for id_, own in told if own == kind)
+            assert raw.decode(errors="replace") == text

@@ -1,5 +1,8 @@
 """/v1/completions: text or ids in, text out, with no template between."""
 
+import re
+import unicodedata
+
 import pytest
 from live_server import http
 from openai.types import Completion
@@ -152,10 +155,55 @@ def test_scores_are_those_of_the_text_up_to_a_stop_string(tiny_url, seed):
         assert joined(chunks, 0, "logprobs", key) == value, key
 
 
-def test_scores_leave_out_the_id_that_stopped(tiny_url):
+def test_the_id_that_stopped_has_a_score_and_no_text(tiny_url):
+    """Programs that count entries, as lm-eval does, count the tokens that were generated."""
     ids = whole_of(tiny_url, "completions", return_token_ids=True, **ASK)["choices"][0]["token_ids"]
-    choice = whole_of(tiny_url, "completions", stop_token_ids=[ids[7]], logprobs=0, **ASK)["choices"][0]
-    assert len(choice["logprobs"]["tokens"]) == ids.index(ids[7])
+    body = {**ASK, "stop_token_ids": [ids[7]], "logprobs": 0}
+    whole = whole_of(tiny_url, "completions", **body)
+    choice = whole["choices"][0]
+    told, chunks = choice["logprobs"], chunks_of(tiny_url, "completions", **body)
+    assert len(told["tokens"]) == ids.index(ids[7]) + 1 == whole["usage"]["completion_tokens"]
+    assert told["text_offset"][-1] == len(choice["text"]) and told["token_logprobs"][-1] < 0
+    for key, value in told.items():
+        assert joined(chunks, 0, "logprobs", key) == value, key
+
+
+def test_the_end_of_the_turn_has_a_score(tiny_url, tiny_chat, codec):
+    """The same that the engine gives it as a part of a prompt."""
+    body = {"model": "tiny", "prompt": "Hi there", "guided_choice": ["a"], "max_tokens": 5, "return_token_ids": True}
+    for more in ({}, {"echo": True}):
+        whole = whole_of(tiny_url, "completions", **body, logprobs=1, **more)
+        choice, prompt = whole["choices"][0], codec.tokenizer.encode("Hi there")
+        told, before = choice["logprobs"], len(prompt) if more else 0
+        assert (choice["finish_reason"], whole["usage"]["completion_tokens"]) == ("stop", 2)
+        assert len(told["tokens"]) == before + 2 and told["tokens"][-2:] == ["a", "<|im_end|>"]
+        assert told["text_offset"][-1] == len(choice["text"])
+        params = SamplingParams(max_tokens=0, prompt_logprobs=True)
+        scored = tiny_chat.engine.generate([[*prompt, *choice["token_ids"]]], params)[0]
+        assert told["token_logprobs"][-2:] == pytest.approx(scored.prompt_logprobs[-2:], abs=1e-4)
+
+
+def test_parts_of_characters_have_keys_of_their_own(tiny_url):
+    """As many likely tokens are told as were asked for, and none hides another."""
+    for prompt in ("日本語の文 中文", "plain words"):
+        body = {"model": "tiny", "prompt": prompt, "max_tokens": 4, "logprobs": 20, "echo": True, "seed": 1}
+        told = whole_of(tiny_url, "completions", **body)["choices"][0]["logprobs"]
+        for token, value, top in zip(told["tokens"], told["token_logprobs"], told["top_logprobs"], strict=True):
+            assert top is None or (len(top) in (20, 21) and top[token] == value)
+            assert top is None or (token == max(top, key=top.get)) == (value == max(top.values()))
+        parts = [token for top in told["top_logprobs"] if top for token in top if token.startswith("bytes:")]
+        assert parts and all(re.fullmatch(r"bytes:(\\x[0-9a-f]{2})+", token) for token in parts)
+
+
+@pytest.mark.parametrize("prompt", ["cafe\u0301 x", "<|im_start|>cafe\u0301", "\u1100\u1161 \u212b y", "日本 e\u0301"])
+def test_an_echo_is_the_text_that_its_offsets_are_of(tiny_url, prompt):
+    body = {"model": "tiny", "prompt": prompt, "max_tokens": 2, "echo": True, "seed": 1}
+    choice = whole_of(tiny_url, "completions", **body, logprobs=0)["choices"][0]
+    text, told = choice["text"], choice["logprobs"]
+    assert text.startswith(unicodedata.normalize("NFC", prompt))
+    for token, at in zip(told["tokens"], told["text_offset"], strict=True):
+        assert token.startswith("bytes:") or text[at : at + len(token)] == token
+    assert joined(chunks_of(tiny_url, "completions", **body), 0, "text") == text
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "n_predict"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from sansi.chat import ChatModel, ChatResult, TextResult, Tokens
@@ -14,8 +14,8 @@ LEAST = -9999.0  # JSON has no infinity; OpenAI says it so
 def chat_logprobs(tokens: Sequence[Tokens], chat: ChatModel, most: int | None = None) -> dict[str, Any]:
     """One entry for each token of the answer under "content", and of the thought under "reasoning_content".
 
-    Tags, tool calls and the end of the turn are in neither; line breaks around the answer are in it. most: of the
-    likely tokens of each; None: all that were made.
+    Their texts are those of the answer and the thought: tags, line breaks around them, tool calls and the end of the
+    turn are in neither. most: of the likely tokens of each; None: all that were made.
     """
     found: dict[str, list[dict[str, Any]]] = {"content": [], "reasoning_content": []}
     lists = {"content": found["content"], "reasoning": found["reasoning_content"]}
@@ -27,31 +27,52 @@ def chat_logprobs(tokens: Sequence[Tokens], chat: ChatModel, most: int | None = 
 
 
 class TextScores:
-    """The older shape's parallel lists, for the tokens of one text as they come; `offset`: where the first begins."""
+    """The older shape's parallel lists, for the tokens of one text as they come.
 
-    def __init__(self, chat: ChatModel, offset: int = 0):
-        self._chat, self._offsets = chat, Offsets(offset)
+    offset: where the first begins. stop_ids: those of the request, which may end the text.
+    """
+
+    def __init__(self, chat: ChatModel, offset: int = 0, stop_ids: Collection[int] = ()):
+        self._chat, self._offsets, self._stop_ids = chat, Offsets(offset), frozenset(stop_ids)
 
     def add(self, tokens: Sequence[Tokens]) -> dict[str, list[Any]]:
-        """The lists of these tokens, but for one that ended the turn and those that were cut off."""
-        texts = [one for one in _each(tokens) if one[1] != "dropped" and not self._chat.ends_turn(one[0])]
-        return self._lists((id_, logprob, top) for id_, _, logprob, top in texts)
+        """The lists of these tokens, but for those that a stop string cut off. One that ended the completion is there,
+        and adds no text: who counts entries counts the tokens that were generated."""
+        return self._lists(
+            (id_, logprob, top, not self._is_end(id_, kind))
+            for id_, kind, logprob, top in _each(tokens)
+            if kind != "dropped" or id_ in self._stop_ids
+        )
 
     def add_prompt(self, result: TextResult) -> dict[str, list[Any]]:
         """The lists of the prompt; nothing comes before its first token, which has nulls."""
         tops = result.prompt_top_logprobs or [()] * len(result.prompt_ids)
         best = [[(one.id, one.logprob) for one in top] for top in tops]
-        return self._lists(zip(result.prompt_ids, result.prompt_logprobs or (), best, strict=True))
+        scores = zip(result.prompt_ids, result.prompt_logprobs or (), best, strict=True)
+        return self._lists((*score, True) for score in scores)
 
-    def _lists(self, scored: Iterable[tuple[int, float | None, list[tuple[int, float]]]]) -> dict[str, list[Any]]:
+    def _is_end(self, id_: int, kind: str) -> bool:
+        return kind == "dropped" or self._chat.ends_turn(id_)
+
+    def _lists(self, scored: Iterable[tuple[int, float | None, list[tuple[int, float]], bool]]) -> dict[str, list[Any]]:
+        """Of (id, log-probability, likely ones, whether it is text)."""
         told: dict[str, list[Any]] = {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
-        for id_, logprob, top in scored:
+        for id_, logprob, top, is_text in scored:
             value = None if logprob is None else _finite(logprob)
-            best = {_text(other, self._chat): _finite(other_value) for other, other_value in top}
-            told["tokens"].append(_text(id_, self._chat))
+            offsets, raw = self._offsets, self._chat.token_bytes(id_)
+            told["tokens"].append(_key(id_, self._chat))
             told["token_logprobs"].append(value)
-            told["top_logprobs"].append(None if value is None else best | {_text(id_, self._chat): value})
-            told["text_offset"].append(self._offsets.add(self._chat.token_bytes(id_))[0])
+            told["top_logprobs"].append(None if value is None else self._by_text(id_, value, top))
+            told["text_offset"].append(offsets.add(raw)[0] if is_text else offsets.length)
+        return told
+
+    def _by_text(self, own: int, logprob: float, top: list[tuple[int, float]]) -> dict[str, float]:
+        """The likely tokens and the one that came, by text. Of tokens with one text, all but the likeliest are told by
+        their ids, so that none hides another."""
+        told: dict[str, float] = {}
+        for id_, value in [*top, *([] if any(id_ == own for id_, _ in top) else [(own, logprob)])]:
+            text = _key(id_, self._chat)
+            told[f"token_id:{id_}" if text in told else text] = _finite(value)
         return told
 
 
@@ -72,7 +93,7 @@ def prompt_logprobs(result: ChatResult | TextResult, chat: ChatModel, most: int)
         found.setdefault(id_, (logprob, None))
         told.append(
             {
-                str(other): {"logprob": _finite(value), "rank": rank, "decoded_token": _text(other, chat)}
+                str(other): {"logprob": _finite(value), "rank": rank, "decoded_token": _key(other, chat)}
                 for other, (value, rank) in found.items()
             }
         )
@@ -92,8 +113,13 @@ def _entry(id_: int, logprob: float, chat: ChatModel) -> dict[str, Any]:
     return {"token": raw.decode("utf-8", "replace"), "logprob": _finite(logprob), "bytes": list(raw)}
 
 
-def _text(id_: int, chat: ChatModel) -> str:
-    return chat.token_bytes(id_).decode("utf-8", "replace")
+def _key(id_: int, chat: ChatModel) -> str:
+    r"""A token's text, or what OpenAI has for one that is part of a character: its bytes, as in `bytes:\xe6\x97`."""
+    raw = chat.token_bytes(id_)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in raw)
 
 
 def _finite(logprob: float) -> float:

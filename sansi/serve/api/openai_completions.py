@@ -101,6 +101,9 @@ def parse_text_request(body: Mapping[str, Any], policy: Policy = LAX) -> TextReq
         raise SansiError(reason, param="logprobs")
     form, places = format_of(values)
     told = tokens_told({**values, "top_logprobs": logprobs or 0}, scored)
+    common = shared(values, reading)
+    if values.get("echo") and values.get("stream"):  # what is echoed is read off the prompt's ids
+        told["stream_tokens"] = common["prompt_first"] = True
     options = ChatOptions(
         response_format=form,
         logprobs=logprobs is not None,
@@ -117,7 +120,7 @@ def parse_text_request(body: Mapping[str, Any], policy: Policy = LAX) -> TextReq
         echo=values.get("echo", False),
         logprobs=logprobs,
         names={**names, **places, "stop_ids": "stop_token_ids", **({"prompt_logprobs": "logprobs"} if scored else {})},
-        **shared(values, reading),
+        **common,
         ignored=tuple(reading.ignored),
     )
 
@@ -130,15 +133,18 @@ class TextReply(Reply):
     def __init__(self, chat: ChatModel, asked: TextRequest):
         super().__init__(chat, asked)
         self._asked: TextRequest = asked
-        self._scores = [TextScores(chat, len(self._echo(index))) for index in range(asked.n)]
+        self._scores = [self._scores_from(0) for _ in range(asked.n)]
 
     def first_chunks(self, index: int, prompt_ids: Sequence[int] | None) -> list[Chunk]:
         if not self._asked.echo:
             return []
-        choice = self._text_choice(index, self._echo(index), None, ())
+        choice = self._text_choice(index, self._echo(prompt_ids or ()), None, ())
         if prompt_ids is not None and self._asked.return_token_ids:
             choice["prompt_token_ids"] = list(prompt_ids)
         return [self._counted(self._piece([choice]), index, (), prompt_ids)]
+
+    def _scores_from(self, offset: int) -> TextScores:
+        return TextScores(self._chat, offset, self._asked.options.stop_ids)
 
     def prompt_of(self, index: int) -> int:
         return index // self._asked.choices
@@ -153,8 +159,10 @@ class TextReply(Reply):
 
     def _choice(self, done: Done, tokens: Sequence[Tokens]) -> dict[str, Any]:
         assert isinstance(done.result, TextResult)
-        choice = self._text_choice(done.index, self._echo(done.index), done.result.finish_reason, tokens)
-        choice["text"] += done.result.text
+        result = done.result
+        echo = self._echo(result.prompt_ids)
+        self._scores[done.index] = self._scores_from(len(echo))
+        choice = self._text_choice(done.index, echo + result.text, result.finish_reason, tokens)
         if self._asked.prompt_logprobs is not None:
             choice["prompt_logprobs"] = prompt_logprobs(done.result, self._chat, self._asked.prompt_logprobs)
         if self._asked.echo and self._asked.logprobs is not None:
@@ -175,11 +183,9 @@ class TextReply(Reply):
             choice["token_ids"] = [id_ for some in tokens for id_ in some.ids]
         return choice
 
-    def _echo(self, index: int) -> str:
-        if not self._asked.echo:
-            return ""
-        prompt = self._asked.prompts[index // self._asked.choices]
-        return prompt if isinstance(prompt, str) else self._chat.text_of(prompt)
+    def _echo(self, prompt_ids: Sequence[int]) -> str:
+        """The prompt as the model read it (in NFC), so that the offsets of its tokens are right."""
+        return self._chat.text_of(prompt_ids) if self._asked.echo else ""
 
 
 OPENAI_COMPLETIONS = Dialect(
