@@ -178,6 +178,8 @@ _PLACES = {
 
 def format_of(values: Mapping[str, Any]) -> tuple[Format | None, dict[str, str]]:
     """The one format that a request asks for, and what an error in it is to name. Raises SansiError for two."""
+    if FORMATS.keys().isdisjoint(values):
+        return None, {}
     given = {name: values[name] for name in FORMATS if values.get(name) is not None}
     if not given:
         return None, {}

@@ -182,7 +182,10 @@ def _bounded(found: dict[str, Any]) -> dict[str, Any]:
         found.pop("reasoning_effort", None)
     if found.get("reasoning_effort") == "default":
         del found["reasoning_effort"]
-    return {option: value for option, value in found.items() if option not in BOUNDS or value != UNLIMITED}
+    for option in BOUNDS:
+        if found.get(option) == UNLIMITED:
+            del found[option]
+    return found
 
 
 BOUNDS = ("thinking_budget", "max_tokens", "seed")
@@ -212,6 +215,7 @@ def shared(values: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
         if reading.strict:
             raise SansiError('"stream_options" needs "stream": true', param="stream_options")
         reading.ignore("stream_options")
+    running = running_usage(values)
     if stream and "prompt_logprobs" in values:
         reason = '"prompt_logprobs" is not supported in a stream; leave out "stream"'
         raise SansiError(reason, param="prompt_logprobs")
@@ -219,9 +223,9 @@ def shared(values: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
         "model": values["model"],
         "stream": stream,
         "include_usage": options.get("include_usage", False),
-        "running_usage": running_usage(values),
+        "running_usage": running,
         "prompt_logprobs": values.get("prompt_logprobs"),
-        "prompt_first": values.get("return_token_ids", False) or running_usage(values),
+        "prompt_first": values.get("return_token_ids", False) or running,
         "return_token_ids": values.get("return_token_ids", False),
         "labels": {name: values[name] for name in LABELS if name in values},
     }

@@ -18,7 +18,7 @@ from sansi.text.messages import FIELDS, UNUSED
 _PLAIN: Mapping[Any, frozenset[str]] = {
     "system": frozenset(("role", "content")),
     "user": frozenset(("role", "content")),
-    "assistant": frozenset(("role", "content", "reasoning_content")),
+    "assistant": frozenset(("role", "content", "reasoning_content", "tool_calls")),
     "tool": frozenset(("role", "content", "tool_call_id")),
 }
 MAX_DEPTH = 6  # of blocks in blocks
@@ -60,20 +60,20 @@ class Conversation:
 def read_conversation(messages: Sequence[Any], reading: Reading) -> Conversation:
     """Raises SansiError, with `param`, for what can neither be read nor ignored; the codec checks the rest."""
     read: list[Any] = []
-    calls: tuple[str, ...] = ()  # ids that a tool's message may answer
+    turn: dict[str, Any] = {}  # whose calls a tool's message may answer
     continued_by = None
     for index, message in enumerate(messages):
         if _is_plain(message):
             read.append(message)
-            continue
-        one = _Message(message, f"messages[{index}]", reading, calls)
-        read.append(one.read())
-        if one.role != "tool":
-            calls = one.call_ids
-        if one.continues and index + 1 < len(messages):  # it was gone on with then
-            reading.ignore(f"messages[].{one.continues}")
-        elif one.continues:
-            continued_by = f"messages[{index}].{one.continues}"
+        else:
+            one = _Message(message, f"messages[{index}]", reading, turn)
+            read.append(one.read())
+            if one.continues and index + 1 < len(messages):  # it was gone on with then
+                reading.ignore(f"messages[].{one.continues}")
+            elif one.continues:
+                continued_by = f"messages[{index}].{one.continues}"
+        if type(message) is dict and message.get("role") != "tool":
+            turn = message
     return Conversation(read, continued_by)
 
 
@@ -82,25 +82,30 @@ def _is_plain(message: Any) -> bool:
     if type(message) is not dict or type(message.get("role")) is not str:
         return True
     fields = _PLAIN.get(message["role"])
-    return fields is not None and fields.issuperset(message) and type(message.get("content")) is str
+    if fields is None or not fields.issuperset(message):
+        return False
+    calls, content = message.get("tool_calls"), message.get("content")
+    for call in calls if type(calls) is list else ():
+        if type(call) is not dict or not _CALL.issuperset(call):
+            return False
+    return type(content) is str or (content is None and bool(calls))
 
 
 class _Message:
     """One message while it is read."""
 
-    def __init__(self, message: dict[str, Any], where: str, reading: Reading, calls: tuple[str, ...]):
-        self._message, self._where, self._reading, self._calls = message, where, reading, calls
+    def __init__(self, message: dict[str, Any], where: str, reading: Reading, turn: dict[str, Any]):
+        self._message, self._where, self._reading, self._turn = message, where, reading, turn
         role = message.get("role")
         self.role = "system" if role == "developer" else role
         self.continues: str | None = None
         """The field that says that this message is to be gone on with."""
         self._thoughts: dict[str, str] = {}  # by the field that holds them
 
-    @property
-    def call_ids(self) -> tuple[str, ...]:
-        """Of the calls in it."""
-        calls = self._message.get("tool_calls")
-        return tuple(str(one.get("id")) for one in calls if isinstance(one, dict)) if isinstance(calls, list) else ()
+    def _calls(self) -> list[str]:
+        """Ids of the calls that it may be the result of."""
+        calls = self._turn.get("tool_calls")
+        return [str(one.get("id")) for one in calls if isinstance(one, dict)] if isinstance(calls, list) else []
 
     def read(self) -> dict[str, Any]:
         if self.role == "function":
@@ -137,7 +142,7 @@ class _Message:
             return
         elif assistant and key in _THOUGHT_FIELDS and (thought := _thought_in(value)):
             self._thoughts[key] = thought
-        elif self.role == "tool" and key in _CALL_NAMES and not made.get("tool_call_id") and value in self._calls:
+        elif self.role == "tool" and key in _CALL_NAMES and not made.get("tool_call_id") and value in self._calls():
             made["tool_call_id"] = self._message.get("tool_call_id") or value
         elif value not in UNUSED:
             self._ignore(key)
