@@ -206,6 +206,20 @@ def test_an_echo_is_the_text_that_its_offsets_are_of(tiny_url, prompt):
     assert joined(chunks_of(tiny_url, "completions", **body), 0, "text") == text
 
 
+def test_biases_bind_and_ends_wait(tiny_url, codec):
+    only = codec.tokenizer.encode("1")[0]
+    for bias in ({str(only): 100}, [[only, 100]]):
+        assert texts(tiny_url, logit_bias=bias, temperature=0) == ["1" * 20]
+    never = [[id_, False] for id_ in codec.tokenizer.encode("0123456789")]
+    assert not any(digit in text for text in texts(tiny_url, logit_bias=never, n=4) for digit in "0123456789")
+    end = {str(codec.control.im_end): 100}
+    told = [
+        whole_of(tiny_url, "completions", **ASK, logit_bias=end, temperature=0, **more)["usage"]["completion_tokens"]
+        for more in ({}, {"min_tokens": 5}, {"min_new_tokens": 7}, {"ignore_eos": True}, {"ban_eos_token": True})
+    ]
+    assert told == [1, 6, 8, 20, 20]
+
+
 @pytest.mark.parametrize("name", ["max_tokens", "n_predict"])
 def test_a_prompt_can_be_scored_without_a_token_more(tiny_url, codec, name):
     ask = {key: value for key, value in ASK.items() if key != "max_tokens"} | {"echo": True, "logprobs": 1}
@@ -271,7 +285,8 @@ def test_a_conversation_is_scored_too(tiny_url):
         ({"prompt_logprobs": 1, "stream": True}, "prompt_logprobs"),
         ({"messages": []}, "messages"),
         ({"tools": [{}]}, "tools"),
-        ({"logit_bias": {"5": 1}}, "logit_bias"),
+        ({"logit_bias": {"1000000": 1}}, "logit_bias"),
+        ({"min_tokens": 30}, "min_tokens"),
     ],
 )
 def test_wrong_fields_get_400_that_names_them(tiny_url, change, param):

@@ -32,7 +32,15 @@ JSON = st.recursive(
 )
 
 
+FORMATS = [
+    *({"type": kind} for kind in ("text", "json_object", "json_schema", "regex", "choice", "json", "other")),
+    *({"type": "json_schema", key: {"type": "object"}} for key in ("json_schema", "schema", "other")),
+    *({"type": "regex", "regex": said} for said in ("a", "", 5)),
+    *({"type": "json_schema", "json_schema": {key: "x"}} for key in ("name", "strict", "schema", "x")),
+    {"type": "choice", "choice": ["a"], "choices": ["b"]},
+]
 VALUES = [
+    *FORMATS,
     *(-1, 0, 1, 2, 20, 21, 128, 129, 2**63, 0.5, 1.5, True, False, "", "a", "auto", "none", "low", "answer", "keep"),
     *([], [1], [1, 2], ["a"], ["a"] * 5, [[1]], [[]], [-1], {}, {"type": "text"}, {"include_usage": True}, ["text"]),
     *({"type": "function", "function": {"name": "f"}}, {"enable_thinking": False}, {"a": "b"}, {"a": 1}, "x" * 257),
@@ -239,13 +247,16 @@ def test_the_schema_of_a_field_is_what_its_check_accepts(fields, data):
     """The API's document promises no value that is then refused, nor refuses one that is accepted."""
     name = data.draw(st.sampled_from(sorted(fields)))
     value = data.draw(JSON.filter(lambda value: value is not None) | st.sampled_from(VALUES))
-    strict = data.draw(st.booleans())
+    strict, refusal = data.draw(st.booleans()), ""
     schema = schema_of({name: fields[name]}, [], strict)["properties"][name]
     try:
         fields[name].kind.check(value, name, Reading(strict))
         accepted = True
-    except SansiError:
+    except SansiError as error:
+        refusal = str(error)
         accepted = fields[name].use in ("ignored", "silent") and not strict
+    if name in ("guided_json", "json_schema", "response_format") and "JSON schema" in refusal:
+        return  # that a text is one of a JSON schema cannot be said
     whole_float = isinstance(value, float)  # JSON schema takes 1.0 for a whole number, as JSON itself may
     assert accepted == jsonschema_rs.is_valid(schema, value) or whole_float or _nested_null(value), (name, value)
 

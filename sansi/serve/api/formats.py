@@ -35,17 +35,12 @@ def _schema() -> Kind:
 
 def _json_schema() -> Kind:
     """OpenAI's object around a schema; its name may be missing, and `strict` be the text that one guide shows."""
-    known = record("schema", name=text(2**16), description=text(2**16), schema=SCHEMA, strict=_STRICT)
+    known = record(name=text(2**16), description=text(2**16), schema=SCHEMA, strict=_STRICT)
 
     def check(value: Any, name: str, reading: Reading) -> Format:
-        given = known.check(of_type(dict).check(value, name, reading) | _unset(value), name, reading)
-        return {"name": UNNAMED, **given}
+        return {"name": UNNAMED, "schema": {"type": "object"}, **known.check(value, name, reading)}
 
     return Kind(check, known.schema)
-
-
-def _unset(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {} if value.get("schema") is not None else {"schema": {"type": "object"}}
 
 
 def _flag() -> Kind:
@@ -77,6 +72,10 @@ def _response_format() -> Kind:
             if key not in keys:
                 where = f"{name}.{key}"
                 raise SansiError(f"{where} is not supported{did_you_mean(key, keys)}", param=where)
+        if len(given) > 1:
+            key, other = list(given)[:2]
+            reason = f'"{name}.{key}" and "{name}.{other}" bind the answer in two ways; give one of them'
+            raise SansiError(reason, param=f"{name}.{other}")
         key, found = next(iter(given.items()), (None, None))
         if key == "json_schema":
             return {"type": "json_schema", "json_schema": whole.check(found, f"{name}.{key}", reading)}
@@ -86,7 +85,20 @@ def _response_format() -> Kind:
             return None if kind == "text" else {"type": "json_object"}
         raise SansiError(f"{name}.{keys[0]} is missing", param=f"{name}.{keys[0]}")
 
-    return Kind(check, {"type": "object"})
+    shapes = [
+        _shape(kind, {key: whole if key == "json_schema" else _MADE[kind].kind for key in _KEYS[kind]})
+        for kind in TYPES
+    ]
+    return Kind(check, {"anyOf": shapes})
+
+
+def _shape(kind: str, keys: Mapping[str, Kind]) -> dict[str, Any]:
+    """The JSON schema of one type of format, which is said by one of its keys."""
+    properties = {key: {"anyOf": [dict(one.schema), {"type": "null"}]} for key, one in keys.items()}
+    shape = {"type": "object", "properties": {"type": {"const": kind}, **properties}, "required": ["type"]}
+    some = {"anyOf": [{"required": [key], "properties": {key: dict(one.schema)}} for key, one in keys.items()]}
+    needed = some if kind in ("json_schema", "regex", "choice") else {}
+    return {**shape, "additionalProperties": False, "maxProperties": 2, **needed}
 
 
 _KEYS: Mapping[Any, tuple[str, ...]] = {

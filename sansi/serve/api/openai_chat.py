@@ -177,7 +177,7 @@ FIELDS: dict[str, Field] = {
 }
 OPTIONS = (
     *("loop_breaker", "answer_reserve", "history", "soft_switch", "parallel_tool_calls", "logprobs"),
-    *("stop", "speculation"),
+    *("logit_bias", "stop", "speculation"),
 )
 
 # --- a body as a request ---------------------------------------------------------------------------------------------

@@ -79,7 +79,7 @@ FIELDS: dict[str, Field] = {
     **SILENT,
     **FORMATS,
 }
-OPTIONS = ("loop_breaker", "answer_reserve", "stop", "speculation")
+OPTIONS = ("loop_breaker", "answer_reserve", "logit_bias", "stop", "speculation")
 
 
 def parse_text_request(body: Mapping[str, Any], policy: Policy = LAX) -> TextRequest:

@@ -30,6 +30,7 @@ from sansi.serve.api.fields import (
 
 MAX_CHOICES = 128  # answers of one request
 MAX_TOP = 20  # most likely tokens that are told
+MAX_BIAS, MAX_BIASES = 100, 1024
 UNLIMITED = -1
 # Labels are written to the log, so they are as short as OpenAI has them.
 MAX_USER, MAX_SAFETY_IDENTIFIER = 512, 64
@@ -78,6 +79,33 @@ def _stop() -> Kind:
 def _top_k() -> Kind:
     kind = integer(-1, 2**31 - 1)
     return Kind(lambda value, name, reading: max(0, kind.check(value, name, reading)), kind.schema)
+
+
+def _logit_bias() -> Kind:
+    """OpenAI's object, whose keys are ids, or llama-server's list of pairs, in which false forbids an id."""
+    bias = number(-MAX_BIAS, MAX_BIAS)
+
+    def check(value: Any, name: str, reading: Reading) -> dict[int, float]:
+        if not isinstance(value, dict | list):
+            raise SansiError(f'"{name}" must be an object of token ids and biases, not {show(value)}', param=name)
+        if len(value) > MAX_BIASES:
+            raise SansiError(f'"{name}" must have at most {MAX_BIASES} ids, not {len(value)}', param=name)
+        found = {}
+        for key, said in value.items() if isinstance(value, dict) else map(_pair, value):
+            digits = str(key) if isinstance(key, str | int) and not isinstance(key, bool) else ""
+            if not (digits.isascii() and digits.isdecimal()) or len(digits) > 10:
+                raise SansiError(f'a key of "{name}" is {show(key)}; token ids are whole numbers', param=name)
+            found[int(digits)] = bias.check(-MAX_BIAS if said is False else said, f"{name}.{digits}", reading)
+        return found
+
+    keys = {"propertyNames": {"pattern": "^[0-9]{1,10}$"}, "maxProperties": MAX_BIASES}
+    pair = {"type": "array", "minItems": 2, "maxItems": 2}
+    pairs = {"type": "array", "items": pair, "maxItems": MAX_BIASES}
+    return Kind(check, {"anyOf": [{"type": "object", "additionalProperties": bias.schema, **keys}, pairs]})
+
+
+def _pair(value: Any) -> tuple[Any, Any]:
+    return (value[0], value[1]) if isinstance(value, list) and len(value) == 2 else (value, None)
 
 
 def _metadata() -> Kind:
@@ -135,6 +163,9 @@ COMMON: dict[str, Field] = {
     "n": Field(integer(1, MAX_CHOICES), "How many answers; the prompt is read, and counted, once."),
     "stop": Field(_stop(), f"Up to {MAX_STOPS} strings that end the answer; they are not part of it."),
     "stop_token_ids": Field(array(integer(0), 0, 64), "Token ids that end the completion; they are not part of it."),
+    "ignore_eos": Field(BOOLEAN, "Never end the turn: go on to max_tokens, or to a stop string or id."),
+    "min_tokens": Field(integer(0), "Before so many tokens nothing ends the completion."),
+    "logit_bias": Field(_logit_bias(), "Added to the logits of token ids: from -100, which forbids one, to 100."),
     "stream": Field(BOOLEAN, "Answer piece by piece, as server-sent events."),
     "stream_options": Field(
         STREAM_OPTIONS, "include_usage: one more chunk, with the usage, at the end; continuous_usage_stats: in each."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sansi.serve.api.fields import Field, Kind, Reading, choice, only, record
+from sansi.serve.api.fields import Field, Kind, Reading, choice, integer, only, record
 from sansi.serve.api.openai_fields import BOOLEAN, BUDGET, EFFORT, MAX_TOKENS, SAMPLING, STRING, hint, refused
 
 # --- other names -----------------------------------------------------------------------------------------------------
@@ -59,15 +59,21 @@ BUDGET_NAMES: dict[str, Field] = dict.fromkeys(
 OTHER_NAMES: dict[str, Field] = {
     "max_new_tokens": Field(MAX_TOKENS, "Another name of max_tokens."),
     "n_predict": Field(MAX_TOKENS, "Another name of max_tokens."),
+    "min_new_tokens": Field(integer(0), "Another name of min_tokens."),
+    "ban_eos_token": Field(BOOLEAN, "Another name of ignore_eos."),
     "random_seed": Field(SAMPLING["seed"].kind, "Another name of seed."),
     "repeat_penalty": Field(SAMPLING["repetition_penalty"].kind, "Another name of repetition_penalty."),
 }
 SPELLINGS: dict[str, str] = {
-    **{name: name for name in (*SAMPLING, "thinking_budget", "max_tokens", "enable_thinking", "reasoning_effort")},
+    **{name: name for name in SAMPLING},
+    **{name: name for name in ("thinking_budget", "max_tokens", "enable_thinking", "reasoning_effort")},
+    **{name: name for name in ("min_tokens", "ignore_eos")},
     **dict.fromkeys(BUDGET_NAMES, "thinking_budget"),
     "max_completion_tokens": "max_tokens",
     "max_new_tokens": "max_tokens",
     "n_predict": "max_tokens",
+    "min_new_tokens": "min_tokens",
+    "ban_eos_token": "ignore_eos",
     "random_seed": "seed",
     "repeat_penalty": "repetition_penalty",
     "chat_template_kwargs.enable_thinking": "enable_thinking",
@@ -142,9 +148,9 @@ SILENT: dict[str, Field] = {
 _SAMPLER = "use temperature, top_p, top_k, min_p and the penalties"
 _FORMAT = "use response_format of type json_schema"
 REFUSED: dict[str, Field] = {
-    "ignore_eos": refused("the end of a turn always ends it", False),
-    "min_tokens": refused("an answer may be as short as the model makes it", 0),
-    "logit_bias": refused("bind the answer with response_format instead", {}),
+    "ignore_eos": refused("post to /v1/chat/completions or /v1/completions", False),
+    "min_tokens": refused("post to /v1/chat/completions or /v1/completions", 0),
+    "logit_bias": refused("post to /v1/chat/completions or /v1/completions", {}),
     "prompt_logprobs": refused("the prompt's log-probabilities are not told"),
     "guided_json": refused(_FORMAT),
     "guided_regex": refused("use response_format with a string schema that has a pattern"),
