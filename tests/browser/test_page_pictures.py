@@ -73,7 +73,8 @@ def ready(page):
 @pytest.mark.parametrize(("language", "scheme"), [("en-US", "light"), ("en-US", "dark"), ("zh-CN", "light")])
 def test_the_comparison(visit, nano_url, right, picture, language, scheme):
     question, value = right(language)
-    page = visit(nano_url, locale=language, color_scheme=scheme, **SHARP).page
+    looks = SHARP | {"viewport": {"width": 1200, "height": 880}}
+    page = visit(nano_url, locale=language, color_scheme=scheme, **looks).page
     with_seed(page)
     page.locator("#compare").click()
     send(page, question)

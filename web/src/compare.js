@@ -122,8 +122,8 @@ class Column extends Answer {
   }
 
   spentText() {
-    const { own, closing, answer } = countsOf(this.node);
-    const parts = [t("spent", number(own), number(answer + closing))];
+    const { own, answer } = countsOf(this.node);
+    const parts = [t("spent", number(own), number(answer))];
     const took = totalSeconds(this.node, this.page.clock(this.node));
     if (took) parts.push(seconds(took));
     const end = this.node.status === "running" ? null : endOf(this.node);
