@@ -161,3 +161,39 @@ def test_boxes_grow_with_their_text_in_browsers_without_field_sizing(visit, scri
     assert page.locator("#question").bounding_box()["height"] > 2 * one
     page.keyboard.press("Enter")
     assert page.locator("#question").bounding_box()["height"] < 1.1 * one
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_what_opens(visit, carded_url, axe, scheme, tmp_path):
+    page = visit(carded_url, color_scheme=scheme).page
+    ask(page, "hello")
+    page.locator("#examples-again").click()
+    (tmp_path / "a.txt").write_text("text")
+    page.locator("#attach-file").set_input_files(tmp_path / "a.txt")
+    page.locator("#question").fill("word " * 30_000)
+    page.locator("#room-notice").wait_for()
+    assert not violations(page, axe)
+    page.locator("#question").fill("Explain it to me.")
+    page.locator("#more").click()
+    page.locator("#menu").get_by_role("button", name="Saved prompts").click()
+    page.get_by_role("button", name="Save what is in the message box").click()
+    assert not violations(page, axe)
+    page.keyboard.press("Escape")
+    page.locator("#model-about").click()
+    page.locator("#about summary").click()
+    assert not violations(page, axe)
+    page.keyboard.press("Escape")
+    page.locator("#tune").click()
+    page.get_by_label("Temperature").fill("9")
+    page.get_by_label("Your own tools").fill("[")
+    assert not violations(page, axe)
+
+
+def test_what_a_model_is_can_be_read(visit, carded_url):
+    page = visit(carded_url).page
+    page.locator("#model-about").click()
+    about = page.locator("#about")
+    about.locator("table").wait_for()
+    assert "40,000 tokens" in about.inner_text() and about.locator("tr").count() == 6
+    about.locator("summary").click()
+    assert about.locator(".md strong").inner_text() == "no"

@@ -4,9 +4,11 @@ import { Answers } from "./answers.js";
 import { ApiError } from "./api.js";
 import { Composer } from "./composer.js";
 import { askForKey, openKeys } from "./dialogs.js";
-import { $, announce, bindMenu, isComposing, menu } from "./dom.js";
+import { $, announce, bindMenu, menu } from "./dom.js";
 import { endOf, errorText } from "./facts.js";
+import { bindFiles } from "./files.js";
 import { Gauge } from "./gauge.js";
+import { bindKeys } from "./keyboard.js";
 import { Keeping } from "./keeping.js";
 import { Log } from "./log.js";
 import { Models, contextOf, recommendedOf } from "./models.js";
@@ -248,38 +250,21 @@ const search = () => {
   if (!sidebar.open) sidebar.toggle(true);
   $("search").focus();
 };
-const ALT = {
-  KeyN: newChat,
-  KeyM: () => composer.nextMode(),
-  KeyB: () => sidebar.toggle(),
-  KeyC: () => $("compare").click(),
-  KeyS: openSettings,
-  KeyK: search,
-};
-
-function shortcutOf({ altKey, ctrlKey, metaKey, shiftKey, code }) {
-  if (altKey && !ctrlKey && !metaKey) return ALT[code];
-  if (altKey || !(ctrlKey || metaKey)) return undefined;
-  return { KeyK: shiftKey ? undefined : search, KeyO: shiftKey ? newChat : undefined }[code];
-}
-
-function onKey(event) {
-  if (document.querySelector("dialog[open]") || isComposing(event)) return;
-  const shortcut = shortcutOf(event);
-  if (shortcut) {
-    event.preventDefault();
-    return shortcut();
-  }
-  if (event.key === "Escape") return sidebar.over ? sidebar.toggle(false) : actions.stop();
-  const typing = event.target.closest?.("textarea, select, input:not([type=radio], [type=range])");
-  if (typing || event.ctrlKey || event.metaKey || !["/", "?"].includes(event.key)) return;
-  event.preventDefault();
-  event.key === "/" ? composer.focus() : openKeys();
-}
 
 function bind() {
   bindMenu();
-  document.addEventListener("keydown", onKey);
+  bindKeys({
+    newChat,
+    search,
+    openKeys,
+    openSettings,
+    nextMode: () => composer.nextMode(),
+    compare: () => $("compare").click(),
+    toggleSidebar: () => sidebar.toggle(),
+    focus: () => composer.focus(),
+    escape: () => (sidebar.over ? sidebar.toggle(false) : actions.stop()),
+  });
+  bindFiles({ attach: (files) => composer.attach(files), importFile: (file) => ($("settings").close(), keeping.import(file)) });
   addEventListener("popstate", () => shown.openFromAddress());
   addEventListener("pagehide", () => actions.busy() && shown.save());
   for (const id of ["new-chat", "new-chat-small"]) $(id).addEventListener("click", newChat);
@@ -294,48 +279,11 @@ function bind() {
     shown.changedSettings();
     showAll();
   });
-  bindFiles();
 }
 
 const more = () => [
   ["attach", t("attach"), () => $("attach-file").click()],
   ["prompts", t("prompts"), openPrompts],
 ];
-
-function bindFiles() {
-  const taken = (input, act) =>
-    input.addEventListener("change", () => {
-      const files = [...input.files];
-      input.value = "";
-      if (files.length) act(files);
-    });
-  taken($("attach-file"), (files) => composer.attach(files));
-  taken($("import-file"), ([file]) => {
-    $("settings").close();
-    keeping.import(file);
-  });
-  addEventListener("dragover", (event) => {
-    if (!event.dataTransfer?.types.includes("Files")) return;
-    event.preventDefault();
-    $("composer").classList.add("dropping");
-  });
-  addEventListener("dragleave", (event) => event.relatedTarget ?? $("composer").classList.remove("dropping"));
-  addEventListener("drop", (event) => {
-    $("composer").classList.remove("dropping");
-    const files = [...(event.dataTransfer?.files ?? [])];
-    if (!files.length) return;
-    event.preventDefault();
-    dropped(files);
-  });
-}
-
-/** An export of this page is imported; any other file goes along with the message. */
-async function dropped(files) {
-  const isExport = async (file) => file.name.endsWith(".json") && /"format"\s*:\s*"sansi-conversations"/.test(await file.slice(0, 200).text());
-  for (const file of files) {
-    if (await isExport(file)) await keeping.import(file);
-    else await composer.attach([file]);
-  }
-}
 
 start();
