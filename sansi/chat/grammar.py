@@ -74,7 +74,8 @@ class Grammars:
         schema, lenient = form if form is not None else (None, False)
         named = tool_choice not in CHOICES
         chosen = [tool_choice] if named else list(offered)
-        parameters = {name: _parameters(offered[name]) for name in chosen}
+        bound = strict if len(chosen) > 1 else chosen
+        parameters = {name: self._arguments(offered[name], name in bound) for name in chosen}
         choice: Any = "required" if forced else "auto"
         try:
             return self._compiler.tool_calls(
@@ -82,6 +83,16 @@ class Grammars:
             )
         except SansiError as error:
             raise _of_a_tool(error, list(offered)) from error
+
+    def _arguments(self, function: Mapping[str, Any], bound: bool) -> Mapping[str, Any]:
+        """The schema that a grammar knows of a tool's arguments. One that no grammar can be made of, of a tool that
+        is neither strict nor the only one, fails no request: its calls are checked once they are written."""
+        schema = _parameters(function)
+        try:
+            self._compiler.check(schema, "object", lenient=True)
+        except SansiError:
+            return schema if bound else ANY_OBJECT
+        return schema
 
     def _expression(self, expression: str, with_calls: bool) -> Grammar:
         if with_calls:

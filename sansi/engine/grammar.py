@@ -5,6 +5,7 @@ A mask is one bit per id: id i is bit i % 32 of word i // 32.
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import re
@@ -96,9 +97,9 @@ class GrammarCompiler:
         source = _Source("json_schema", text, lenient)
         return self._cached(source, lambda: _schema_lark(source, Style.free()), "json_schema", [source])
 
-    def check(self, schema: Mapping[str, Any], of_type: str) -> None:
-        """Raise as `json_schema` does, unless values of this type that fit `schema` can be enforced to the letter."""
-        _Source("json_schema", _json_text(schema, "json_schema"), lenient=False).rules(Rules(), Style.line(), of_type)
+    def check(self, schema: Mapping[str, Any], of_type: str, lenient: bool = False) -> None:
+        """Raise as `json_schema` does, unless there can be rules for the values of this type that fit `schema`."""
+        _check(_Source("json_schema", _json_text(schema, "json_schema"), lenient), of_type)
 
     def regex(self, pattern: str) -> Grammar:
         r"""A text that `pattern` matches from start to end. Rust syntax: no look-around, no back-references."""
@@ -400,6 +401,11 @@ class _Source:
             raise type(error)(f"{self.name}: {error}", param=self.name) from error
         except RecursionError as error:
             raise SansiError(f"{self.name}: it is nested too deeply", param=self.name) from error
+
+
+@functools.lru_cache(maxsize=1024)
+def _check(source: _Source, of_type: str) -> None:
+    source.rules(Rules(), Style.line(), of_type)
 
 
 def _schema_lark(source: _Source, style: Style) -> str:

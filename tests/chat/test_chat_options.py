@@ -138,7 +138,8 @@ def calls_of(codec, *arguments):
     script = [codec.control.think_end]
     for text in arguments:
         body = codec.tokenizer.encode(f'\n{{"name": "f", "arguments": {text}}}\n')
-        script += [codec.control.tool_call, *body, codec.control.tool_call_end, *codec.tokenizer.encode("\n")]
+        between = codec.tokenizer.encode("\n") if len(script) > 1 else []
+        script += [*between, codec.control.tool_call, *body, codec.control.tool_call_end]
     return script
 
 
@@ -202,6 +203,16 @@ def test_a_tool_that_cannot_be_held_to_the_letter_fails_no_request(scripted, cod
         strict = [tool("f", strict=True, parameters=NOT_HELD[name])]
         with pytest.raises(SansiError, match=r"at properties.city: pattern .* cannot be enforced; leave strict out"):
             scripted.complete(ASK, ChatOptions(tools=strict, tool_choice=choice))
+
+
+def test_a_tool_that_no_grammar_can_be_made_of_fails_no_request_among_others(scripted, codec):
+    scripted.model.script = calls_of(codec, '{"city": "Oslo", "days": 1}')
+    never = tool("g", parameters={"type": "object", "properties": {"x": {"enum": []}}, "required": ["x"]})
+    result = scripted.complete(ASK, ChatOptions(tools=[tool("f", strict=True), never], max_tokens=300))
+    assert [call.name for call in result.message.tool_calls] == ["f"]
+    with pytest.raises(SansiError, match="no object can fit") as error:
+        scripted.complete(ASK, ChatOptions(tools=[tool("f"), never], tool_choice="g"))
+    assert error.value.param == "tools[1].function.parameters"
 
 
 def test_a_tool_without_parameters_is_called_without_arguments(untrained):

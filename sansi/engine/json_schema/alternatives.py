@@ -18,7 +18,7 @@ from sansi.base.references import References
 from sansi.engine.json_schema.expressions import is_empty, is_known, matches
 from sansi.engine.json_schema.numbers import NotHeld, Range, holds, range_of, written
 
-MAX_WORK = 20_000  # parts that are looked at for one schema; combinations can grow exponentially
+MAX_WORK = 100_000  # parts that are looked at for one schema; combinations can grow exponentially
 MAX_NESTED = 12  # how deep a value is looked into to find that nothing fits
 
 TYPES = ("null", "boolean", "number", "string", "array", "object")
@@ -233,24 +233,23 @@ class Alternatives:
 
     def fits(self, value: Any, alternative: Alternative) -> bool:
         """Whether a value fits an alternative, but for its enum and const."""
-        self.count()
         kind = type_of(value)
         if kind not in types(alternative):
             return False
         if kind == "number":
             return holds(numbers(alternative), value)
-        if kind in _SIZES:
-            least, most = bounds(alternative, *_SIZES[kind])
-            if len(value) < least or (most is not None and len(value) > most):
-                return False
+        if kind not in _SIZES:
+            return True
+        least, most = bounds(alternative, *_SIZES[kind])
+        if len(value) < least or (most is not None and len(value) > most):
+            return False
         if kind == "string":
             return all(matches(pattern, value) for pattern in patterns(alternative))
+        self.count(len(value))
         if kind == "array":
             return all(self._one_fits(item, items(alternative, i)) for i, item in enumerate(value))
-        if kind == "object":
-            named = all(name in value for name in required(alternative))
-            return named and all(self._one_fits(item, self.member(alternative, key)) for key, item in value.items())
-        return True
+        named = all(name in value for name in required(alternative))
+        return named and all(self._one_fits(item, self.member(alternative, key)) for key, item in value.items())
 
     def _one_fits(self, value: Any, schemas: Schemas) -> bool:
         return any(
