@@ -82,7 +82,7 @@ def merge_sort(items: list[int]) -> list[int]:
 ```
 
 | algorithm | time | memory |
-|---|---|---|
+|---|--:|:-:|
 | merge sort | $O(n \\log n)$ | $O(n)$ |
 | insertion sort | $O(n^2)$ | $O(1)$ |
 

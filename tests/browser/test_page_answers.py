@@ -241,6 +241,13 @@ def test_prompts_are_saved_taken_and_deleted(visit, scripted_url):
     assert not page.locator(".prompt").count()
 
 
+def test_columns_of_a_table_are_aligned_without_a_style_of_their_own(visit, scripted_url):
+    page = visit(scripted_url).page
+    cells = ask(page, "How does merge sort work?").locator("tbody tr:first-child td")
+    aligned = cells.evaluate_all("all => all.map(e => getComputedStyle(e).textAlign)")
+    assert aligned == ["start", "right", "center"] and not page.locator(".md [style*=text-align]").count()
+
+
 def test_a_long_message_is_folded(visit, scripted_url):
     page = visit(scripted_url).page
     ask(page, "line\n" * 500)

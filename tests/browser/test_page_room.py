@@ -113,5 +113,5 @@ def test_a_question_that_found_no_room_begins_a_new_chat(small):
 
 def test_a_message_that_is_longer_than_the_context_is_told_before_it_is_sent(small):
     small.page.locator("#question").fill("word " * 400)
-    assert small.page.get_by_text("This does not fit into the context any more.").is_visible()
+    assert small.page.get_by_text("This message alone is longer than the context: shorten it.").is_visible()
     assert re.match(r"[\d,]+ of 100", gauge(small.page))

@@ -77,6 +77,7 @@ export class Gauge {
   #warn(left, nodes, draft) {
     const { actions } = this;
     const wanted = Math.max(wantedBy(nodes, this.composer.ask), 16);
+    if (draft > contextOf(this.models.of(this.shown.conversation))) return roomNotice(t("roomAlone"));
     const crowded = (nodes.length > 0 || draft > 0) && left < wanted && !actions.busy() && !nodes.at(-1)?.error;
     if (!crowded) return roomNotice(null);
     const text = left > 8 ? t("roomLittle", number(left), number(wanted)) : t("roomNone");

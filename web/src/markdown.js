@@ -16,6 +16,15 @@ const md = new MarkdownIt({ html: false, linkify: true, breaks: true });
 md.linkify.set({ fuzzyLink: false, fuzzyEmail: false });
 md.use(mathPlugin);
 md.validateLink = (url) => WEB.test(url.trim());
+// How a column of a table is aligned is a class: the page allows no style in its elements.
+for (const rule of ["th_open", "td_open"]) {
+  md.renderer.rules[rule] = (tokens, i, options, environment, renderer) => {
+    const token = tokens[i];
+    const aligned = /text-align:(left|center|right)/.exec(token.attrGet("style") ?? "");
+    token.attrs = aligned ? [["class", `to-${aligned[1]}`]] : null;
+    return renderer.renderToken(tokens, i, options);
+  };
+}
 // An image would tell its server that the answer was read: its address is shown as a link instead.
 md.renderer.rules.image = (tokens, i) => {
   const { content, attrs } = tokens[i];

@@ -67,6 +67,7 @@ const TABLE = {
   gauge: [(used, size) => `${used} of ${size}`, (used, size) => `${used} / ${size}`],
   gaugeTitle: ["Tokens of the context that the conversation and your message fill", "对话与当前消息占用的上下文词元数"],
   roomLittle: [(left, wanted) => `Little room is left: ${left} tokens for thought and answer, where up to ${wanted} were needed here.`, (left, wanted) => `上下文空间不多：还剩 ${left} 个词元可用于思考和回答，而此处曾需要 ${wanted} 个。`],
+  roomAlone: ["This message alone is longer than the context: shorten it.", "这条消息本身就超过了上下文长度：请缩短。"],
   roomNone: ["This does not fit into the context any more.", "上下文已放不下。"],
   withoutOldest: ["Continue without the oldest", "省去最早的消息继续"],
   notSent: ["Messages above are no longer sent to the model.", "以上消息不再发送给模型。"],
