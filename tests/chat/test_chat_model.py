@@ -8,7 +8,7 @@ import threading
 
 import pytest
 from sansi.base.errors import SansiError
-from sansi.chat import ChatModel, ChatOptions, ChatResult, Preset, Presets, Tokens
+from sansi.chat import ChatModel, ChatOptions, ChatResult, Preset, Presets, Tokens, tokens_per_second
 from sansi.engine import Engine
 from sansi.model import ModelConfig, Transformer, save
 from sansi.text import Codec
@@ -318,3 +318,17 @@ def test_a_call_with_an_error_is_reported_and_finishes_nothing(scripted, codec):
     both = turn("{}", '{"a": "3"}')
     assert (both.finish_reason, both.problems) == ("tool_calls", ("invalid_arguments",))
     assert [call.arguments for call in both.message.tool_calls if call.executable] == ['{"a": 3}']
+
+
+def test_the_speed_is_of_sampled_tokens_by_the_engines_clock(scripted, codec):
+    """Neither the phrase, which is read in one step, nor what the reader does with a token counts."""
+    scripted.say("one and two and three " * 9, "2")
+    result = scripted.complete(ASK, ChatOptions(thinking_budget=4, max_tokens=200))
+    used = result.usage
+    assert used.sampled_tokens == used.completion_tokens - len(codec.thinking_ids.end_sequence)
+    timed = dataclasses.replace(result, decode_seconds=0.5)
+    assert tokens_per_second(timed) == (used.sampled_tokens - 1) / 0.5
+    single = dataclasses.replace(timed, usage=dataclasses.replace(used, sampled_tokens=1))
+    assert tokens_per_second(single) is None
+    assert tokens_per_second(dataclasses.replace(result, decode_seconds=None)) is None
+    assert result.decode_seconds > 0

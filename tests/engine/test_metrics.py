@@ -55,3 +55,24 @@ def test_rates_are_of_busy_time_and_of_late(monkeypatch):
     assert meter.rates() == (0.0, 40.0)
     now += WINDOW
     assert meter.rates() == (0.0, 0.0)
+
+
+def test_forced_tokens_are_generated_and_make_no_speed():
+    meter = Meter()
+    meter.step(0.5, prefill=0, decode=50, forced=48)
+    assert (meter.decode_tokens, meter.rates()) == (50, (0.0, 4.0))
+
+
+@pytest.mark.parametrize("speculation", [0, 6])
+@pytest.mark.parametrize("logprobs", [False, True])
+def test_however_tokens_are_forced_the_speed_is_of_those_sampled(speculation, logprobs):
+    """With log-probabilities they come one by one, or as drafts; else all at once."""
+    phrase = dataclasses.replace(LIMITS, end_sequence=(*[5] * 12, 2, 7), loop_breaker=False)
+    params = SamplingParams(max_tokens=40, thinking=phrase, speculation=speculation, logprobs=logprobs, seed=3)
+    with Engine(TinyModel()) as engine:
+        found = engine.generate([[9, 1], [8, 1]], params)
+        steps = list(engine._meter._window)
+    forced = sum(completion.thinking.forced_tokens for completion in found)
+    assert forced == 2 * 14
+    assert sum(step[3] for step in steps) == sum(len(completion.ids) for completion in found) - forced
+    assert all(completion.decode_seconds > 0 for completion in found)
