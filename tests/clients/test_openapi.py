@@ -57,7 +57,9 @@ def test_every_response_is_in_the_document(api, mode):
         @SOME
         @given(operation.as_strategy(generation_mode=mode))
         def check(case: Case) -> None:
-            case.call_and_validate(checks=CHECKS, timeout=LONG)
+            response = case.call(timeout=LONG)
+            if response.status_code != 413:  # a string that is longer than its bound may be longer than any body
+                case.validate_response(response, checks=CHECKS)
 
         check()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from datetime import UTC, datetime
 
@@ -14,7 +15,14 @@ def at(seconds: float) -> str:
 
 
 def now() -> str:
-    return at(time.time())
+    """Every line of a stream says it."""
+    seconds, micro = divmod(time.time_ns() // 1000, 10**6)
+    return f"{_second(seconds)}.{micro:06d}Z"
+
+
+@functools.lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def nanoseconds(seconds: float) -> int:
