@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 LARGE = (".safetensors", "tokenizer.json")  # files whose sha256 the hub knows
+PIECE = 2**14  # bytes that are sent at once
 HELD = 20.0  # seconds for which a silent hub holds a request
 
 
@@ -56,6 +57,8 @@ class StandInHub:
     wrong: set[str] = field(default_factory=set)
     """Files that come with another last byte."""
     ranges: bool = True
+    pause: float = 0.0
+    """Seconds after each 16 KiB of weights."""
     silent: bool = False
     """Say nothing, until released."""
     released: threading.Event = field(default_factory=threading.Event)
@@ -187,7 +190,10 @@ def _handler(hub: StandInHub) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
                 self.connection.close()
                 return
-            self.wfile.write(body)
+            for first in range(0, len(body), PIECE):
+                self.wfile.write(body[first : first + PIECE])
+                if hub.pause and len(body) > PIECE:
+                    hub.released.wait(hub.pause)
 
         def handle_one_request(self) -> None:
             try:

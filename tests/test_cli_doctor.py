@@ -80,6 +80,16 @@ def test_a_gpu_needs_triton(monkeypatch):
     assert checkup._gpu() == checkup.Finding("GPU", "good", "H100, CUDA 12.8, Triton")
 
 
+def test_the_cache_of_kernels_is_where_the_user_keeps_caches(monkeypatch, tmp_path):
+    from sansi.model.kernels.cpu.build import kernel_cache
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert kernel_cache() == tmp_path / ".cache" / "sansi" / "kernels"
+    monkeypatch.setenv("XDG_CACHE_HOME", "/else/where")
+    assert str(kernel_cache()) == "/else/where/sansi/kernels"
+
+
 def test_a_client_that_is_not_installed_is_a_note(monkeypatch):
     def refuse(name="huggingface"):
         raise SansiError("pip install 'sansi[modelscope]'")

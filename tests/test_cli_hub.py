@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import types
 
 import pytest
@@ -114,6 +116,29 @@ def test_half_a_download_is_listed_and_gone_on_from(sansi, remote, monkeypatch):
     done = sansi("pull", NAME)
     assert done.code == 0 and "are here already" in done.err
     assert [ask.range for ask in remote.fetched("model.safetensors")][-1] == "bytes=10000-"
+
+
+def test_an_interrupt_ends_a_download_and_keeps_what_came(remote, tmp_path):
+    remote.pause = 30.0  # until released; the first piece comes at once
+    command = [sys.executable, "-m", "sansi.cli", "pull", NAME]
+    environment = settings(remote.url, tmp_path)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=environment, **pipes) as pull:
+        blobs = tmp_path / "home" / "hub" / "models--Qwen--Qwen3-0.6B" / "blobs"
+        assert wait_for(lambda: any(half.stat().st_size for half in blobs.glob("*.incomplete")))
+        pull.send_signal(signal.SIGINT)
+        _, errors = pull.communicate(timeout=60)
+    assert pull.returncode == 130 and "Traceback" not in errors, errors
+    remote.pause = 0.0
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "are here already" in done.stderr, done.stderr
+
+
+def wait_for(condition, seconds=120.0):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return condition()
 
 
 def test_remove_asks_first(sansi, monkeypatch):

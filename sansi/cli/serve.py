@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from sansi.base.errors import SansiError
-from sansi.cli.models import find_model
+from sansi.cli.models import find_model, name_of
 from sansi.cli.options import DEFAULT_MODEL, DEVICE_HELP, HUB_HELP, MODEL_HELP, QUANTIZE_HELP
 
 LOG_FORMATS = ("text", "json", "off")
@@ -24,6 +24,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 opens it to the network.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one, and says which.")] = 8000,
     open_page: Annotated[bool, typer.Option("--open", help="Open the chat page in a browser.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print what goes where in the memory.")] = False,
     name: Annotated[
         list[str] | None,
         typer.Option(help="Name of a model, once for each; default: its folder's.", rich_help_panel=MODEL),
@@ -133,7 +134,7 @@ def serve(
     if log_format not in LOG_FORMATS:
         raise SansiError(f'--log-format "{log_format}": must be one of {", ".join(LOG_FORMATS)}')
     from sansi.serve.api.requests import Policy
-    from sansi.serve.http.launch import bind
+    from sansi.serve.http.launch import bind, model_names
     from sansi.serve.http.launch import serve as launch
     from sansi.serve.http.settings import ServerSettings, read_keys
 
@@ -159,17 +160,19 @@ def serve(
     }
     wanted = models or [DEFAULT_MODEL]
     alone = shares[0] if shares and len(wanted) == 1 else None
+    names = model_names(wanted, name or [name_of(model) for model in wanted])
     with bind(host, port) as listener:  # a taken port is told before the minutes of a download, not after
         found = [find_model(model, hub, memory=alone, **options) for model in wanted]
         launch(
             [model.folder for model in found],
             host=host,
             listener=listener,
-            names=name or [model.name for model in found],
+            names=names,
             memory=shares,
             settings=settings,
             log_format=log_format,
             open_page=open_page,
+            verbose=verbose,
             **options,
         )
 

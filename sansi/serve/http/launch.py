@@ -31,6 +31,7 @@ def serve(
     *,
     listener: socket.socket | None = None,
     open_page: bool = False,
+    verbose: bool = False,
     names: Sequence[str] = (),
     memory: Sequence[float] | None = None,
     settings: ServerSettings | None = None,
@@ -40,6 +41,7 @@ def serve(
     """Serve the checkpoints in `folders` until interrupted. Port 0 takes a free one. Raises SansiError on bad input.
 
     listener: what `bind` made, in the place of a port. open_page: show the chat page in a browser once it is there.
+    verbose: print what goes where in the memory.
     names: one for each folder; default: the folders' own. memory: bytes for all models together, or one for each.
     options: as for `ChatModel.from_pretrained`.
     """
@@ -48,7 +50,7 @@ def serve(
     try:
         with contextlib.ExitStack() as stack:
             chats = [
-                stack.enter_context(_loaded(folder, name, memory=share, **options))
+                stack.enter_context(_loaded(folder, name, verbose, memory=share, **options))
                 for folder, name, share in zip(folders, chosen, _shares(folders, memory, options), strict=True)
             ]
             cards = {chat.name: read_card(folder) for chat, folder in zip(chats, folders, strict=True)}
@@ -76,12 +78,21 @@ def _shares(folders: Sequence[str], memory: Sequence[float] | None, options: Map
     return share_memory(folders, options.get("device", "auto"), memory)
 
 
-def _loaded(folder: str, name: str, **options: Any) -> ChatModel:
-    from sansi.chat import ChatModel
+def _loaded(folder: str, name: str, verbose: bool, **options: Any) -> ChatModel:
+    from rich.console import Console
 
-    chat = ChatModel.from_pretrained(folder, **options)
+    watched = Console(stderr=True)
+    with watched.status(f"loading {name}") if watched.is_terminal else contextlib.nullcontext():
+        from sansi.chat import ChatModel
+
+        chat = ChatModel.from_pretrained(folder, **options)
     chat.name = name
-    print(f"{name}: backend {chat.engine.backend.name}\n{chat.engine.plan}", flush=True)
+    plan = chat.engine.plan
+    if verbose:
+        print(f"{name}: backend {chat.engine.backend.name}\n{plan}", flush=True)
+    elif plan.context_length < plan.asked_context:
+        cut = f"its context is cut from {plan.asked_context:,} to {plan.context_length:,} tokens"
+        print(f"{name}: {cut}, more does not fit into the memory (-v tells all)", flush=True)
     return chat
 
 
@@ -148,7 +159,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 def _why_not_bound(error: Exception, host: str, port: int) -> str:
     if getattr(error, "errno", None) == errno.EADDRINUSE:
-        return f"port {port} on {host} is taken by another program; choose another with --port, or 0 for a free one"
+        return f"port {port} on {host} is taken by another program; choose another with --port (make: PORT=9000), or 0"
     return f"can not listen on {host} port {port}: {error}"
 
 

@@ -68,7 +68,7 @@ class Kernels:
 def load_kernels(isa: str | None = None, cache_folder: str | Path | None = None) -> Kernels:
     """The kernels for `isa` (None: the best that this CPU has), built if the cache does not hold them.
 
-    cache_folder: default ~/.cache/sansi/kernels. Two processes may ask at the same time; one builds. Raises
+    cache_folder: default `kernel_cache`. Two processes may ask at the same time; one builds. Raises
     KernelsUnavailable with the reason: another platform, no compiler, a build that failed, an unwritable cache.
     """
     chosen = _choose(isa)
@@ -79,8 +79,10 @@ def load_kernels(isa: str | None = None, cache_folder: str | Path | None = None)
 
 
 def kernel_cache() -> Path:
-    """Where built libraries are kept. Raises RuntimeError where there is no home."""
-    return Path.home() / ".cache" / "sansi" / "kernels"
+    """Where built libraries are kept: beside what other programs cache. Raises RuntimeError where there is no home."""
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    caches = Path(given) if os.path.isabs(given) else Path.home() / ".cache"  # relative ones are to be ignored
+    return caches / "sansi" / "kernels"
 
 
 def cached_kernels() -> Path | None:
