@@ -150,6 +150,35 @@ def test_properties_are_counted(compiler, keywords, good, bad):
     assert all(allows(grammar, text) for text in good) and not any(allows(grammar, text) for text in bad)
 
 
+EMPTY = {"type": "object"}
+
+
+@pytest.mark.parametrize(
+    ("keywords", "good", "bad"),
+    [
+        (
+            {"propertyNames": {"enum": ["a", "b"]}, "additionalProperties": INT},
+            ["{}", '{"a": 1, "b": 2}'],
+            ['{"c": 1}'],
+        ),
+        ({"propertyNames": {"$ref": "#/$defs/C"}, "$defs": {"C": {"const": "r"}}}, ['{"r": "x"}'], ['{"x": 1}']),
+        ({"propertyNames": {"pattern": "^x"}}, ['{"x1": null}'], ['{"y": 1}']),
+        ({"propertyNames": {"minLength": 1, "maxLength": 2}}, ['{"xy": 1}'], ['{"xyz": 1}', '{"": 1}']),
+        ({"propertyNames": {"maxLength": 2}, "properties": {"abc": INT, "a": INT}}, ['{"a": 1}'], ['{"abc": 1}']),
+        ({"propertyNames": False}, ["{}"], ['{"q": 1}']),
+        ({"propertyNames": {"enum": ["a"]}, "required": ["a"]}, ['{"a": 1}'], ["{}"]),
+        (
+            {"propertyNames": {"pattern": "^x"}, "patternProperties": {"y$": INT}},
+            ['{"xy": 1, "xz": "any"}'],
+            ['{"xy": "any"}', '{"ay": 1}'],
+        ),
+    ],
+)
+def test_names_of_properties_are_held(compiler, keywords, good, bad):
+    grammar = compiler.json_schema({**EMPTY, **keywords})
+    assert all(allows(grammar, text) for text in good) and not any(allows(grammar, text) for text in bad)
+
+
 # ---- spelling -----------------------------------------------------------------------------------------------------
 
 PAIR = {"type": "object", "properties": {"a": INT, "l": {"type": "array", "items": INT}}}
@@ -343,6 +372,29 @@ def test_a_schema_may_refer_to_itself(compiler):
     assert allows(grammar, '{"v": 1, "next": {"v": 2, "next": null}}') and not allows(grammar, '{"v": 1, "next": {}}')
 
 
+def test_what_would_have_no_end_is_never_begun(compiler):
+    endless = {"type": "object", "properties": {"n": {"$ref": "#/$defs/e"}}, "required": ["n"]}
+    with pytest.raises(SansiError, match="nothing can fit"):
+        compiler.json_schema({"$ref": "#/$defs/e", "$defs": {"e": endless}})
+    grammar = compiler.json_schema({"anyOf": [{"$ref": "#/$defs/e"}, INT], "$defs": {"e": endless}})
+    assert allows(grammar, "1") and not grammar.matcher().consume_tokens(list(b"{"))
+    a = {"anyOf": [{"properties": {"b": {"$ref": "#/$defs/b"}}, "required": ["b"], "type": "object"}, {"type": "null"}]}
+    b = {"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}, "required": ["a"]}
+    grammar = compiler.json_schema({"$ref": "#/$defs/a", "$defs": {"a": a, "b": b}})
+    assert allows(grammar, '{"b": {"a": {"b": {"a": null}}}}') and not allows(grammar, '{"b": null}')
+
+
+def test_constants_are_those_that_fit_their_expression(compiler):
+    grammar = compiler.json_schema({"enum": ["ab", "cd", 1], "pattern": "^a"})
+    assert allows(grammar, '"ab"') and allows(grammar, "1") and not allows(grammar, '"cd"')
+    looking = {"enum": ["ab", "cd"], "pattern": "(?=a)ab"}
+    with pytest.raises(Unsupported, match="pattern"):
+        compiler.json_schema(looking)
+    assert allows(compiler.json_schema(looking, lenient=True), '"ab"')
+    named = {"type": "object", "properties": {"a": INT}, "patternProperties": {"(?!a)b": STR}, "required": ["a"]}
+    assert allows(compiler.json_schema(named, lenient=True), '{"a": 1}')
+
+
 @pytest.mark.parametrize(
     ("schema", "where"),
     [
@@ -352,6 +404,8 @@ def test_a_schema_may_refer_to_itself(compiler):
         ({"$defs": {"x": {"type": "string", "format": "odd"}}, "$ref": "#/$defs/x"}, "defs.x"),
         ({"properties": {"p": {"patternProperties": {r"(a)\1": {}}}}}, "properties.p"),
         ({"properties": {"p": {"if": {}, "then": {}}}}, "properties.p"),
+        ({"properties": {"p": {"propertyNames": {"format": "uuid"}}}}, "properties.p"),
+        ({"properties": {"p": {"propertyNames": {"pattern": "(?=a)"}}}}, "properties.p.propertyNames"),
         ({"properties": {"p": {"type": "string", "pattern": "a^b|(?!c)"}}}, "properties.p"),
     ],
 )
@@ -400,6 +454,7 @@ schemas = st.recursive(
                 "minProperties": st.integers(0, 2),
                 "maxProperties": st.integers(1, 3),
                 "unevaluatedProperties": st.sampled_from([False, INT]),
+                "propertyNames": st.sampled_from([{"enum": ["a", "é"]}, {"pattern": "^a|c"}, {"maxLength": 1}]),
                 "allOf": st.lists(inner, min_size=1, max_size=2),
                 "anyOf": st.lists(inner, min_size=1, max_size=2),
             },

@@ -19,11 +19,11 @@ from sansi.engine.json_schema.expressions import is_empty, is_known, matches
 from sansi.engine.json_schema.numbers import NotHeld, Range, holds, range_of, written
 
 MAX_WORK = 100_000  # parts that are looked at for one schema; combinations can grow exponentially
-MAX_NESTED = 12  # how deep a value is looked into to find that nothing fits
+MAX_NESTED = 60  # how deep a value is looked into to find that nothing fits
 
 TYPES = ("null", "boolean", "number", "string", "array", "object")
 UNHELD = (
-    *("not", "if", "contains", "uniqueItems", "propertyNames", "dependentRequired", "dependentSchemas", "dependencies"),
+    *("not", "if", "contains", "uniqueItems", "dependentRequired", "dependentSchemas", "dependencies"),
     *("$dynamicRef", "$recursiveRef"),
 )
 """Keywords that nothing can be held to while it is written, unless they say nothing (see `_says_nothing`)."""
@@ -93,6 +93,7 @@ class Alternatives:
         self._work = 0
         self._known: dict[tuple[int, ...], tuple[Schemas, list[Alternative]]] = {}
         self._possible: dict[tuple[int, ...], bool] = {}
+        self._asked: set[tuple[int, ...]] = set()  # what is being found out
 
     def of(self, schemas: Schemas) -> list[Alternative]:
         """The alternatives of a value that must fit all of `schemas`; none where nothing can."""
@@ -203,7 +204,7 @@ class Alternatives:
         if nested > MAX_NESTED:
             return True
         if kind == "array":
-            needed = [items(alternative, i) for i in range(min(least, MAX_NESTED))]
+            needed = [items(alternative, i) for i in range(min(least, prefix(alternative) + 1))]
         else:
             names = required(alternative)
             if most is not None and len(names) > most:
@@ -212,12 +213,19 @@ class Alternatives:
         return all(self.any_fits(schemas, nested + 1) for schemas in needed)
 
     def any_fits(self, schemas: Schemas, nested: int = 0) -> bool:
-        """As `fits_something`, for a value that must fit all of `schemas`."""
+        """As `fits_something`, for a value that must fit all of `schemas`.
+
+        A value that must hold another of its kind, which must hold another, has no end, so nothing fits.
+        """
         key = tuple(map(id, schemas))
-        if key not in self._possible:
-            self._possible[key] = True  # for what it refers to while it is being found
-            self._possible[key] = any(self.fits_something(option, nested) for option in self.of(schemas))
-        return self._possible[key]
+        if key in self._possible or key in self._asked:
+            return self._possible.get(key, False)
+        self._asked.add(key)
+        found = any(self.fits_something(option, nested) for option in self.of(schemas))
+        self._asked.remove(key)
+        if found or not self._asked:  # else it may yet turn out that what was asked before has an end
+            self._possible[key] = found
+        return found
 
     # --- values that are listed --------------------------------------------------------------------------------------
 
@@ -244,12 +252,18 @@ class Alternatives:
         if len(value) < least or (most is not None and len(value) > most):
             return False
         if kind == "string":
-            return all(matches(pattern, value) for pattern in patterns(alternative))
+            return all(self._is_found(pattern, value, alternative) for pattern in patterns(alternative))
         self.count(len(value))
         if kind == "array":
             return all(self._one_fits(item, items(alternative, i)) for i, item in enumerate(value))
         named = all(name in value for name in required(alternative))
         return named and all(self._one_fits(item, self.member(alternative, key)) for key, item in value.items())
+
+    def _is_found(self, pattern: str, text: str, alternative: Alternative) -> bool:
+        if is_known("pattern", pattern):
+            return matches(pattern, text)
+        self.unheld(f"pattern {_shown(pattern)}", alternative)
+        return True
 
     def _one_fits(self, value: Any, schemas: Schemas) -> bool:
         return any(
@@ -262,6 +276,9 @@ class Alternatives:
 
     def member(self, alternative: Alternative, name: str) -> Schemas:
         """What a property of an object must fit."""
+        allowed = names(alternative)
+        if allowed and not self._one_fits(name, allowed):
+            return (False,)
         found: list[Schema] = []
         for part in alternative:
             declared, rest = part.keywords.get("properties", {}), part.keywords.get("additionalProperties", True)
@@ -270,6 +287,18 @@ class Alternatives:
             here += [schema for pattern, schema in patterned.items() if matches(pattern, name)]
             found += here or [rest]
         return together(found)
+
+    def listed_names(self, alternative: Alternative) -> list[str] | None:
+        """The names that properties may have, where these are listed."""
+        lists = [self.members(option) for option in self.of(names(alternative))]
+        if any(members is None for members in lists):
+            return None
+        return [name for members in lists for name in members or () if isinstance(name, str)]
+
+
+def names(alternative: Alternative) -> Schemas:
+    """What the names of an object's properties must fit."""
+    return together(part.keywords["propertyNames"] for part in alternative if "propertyNames" in part.keywords)
 
 
 def items(alternative: Alternative, index: int) -> Schemas:
@@ -399,7 +428,7 @@ def _says_nothing(key: str, schema: Mapping[str, Any]) -> bool:
         return schema.get("minContains") == 0 and "maxContains" not in schema
     if key in ("not", "uniqueItems"):
         return schema[key] is False
-    return schema[key] == {} or schema[key] is True
+    return schema[key] == {}
 
 
 def _listed(kinds: Any) -> list[Any]:

@@ -28,10 +28,10 @@ def is_known(keyword: str, value: str) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def matches(pattern: str, text: str) -> bool:
-    """Whether an expression is found in a text; one that is not known is found in all."""
+    """Whether an expression is found in a text; one that is not known is found in none."""
     matcher = _matcher("pattern", pattern)
     if matcher is None:
-        return True
+        return False
     ids = list(json.dumps(text, ensure_ascii=False).encode(errors="replace"))
     matcher = matcher.deep_copy()
     return matcher.validate_tokens(ids) == len(ids) and matcher.consume_tokens(ids) and matcher.is_accepting()
@@ -45,7 +45,10 @@ def is_empty(schema: Mapping[str, Any]) -> bool:
 
 
 def searched(pattern: str) -> str | None:
-    """An expression of the whole text in which `pattern` is found; None where its anchors stand inside it."""
+    """An expression of the whole text in which `pattern` is found; None where it is not known, or its anchors stand
+    inside it."""
+    if not is_known("pattern", pattern):
+        return None
     starts, ends = pattern.startswith("^"), bool(re.search(r"(?<!\\)(\\\\)*\$$", pattern))
     body = pattern[starts : len(pattern) - ends]
     bare = re.sub(r"\\.|\[(?:\\.|[^\]\\])*\]", "_", body, flags=re.DOTALL)  # without escapes and classes

@@ -20,7 +20,9 @@ from sansi.engine.json_schema.alternatives import (
     bounds,
     is_closed,
     items,
+    names,
     numbers,
+    patterns,
     prefix,
     required,
     string_schema,
@@ -157,17 +159,21 @@ class _Writer:
         raise AssertionError(wanted)
 
     def _string(self, option: Alternative) -> str:
-        for part in option:
-            for keyword in ("pattern", "format"):
-                value = part.keywords.get(keyword)
-                if value is not None and not is_known(keyword, value):
-                    self._alternatives.unheld(f"{keyword} {json.dumps(value, ensure_ascii=False):.200}", (part,))
+        self._report_unknown(option)
         schema = string_schema(option)
         if "allOf" in schema:
             return self._rules.rule(f"%json {json.dumps(schema)}")
         times = f"{{{schema['minLength']},{schema.get('maxLength', '')}}}"
         character = f"({RAW}|{_ESCAPE}|{self._style.unicode})"
         return self._rules.terminal(f'/"{character}{"*" if times == "{0,}" else times}"/')
+
+    def _report_unknown(self, option: Alternative) -> None:
+        """Expressions and formats that no string can be held to."""
+        for part in option:
+            for keyword in ("pattern", "format"):
+                value = part.keywords.get(keyword)
+                if value is not None and not is_known(keyword, value):
+                    self._alternatives.unheld(f"{keyword} {json.dumps(value, ensure_ascii=False):.200}", (part,))
 
     # --- lists -------------------------------------------------------------------------------------------------------
 
@@ -205,31 +211,36 @@ class _Writer:
 
     def _object(self, option: Alternative) -> str | None:
         needed = required(option)
-        names = list(dict.fromkeys([*(n for part in option for n in part.keywords.get("properties", ())), *needed]))
-        members = {name: self.value(self._alternatives.member(option, name)) for name in names}
+        listed = self._alternatives.listed_names(option) or []
+        declared = [name for part in option for name in part.keywords.get("properties", ())]
+        taken = list(dict.fromkeys([*declared, *needed, *([] if is_closed(option) else listed)]))
+        members = {name: self.value(self._alternatives.member(option, name)) for name in taken}
         if any(members[name] is None for name in needed):
             return None
         pairs = [(self._pair(_literal(_spelled(name)), rule), name in needed) for name, rule in members.items() if rule]
         least, most = bounds(option, "minProperties", "maxProperties")
-        others = None if is_closed(option) and least <= len(pairs) else self._others(option, names)
+        others = None if is_closed(option) and least <= len(pairs) else self._others(option, taken)
         counted = least > len(needed) or most is not None
         if counted and len(pairs) * min(max(least, most or 0), len(pairs)) > MAX_STATES:
             self._alternatives.unheld("minProperties or maxProperties beside so many properties", option)
             least, most = 0, None
         return _Object(self._rules, self._comma, self._gap(), pairs, others, least, most).rule()
 
-    def _others(self, option: Alternative, names: list[str]) -> str | None:
-        """Any property that is not declared."""
-        known = self._key_expressions(option)
-        taken = " | ".join(_literal(_spelled(name)) for name in names)
+    def _others(self, option: Alternative, named: list[str]) -> str | None:
+        """Any property of another name."""
+        if self._alternatives.listed_names(option) is not None:
+            return None  # each has had its turn
+        known, bounds_of_names = self._key_expressions(option), self._name_expressions(option)
+        taken = " | ".join(_literal(_spelled(name)) for name in named)
         free = f" & ~({taken})" if taken else ""
+        raw = [f'/"{RAW}*"/'] if known or bounds_of_names else [f"/{_KEY}/"]
         pairs = []
         for chosen in _subsets(list(known)):
             rule = self.value(self._of_pattern(option, chosen))
             if rule is not None:
                 inside = [known[pattern] for pattern in chosen]
                 outside = [f"~{known[pattern]}" for pattern in known if pattern not in chosen]
-                key = " & ".join([f'/"{RAW}*"/', *inside, *outside]) if known else f"/{_KEY}/"
+                key = " & ".join([*raw, *bounds_of_names, *inside, *outside])
                 pairs.append(self._pair(self._rules.terminal(key + free), rule))
         return self._rules.rule(" | ".join(pairs)) if pairs else None
 
@@ -238,13 +249,28 @@ class _Writer:
         known: dict[str, str] = {}
         for part in option:
             for pattern in part.keywords.get("patternProperties", ()):
-                body = searched(pattern) if is_known("pattern", pattern) and len(known) < MAX_PATTERNS else None
+                body = searched(pattern) if len(known) < MAX_PATTERNS else None
                 if body is not None:
                     known[pattern] = f'/"{body}"/'
                 else:
                     shown = json.dumps(pattern, ensure_ascii=False)
                     self._alternatives.unheld(f"patternProperties with {shown:.200}", (part,))
         return known
+
+    def _name_expressions(self, option: Alternative) -> list[str]:
+        """What the names of properties must all match."""
+        wanted = names(option)
+        found = [texts for texts in self._alternatives.of(wanted) if "string" in types(texts)]
+        if len(found) != 1:
+            self._alternatives.unheld("propertyNames with several options", option)
+            return []
+        self._report_unknown(found[0])
+        least, most = bounds(found[0], "minLength", "maxLength")
+        sizes = [f'/"{RAW}{{{least},{"" if most is None else most}}}"/'] if least or most is not None else []
+        bodies = [searched(pattern) for pattern in patterns(found[0])]
+        if None in bodies or any("format" in part.keywords for part in found[0]):
+            self._alternatives.unheld("propertyNames with such an expression or format", option)
+        return [*sizes, *(f'/"{body}"/' for body in bodies if body is not None)]
 
     def _of_pattern(self, option: Alternative, chosen: tuple[str, ...]) -> Schemas:
         """What a property fits that is not declared and in whose name these expressions are found."""
