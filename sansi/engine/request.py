@@ -142,6 +142,8 @@ class Request:
         """Ids that must not come next."""
         limited = self.thinking.banned if self.thinking is not None else ()
         always = self._banned_early if self.early else self._banned
+        if self.thinking is not None and self.thinking.owes_answer:
+            always = (*always, *self.thinking.limits.turn_ids)
         return (*always, *limited) if always else limited
 
     @property

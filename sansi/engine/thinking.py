@@ -42,7 +42,8 @@ class ThinkingLimits:
     """Ids of line breaks: one that directly follows `start_id`, in the prompt or not, is no token of the thought."""
     turn_ids: tuple[int, ...] = ()
     """Ids with which the model ends its turn. When it samples one in an open thought, the thought is closed and the
-    model goes on: it still owes the answer. A stop id that is not among these ends the completion in a thought too."""
+    model goes on: it still owes the answer, of a token at least. A stop id that is not among these ends the completion
+    in a thought too."""
     open: bool = False
     """The prompt ends inside an open thought."""
     budget: int | None = None
@@ -87,6 +88,9 @@ class ThinkingState:
         self.forced_tokens = 0  # of the end sequence in all
         self.forced_at: int | None = None  # how many tokens came before it
         self.end_reason: ThinkingEnd | None = None
+        self.owes_answer = False
+        """The model wanted to end its turn in the thought, and has said nothing since it was closed: it should not get
+        away with that a second time."""
         self._max_tokens = max_tokens
         self._emitted = 0
         self._bare_end = _from_first(limits.end_ids, limits.end_sequence)
@@ -134,6 +138,8 @@ class ThinkingState:
             self._push_open(token)
         elif self.state == "forcing":
             self._push_forced(token)
+        elif self.owes_answer:
+            self.owes_answer = False
         elif self.state == "before" and token == self.limits.start_id:
             self._open(())
         elif self.state == "before" and token in self.limits.closing_ids:
@@ -209,7 +215,7 @@ class ThinkingState:
         if not self._end_is_out():
             self.phrase_tokens += 1
         if self.forced_tokens == len(self._sequence):
-            self.state = "closed"
+            self.state, self.owes_answer = "closed", self.end_reason == "end_of_turn"
 
     def _end_is_out(self) -> bool:
         """Whether the forced part so far holds the closing id (line breaks may follow it)."""

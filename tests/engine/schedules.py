@@ -163,6 +163,8 @@ def reference(
         if thinking is not None:
             logits[0, list(thinking.banned)] = -torch.inf
         unwanted = [*params.unwanted_ids, *(params.stop_ids if len(ids) < params.min_tokens else ())]
+        if thinking is not None and thinking.owes_answer:
+            unwanted += thinking.limits.turn_ids
         wanted = logits.clone()
         wanted[0, unwanted] = -torch.inf
         logits = wanted if wanted.isfinite().any() else logits  # a complete text ends

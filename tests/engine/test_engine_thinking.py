@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import random
 
@@ -164,6 +165,20 @@ def test_an_end_of_turn_in_a_thought_closes_it_and_the_model_answers():
     assert run(state, [9, 9, TURN, 9, 9], 50) == [9, 9, END, 8, 9]
     report = state.report("stop")
     assert (report.end_reason, report.tokens, report.phrase_tokens, report.forced_tokens) == ("end_of_turn", 2, 0, 2)
+
+
+@pytest.mark.parametrize("logprobs", [False, True])
+def test_a_model_that_wants_nothing_but_the_end_of_its_turn_still_says_something(logprobs):
+    """After the thought that it would have ended, a token at least; then it may end. Not where it had its say."""
+    model = RandomModel(VOCAB)
+    model.table.data[:, :, TURN] += 99.0
+    thinking = limits(turn_ids=(TURN,))
+    params = SamplingParams(seed=1, max_tokens=40, stop_ids=(TURN,), thinking=thinking, logprobs=logprobs)
+    with Engine(model) as engine:
+        found = engine.generate([[9, START], [9]], [params, dataclasses.replace(params, thinking=limits(open=False))])
+    assert found[0].ids[:2] == (END, 8) and len(found[0].ids) == 4 and found[0].ids[2] != TURN == found[0].ids[3]
+    assert (found[0].finish_reason, found[0].thinking.end_reason) == ("stop", "end_of_turn")
+    assert found[1].ids == (TURN,)
 
 
 @pytest.mark.parametrize(

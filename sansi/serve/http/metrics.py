@@ -20,7 +20,7 @@ GAUGES = {
     "running": ("requests_running", "Requests that the engine runs now."),
     "hit_rate": ("prefix_cache_hit_ratio", "Part of all prompt tokens that came from the prefix cache."),
     "prefill_tokens_per_second": ("prefill_tokens_per_second", "Prompt tokens read a second of work, lately."),
-    "decode_tokens_per_second": ("decode_tokens_per_second", "Tokens generated a second of work, lately."),
+    "decode_tokens_per_second": ("decode_tokens_per_second", "Tokens sampled a second of work, lately."),
 }
 COUNTERS = {
     "prompt_tokens": ("prompt_tokens", "Tokens of all prompts that began to run."),
