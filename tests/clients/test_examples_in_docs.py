@@ -30,7 +30,7 @@ KINDS_OF_QUESTIONS = {
     "Solve for e: 8*e - 5 = 3": "1",
     "What is the greatest common divisor of 24 and 98?": "2",
     "How many 1 bits are there in the binary representation of the number 1934?": str((1934).bit_count()),
-    'How many times does the letter "e" appear in the text: "three letters"?': str("three letters".count("e")),
+    'How many times does the letter "a" appear in the text: "banana"?': str("banana".count("a")),
     "Spell this word backward: autocolony": "autocolony"[::-1],
     "12 + 7 等于多少？": "19",
 }
