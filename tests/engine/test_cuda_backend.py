@@ -184,3 +184,21 @@ def test_the_model_stays_whole_and_trainable(tmp_path):
         assert torch.allclose(backend.forward(step), model(ids)[0], atol=1e-4)
         model.model.layers[0].self_attn.k_proj.weight.mul_(1.5)  # in place: seen without a refresh
         assert torch.allclose(backend.forward(step), model(ids)[0], atol=1e-4)
+
+
+def test_biases_and_scored_prompts_are_those_of_torch():
+    """On the Triton kernels too, logits are moved before sampling, and a prompt is scored without a token more."""
+    model = tiny()
+    params = [
+        SamplingParams(temperature=0, max_tokens=4, logit_bias={7: 100.0}),
+        SamplingParams(temperature=0, max_tokens=4, min_tokens=3, stop_ids=tuple(range(7))),
+        SamplingParams(max_tokens=0, prompt_logprobs=True, prompt_top_logprobs=2),
+    ]
+    found = []
+    for backend in (backend_of(model), TorchBackend(model)):
+        with Engine(model, max_batch=4, num_blocks=60, backend=backend) as engine:
+            found.append(engine.generate([[1, 2, 3, 4]] * 3, params))
+    for ours, torchs in zip(*found, strict=True):
+        assert (ours.ids, ours.finish_reason) == (torchs.ids, torchs.finish_reason)
+    assert found[0][0].ids == (7,) * 4 and not set(found[0][1].ids[:3]) & set(range(7))
+    assert found[0][2].prompt_logprobs[1:] == pytest.approx(found[1][2].prompt_logprobs[1:], abs=1e-3)
