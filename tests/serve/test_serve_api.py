@@ -111,6 +111,19 @@ def test_silence_leaves_every_choice_to_the_presets(client, fake):
     assert [getattr(options, name) for name in names] == [None] * len(names)
 
 
+def test_the_document_says_how_strict_the_server_is(fake_url, strict_url):
+    found = []
+    for url in (fake_url, strict_url):
+        content = http.get(f"{url}/openapi.json").json()["paths"]["/v1/chat/completions"]["post"]["requestBody"][
+            "content"
+        ]
+        properties = content["application/json"]["schema"]["properties"]
+        found.append(
+            (properties["store"].get("anyOf"), properties["chat_template_kwargs"]["anyOf"][0]["additionalProperties"])
+        )
+    assert found == [(None, True), ([{"enum": [False]}, {"type": "null"}], False)]
+
+
 def test_models_and_health(client, fake_url):
     (card,) = client.models.list().data
     examples = {"en": [{"title": "Add", "text": "What is 12 + 30?"}]}
@@ -183,7 +196,6 @@ def test_models_and_health(client, fake_url):
         ({"tool_choice": {"type": "function", "function": {"name": "f"}, "x": 1}}, "tool_choice.x"),
         ({"tool_choice": {"type": "function", "function": {"name": "f"}}}, "tool_choice"),
         ({"tool_choice": ["auto"]}, "tool_choice"),
-        ({"parallel_tool_calls": False}, "parallel_tool_calls"),
         ({"tools": [{"type": "function"}]}, "tools[0].name"),
         ({"tools": [{"type": "custom", "custom": {"name": "f"}}]}, "tools[0].type"),
         ({"tools": [{"type": "function", "function": "f"}]}, "tools[0].function"),
@@ -224,6 +236,7 @@ IGNORED = [
     ({"safety_identifier": "x" * 65}, "safety_identifier", None),
     ({"messages": [{"role": "user", "content": "x", "name": "Ann"}]}, "messages[].name", "messages[0].name"),
     ({"store": True}, "store", None),
+    ({"parallel_tool_calls": False}, "parallel_tool_calls", None),
     ({"stream_options": {"include_usage": True}}, "stream_options", None),
 ]
 

@@ -196,7 +196,7 @@ def parse_chat_request(body: Mapping[str, Any], policy: Policy = LAX) -> ChatReq
     options = ChatOptions(
         tools=list(tools.values()) or None,
         response_format=form,
-        tool_choice=_tool_choice(values),
+        tool_choice=_tool_choice(values, reading),
         continue_final=_continue_final(values, conversation),
         read_tags=_tags_of(values.get("read_tags", False), policy),
         **tokens_told(values),
@@ -233,15 +233,17 @@ def _tags_of(wanted: bool | list[str], policy: Policy) -> tuple[str, ...]:
     return tuple(sorted(set(wanted)))
 
 
-def _tool_choice(values: Mapping[str, Any]) -> str:
+def _tool_choice(values: Mapping[str, Any], reading: Reading) -> str:
     """OpenAI's word, or the name of the tool to call. What asks for calls, or bounds them, needs tools."""
     wanted = values.get("tool_choice", "auto")
     if not values.get("tools"):
         if wanted not in ("auto", "none"):
             shown = wanted if isinstance(wanted, str) else "function"
             raise SansiError(f'"tool_choice" is {show(shown)}, but there are no "tools"', param="tool_choice")
-        if "parallel_tool_calls" in values:
+        if "parallel_tool_calls" in values and reading.strict:
             raise SansiError('"parallel_tool_calls" needs "tools"', param="parallel_tool_calls")
+        if "parallel_tool_calls" in values:
+            reading.ignore("parallel_tool_calls")
     if isinstance(wanted, str):
         return wanted
     if isinstance(wanted, Allowed):

@@ -30,6 +30,7 @@ from sansi.serve.api.other_servers import (
     REFUSED,
     SILENT,
     SPELLINGS,
+    TEXT_HINTS,
     TEXT_REFUSED,
 )
 from sansi.serve.api.requests import LAX, Policy, TextRequest
@@ -76,6 +77,7 @@ FIELDS: dict[str, Field] = {
     "best_of": Field(integer(1, MAX_CHOICES), "Supported only as the value of n."),
     **BUDGET_NAMES,
     **HINTS,
+    **TEXT_HINTS,
     **SILENT,
     **FORMATS,
 }

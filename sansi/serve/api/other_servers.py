@@ -109,7 +109,7 @@ HINTS: dict[str, Field] = {
     "early_stopping": hint(_BEAMS, False),
     **{
         name: hint(_HERE)
-        for name in ("provider", "route", "models", "transforms", "session_id", "trace", "safety_model", "ttl")
+        for name in ("provider", "route", "models", "transforms", "session_id", "trace", "safety_model", "ttl", "debug")
     },
     **{
         name: hint(_MACHINE)
@@ -117,6 +117,15 @@ HINTS: dict[str, Field] = {
             *("priority", "request_id", "rid", "cache_salt", "keep_alive", "num_ctx", "id_slot", "slot_id", "n_keep"),
             *("kv_transfer_params", "bootstrap_host", "bootstrap_port", "bootstrap_room", "data_parallel_rank"),
             *("guided_decoding_backend", "num_keep", "num_batch", "num_thread", "num_gpu", "perf_metrics_in_response"),
+            *(
+                "mm_processor_kwargs",
+                "media_io_kwargs",
+                "truncation_side",
+                "draft_model",
+                "extra_key",
+                "session_params",
+            ),
+            *("response_fields", "return_tokens", "verbose", "tags", "litellm_session_id", "litellm_trace_id"),
             *("timings_per_token", "return_progress", "return_perf_metrics", "t_max_predict_ms", "n_indent"),
         )
     },
@@ -134,7 +143,11 @@ HINTS: dict[str, Field] = {
 }
 CHAT_HINTS: dict[str, Field] = {
     "result_format": hint("answers have the shape of this API", "message"),
-    "parse_tool_calls": hint("calls are always read", True),
+    "parse_tool_calls": hint("calls are read where tools are offered", True),
+}
+TEXT_HINTS: dict[str, Field] = {
+    "chat_template_kwargs": hint("a text has no template"),
+    "add_generation_prompt": hint("a text has no template"),
 }
 _CACHE = "prompts that begin alike are always read once"
 SILENT: dict[str, Field] = {
@@ -180,6 +193,9 @@ REFUSED: dict[str, Field] = {
     "samplers": refused(_SAMPLER, []),
     "bad_words": refused("use logit_bias", []),
     "allowed_token_ids": refused("use response_format or guided_choice", []),
+    "stop_regex": refused("use stop, or guided_regex for the whole answer"),
+    "prompt_embeds": refused("send text, or ids"),
+    "guided_whitespace_pattern": refused("write the white space into guided_regex"),
     "custom_logit_processor": refused("use logit_bias, guided_regex or response_format"),
     "logits_processors": refused("use logit_bias, guided_regex or response_format", []),
     "vllm_xargs": refused("send the fields themselves", {}),
@@ -212,6 +228,10 @@ CHAT_REFUSED: dict[str, Field] = {
     "search_options": refused("give a tool that searches"),
     "search_parameters": refused("give a tool that searches"),
     "plugins": refused("give tools", []),
+    "preserve_thinking": refused('use history, which may be "keep"', False),
+    "thinking_forced_open": refused("use enable_thinking", False),
+    "reasoning_in_content": refused("the thought is told apart, in reasoning_content", False),
+    "prompt_mode": refused("write it into a system message"),
     "documents": refused("write them into a message", []),
     "functions": refused("use tools", []),
     "function_call": refused("use tool_choice", "none", "auto"),
@@ -227,7 +247,7 @@ CHAT_REFUSED: dict[str, Field] = {
     "best_of": refused("use n", 1),
 }
 TEXT_REFUSED: dict[str, Field] = {
-    "suffix": refused("text can only be added at the end", ""),
+    "suffix": refused("text is added at the end; to fill a gap, write the fim tokens of the model into prompt", ""),
     "messages": refused("use prompt, or post to /v1/chat/completions"),
     "tools": refused("post to /v1/chat/completions", []),
 }
