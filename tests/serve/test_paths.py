@@ -40,12 +40,12 @@ def test_a_known_path_is_left_alone():
         assert known_path(path) == path
 
 
-def test_what_can_be_got_can_be_asked_about(fake_url):
-    document = http.get(f"{fake_url}/openapi.json").json()
+def test_what_can_be_got_can_be_asked_about(tiny_url):
+    document = http.get(f"{tiny_url}/openapi.json").json()
     paths = [path for path, methods in document["paths"].items() if "get" in methods and "{" not in path]
     assert {"/health", "/metrics", "/v1/models", "/version"} <= set(paths)
-    for path in (*paths, "/", "/v1/models/fake", "/openapi.json", *PROBES):
-        got, asked = http.get(fake_url + path), http.head(fake_url + path)
+    for path in (*paths, "/", "/v1/models/tiny", "/openapi.json", *PROBES):
+        got, asked = http.get(tiny_url + path), http.head(tiny_url + path)
         assert (asked.status_code, asked.content, asked.headers["content-type"]) == (
             200,
             b"",
