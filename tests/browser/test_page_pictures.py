@@ -3,6 +3,7 @@
 Every answer in them is right: the bundled model's are checked here, the others are scripted.
 """
 
+import json
 import random
 
 import pytest
@@ -10,7 +11,7 @@ from steps import PHONE, ask, send, whole
 
 SHARP = {"device_scale_factor": 2, "viewport": {"width": 1200, "height": 760}}
 BUDGETS = [0, 16, 64, None]
-SEED = "1"
+SEED = 1
 WORDINGS = {
     "en-US": ("What is {}?", "State the final answer to the following arithmetic problem: {} ="),
     "zh-CN": ("{} 等于多少？", "State the final answer to the following arithmetic problem: {} ="),
@@ -52,17 +53,19 @@ def sums(count=12):
 def said(url, question, budget):
     from live_server import http
 
-    body = {"model": "nano", "messages": [{"role": "user", "content": question}], "seed": int(SEED)}
+    body = {"model": "nano", "messages": [{"role": "user", "content": question}], "seed": SEED}
     budget_given = {} if budget is None else {"thinking_budget": budget}
     answer = http.post(f"{url}/v1/chat/completions", json=body | budget_given).json()
     return answer["choices"][0]["message"]["content"].strip()
 
 
 def with_seed(page):
-    """The seed of this conversation."""
-    page.locator("#tune").click()
-    page.locator("#settings input[inputmode=numeric]").fill(SEED)
-    page.keyboard.press("Escape")
+    """Let every question of the page have SEED, of which nothing is to be seen."""
+
+    def seeded(route):
+        route.continue_(post_data=json.dumps(route.request.post_data_json | {"seed": SEED}))
+
+    page.route("**/v1/chat/completions", seeded)
 
 
 def ready(page):
@@ -73,7 +76,7 @@ def ready(page):
 @pytest.mark.parametrize(("language", "scheme"), [("en-US", "light"), ("en-US", "dark"), ("zh-CN", "light")])
 def test_the_comparison(visit, nano_url, right, picture, language, scheme):
     question, value = right(language)
-    looks = SHARP | {"viewport": {"width": 1200, "height": 880}}
+    looks = SHARP | {"viewport": {"width": 1200, "height": 940}}
     page = visit(nano_url, locale=language, color_scheme=scheme, **looks).page
     with_seed(page)
     page.locator("#compare").click()

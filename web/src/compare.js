@@ -123,7 +123,7 @@ class Column extends Answer {
 
   spentText() {
     const { own, answer } = countsOf(this.node);
-    const parts = [t("spent", number(own), number(answer))];
+    const parts = [own ? t("spent", number(own), number(answer)) : t("spentAnswer", number(answer))];
     const took = totalSeconds(this.node, this.page.clock(this.node));
     if (took) parts.push(seconds(took));
     const end = this.node.status === "running" ? null : endOf(this.node);

@@ -105,6 +105,7 @@ const TABLE = {
   shareAbout: [(share) => `about ${share} right on its test`, (share) => `测试正确率约 ${share}`],
   shareTitle: [(share) => `With this budget the model answers ${share} of its test problems rightly, as measured when it was made.`, (share) => `在此预算下，模型在其测试题上的正确率为 ${share}（制作时测得）。`],
   spent: [(thought, answer) => `${thought} thought + ${answer} answer tokens`, (thought, answer) => `思考 ${thought} + 回答 ${answer} 词元`],
+  spentAnswer: [(answer) => `${answer} answer tokens`, (answer) => `回答 ${answer} 词元`],
   goOnHere: ["Continue here", "从这里继续"],
   goesOnHere: ["Continues here", "由此继续"],
   stopAll: ["Stop all", "全部停止"],
