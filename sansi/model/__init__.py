@@ -1,10 +1,18 @@
-"""The Qwen3 transformer, dense and mixture-of-experts: configuration, forward pass, checkpoints."""
+"""The Qwen3 transformer, dense and mixture-of-experts: configuration, forward pass, checkpoints.
 
-from sansi.model.balance import LoadBalance, expert_counts, load_balancing_loss
+What needs torch is imported when it is asked for: names of models and their configurations need none.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from sansi.model.config import ModelConfig, RopeScaling
-from sansi.model.formats.hf import load, save
 from sansi.model.presets import PRESETS
-from sansi.model.transformer import Features, Transformer
+
+if TYPE_CHECKING:
+    from sansi.model.balance import LoadBalance, expert_counts, load_balancing_loss
+    from sansi.model.formats.hf import load, save
+    from sansi.model.transformer import Features, Transformer
 
 __all__ = [
     "PRESETS",
@@ -18,3 +26,17 @@ __all__ = [
     "load_balancing_loss",
     "save",
 ]
+
+_PLACES = {
+    **dict.fromkeys(("LoadBalance", "expert_counts", "load_balancing_loss"), "balance"),
+    **dict.fromkeys(("load", "save"), "formats.hf"),
+    **dict.fromkeys(("Features", "Transformer"), "transformer"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -20,14 +20,12 @@ from torch import Tensor
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.base.files import atomic_folder, write_json
 from sansi.model.config import ModelConfig
+from sansi.model.formats.files import QUANT_METHOD, QUANTIZED_FILE, is_ours
 from sansi.model.formats.hf import (
     EMBEDDING,
     LM_HEAD,
-    QUANT_METHOD,
-    QUANTIZED_FILE,
     TensorFiles,
     WeightReader,
-    is_ours,
     model_folder,
     read_config,
     read_config_values,

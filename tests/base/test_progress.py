@@ -41,6 +41,19 @@ def test_totals_that_do_not_divide_by_ten(capsys, total):
     assert len(capsys.readouterr().err.splitlines()) == total
 
 
+def test_bytes_are_shown_as_sizes_and_what_is_done_by_its_name(capsys):
+    with progress_bar("", 2_000_000, unit="bytes") as bar:
+        bar.describe("weights")
+        bar.update(1_500_000)
+    assert capsys.readouterr().err.startswith("weights: 1.5 MB/2.0 MB, ")
+
+
+def test_a_bar_without_lines_is_quiet_in_a_log_file(capsys):
+    with progress_bar("budget 16", 10, lines=False) as bar:
+        bar.update(10)
+    assert capsys.readouterr().err == ""
+
+
 def test_an_error_passes_through():
     with pytest.raises(KeyError), progress_bar("train", 3):
         raise KeyError("x")

@@ -111,7 +111,8 @@ def test_a_whole_measurement(folder, codec, tmp_path, capsys):
     answers = [json.loads(line) for line in (tmp_path / "out" / "answers.jsonl").read_text().splitlines()]
     assert [a["budget"] for a in answers] == [0] * 6 + [4] * 6 + [8] * 6 + [None] * 6
     assert (tmp_path / "out" / "budget_curve.png").read_bytes().startswith(PNG)
-    shown = capsys.readouterr().out
+    shown, watched = capsys.readouterr()
+    assert watched == ""  # one bar, for who watches a terminal; nothing in a log file
     assert "accuracy over thinking budgets" in shown and "letter_counting" in shown
     assert "…" not in shown  # it fits a terminal of 80 columns
     assert budget_curve.run(str(folder), **{**options, "batch": 3}) == measured

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -326,6 +328,12 @@ def test_a_full_disk_is_named(hugging_face, monkeypatch):
     monkeypatch.setattr(resume_module, "_read_some", full)
     with pytest.raises(SansiError, match=r"disk is full at .*HF_HOME"):
         pull(hugging_face)
+
+
+def test_names_and_refusals_need_no_torch():
+    modules = "sys, sansi.cli.fetch, sansi.model.hub.checks, sansi.model.hub.huggingface"
+    code = f"import {modules}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
 
 
 # --- models that are not ours ------------------------------------------------------------------------------------

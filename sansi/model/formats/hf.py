@@ -17,15 +17,10 @@ from sansi.base.device import resolve_device, resolve_dtype
 from sansi.base.errors import SansiError
 from sansi.base.files import atomic_folder, read_json, write_json
 from sansi.model.config import ModelConfig
+from sansi.model.formats.files import INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE, is_ours
 from sansi.model.formats.names import is_stacked, stacked_place, tensor_table
 from sansi.model.transformer import Transformer
 
-SINGLE_FILE = "model.safetensors"
-INDEX_FILE = "model.safetensors.index.json"
-QUANTIZED_FILE = "quantized.safetensors"
-"""Not model.safetensors: some programs would warn of an unknown quantisation and go on with random weights."""
-QUANT_METHOD = "sansi"
-"""In the quantization_config of a folder that `sansi.model.quantize` wrote: a name that other programs refuse."""
 SHARD_BYTES = 4 * 2**30
 LM_HEAD, EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
 
@@ -108,10 +103,6 @@ def read_config_values(folder: str | Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise SansiError(f"{file}: not a JSON object; the file is damaged, copy or download it again")
     return values
-
-
-def is_ours(quantization_config: Any) -> bool:
-    return isinstance(quantization_config, dict) and quantization_config.get("quant_method") == QUANT_METHOD
 
 
 class TensorFiles:

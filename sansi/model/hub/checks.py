@@ -7,7 +7,7 @@ from typing import Any
 
 from sansi.base.errors import ConfigError, SansiError
 from sansi.model.config import ModelConfig
-from sansi.model.formats.hf import INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE, is_ours
+from sansi.model.formats.files import INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE, is_ours
 from sansi.model.hf_config import MODEL_TYPES
 from sansi.model.hub.names import nearest, unquantised
 from sansi.model.hub.repository import CONFIG, TOKENIZER, Repository

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from sansi.base.errors import SansiError
 from sansi.base.files import read_json
-from sansi.model.formats.hf import INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE
+from sansi.model.formats.files import INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE
 from sansi.model.hub.names import ModelName
 
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
