@@ -494,6 +494,8 @@ def _wrong_keyword(error: Exception) -> str:
     if not isinstance(error, jsonschema_rs.ValidationError):
         return "it cannot be read"
     path, found = _path(error.instance_path), error.instance
+    if not path:
+        return _cut(error.message, 300)
     if path.rpartition(".")[2] == "type":
         return f"at {path}: {_shown(found)} names no type{did_you_mean(str(found), _TYPES)}"
     if error.kind.name == "format":

@@ -366,6 +366,12 @@ def test_what_matches_a_range_is_in_it(schema, data):
 # ---- references, and what cannot be held ---------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("kind", "most", "text"), [("string", "maxLength", '"a"'), ("array", "maxItems", "[1, 2]")])
+def test_bounds_that_no_text_comes_to_bind_nothing(compiler, kind, most, text):
+    for bound in (10**7, 2**31, 2**63, 10**30):
+        assert allows(compiler.json_schema({"type": kind, most: bound}), text)
+
+
 def test_a_schema_may_refer_to_itself(compiler):
     node = {"type": "object", "properties": {"v": INT, "next": {"anyOf": [{"$ref": "#"}, {"type": "null"}]}}}
     grammar = compiler.json_schema({**node, "required": ["v", "next"]})
@@ -404,6 +410,8 @@ def test_constants_are_those_that_fit_their_expression(compiler):
         ({"$defs": {"x": {"type": "string", "format": "odd"}}, "$ref": "#/$defs/x"}, "defs.x"),
         ({"properties": {"p": {"patternProperties": {r"(a)\1": {}}}}}, "properties.p"),
         ({"properties": {"p": {"if": {}, "then": {}}}}, "properties.p"),
+        ({"properties": {"p": {"type": "string", "minLength": 10**12}}}, "properties.p"),
+        ({"properties": {"p": {"type": "array", "minItems": 10**30}}}, "properties.p"),
         ({"properties": {"p": {"propertyNames": {"format": "uuid"}}}}, "properties.p"),
         ({"properties": {"p": {"propertyNames": {"pattern": "(?=a)"}}}}, "properties.p.propertyNames"),
         ({"properties": {"p": {"type": "string", "pattern": "a^b|(?!c)"}}}, "properties.p"),

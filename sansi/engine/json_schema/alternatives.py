@@ -19,6 +19,7 @@ from sansi.engine.json_schema.expressions import is_empty, is_known, matches
 from sansi.engine.json_schema.numbers import NotHeld, Range, holds, range_of, written
 
 MAX_WORK = 100_000  # parts that are looked at for one schema; combinations can grow exponentially
+MAX_COUNT = 1_000_000  # of characters, items or properties: no text has more
 MAX_NESTED = 60  # how deep a value is looked into to find that nothing fits
 
 TYPES = ("null", "boolean", "number", "string", "array", "object")
@@ -168,10 +169,13 @@ class Alternatives:
         schema = part.keywords
         for key in UNHELD:
             if key in schema and not _says_nothing(key, schema):
-                self.unheld(key, (part,))
+                self.unheld(f'"{key}"', (part,))
         for key, (fits, wanted) in _SHAPES.items():
             if key in schema and not fits(schema[key]):
                 raise SansiError(_at(part.where, f"{key} must be {wanted}, not {_shown(schema[key])}"))
+        for least, _ in _SIZES.values():
+            if schema.get(least, 0) > MAX_COUNT:
+                self.unheld(f"{least} above {MAX_COUNT}", (part,))
         for kind in _listed(schema.get("type", [])):
             if kind not in ("integer", *TYPES):
                 known = did_you_mean(str(kind), ["integer", *TYPES])
@@ -338,10 +342,12 @@ def numbers(alternative: Alternative) -> Range:
 
 
 def bounds(alternative: Alternative, least: str, most: str) -> tuple[int, int | None]:
-    """The least and the greatest that two keywords allow."""
-    lowest = [int(part.keywords[least]) for part in alternative if least in part.keywords]
-    highest = [int(part.keywords[most]) for part in alternative if most in part.keywords]
-    return max(lowest, default=0), min(highest, default=None)
+    """The least and the greatest that two keywords allow; None where no text comes to it."""
+
+    def within_reach(key: str) -> list[int]:
+        return [int(n) for part in alternative if (n := part.keywords.get(key)) is not None and n <= MAX_COUNT]
+
+    return max(within_reach(least), default=0), min(within_reach(most), default=None)
 
 
 def string_schema(alternative: Alternative) -> dict[str, Any]:

@@ -101,6 +101,12 @@ def parse_body(raw: bytes) -> dict[str, Any]:
         body = parse_json(raw.decode(), unique_keys=True)  # UTF-8, as the standard has it
         if SURROGATE.search(raw) is not None:  # half a pair of them is parsed, but no tokenizer can take it
             json.dumps(body, ensure_ascii=False).encode()
+    except UnicodeDecodeError as error:
+        raise SansiError(f"the request body is not JSON in UTF-8: byte {error.start} begins no character") from error
+    except UnicodeEncodeError as error:
+        raise SansiError(
+            "the JSON of the request body holds half of a surrogate pair; send whole characters"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise SansiError(f"the request body is not valid JSON: {error}") from error
     if not isinstance(body, dict):
