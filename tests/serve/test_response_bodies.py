@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from fake_chat import FakeChat
 from sansi.chat import ChatOptions
+from sansi.serve.api.framing import EVENTS
 from sansi.serve.api.openai_chat import ChatReply
 from sansi.serve.api.requests import ChatRequest
 from sansi.serve.api.response_bodies import Done, Timing
@@ -36,3 +37,10 @@ def test_deltas_of_a_call_add_up_as_openai_s_clients_add_them():
         {"index": 0, "function": {"arguments": '{"x"'}},
         {"index": 0, "function": {"arguments": ": 1}"}},
     ]
+
+
+def test_a_chunk_is_one_line_to_every_reader_of_lines():
+    said = {"text": "a\u2028b\u2029c\x85d\n你"}
+    event = EVENTS.chunk(said).decode()
+    assert len(event.strip().splitlines()) == 1 and json.loads(event.removeprefix("data: ")) == said
+    assert "你" in event and r"\u2028" in event
