@@ -66,8 +66,18 @@ def test_what_the_tokenizer_is(tiny_url, tiny_chat):
         ("/detokenize", {"tokens": [0, 10**6]}, "tokens[1]"),
         ("/detokenize", {"tokens": [-1]}, "tokens[0]"),
         ("/detokenize", {}, "tokens"),
+        ("/detokenize", {"tokens": [True]}, "tokens[0]"),
     ],
 )
 def test_refusals(tiny_url, path, body, param):
     response = http.post(tiny_url + path, json=body)
     assert response.status_code in (400, 404) and response.json()["error"]["param"] == param
+
+
+def test_a_model_whose_tokenizer_is_elsewhere(fake_url):
+    for response in (
+        http.post(f"{fake_url}/tokenize", json={"prompt": "x"}),
+        http.post(f"{fake_url}/v1/messages/count_tokens", json={"model": "fake", "messages": QUESTION}),
+        http.get(f"{fake_url}/tokenizer_info"),
+    ):
+        assert response.status_code == 400 and "is not known here" in response.json()["error"]["message"]

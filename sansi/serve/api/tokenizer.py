@@ -15,6 +15,7 @@ from sansi.serve.api.openai_chat import parse_chat_request
 from sansi.serve.api.openai_fields import BOOLEAN, STRING, hint
 from sansi.serve.api.requests import LAX, ChatRequest, Policy
 from sansi.serve.api.schemas import COUNT, IDS, TEXT, list_of, object_of, or_null
+from sansi.text import Codec
 
 MAX_IDS = 2**21
 
@@ -69,7 +70,16 @@ def parse_tokenize(body: Mapping[str, Any], policy: Policy = LAX) -> _Tokenize:
     )
 
 
+def codec_of(chat: ChatModel) -> Codec:
+    """Raises SansiError where the model is elsewhere, and its tokenizer with it."""
+    codec = getattr(chat, "codec", None)
+    if codec is None:
+        raise SansiError(f'the tokenizer of the model "{chat.name}" is not known here', param="model")
+    return codec
+
+
 def tokenize(chat: ChatModel, asked: _Tokenize) -> dict[str, Any]:
+    codec_of(chat)
     if asked.chat is None:
         ids = chat.ids_of(asked.text or "", asked.parse_special)
     else:
@@ -80,6 +90,7 @@ def tokenize(chat: ChatModel, asked: _Tokenize) -> dict[str, Any]:
 
 def ids_of(chat: ChatModel, asked: ChatRequest, opens_answer: bool = True) -> list[int]:
     """The ids of a request's prompt; errors are by the names of the request."""
+    codec_of(chat)
     try:
         return chat.prompt_ids(asked.messages, asked.options, opens_answer)
     except SansiError as error:
@@ -116,7 +127,7 @@ def parse_detokenize(body: Mapping[str, Any], policy: Policy = LAX) -> _Detokeni
 
 
 def detokenize(chat: ChatModel, asked: _Detokenize) -> dict[str, Any]:
-    size = chat.codec.tokenizer.vocab_size
+    size = codec_of(chat).tokenizer.vocab_size
     if wrong := [(i, id_) for i, id_ in enumerate(asked.ids) if id_ >= size]:
         (place, id_) = wrong[0]
         reason = f"tokens[{place}] is {id_}, but the vocabulary has {size} ids, from 0 on"
@@ -156,7 +167,8 @@ TOKENIZER_INFO = object_of(
 
 def tokenizer_info(chat: ChatModel) -> dict[str, Any]:
     """What tokenizer_config.json would say; `model_max_length` is the context that the server has room for."""
-    tokenizer, stops = chat.codec.tokenizer, chat.codec.stop_ids
+    codec = codec_of(chat)
+    tokenizer, stops = codec.tokenizer, codec.stop_ids
     return {
         "model": chat.name,
         "tokenizer_class": "PreTrainedTokenizerFast",
@@ -168,5 +180,5 @@ def tokenizer_info(chat: ChatModel) -> dict[str, Any]:
         "unk_token": None,
         "eos_token_ids": list(stops),
         "additional_special_tokens": list(tokenizer.added),
-        "chat_template": chat.codec.chat_template,
+        "chat_template": codec.chat_template,
     }

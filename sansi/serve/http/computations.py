@@ -46,6 +46,6 @@ def add_computations(
         options = openapi.computation(one, policy.strict)
         app.post(one.path, **options)(openapi.handler(functools.partial(compute, one=one), one.name))
 
-    @app.get("/tokenizer_info", responses=openapi.told(TOKENIZER_INFO) | openapi.errors(*openapi.LOOKING, 404))
+    @app.get("/tokenizer_info", responses=openapi.told(TOKENIZER_INFO) | openapi.errors(400, *openapi.LOOKING, 404))
     async def info(model: str = first) -> dict[str, Any]:
         return tokenizer_info(find_model(models, model))

@@ -24,7 +24,12 @@ tried = {
     "dashscope": lambda: said("dashscope/fake"),
     "deepseek": lambda: said("deepseek/fake", reasoning_effort="low"),
     "openrouter": lambda: said("openrouter/fake"),
-    "anthropic": lambda: said("anthropic/fake", os.environ["URL"], thinking={"type": "enabled", "budget_tokens": 1024}),
+    "anthropic": lambda: said(
+        "anthropic/fake",
+        os.environ["URL"],
+        thinking={"type": "enabled", "budget_tokens": 1024},
+        allowed_openai_params=["thinking"],  # litellm knows by its name that the model thinks, or must be told
+    ),
     "ollama_chat": lambda: said("ollama_chat/fake", os.environ["URL"]),
     "responses()": lambda: (
         litellm.responses(model="openai/fake", api_base=V1, api_key="none", input="What is 12 + 30?")
