@@ -139,6 +139,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Watched]]:
     def visit(url: str, wait: str = ".welcome .chip", **options: Any) -> Watched:
         options = {"viewport": {"width": 1280, "height": 800}, "locale": "en-US", "reduced_motion": "reduce"} | options
         context = browser.new_context(permissions=["clipboard-read", "clipboard-write"], **options)
+        # Long, since a busy machine decides nothing; PAGE_TIMEOUT shortens it for who writes tests.
         context.set_default_timeout(int(os.environ.get("PAGE_TIMEOUT", 120_000)))
         watched = watch(context.new_page(), url)
         open_.append(watched)

@@ -65,6 +65,10 @@ def test_everything_works_without_a_mouse(visit, scripted, scripted_url):
     assert page.evaluate("document.activeElement.closest('.answer') !== null")  # back where it was
     page.keyboard.press("Alt+k")
     assert page.evaluate(focused) == "search"
+    page.keyboard.press("Control+Shift+O")
+    assert page.evaluate(focused) == "question" and page.locator("#welcome").is_visible()
+    page.keyboard.press("Control+k")
+    assert page.evaluate(focused) == "search"
     page.keyboard.press("Alt+n")
     assert page.evaluate(focused) == "question" and page.locator("#welcome").is_visible()
     page.keyboard.press("Alt+s")
