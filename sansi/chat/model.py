@@ -27,9 +27,11 @@ from sansi.chat.presets import Preset, Presets
 from sansi.chat.stream_reader import StreamReader, TextSource, thought_is_open
 from sansi.chat.token_events import TokenEvents
 from sansi.engine import Completion, Engine, Grammar, SamplingParams, ThinkingLimits, ThinkingState, Usage
+from sansi.engine.grammar import MAX_CALLS
 from sansi.engine.params import check_params, check_prompt, checked_bias
 from sansi.text import Codec, Content, Event, Mode
 from sansi.text.codec import Messages, Prompt
+from sansi.text.parser import Problem
 
 MAX_TOKENS = 32_768  # the default bound on a completion where the context leaves more
 MAX_RESERVE = 256
@@ -408,7 +410,10 @@ class ChatModel:
             return TextResult(text=reader.content, finish_reason=finish, **shared)
         message = reader.message
         calls = finish == "stop" and any(call.executable for call in message.tool_calls)
-        return ChatResult(message, "tool_calls" if calls else finish, problems=tuple(reader.problems), **shared)
+        # A grammar lets a turn have so many calls; the model may have wanted more.
+        full = job.params.grammar is not None and len(message.tool_calls) == MAX_CALLS
+        problems: tuple[Problem, ...] = (*reader.problems, "call_limit") if full else tuple(reader.problems)
+        return ChatResult(message, "tool_calls" if calls else finish, problems=problems, **shared)
 
     def _cut(
         self, job: _Job, ids: Sequence[int], forced_at: int | None, reader: StreamReader

@@ -89,7 +89,7 @@ class Traced:
 
 Event: TypeAlias = Reasoning | Content | ToolCallDelta
 TraceKind = Literal["reasoning", "content", "framing", "name", "arguments"]
-Problem = Literal["stray_tag", "call_in_thought", "unclosed_thought", "repeated_calls"] | CallProblem
+Problem = Literal["stray_tag", "call_in_thought", "unclosed_thought", "repeated_calls", "call_limit"] | CallProblem
 State = Literal["before", "thought", "closed"]
 Say = Callable[[Literal["reasoning", "content", "framing"], str], None]
 

@@ -165,6 +165,17 @@ def test_calls_that_differ_are_as_many_as_the_model_wants(scripted, codec):
     assert len(result.message.tool_calls) == 6 and not result.problems
 
 
+def test_a_bound_turn_has_a_limit_of_calls_and_says_so(scripted, codec, monkeypatch):
+    for module in ("sansi.engine.grammar", "sansi.chat.model"):
+        monkeypatch.setattr(f"{module}.MAX_CALLS", 4)  # sixteen are more than this model's context holds
+    wanted = [json.dumps({"n": n}) for n in range(40)]
+    scripted.model.script = calls_of(codec, *wanted)
+    counting = tool("f", parameters={"properties": {"n": {"type": "integer"}}})
+    result = scripted.complete(ASK, ChatOptions(tools=[counting], tool_choice="required", max_tokens=3000))
+    assert [call.arguments for call in result.message.tool_calls] == wanted[:4]
+    assert (result.finish_reason, result.problems) == ("tool_calls", ("call_limit",))
+
+
 def test_equal_calls_of_a_thought_are_its_plan_and_end_nothing(scripted, codec):
     scripted.model.script = [
         *calls_of(codec, *[ONE] * 5)[1:],
