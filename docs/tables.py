@@ -32,6 +32,7 @@ CONTEXT, STEP, ROWS = 8192, 512, 64  # tokens that the cache holds; tokens and a
 KINDS = {"bf16": None, "int8": "int8", "int4": "int4"}
 SIZES = "model | parameters | memory, bf16 | int8 | int4 | cache, 1,024 tokens | machine for int4"
 SPEED = "0.6B shape, 2 cores | tokens/s, one answer | 16 answers together | reading a prompt of 512"
+CURVE = "{0} without a thought, {16} with 16 tokens of it, {64} with 64, and {None} without a limit"
 MACHINES = (4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)  # GiB that are sold
 
 
@@ -117,6 +118,17 @@ def curve() -> str:
     return markdown_table(table_rows(load_config(BudgetCurve, measured)))
 
 
+def curve_words(form: str = CURVE) -> str:
+    """The same in a sentence's words, for some budgets."""
+    points = read_json(bundled_models()["nano"] / "evaluation.json")["points"]
+    shares = {str(point["budget"]): f"{100 * point['score']['accuracy']:.0f}%" for point in points}
+    return re.sub(r"{(\w+)}", lambda found: shares[found[1]], form)
+
+
+def curve_words_zh() -> str:
+    return curve_words("不思考 {0}，16 个词元 {16}，64 个词元 {64}，不限 {None}")
+
+
 def rooms() -> str:
     """Every room, and what it says of itself."""
     lines = ["| room | purpose |", "| --- | --- |"]
@@ -134,6 +146,8 @@ MADE: dict[str, Callable[[], str]] = {
     "parameters": parameters,
     "parameters.zh": parameters_zh,
     "curve": curve,
+    "curve.words": curve_words,
+    "curve.words.zh": curve_words_zh,
     "rooms": rooms,
 }
 
