@@ -1,4 +1,4 @@
-"""OpenAI-compatible API and web chat (`api`: bodies; `http`: the server), and the terminal chat (`terminal`).
+"""The API and the web chat (`app`; `api`: bodies; `http`: the server), and the terminal chat (`terminal`).
 
 Nothing is imported here: `terminal` must not wait for the web framework, nor `http.launch` for a model.
 """

@@ -16,7 +16,7 @@ import httpx
 import openai
 import pytest
 from sansi.engine import Engine
-from sansi.serve.http.app import create_app
+from sansi.serve.app import create_app
 from sansi.serve.http.server import Server
 from sansi.serve.http.settings import ServerSettings
 

@@ -17,7 +17,7 @@ ROOMS = ("sansi.data", "sansi.eval", "sansi.train", "sansi.post")
 
 ONE_ANSWER = """
 import sys, uvicorn, sansi.cli, sansi.serve.http.launch
-from sansi.serve.http.app import create_app
+from sansi.serve.app import create_app
 from sansi.chat import ChatModel, ChatOptions
 with ChatModel.from_pretrained(sys.argv[1], device="cpu") as chat:
     create_app([chat])
@@ -30,7 +30,7 @@ def test_a_server_loads_nothing_of_training_and_evaluation(tiny):
     done = subprocess.run([sys.executable, "-c", ONE_ANSWER, tiny], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.split())
-    assert "sansi.serve.http.app" in loaded and not loaded & {*HEAVY, *ROOMS}
+    assert "sansi.serve.app" in loaded and not loaded & {*HEAVY, *ROOMS}
 
 
 # --- many models -----------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from live_server import http
 from sansi.serve.api.openai_chat import FIELDS
-from sansi.serve.http.app import STATIC
+from sansi.serve.app import STATIC
 
 WEB = Path(__file__).resolve().parents[2] / "web"
 SOURCE = sorted((WEB / "src").glob("*.js"))

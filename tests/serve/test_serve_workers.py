@@ -11,8 +11,8 @@ from fake_chat import FakeChat
 from live_server import LONG, http, running, serving, wait_for
 from sansi.base.errors import SansiError
 from sansi.chat import ChatModel
+from sansi.serve.app import COMPILERS
 from sansi.serve.http.admission import Gate
-from sansi.serve.http.app import COMPILERS
 from sansi.serve.http.settings import ServerSettings, body_limit
 from sansi.serve.http.workers import Workers
 

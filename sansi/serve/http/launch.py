@@ -105,8 +105,8 @@ def _serve_on(
     log_format: str,
     open_page: bool,
 ) -> None:
+    from sansi.serve.app import create_app
     from sansi.serve.http import logs
-    from sansi.serve.http.app import create_app
     from sansi.serve.http.server import Server
     from sansi.serve.http.settings import ServerSettings
 

@@ -13,7 +13,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "serve"))
 from fake_chat import FakeChat
 from sansi.chat import ChatModel, ChatOptions
-from sansi.serve.http.app import create_app
+from sansi.serve.app import create_app
 from sansi.serve.http.server import Server
 from sansi.serve.http.settings import ServerSettings
 from sansi.text import Content, Message, Reasoning, ToolCall, ToolCallDelta, read_messages

@@ -41,7 +41,7 @@ from sansi.serve.http.workers import Workers
 
 SMALL_BYTES = 2**13  # of a request that renders in a millisecond
 RENDERERS, COMPILERS = 2, 2  # threads
-STATIC = Path(__file__).parents[1] / "static"
+STATIC = Path(__file__).parent / "static"
 # The page loads nothing from elsewhere and runs no inline script, so text from a model can never become one.
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
