@@ -77,10 +77,9 @@ CLIENTS = (
     node("langchain-js", CHAT, "langchain@1.5.14", "@langchain/openai@1.6.0", "@langchain/core", "zod"),
     python("autogen", CHAT, "autogen-ext[openai]==0.7.5", "autogen-agentchat==0.7.5"),
     python("pydantic-ai", f"{CHAT}, {RESPONSES}, {MESSAGES}", "pydantic-ai-slim[openai,anthropic]==2.68.0"),
-    python("qwen-agent", CHAT, "qwen-agent==0.0.34", "soundfile", "python-dateutil"),
+    python("qwen-agent", CHAT, "qwen-agent==0.0.34", "soundfile", "python-dateutil", "tqdm"),
     node("qwen-code", CHAT, "@qwen-code/qwen-code@0.15.10"),
     python("lm-eval", "completions, tokenizer", "lm-eval[api]==0.4.13"),
-    python("guidellm", f"{CHAT}, completions", "guidellm==0.8.1"),
 )
 
 

@@ -83,7 +83,7 @@ def main() -> None:
     fake.context_length = ROOM
     nano = ChatModel.from_pretrained(Path(__file__).resolve().parents[3] / "checkpoints" / "nano", device="cpu")
     settings = ServerSettings()
-    server = Server(create_app([fake, Agent(), Prompted(), nano], None, settings), settings)
+    server = Server(create_app([nano, fake, Agent(), Prompted()], None, settings), settings)
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
     print(listener.getsockname()[1], flush=True)
     server.run(sockets=[listener])

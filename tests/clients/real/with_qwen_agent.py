@@ -10,9 +10,11 @@ from qwen_agent.tools.base import BaseTool, register_tool
 @register_tool("get_weather")
 class GetWeather(BaseTool):
     description = "The weather of a city."
-    parameters = [  # noqa: RUF012 (as the library wants it)
-        {"name": "city", "type": "string", "description": "its name", "required": True}
-    ]
+    parameters = {  # noqa: RUF012 (as the library wants it)
+        "type": "object",
+        "properties": {"city": {"type": "string", "description": "its name"}},
+        "required": ["city"],
+    }
 
     def call(self, params: str, **kwargs: object) -> str:
         return f"sunny in {json.loads(params)['city']}"
