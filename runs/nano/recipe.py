@@ -51,7 +51,7 @@ from sansi.post.samples import (
     plain_question,
 )
 from sansi.post.small_talk import fixed_text
-from sansi.text import NO_THINK_FLAG, THINK_FLAG, Codec, Tokenizer, TrainingSample
+from sansi.text import NO_THINK_FLAG, THINK_FLAG, Codec, Tokenizer
 from sansi.text.codec import BUDGET_PHRASE
 from sansi.train.loop import Batches, TrainConfig, Trainer
 from sansi.train.schedule import Schedule
@@ -61,6 +61,7 @@ STAGES = ("s1-general", "s2-reasoning", "s3-long-context", "cold-start", "grpo",
 # One training seed per purpose: their draws are independent. Questions of the evaluation are left out of all of them.
 SEED_TOKENIZER, SEED_S2, SEED_COLD_START, SEED_RL, SEED_FUSION = range(5)
 FIXED_REPEATS = 1500  # times that the tokenizer reads the fixed sentences: each of their words becomes one token
+ROWS, ROW = 8, 512  # rows of a batch of chat samples, and their tokens
 PLAIN_SHARES = Shares(gym=0.52, ordinary=0.37, talk=0.11)
 PRESETS = {"thinking": {"temperature": 0.3}, "non-thinking": {"temperature": 0.3, "presence_penalty": 0.0}}
 
@@ -83,11 +84,11 @@ class Recipe:
     s3_steps: int = 300
     """Steps of 4 x 1,024 tokens, RoPE base 10,000 -> 1,000,000."""
     cold_start_steps: int = 60
-    """Steps of 13 x 320 tokens of thoughts in chat form: few, since more of them leave RL nothing to learn."""
-    rl_steps: int = 40
+    """Steps of 8 x 512 tokens of thoughts in chat form: few, since more of them leave RL nothing to learn."""
+    rl_steps: int = 24
     """Rounds of 32 questions x 8 answers."""
-    fusion_steps: int = 2300
-    """Steps of 13 x 320 tokens in both modes."""
+    fusion_steps: int = 1900
+    """Steps of 8 x 512 tokens in both modes."""
 
     def scaled(self, scale: float) -> Recipe:
         steps = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name.endswith("_steps")}
@@ -250,9 +251,9 @@ class Nano:
         return self.stage("s3-long-context", r.s3_steps, make)
 
     def fine_tune(
-        self, run: RunFolder, codec: Codec, before: Path, samples: Iterable[TrainingSample], steps: int, peak: float
+        self, run: RunFolder, codec: Codec, before: Path, samples: Iterable[Any], steps: int, peak: float
     ) -> None:
-        batches = SampleDataset(samples, 320, 13, seed=self.recipe.seed, too_long="drop")
+        batches = SampleDataset(samples, ROW, ROWS, seed=self.recipe.seed, too_long="drop")
         print(f"{len(batches)} samples; {batches.dropped} were longer than a row and are left out", flush=True)
         schedule = Schedule(warmup_steps=30, decay_from=0.3, final=0.05)
         model = load(before, device="cpu")
@@ -295,13 +296,30 @@ class Nano:
             print(f"{len(chosen)} of {len(asked)} problems are learnable", flush=True)
         return [Problem(**p) for p in read_json(file)]
 
+    def fusion_data(self, codec: Codec, name: str, mix: FusionMix | None = None) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Ids and loss mask of each fusion sample, kept in a folder: to make them takes minutes."""
+        folder = self.out / f"{name}-samples"
+        if not folder.exists():
+            count = samples_for(self.recipe.fusion_steps)
+            made = list(fusion_samples(codec, self.exchanges(SEED_FUSION), count, self.recipe.seed, mix))
+            ids, masks = ([getattr(sample, part) for sample in made] for part in ("ids", "loss_mask"))
+            ends = np.cumsum([len(each) for each in ids])
+            with atomic_folder(folder) as draft:
+                np.savez(
+                    draft / "samples.npz",
+                    ids=np.concatenate(ids).astype(np.uint16),
+                    masks=np.concatenate(masks).astype(bool),
+                    ends=ends,
+                )
+        kept = np.load(folder / "samples.npz")
+        parts = (np.split(kept[part], kept["ends"][:-1]) for part in ("ids", "masks"))
+        return list(zip(*parts, strict=True))
+
     def fusion(self, codec: Codec, before: Path, name: str = "fusion", mix: FusionMix | None = None) -> Path:
         steps = self.recipe.fusion_steps
 
         def make(run: RunFolder) -> None:
-            count = samples_for(steps)
-            samples = fusion_samples(codec, self.exchanges(SEED_FUSION), count, self.recipe.seed, mix)
-            self.fine_tune(run, codec, before, samples, steps, peak=2e-3)
+            self.fine_tune(run, codec, before, self.fusion_data(codec, name, mix), steps, peak=2e-3)
 
         return self.stage(name, steps, make)
 
@@ -397,8 +415,8 @@ def commit() -> str:
 
 
 def samples_for(steps: int) -> int:
-    """Chat samples that fill `steps` of 13 x 320 tokens about once: they are 90 tokens and longer."""
-    return max(200, steps * 13 * 320 // 90)
+    """Chat samples that fill `steps` of the rows about once: they are 105 tokens long on average."""
+    return max(200, steps * ROWS * ROW // 105)
 
 
 def split_by_length(shard: TokenShard, length: int) -> tuple[TokenShard, TokenShard]:
