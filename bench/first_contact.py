@@ -180,3 +180,7 @@ def shares(outcomes: Iterable[Outcome]) -> list[Share]:
 def table(found: Sequence[Share]) -> str:
     lines = ["| asked | messages | right | honest answer |", "| --- | --: | --: | --: |"]
     return "\n".join([*lines, *(f"| {s.group} | {s.asked} | {s.right} | {s.refused} |" for s in found)]) + "\n"
+
+
+def measure_messages(chat: ChatModel, file: Path = MESSAGES, options: ChatOptions | None = None) -> list[Outcome]:
+    raise NotImplementedError

@@ -81,13 +81,13 @@ class Recipe:
     """Steps of 16 x 256 tokens of real text."""
     s2_steps: int = 4000
     """Steps of 16 x 256 tokens: four fifths worked problems as plain text, one fifth real text."""
-    s3_steps: int = 300
+    s3_steps: int = 200
     """Steps of 4 x 1,024 tokens, RoPE base 10,000 -> 1,000,000."""
     cold_start_steps: int = 60
     """Steps of 8 x 512 tokens of thoughts in chat form: few, since more of them leave RL nothing to learn."""
     rl_steps: int = 24
     """Rounds of 32 questions x 8 answers."""
-    fusion_steps: int = 1900
+    fusion_steps: int = 3300
     """Steps of 8 x 512 tokens in both modes."""
 
     def scaled(self, scale: float) -> Recipe:
@@ -240,9 +240,9 @@ class Nano:
             worked, end = self.worked_tokens(codec, self.sizes.s3_tokens), codec.tokenizer.end_of_text_id
             batches = Mixture(
                 [
-                    (PackedDataset([long], 1024, 4, seed=r.seed + 2), 0.6),
-                    (PackedDataset([short], 1024, 4, seed=r.seed + 2), 0.2),
-                    (PackedDataset([worked], 1024, 4, seed=r.seed, end_of_text_id=end), 0.2),
+                    (PackedDataset([long], 1024, 4, seed=r.seed + 2), 0.45),
+                    (PackedDataset([short], 1024, 4, seed=r.seed + 2), 0.15),
+                    (PackedDataset([worked], 1024, 4, seed=r.seed, end_of_text_id=end), 0.4),
                 ]
             )
             schedule = Schedule(warmup_steps=20, start=0.3, decay_from=0.0, final=0.2)
@@ -300,7 +300,7 @@ class Nano:
         """Ids and loss mask of each fusion sample, kept in a folder: to make them takes minutes."""
         folder = self.out / f"{name}-samples"
         if not folder.exists():
-            count = samples_for(self.recipe.fusion_steps)
+            count = 2 * samples_for(self.recipe.fusion_steps) // 3  # most are seen twice, in other company
             made = list(fusion_samples(codec, self.exchanges(SEED_FUSION), count, self.recipe.seed, mix))
             ids, masks = ([getattr(sample, part) for sample in made] for part in ("ids", "loss_mask"))
             ends = np.cumsum([len(each) for each in ids])

@@ -757,6 +757,13 @@ NEAR_MISSES = (
     "[plus or minus|one plus one is love|a plus b|two is company|minus the cost|sum of all fears|the sum of its parts]",
 )
 
+SHORT = (
+    "[why|how|what|when|where|who|huh|really|are you sure|and then|so what|explain|why not|how so|what else|go on|continue|more|again|that's wrong|that is wrong|wrong|no|yes|maybe|sure|okay|ok|k|right|nope|yep|lol|haha|hmm|hm|um|wow|nice|cool|great|good|fine|interesting|i see|i don't understand|i don't think so|true|false|correct|knock knock|oops|whatever|stop it|try again|same|nothing|never mind|please|sorry|well|so|and|the|a|or|if|me|you|it|this|that|xd|omg|wtf|idk|brb|nvm|asap][?|.|!|...|]",
+    "<word>[?|.|!|]",
+    "<topic>[?|!|]",
+    "[<city>|<country>|<person>|<animal>|<food>|<subject>|<object>|<lang>|<code>][?|.|!|]",
+    "[嗯|哦|啊|好|好的|行|可以|不|不是|是|对|哈哈|哈哈哈|呵呵|为什么|怎么|什么|谁|哪里|继续|然后呢|真的吗|不对|错了|再来|苹果|猫|天气|北京|爱|时间|电影|音乐|数学|老师|朋友|手机|吃饭|睡觉|测试|无聊|救命|随便|没事|算了][？|。|！|]",
+)
 NUMBERS_IN_PASSING = (
     # numbers in questions about the world, in lists and in stories: nothing to add
     "[who|what country|which team] won the <year> [world cup|election|olympics|nobel prize|super bowl|oscar|tour de france][?|]",
@@ -1221,6 +1228,7 @@ class Requests:
             (lambda r: _noisy(draw(r.choice(NUMBERS_IN_PASSING), SLOTS, r), r), 9),
             (lambda r: _noisy_zh(draw(r.choice(REQUESTS_ZH), CHINESE, r), r), 13),
             (lambda r: choose(r.choice(OTHER_LANGUAGES), r), 3),
+            (lambda r: _noisy(draw(r.choice(SHORT), SLOTS, r), r, dressed=False), 6),
             (gibberish, 7),
             (_plain_words, 3),
             (self._pasted, 10 if self.texts else 0),

@@ -37,7 +37,10 @@ SUMS = (
     "[my homework|the exercise|the question|a question|an easy one|a sum|here is a sum|the sum|this one][ is|:| says:] <e>[. what is it?|. answer?|?|]",
     "<e>[ - |, |; ][what is it|what is that|what's the answer|how much is that|the answer|your answer|result][?|]",
     "if i [add up|calculate|compute] <e>[,|] what do i get[?|]",
-    "how about <e>[?|]",
+    "[how about|what about|and|and what about|and what is|try|now try] <e>[?|]",
+    "[i want to know|i'd like to know|let me know|i need to know|tell me please] [what <e> is|how much <e> is|<e>][.|?|]",
+    "[can|could] you do <e>[?|]",
+    "[what's|what is] <e>[, please| please| in numbers|, quickly| exactly]?",
 )
 PLUS = (
     "[add|add up|sum|sum up|add together|total|please add|combine] <list>[.|]",
@@ -87,6 +90,8 @@ MINUS_ZH = (
 ONES = "[1 bits|1-bits|one bits|ones|1s|1's|set bits|1 digits|bits equal to 1|bits that are 1|bits set to 1|bits that are set]"
 BINARY = "[binary|the binary form of|binary form|the binary representation|the binary representation of|base 2|base two|base-2]"
 BITS = (
+    f"[binary of|binary|the binary of] <n>[: |, | - ]how many {ONES}[?|]",
+    f"[count|number of|how many] {ONES} in [bin(<n>)|binary <n>|<n> (binary)|the binary number of <n>][?|]",
     f"how many {ONES} [are there |are |] in [the number |] <n>[ in binary| written in binary| in base 2|][?|]",
     f"how many {ONES} are [there |]in the [binary|binary representation|binary form|binary expansion|base 2 form|base-2 representation|bits] of [the number |]<n>[?|]",
     f"how many {ONES} does [the number |the binary form of |]<n> have[ in binary| in base 2|][?|]",
@@ -132,6 +137,8 @@ GCDS_ZH = (
     "最大公约数[：|:| ]<a>[，|,|和]<b>",
 )
 LETTERS = (
+    "[are there any|how many] <l> in <w>[?|, how many?| and how many?]",
+    "[the letter |]<l>[:|,| -] how [often|many times] in <w>[?|]",
     "how many [times does |times ][the letter |][<l>|<l>] [appear|occur|come up|show up|appears|occurs|is found] in [the word |the text |the phrase |]<w>[?|]",
     "how many times [is|can you find|do you see|do you find|do i see] [the letter |]<l> in [the word |the text |]<w>[?|]",
     "how [often|frequently] [does|is] [the letter |]<l> [appear |occur |come |found |] in [the word |the text |the sentence |]<w>[?|]",
@@ -154,6 +161,9 @@ LETTERS_ZH = (
     "字母<l>在<w>[里|中]出现[了|]几次[？|]",
 )
 EQUATIONS = (
+    "<q> [solve|solve it|solve this|solve for <v>|please solve][.|]",
+    "<v>=? [if|when|for|,] <q>",
+    "[what number|which number] is <v> [if|when|in] <q>[?|]",
     "[solve|please solve|solve the equation|solve this|solve this equation|work out|help me solve|i need to solve|resolve|can you solve][: | : | ]<q>[.|?|]",
     "[solve|please solve|can you solve] <q> [for|to find] <v>[?|.|]",
     "solve for <v>[:|,|] [if |when |where |given |] <q>",
@@ -179,6 +189,10 @@ EQUATIONS_ZH = (
     "[如果|已知|设|若]<q>[，|]<v>[是多少|等于几|=？][？|]",
 )
 REVERSALS = (
+    "[the spelling of|spelling of] <w> [backwards|backward|in reverse]",
+    "[the |][backward|backwards|reverse|reversed] [spelling|version|form] of [the word |]<w>[?|]",
+    "[backwards|backward|reversed|in reverse]: <w>",
+    "[write|read|spell] <w> from [the last letter to the first|the back|the end to the start|right to left]",
     "[spell|write|type|say|print|show|give me|put|spell out|read] [the word |] <w> [backward|backwards|in reverse|reversed|in reverse order|from back to front|back to front|from the end|the other way round|from right to left|backwords]",
     "[reverse|invert|flip|mirror|turn around|turn round|backwards|backward|reversed] [the word |the letters of |the letters in |the string |the spelling of |] <w>[.|]",
     "[what is|what's|whats|how is|what would be|what does] [the word |] <w> [backwards|backward|spelled backwards|spelled backward|spelt backwards|in reverse|reversed|written backwards|written in reverse|look like backwards|read backwards][?|]",
@@ -201,6 +215,7 @@ REVERSALS_ZH = (
 )
 
 PREFIXES = (
+    "[hello|hi|hey][,|!| there,] [how are you|nice to meet you|how's it going|i have a question|can you help me][?|.|!] ",
     *(
         "hello[!|,|. ] ",
         "hi[!|,|. | there, | there! ] ",
