@@ -2,7 +2,7 @@
 
     python bench/first_contact.py [CHECKPOINT] [--out FILE]
 
-Sums in ten English wordings and four Chinese ones, the other families in people's words, messages that the model cannot
+Sums in twelve English wordings and four Chinese ones, the other families in people's words, messages that the model cannot
 answer (tests/nano/first_contact.jsonl, written by somebody who had not seen the training's phrases), small talk, and
 problems as a later turn of a conversation. Thinking is on, the sampling is the folder's, and request i has the seed i.
 No sum and no problem that is asked here was trained on in any wording.
@@ -22,27 +22,19 @@ from sansi.post.small_talk import ABOUT, REPLIES
 
 ROOT = Path(__file__).resolve().parents[1]
 MESSAGES = ROOT / "tests" / "nano" / "first_contact.jsonl"
-WORDINGS = {
-    "en": (
-        *(
-            "What is {a} {s} {b}?",
-            "{a}{s}{b}",
-            "calculate {a} {s} {b}",
-            "what's {a} {w} {b}",
-            "How much is {a} {w} {b}?",
-        ),
-        *(
-            "{a} {s} {b} =",
-            "Hello! Please compute {a}{s}{b}",
-            "{a} {w} {b}",
-            "  {a}{s} {b} = ?",
-            "can you tell me what {a} {s} {b} is",
-        ),
+WORDINGS = (
+    *("What is {a} {s} {b}?", "{a}{s}{b}", "calculate {a} {s} {b}", "what's {a} {w} {b}", "How much is {a} {w} {b}?"),
+    *(
+        "{a} {s} {b} =",
+        "Hello! Please compute {a}{s}{b}",
+        "{a} {w} {b}",
+        "  {a}{s} {b} = ?",
+        "tell me what {a} {s} {b} is",
     ),
-    "zh": ("{a}{z}{b}等于几？", "计算 {a} {s} {b}", "请问{a}{s}{b}是多少", "{a}{z}{b}"),
-}
-PLUS_ONLY = {"add {a} and {b}": "What is {a} {s} {b}?", "What is the sum of {a} and {b}?": "{a} {w} {b}"}
-"""Two wordings that only a plus can have; they take the place of two of the others for half of the sums."""
+    *("add {a} and {b}", "What is the sum of {a} and {b}?"),
+    *("{a}{z}{b}等于几？", "计算 {a} {s} {b}", "请问{a}{s}{b}是多少", "{a}{z}{b}"),
+)
+PLUS_ONLY = ("add {a} and {b}", "What is the sum of {a} and {b}?")
 SMALL_TALK = {
     "greeting": ("Hello", "hi", "Hey!", "good morning", "Hi there!", "hello, how are you?", "你好", "您好！"),
     "thanks": ("Thank you!", "thanks", "thx", "Thanks a lot.", "谢谢", "谢谢你！"),
@@ -108,7 +100,7 @@ def said(text: str) -> Conversation:
 def sums(count: int) -> list[tuple[str, str, str]]:
     """(wording, message, answer): `count` held-out sums in each wording, another choice of them for each."""
     problems, made = held_out_sums(), []
-    for number, wording in enumerate((*WORDINGS["en"], *PLUS_ONLY, *WORDINGS["zh"])):
+    for number, wording in enumerate(WORDINGS):
         fitting = [p for p in problems if wording not in PLUS_ONLY or "+" in operands(p.family, p.question)[0]]
         for problem in random.Random(number).sample(fitting, count):
             a, sign, b = operands(problem.family, problem.question)[0].split()
@@ -180,7 +172,3 @@ def shares(outcomes: Iterable[Outcome]) -> list[Share]:
 def table(found: Sequence[Share]) -> str:
     lines = ["| asked | messages | right | honest answer |", "| --- | --: | --: | --: |"]
     return "\n".join([*lines, *(f"| {s.group} | {s.asked} | {s.right} | {s.refused} |" for s in found)]) + "\n"
-
-
-def measure_messages(chat: ChatModel, file: Path = MESSAGES, options: ChatOptions | None = None) -> list[Outcome]:
-    raise NotImplementedError

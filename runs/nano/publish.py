@@ -41,7 +41,7 @@ class Facts:
             "switches": self.switches(),
             "stages": self.stages(),
             "gain": self.gain(),
-            "ablation": self.ablation(),
+            "contact": self.contact(),
             "families": "\n".join(f"- `{f.name}`: {f.about} (`{f.parameters}`)" for f in FAMILIES.values()) + "\n",
             "made": self.made(),
         }
@@ -81,20 +81,8 @@ class Facts:
             "cold start is short on purpose: a long one learns more from the solvers than RL can add (docs/LOG.md).\n"
         )
 
-    def ablation(self) -> str:
-        file = self.run / "evaluation-without-cuts" / "budget_curve.json"
-        if not file.exists():
-            return "Not run.\n"
-        lines = ["| budget | trained on cut thoughts | without |", "| --- | --: | --: |"]
-        for ours, other in zip(self.curve["points"], read_json(file)["points"], strict=True):
-            budget = "unlimited" if ours["budget"] is None else ours["budget"]
-            lines.append(f"| {budget} | {accuracy(ours)} | {accuracy(other)} |")
-        return "\n".join(lines) + "\n"
-
-
-def accuracy(point: dict[str, Any]) -> str:
-    score = point["score"]
-    return f"{100 * score['accuracy']:.1f}% ± {100 * score['standard_error']:.1f}"
+    def contact(self) -> str:
+        return (self.run / "evaluation" / "first_contact.md").read_text(encoding="utf-8")
 
 
 def fill(text: str, blocks: dict[str, str]) -> str:
@@ -121,7 +109,6 @@ def publish(run: Path) -> None:
     images.mkdir(parents=True, exist_ok=True)
     for source, name in (
         (run / "evaluation" / "budget_curve.png", "nano_budget_curve.png"),
-        (run / "evaluation" / "ablation.png", "nano_ablation.png"),
         (run / "plots" / "training.png", "nano_training.png"),
     ):
         if source.exists():

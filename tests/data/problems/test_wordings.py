@@ -29,9 +29,14 @@ def test_choices_and_slots():
 
 
 def test_numbers_in_words():
-    assert [
-        number_words(n) for n in (0, 7, 13, 20, 42, 99)
-    ] == ["zero", "seven", "thirteen", "twenty", "forty-two", "ninety-nine"]
+    assert [number_words(n) for n in (0, 7, 13, 20, 42, 99)] == [
+        "zero",
+        "seven",
+        "thirteen",
+        "twenty",
+        "forty-two",
+        "ninety-nine",
+    ]
     assert [chinese_number(n) for n in (0, 7, 10, 13, 20, 42)] == ["零", "七", "十", "十三", "二十", "四十二"]
 
 
