@@ -1,22 +1,41 @@
-"""The bundled model in transformers: the same greedy tokens as in Sansi's engine, and it stops by itself."""
+"""The bundled model: the same greedy tokens in transformers as in Sansi's engine, and what a newcomer gets from it.
 
+Greedy answers differ between processors where two tokens are nearly as likely, so shares have margins, and the single
+answers that must be right are those of the model's own examples.
+"""
+
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+from sansi.base.model_card import read_card
 from sansi.chat import ChatModel, ChatOptions
 from sansi.data.problems import evaluation_set, is_right
+from sansi.post.small_talk import ABOUT, REPLIES
 from transformers import AutoModelForCausalLM, AutoTokenizer
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
+import first_contact
 
 FOLDER = Path(__file__).resolve().parents[1] / "checkpoints" / "nano"
 PROBLEMS = evaluation_set(24)
+GREEDY = ChatOptions(temperature=0.0)
+EXAMPLE_ANSWERS = {
+    "en": ["19", "3", "5", "ananab", "3", "12", "34", ABOUT["en"]],
+    "zh": ["19", "34", "3", "5", "ananab", "12", "3", ABOUT["zh"]],
+}
 
 
 @pytest.fixture(scope="module")
-def answers():
-    questions = [[{"role": "user", "content": p.question}] for p in PROBLEMS]
-    with ChatModel.from_pretrained(FOLDER) as chat:
-        return chat.complete_batch(questions, ChatOptions(temperature=0.0))
+def chat():
+    with ChatModel.from_pretrained(FOLDER, max_batch=64) as chat:
+        yield chat
+
+
+@pytest.fixture(scope="module")
+def answers(chat):
+    return chat.complete_batch([[{"role": "user", "content": p.question}] for p in PROBLEMS], GREEDY)
 
 
 def test_greedy_tokens_are_those_of_transformers_which_stops_by_itself(answers):
@@ -36,7 +55,60 @@ def test_most_answers_are_right_with_thought(answers):
     assert sum(right) >= 0.75 * len(right)
 
 
-def test_the_question_of_the_help_is_answered():
+def test_the_question_of_the_help_is_answered(chat):
     question = "State the final answer to the following arithmetic problem: 12 + 30 ="
-    with ChatModel.from_pretrained(FOLDER) as chat:
-        assert chat.complete([{"role": "user", "content": question}], ChatOptions(seed=0)).message.content == "42"
+    assert chat.complete([{"role": "user", "content": question}], ChatOptions(seed=0)).message.content == "42"
+
+
+# --- first contact ----------------------------------------------------------------------------------------------------
+
+
+def share(outcomes: list) -> float:
+    return sum(outcome.right for outcome in outcomes) / len(outcomes)
+
+
+@pytest.mark.parametrize("language", EXAMPLE_ANSWERS)
+def test_its_own_examples_are_answered_rightly(chat, language):
+    asked = read_card(FOLDER).examples_in(language)
+    assert first_contact.ask(chat, [first_contact.said(text) for text in asked], GREEDY) == EXAMPLE_ANSWERS[language]
+
+
+def test_sums_are_right_in_peoples_own_words(chat):
+    outcomes = first_contact.measure_sums(chat, 4, GREEDY)
+    assert share(outcomes) >= 0.85
+    assert not any(outcome.refused for outcome in outcomes)
+
+
+def test_problems_are_right_in_peoples_own_words_and_none_is_refused(chat):
+    outcomes = first_contact.measure_wordings(chat, 8, GREEDY)
+    assert share(outcomes) >= 0.8
+    assert sum(outcome.refused for outcome in outcomes) <= 0.03 * len(outcomes)
+
+
+def test_small_talk_is_answered(chat):
+    outcomes = first_contact.measure_small_talk(chat, GREEDY)
+    assert share(outcomes) >= 0.9
+
+
+def test_what_it_cannot_do_it_says(chat):
+    outcomes = first_contact.measure_messages(chat, GREEDY, every=4)
+    assert len(outcomes) >= 50 and share(outcomes) >= 0.9
+
+
+def test_later_turns_are_nearly_as_good_as_the_first(chat):
+    outcomes = first_contact.measure_turns(chat, 15, GREEDY)
+    first, *later = (share([o for o in outcomes if o.group == f"turn {turn}"]) for turn in first_contact.TURNS)
+    assert min(later) >= first - 0.15 and min(later) >= 0.7
+
+
+def test_the_honest_answer_comes_in_any_turn_and_both_modes(chat):
+    talk = [
+        {"role": "user", "content": "What is 12 + 7?"},
+        {"role": "assistant", "content": "19"},
+        {"role": "user", "content": "Write a poem about spring"},
+    ]
+    for thinking in (True, False):
+        options = ChatOptions(temperature=0.0, enable_thinking=thinking)
+        assert chat.complete(talk, options).message.content == ABOUT["en"]
+        hello = chat.complete([{"role": "user", "content": "Hello"}], options).message.content
+        assert hello == REPLIES["greeting", "en"].answer

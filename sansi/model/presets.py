@@ -34,7 +34,7 @@ def _experts(width: int) -> dict[str, Any]:
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "nano": {
-            "vocab_size": 512,
+            "vocab_size": 768,
             "hidden_size": 128,
             "intermediate_size": 384,
             "num_hidden_layers": 5,
