@@ -662,8 +662,8 @@ GENERAL = (
     "i [like|love|hate|want|have|need|ate|saw] [a |the |some |] [<food>|<animal>s|<word>|<topic>]",
 )
 
-NEAR_MISSES = (
-    # arithmetic beyond adding and subtracting small numbers
+ARITHMETIC = (
+    # beyond adding and subtracting small numbers
     "[what is |what's |calculate |compute |how much is |evaluate |solve |]<n>[ * | x | × |*|x| times | multiplied by |·| ⋅ |**| ^ |^| / |/| ÷ | divided by | mod | % | // | over | to the power of ]<m>[?| =| = ?|=|]",
     "[multiply|divide] <n> [by|and|with] <m>",
     "[what is|what's|calculate|find|] the [product|quotient|ratio|average|mean|remainder|median|maximum|minimum|least common multiple|lcm|power] of <n> and <m>[?|]",
@@ -702,6 +702,8 @@ NEAR_MISSES = (
     "i have <n> [apples|books|dollars|friends] and [eat|buy|lose|get|give away] <m>[.|,] how many [do i have|are left|are there][?|]",
     "[tom|anna|a train|a farmer|my brother] [has|travels|buys|is] <n> [apples|km|cows|years old][ and <m> more| more than me| in <m> hours|].[ how many in all?| how old is he?| how fast?|]",
     "what is the [area|perimeter|volume] of a [square|circle|cube|triangle] [of|with] [side|radius|length] <n>?",
+)
+NEAR_MISSES = (
     # bits
     "[convert|write|what is|what's|show|give me|express] <n> [to|in|as] [binary|base 2|hex|hexadecimal|octal|base 8][?|]",
     "how many [zeros|0s|0 bits|zero bits|digits|bytes|bits] [are in|are there in|does] [the binary of |]<n>[ have in binary| in binary|][?|]",
@@ -976,7 +978,11 @@ REQUESTS_ZH = (
     "<person>",
     "<word>",
     "<food>",
-    # near misses
+)
+NEAR_MISSES_ZH = (
+    "[一|两|三|四|五|六|七|八|九|十][百|][乘|乘以|除以|的平方加][一|两|三|四|五|六|七|八|九|十][等于几|等于多少|是多少|得几][？|]",
+    "[一|两|三|五|六|八|][千|百|万|亿][加|减|乘][一|两|三|五][千|百|万|十][等于几|等于多少|是多少][？|]",
+    "[把|请把|]<n>[转换成|换成|转成|写成][二进制|十六进制|英文|罗马数字][。|]",
     "<n>[乘以|乘|×|*|除以|÷|/|的|x]<m>[等于几|是多少|次方|等于多少|=|=？|][？|?|]",
     "[计算|算一下|请计算|求]<n>[×|*|÷|/|乘以|除以]<m>[。|]",
     "<big>[加|减|+|-|减去|加上][<big>|<n>][等于几|等于多少|是多少|=|][？|]",
@@ -1224,7 +1230,9 @@ class Requests:
     def _other(self, rng: random.Random) -> tuple[str, str]:
         makers: list[tuple[Callable[[random.Random], str], float]] = [
             (lambda r: _noisy(draw(r.choice(GENERAL), SLOTS, r), r), 38),
-            (lambda r: _noisy(draw(r.choice(NEAR_MISSES), SLOTS, r), r), 17),
+            (lambda r: _noisy(draw(r.choice(ARITHMETIC), SLOTS, r), r), 11),
+            (lambda r: _noisy(draw(r.choice(NEAR_MISSES), SLOTS, r), r), 13),
+            (lambda r: _noisy_zh(draw(r.choice(NEAR_MISSES_ZH), CHINESE, r), r), 5),
             (lambda r: _noisy(draw(r.choice(NUMBERS_IN_PASSING), SLOTS, r), r), 9),
             (lambda r: _noisy_zh(draw(r.choice(REQUESTS_ZH), CHINESE, r), r), 13),
             (lambda r: choose(r.choice(OTHER_LANGUAGES), r), 3),

@@ -248,6 +248,9 @@ WORDS = [
 ]
 
 
+SUMS_WEIGHT = 3.0  # sums are what most people try first
+
+
 @functools.lru_cache(maxsize=1)
 def dictionary() -> tuple[str, ...]:
     """Some thousands of words of 3 to 10 letters: those that the gym's spelling task draws from its own list."""
@@ -270,10 +273,13 @@ def ordinary_problems(
     Problems whose `key` is in `held_out` are left out in every wording. Seeds as for `training_problems`.
     """
     names = families or tuple(FAMILIES)
+    weights = [SUMS_WEIGHT if name == "chain_sum" else 1.0 for name in names]
     rng = random.Random(f"ordinary {seed}")
     gym = training_problems(seed, families)
     while True:
-        problem = reword(next(gym), rng) if rng.random() < 1 / 3 else ordinary_problem(rng.choice(names), rng)
+        problem = (
+            reword(next(gym), rng) if rng.random() < 1 / 3 else ordinary_problem(rng.choices(names, weights)[0], rng)
+        )
         if problem.key not in held_out:
             yield problem
 
