@@ -76,9 +76,9 @@ class Shares:
 
     gym: float = 0.46
     """The gym's problems in the gym's words."""
-    ordinary: float = 0.36
+    ordinary: float = 0.34
     """Problems in people's words."""
-    talk: float = 0.18
+    talk: float = 0.20
     """Everything else: small talk, and what the model cannot do."""
 
 
