@@ -1,21 +1,24 @@
 """What does somebody get who types the first thing that comes to mind into the bundled model's chat?
 
-    python bench/first_contact.py [CHECKPOINT] [--out FILE]
+    python bench/first_contact.py [CHECKPOINT] [--out FOLDER]
 
-Sums in twelve English wordings and four Chinese ones, the other families in people's words, messages that the model cannot
-answer (tests/nano/first_contact.jsonl, written by somebody who had not seen the training's phrases), small talk, and
+Sums in people's wordings, the other families in people's words, small talk, messages that the model cannot answer, and
 problems as a later turn of a conversation. Thinking is on, the sampling is the folder's, and request i has the seed i.
-No sum and no problem that is asked here was trained on in any wording.
+What is read from tests/nano/first_contact.jsonl was written by somebody who had not seen the training's phrases; no sum
+and no problem of the rest was trained on in any wording.
 """
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
+import json
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from sansi.base.files import write_json, write_text
 from sansi.chat import ChatModel, ChatOptions
 from sansi.data.problems import FAMILIES, Problem, evaluation_set, held_out_sums, is_right, operands, reword
 from sansi.post.small_talk import ABOUT, REPLIES
@@ -34,20 +37,14 @@ WORDINGS = (
     *("add {a} and {b}", "What is the sum of {a} and {b}?"),
     *("{a}{z}{b}等于几？", "计算 {a} {s} {b}", "请问{a}{s}{b}是多少", "{a}{z}{b}"),
 )
-PLUS_ONLY = ("add {a} and {b}", "What is the sum of {a} and {b}?")
-SMALL_TALK = {
-    "greeting": ("Hello", "hi", "Hey!", "good morning", "Hi there!", "hello, how are you?", "你好", "您好！"),
-    "thanks": ("Thank you!", "thanks", "thx", "Thanks a lot.", "谢谢", "谢谢你！"),
-    "about": (
-        "Who are you?",
-        "What can you do?",
-        "help",
-        "what's your name?",
-        "介绍一下你自己",
-        "你会什么？",
-        "你是谁",
-    ),
+TOPICS = {
+    "greeting": ("greeting", "about"),
+    "identity": ("about", "greeting"),
+    "abilities": ("about", "greeting"),
+    "thanks": ("thanks",),
+    "goodbye": ("goodbye",),
 }
+"""The replies that fit what the small talk is about: a greeting is answered with what the model is, too."""
 TURNS = (1, 2, 3, 5)
 Conversation = list[dict[str, str]]
 
@@ -78,14 +75,15 @@ def is_honest(answer: str) -> bool:
     return any(sentence in answer for sentence in ABOUT.values())
 
 
-def in_language(message: str, answer: str) -> bool:
-    """Whether the honest answer is in the language of the message, where Chinese characters are all or none of it."""
-    chinese = sum("\u4e00" <= c <= "\u9fff" for c in message)
-    latin = sum(c.isascii() and c.isalpha() for c in message)
-    kana = any("\u3040" <= c <= "\u30ff" for c in message)
-    if chinese and not latin and not kana:
-        return ABOUT["zh"] in answer
-    return ABOUT["en"] in answer if not chinese else True
+def in_language(language: str, answer: str) -> bool:
+    """Whether the answer holds the honest sentence, in the language of the message where it is English or Chinese."""
+    return ABOUT[language] in answer if language in ABOUT else is_honest(answer)
+
+
+def messages(kind: str) -> list[dict[str, str]]:
+    """The strangers' messages of a kind: text, language, and what else their file says of them."""
+    lines = MESSAGES.read_text(encoding="utf-8").splitlines()
+    return [found for found in map(json.loads, lines) if found["kind"] == kind]
 
 
 def ask(chat: ChatModel, conversations: Sequence[Conversation], options: ChatOptions) -> list[str]:
@@ -97,11 +95,12 @@ def said(text: str) -> Conversation:
     return [{"role": "user", "content": text}]
 
 
-def sums(count: int) -> list[tuple[str, str, str]]:
+def sums(wordings: Sequence[str], count: int) -> list[tuple[str, str, str]]:
     """(wording, message, answer): `count` held-out sums in each wording, another choice of them for each."""
     problems, made = held_out_sums(), []
-    for number, wording in enumerate(WORDINGS):
-        fitting = [p for p in problems if wording not in PLUS_ONLY or "+" in operands(p.family, p.question)[0]]
+    for number, wording in enumerate(wordings):
+        either = "{s}" in wording or "{w}" in wording or "{z}" in wording  # else the wording itself says plus
+        fitting = [p for p in problems if either or "+" in operands(p.family, p.question)[0]]
         for problem in random.Random(number).sample(fitting, count):
             a, sign, b = operands(problem.family, problem.question)[0].split()
             words = {"w": "plus", "z": "加"} if sign == "+" else {"w": "minus", "z": "减"}
@@ -110,10 +109,17 @@ def sums(count: int) -> list[tuple[str, str, str]]:
 
 
 def measure_sums(chat: ChatModel, count: int = 20, options: ChatOptions | None = None) -> list[Outcome]:
-    asked = sums(count)
+    strangers = [m["text"] for m in messages("sum_wording")]
+    asked = sums((*WORDINGS, *strangers), count)
     answers = ask(chat, [said(message) for _, message, _ in asked], options or ChatOptions())
     return [
-        Outcome(f"sum: {wording}", message, answer, answer == expected, is_honest(answer))
+        Outcome(
+            f"sum, {'stranger' if wording in strangers else 'own'}: {wording}",
+            message,
+            answer,
+            answer == expected,
+            is_honest(answer),
+        )
         for (wording, message, expected), answer in zip(asked, answers, strict=True)
     ]
 
@@ -131,12 +137,41 @@ def measure_wordings(chat: ChatModel, count: int = 40, options: ChatOptions | No
 
 
 def measure_small_talk(chat: ChatModel, options: ChatOptions | None = None) -> list[Outcome]:
-    asked = [(kind, text) for kind, texts in SMALL_TALK.items() for text in texts]
-    answers = ask(chat, [said(text) for _, text in asked], options or ChatOptions())
-    wanted = {kind: {REPLIES[kind, language].answer for language in ("en", "zh")} for kind in SMALL_TALK}
+    asked = messages("small_talk")
+    answers = ask(chat, [said(m["text"]) for m in asked], options or ChatOptions())
     return [
-        Outcome(f"small talk: {kind}", text, answer, answer in wanted[kind], is_honest(answer))
-        for (kind, text), answer in zip(asked, answers, strict=True)
+        Outcome(f"small talk: {m['topic']}", m["text"], answer, answer in fitting(m), is_honest(answer))
+        for m, answer in zip(asked, answers, strict=True)
+    ]
+
+
+def fitting(message: dict[str, str]) -> set[str]:
+    """The replies that would do."""
+    languages = [message["language"]] if message["language"] in ABOUT else list(ABOUT)
+    return {REPLIES[kind, language].answer for kind in TOPICS[message["topic"]] for language in languages}
+
+
+def measure_messages(chat: ChatModel, options: ChatOptions | None = None, every: int = 1) -> list[Outcome]:
+    """Messages that the model cannot answer: the honest answer is the right one, in their language."""
+    asked = messages("out_of_scope")[::every]
+    answers = ask(chat, [said(m["text"]) for m in asked], options or ChatOptions())
+    return [
+        Outcome(
+            f"out of scope: {m['language']}", m["text"], answer, in_language(m["language"], answer), is_honest(answer)
+        )
+        for m, answer in zip(asked, answers, strict=True)
+    ]
+
+
+def measure_questions(chat: ChatModel, options: ChatOptions | None = None) -> list[Outcome]:
+    """Strangers' questions within what the model can do beside sums."""
+    asked = messages("in_scope")
+    answers = ask(chat, [said(m["text"]) for m in asked], options or ChatOptions())
+    return [
+        Outcome(
+            f"{m['family']}: strangers", m["text"], answer, answer.lower() == m["answer"].lower(), is_honest(answer)
+        )
+        for m, answer in zip(asked, answers, strict=True)
     ]
 
 
@@ -159,6 +194,11 @@ def history(others: Sequence[Problem], start: int, turns: int) -> Conversation:
     return [m for p in chosen for m in (*said(p.asked), {"role": "assistant", "content": p.answer})]
 
 
+def measure(chat: ChatModel) -> list[Outcome]:
+    parts = (measure_sums, measure_questions, measure_wordings, measure_small_talk, measure_messages, measure_turns)
+    return [outcome for part in parts for outcome in part(chat)]
+
+
 def shares(outcomes: Iterable[Outcome]) -> list[Share]:
     groups: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
@@ -169,6 +209,47 @@ def shares(outcomes: Iterable[Outcome]) -> list[Share]:
     ]
 
 
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """The table with the sums in two rows, which tell the worst wording as well."""
+    rest = [o for o in outcomes if not o.group.startswith("sum")]
+    rows = []
+    for whose, told in (("own", "wordings of ours"), ("stranger", "strangers' wordings")):
+        found = shares(o for o in outcomes if o.group.startswith(f"sum, {whose}"))
+        asked, right = sum(s.asked for s in found), sum(s.right for s in found)
+        worst = min(s.right / s.asked for s in found)
+        name = f"sums in {len(found)} {told} (worst wording {100 * worst:.0f}%)"
+        rows.append(Share(name, asked, right, sum(s.refused for s in found)))
+    return table([*rows, *shares(rest)])
+
+
 def table(found: Sequence[Share]) -> str:
     lines = ["| asked | messages | right | honest answer |", "| --- | --: | --: | --: |"]
-    return "\n".join([*lines, *(f"| {s.group} | {s.asked} | {s.right} | {s.refused} |" for s in found)]) + "\n"
+    return "\n".join([*lines, *(f"| {cell(s.group)} | {s.asked} | {s.right} | {s.refused} |" for s in found)]) + "\n"
+
+
+def cell(group: str) -> str:
+    head, separator, wording = group.partition(": ")
+    return f"{head}: `{wording}`" if separator and "{" in wording else group
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", nargs="?", default=str(ROOT / "checkpoints" / "nano"))
+    parser.add_argument("--out", type=Path, help="folder for first_contact.md and first_contact.json")
+    parser.add_argument("--wrong", action="store_true", help="print what was not right")
+    arguments = parser.parse_args()
+    with ChatModel.from_pretrained(arguments.checkpoint, max_batch=64) as chat:
+        outcomes = measure(chat)
+    found = table(shares(outcomes))
+    print(found)
+    if arguments.wrong:
+        print("\n".join(f"{o.group} | {o.message!r} | {o.answer[:60]!r}" for o in outcomes if not o.right))
+    if arguments.out:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        write_text(arguments.out / "first_contact.md", found)
+        write_text(arguments.out / "first_contact_summary.md", summary(outcomes))
+        write_json(arguments.out / "first_contact.json", [asdict(outcome) for outcome in outcomes])
+
+
+if __name__ == "__main__":
+    main()

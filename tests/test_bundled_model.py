@@ -79,6 +79,12 @@ def test_sums_are_right_in_peoples_own_words(chat):
     assert not any(outcome.refused for outcome in outcomes)
 
 
+def test_strangers_questions_are_right_and_none_is_refused(chat):
+    outcomes = first_contact.measure_questions(chat, GREEDY)
+    assert share(outcomes) >= 0.75
+    assert sum(outcome.refused for outcome in outcomes) <= 1
+
+
 def test_problems_are_right_in_peoples_own_words_and_none_is_refused(chat):
     outcomes = first_contact.measure_wordings(chat, 8, GREEDY)
     assert share(outcomes) >= 0.8

@@ -41,7 +41,8 @@ class Facts:
             "switches": self.switches(),
             "stages": self.stages(),
             "gain": self.gain(),
-            "contact": self.contact(),
+            "contact": self.contact("first_contact_summary.md"),
+            "contact_wordings": self.contact("first_contact.md"),
             "families": "\n".join(f"- `{f.name}`: {f.about} (`{f.parameters}`)" for f in FAMILIES.values()) + "\n",
             "made": self.made(),
         }
@@ -81,8 +82,8 @@ class Facts:
             "cold start is short on purpose: a long one learns more from the solvers than RL can add (docs/LOG.md).\n"
         )
 
-    def contact(self) -> str:
-        return (self.run / "evaluation" / "first_contact.md").read_text(encoding="utf-8")
+    def contact(self, name: str) -> str:
+        return (self.run / "evaluation" / name).read_text(encoding="utf-8")
 
 
 def fill(text: str, blocks: dict[str, str]) -> str:
