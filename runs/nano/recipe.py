@@ -85,7 +85,7 @@ class Recipe:
     """Steps of 4 x 1,024 tokens, RoPE base 10,000 -> 1,000,000."""
     cold_start_steps: int = 60
     """Steps of 8 x 512 tokens of thoughts in chat form: few, since more of them leave RL nothing to learn."""
-    rl_steps: int = 24
+    rl_steps: int = 16
     """Rounds of 32 questions x 8 answers."""
     fusion_steps: int = 3300
     """Steps of 8 x 512 tokens in both modes."""
