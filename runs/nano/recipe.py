@@ -319,7 +319,7 @@ class Nano:
         steps = self.recipe.fusion_steps
 
         def make(run: RunFolder) -> None:
-            self.fine_tune(run, codec, before, self.fusion_data(codec, name, mix), steps, peak=2e-3)
+            self.fine_tune(run, codec, before, self.fusion_data(codec, name, mix), steps, peak=2.5e-3)
 
         return self.stage(name, steps, make)
 
