@@ -61,7 +61,7 @@ STAGES = ("s1-general", "s2-reasoning", "s3-long-context", "cold-start", "grpo",
 # One training seed per purpose: their draws are independent. Questions of the evaluation are left out of all of them.
 SEED_TOKENIZER, SEED_S2, SEED_COLD_START, SEED_RL, SEED_FUSION = range(5)
 FIXED_REPEATS = 1500  # times that the tokenizer reads the fixed sentences: each of their words becomes one token
-ROWS, ROW = 8, 512  # rows of a batch of chat samples, and their tokens
+ROWS, ROW = 11, 384  # rows of a batch of chat samples, and their tokens
 PLAIN_SHARES = Shares(gym=0.52, ordinary=0.37, talk=0.11)
 PRESETS = {"thinking": {"temperature": 0.3}, "non-thinking": {"temperature": 0.3, "presence_penalty": 0.0}}
 
@@ -84,11 +84,11 @@ class Recipe:
     s3_steps: int = 200
     """Steps of 4 x 1,024 tokens, RoPE base 10,000 -> 1,000,000."""
     cold_start_steps: int = 60
-    """Steps of 8 x 512 tokens of thoughts in chat form: few, since more of them leave RL nothing to learn."""
+    """Steps of 11 x 384 tokens of thoughts in chat form: few, since more of them leave RL nothing to learn."""
     rl_steps: int = 16
     """Rounds of 32 questions x 8 answers."""
-    fusion_steps: int = 3300
-    """Steps of 8 x 512 tokens in both modes."""
+    fusion_steps: int = 3200
+    """Steps of 11 x 384 tokens in both modes."""
 
     def scaled(self, scale: float) -> Recipe:
         steps = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name.endswith("_steps")}
