@@ -87,12 +87,15 @@ class Recipe:
     """Steps of 11 x 384 tokens of thoughts in chat form: few, since more of them leave RL nothing to learn."""
     rl_steps: int = 16
     """Rounds of 32 questions x 8 answers."""
-    fusion_steps: int = 3200
+    fusion_steps: int = 3600
     """Steps of 11 x 384 tokens in both modes."""
+    fusion_samples: int = 85_820
+    """Samples of fusion, which are seen more than once, each time in other company."""
 
     def scaled(self, scale: float) -> Recipe:
         steps = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name.endswith("_steps")}
-        return dataclasses.replace(self, **{name: max(2, round(n * scale)) for name, n in steps.items()})
+        numbers = {name: max(2, round(n * scale)) for name, n in steps.items()}
+        return dataclasses.replace(self, **numbers, fusion_samples=max(200, round(self.fusion_samples * scale)))
 
 
 @dataclass(frozen=True)
@@ -300,8 +303,8 @@ class Nano:
         """Ids and loss mask of each fusion sample, kept in a folder: to make them takes minutes."""
         folder = self.out / f"{name}-samples"
         if not folder.exists():
-            count = 2 * samples_for(self.recipe.fusion_steps) // 3  # most are seen twice, in other company
-            made = list(fusion_samples(codec, self.exchanges(SEED_FUSION), count, self.recipe.seed, mix))
+            stream, count = self.exchanges(SEED_FUSION), self.recipe.fusion_samples
+            made = list(fusion_samples(codec, stream, count, self.recipe.seed, mix))
             ids, masks = ([getattr(sample, part) for sample in made] for part in ("ids", "loss_mask"))
             ends = np.cumsum([len(each) for each in ids])
             with atomic_folder(folder) as draft:
