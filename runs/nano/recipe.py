@@ -57,12 +57,14 @@ from sansi.train.loop import Batches, TrainConfig, Trainer
 from sansi.train.schedule import Schedule
 from sansi.train.stages import extend_context
 
-STAGES = ("s1-general", "s2-reasoning", "s3-long-context", "cold-start", "grpo", "fusion")
+STAGES = ("s1-general", "s2-reasoning", "s3-long-context", "cold-start", "grpo", "fusion", "polish")
 # One training seed per purpose: their draws are independent. Questions of the evaluation are left out of all of them.
-SEED_TOKENIZER, SEED_S2, SEED_COLD_START, SEED_RL, SEED_FUSION = range(5)
+SEED_TOKENIZER, SEED_S2, SEED_COLD_START, SEED_RL, SEED_FUSION, SEED_POLISH = range(6)
 FIXED_REPEATS = 1500  # times that the tokenizer reads the fixed sentences: each of their words becomes one token
 ROWS, ROW = 11, 384  # rows of a batch of chat samples, and their tokens
 PLAIN_SHARES = Shares(gym=0.52, ordinary=0.37, talk=0.11)
+POLISH_SHARES = Shares(gym=0.54, ordinary=0.31, talk=0.15)
+POLISH_MIX = FusionMix(thinking=0.30, cut=0.28, direct=0.24, several_turns=0.18)
 PRESETS = {"thinking": {"temperature": 0.3}, "non-thinking": {"temperature": 0.3, "presence_penalty": 0.0}}
 
 
@@ -87,15 +89,21 @@ class Recipe:
     """Steps of 11 x 384 tokens of thoughts in chat form: few, since more of them leave RL nothing to learn."""
     rl_steps: int = 16
     """Rounds of 32 questions x 8 answers."""
-    fusion_steps: int = 3600
+    fusion_steps: int = 2400
     """Steps of 11 x 384 tokens in both modes."""
     fusion_samples: int = 85_820
     """Samples of fusion, which are seen more than once, each time in other company."""
+    polish_steps: int = 1500
+    """Steps of the same kind at a falling rate, with more of the gym's problems and of answers at once."""
+    polish_samples: int = 60_000
+    """Samples of that stage."""
 
     def scaled(self, scale: float) -> Recipe:
         steps = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name.endswith("_steps")}
         numbers = {name: max(2, round(n * scale)) for name, n in steps.items()}
-        return dataclasses.replace(self, **numbers, fusion_samples=max(200, round(self.fusion_samples * scale)))
+        for name in ("fusion_samples", "polish_samples"):
+            numbers[name] = max(200, round(getattr(self, name) * scale))
+        return dataclasses.replace(self, **numbers)
 
 
 @dataclass(frozen=True)
@@ -254,11 +262,11 @@ class Nano:
         return self.stage("s3-long-context", r.s3_steps, make)
 
     def fine_tune(
-        self, run: RunFolder, codec: Codec, before: Path, samples: Iterable[Any], steps: int, peak: float
+        self, run: RunFolder, codec: Codec, before: Path, samples: Iterable[Any], steps: int, peak: float, **rate: float
     ) -> None:
         batches = SampleDataset(samples, ROW, ROWS, seed=self.recipe.seed, too_long="drop")
         print(f"{len(batches)} samples; {batches.dropped} were longer than a row and are left out", flush=True)
-        schedule = Schedule(warmup_steps=30, decay_from=0.3, final=0.05)
+        schedule = Schedule(**{"warmup_steps": 30, "decay_from": 0.3, "final": 0.05, **rate})
         model = load(before, device="cpu")
         self.train(run, model, batches, codec, steps=steps, learning_rate=peak, schedule=schedule)
 
@@ -299,32 +307,44 @@ class Nano:
             print(f"{len(chosen)} of {len(asked)} problems are learnable", flush=True)
         return [Problem(**p) for p in read_json(file)]
 
-    def fusion_data(self, codec: Codec, name: str, mix: FusionMix | None = None) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Ids and loss mask of each fusion sample, kept in a folder: to make them takes minutes."""
+    def chat_data(
+        self, codec: Codec, name: str, stream: Iterator[Exchange], count: int, mix: FusionMix | None = None
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Ids and loss mask of each sample, kept in a folder: to make them takes minutes."""
         folder = self.out / f"{name}-samples"
         if not folder.exists():
-            stream, count = self.exchanges(SEED_FUSION), self.recipe.fusion_samples
             made = list(fusion_samples(codec, stream, count, self.recipe.seed, mix))
             ids, masks = ([getattr(sample, part) for sample in made] for part in ("ids", "loss_mask"))
-            ends = np.cumsum([len(each) for each in ids])
+            flat, flags = np.concatenate(ids).astype(np.uint16), np.concatenate(masks).astype(bool)
             with atomic_folder(folder) as draft:
-                np.savez(
-                    draft / "samples.npz",
-                    ids=np.concatenate(ids).astype(np.uint16),
-                    masks=np.concatenate(masks).astype(bool),
-                    ends=ends,
-                )
+                np.savez(draft / "samples.npz", ids=flat, masks=flags, ends=np.cumsum([len(each) for each in ids]))
         kept = np.load(folder / "samples.npz")
         parts = (np.split(kept[part], kept["ends"][:-1]) for part in ("ids", "masks"))
         return list(zip(*parts, strict=True))
 
     def fusion(self, codec: Codec, before: Path, name: str = "fusion", mix: FusionMix | None = None) -> Path:
-        steps = self.recipe.fusion_steps
+        r = self.recipe
 
         def make(run: RunFolder) -> None:
-            self.fine_tune(run, codec, before, self.fusion_data(codec, name, mix), steps, peak=2.5e-3)
+            samples = self.chat_data(codec, name, self.exchanges(SEED_FUSION), r.fusion_samples, mix)
+            rate = {"decay_from": 0.45, "final": 0.5}  # where the next stage begins
+            self.fine_tune(run, codec, before, samples, r.fusion_steps, peak=2.5e-3, **rate)
 
-        return self.stage(name, steps, make)
+        return self.stage(name, r.fusion_steps, make)
+
+    def polish_data(self, codec: Codec, name: str, mix: FusionMix | None = None) -> list[tuple[np.ndarray, np.ndarray]]:
+        stream = self.exchanges(SEED_POLISH, POLISH_SHARES)
+        return self.chat_data(codec, name, stream, self.recipe.polish_samples, mix or POLISH_MIX)
+
+    def polish(self, codec: Codec, before: Path, name: str = "polish", mix: FusionMix | None = None) -> Path:
+        r = self.recipe
+
+        def make(run: RunFolder) -> None:
+            samples = self.polish_data(codec, name, mix)
+            rate = {"decay_from": 0.0, "final": 0.03}
+            self.fine_tune(run, codec, before, samples, r.polish_steps, peak=1.25e-3, **rate)
+
+        return self.stage(name, r.polish_steps, make)
 
     # ---- evaluation and export ----------------------------------------------------------------------------------
 
@@ -365,7 +385,10 @@ class Nano:
 
     def stages(self, codec: Codec, until: str = STAGES[-1]) -> dict[str, Path]:
         """The last checkpoint of every stage up to `until`, each made from the one before it."""
-        makers = (self.s2_reasoning, self.s3_long_context, self.cold_start, self.reasoning_rl, self.fusion)
+        makers = (
+            *(self.s2_reasoning, self.s3_long_context, self.cold_start, self.reasoning_rl),
+            *(self.fusion, self.polish),
+        )
         done = {STAGES[0]: self.s1_general(codec)}
         for name, make in zip(STAGES[1:], makers, strict=True):
             if until in done:
@@ -381,7 +404,7 @@ class Nano:
             return
         cold, reasoner = done["cold-start"], done["grpo"]
         gain = {"cold start": self.held_out_accuracy(cold), "after GRPO": self.held_out_accuracy(reasoner)}
-        self.export(done["fusion"], self.out / "model")
+        self.export(done[STAGES[-1]], self.out / "model")
         curve = self.measure("model", "evaluation")
         self.report(gain, curve)
         if ablation:
@@ -389,9 +412,9 @@ class Nano:
 
     def run_ablation(self, codec: Codec, reasoner: Path, curve: budget_curve.BudgetCurve) -> None:
         """The same fusion, its cut thoughts replaced by whole ones; both curves in one picture."""
-        usual = FusionMix()
-        mix = dataclasses.replace(usual, cut=0.0, thinking=usual.thinking + usual.cut)
-        self.export(self.fusion(codec, reasoner, "fusion-without-cuts", mix), self.out / "model-without-cuts")
+        fused = self.fusion(codec, reasoner, "fusion-without-cuts", without_cuts(FusionMix()))
+        polished = self.polish(codec, fused, "polish-without-cuts", without_cuts(POLISH_MIX))
+        self.export(polished, self.out / "model-without-cuts")
         other = self.measure("model-without-cuts", "evaluation-without-cuts")
         labels = ["trained on cut thoughts", "without cut thoughts"]
         budget_curve.plot([curve, other], self.out / "evaluation" / "ablation.png", labels)
@@ -415,6 +438,10 @@ def commit() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+def without_cuts(mix: FusionMix) -> FusionMix:
+    return dataclasses.replace(mix, cut=0.0, thinking=mix.thinking + mix.cut)
 
 
 def samples_for(steps: int) -> int:
