@@ -27,7 +27,7 @@ from sansi.post.grpo import GRPO
 from sansi.train.loop import Trainer
 
 RECIPE = Path(__file__).resolve().parents[1] / "runs" / "nano" / "recipe.py"
-STAGES = ("s1-general", "s2-reasoning", "s3-long-context", "cold-start", "grpo", "fusion")
+STAGES = ("s1-general", "s2-reasoning", "s3-long-context", "cold-start", "grpo", "fusion", "polish")
 TINY_MODEL = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1}
 
 
@@ -173,8 +173,15 @@ def test_no_question_of_the_evaluation_is_trained_on(make, recipe, tmp_path):
     nano = make(tmp_path, held_out=600, validation=200)
     hidden = {p.key for p in [*nano.held_out, *nano.validation]}
     assert len(hidden) >= 780
-    seeds = (recipe.SEED_TOKENIZER, recipe.SEED_S2, recipe.SEED_COLD_START, recipe.SEED_RL, recipe.SEED_FUSION)
-    assert len(set(seeds)) == 5
+    seeds = (
+        recipe.SEED_TOKENIZER,
+        recipe.SEED_S2,
+        recipe.SEED_COLD_START,
+        recipe.SEED_RL,
+        recipe.SEED_FUSION,
+        recipe.SEED_POLISH,
+    )
+    assert len(set(seeds)) == 6
     for seed in seeds:
         drawn = {p.key for p in nano.first_problems(seed, 1000)}
         assert not drawn & hidden
