@@ -370,7 +370,7 @@ class ChatModel:
             turn_ids=self.codec.stop_ids,
             open=is_open,
             budget=options.budget if may_think else 0,
-            answer_reserve=_first(options.answer_reserve, min(MAX_RESERVE, max_tokens // 4)),
+            answer_reserve=_first(options.answer_reserve, min(MAX_RESERVE, max(1, max_tokens // 4))),
             loop_breaker=options.loop_breaker,
             closing_ids=(self.codec.control.tool_call,) if calls else (),
         )

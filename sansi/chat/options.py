@@ -35,7 +35,7 @@ class ChatOptions:
     ignore_eos: bool = False
     """Never end the turn: go on to `max_tokens`, `stop` or `stop_ids`. The end of a format is an end even so."""
     answer_reserve: int | None = None
-    """Tokens of `max_tokens` that the thought may not use; None: a quarter of `max_tokens`, up to 256."""
+    """Tokens of `max_tokens` that the thought may not use; None: a quarter of `max_tokens`, from 1 to 256."""
     temperature: float | None = None
     """See `sansi.engine.SamplingParams`, here and below."""
     top_p: float | None = None

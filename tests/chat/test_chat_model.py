@@ -112,6 +112,16 @@ def test_a_thought_that_needs_little_has_it_where_the_phrase_has_no_room(scripte
         assert (result.message.content, result.report.thinking_end_reason) == ("2", "natural"), max_tokens
 
 
+@pytest.mark.parametrize("max_tokens", range(1, 9))
+def test_however_little_there_is_room_for_the_answer_gets_a_token_of_it(scripted, codec, max_tokens):
+    scripted.say("one and one and one and one and one and one", "2")
+    result = scripted.complete(ASK, ChatOptions(max_tokens=max_tokens))
+    sequence = codec.thinking_ids.end_sequence
+    end = len(sequence) - sequence.index(codec.control.think_end)
+    assert result.report.answer_reserve == max(1, max_tokens // 4)
+    assert bool(result.message.content) == (max_tokens > end)
+
+
 def test_the_answer_keeps_its_reserve(scripted, codec):
     cost = len(codec.thinking_ids.end_sequence)
     scripted.say("The answer is " * 100, "2")  # after the cut it goes on in the answer, for longer than the reserve

@@ -10,6 +10,7 @@ from fake_chat import FakeChat
 from live_server import LONG, http, running, wait_for
 from pydantic import TypeAdapter
 from sansi.base.errors import SansiError
+from sansi.serve.api.anthropic.reply import BROKEN, _input
 from sansi.serve.api.anthropic.request import FIELDS, parse_messages_request
 from sansi.serve.api.anthropic.schema import ERROR, MESSAGE
 from sansi.serve.api.requests import Policy
@@ -21,6 +22,8 @@ EVENT = TypeAdapter(RawMessageStreamEvent)
 QUESTION = [{"role": "user", "content": "What is 12 + 30?"}]
 TOOL = {"name": "f", "description": "d", "input_schema": {"type": "object", "properties": {"a": {"enum": ["x"]}}}}
 PDF = {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": ""}}
+BARE = {"type": "document", "source": "x"}
+UNTITLED = {"type": "document", "title": 3, "source": {"type": "text", "data": "x"}}
 ORPHAN = {"type": "tool_result", "tool_use_id": "c", "content": "x"}
 CALL = {"type": "tool_use", "id": "c1", "name": "f", "input": {"a": "x"}}
 
@@ -82,6 +85,19 @@ def test_system_and_messages_of_all_forms():
         ("user", "T\nd\n"),
     ]
     assert parse(system="s").messages[0] == {"role": "system", "content": "s"}
+
+
+def test_a_document_may_be_empty_and_what_is_not_read_of_it_is_named():
+    empty = {"type": "document", "source": {"type": "content"}, "title": "t"}
+    assert messages({"role": "user", "content": [empty]})[0]["content"] == "t\n\n"
+    odd = {"type": "document", "pages": 3, "source": {"type": "text", "data": "x", "url": "y", "media_type": "z"}}
+    assert parse(messages=[{"role": "user", "content": [odd]}]).ignored == ("document.pages", "source.url")
+
+
+@pytest.mark.parametrize("written", ['{"a": NaN}', '{"a": 1e999}', '{"a": "\\ud800"}', '{"a": 1, "a": 2}', "[]"])
+def test_a_broken_call_is_told_as_json_whatever_was_written(written):
+    assert _input(written) == {BROKEN: written}
+    assert _input('{"a": 1.10}') == {"a": 1.1} and _input("") == {}
 
 
 def test_calls_and_their_results():
@@ -192,6 +208,8 @@ def test_bounds_sampling_and_form():
         ("messages[0].content[0].source", {"messages": [{"role": "user", "content": [PDF]}]}, "document's text"),
         ("messages[0].content[0].tool_use_id", {"messages": [{"role": "user", "content": [ORPHAN]}]}, "before it"),
         ("messages[0].content[0].text", {"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "required"),
+        ("messages[0].content[0].source", {"messages": [{"role": "user", "content": [BARE]}]}, "object"),
+        ("messages[0].content[0].title", {"messages": [{"role": "user", "content": [UNTITLED]}]}, "string"),
         ("messages[0].role", {"messages": [{"role": "tool", "content": "x"}]}, "known"),
         ("messages[0].content", {"messages": [{"role": "user"}]}, "blocks"),
         ("max_tokens", {"max_tokens": 0}, "at least 1"),

@@ -18,6 +18,7 @@ from sansi.serve.api.sealed_thoughts import seal, unseal
 from test_api_document import ROOT
 
 TOOL = {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {"a": {"enum": ["x"]}}}}
+CALL = {"type": "function_call", "call_id": "c", "name": "f", "arguments": ""}
 EVENT = TypeAdapter(ResponseStreamEvent)
 
 
@@ -242,6 +243,9 @@ def test_what_clients_send_by_default_is_no_word_worth():
         ("input", {"input": 3}, "array"),
         ("input[0].type", {"input": [{"type": "web_search_call", "id": "w"}]}, "leave it out"),
         ("input[0].type", {"input": [{"type": "functon_call"}]}, "function_call"),
+        ("input[0].type", {"input": [{"type": ["message"], "role": "user", "content": "x"}]}, "no text"),
+        ("input[0].type", {"input": [{"type": {"a": 1}}]}, "no text"),
+        ("input[0].namespace", {"input": [CALL | {"namespace": 3}]}, "string"),
         ("input[0].role", {"input": [{"role": "tool", "content": "x"}]}, "known"),
         ("input[0].content[0].type", {"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, "describe"),
         ("input[0].content[0].type", {"input": [{"role": "user", "content": [{"type": "input_file"}]}]}, "text"),
@@ -260,6 +264,8 @@ def test_refusals_name_the_field_and_say_what_to_send(param, body, word):
 def test_unknown_keys_of_items_are_named():
     item = {"role": "user", "content": "x", "timestamp": 3, "id": "msg_1", "status": "completed"}
     assert parse(input=[item]).ignored == ("input[].timestamp",)
+    part = {"type": "output_text", "text": "x", "annotations": [], "logprobs": [], "mood": "good"}
+    assert parse(input=[{"role": "assistant", "content": [part]}]).ignored == ("input[].content[].mood",)
 
 
 def test_references_are_to_items_that_were_told():

@@ -179,16 +179,20 @@ def _block_text(block: Any, where: str, reading: Reading) -> str:
 
 def _document(block: Mapping[str, Any], where: str, reading: Reading) -> str:
     """The text of a document that is text, under its title."""
+    _note(block, ("source", "title", "context"), where, "document", reading)
     source = block.get("source")
-    kind = source.get("type") if isinstance(source, Mapping) else None
-    if kind == "text":
-        text = _string(source, "data", f"{where}.source")  # type: ignore[arg-type]
-    elif kind == "content":
-        text = _text(source["content"], f"{where}.source.content", reading)  # type: ignore[index]
-    else:
+    if not isinstance(source, Mapping):
+        raise SansiError(f"{where}.source must be an object, not {show(source)}", param=f"{where}.source")
+    kind = source.get("type")
+    if kind not in ("text", "content"):
         reason = f"{where}.source is of type {show(kind)}; only text can be read; send the document's text"
         raise SansiError(reason, param=f"{where}.source")
-    titles = [block[key] for key in ("title", "context") if isinstance(block.get(key), str) and block[key]]
+    _note(source, ("media_type", "data" if kind == "text" else "content"), f"{where}.source", "source", reading)
+    if kind == "text":
+        text = _string(source, "data", f"{where}.source")
+    else:
+        text = _text(source.get("content"), f"{where}.source.content", reading)
+    titles = [_string(block, key, where) for key in ("title", "context") if block.get(key)]
     return "\n".join([*titles, text]) + "\n"
 
 

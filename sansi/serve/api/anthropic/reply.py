@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from sansi.serve.api.anthropic.request import MessagesRequest
 from sansi.serve.api.response_bodies import Chunk, Done, Reply
 from sansi.serve.api.sealed_thoughts import seal
 from sansi.text import Content, Reasoning, ToolCallDelta
+from sansi.text.schema import read_json
 
 BROKEN = "INVALID_JSON"  # the key under which a call that is no JSON object is told, as it was written
 KINDS = {
@@ -170,8 +170,8 @@ def _counts(new: int, cached: int, output: int) -> dict[str, Any]:
 def _input(arguments: str) -> dict[str, Any]:
     """The arguments as an object; what is none, in a call that must not be executed, as it was written."""
     try:
-        found = json.loads(arguments or "{}")
-    except (ValueError, RecursionError):
+        found = read_json(arguments or "{}")  # strictly: neither NaN nor half a surrogate pair can be told as JSON
+    except ValueError:
         found = None
     return found if isinstance(found, dict) else {BROKEN: arguments}
 

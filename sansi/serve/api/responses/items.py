@@ -14,6 +14,7 @@ ROLES = ("user", "system", "developer", "assistant")
 TEXT_PARTS = ("input_text", "output_text", "text")
 # What an item may say beside what is read: it changes nothing.
 SILENT_KEYS = ("id", "status", "type", "phase", "object", "created_by", "async", "caller")
+SILENT_PART_KEYS = ("type", "annotations", "logprobs", "cache_control")
 Recall = Callable[[str], Mapping[str, Any] | None]
 """The output item of this id, where it is still known."""
 
@@ -73,17 +74,17 @@ def _read(item: Any, where: str, found: Conversation, recall: Recall, reading: R
             )
             raise SansiError(reason, param=where)
         item, kind = known, known["type"]
-    reader, keys = _KINDS.get(kind, (None, ()))  # type: ignore[arg-type]
-    if reader is None:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise _unreadable(kind, where)
+    reader, keys = _KINDS[kind]
     for key, value in item.items():
         if key not in keys and key not in SILENT_KEYS and value is not None:
-            reading.ignore_or_refuse(f"{where}.{key}", "input[]." + key)
+            reading.ignore_or_refuse(f"{where}.{cut(key)}", f"input[].{cut(key)}")
     reader(item, where, found, reading)
 
 
 def _unreadable(kind: Any, where: str) -> SansiError:
-    if kind is None or not isinstance(kind, str):
+    if not isinstance(kind, str):
         reason = f'{where}.type is missing or no text; an item has a "role" or a "type": {", ".join(_KINDS)}'
     elif kind in _INSTEAD:
         reason = f'{where} is of type "{kind}", which is not supported; {_INSTEAD[kind]}'
@@ -129,13 +130,17 @@ def _thought(item: Mapping[str, Any], where: str, reading: Reading) -> str:
 
 
 def _function_call(item: Mapping[str, Any], where: str, found: Conversation, reading: Reading) -> None:
-    name = full_name(_string(item, "name", where), item.get("namespace"))
-    _call(item, name, _string(item, "arguments", where) or "{}", "arguments", where, found)
+    _call(item, _name(item, where), _string(item, "arguments", where) or "{}", "arguments", where, found)
 
 
 def _custom_call(item: Mapping[str, Any], where: str, found: Conversation, reading: Reading) -> None:
-    name = full_name(_string(item, "name", where), item.get("namespace"))
-    _call(item, name, {"input": _string(item, "input", where)}, "input", where, found)
+    _call(item, _name(item, where), {"input": _string(item, "input", where)}, "input", where, found)
+
+
+def _name(item: Mapping[str, Any], where: str) -> str:
+    if item.get("namespace") is not None:
+        _string(item, "namespace", where)
+    return full_name(_string(item, "name", where), item.get("namespace"))
 
 
 def _call(item: Mapping[str, Any], name: str, arguments: Any, key: str, where: str, found: Conversation) -> None:
@@ -208,13 +213,15 @@ def _part(part: Any, where: str, reading: Reading) -> str:
     if not isinstance(part, Mapping):
         raise SansiError(f"{where} must be an object, not {show(part)}", param=where)
     kind = part.get("type")
-    if kind == "refusal":
-        return _string(part, "refusal", where)
-    if kind not in TEXT_PARTS:
+    if kind not in (*TEXT_PARTS, "refusal"):
         instead = _PARTS_INSTEAD.get(kind if isinstance(kind, str) else "", "only text can be read; send input_text")
         reason = f"{where} is of type {show(kind)}, which is not supported; {instead}"
         raise SansiError(reason, param=f"{where}.type")
-    return _string(part, "text", where)
+    said = "refusal" if kind == "refusal" else "text"
+    for key, value in part.items():
+        if key not in (said, *SILENT_PART_KEYS) and value is not None:
+            reading.ignore_or_refuse(f"{where}.{cut(key)}", f"input[].content[].{cut(key)}")
+    return _string(part, said, where)
 
 
 _PARTS_INSTEAD = {
