@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import hashlib
 import io
 import re
 import shlex
@@ -13,9 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 from sansi.agents.calculator import evaluate
-from sansi.base.bundled import bundled_models
 
 ROOT = Path(__file__).resolve().parents[1]
 USER_PAGES = sorted(
@@ -27,7 +24,6 @@ FENCE = re.compile(
     r"^(?:<!-- answer: (?P<answer>.*?) -->\n)?(?P<in> *)```(?P<kind>\w+)\n(?P<body>.*?)^(?P=in)```", re.M | re.S
 )
 PROMISE = re.compile(r"^\s*# → (.*)$")
-OLD_MODEL = "d5c5b7c7fbcee94a8d3aa29f90beb2d21d5209b3b016a3426e8d3f03437a63b0"  # knew no ordinary questions
 
 
 @dataclass(frozen=True)
@@ -86,11 +82,4 @@ def run_python(source: str, namespace: dict, name: str) -> None:
 
 
 def check(found: str, promised: str, where: str) -> None:
-    if found != promised and model_is_old():
-        pytest.xfail(f"{where}: {found!r}, not {promised!r}: the bundled model knows no ordinary questions yet")
     assert found == promised, where
-
-
-def model_is_old() -> bool:
-    weights = bundled_models()["nano"] / "model.safetensors"
-    return hashlib.sha256(weights.read_bytes()).hexdigest() == OLD_MODEL
