@@ -130,7 +130,8 @@ def test_log_probabilities(client):
 
 
 def test_stop_strings(client):
-    ask = {"model": "nano", "messages": QUESTION, "seed": 1, "extra_body": {"enable_thinking": False}}
+    hello = [{"role": "user", "content": "Hello"}]
+    ask = {"model": "nano", "messages": hello, "seed": 1, "extra_body": {"enable_thinking": False}}
     text = client.chat.completions.create(**ask).choices[0].message.content
     assert len(text) > 1
     cut = client.chat.completions.create(stop=[text[-1]], **ask).choices[0]
