@@ -122,6 +122,15 @@ class Codec:
         self.tokenizer.save(folder)
 
     @property
+    def vocab_size(self) -> int:
+        return self.tokenizer.vocab_size
+
+    @property
+    def special_tokens(self) -> list[str]:
+        """The texts of the tokens that no text encodes to, control tokens among them."""
+        return list(self.tokenizer.added)
+
+    @property
     def stop_ids(self) -> tuple[int, ...]:
         """Ids that end an assistant's turn."""
         return (self.control.im_end, self.control.endoftext)

@@ -254,7 +254,7 @@ def test_log_probabilities_are_the_unmodified_models():
     prompt = [3, 1, 4, 1, 5, 9, 2, 6]
     params = SamplingParams(
         temperature=1.5, top_k=7, seed=1, max_tokens=20, presence_penalty=2.0, repetition_penalty=1.5,
-        logprobs=True, top_logprobs=5, prompt_logprobs=True,
+        logprobs=True, top_logprobs=5, prompt_logprobs=True, prompt_top_logprobs=5,
     )  # fmt: skip
     with Engine(model) as engine:
         found = engine.generate([prompt], params)[0]

@@ -180,11 +180,12 @@ LARGE = {
 
 
 @pytest.mark.parametrize("body", LARGE.values(), ids=LARGE)
-def test_an_error_does_not_repeat_megabytes(post, body):
+def test_no_answer_repeats_megabytes_of_a_request(post, body):
     body = body()
     begun = time.process_time()
     response = post(body)
-    assert response.status_code in (400, 404) and len(response.content) < 5_000
+    # A key of a message that nothing depends on is named in an answer; all else is an error.
+    assert response.status_code in (200, 400, 404) and len(response.content) < 5_000
     assert time.process_time() - begun < 30, "comparing megabytes with all names takes minutes"
 
 

@@ -164,7 +164,7 @@ def test_an_interrupt_ends_run_with_130(terminal, tiny, tmp_path):
     lines = tmp_path / "lines"
     lines.write_text('{"prompt": "Hi", "max_tokens": 400}\n' * 3000)
     for arguments, sign in ((LONG,), "loading"), (("--jsonl", str(lines)), "/3000"):
-        run = terminal("run", str(tiny), *arguments)
+        run = terminal("run", "-m", str(tiny), *arguments)
         run.expect(sign)
         run.process.send_signal(signal.SIGINT)
         assert run.end() == 130 and "Traceback" not in run.shown
@@ -173,7 +173,7 @@ def test_an_interrupt_ends_run_with_130(terminal, tiny, tmp_path):
 def test_progress_does_not_mix_with_the_lines(terminal, tiny, tmp_path):
     (tmp_path / "lines").write_text('{"prompt": "Hi", "max_tokens": 5}\n' * 9)
     out = tmp_path / "out.jsonl"
-    arguments = ("run", str(tiny), "--jsonl", str(tmp_path / "lines"))
+    arguments = ("run", "-m", str(tiny), "--jsonl", str(tmp_path / "lines"))
     with out.open("w") as file:
         batch = terminal(*arguments, stdout=file)
         assert batch.end(60) == 0

@@ -127,7 +127,7 @@ def parse_detokenize(body: Mapping[str, Any], policy: Policy = LAX) -> _Detokeni
 
 
 def detokenize(chat: ChatModel, asked: _Detokenize) -> dict[str, Any]:
-    size = codec_of(chat).tokenizer.vocab_size
+    size = codec_of(chat).vocab_size
     if wrong := [(i, id_) for i, id_ in enumerate(asked.ids) if id_ >= size]:
         (place, id_) = wrong[0]
         reason = f"tokens[{place}] is {id_}, but the vocabulary has {size} ids, from 0 on"
@@ -168,17 +168,17 @@ TOKENIZER_INFO = object_of(
 def tokenizer_info(chat: ChatModel) -> dict[str, Any]:
     """What tokenizer_config.json would say; `model_max_length` is the context that the server has room for."""
     codec = codec_of(chat)
-    tokenizer, stops = codec.tokenizer, codec.stop_ids
+    stops = codec.stop_ids
     return {
         "model": chat.name,
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "vocab_size": tokenizer.vocab_size,
+        "vocab_size": codec.vocab_size,
         "model_max_length": chat.context_length,
         "bos_token": None,
         "eos_token": chat.text_of(stops[:1]),
         "pad_token": chat.text_of(stops[1:]),
         "unk_token": None,
         "eos_token_ids": list(stops),
-        "additional_special_tokens": list(tokenizer.added),
+        "additional_special_tokens": codec.special_tokens,
         "chat_template": codec.chat_template,
     }
