@@ -102,4 +102,5 @@ class FakeChat:
 
 
 def _words(text: str) -> list[str]:
-    return [word + " " for word in text.split(" ")[:-1]] + [text.split(" ")[-1]]
+    *words, last = text.split(" ")
+    return [word + " " for word in words] + ([last] if last else [])

@@ -97,6 +97,12 @@ def test_a_conversation_with_calls():
     assert chat(messages=[*QUESTION, {"role": "assistant", "content": "It is"}]).options.continue_final == "answer"
 
 
+def test_unknown_keys_of_calls_are_named():
+    call = {"type": "function", "mood": 1, "function": {"name": "f", "arguments": {}, "index": 0, "tone": 2}}
+    turns = [{"role": "user", "content": "x"}, {"role": "assistant", "tool_calls": [call]}]
+    assert chat(messages=turns).ignored == ("tool_calls[].mood", "tool_calls[].function.tone")
+
+
 def test_prompts_with_and_without_a_template():
     assert generate(system="s").messages == [{"role": "system", "content": "s"}, {"role": "user", "content": "x"}]
     raw = generate(raw=True, options={"num_predict": 3})

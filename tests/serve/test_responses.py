@@ -268,6 +268,16 @@ def test_unknown_keys_of_items_are_named():
     assert parse(input=[{"role": "assistant", "content": [part]}]).ignored == ("input[].content[].mood",)
 
 
+def test_unknown_keys_of_tools_and_of_the_format_are_named():
+    tools = [
+        {**TOOL, "a": 1},
+        {"type": "custom", "name": "g", "b": 1},
+        {"type": "namespace", "name": "n", "tools": [], "c": 1},
+    ]
+    assert parse(tools=tools).ignored == ("tools[].a", "tools[].b", "tools[].c")
+    assert parse(text={"format": {"type": "text", "mood": "good", "schema": None}}).ignored == ("text.format.mood",)
+
+
 def test_references_are_to_items_that_were_told():
     known = {"msg_1": {"type": "message", "id": "msg_1", "role": "assistant", "content": "said"}}
     read = messages({"type": "item_reference", "id": "msg_1"}, {"id": "msg_1"}, recall=known.get)
@@ -370,6 +380,23 @@ def built(events):
             items[at] |= {key: event["item"][key] for key in ("status", "encrypted_content") if key in event["item"]}
             assert items[at] == event["item"]
     return items
+
+
+@pytest.mark.parametrize(
+    ("thought", "reason", "kinds"),
+    [
+        ("It is 42.", "stop", [("reasoning", "completed"), ("message", "completed")]),
+        ("It is 42.", "length", [("reasoning", "incomplete")]),
+        (None, "length", [("message", "incomplete")]),
+    ],
+)
+def test_an_empty_answer_is_a_message_where_the_turn_is_over_or_nothing_else_is_there(thought, reason, kinds):
+    chat, body = FakeChat(thought=thought or "", content=""), {"enable_thinking": thought is not None}
+    chat.finish_reason = reason
+    with running([chat]) as url:
+        whole, events = answer_of(url, **body), events_of(url, **body)
+    for output in (whole["output"], events[-1]["response"]["output"], built(events)):
+        assert [(item["type"], item.get("status")) for item in output] == kinds
 
 
 def test_items_follow_each_other(fake_url):

@@ -23,6 +23,8 @@ def options(**fields):
         ({"thinking": {"type": "enabled"}}, "enable_thinking", True),
         ({"thinking": {"type": "disabled"}}, "enable_thinking", False),
         ({"thinking": {"type": "adaptive"}}, "enable_thinking", None),
+        ({"thinking": {"type": "adaptive"}, "enable_thinking": False}, "enable_thinking", False),
+        ({"enable_thinking": True, "thinking": {"type": "auto"}}, "enable_thinking", True),
         ({"thinking": False}, "enable_thinking", False),
         ({"reasoning": {"effort": "low"}}, "reasoning_effort", "low"),
         ({"reasoning": {"enabled": False}}, "enable_thinking", False),

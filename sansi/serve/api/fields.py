@@ -95,6 +95,13 @@ def read_fields(
     return values
 
 
+def note_unread(item: Mapping[str, Any], read: Sequence[str], where: str, what: str, reading: Reading) -> None:
+    """Name the keys of an item that are not read: it stands at `where`, and is called `what` in the answer."""
+    for key, value in item.items():
+        if key not in read and value is not None:
+            reading.ignore_or_refuse(f"{where}.{cut(key)}", f"{what}.{cut(key)}")
+
+
 def unknown_fields(names: Sequence[str], known: Mapping[str, Any]) -> SansiError:
     """The error for fields that no table has: nobody can say whether the answer would be another with them."""
     shown = ", ".join(map(show, names[:MAX_NAMED])) + (", …" if len(names) > MAX_NAMED else "")

@@ -196,6 +196,9 @@ def resolve(values: Mapping[str, Any], spellings: Mapping[str, str]) -> tuple[di
             option = spellings.get(path)
             if option is None:
                 continue
+            if said is None:  # "adaptive": as the model does by default, unless something else is said
+                names.setdefault(option, path)
+                continue
             if isinstance(said, str) and option == "enable_thinking":  # a switch that takes an effort too
                 option = "reasoning_effort"
             if option in found and found[option] != said:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sansi.base.errors import SansiError, did_you_mean
-from sansi.serve.api.fields import Reading, cut, show
+from sansi.serve.api.fields import Reading, cut, note_unread, show
+from sansi.serve.api.placed_messages import PlacedMessages, string_of
 from sansi.serve.api.sealed_thoughts import unseal
 
 ROLES = ("user", "assistant", "system")
@@ -30,24 +30,8 @@ _INSTEAD = {
 }
 
 
-@dataclass
-class Conversation:
-    """Messages, and where in the request each of them stands."""
-
-    messages: list[dict[str, Any]] = field(default_factory=list)
-    places: dict[str, str] = field(default_factory=dict)
-    """Path in the messages -> path in the request."""
-    calls: set[str] = field(default_factory=set)
-    """Ids of the calls so far."""
-
-    def add(self, where: str, **message: Any) -> dict[str, Any]:
-        self.places[f"messages[{len(self.messages)}]"] = where
-        self.messages.append(message)
-        return message
-
-    def place(self, path: str, where: str) -> None:
-        """`path`: in the last message."""
-        self.places[f"messages[{len(self.messages) - 1}].{path}"] = where
+class Conversation(PlacedMessages):
+    """The messages of a request."""
 
     @property
     def continued(self) -> Literal["answer", "thought"] | None:
@@ -75,7 +59,7 @@ def _read(message: Any, where: str, found: Conversation, reading: Reading) -> No
     if role not in ROLES:
         near = did_you_mean(role if isinstance(role, str) else "", ROLES)
         raise SansiError(f"{where}.role is {show(role)}{near}", param=f"{where}.role")
-    _note(message, ("role", "content"), where, "messages[]", reading)
+    note_unread(message, ("role", "content", *SILENT_KEYS), where, "messages[]", reading)
     if isinstance(content, str):
         found.add(where, role=role, content=content)
     elif not isinstance(content, list):
@@ -101,11 +85,11 @@ def _user(role: str, content: list[Any], where: str, found: Conversation, readin
 
 
 def _result(block: Mapping[str, Any], where: str, found: Conversation, reading: Reading) -> None:
-    call = _string(block, "tool_use_id", where)
+    call = string_of(block, "tool_use_id", where)
     if call not in found.calls:
         reason = f'{where} answers "{cut(call)}", which no tool_use before it has; send the assistant\'s message too'
         raise SansiError(reason, param=f"{where}.tool_use_id")
-    _note(block, ("tool_use_id", "content", "is_error"), where, "tool_result", reading)
+    note_unread(block, ("tool_use_id", "content", "is_error", *SILENT_KEYS), where, "tool_result", reading)
     text = _text(block.get("content"), f"{where}.content", reading)
     if block.get("is_error") and not text.startswith(ERROR.strip()):
         text = ERROR + text
@@ -129,7 +113,7 @@ def _assistant(content: list[Any], where: str, found: Conversation, reading: Rea
 
 def _thought(block: Mapping[str, Any], kind: str, where: str, reading: Reading) -> str | None:
     """The text; where there is none, what was sealed in the signature, or in the data of a redacted thought."""
-    if kind == "thinking" and (text := _string(block, "thinking", where)):
+    if kind == "thinking" and (text := string_of(block, "thinking", where)):
         return text
     key = "signature" if kind == "thinking" else "data"
     sealed = block.get(key)
@@ -140,11 +124,11 @@ def _thought(block: Mapping[str, Any], kind: str, where: str, reading: Reading) 
 
 
 def _call(block: Mapping[str, Any], where: str, message: dict[str, Any], found: Conversation, reading: Reading) -> None:
-    _note(block, ("id", "name", "input"), where, "tool_use", reading)
+    note_unread(block, ("id", "name", "input", *SILENT_KEYS), where, "tool_use", reading)
     arguments = block.get("input")
     if not isinstance(arguments, Mapping):
         raise SansiError(f"{where}.input must be an object, not {show(arguments)}", param=f"{where}.input")
-    id_, function = _string(block, "id", where), {"name": _string(block, "name", where), "arguments": arguments}
+    id_, function = string_of(block, "id", where), {"name": string_of(block, "name", where), "arguments": arguments}
     calls = message.setdefault("tool_calls", [])
     calls.append({"id": id_, "type": "function", "function": function})
     path = f"tool_calls[{len(calls) - 1}]"
@@ -173,13 +157,13 @@ def _block_text(block: Any, where: str, reading: Reading) -> str:
         instead = _INSTEAD.get(kind, "send its text in a text block")
         reason = f'{where} is of type "{cut(kind)}", which can not be read here; {instead}'
         raise SansiError(reason, param=f"{where}.type")
-    _note(block, ("text",), where, "text", reading)
-    return _string(block, "text", where)
+    note_unread(block, ("text", *SILENT_KEYS), where, "text", reading)
+    return string_of(block, "text", where)
 
 
 def _document(block: Mapping[str, Any], where: str, reading: Reading) -> str:
     """The text of a document that is text, under its title."""
-    _note(block, ("source", "title", "context"), where, "document", reading)
+    note_unread(block, ("source", "title", "context", *SILENT_KEYS), where, "document", reading)
     source = block.get("source")
     if not isinstance(source, Mapping):
         raise SansiError(f"{where}.source must be an object, not {show(source)}", param=f"{where}.source")
@@ -187,31 +171,22 @@ def _document(block: Mapping[str, Any], where: str, reading: Reading) -> str:
     if kind not in ("text", "content"):
         reason = f"{where}.source is of type {show(kind)}; only text can be read; send the document's text"
         raise SansiError(reason, param=f"{where}.source")
-    _note(source, ("media_type", "data" if kind == "text" else "content"), f"{where}.source", "source", reading)
+    note_unread(
+        source,
+        ("media_type", "data" if kind == "text" else "content", *SILENT_KEYS),
+        f"{where}.source",
+        "source",
+        reading,
+    )
     if kind == "text":
-        text = _string(source, "data", f"{where}.source")
+        text = string_of(source, "data", f"{where}.source")
     else:
         text = _text(source.get("content"), f"{where}.source.content", reading)
-    titles = [_string(block, key, where) for key in ("title", "context") if block.get(key)]
+    titles = [string_of(block, key, where) for key in ("title", "context") if block.get(key)]
     return "\n".join([*titles, text]) + "\n"
 
 
 def _kind(block: Any, where: str) -> str:
     if not isinstance(block, Mapping):
         raise SansiError(f"{where} must be an object, not {show(block)}", param=where)
-    return _string(block, "type", where)
-
-
-def _note(block: Mapping[str, Any], known: tuple[str, ...], where: str, what: str, reading: Reading) -> None:
-    """Name what is read of nobody."""
-    for key, value in block.items():
-        if key not in known and key not in SILENT_KEYS and value is not None:
-            reading.ignore_or_refuse(f"{where}.{cut(key)}", f"{what}.{key}")
-
-
-def _string(block: Mapping[str, Any], key: str, where: str) -> str:
-    value = block.get(key)
-    if not isinstance(value, str):
-        found = f"must be a string, not {show(value)}" if key in block else "is required"
-        raise SansiError(f"{where}.{key} {found}", param=f"{where}.{key}")
-    return value
+    return string_of(block, "type", where)

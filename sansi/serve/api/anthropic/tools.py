@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sansi.base.errors import SansiError
-from sansi.serve.api.fields import Reading, show
+from sansi.serve.api.fields import Reading, note_unread, show
 
 CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 # The API's own tools whose calls the client executes: a model would have to know them by heart.
@@ -48,9 +48,7 @@ def _read(tool: Any, where: str, box: Toolbox, reading: Reading) -> None:
 
 
 def _add(tool: Mapping[str, Any], where: str, box: Toolbox, reading: Reading) -> None:
-    for key, value in tool.items():
-        if key not in READ_KEYS and key not in SILENT_KEYS and value is not None:
-            reading.ignore_or_refuse(f"{where}.{key}", f"tools[].{key}")
+    note_unread(tool, (*READ_KEYS, *SILENT_KEYS), where, "tools[]", reading)
     if not isinstance(tool.get("name"), str):
         raise SansiError(f"{where}.name must be a string, not {show(tool.get('name'))}", param=f"{where}.name")
     function = {key: tool[key] for key in ("name", "description") if tool.get(key) is not None}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sansi.base.errors import SansiError, did_you_mean
-from sansi.serve.api.fields import Reading, cut, show
+from sansi.serve.api.fields import Reading, cut, note_unread, show
 
 ROLES = ("system", "user", "assistant", "tool")
 READ_KEYS = {
@@ -61,20 +61,23 @@ def _read(message: Any, where: str, reading: Reading) -> dict[str, Any]:
         if thought := _text(message.get("thinking"), f"{where}.thinking"):
             read["reasoning_content"] = thought
         if calls := message.get("tool_calls"):
-            read["tool_calls"] = _calls(calls, f"{where}.tool_calls")
+            read["tool_calls"] = _calls(calls, f"{where}.tool_calls", reading)
     return read  # results belong to the calls before them in their order, as the models read them
 
 
-def _calls(calls: Any, where: str) -> list[dict[str, Any]]:
+def _calls(calls: Any, where: str, reading: Reading) -> list[dict[str, Any]]:
     if not isinstance(calls, list):
         raise SansiError(f"{where} must be an array, not {show(calls)}", param=where)
-    return [_call(call, f"{where}[{i}]", f"call_{i}") for i, call in enumerate(calls)]
+    return [_call(call, f"{where}[{i}]", f"call_{i}", reading) for i, call in enumerate(calls)]
 
 
-def _call(call: Any, where: str, id_: str) -> dict[str, Any]:
+def _call(call: Any, where: str, id_: str, reading: Reading) -> dict[str, Any]:
     function = call.get("function") if isinstance(call, Mapping) else None
     if not isinstance(function, Mapping):
         raise SansiError(f'{where} must be an object with a "function"', param=where)
+    note_unread(call, ("id", "type", "index", "function"), where, "tool_calls[]", reading)
+    known = ("name", "arguments", "index", "description")
+    note_unread(function, known, f"{where}.function", "tool_calls[].function", reading)
     arguments = function.get("arguments")
     made = {"name": function.get("name"), "arguments": {} if arguments is None else arguments}
     return {"id": call.get("id") or id_, "type": "function", "function": made}

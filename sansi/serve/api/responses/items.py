@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from sansi.base.errors import SansiError, did_you_mean
-from sansi.serve.api.fields import Reading, cut, show
+from sansi.serve.api.fields import Reading, cut, note_unread, show
+from sansi.serve.api.placed_messages import PlacedMessages, string_of
 from sansi.serve.api.sealed_thoughts import unseal
 
 ROLES = ("user", "system", "developer", "assistant")
@@ -19,20 +19,8 @@ Recall = Callable[[str], Mapping[str, Any] | None]
 """The output item of this id, where it is still known."""
 
 
-@dataclass
-class Conversation:
-    """Messages, and where in the request each part of them stands."""
-
-    messages: list[dict[str, Any]] = field(default_factory=list)
-    places: dict[str, str] = field(default_factory=dict)
-    """Path in the messages -> path in the request."""
-    calls: set[str] = field(default_factory=set)
-    """Ids of the calls so far."""
-
-    def add(self, where: str, **message: Any) -> dict[str, Any]:
-        self.places[f"messages[{len(self.messages)}]"] = where
-        self.messages.append(message)
-        return message
+class Conversation(PlacedMessages):
+    """The messages of a request."""
 
     def turn(self, where: str, *, before: Sequence[str]) -> dict[str, Any]:
         """The assistant's turn that goes on: the last message, unless it has one of `before` already, or a new one."""
@@ -40,10 +28,6 @@ class Conversation:
         if last.get("role") == "assistant" and not any(last.get(key) for key in before):
             return last
         return self.add(where, role="assistant", content="")
-
-    def place(self, path: str, where: str) -> None:
-        """`path`: in the last message."""
-        self.places[f"messages[{len(self.messages) - 1}].{path}"] = where
 
 
 def read_input(said: Any, instructions: str | None, recall: Recall, reading: Reading) -> Conversation:
@@ -67,7 +51,7 @@ def _read(item: Any, where: str, found: Conversation, recall: Recall, reading: R
         raise SansiError(f"{where} must be an object, not {show(item)}", param=where)
     kind = item.get("type") or ("message" if "role" in item else "item_reference" if list(item) == ["id"] else None)
     if kind == "item_reference":
-        known = recall(_string(item, "id", where))
+        known = recall(string_of(item, "id", where))
         if known is None:
             reason = (
                 f'{where} refers to "{cut(item["id"])}", which is not kept here, or not any more; send the item itself'
@@ -77,9 +61,7 @@ def _read(item: Any, where: str, found: Conversation, recall: Recall, reading: R
     if not isinstance(kind, str) or kind not in _KINDS:
         raise _unreadable(kind, where)
     reader, keys = _KINDS[kind]
-    for key, value in item.items():
-        if key not in keys and key not in SILENT_KEYS and value is not None:
-            reading.ignore_or_refuse(f"{where}.{cut(key)}", f"input[].{cut(key)}")
+    note_unread(item, (*keys, *SILENT_KEYS), where, "input[]", reading)
     reader(item, where, found, reading)
 
 
@@ -122,7 +104,7 @@ def _thought(item: Mapping[str, Any], where: str, reading: Reading) -> str:
         return "".join(content)
     sealed = item.get("encrypted_content")
     if sealed is not None:
-        thought = unseal(_string(item, "encrypted_content", where))
+        thought = unseal(string_of(item, "encrypted_content", where))
         if thought is not None:
             return thought
         reading.ignore_or_refuse(f"{where}.encrypted_content", "input[].encrypted_content")
@@ -130,23 +112,23 @@ def _thought(item: Mapping[str, Any], where: str, reading: Reading) -> str:
 
 
 def _function_call(item: Mapping[str, Any], where: str, found: Conversation, reading: Reading) -> None:
-    _call(item, _name(item, where), _string(item, "arguments", where) or "{}", "arguments", where, found)
+    _call(item, _name(item, where), string_of(item, "arguments", where) or "{}", "arguments", where, found)
 
 
 def _custom_call(item: Mapping[str, Any], where: str, found: Conversation, reading: Reading) -> None:
-    _call(item, _name(item, where), {"input": _string(item, "input", where)}, "input", where, found)
+    _call(item, _name(item, where), {"input": string_of(item, "input", where)}, "input", where, found)
 
 
 def _name(item: Mapping[str, Any], where: str) -> str:
     if item.get("namespace") is not None:
-        _string(item, "namespace", where)
-    return full_name(_string(item, "name", where), item.get("namespace"))
+        string_of(item, "namespace", where)
+    return full_name(string_of(item, "name", where), item.get("namespace"))
 
 
 def _call(item: Mapping[str, Any], name: str, arguments: Any, key: str, where: str, found: Conversation) -> None:
     turn = found.turn(where, before=())
     calls = turn.setdefault("tool_calls", [])
-    call_id = _string(item, "call_id", where)
+    call_id = string_of(item, "call_id", where)
     calls.append({"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}})
     path = f"tool_calls[{len(calls) - 1}]"
     for inner, outer in (("", ""), (".id", ".call_id"), (".function", ""), (".function.arguments", f".{key}")):
@@ -155,7 +137,7 @@ def _call(item: Mapping[str, Any], name: str, arguments: Any, key: str, where: s
 
 
 def _call_output(item: Mapping[str, Any], where: str, found: Conversation, reading: Reading) -> None:
-    call_id = _string(item, "call_id", where)
+    call_id = string_of(item, "call_id", where)
     if call_id not in found.calls:
         reason = f'{where} answers the call "{cut(call_id)}", which is not in the input; send the call before it'
         raise SansiError(reason, param=f"{where}.call_id")
@@ -218,10 +200,8 @@ def _part(part: Any, where: str, reading: Reading) -> str:
         reason = f"{where} is of type {show(kind)}, which is not supported; {instead}"
         raise SansiError(reason, param=f"{where}.type")
     said = "refusal" if kind == "refusal" else "text"
-    for key, value in part.items():
-        if key not in (said, *SILENT_PART_KEYS) and value is not None:
-            reading.ignore_or_refuse(f"{where}.{cut(key)}", f"input[].content[].{cut(key)}")
-    return _string(part, said, where)
+    note_unread(part, (said, *SILENT_PART_KEYS), where, "input[].content[]", reading)
+    return string_of(part, said, where)
 
 
 _PARTS_INSTEAD = {
@@ -237,12 +217,4 @@ def _texts(parts: Any, where: str) -> list[str]:
         return []
     if not isinstance(parts, list) or not all(isinstance(part, Mapping) for part in parts):
         raise SansiError(f"{where} must be an array of objects", param=where)
-    return [_string(part, "text", f"{where}[{i}]") for i, part in enumerate(parts)]
-
-
-def _string(item: Mapping[str, Any], key: str, where: str) -> str:
-    value = item.get(key)
-    if not isinstance(value, str):
-        found = f"must be a string, not {show(value)}" if key in item else "is required"
-        raise SansiError(f"{where}.{key} {found}", param=f"{where}.{key}")
-    return value
+    return [string_of(part, "text", f"{where}[{i}]") for i, part in enumerate(parts)]

@@ -41,7 +41,7 @@ class ResponsesReply(Reply):
         message = done.result.message
         if message.reasoning_content:
             self._write(Reasoning(message.reasoning_content), ())
-        if message.content or not message.tool_calls:
+        if message.content or self._says_nothing(done):
             self._write(Content(message.content), tokens[0])
         for index, call in enumerate(message.tool_calls):
             self._write(ToolCallDelta(index, call.id, call.name, ""), ())
@@ -59,7 +59,7 @@ class ResponsesReply(Reply):
         return self._write(event, tokens)
 
     def last_chunks(self, done: Done, tokens: Sequence[Tokens]) -> list[Chunk]:
-        chunks = [] if self._item or self._output else self._write(Content(""), ())
+        chunks = self._write(Content(""), ()) if self._says_nothing(done) else []
         self._note(tokens)
         chunks += self._end_item(self._last_status(done))
         response = self._ended(done)
@@ -109,6 +109,14 @@ class ResponsesReply(Reply):
         if self._asked.remember:
             self._keep(item.whole)
         return chunks
+
+    def _says_nothing(self, done: Done) -> bool:
+        """Whether an empty message is all that it says: clients ask again where a whole turn has none."""
+        assert isinstance(done.result, ChatResult)
+        message = done.result.message
+        if message.content or message.tool_calls:
+            return False
+        return not message.reasoning_content or self._last_status(done) == COMPLETED
 
     def _last_status(self, done: Done) -> str:
         return INCOMPLETE if done.result.finish_reason == "length" else COMPLETED

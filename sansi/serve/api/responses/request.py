@@ -8,7 +8,18 @@ from typing import Any, Literal
 
 from sansi.base.errors import SansiError
 from sansi.chat import ChatOptions
-from sansi.serve.api.fields import Field, Kind, Reading, array, choice, integer, of_type, read_fields, record
+from sansi.serve.api.fields import (
+    Field,
+    Kind,
+    Reading,
+    array,
+    choice,
+    integer,
+    note_unread,
+    of_type,
+    read_fields,
+    record,
+)
 from sansi.serve.api.openai_fields import (
     BOOLEAN,
     BUDGET,
@@ -80,6 +91,7 @@ def _format() -> Kind:
         given = of_type(dict).check(value, name, reading)
         kind = kinds.check(given.get("type"), f"{name}.type", reading)
         if kind != "json_schema":
+            note_unread(given, ("type",), name, name, reading)
             return {"type": kind}
         rest = {key: inner for key, inner in given.items() if key != "type"}
         return {"type": kind, "json_schema": schema.check(rest, name, reading)}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sansi.base.errors import SansiError
-from sansi.serve.api.fields import Reading, show
+from sansi.serve.api.fields import Reading, note_unread, show
 from sansi.serve.api.responses.items import full_name
 
 CUSTOM_INPUT = {
@@ -71,6 +71,7 @@ def _read(tool: Any, where: str, namespace: str | None, box: Toolbox, reading: R
         name, inner = tool.get("name"), tool.get("tools")
         if not isinstance(name, str) or not isinstance(inner, list):
             raise SansiError(f'{where} is a namespace, which needs a "name" and "tools"', param=where)
+        note_unread(tool, ("name", "description", "tools", *SILENT_KEYS), where, "tools[]", reading)
         for i, each in enumerate(inner):
             _read(each, f"{where}.tools[{i}]", name, box, reading)
     elif isinstance(kind, str):  # such as web_search: it would run at the provider, and there is none
@@ -85,11 +86,10 @@ def _add(tool: Mapping[str, Any], where: str, namespace: str | None, box: Toolbo
         raise SansiError(f"{where}.name must be a string, not {show(name)}", param=f"{where}.name")
     if tool["type"] == "custom":
         function = _custom(tool, where)
+        note_unread(tool, ("name", "description", "format", *SILENT_KEYS), where, "tools[]", reading)
     else:
         function = {key: tool[key] for key in READ_KEYS if tool.get(key) is not None}
-        for key, value in tool.items():
-            if key not in READ_KEYS and key not in SILENT_KEYS and value is not None:
-                reading.ignore_or_refuse(f"{where}.{key}", f"tools[].{key}")
+        note_unread(tool, (*READ_KEYS, *SILENT_KEYS), where, "tools[]", reading)
     function["name"] = full_name(name, namespace)
     path = f"tools[{len(box.functions)}]"
     box.places |= {f"{path}.function": where, path: where}
