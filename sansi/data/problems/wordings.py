@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from sansi.data.phrases import choose, fill
@@ -412,7 +412,7 @@ def _sum(rng: random.Random, chinese: bool, expression: str) -> tuple[str, dict[
     signs = {sign for sign, _ in terms[1:]}
     number = chinese_number if chinese and rng.random() < 0.15 else str
     values = {"e": _expression(terms, rng, chinese), "a": number(terms[0][1]), "b": number(terms[1][1])}
-    phrases = SUMS_ZH if chinese else SUMS
+    phrases: Sequence[str] = SUMS_ZH if chinese else SUMS
     if rng.random() < 0.4:
         if len(terms) == 2 and signs == {"+"}:
             phrases = PLUS_ZH if chinese else rng.choice((PLUS, PLUS_TWO))
