@@ -152,6 +152,16 @@ def test_remove_asks_first(sansi, monkeypatch):
     assert done.code == 0 and "free again" in done.out and len(json.loads(sansi("list", "--json").out)) == 1
 
 
+@pytest.mark.parametrize(("hub", "revision"), [("huggingface", "main"), ("modelscope", "master")])
+def test_the_default_revision_is_removed_by_its_name(sansi, hub, revision):
+    if hub == "modelscope":
+        pytest.importorskip("modelscope_hub")
+    sansi("pull", NAME, "--hub", hub)
+    assert "not in the cache" in sansi("remove", f"{NAME}@v1", "--yes", "--hub", hub).err
+    done = sansi("remove", f"{NAME}@{revision}", "--yes", "--hub", hub)
+    assert done.code == 0 and len(json.loads(sansi("list", "--json").out)) == 1
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -165,6 +175,17 @@ def test_remove_touches_nothing_else(sansi, tiny, tmp_path, name, words):
     shutil.copytree(tiny, tmp_path / "work" / "own" / "folder")
     done = sansi("remove", name, "--yes")
     assert done.code == 1 and words in done.err and (tmp_path / "work" / "own" / "folder" / "config.json").exists()
+
+
+def test_what_the_system_forbids_is_one_line(sansi, monkeypatch):
+    def forbidden(folder, *_, **__):
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    sansi("pull", NAME)
+    monkeypatch.setattr("sansi.model.hub.huggingface.shutil.rmtree", forbidden)
+    done = sansi("remove", NAME, "--yes")
+    assert done.code == 1 and done.err.count("\n") == 1
+    assert done.err.startswith("error: /") and done.err.endswith("models--Qwen--Qwen3-0.6B: Permission denied\n")
 
 
 # --- info ----------------------------------------------------------------------------------------------------------

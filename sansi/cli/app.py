@@ -61,6 +61,9 @@ def main() -> None:
     except BrokenPipeError:  # `sansi run … | head`: the reader had enough
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:  # a file that may not be read, a disk that is full
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}")
 
 
 def _usage(error: typer.TyperException) -> str:

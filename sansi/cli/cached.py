@@ -6,7 +6,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,7 +16,7 @@ from sansi.cli.options import HUB_HELP, AsJson, Hub
 from sansi.cli.sizes import show_bytes
 
 if TYPE_CHECKING:
-    from sansi.model.hub import CachedModel
+    from sansi.model.hub import CachedModel, ModelName
 
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="OWNER/NAME, or a name such as Qwen3-0.6B; @REVISION after it.")
@@ -110,7 +110,7 @@ def remove(
     if Path(name).expanduser().is_dir():
         raise SansiError(f"{name} is a folder of yours; sansi removes models from the caches of hubs only")
     place, wanted = open_hub(hub), read_name(name)
-    held = [model for model in place.models() if _is(model, wanted)]
+    held = [model for model in place.models() if _is(model, wanted, place.default_revision)]
     if not held:
         raise SansiError(f"{wanted} is not in the cache ({place.cache}); `sansi list` shows what is")
     size = show_bytes(sum(model.size for model in held))
@@ -121,9 +121,9 @@ def remove(
     typer.echo(f"{show_bytes(place.remove(wanted))} are free again")
 
 
-def _is(model: CachedModel, wanted: Any) -> bool:
+def _is(model: CachedModel, wanted: ModelName, default: str) -> bool:
     same = model.name.repository == wanted.repository
-    return same and (wanted.revision is None or model.name.revision == wanted.revision)
+    return same and wanted.revision in (None, model.name.revision or default)
 
 
 def _bundled_rows() -> list[Row]:

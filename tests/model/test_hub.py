@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 
 import pytest
 from safetensors import safe_open
@@ -16,6 +17,7 @@ from sansi.model.hub import resume as resume_module
 from sansi.model.hub.checks import check_files, config_of
 from sansi.model.hub.huggingface import HuggingFace
 from sansi.model.hub.repository import files_of, is_whole, licence_of
+from sansi.model.hub.resume import Stream, read_rest
 
 from stand_in_hub import commit_of, stand_in_hub
 from tiny_checkpoint import make_checkpoint
@@ -103,6 +105,12 @@ def test_what_no_hub_knows_is_refused_with_what_comes_next(text, words):
     with pytest.raises(SansiError, match="neither a folder nor the name of a model") as caught:
         read_name(text)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("revision", ["..", "../../..", "a/../../b", "/etc", "a//b", "-x", ".", "v1/", "a b"])
+def test_a_revision_is_no_way_out_of_the_cache(revision):
+    with pytest.raises(SansiError, match="can not be a revision"):
+        read_name(f"{NAME}@{revision}")
 
 
 # --- a whole way -------------------------------------------------------------------------------------------------
@@ -214,6 +222,29 @@ def test_half_a_download_of_a_killed_process_is_gone_on_from(hugging_face, remot
     remote.asked.clear()
     assert is_whole(pull(again))
     assert [ask.range for ask in remote.fetched(WEIGHTS)] == [f"bytes={have}-"]
+
+
+def test_answers_that_end_early_are_not_asked_for_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr(resume_module, "PATIENCE", (0.0, 0.0))
+    asked = []
+
+    @contextmanager
+    def opened_at(first):
+        asked.append(first)
+        yield Stream(first, [b"xx"] if len(asked) < 3 else [])
+
+    with pytest.raises(ConnectionError, match="too early"):
+        read_rest(tmp_path / "half", 10, opened_at, lambda _: None, threading.Event())
+    assert asked == [0, 2, 4, 4, 4], "two more tries, one for each wait"
+
+
+def test_a_damaged_index_is_no_whole_model_and_hides_no_other(hub, remote, tiny):
+    remote.add("me/other", tiny)
+    pull(hub)
+    index = pull(hub, "me/other") / "model.safetensors.index.json"
+    for text in ("{", "[]", '{"weight_map": []}'):
+        index.write_text(text)
+        assert {str(model.name): model.folder is not None for model in hub.models()} == {NAME: True, "me/other": False}
 
 
 def test_a_hub_that_knows_no_ranges_begins_anew(hugging_face, remote):

@@ -24,10 +24,19 @@ from huggingface_hub.utils import WeakFileLock, build_hf_headers, close_session,
 from sansi import __version__
 from sansi.base.errors import SansiError
 from sansi.base.files import read_json, write_text
-from sansi.model.hf_config import MODEL_TYPES
 from sansi.model.hub.huggingface_errors import explained, is_broken
 from sansi.model.hub.names import ModelName
-from sansi.model.hub.repository import CONFIG, CachedModel, HubFile, Report, Repository, is_whole, licence_of
+from sansi.model.hub.repository import (
+    CONFIG,
+    CachedModel,
+    HubFile,
+    Report,
+    Repository,
+    is_qwen3,
+    is_whole,
+    licence_of,
+    size_of,
+)
 from sansi.model.hub.resume import Broken, Stream, check_digest, disk_explained, read_rest, wrong_bytes
 
 DEFAULT_REVISION = "main"
@@ -42,6 +51,7 @@ class HuggingFace:
     """`Hub` over huggingface_hub. endpoint and cache: default huggingface_hub's own."""
 
     title = "Hugging Face"
+    default_revision = DEFAULT_REVISION
 
     def __init__(self, endpoint: str | None = None, cache: str | Path | None = None):
         self.endpoint = (endpoint or constants.ENDPOINT).rstrip("/")
@@ -105,9 +115,9 @@ class HuggingFace:
         for home in sorted(self.cache.glob("models--*--*")):
             repository = "/".join(home.name.split("--")[1:])
             for name, snapshot in _named_snapshots(home, repository):
-                if _is_qwen3(snapshot / CONFIG):
+                if is_qwen3(snapshot / CONFIG):
                     whole = is_whole(snapshot)
-                    size = _size_of(snapshot) + (0 if whole else sum(f.stat().st_size for f in _halves(home)))
+                    size = size_of(snapshot) + (0 if whole else sum(f.stat().st_size for f in _halves(home)))
                     licence = licence_of(snapshot)
                     found.append(CachedModel(self.title, name, snapshot if whole else None, size, licence))
         return found
@@ -117,10 +127,10 @@ class HuggingFace:
         home, commit = self.home(name.repository), self._cached_commit(name)
         if not home.is_dir() or (name.revision is not None and commit is None):
             raise SansiError(f"{name} is not in the cache ({self.cache}); `sansi list` shows what is")
-        before = _size_of(home)
+        before = size_of(home)
         if name.revision is not None and commit is not None:
             scan_cache_dir(self.cache).delete_revisions(commit).execute()
-            return before - (_size_of(home) if home.is_dir() else 0)
+            return before - (size_of(home) if home.is_dir() else 0)
         shutil.rmtree(home)
         shutil.rmtree(self.cache / ".locks" / home.name, ignore_errors=True)
         return before
@@ -285,20 +295,6 @@ def _half(blob: Path) -> Path:
 
 def _halves(home: Path) -> list[Path]:
     return list((home / "blobs").glob("*.incomplete"))
-
-
-def _is_qwen3(config: Path) -> bool:
-    try:
-        values = read_json(config)
-    except SansiError:
-        return False
-    return isinstance(values, dict) and values.get("model_type") in MODEL_TYPES
-
-
-def _size_of(folder: Path) -> int:
-    """Bytes on the disk: of a link, those that it leads to; of what several links lead to, once."""
-    files = {file.resolve() for file in folder.rglob("*") if file.is_file()}
-    return sum(file.stat().st_size for file in files)
 
 
 def _licence(card: Any) -> str | None:

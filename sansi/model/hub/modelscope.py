@@ -27,9 +27,18 @@ from modelscope_hub.errors import (
 
 from sansi.base.errors import SansiError
 from sansi.base.files import read_json
-from sansi.model.hf_config import MODEL_TYPES
 from sansi.model.hub.names import ModelName, nearest
-from sansi.model.hub.repository import CONFIG, CachedModel, HubFile, Report, Repository, is_whole, licence_of
+from sansi.model.hub.repository import (
+    CONFIG,
+    CachedModel,
+    HubFile,
+    Report,
+    Repository,
+    is_qwen3,
+    is_whole,
+    licence_of,
+    size_of,
+)
 from sansi.model.hub.resume import disk_explained, wrong_bytes
 
 DEFAULT_REVISION = "master"
@@ -44,6 +53,7 @@ class ModelScope:
     """`Hub` over modelscope_hub. endpoint and cache: default the client's own."""
 
     title = "ModelScope"
+    default_revision = DEFAULT_REVISION
 
     def __init__(self, endpoint: str | None = None, cache: str | Path | None = None):
         config = HubConfig(endpoint=endpoint)
@@ -81,7 +91,8 @@ class ModelScope:
         """How many bytes of a file are in the cache already."""
         whole = self._snapshot(repository.name) / file.name
         half = whole.with_name(f"{whole.name}.incomplete")
-        return next((path.stat().st_size for path in (whole, half) if path.exists()), 0)
+        here = next((path.stat().st_size for path in (whole, half) if path.exists()), 0)
+        return min(here, file.size)  # an older version may be larger
 
     def download(self, repository: Repository, files: Sequence[HubFile], report: Report) -> Path:
         """Fetch files into the cache, those with the weights last, so that what looks whole is."""
@@ -112,12 +123,12 @@ class ModelScope:
         """The models of the Qwen3 design in the cache, whole or not; asks no network."""
         found: list[CachedModel] = []
         for snapshot in sorted((self.cache / "models").glob("*--*/snapshots/*")):
-            if _is_qwen3(snapshot / CONFIG):
+            if is_qwen3(snapshot / CONFIG):
                 repository = snapshot.parents[1].name.replace("--", "/", 1)
                 revision = None if snapshot.name == DEFAULT_REVISION else snapshot.name
                 folder = snapshot if is_whole(snapshot) else None
                 name = ModelName(repository, revision)
-                found.append(CachedModel(self.title, name, folder, _size_of(snapshot), licence_of(snapshot)))
+                found.append(CachedModel(self.title, name, folder, size_of(snapshot), licence_of(snapshot)))
         return found
 
     def remove(self, name: ModelName) -> int:
@@ -126,7 +137,7 @@ class ModelScope:
         place = home if name.revision is None else self._snapshot(name)
         if not place.is_dir():
             raise SansiError(f"{name} is not in the cache ({self.cache}); `sansi list` shows what is")
-        size = _size_of(place)
+        size = size_of(place)
         shutil.rmtree(place)
         return size
 
@@ -171,15 +182,3 @@ def _reporting(report: Report) -> type[ProgressCallback]:
             report(size)
 
     return Reporting
-
-
-def _is_qwen3(config: Path) -> bool:
-    try:
-        values = read_json(config)
-    except SansiError:
-        return False
-    return isinstance(values, dict) and values.get("model_type") in MODEL_TYPES
-
-
-def _size_of(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -21,6 +21,7 @@ OFFICIAL = (*(name for name in PRESETS if name not in BUNDLED_SHAPES), *_VARIANT
 # A part may not begin or end with a point or a hyphen.
 _PART = r"[A-Za-z0-9_](?:[\w.-]*[A-Za-z0-9_])?"
 _NAME = re.compile(rf"({_PART})/({_PART})", re.ASCII)
+_REVISION = re.compile(r"[A-Za-z0-9_](?:[\w./+-]*[\w+-])?", re.ASCII)  # it becomes a part of paths
 _PAGE = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co|modelscope\.cn/models)/", re.IGNORECASE)
 _QUANTISED = re.compile(
     r"[-_.]+(?:(?:i1-)?gguf|awq|gptq|fp8|nvfp4|mlx|bnb|int[48]|w4a16|w8a8|[234568]bit)(?:[-_.].*)?$", re.IGNORECASE
@@ -50,7 +51,10 @@ def read_name(text: str) -> ModelName:
     repository = official_name(name) or name
     if not _NAME.fullmatch(repository) or ".." in repository or "--" in repository:
         raise SansiError(f"{text}: neither a folder nor the name of a model{nearest(name)}", code="model_not_found")
-    return ModelName(repository, revision or page_revision)
+    wanted = revision or page_revision
+    if wanted and (not _REVISION.fullmatch(wanted) or ".." in wanted or "//" in wanted):
+        raise SansiError(f'{text}: "{wanted}" can not be a revision; give a branch, a tag or a commit after the @')
+    return ModelName(repository, wanted)
 
 
 def _from_page(text: str) -> tuple[str, str | None]:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from sansi.base.errors import SansiError
 from sansi.base.files import read_json
 from sansi.model.formats.files import INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE
+from sansi.model.hf_config import MODEL_TYPES
 from sansi.model.hub.names import ModelName
 
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
@@ -73,6 +74,8 @@ class Hub(Protocol):
     title: str
     endpoint: str
     cache: Path
+    default_revision: str
+    """What a name without a revision means."""
 
     def repository(self, name: ModelName) -> Repository:
         """What the hub says of a model."""
@@ -123,9 +126,29 @@ def is_whole(folder: Path) -> bool:
         return False
     if not (folder / INDEX_FILE).is_file():
         return (folder / SINGLE_FILE).is_file() or (folder / QUANTIZED_FILE).is_file()
-    index = read_json(folder / INDEX_FILE)
-    names = index.get("weight_map", {}).values() if isinstance(index, dict) else ()
-    return bool(names) and all((folder / str(name)).is_file() for name in set(names))
+    weight_map = _object(folder / INDEX_FILE).get("weight_map")
+    names = set(map(str, weight_map.values())) if isinstance(weight_map, dict) else set()
+    return bool(names) and all((folder / name).is_file() for name in names)
+
+
+def is_qwen3(config: Path) -> bool:
+    """Whether a config.json is that of a model which Sansi can read."""
+    return _object(config).get("model_type") in MODEL_TYPES
+
+
+def size_of(folder: Path) -> int:
+    """Bytes on the disk: of a link, those that it leads to; of what several links lead to, once."""
+    files = {file.resolve() for file in folder.rglob("*") if file.is_file()}
+    return sum(file.stat().st_size for file in files)
+
+
+def _object(file: Path) -> dict[str, Any]:
+    """The JSON object in a file; empty where there is none: one damaged model is not to hide the others."""
+    try:
+        value = read_json(file)
+    except SansiError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def licence_of(folder: Path) -> str | None:

@@ -37,7 +37,7 @@ Open = Callable[[int], AbstractContextManager[Stream]]
 def read_rest(half: Path, size: int, opened_at: Open, report: Report, stop: threading.Event) -> None:
     """Append to `half` until it has `size` bytes, with new tries as long as some of them bring something.
 
-    Raises the `__cause__` of the last Broken when PATIENCE is at its end.
+    Raises the `__cause__` of the last Broken when PATIENCE is at its end, ConnectionError if the answers just end.
     """
     if half.exists() and half.stat().st_size > size:
         half.unlink()
@@ -45,15 +45,17 @@ def read_rest(half: Path, size: int, opened_at: Open, report: Report, stop: thre
     report(have)
     tries = 0
     while have < size and not stop.is_set():
+        problem: BaseException = ConnectionError("its answer ends too early")
         try:
             _read_some(half, opened_at, have, report, stop)
         except Broken as error:
-            if tries == len(PATIENCE):
-                raise (error.__cause__ or error) from None
-            stop.wait(PATIENCE[tries])
-            tries += 1
+            problem = error.__cause__ or error
         before, have = have, _size(half)
-        tries = 0 if have > before else tries
+        tries = 0 if have > before else tries + 1
+        if tries > len(PATIENCE):
+            raise problem from None
+        if have < size:
+            stop.wait(PATIENCE[max(tries - 1, 0)])
 
 
 def _read_some(half: Path, opened_at: Open, have: int, report: Report, stop: threading.Event) -> None:
