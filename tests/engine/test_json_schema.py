@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sansi.base.errors import SansiError
 from sansi.engine.grammar import MAX_CALLS, Grammar, GrammarCompiler
 from sansi.engine.json_schema import Unsupported
+from sansi.engine.json_schema.alternatives import Alternatives
 from sansi.engine.json_schema.numbers import Multiples, NotHeld, Range, range_of, written
 
 END, CALL, CALL_END = 256, 257, 258
@@ -546,3 +547,12 @@ def test_what_is_no_schema_is_an_error_that_can_be_read(compiler, schema, lenien
             ask()
         except SansiError as error:
             assert not re.search(r"llguidance|%json|cannot be compiled|start:|T\d", str(error)), schema
+
+
+def test_long_lists_of_values_are_not_compared_each_with_each():
+    """JSON's equality, at a number of values where a comparison of all pairs would never end."""
+    some, others = [*range(20_000), True, "x", [1, {"a": None}]], [*range(19_998, 40_000), 1.0, "x", [1.0, {"a": None}]]
+    schema = {"allOf": [{"enum": some}, {"enum": others}]}
+    taken = Alternatives(schema)
+    (alternative,) = taken.of((schema,))
+    assert taken.members(alternative) == [1, 19_998, 19_999, "x", [1, {"a": None}]]

@@ -240,7 +240,8 @@ class Alternatives:
         if not lists:
             return None
         first, *others = lists
-        common = [value for value in first if all(any(equal(value, other) for other in rest) for rest in others)]
+        sets = [set(map(_key, rest)) for rest in others]  # lists of thousands are compared, so not each with each
+        common = [value for value in first if all(_key(value) in rest for rest in sets)]
         return [value for value in common if self.fits(value, alternative)]
 
     def fits(self, value: Any, alternative: Alternative) -> bool:
@@ -386,13 +387,16 @@ def type_of(value: Any) -> str:
 
 def equal(a: Any, b: Any) -> bool:
     """Equality of JSON values: 1 is 1.0, and not true."""
-    if type_of(a) != type_of(b):
-        return False
-    if isinstance(a, list):
-        return len(a) == len(b) and all(map(equal, a, b))
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
-    return bool(a == b)
+    return bool(_key(a) == _key(b))
+
+
+def _key(value: Any) -> tuple[Any, ...]:
+    """The same for equal JSON values, and different for all others."""
+    if isinstance(value, list):
+        return ("array", *map(_key, value))
+    if isinstance(value, dict):
+        return ("object", frozenset((name, _key(inner)) for name, inner in value.items()))
+    return (type_of(value), value)
 
 
 def _items(keywords: Mapping[str, Any]) -> tuple[Sequence[Schema], Schema]:
