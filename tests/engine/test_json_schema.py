@@ -556,3 +556,16 @@ def test_long_lists_of_values_are_not_compared_each_with_each():
     taken = Alternatives(schema)
     (alternative,) = taken.of((schema,))
     assert taken.members(alternative) == [1, 19_998, 19_999, "x", [1, {"a": None}]]
+
+
+def test_a_long_list_of_listed_items_is_read_once():
+    """Of items that are looked up in a list, which was made anew for each; and a list that its own items may be."""
+    names = [f"v{i}" for i in range(10_000)]
+    for schema, members in (
+        ({"const": names, "items": {"enum": names}}, [names]),
+        ({"const": names, "items": {"enum": names[1:]}}, []),
+        ({"enum": [[1], [[1], 1], [2], 1], "items": {"$ref": "#"}}, [[1], [[1], 1], 1]),
+    ):
+        taken = Alternatives(schema)
+        (alternative,) = taken.of((schema,))
+        assert taken.members(alternative) == members

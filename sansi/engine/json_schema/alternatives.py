@@ -93,6 +93,7 @@ class Alternatives:
         self.lenient = lenient
         self._work = 0
         self._known: dict[tuple[int, ...], tuple[Schemas, list[Alternative]]] = {}
+        self._enums: dict[tuple[int, ...], tuple[Alternative, tuple[list[Any], set[Any]] | None]] = {}
         self._possible: dict[tuple[int, ...], bool] = {}
         self._asked: set[tuple[int, ...]] = set()  # what is being found out
 
@@ -235,14 +236,20 @@ class Alternatives:
 
     def members(self, alternative: Alternative) -> list[Any] | None:
         """The values that enum and const leave; None where neither stands."""
-        lists = [[part.keywords["const"]] for part in alternative if "const" in part.keywords]
-        lists += [part.keywords["enum"] for part in alternative if "enum" in part.keywords]
-        if not lists:
-            return None
-        first, *others = lists
-        sets = [set(map(_key, rest)) for rest in others]  # lists of thousands are compared, so not each with each
-        common = [value for value in first if all(_key(value) in rest for rest in sets)]
-        return [value for value in common if self.fits(value, alternative)]
+        listed = self._enumerated(alternative)
+        return None if listed is None else [value for value in listed[0] if self.fits(value, alternative)]
+
+    def _enumerated(self, alternative: Alternative) -> tuple[list[Any], set[Any]] | None:
+        """What stands in every enum and const, and its keys: they are asked for once for each item of a list."""
+        known = tuple(map(id, alternative))
+        if known not in self._enums:
+            lists = [[part.keywords["const"]] for part in alternative if "const" in part.keywords]
+            lists += [part.keywords["enum"] for part in alternative if "enum" in part.keywords]
+            keys = [set(map(_key, each)) for each in lists]  # of thousands, so not each is compared with each
+            common = set.intersection(*keys) if keys else set()
+            found = ([value for value in lists[0] if _key(value) in common], common) if lists else None
+            self._enums[known] = alternative, found
+        return self._enums[known][1]
 
     def fits(self, value: Any, alternative: Alternative) -> bool:
         """Whether a value fits an alternative, but for its enum and const."""
@@ -271,11 +278,11 @@ class Alternatives:
         return True
 
     def _one_fits(self, value: Any, schemas: Schemas) -> bool:
-        return any(
-            self.fits(value, alternative) and (members is None or any(equal(value, member) for member in members))
-            for alternative in self.of(schemas)
-            for members in [self.members(alternative)]
-        )
+        for alternative in self.of(schemas):
+            listed = self._enumerated(alternative)
+            if (listed is None or _key(value) in listed[1]) and self.fits(value, alternative):
+                return True
+        return False
 
     # --- what stands inside a value ----------------------------------------------------------------------------------
 
