@@ -332,6 +332,16 @@ def test_a_hub_that_refuses(hugging_face, remote, status, words):
     assert words in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_the_password_of_a_mirror_is_not_shown(hub, remote, tmp_path):
+    remote.url = remote.url.replace("://", "://me:secret@")
+    mirror = make("huggingface" if isinstance(hub, HuggingFace) else "modelscope", remote, tmp_path / "mirror")
+    assert pull(mirror)
+    remote.status = 503
+    with pytest.raises(SansiError, match="can not be reached") as caught:
+        mirror.repository(read_name(NAME))
+    assert "secret" not in str(caught.value) and mirror.endpoint == hub.endpoint
+
+
 def test_a_sign_in_page_is_no_hub(hugging_face, remote):
     remote.page = b"<html>Welcome to the hotel</html>"
     with pytest.raises(SansiError, match="does not answer as a hub does"):

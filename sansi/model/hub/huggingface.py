@@ -25,7 +25,7 @@ from sansi import __version__
 from sansi.base.errors import SansiError
 from sansi.base.files import read_json, write_text
 from sansi.model.hub.huggingface_errors import explained, is_broken
-from sansi.model.hub.names import ModelName
+from sansi.model.hub.names import ModelName, without_password
 from sansi.model.hub.repository import (
     CONFIG,
     CachedModel,
@@ -54,12 +54,13 @@ class HuggingFace:
     default_revision = DEFAULT_REVISION
 
     def __init__(self, endpoint: str | None = None, cache: str | Path | None = None):
-        self.endpoint = (endpoint or constants.ENDPOINT).rstrip("/")
+        self.address = (endpoint or constants.ENDPOINT).rstrip("/")
+        self.endpoint = without_password(self.address)
         self.cache = Path(cache or constants.HF_HUB_CACHE).expanduser()
 
     def repository(self, name: ModelName) -> Repository:
         """What the hub says of a model. Raises SansiError if it does not know it, will not tell, or does not answer."""
-        api = HfApi(endpoint=self.endpoint, **_LIBRARY)
+        api = HfApi(endpoint=self.address, **_LIBRARY)
         with explained(name, self.endpoint):
             info = api.model_info(name.repository, revision=name.revision, files_metadata=True, timeout=ANSWER_SECONDS)
         files = [
@@ -220,7 +221,7 @@ class _Fetch:
 
     def _opener(self, file: HubFile) -> Callable[[int], Any]:
         name, commit = self.repository.name.repository, self.repository.commit
-        url = hf_hub_url(name, file.name, revision=commit, endpoint=self.hub.endpoint)
+        url = hf_hub_url(name, file.name, revision=commit, endpoint=self.hub.address)
 
         @contextmanager
         def opened_at(first: int) -> Iterator[Stream]:
@@ -248,7 +249,7 @@ class _Fetch:
                 file.name,
                 revision=self.repository.commit,
                 cache_dir=self.hub.cache,
-                endpoint=self.hub.endpoint,
+                endpoint=self.hub.address,
                 etag_timeout=ANSWER_SECONDS,
                 tqdm_class=_Silent,
                 **_LIBRARY,

@@ -27,7 +27,7 @@ from modelscope_hub.errors import (
 
 from sansi.base.errors import SansiError
 from sansi.base.files import read_json
-from sansi.model.hub.names import ModelName, nearest
+from sansi.model.hub.names import ModelName, nearest, without_password
 from sansi.model.hub.repository import (
     CONFIG,
     CachedModel,
@@ -60,7 +60,7 @@ class ModelScope:
         if cache is not None:
             config.cache_dir = Path(cache)
         self._api = HubApi(config)
-        self.endpoint, self.cache = str(config.endpoint), Path(config.cache_dir)
+        self.endpoint, self.cache = without_password(str(config.endpoint)), Path(config.cache_dir)
 
     def repository(self, name: ModelName) -> Repository:
         """What the hub says of a model. Raises SansiError if it does not know it, will not tell, or does not answer."""

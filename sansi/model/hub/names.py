@@ -84,6 +84,13 @@ def nearest(name: str) -> str:
     return f"; give a folder, a name of a hub (OWNER/NAME), or one of {', '.join((*BUNDLED_SHAPES, *OFFICIAL[:8]))}"
 
 
+def without_password(address: str) -> str:
+    """A hub's address as it may be shown: without the user and password that a mirror may want."""
+    scheme, mark, rest = address.rpartition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}"
+
+
 def unquantised(repository: str) -> str | None:
     """The name that `repository` would have without the mark of a quantised or converted copy; None if it has none."""
     plain = _QUANTISED.sub("", repository)

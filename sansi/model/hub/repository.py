@@ -73,6 +73,7 @@ class Hub(Protocol):
 
     title: str
     endpoint: str
+    """Its address, for messages."""
     cache: Path
     default_revision: str
     """What a name without a revision means."""
