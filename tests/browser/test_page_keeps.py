@@ -130,6 +130,7 @@ def test_a_file_that_is_not_an_export_changes_nothing(visit, scripted_url, tmp_p
         {"seed": "1e9"},
         {"seed": str(2**63)},
         {"history": "none"},
+        {"constructor": {}},
     ]
     for number, each in enumerate(settings):
         other = json.loads(download.value.path().read_text())

@@ -27,6 +27,7 @@ export function fromFile(text) {
 
 // Only fields that are named below are taken over: what a file adds does not reach the page.
 const text = (value) => typeof value === "string";
+const own = (value) => text(value) && !(value in {}); // as a key it would meet what every object has
 const time = (value) => Number.isFinite(value);
 const list = (check) => (value) => Array.isArray(value) && value.every(check);
 const plain = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
@@ -35,8 +36,8 @@ const maybe = (check) => (value) => value === undefined || value === null || che
 const tame = (value) => ["string", "boolean"].includes(typeof value) || value === null || Number.isFinite(value);
 
 const NODE = {
-  id: text,
-  parent: text,
+  id: own,
+  parent: own,
   role: (value) => ROLES.includes(value),
   created: time,
   text,
@@ -91,7 +92,7 @@ function follows(before, role) {
 function settingsOf(value, where) {
   const settings = {};
   for (const [name, setting] of Object.entries(value)) {
-    const ok = name in SETTINGS ? SETTINGS[name](setting) : isSampling(name, setting);
+    const ok = own(name) && (name in SETTINGS ? SETTINGS[name](setting) : isSampling(name, setting));
     if (!ok) throw new Error(t("badPart", `${where}.${name}`));
     settings[name] = setting;
   }
