@@ -47,7 +47,7 @@ class Answer:
         return (self.last - self.first) / max(1, self.tokens - 1)
 
 
-class _Exchange(asyncio.Protocol):
+class Exchange(asyncio.Protocol):
     """One request on a connection of its own, and the bytes of its reply as they came."""
 
     def __init__(self, request: bytes):
@@ -85,14 +85,14 @@ def run_load(port: int, bodies: Sequence[Mapping[str, Any]], concurrency: int, l
 
 
 async def _run_load(port: int, requests: Sequence[bytes], concurrency: int, length: int | None) -> dict[str, Any]:
-    exchanges: list[_Exchange | str] = [""] * len(requests)
+    exchanges: list[Exchange | str] = [""] * len(requests)
     order = itertools.count()
     loop = asyncio.get_running_loop()
 
     async def client() -> None:
         while (index := next(order)) < len(requests):
             try:
-                _, exchange = await loop.create_connection(lambda i=index: _Exchange(requests[i]), HOST, port)
+                _, exchange = await loop.create_connection(lambda i=index: Exchange(requests[i]), HOST, port)
                 exchanges[index] = exchange
                 await exchange.done
             except OSError as error:
@@ -104,7 +104,7 @@ async def _run_load(port: int, requests: Sequence[bytes], concurrency: int, leng
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     for task in clients:
         task.cancel()
-    answers = [e.answer(length) if isinstance(e, _Exchange) else Answer(error=e or "no time left") for e in exchanges]
+    answers = [e.answer(length) if isinstance(e, Exchange) else Answer(error=e or "no time left") for e in exchanges]
     return {"answers": [asdict(answer) for answer in answers], "seconds": seconds, "generator_cpu": cpu}
 
 
