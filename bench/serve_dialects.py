@@ -2,10 +2,10 @@
 
     python bench/serve_dialects.py [--before CHECKOUT] [--rounds 9] [--publish]
 
-The same questions at temperature 0 with thought, so the same tokens, streamed to 8 clients at a time: OpenAI's chat completions and
-responses, Anthropic's messages, Ollama's chat. One server per checkout, each round in another order, with the same
-model folder. Told are tokens a second and, steadier on a shared machine, the processor time that the server's process
-takes for a token (all threads, the model's own work included, which is the floor that no dialect goes below).
+The same questions at temperature 0 with thought, so the same tokens, streamed to 8 clients at a time: OpenAI's chat
+completions and responses, Anthropic's messages, Ollama's chat. One server per checkout, each round in another order,
+with the same model folder. Told are tokens a second and, steadier on a shared machine, the processor time that the
+server's process takes for a token (all threads, the model's own work included: the floor that no dialect goes below).
 """
 
 from __future__ import annotations
@@ -155,7 +155,13 @@ def run(before: Path | None, model: str, rounds: int) -> dict[str, Any]:
     finally:
         for server in servers.values():
             server.close()
-    return {"commit": commit(), "machine": machine(2), "rounds": rounds, "before": before and before_commit(before), "ways": found}
+    return {
+        "commit": commit(),
+        "machine": machine(2),
+        "rounds": rounds,
+        "before": before and before_commit(before),
+        "ways": found,
+    }
 
 
 def before_commit(checkout: Path) -> str:
@@ -172,12 +178,16 @@ def report(results: dict[str, Any]) -> str:
         for key, digits in (("tokens_per_second", 0), ("cpu_us_per_token", 1)):
             ratios = [run[key] / other[key] for run, other in zip(runs, base, strict=True)]
             value = statistics.median(run[key] for run in runs)
-            cells += [f"{value:,.{digits}f}", f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"]
+            cells += [
+                f"{value:,.{digits}f}",
+                f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
+            ]
         lines.append("| " + " | ".join(cells) + " |")
     about = results["machine"]
     where = f"{about['cores']} cores of {about['cpu']} ({', '.join(about['features'])})"
     earlier = f"; before: `{results['before']}`" if results["before"] else ""
-    lines.append(f"\nCommit `{results['commit']}`{earlier}; {where}; {results['rounds']} rounds of {CASE.requests} questions, 8 at a time.")
+    rounds = f"{results['rounds']} rounds of {CASE.requests} questions, 8 at a time"
+    lines.append(f"\nCommit `{results['commit']}`{earlier}; {where}; {rounds}.")
     return "\n".join(lines) + "\n"
 
 

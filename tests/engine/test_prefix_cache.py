@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import threading
 
 import pytest
 import torch
@@ -80,7 +81,17 @@ def test_changed_weights_empty_it(how):
 
 
 def test_weights_that_change_while_a_request_runs_leave_no_mixed_blocks():
-    model = TinyModel()
+    model, changed = TinyModel(), threading.Event()
+
+    class Waiting(CheckedEngine):
+        """Makes the steps that read the prompt and give a token, and the others when the weights have changed."""
+
+        made = 0
+
+        def _step(self) -> None:
+            self.made += 1
+            assert self.made <= 2 or changed.wait(60)
+            super()._step()
 
     async def change_midway(engine: Engine) -> None:
         stream = engine.stream(PROMPT, dataclasses.replace(GREEDY, max_tokens=60))
@@ -88,10 +99,11 @@ def test_weights_that_change_while_a_request_runs_leave_no_mixed_blocks():
         with torch.no_grad():
             model.tokens.neg_()
         engine.refresh()
+        changed.set()
         async for _ in stream:
             pass
 
-    with CheckedEngine(model) as engine:
+    with Waiting(model) as engine:
         asyncio.run(change_midway(engine))
         assert engine.metrics().blocks_cached == 0
         assert engine.generate([PROMPT], GREEDY)[0].ids == plain(model, PROMPT)

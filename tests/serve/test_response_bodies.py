@@ -4,12 +4,12 @@ import json
 from dataclasses import replace
 
 from fake_chat import FakeChat
-from sansi.chat import ChatOptions
+from sansi.chat import ChatOptions, Tokens
 from sansi.serve.api.framing import EVENTS
 from sansi.serve.api.openai_chat import ChatReply
 from sansi.serve.api.requests import ChatRequest
 from sansi.serve.api.response_bodies import Done, Timing
-from sansi.text import Message, ToolCall, ToolCallDelta
+from sansi.text import Content, Message, ToolCall, ToolCallDelta
 
 
 def reply() -> ChatReply:
@@ -44,3 +44,15 @@ def test_a_chunk_is_one_line_to_every_reader_of_lines():
     event = EVENTS.chunk(said).decode()
     assert len(event.strip().splitlines()) == 1 and json.loads(event.removeprefix("data: ")) == said
     assert "你" in event and r"\u2028" in event
+
+
+def test_running_usage_grows_with_the_tokens_of_each_chunk():
+    replies = ChatReply(FakeChat(), ChatRequest("fake", ChatOptions(), stream=True, running_usage=True))
+    pieces = [
+        Tokens((5,), ("content",), prompt_ids=(1, 2, 3)),
+        Tokens((6, 7), ("content",) * 2),
+        Tokens((8,), ("content",)),
+    ]
+    told = [replies.chunks(0, Content("a"), [piece])[0]["usage"] for piece in pieces]
+    assert [one["completion_tokens"] for one in told] == [1, 3, 4]
+    assert [one["total_tokens"] for one in told] == [4, 6, 7]

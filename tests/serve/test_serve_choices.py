@@ -91,7 +91,7 @@ def test_each_chunk_tells_what_was_used_so_far_where_that_is_asked_for(tiny_url,
     used = [chunk["usage"] for chunk in chunks]
     assert all(one["total_tokens"] == one["prompt_tokens"] + one["completion_tokens"] for one in used)
     totals = [one["completion_tokens"] for one in used]
-    assert totals == sorted(totals) and totals[-1] == whole["usage"]["completion_tokens"] and len(set(totals)) > 3
+    assert totals == sorted(totals) and totals[-1] == whole["usage"]["completion_tokens"]
     assert used[-1]["prompt_tokens"] == whole["usage"]["prompt_tokens"] and used[0]["prompt_tokens"] > 0
     assert ("completion_tokens_details" in used[-1]) == include and not any("token_ids" in str(one) for one in chunks)
 
