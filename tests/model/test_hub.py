@@ -10,12 +10,13 @@ import threading
 from contextlib import contextmanager
 
 import pytest
+from huggingface_hub.utils import WeakFileLock
 from safetensors import safe_open
 from sansi.base.errors import SansiError
 from sansi.model.hub import read_name
 from sansi.model.hub import resume as resume_module
 from sansi.model.hub.checks import check_files, config_of
-from sansi.model.hub.huggingface import HuggingFace
+from sansi.model.hub.huggingface import HuggingFace, _Fetch
 from sansi.model.hub.repository import files_of, is_whole, licence_of
 from sansi.model.hub.resume import Stream, read_rest
 
@@ -287,6 +288,20 @@ def test_a_revision_means_the_old_files_until_all_new_ones_are_there(hugging_fac
     with pytest.raises(SansiError):
         pull(hugging_face, f"{NAME}@next")
     assert hugging_face.folder(read_name(NAME)) == old
+
+
+def test_who_waits_for_anothers_download_can_be_stopped(hugging_face):
+    repository = hugging_face.repository(read_name(NAME))
+    weights = repository.file(WEIGHTS)
+    lock = hugging_face.cache / ".locks" / hugging_face.home(NAME).name / f"{weights.sha256}.lock"
+    lock.parent.mkdir(parents=True)
+    fetch = _Fetch(hugging_face, repository)
+    waiting = threading.Thread(target=fetch.together, args=([weights],), daemon=True)
+    with WeakFileLock(lock):
+        waiting.start()
+        fetch.stop.set()
+        waiting.join(60)
+        assert not waiting.is_alive() and not fetch.blob(weights).exists()
 
 
 def test_two_downloads_of_one_model_at_once(hugging_face, remote):

@@ -13,11 +13,12 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from filelock import Timeout
 from huggingface_hub import HfApi, constants, hf_hub_download, hf_hub_url, scan_cache_dir
 from huggingface_hub.utils import WeakFileLock, build_hf_headers, close_session, get_session, hf_raise_for_status
 
@@ -43,6 +44,7 @@ DEFAULT_REVISION = "main"
 ANSWER_SECONDS = 10.0  # for the hub's first word
 SILENCE_SECONDS = 30.0  # within a file
 AT_ONCE = 4  # files
+LOCK_SECONDS = 0.5  # between looks at whether to stop
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _LIBRARY: dict[str, Any] = {"library_name": "sansi", "library_version": __version__}
 
@@ -202,13 +204,27 @@ class _Fetch:
         lock = self.hub.cache / ".locks" / self._home.name / f"{blob.name}.lock"
         for folder in (blob.parent, lock.parent):
             folder.mkdir(parents=True, exist_ok=True)
-        with WeakFileLock(lock):  # another process may be at it; then its bytes are ours too
+        with self._alone(lock):  # another process may be at it; then its bytes are ours too
+            if self.stop.is_set():
+                return
             if blob.exists() or (self.snapshot / file.name).exists():
                 self.report(file.size)
             else:
                 self._read(file, blob)
         if not self.stop.is_set():
             self._linked(file)
+
+    @contextmanager
+    def _alone(self, lock: Path) -> Iterator[None]:
+        """Hold the lock, or be told to stop while others hold it: an interrupt is not to wait for their download."""
+        with ExitStack() as held:
+            while not self.stop.is_set():
+                try:
+                    held.enter_context(WeakFileLock(lock, timeout=LOCK_SECONDS))
+                    break
+                except Timeout:
+                    continue
+            yield
 
     def _read(self, file: HubFile, blob: Path) -> None:
         assert file.sha256 is not None
