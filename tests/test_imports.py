@@ -41,7 +41,7 @@ ROOMS["cli"] = set(ROOMS)  # the command line may import every room; no room may
 LIBRARIES: dict[str, set[str]] = {
     "base": {"numpy", "rich", "torch"},  # torch only inside functions: see test_no_torch
     "text": {"huggingface_hub", "jinja2", "jsonschema_rs", "numpy", "tokenizers"},
-    "model": {"huggingface_hub", "modelscope_hub", "numpy", "safetensors", "torch", "triton"},
+    "model": {"filelock", "huggingface_hub", "modelscope_hub", "numpy", "safetensors", "torch", "triton"},
     "data": {"datasketch", "numpy", "pycld2", "reasoning_gym", "rich"},
     "engine": {"llguidance", "numpy", "safetensors", "torch"},
     "chat": {"torch"},
