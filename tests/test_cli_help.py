@@ -68,7 +68,7 @@ def test_a_group_without_a_verb_shows_its_own(sansi):
         (["serve", "--prt", "3"], ["--prt", "--port", "sansi serve --help"]),
         (["serve", "--port", "many"], ["--port", "integer", "sansi serve --help"]),
         (["run", "Hi", "--max-tokens", "0"], ["--max-tokens", "sansi run --help"]),
-        (["run", "a folder", "a question"], ["a question", "sansi run --help"]),
+        (["run", "a folder", "a question"], ["a question", "in quotation marks", "-m", "sansi run --help"]),
         (["pull"], ["NAME", "sansi pull --help"]),
         (["eval", "curve"], ["curve", "sansi eval --help"]),
     ],

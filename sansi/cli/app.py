@@ -71,6 +71,8 @@ def _usage(error: typer.TyperException) -> str:
     message = " ".join(error.format_message().split()).rstrip(".")
     context = getattr(error, "ctx", None)
     where = f"; see {context.command_path} --help" if context else ""
+    if context and context.info_name == "run" and "unexpected extra argument" in message:
+        where = f"; the question is one argument, in quotation marks, and the model is given with -m{where}"
     return f"{message[:1].lower()}{message[1:]}{where}"
 
 

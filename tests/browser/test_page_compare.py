@@ -63,6 +63,17 @@ def test_a_question_is_answered_at_each_budget(visit, scripted, carded_url):
     assert page.locator(".chart circle").count() == 4
 
 
+def test_a_choice_that_is_clicked_leaves_the_caret_so_that_enter_asks(visit, carded_url):
+    page = visit(carded_url).page
+    question = page.locator("#question")
+    question.fill("What is 12 + 30?")
+    page.locator("#recommended").click()
+    page.locator("#compare").click()
+    assert question.evaluate("box => box === document.activeElement")
+    page.keyboard.press("Enter")
+    all_whole(page, 4)
+
+
 def test_answers_stream_beside_each_other_and_stop_together(visit, scripted, scripted_url):
     from live_server import wait_for
 

@@ -30,6 +30,8 @@ export class Composer {
     $("question").addEventListener("input", () => this.update());
     $("budget").addEventListener("input", () => this.#chosen({ budget: this.steps[$("budget").value] }));
     $("compare").addEventListener("click", () => this.#chosen({ compare: !preferences.compare }));
+    // A press leaves the caret in the question, so that Enter asks instead of taking the choice back.
+    for (const id of ["compare", "recommended"]) $(id).addEventListener("mousedown", (event) => event.preventDefault());
     $("recommended").addEventListener("click", () => this.#chosen({ budget: this.recommended, compare: false }));
     for (const radio of document.getElementsByName("mode")) radio.addEventListener("change", () => this.#chosen({ mode: radio.value }));
   }
