@@ -133,6 +133,9 @@ SCRIPTS = {
 class ScriptedChat(FakeChat):
     """Says what SCRIPTS has for the first word that the last message contains; to a tool's result, the result."""
 
+    codec = "words"
+    """Its tokenizer is here: `ids_of`."""
+
     def __init__(self, name: str = "scripted", context_length: int = 40_000):
         super().__init__(name)
         self.context_length = context_length
