@@ -3,7 +3,6 @@
 import itertools
 import json
 
-from playwright.sync_api import expect
 from steps import PHONE, ask, overflow, plain, send, shows, violations
 
 BUDGETS = [0, 4, 64, None]
@@ -131,6 +130,8 @@ def test_budgets_of_a_comparison_can_be_changed_added_and_removed(visit, scripte
 
 
 def test_a_budget_that_is_none_is_shown_and_not_sent(visit, scripted, scripted_url):
+    from playwright.sync_api import expect
+
     page = visit(scripted_url).page
     page.locator("#compare").click()
     field = page.locator("#compare-budgets input").nth(1)
