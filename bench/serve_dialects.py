@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
-import json
 import os
 import re
 import statistics
@@ -29,7 +28,7 @@ from typing import Any
 from common import ROOT, commit, machine, publish
 from sansi.base.files import read_json, write_json
 from serve_cases import LoadCase
-from serve_load import HOST, Exchange, free_port
+from serve_load import HOST, Exchange, free_port, request_of
 
 CASE = LoadCase("dialects", 8, 64)
 RESULTS = ROOT / "bench" / "results" / "serve-dialects.json"
@@ -102,13 +101,9 @@ class Server:
         self._process.wait(30)
 
 
-def request_of(way: Way, messages: list[dict[str, str]]) -> bytes:
-    body = {"model": "nano", "temperature": 0, "stream": True, **way.body(messages)}
-    if "options" in body:
-        del body["temperature"]
-    content = json.dumps(body).encode()
-    head = f"POST {way.path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
-    return f"{head}Content-Length: {len(content)}\r\nConnection: close\r\n\r\n".encode() + content
+def body_of(way: Way, messages: list[dict[str, str]]) -> dict[str, Any]:
+    asked = way.body(messages)
+    return {"model": "nano", **({} if "options" in asked else {"temperature": 0}), **asked}
 
 
 async def ask(port: int, requests: Sequence[bytes], concurrency: int) -> list[bytes]:
@@ -126,7 +121,7 @@ async def ask(port: int, requests: Sequence[bytes], concurrency: int) -> list[by
 
 
 def measure(server: Server, way: Way, round_: int) -> dict[str, float]:
-    requests = [request_of(way, body["messages"]) for body in CASE.make(round_)]
+    requests = [request_of(body_of(way, body["messages"]), way.path) for body in CASE.make(round_)]
     begun, processor = time.perf_counter(), server.processor_seconds()
     replies = asyncio.run(ask(server.port, requests, CASE.concurrency))
     seconds, processor = time.perf_counter() - begun, server.processor_seconds() - processor

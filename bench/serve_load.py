@@ -81,7 +81,7 @@ def run_load(port: int, bodies: Sequence[Mapping[str, Any]], concurrency: int, l
     length: tokens that each answer must have; None: as many as it likes. The reply: "answers" (dicts of Answer),
     "seconds" from the first request to the end of the last reply, "generator_cpu" seconds of this process meanwhile.
     """
-    return asyncio.run(_run_load(port, [_request(body) for body in bodies], concurrency, length))
+    return asyncio.run(_run_load(port, [request_of(body) for body in bodies], concurrency, length))
 
 
 async def _run_load(port: int, requests: Sequence[bytes], concurrency: int, length: int | None) -> dict[str, Any]:
@@ -108,9 +108,10 @@ async def _run_load(port: int, requests: Sequence[bytes], concurrency: int, leng
     return {"answers": [asdict(answer) for answer in answers], "seconds": seconds, "generator_cpu": cpu}
 
 
-def _request(body: Mapping[str, Any]) -> bytes:
+def request_of(body: Mapping[str, Any], path: str = "/v1/chat/completions") -> bytes:
+    """A request for a stream, on a connection of its own."""
     content = json.dumps({**body, "stream": True}).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {len(content)}\r\nConnection: close\r\n\r\n".encode() + content
 
 
