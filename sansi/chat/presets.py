@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from sansi.base.config import config_to_dict, load_config
+from sansi.base.config import Config, config_to_dict, load_config
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.base.files import read_json
 from sansi.engine import SamplingParams
@@ -24,7 +24,7 @@ EFFORTS: Mapping[str, int | None] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Preset(Sampling):
+class Preset(Sampling, Config):
     """Sampling values of one mode."""
 
     def problems(self) -> list[str]:
@@ -36,7 +36,7 @@ class Preset(Sampling):
 
 
 @dataclass(frozen=True)
-class Presets:
+class Presets(Config):
     """One preset per mode, and where they come from."""
 
     thinking: Preset = Preset(temperature=0.6, top_p=0.95, top_k=20)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from sansi.base.config import Config
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.data import extract
 from sansi.data.documents import RawDocument
@@ -20,7 +21,7 @@ MEGABYTE = 1_000_000
 
 
 @dataclass(frozen=True)
-class Source:
+class Source(Config):
     """Where a body of text comes from and how to read it."""
 
     name: str  # used in document ids and file names

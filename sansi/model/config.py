@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sansi.base.config import check_config, config_to_dict, load_config
+from sansi.base.config import Config, config_to_dict, load_config
 from sansi.base.errors import ConfigError, SansiError, did_you_mean
 from sansi.model.hf_config import read_hf, write_hf
 from sansi.model.presets import PRESETS, preset_of
 
 
 @dataclass(frozen=True)
-class RopeScaling:
+class RopeScaling(Config):
     """YaRN (Peng et al. 2023, arXiv:2309.00071): stretches the context of a trained model `factor` times."""
 
     factor: float
@@ -48,7 +48,7 @@ class RopeScaling:
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(Config):
     """Everything that fixes the parameters and the forward pass of a model. `num_experts=0` is a dense model."""
 
     vocab_size: int
@@ -126,7 +126,6 @@ class ModelConfig:
 
     def to_hf(self) -> dict[str, Any]:
         """A Hugging Face configuration in the spelling of the hub, which every transformers version reads."""
-        check_config(self, "model configuration")
         return write_hf(config_to_dict(self))
 
     def replace(self, **changes: Any) -> ModelConfig:
@@ -197,7 +196,6 @@ class ModelConfig:
             found.append(f'"rope_theta" must be above 1, not {self.rope_theta}')
         if self.head_dim % 2:
             found.append(f'"head_dim" must be even for RoPE, not {self.head_dim}')
-        found += self.rope_scaling.problems() if self.rope_scaling else []
         return found + self._expert_problems()
 
     def _expert_problems(self) -> list[str]:

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sansi.base.config import check_config
+from sansi.base.config import as_config
 from sansi.base.errors import SansiError
 from sansi.model.config import ModelConfig
 from sansi.model.rope import apply_rope, rope_table
@@ -227,7 +227,7 @@ class Transformer(nn.Module):
 
     def __init__(self, config: ModelConfig):
         super().__init__()
-        check_config(config, "model configuration")
+        config = as_config(ModelConfig, config, "model configuration")
         self.config = config
         self.model = Decoder(config)
         self.lm_head = None if config.tie_word_embeddings else Linear(config.hidden_size, config.vocab_size)

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from sansi.base import SansiError, config_to_dict
-from sansi.base.config import check_config
+from sansi.base.config import Config, as_config
 from sansi.base.progress import progress_bar
 from sansi.base.runs import RunFolder
 from sansi.chat import ChatModel, ChatOptions, ChatResult
@@ -38,7 +38,7 @@ from sansi.train.schedule import Schedule
 
 
 @dataclass(frozen=True)
-class GRPOConfig:
+class GRPOConfig(Config):
     """How reasoning RL trains."""
 
     steps: int = 60
@@ -164,7 +164,7 @@ class GRPO:
         evaluate: Callable[[ChatModel], float] | None = None,
         evaluate_every: int = 20,
     ):
-        check_config(config, "GRPO configuration")
+        config = as_config(GRPOConfig, config, "GRPO configuration")
         if len(problems) < config.questions_per_step:
             raise SansiError(
                 f"a round asks {config.questions_per_step} questions, but there are {len(problems)}", param="problems"

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sansi.base.config import check_config
+from sansi.base.config import Config, as_config
 from sansi.data.phrases import choose
 from sansi.data.problems import Problem, ordinary_problems, solve, training_problems
 from sansi.post.requests import Request, Requests
@@ -18,7 +18,7 @@ Conversation = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class FusionMix:
+class FusionMix(Config):
     """Shares of the kinds of samples in thinking-mode fusion (normalised to 1)."""
 
     thinking: float = 0.33
@@ -31,11 +31,16 @@ class FusionMix:
     """Up to seven exchanges of any kind before the one that is learned, which is of one of the kinds above."""
 
     def problems(self) -> list[str]:
-        shares = vars(self)
-        found = [f'"{k}" is a share and must be 0 or more, not {v}' for k, v in shares.items() if v < 0]
-        if not any(shares.values()):
-            found.append("a fusion mix needs at least one kind of sample with a share above 0")
-        return found
+        return share_problems(self)
+
+
+def share_problems(mix: FusionMix | Shares) -> list[str]:
+    """What is wrong with shares that are to be normalised."""
+    shares = vars(mix)
+    found = [f'"{k}" is a share and must be 0 or more, not {v}' for k, v in shares.items() if v < 0]
+    if not any(shares.values()):
+        found.append(f"one share at least of {', '.join(shares)} must be above 0")
+    return found
 
 
 SYSTEM_PROMPTS = (
@@ -71,7 +76,7 @@ def talk(request: Request) -> Exchange:
 
 
 @dataclass(frozen=True)
-class Shares:
+class Shares(Config):
     """Whose words the user's messages are in (normalised to 1)."""
 
     gym: float = 0.46
@@ -80,6 +85,9 @@ class Shares:
     """Problems in people's words."""
     talk: float = 0.20
     """Everything else: small talk, and what the model cannot do."""
+
+    def problems(self) -> list[str]:
+        return share_problems(self)
 
 
 def exchanges(
@@ -128,8 +136,7 @@ def fusion_samples(
 
     The same seed and exchanges give the same samples. Raises SansiError for an impossible mix.
     """
-    mix = mix or FusionMix()
-    check_config(mix, "fusion mix")
+    mix = as_config(FusionMix, mix or FusionMix(), "fusion mix")
     shares = vars(mix)
     last_turns = {kind: share for kind, share in shares.items() if kind != "several_turns"}
     if not any(last_turns.values()):  # several turns alone: their last one is of any kind

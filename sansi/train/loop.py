@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sansi.base.config import check_config
+from sansi.base.config import Config, as_config
 from sansi.base.progress import progress_bar
 from sansi.base.runs import RunFolder
 from sansi.model import Transformer
@@ -22,7 +22,7 @@ from sansi.train.schedule import Schedule
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Config):
     """How a stage trains."""
 
     steps: int
@@ -52,7 +52,7 @@ class TrainConfig:
         ]
         if self.weight_decay < 0:
             found.append(f'"weight_decay" must be 0 or more, not {self.weight_decay}')
-        return found + self.schedule.problems()
+        return found
 
 
 class Batches(Protocol):
@@ -84,7 +84,7 @@ class Trainer:
         extra_files: ExtraFiles | None = None,
         loss: Loss = packed_loss,
     ):
-        check_config(config, "training configuration")
+        config = as_config(TrainConfig, config, "training configuration")
         self.model, self.batches, self.config, self.run = model, batches, config, run
         self.optimizer = Optimizer(model, config.optimizer, config.learning_rate, config.weight_decay)
         self.step = 0

@@ -6,9 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from sansi.base.config import Config
+
 
 @dataclass(frozen=True)
-class Schedule:
+class Schedule(Config):
     """Linear warm-up, then a plateau, then a decay towards `final` of the peak.
 
     "wsd" (warm-up, stable, decay) keeps the peak until `decay_from` of the steps and falls linearly; "cosine" starts

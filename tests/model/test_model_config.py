@@ -111,7 +111,7 @@ def test_book_keeping_of_hugging_face_is_no_error() -> None:
         ({"mlp_only_layers": [48]}, '"mlp_only_layers" names layer 48'),
         ({"num_key_value_heads": 3}, '"num_attention_heads" .32. must be a multiple'),
         ({"head_dim": 63}, '"head_dim" must be even'),
-        ({"hidden_size": "big"}, "\"hidden_size\" must be int, not 'big'"),
+        ({"hidden_size": "big"}, "\"hidden_size\" must be a whole number, not 'big'"),
         ({"hidden_size": 0}, '"hidden_size" must be positive'),
     ],
 )
@@ -157,6 +157,7 @@ def test_presets_take_changes_and_refuse_mistakes() -> None:
 
 
 def test_an_impossible_configuration_builds_no_model() -> None:
-    config = ModelConfig(**{**tiny_config().__dict__, "head_dim": 7})
     with pytest.raises(ConfigError, match='"head_dim" must be even'):
-        Transformer(config)
+        Transformer({**tiny_config().__dict__, "head_dim": 7})
+    with pytest.raises(ConfigError, match="must be of type ModelConfig, or a mapping of its fields"):
+        Transformer("nano")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Iterator
 
@@ -27,7 +26,7 @@ from sansi.post.small_talk import ABOUT, REPLIES
 from sansi.text import Codec, TrainingSample
 from tiny_policy import make_codec
 
-NONE = FusionMix(thinking=0, cut=0, direct=0, several_turns=0)
+NONE = {"thinking": 0, "cut": 0, "direct": 0, "several_turns": 0}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +44,7 @@ def solved() -> Iterator[Exchange]:
 
 def fused(codec: Codec, count: int, seed: int = 0, **mix: float) -> list[TrainingSample]:
     """Samples without system messages, so that one turn is one turn."""
-    chosen = dataclasses.replace(NONE, **mix) if mix else None
+    chosen = FusionMix(**{**NONE, **mix}) if mix else None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sansi.post.samples.SYSTEM_SHARE", 0.0)
         return list(fusion_samples(codec, solved(), count, seed, chosen))
@@ -185,7 +184,7 @@ def test_an_earlier_switch_never_decides_the_mode_of_what_is_learnt(codec):
 
 
 def test_system_messages_come_now_and_then(codec):
-    texts = [text(codec, s.ids) for s in fusion_samples(codec, solved(), 400, 0, dataclasses.replace(NONE, direct=1))]
+    texts = [text(codec, s.ids) for s in fusion_samples(codec, solved(), 400, 0, FusionMix(**{**NONE, "direct": 1}))]
     told = [t for t in texts if t.startswith("<|im_start|>system\n") and not t.startswith("<|im_start|>system\n/")]
     assert 0.03 < len(told) / len(texts) < 0.12
 
@@ -255,5 +254,8 @@ def test_the_same_seed_gives_the_same_samples(codec):
 def test_an_impossible_mix_is_named(codec):
     with pytest.raises(SansiError, match='"cut" is a share'):
         fused(codec, 1, cut=-0.5, direct=1)
-    with pytest.raises(SansiError, match="at least one kind"):
-        list(fusion_samples(codec, solved(), 1, 0, NONE))
+    for make in (lambda: FusionMix(**NONE), lambda: list(fusion_samples(codec, solved(), 1, 0, NONE))):
+        with pytest.raises(SansiError, match="one share at least of thinking, cut, direct, several_turns"):
+            make()
+    with pytest.raises(SansiError, match="one share at least of gym, ordinary, talk"):
+        Shares(0, 0, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -149,13 +150,19 @@ def test_a_gradient_that_is_not_finite_stops_the_run_and_keeps_the_weights(tmp_p
     assert_same(weights(trainer.model), weights(tiny_model()))
 
 
-def test_every_impossible_setting_is_named_at_once(tmp_path):
-    schedule = Schedule(decay_from=1.5, warmup_steps=-1)
-    config = TrainConfig(steps=0, learning_rate=-1.0, checkpoint_every=0, weight_decay=-0.1, schedule=schedule)
+def test_every_impossible_setting_is_named_at_once():
     with pytest.raises(SansiError) as error:
-        Trainer(tiny_model(), batches(), config, RunFolder(tmp_path))
-    for name in ("steps", "learning_rate", "checkpoint_every", "weight_decay", "decay_from", "warmup_steps"):
+        TrainConfig(steps=0, learning_rate=-1.0, checkpoint_every=0, weight_decay=-0.1)
+    for name in ("steps", "learning_rate", "checkpoint_every", "weight_decay"):
         assert f'"{name}"' in str(error.value)
+    with pytest.raises(SansiError, match=r'schedule: "warmup_steps" .*; "decay_from" '):
+        TrainConfig(steps=1, schedule={"decay_from": 1.5, "warmup_steps": -1})
+
+
+@pytest.mark.parametrize("values", [{"kind": "linear"}, {"kind": "constant"}, {"kind": "Cosine"}, {"final": math.nan}])
+def test_a_schedule_that_is_none_is_refused(values):
+    with pytest.raises(SansiError, match=next(iter(values))):
+        Schedule(**values)
 
 
 def test_extended_context_keeps_the_weights_and_takes_longer_texts():

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sansi.base.config import Config
 from sansi.base.errors import SansiError
 from sansi.serve.api.requests import LAX, Policy
 
@@ -74,7 +75,7 @@ def body_limit(context_length: int) -> int:
 
 
 @dataclass(frozen=True)
-class ServerSettings:
+class ServerSettings(Config):
     """Limits and policy of one server. Times in seconds, sizes in bytes."""
 
     keys: Keys | None = field(default=None, repr=False)
@@ -101,3 +102,10 @@ class ServerSettings:
     """How requests are read."""
     log_text: bool = False
     """Write what was asked and answered into the log."""
+
+    def problems(self) -> list[str]:
+        positive = ("max_body", "max_bodies", "body_timeout", "timeout")
+        found = [f'"{n}" must be above 0, not {v}' for n in positive if (v := getattr(self, n)) is not None and v <= 0]
+        return found + [
+            f'"{n}" must be 0 or more, not {v}' for n in ("max_queue", "grace") if (v := getattr(self, n)) < 0
+        ]
