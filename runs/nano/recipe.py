@@ -62,9 +62,10 @@ STAGES = ("s1-general", "s2-reasoning", "s3-long-context", "cold-start", "grpo",
 SEED_TOKENIZER, SEED_S2, SEED_COLD_START, SEED_RL, SEED_FUSION, SEED_POLISH = range(6)
 FIXED_REPEATS = 1500  # times that the tokenizer reads the fixed sentences: each of their words becomes one token
 ROWS, ROW = 11, 384  # rows of a batch of chat samples, and their tokens
+LONG_ROWS, LONG_ROW = 8, 512  # those of the last stage: a conversation of eight turns does not fit into the others
 PLAIN_SHARES = Shares(gym=0.52, ordinary=0.37, talk=0.11)
-POLISH_SHARES = Shares(gym=0.54, ordinary=0.31, talk=0.15)
-POLISH_MIX = FusionMix(thinking=0.30, cut=0.28, direct=0.24, several_turns=0.18)
+POLISH_SHARES = Shares(gym=0.46, ordinary=0.29, talk=0.25)
+POLISH_MIX = FusionMix(thinking=0.28, cut=0.26, direct=0.25, several_turns=0.21)
 PRESETS = {"thinking": {"temperature": 0.3}, "non-thinking": {"temperature": 0.3, "presence_penalty": 0.0}}
 
 
@@ -89,13 +90,14 @@ class Recipe:
     """Steps of 11 x 384 tokens of thoughts in chat form: few, since more of them leave RL nothing to learn."""
     rl_steps: int = 16
     """Rounds of 32 questions x 8 answers."""
-    fusion_steps: int = 2400
+    fusion_steps: int = 3200
     """Steps of 11 x 384 tokens in both modes."""
-    fusion_samples: int = 85_820
+    fusion_samples: int = 114_000
     """Samples of fusion, which are seen more than once, each time in other company."""
-    polish_steps: int = 1500
-    """Steps of the same kind at a falling rate, with more of the gym's problems and of answers at once."""
-    polish_samples: int = 60_000
+    polish_steps: int = 2300
+    """Steps of 8 x 512 tokens of the same kind at a falling rate, with more of the gym's problems and of answers at
+    once."""
+    polish_samples: int = 90_000
     """Samples of that stage."""
 
     def scaled(self, scale: float) -> Recipe:
@@ -262,9 +264,17 @@ class Nano:
         return self.stage("s3-long-context", r.s3_steps, make)
 
     def fine_tune(
-        self, run: RunFolder, codec: Codec, before: Path, samples: Iterable[Any], steps: int, peak: float, **rate: float
+        self,
+        run: RunFolder,
+        codec: Codec,
+        before: Path,
+        samples: Iterable[Any],
+        steps: int,
+        peak: float,
+        rows: tuple[int, int] = (ROW, ROWS),
+        **rate: float,
     ) -> None:
-        batches = SampleDataset(samples, ROW, ROWS, seed=self.recipe.seed, too_long="drop")
+        batches = SampleDataset(samples, *rows, seed=self.recipe.seed, too_long="drop")
         print(f"{len(batches)} samples; {batches.dropped} were longer than a row and are left out", flush=True)
         schedule = Schedule(**{"warmup_steps": 30, "decay_from": 0.3, "final": 0.05, **rate})
         model = load(before, device="cpu")
@@ -342,7 +352,8 @@ class Nano:
         def make(run: RunFolder) -> None:
             samples = self.polish_data(codec, name, mix)
             rate = {"decay_from": 0.0, "final": 0.03}
-            self.fine_tune(run, codec, before, samples, r.polish_steps, peak=1.25e-3, **rate)
+            rows = (LONG_ROW, LONG_ROWS)
+            self.fine_tune(run, codec, before, samples, r.polish_steps, peak=1.25e-3, rows=rows, **rate)
 
         return self.stage(name, r.polish_steps, make)
 

@@ -15,10 +15,21 @@ from dataclasses import dataclass
 from sansi.data.phrases import choose, draw
 from sansi.data.problems.ordinary import WORDS, dictionary
 from sansi.data.problems.wordings import PREFIXES, PREFIXES_ZH, SUFFIXES, SUFFIXES_ZH, number_words, typo
+from sansi.post.near_misses import near_miss
 from sansi.post.phrases.chinese import (
     CHINESE,
     NEAR_MISSES_ZH,
     REQUESTS_ZH,
+)
+from sansi.post.phrases.composed import (
+    CHINESE_PARTS,
+    COMPOSED,
+    COMPOSED_SLOTS,
+    COMPOSED_STORIES,
+    COMPOSED_ZH,
+    COMPUTING,
+    COMPUTING_SLOTS,
+    ELSEWHERE,
 )
 from sansi.post.phrases.english import (
     ABOUTS,
@@ -38,9 +49,7 @@ from sansi.post.phrases.english import (
     THANKS,
     THANKS_ZH,
 )
-from sansi.post.phrases.slots import (
-    SLOTS,
-)
+from sansi.post.phrases.slots import SLOTS, Slots
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,10 @@ class Requests:
 
     def __init__(self, texts: Sequence[str] = ()):
         self.texts = [text for text in texts if len(text) > 40]
+        words = {word for text in self.texts[::20] for word in re.findall(r"\b[a-z]{3,12}\b", text)}
+        common = [*WORDS, *sorted(words), *(word.lower() for word in dictionary()[:: 1 + 39 * bool(words)])]
+        self.slots: Slots = {**COMPOSED_SLOTS, **COMPUTING_SLOTS, "any": common}
+        self.slots_zh: Slots = {**CHINESE, **CHINESE_PARTS}
         self.headwords = [
             text[2:].split("\n", 1)[0].split(",")[0]
             for text in self.texts
@@ -68,7 +81,7 @@ class Requests:
 
     def draw(self, rng: random.Random) -> Request:
         """Greetings, thanks, questions about the model, and mostly everything else."""
-        kind = rng.choices(("greeting", "thanks", "goodbye", "about", "other"), (9, 6, 4, 9, 72))[0]
+        kind = rng.choices(("greeting", "thanks", "goodbye", "about", "other"), (8, 8, 4, 9, 71))[0]
         if kind == "other":
             text, language = self._other(rng)
         else:
@@ -78,18 +91,25 @@ class Requests:
 
     def _other(self, rng: random.Random) -> tuple[str, str]:
         makers: list[tuple[Callable[[random.Random], str], float]] = [
-            (lambda r: _noisy(draw(r.choice(GENERAL), SLOTS, r), r), 38),
-            (lambda r: _noisy(draw(r.choice(ARITHMETIC), SLOTS, r), r), 11),
-            (lambda r: _noisy(draw(r.choice(NEAR_MISSES), SLOTS, r), r), 13),
+            (lambda r: _noisy(draw(r.choice(GENERAL), SLOTS, r), r), 12),
+            (lambda r: _noisy(draw(r.choice(COMPOSED), self.slots, r), r), 12),
+            (lambda r: _noisy(draw(r.choice(COMPUTING), self.slots, r), r), 9),
+            (near_miss, 26),
+            (lambda r: _noisy(draw(r.choice(ARITHMETIC), SLOTS, r), r), 5),
+            (lambda r: _noisy(draw(r.choice(COMPOSED_STORIES), SLOTS, r), r), 2),
+            (lambda r: _noisy(draw(r.choice(NEAR_MISSES), SLOTS, r), r), 6),
             (lambda r: _noisy_zh(draw(r.choice(NEAR_MISSES_ZH), CHINESE, r), r), 5),
-            (lambda r: _noisy(draw(r.choice(NUMBERS_IN_PASSING), SLOTS, r), r), 9),
-            (lambda r: _noisy_zh(draw(r.choice(REQUESTS_ZH), CHINESE, r), r), 13),
-            (lambda r: choose(r.choice(OTHER_LANGUAGES), r), 3),
-            (lambda r: _noisy(draw(r.choice(SHORT), SLOTS, r), r, dressed=False), 6),
-            (gibberish, 7),
-            (_plain_words, 3),
-            (self._pasted, 10 if self.texts else 0),
-            (self._headword, 4 if self.headwords else 0),
+            (lambda r: _noisy(draw(r.choice(NUMBERS_IN_PASSING), SLOTS, r), r), 5),
+            (lambda r: _noisy_zh(draw(r.choice(REQUESTS_ZH), CHINESE, r), r), 7),
+            (lambda r: _noisy_zh(draw(r.choice(COMPOSED_ZH), self.slots_zh, r), r), 8),
+            (lambda r: choose(r.choice(OTHER_LANGUAGES), r), 2),
+            (lambda r: draw(r.choice(ELSEWHERE), SLOTS, r), 4),
+            (lambda r: _noisy(draw(r.choice(SHORT), SLOTS, r), r, dressed=False), 4),
+            (gibberish, 5),
+            (_plain_words, 2),
+            (self._pasted, 6 if self.texts else 0),
+            (self._asked_about, 8 if self.texts else 0),
+            (self._headword, 3 if self.headwords else 0),
         ]
         text = rng.choices([maker for maker, _ in makers], [weight for _, weight in makers])[0](rng)
         return (text, language_of(text)) if text.strip() else self._other(rng)
@@ -108,6 +128,18 @@ class Requests:
             piece = rng.choice((f"{task}: {piece}", f"{task}:\n\n{piece}", f"{piece}\n\n{task}", f'{task} "{piece}"'))
         return piece
 
+    def _asked_about(self, rng: random.Random) -> str:
+        """A question about some words of a document: an open vocabulary behind a few dozen openings."""
+        text = rng.choice(self.texts)
+        start = rng.randrange(max(1, len(text) - 60))
+        piece = text[start : start + 80].replace("\n", " ")
+        if language_of(piece) == "zh":
+            piece = re.sub("[^\u4e00-\u9fff]", "", piece)[: rng.randint(2, 10)]
+            return _noisy_zh(choose(rng.choice(OPENINGS_ZH), rng).replace("…", piece), rng)
+        words = piece.split(" ")[1:-1][: rng.randint(1, 7)]
+        opening = draw(rng.choice(OPENINGS), self.slots, rng)
+        return _noisy(f"{opening} {' '.join(words)}{rng.choice(('', '?', '?', '.'))}", rng)
+
     def _headword(self, rng: random.Random) -> str:
         word = rng.choice(self.headwords)
         asked = choose("[what is|who is|define|explain|tell me about|what does|how does|what is a|]", rng)
@@ -124,6 +156,13 @@ SMALL_TALK = {
     ("about", "en"): ABOUTS,
     ("about", "zh"): ABOUTS_ZH,
 }
+
+
+OPENINGS = ("<please><make> a <text> about", "<wh>", "<wh>", "<wh>", "<please><do>")
+OPENINGS_ZH = (
+    "[什么是|为什么|怎么|如何理解|请介绍|解释一下|谁知道|说说|帮我写一篇关于|翻译：|你知道|总结：|]…[？|。|吗？|]",
+    "…[是什么意思|是什么|怎么办|对吗|有哪些|用英语怎么说|的原因|好不好|][？|。|]",
+)
 
 
 def language_of(text: str) -> str:

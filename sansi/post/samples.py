@@ -50,7 +50,10 @@ SYSTEM_PROMPTS = (
     "[你是一个有用的助手|你是三思|请简短回答|你是数学老师|请用中文回答][。|]",
 )
 SYSTEM_SHARE = 0.07
-TURNS_BEFORE = (1, 2, 3, 4, 5, 6, 7), (30, 24, 16, 11, 8, 6, 5)  # exchanges before the one that is learned, and weights
+TURNS_BEFORE = (
+    (1, 2, 3, 4, 5, 6, 7, 8),
+    (24, 19, 15, 13, 11, 8, 6, 4),
+)  # exchanges before the one that is learned, and weights
 
 
 @dataclass(frozen=True)
@@ -79,11 +82,11 @@ def talk(request: Request) -> Exchange:
 class Shares(Config):
     """Whose words the user's messages are in (normalised to 1)."""
 
-    gym: float = 0.46
+    gym: float = 0.41
     """The gym's problems in the gym's words."""
-    ordinary: float = 0.34
+    ordinary: float = 0.31
     """Problems in people's words."""
-    talk: float = 0.20
+    talk: float = 0.28
     """Everything else: small talk, and what the model cannot do."""
 
     def problems(self) -> list[str]:

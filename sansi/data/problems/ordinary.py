@@ -248,6 +248,58 @@ WORDS = [
 ]
 
 
+MISLEADING = (
+    *(
+        "hello",
+        "hello",
+        "hi",
+        "hey",
+        "thanks",
+        "bye",
+        "help",
+        "name",
+        "sum",
+        "add",
+        "plus",
+        "minus",
+        "equation",
+        "solve",
+        "binary",
+    ),
+    *(
+        "letter",
+        "letters",
+        "number",
+        "code",
+        "poem",
+        "function",
+        "story",
+        "joke",
+        "weather",
+        "love",
+        "spell",
+        "write",
+        "backwards",
+    ),
+    *(
+        "reverse",
+        "count",
+        "python",
+        "word",
+        "who",
+        "what",
+        "how",
+        "you",
+        "please",
+        "model",
+        "nano",
+        "sansi",
+        "morning",
+        "welcome",
+    ),
+)
+"""Words that mean something else where they are not what a problem is about: a greeting, a thank you, a request."""
+MISLEADING_SHARE = 0.1
 SUMS_WEIGHT = 3.0  # sums are what most people try first
 
 
@@ -301,7 +353,7 @@ def _small(rng: random.Random) -> int:
 def _sum(rng: random.Random) -> str:
     count = rng.choices((2, 3, 4, 5), (75, 15, 6, 4))[0]
     terms = [_small(rng) for _ in range(count)]
-    signs = rng.choices("+-", (7, 3), k=count - 1)
+    signs = rng.choices("+-", (11, 9), k=count - 1)
     rest = "".join(f" {sign} {term}" for sign, term in zip(signs, terms[1:], strict=True))
     return f"State the final answer to the following arithmetic problem: {terms[0]}{rest} ="
 
@@ -323,7 +375,9 @@ def _gcd(rng: random.Random) -> str:
 def _word(rng: random.Random, longest: int = 14) -> str:
     """A common word, one of the dictionary, or letters that look like a name nobody has seen."""
     kind = rng.random()
-    if kind < 0.35:
+    if rng.random() < MISLEADING_SHARE:
+        word = rng.choice(MISLEADING)
+    elif kind < 0.35:
         word = rng.choice(WORDS)
     elif kind < 0.85:
         word = rng.choice(dictionary()).lower()

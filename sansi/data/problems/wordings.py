@@ -68,6 +68,31 @@ MINUS_TWO = (
     "[what is |find |calculate |compute |]the difference [between|of] <a> and <b>[?|]",
     "<b> [subtracted|taken|taken away] from <a>[?|]",
 )
+_WHO = "[i|i|we|you|they]"
+_SOMEONE = "[tom|anna|she|he|mary|john|a farmer|my sister|the shop|peter|sara|my friend|lisa|ben]"
+_THINGS = "[apples|books|dollars|coins|balls|cats|pens|cookies|eggs|marbles|friends|sweets|stickers|cars|flowers|fish|candies|points|euros|birds]"
+PLUS_STORIES = (
+    f"{_WHO} [have|had|bought|got|saw] <a> {_THINGS}[ and|, then| and then|,] [buy|get|got|find|found|receive|win|bought] <b> more[.|,|] how many [do i have|do i have now|are there|in total|{_THINGS} now|altogether][?|]",
+    f"if [i|you] have <a> {_THINGS} and [i |you |][get|buy|add|find] <b> [more|more {_THINGS}|others], how many do [i|you] have[ now|][?|]",
+    f"{_SOMEONE} has <a> {_THINGS}[ and|, and|.] [gets|buys|finds|wins|receives|her brother has|his sister has] <b>[ more|][.|,|] how many [does she have|does he have|altogether|in total|are there|do they have][ now|][?|]",
+    f"there are <a> {_THINGS} [in a box|on the table|in the room|on a tree|here][.|,| and] <b> more [come|arrive|are added|are put there][.|,] how many [are there|in total|now][ now|][?|]",
+    f"<a> {_THINGS} [and|plus] <b> {_THINGS}[:|,|] how many [in total|altogether|in all|are that|together][?|]",
+)
+MINUS_STORIES = (
+    f"{_WHO} [have|had|bought|got] <a> {_THINGS}[ and|, then| and then|,|.] [eat|lose|give away|lost|ate|gave away|sell|sold|gave my friend|spend|spent|give him] <b>[ of them|][.|,|] how many [do i have|are left|do i have left|remain|{_THINGS} are left|left][?|]",
+    f"if [i|you] have <a> {_THINGS} and [i |you |][eat|lose|give away|sell|drop] <b>[ of them|], how many [do i have left|are left|remain|do you have][?|]",
+    f"{_SOMEONE} [has|had] <a> {_THINGS}[ and|, and|.] [gives|loses|sells|eats|gave|lost|spends] <b>[ away| of them|][.|,|] how many [are left|does she have|does he have|does she have left|remain][ now|][?|]",
+    f"there [are|were] <a> {_THINGS} [in a box|on the table|in the room|on a tree|here][.|,| and] <b> [leave|are taken|fly away|are sold|fall down][.|,] how many [are left|remain|are there now|stay][?|]",
+)
+PLUS_STORIES_ZH = (
+    "[小明|妈妈|我|小红|老师|他][有|买了|原来有]<a>[个苹果|颗糖|本书|个球|块钱|只猫|支笔][，|。][又买了|又得到|又捡到|妈妈又给了|再加]<b>[个|颗|本|]，[一共|现在][有|]几[个|颗|本|][？|?|]",
+    "[树上|盒子里|教室里]有<a>[只鸟|个球|个人]，又来了<b>[只|个]，[一共|现在]有[多少|几][只|个][？|]",
+)
+MINUS_STORIES_ZH = (
+    "[小明|妈妈|我|小红|老师|他][有|买了|原来有]<a>[个苹果|颗糖|本书|个球|块钱|只猫|支笔][，|。][吃了|给了别人|丢了|送给朋友|卖了|用掉]<b>[个|颗|本|]，[还剩|还有|剩下]几[个|颗|本|][？|?|]",
+    "[树上|盒子里|教室里]有<a>[只鸟|个球|个人]，[飞走|拿走|走]了<b>[只|个]，还剩[多少|几][只|个][？|]",
+)
+STORY_SHARE = 0.12
 SUMS_ZH = (
     "<e>[等于几|等于多少|是多少|得多少|得几|是几|一共是多少|结果是多少|等于|是啥|等于什么|的结果][？|?|呢？|。|]",
     "[计算|请计算|算|算一下|请算一下|算算|帮我算|帮我算一下|帮忙算下|请帮我计算|能帮我算一下|求|求解|口算|快速计算|试算][：|:| |一下|]<e>[。|=|等于多少|的值|的结果|吗？|]",
@@ -383,8 +408,10 @@ def _style(terms: list[tuple[str, int]], rng: random.Random, chinese: bool) -> t
         return "加", "减", chinese_number
     if chinese and kind < 0.55:
         return rng.choice((("加", "减", str), ("加上", "减去", str), (" 加 ", " 减 ", str)))
-    if not chinese and kind < 0.05 and small:
-        return " plus ", " minus ", number_words
+    if not chinese and kind < 0.12 and small:  # all in words, or some of the numbers, or the sign alone
+        words = rng.choice((1.0, 1.0, 0.5))
+        plus, minus = rng.choice(((" plus ", " minus "), (" plus ", " minus "), (" + ", " - "), (" and ", " minus ")))
+        return plus, minus, lambda n: number_words(n) if rng.random() < words else str(n)
     if not chinese and kind < 0.25:
         return rng.choice(((" plus ", " minus ", str), (" and ", " minus ", str), (" plus ", " take away ", str)))
     gap = rng.choice(("", "", " ", " ", " ", "  "))
@@ -410,10 +437,17 @@ def _listed(numbers: list[str], rng: random.Random) -> str:
 def _sum(rng: random.Random, chinese: bool, expression: str) -> tuple[str, dict[str, str]]:
     terms = _terms(expression)
     signs = {sign for sign, _ in terms[1:]}
-    number = chinese_number if chinese and rng.random() < 0.15 else str
+    number = chinese_number if chinese and rng.random() < 0.2 else str
+    if not chinese and rng.random() < 0.08:
+        number = number_words
     values = {"e": _expression(terms, rng, chinese), "a": number(terms[0][1]), "b": number(terms[1][1])}
     phrases: Sequence[str] = SUMS_ZH if chinese else SUMS
-    if rng.random() < 0.4:
+    if len(terms) == 2 and rng.random() < STORY_SHARE and (signs == {"+"} or terms[0][1] >= terms[1][1]):
+        if signs == {"+"}:
+            phrases = PLUS_STORIES_ZH if chinese else PLUS_STORIES
+        else:
+            phrases = MINUS_STORIES_ZH if chinese else MINUS_STORIES
+    elif rng.random() < 0.4:
         if len(terms) == 2 and signs == {"+"}:
             phrases = PLUS_ZH if chinese else rng.choice((PLUS, PLUS_TWO))
         elif len(terms) == 2 and (not chinese or terms[0][1] >= terms[1][1]):
@@ -473,7 +507,7 @@ _WORDINGS: dict[str, Callable[..., tuple[str, dict[str, str]]]] = {
     "simple_equations": _equation,
     "spell_backward": _reversal,
 }
-CHINESE_SHARE = {"chain_sum": 0.25}
+CHINESE_SHARE = {"chain_sum": 0.3}
 OTHER_CHINESE_SHARE = 0.08
 
 

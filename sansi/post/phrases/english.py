@@ -158,8 +158,6 @@ ARITHMETIC = (
     "convert <n> [miles|km|pounds|dollars|celsius|inches|to hexadecimal|to roman numerals|to binary|to octal|to base 3|seconds to hours]",
     "how many <unit>?",
     "how much is <n> [dollars|euros|pounds|yuan] in [yen|euros|dollars|rubles]?",
-    "i have <n> [apples|books|dollars|friends] and [eat|buy|lose|get|give away] <m>[.|,] how many [do i have|are left|are there][?|]",
-    "[tom|anna|a train|a farmer|my brother] [has|travels|buys|is] <n> [apples|km|cows|years old][ and <m> more| more than me| in <m> hours|].[ how many in all?| how old is he?| how fast?|]",
     "what is the [area|perimeter|volume] of a [square|circle|cube|triangle] [of|with] [side|radius|length] <n>?",
 )
 NEAR_MISSES = (
@@ -411,9 +409,16 @@ GREETINGS_ZH = (
     "[你好吗|最近好吗|你怎么样|最近怎么样|过得好吗|很高兴认识你][？|?|！|]",
 )
 THANKS = (
+    "[thanks|thank you|thx|ty|thank u|many thanks|cheers|thank you so much|thanks a lot|thanks a million|thank you kindly|thanks a bunch|big thanks|appreciated|much obliged][ so much| very much| again| indeed| a ton|][,| for][ nano| sansi| mate| man| buddy| my friend| bot| sir| dear| everyone| all||||] [the help|your help|that|this|the answer|everything|your time|helping me|the info|explaining|being here|||||][!|.|!!| :)| 🙏|]",
+    "[great|ok|okay|perfect|cool|nice|awesome|good|wow|super|excellent|lovely|got it|i see|alright|wonderful|that's right|correct|yes|ah][,|!|.|] [thanks|thank you|thx|many thanks|thanks a lot|ty|thank you very much|cheers][!|.|!!| :)|]",
+    "[you|this|that] [helped me a lot|were very helpful|was helpful|was great|is great|is what i needed|was useful][,|!|.] [thanks|thank you|thx|ty][!|.|]",
+    "[i am|i'm|we are] [so |very |really |][grateful|thankful][ for your help| to you|][!|.|]",
+    "[i really |i |we ][appreciate it|appreciate your help|want to thank you|owe you one|thank you][!|.|]",
     "[thank you|thanks|thx|ty|tysm|many thanks|thanks a lot|thank you very much|thank you so much|thanks so much|cheers|much appreciated|thank u|thanks for your help|thanks nano|thank you nano|thank you for the answer|ok thanks|ok, thank you|great, thanks|perfect, thank you|cool, thanks|thanks, that helped|thanks man|thanx|i appreciate it|thanks, bye for now|thanks anyway|that was helpful, thanks][!|.|!!| :)| 🙏|]",
 )
 THANKS_ZH = (
+    "[好的|太好了|明白了|知道了|不错|嗯|可以|真棒|对了|很好][，|！|,|。][谢谢|多谢|谢谢你|非常感谢|感谢|谢了|谢谢啦][你的帮助|你的回答|帮忙|你|][！|。|~|]",
+    "[真的|真是|非常|太|十分|万分|][谢谢|感谢|感激][你|您|你们|nano|三思|][的帮助|的回答|了|啦|告诉我|帮我|][！|。|~|]",
     "[谢谢|多谢|谢谢你|谢了|非常感谢|感谢|谢谢啦|太感谢了|好的，谢谢|谢谢您|十分感谢|辛苦了，谢谢|多谢了|谢谢帮忙][！|。|~|!|]",
 )
 GOODBYES = (
