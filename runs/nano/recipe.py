@@ -54,6 +54,7 @@ from sansi.post.small_talk import fixed_text
 from sansi.text import NO_THINK_FLAG, THINK_FLAG, Codec, Tokenizer
 from sansi.text.codec import BUDGET_PHRASE
 from sansi.train.loop import Batches, TrainConfig, Trainer
+from sansi.train.objective import NextToken
 from sansi.train.schedule import Schedule
 from sansi.train.stages import extend_context
 
@@ -216,7 +217,7 @@ class Nano:
 
     def train(self, run: RunFolder, model: Transformer, batches: Batches, codec: Codec, **settings: Any) -> None:
         config = TrainConfig(compile=self.compiled, **settings)
-        Trainer(model, batches, config, run, extra_files=codec.save).train(run.path.name)
+        Trainer(model, batches, NextToken(), config, run, extra_files=codec.save).train(run.path.name)
 
     def s1_general(self, codec: Codec) -> Path:
         r = self.recipe

@@ -1,11 +1,6 @@
 """Batches for the trainer: deterministic, mixed by weight, resumable bit for bit.
 
-Every dataset here is an endless iterator of batches, plain dicts of numpy arrays over rows of T + 1 tokens:
-
-    ids        int64 [B, T+1]   the model reads ids[:, :-1] and predicts ids[:, 1:]
-    document   int32 [B, T+1]   number of the document inside its row; tokens attend within their own document only
-    loss_mask  bool  [B, T+1]   whether this token is a target; never true for a document's first token in its row,
-                                which no token of the same document precedes
+Every dataset here is an endless iterator of `Batch`es, stacked from rows of T + 1 tokens.
 
 Several ranks build the same datasets with their own `rank`: each global batch is `world_size` batches of `batch_size`
 rows, and every rank takes its share of it. The state is the same on all ranks and holds for any number of them.
@@ -23,20 +18,26 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from sansi.base.errors import SansiError
+from sansi.data.batch import Batch
 from sansi.data.shards import TokenShard, shard_paths
-
-Batch = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a batch: `ids` int64, `document` int32 and `loss_mask` bool, each [T+1]."""
+    """One row of a batch, each array [T+1]."""
 
     ids: npt.NDArray[np.int64]
     document: npt.NDArray[np.int32]
+    """Number of the document inside the row, ascending from 0."""
     loss_mask: npt.NDArray[np.bool_]
+
+    @property
+    def documents(self) -> tuple[int, ...]:
+        """Lengths of the documents, in order."""
+        return tuple(np.bincount(self.document).tolist())
 
 
 class RowStream(ABC):
@@ -79,11 +80,16 @@ class RowStream(ABC):
                 rows.append(self.take())
             else:
                 self.skip()
-        return {
-            "ids": np.stack([row.ids for row in rows]),
-            "document": np.stack([row.document for row in rows]),
-            "loss_mask": np.stack([row.loss_mask for row in rows]),
-        }
+        return stack(rows)
+
+
+def stack(rows: Sequence[Row]) -> Batch:
+    """The rows as a batch."""
+    return Batch(
+        ids=torch.from_numpy(np.stack([row.ids for row in rows])),
+        documents=tuple(row.documents for row in rows),
+        loss_mask=torch.from_numpy(np.stack([row.loss_mask for row in rows])),
+    )
 
 
 class EpochStream(RowStream):

@@ -14,6 +14,7 @@ from sansi.model import ModelConfig, Transformer
 from sansi.text import Codec, Tokenizer
 from sansi.text.codec import BUDGET_PHRASE
 from sansi.train.loop import TrainConfig, Trainer
+from sansi.train.objective import NextToken
 from sansi.train.schedule import Schedule
 
 YES = Problem("gcd", "Say it.", "yes", {})
@@ -53,7 +54,7 @@ def make_policy(codec: Codec, folder: Path) -> Transformer:
         steps=60, learning_rate=1e-2, optimizer="adamw", schedule=Schedule(warmup_steps=5), compile=False
     )
     batches = SampleDataset(samples, longest - 1, 2)  # a batch is both samples, a row each
-    return Trainer(make_model(codec), batches, config, RunFolder(folder)).train()
+    return Trainer(make_model(codec), batches, NextToken(), config, RunFolder(folder)).train()
 
 
 def chat_with(model: Transformer, codec: Codec) -> ChatModel:

@@ -12,6 +12,7 @@ from sansi.base.runs import RunFolder
 from sansi.model import Transformer, load
 from sansi.train import checkpoint
 from sansi.train.loop import TrainConfig, Trainer
+from sansi.train.objective import Loss, NextToken
 from sansi.train.schedule import Schedule
 from sansi.train.stages import extend_context
 from tiny_training import batches, make_trainer, tiny_model
@@ -113,7 +114,7 @@ def test_a_checkpoint_is_a_model_folder(uninterrupted):
 def test_extra_files_are_part_of_a_checkpoint(tmp_path):
     config = TrainConfig(steps=1, compile=False)
     extra = lambda folder: (folder / "tokenizer.json").write_text("{}")  # noqa: E731
-    Trainer(tiny_model(), batches(), config, RunFolder(tmp_path), extra_files=extra).train()
+    Trainer(tiny_model(), batches(), NextToken(), config, RunFolder(tmp_path), extra_files=extra).train()
     assert (tmp_path / "checkpoints" / "step-1" / "tokenizer.json").read_text() == "{}"
 
 
@@ -131,9 +132,9 @@ def test_what_can_not_be_resumed_says_why(tmp_path):
         make_trainer(tmp_path, "muon")
     config = TrainConfig(steps=7, optimizer="adamw", compile=False)
     with pytest.raises(SansiError, match="another shape"):
-        Trainer(tiny_model(num_hidden_layers=1), batches(), config, RunFolder(tmp_path))
+        Trainer(tiny_model(num_hidden_layers=1), batches(), NextToken(), config, RunFolder(tmp_path))
     with pytest.raises(SansiError, match="other data"):
-        Trainer(tiny_model(), batches().datasets[0], config, RunFolder(tmp_path))
+        Trainer(tiny_model(), batches().datasets[0], NextToken(), config, RunFolder(tmp_path))
     file = tmp_path / "checkpoints" / "step-7" / "optimizer.safetensors"
     file.write_bytes(file.read_bytes()[:50])
     with pytest.raises(SansiError, match=r"optimizer\.safetensors: missing or damaged .* delete .*step-7"):
@@ -141,10 +142,10 @@ def test_what_can_not_be_resumed_says_why(tmp_path):
 
 
 def test_a_gradient_that_is_not_finite_stops_the_run_and_keeps_the_weights(tmp_path):
-    def broken(model, ids, document, mask):
-        return model(ids).sum() * torch.inf, mask.sum()
+    def broken(model, batch, statistics):
+        return Loss(model(batch.ids).sum() * torch.inf, batch.targets)
 
-    trainer = Trainer(tiny_model(), batches(), TrainConfig(steps=3, compile=False), RunFolder(tmp_path), loss=broken)
+    trainer = Trainer(tiny_model(), batches(), broken, TrainConfig(steps=3, compile=False), RunFolder(tmp_path))
     with pytest.raises(SansiError, match="not finite at step 1; lower the learning rate"):
         trainer.train()
     assert_same(weights(trainer.model), weights(tiny_model()))

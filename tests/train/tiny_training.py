@@ -11,6 +11,7 @@ from sansi.base.runs import RunFolder
 from sansi.data import Mixture, PackedDataset, SampleDataset
 from sansi.model import ModelConfig, Transformer
 from sansi.train.loop import TrainConfig, Trainer
+from sansi.train.objective import NextToken
 from sansi.train.schedule import Schedule
 
 VOCAB = 31
@@ -47,4 +48,4 @@ def make_trainer(folder: Path, optimizer: Any = "muon", **settings: Any) -> Trai
     schedule = Schedule(warmup_steps=2, decay_from=0.5)
     usual = {"steps": 7, "checkpoint_every": 2, "log_every": 1, "learning_rate": 1e-2, "compile": False}
     config = TrainConfig(optimizer=optimizer, schedule=schedule, **{**usual, **settings})
-    return Trainer(tiny_model(), batches(), config, RunFolder(folder))
+    return Trainer(tiny_model(), batches(), NextToken(), config, RunFolder(folder))

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from sansi.data import SampleDataset
+from sansi.data import Batch, SampleDataset
+from sansi.data.batches import stack
 from sansi.model import Transformer
-from sansi.train.loss import packed_loss, packed_mask
+from sansi.train.objective import NextToken, packed_mask, with_attention
 from tiny_training import samples, tiny_model
 
 
-def packed_rows(pairs: list, length: int) -> dict[str, torch.Tensor]:
+def packed_rows(pairs: list, length: int) -> Batch:
     """Every sample once, in one batch."""
     data = SampleDataset(pairs, length, 1, pad_id=0)
-    rows = [data.take() for _ in range(data.rows_per_epoch)]
-    return {
-        name: torch.from_numpy(np.stack([getattr(r, name) for r in rows])) for name in ("ids", "document", "loss_mask")
-    }
+    return stack([data.take() for _ in range(data.rows_per_epoch)])
+
+
+def mean_loss(model: Transformer, batch: Batch) -> torch.Tensor:
+    loss = NextToken()(model, with_attention(batch), {})
+    assert float(loss.count) == batch.targets == NextToken().counts(batch)["loss"]
+    return loss.sum / max(batch.targets, 1)
 
 
 def loss_one_by_one(model: Transformer, pairs: list) -> tuple[torch.Tensor, int]:
@@ -41,9 +44,10 @@ def gradients(model: Transformer, loss: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("seed", range(4))
 def test_packed_loss_is_the_loss_of_each_sample_alone(seed):
     model, pairs = tiny_model(seed, scale=8.0), samples(15, seed)
-    loss, targets = packed_loss(model, **packed_rows(pairs, 24))
+    batch = packed_rows(pairs, 24)
+    loss = mean_loss(model, batch)
     expected, count = loss_one_by_one(model, pairs)
-    assert int(targets) == count
+    assert batch.targets == count
     torch.testing.assert_close(loss, expected, rtol=1e-5, atol=1e-5)
     packed, alone = gradients(model, loss), gradients(model, expected)
     torch.testing.assert_close(packed, alone, rtol=1e-3, atol=1e-4)
@@ -53,19 +57,32 @@ def test_a_forward_that_sees_its_neighbours_has_another_loss():
     """The test above can fail: without the packed mask it does."""
     model, pairs = tiny_model(scale=8.0), samples(15)
     rows = packed_rows(pairs, 24)
-    loss, _ = packed_loss(model, rows["ids"], torch.zeros_like(rows["document"]), rows["loss_mask"])
-    assert abs(loss - loss_one_by_one(model, pairs)[0]) > 1e-2
+    blind = rows.with_attention(None)
+    merged = Batch(blind.ids, ((blind.ids.shape[1],),) * len(blind), blind.loss_mask)
+    assert abs(mean_loss(model, merged) - loss_one_by_one(model, pairs)[0]) > 1e-2
 
 
 def test_a_batch_without_targets_has_no_loss_and_no_gradient():
     model, rows = tiny_model(), packed_rows(samples(4), 24)
-    loss, targets = packed_loss(model, rows["ids"], rows["document"], torch.zeros_like(rows["loss_mask"]))
-    assert loss == 0 and targets == 0
+    loss = mean_loss(model, Batch(rows.ids, rows.documents, torch.zeros_like(rows.loss_mask)))
+    assert loss == 0
     assert not gradients(model, loss).any()
 
 
+def test_weights_are_those_of_a_weighted_mean():
+    model, rows = tiny_model(scale=8.0), packed_rows(samples(9), 24)
+    weights = torch.rand(rows.ids.shape, generator=torch.Generator().manual_seed(1))
+    batch = with_attention(Batch(rows.ids, rows.documents, rows.loss_mask, weights=weights))
+    loss = NextToken()(model, batch, {})
+    logits = model(rows.ids[:, :-1], attention=batch.attention)
+    each = F.cross_entropy(logits.transpose(1, 2), rows.ids[:, 1:], reduction="none")
+    chosen = (weights * rows.loss_mask)[:, 1:]
+    torch.testing.assert_close(loss.sum / NextToken().counts(batch)["loss"], (each * chosen).sum() / chosen.sum())
+
+
 def test_packed_mask_is_causal_within_a_document():
-    mask = packed_mask(torch.tensor([[0, 0, 1, 1, 2]]))
+    batch = Batch(torch.ones(1, 6, dtype=torch.int64), ((2, 2, 2),), torch.zeros(1, 6, dtype=torch.bool))
+    mask = packed_mask(batch)  # of the five tokens that are read
     assert mask.shape == (1, 1, 5, 5)
     assert mask[0, 0].int().tolist() == [
         [1, 0, 0, 0, 0],
