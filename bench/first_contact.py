@@ -100,9 +100,9 @@ def sums(wordings: Sequence[str], count: int) -> list[tuple[str, str, str]]:
     problems, made = held_out_sums(), []
     for number, wording in enumerate(wordings):
         either = "{s}" in wording or "{w}" in wording or "{z}" in wording  # else the wording itself says plus
-        fitting = [p for p in problems if either or "+" in operands(p.family, p.question)[0]]
+        fitting = [p for p in problems if either or "+" in operands(p.task, p.question)[0]]
         for problem in random.Random(number).sample(fitting, count):
-            a, sign, b = operands(problem.family, problem.question)[0].split()
+            a, sign, b = operands(problem.task, problem.question)[0].split()
             words = {"w": "plus", "z": "加"} if sign == "+" else {"w": "minus", "z": "减"}
             made.append((wording, wording.format(a=a, b=b, s=sign, **words), problem.answer))
     return made
@@ -131,7 +131,7 @@ def measure_wordings(chat: ChatModel, count: int = 40, options: ChatOptions | No
     asked = [*problems, *(reword(p, rng) for p in problems)]
     answers = ask(chat, [said(p.asked) for p in asked], options or ChatOptions())
     return [
-        Outcome(f"{p.family}: {'own words' if p.wording else 'gym'}", p.asked, a, is_right(p, a), is_honest(a))
+        Outcome(f"{p.task}: {'own words' if p.wording else 'gym'}", p.asked, a, is_right(p, a), is_honest(a))
         for p, a in zip(asked, answers, strict=True)
     ]
 

@@ -42,7 +42,8 @@ LIBRARIES: dict[str, set[str]] = {
     "base": {"numpy", "rich", "torch"},  # torch only inside functions: see test_no_torch
     "text": {"huggingface_hub", "jinja2", "jsonschema_rs", "numpy", "tokenizers"},
     "model": {"filelock", "huggingface_hub", "modelscope_hub", "numpy", "safetensors", "torch", "triton"},
-    "data": {"datasketch", "numpy", "pycld2", "reasoning_gym", "rich", "torch"},  # torch for batches alone
+    # torch for batches alone
+    "data": {"datasketch", "jsonschema_rs", "math_verify", "numpy", "pycld2", "reasoning_gym", "rich", "torch"},
     "engine": {"llguidance", "numpy", "safetensors", "torch"},
     "chat": {"torch"},
     "eval": {"matplotlib", "numpy", "reasoning_gym", "rich"},

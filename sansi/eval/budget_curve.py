@@ -16,7 +16,7 @@ from sansi.base.files import write_json, write_text
 from sansi.base.progress import Bar, progress_bar
 from sansi.chat import ChatModel, ChatOptions, ChatResult
 from sansi.data.problems import Problem, evaluation_set
-from sansi.data.problems.families import EVALUATION_SEED
+from sansi.data.problems.seeds import EVALUATION_SEED
 from sansi.eval.problem_set import Graded, Score, ask
 from sansi.text import NO_THINK_FLAG, THINK_FLAG, Codec
 

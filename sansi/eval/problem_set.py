@@ -23,7 +23,7 @@ class Graded:
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "family": self.problem.family,
+            "family": self.problem.task,
             "question": self.problem.asked,
             "expected": self.problem.answer,
             "thought": self.result.message.reasoning_content,
@@ -55,7 +55,7 @@ class Score:
     def of(cls, graded: list[Graded]) -> Score:
         families: dict[str, list[bool]] = {}
         for item in graded:
-            families.setdefault(item.problem.family, []).append(item.right)
+            families.setdefault(item.problem.task, []).append(item.right)
         accuracy = sum(g.right for g in graded) / len(graded)
         return cls(
             problems=len(graded),

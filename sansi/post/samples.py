@@ -68,7 +68,7 @@ class Exchange:
 
 def exchange_of(problem: Problem) -> Exchange:
     """The problem as it is asked, with its worked solution."""
-    solution = solve(problem.family, problem.question)
+    solution = solve(problem.task, problem.question)
     return Exchange(problem.asked, solution.thought, solution.answer, True)
 
 

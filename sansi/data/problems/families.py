@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import functools
 import random
-import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from sansi.base.errors import SansiError, did_you_mean
-from sansi.data.problems.solvers import operands
+from sansi.data.problems.seeds import EVALUATION_SEED, check_evaluation_seed, first_training_seed
+from sansi.data.problems.task import Problem
 
-# The gym draws item i of a dataset from Random(seed + i), so ranges of seeds, not seeds, have to be disjoint.
-EVALUATION_SEED = 1_000_000
-LAST_EVALUATION_SEED = 999_000_000  # an evaluation set draws from this seed and those after it
-TRAINING_SEED = 1_000_000_000
 MOST_REPEATS = 20_000  # questions in a row that were drawn before: so many, and a family has no more to give
 
 
@@ -28,38 +24,6 @@ class Family:
     """Difficulty, as reasoning-gym names it."""
     about: str
     """What one problem looks like, for documentation."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A problem of a family. Its question is in the gym's words, which solvers and scorers read."""
-
-    family: str
-    question: str
-    answer: str
-    metadata: dict[str, Any]
-    wording: str | None = None
-    """The question in other words, which is what is asked; None: the gym's."""
-
-    @property
-    def asked(self) -> str:
-        """The text that a user writes."""
-        return self.question if self.wording is None else self.wording
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """What the problem is about, the same in every wording: neither spaces nor the order of a GCD's numbers nor
-        the name of an unknown make another problem."""
-        facts = [fact.replace(" ", "") for fact in operands(self.family, self.question)]
-        if self.family == "letter_counting":
-            facts = [fact.lower() for fact in operands(self.family, self.question)]
-        elif self.family == "spell_backward":
-            facts = [facts[0].lower()]
-        elif self.family == "gcd":
-            facts.sort()
-        elif self.family == "simple_equations":
-            facts[0] = re.sub("[a-z]", "x", facts[0])
-        return (self.family, *facts)
 
 
 FAMILIES: dict[str, Family] = {
@@ -98,23 +62,13 @@ def generate(family: str, seed: int, index: int) -> Problem:
     return Problem(family, item["question"], item["answer"], item["metadata"])
 
 
-def is_right(problem: Problem, answer: str | None) -> bool:
-    """Whether the gym's own `score_answer` gives the answer text full marks.
-
-    Exactly 1.0: partial credit, which spell_backward adds up to a little over 1 for some wrong answers, does not count.
-    """
-    item = {"question": problem.question, "answer": problem.answer, "metadata": problem.metadata}
-    return _dataset(problem.family, 0).score_answer(answer, item) == 1.0
-
-
 def evaluation_set(count: int, seed: int = EVALUATION_SEED, families: tuple[str, ...] = ()) -> list[Problem]:
     """`count` distinct problems, the families in turn, drawn from gym seeds that no training draws from.
 
     Two seeds may give the same question: give their keys to `training_problems` as `held_out`.
     Raises SansiError for a seed of the training's range, and for a count that a family has not enough questions for.
     """
-    if not 0 <= seed <= LAST_EVALUATION_SEED:
-        raise SansiError(f"evaluation seed {seed} is out of range; use 0 to {LAST_EVALUATION_SEED}", param="seed")
+    check_evaluation_seed(seed)
     names = families or tuple(FAMILIES)
     indices = dict.fromkeys(names, 0)
     problems: dict[str, Problem] = {}
@@ -137,11 +91,9 @@ def training_problems(
 
     Streams of different seeds (0 to 999) do not overlap in gym seeds, nor with `evaluation_set`.
     """
-    if not 0 <= seed < 1000:
-        raise SansiError(f"training seed {seed} is out of range; use 0 to 999", param="seed")
+    start = first_training_seed(seed)
     names = families or tuple(FAMILIES)
     rng = random.Random(f"families {seed}")
-    start = TRAINING_SEED + seed * 100_000_000
     index = 0
     while True:
         problem = generate(rng.choice(names), start, index)

@@ -10,8 +10,9 @@ import itertools
 import random
 from collections.abc import Callable, Collection, Iterator
 
-from sansi.data.problems.families import FAMILIES, Problem, training_problems
+from sansi.data.problems.families import FAMILIES, training_problems
 from sansi.data.problems.solvers import solve
+from sansi.data.problems.task import Problem
 from sansi.data.problems.wordings import reword
 
 WORDS = [

@@ -36,6 +36,26 @@ def operands(family: str, question: str) -> tuple[str, ...]:
     return found.groups()
 
 
+def canonical(task: str, question: str) -> tuple[str, ...]:
+    """What makes two questions the same problem: of a task with a solver its operands, without what does not matter.
+
+    Neither spaces nor the order of a GCD's numbers nor the name of an unknown; of any other task, the question's words.
+    """
+    found = re.search(_QUESTIONS[task], question, re.DOTALL) if task in _QUESTIONS else None
+    if not found:
+        return (" ".join(question.split()),)
+    facts = [fact.replace(" ", "") for fact in found.groups()]
+    if task == "letter_counting":
+        facts = [fact.lower() for fact in found.groups()]
+    elif task == "spell_backward":
+        facts = [facts[0].lower()]
+    elif task == "gcd":
+        facts.sort()
+    elif task == "simple_equations":
+        facts[0] = re.sub("[a-z]", "x", facts[0])
+    return tuple(facts)
+
+
 def _known(family: str) -> str:
     if family not in _SOLVERS:
         raise SansiError(f'no solver for "{family}"{did_you_mean(family, _SOLVERS)}', param="family")

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from sansi.data.phrases import choose, fill
-from sansi.data.problems.families import Problem
 from sansi.data.problems.solvers import operands
+from sansi.data.problems.task import Problem
 
 # --- phrases: <e> an expression, <a> and <b> numbers, <n> a number, <w> a word or text, <l> a letter, <q> an equation
 
@@ -513,9 +513,9 @@ OTHER_CHINESE_SHARE = 0.08
 
 def reword(problem: Problem, rng: random.Random) -> Problem:
     """The problem in one of the wordings of its family."""
-    chinese = rng.random() < CHINESE_SHARE.get(problem.family, OTHER_CHINESE_SHARE)
-    facts = operands(problem.family, problem.question)
-    phrase, values = _WORDINGS[problem.family](rng, chinese, *facts)
+    chinese = rng.random() < CHINESE_SHARE.get(problem.task, OTHER_CHINESE_SHARE)
+    facts = operands(problem.task, problem.question)
+    phrase, values = _WORDINGS[problem.task](rng, chinese, *facts)
     return replace(problem, wording=dress(choose(phrase, rng), values, rng, chinese))
 
 

@@ -5,6 +5,7 @@ import itertools
 import pytest
 from sansi.base import SansiError
 from sansi.data.problems import FAMILIES, evaluation_set, families, generate, is_right, solve, training_problems
+from sansi.data.problems.seeds import TRAINING_SEED
 from sansi.data.problems.solvers import add_step
 
 
@@ -46,7 +47,7 @@ def test_evaluation_is_reproducible_distinct_and_kept_out_of_training():
     problems = evaluation_set(60)
     assert problems == evaluation_set(60)
     assert len({p.question for p in problems}) == 60
-    assert {p.family for p in problems} == set(FAMILIES)
+    assert {p.task for p in problems} == set(FAMILIES)
     held_out = frozenset(p.key for p in training_problems_head(0, 30))
     seen = {p.key for p in training_problems_head(0, 200, held_out)}
     assert not seen & held_out
@@ -64,7 +65,7 @@ def test_bad_input_is_named():
         solve("gcd", "What is love?")
     with pytest.raises(SansiError, match="out of range"):
         next(training_problems(1000))
-    for seed in (-1, families.TRAINING_SEED):
+    for seed in (-1, TRAINING_SEED):
         with pytest.raises(SansiError, match=f"evaluation seed {seed} is out of range"):
             evaluation_set(1, seed)
 

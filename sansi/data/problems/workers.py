@@ -1,0 +1,301 @@
+"""Processes that verify answers, so that a verifier which hangs, eats memory or dies takes nothing with it.
+
+A worker is a fresh Python process, or, for what only this process knows (a task defined in a script, in a notebook or
+in a function), a fork of it. It handles one answer after the other; a request that it does not survive costs the worker
+alone. Work is bounded by processor time, which a busy machine does not use up, and, for verifiers that wait for
+something that never comes, by time in which nothing of the worker ran at all.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import io
+import json
+import os
+import pickle
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sansi.base.errors import SansiError
+from sansi.data.problems.task import Problem, Task, Verdict, unknown
+from sansi.data.problems.worker_main import receive, send, serve
+from sansi.text import Message
+
+LOOK_EVERY = 5.0  # seconds between looks at a worker that does not answer
+MOST_WORKERS = 8
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Last-resort bounds on one verification; what reaches one is tried once more alone, then unknown."""
+
+    cpu_seconds: int = 30
+    """Processor time. The slowest of the built-in verifiers takes about 0.5 s."""
+    memory_bytes: int = 4 << 30
+    """Address space beyond what the process has at its start."""
+    idle_seconds: float = 60.0
+    """Time in which the worker and what it started neither run nor want to."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+                raise SansiError(f'"{name}" of the limits must be above 0, not {value!r}', param=name)
+
+
+class Lost(Exception):
+    """The worker did not survive; the reason and what was seen."""
+
+    def __init__(self, reason: str, seen: str):
+        super().__init__(reason, seen)
+        self.reason, self.seen = reason, seen
+
+
+class Worker:
+    """One process, and the socket to it. `task` None: a fresh process; else a fork of this one that knows `task`."""
+
+    def __init__(self, limits: Limits, task: Task | None = None):
+        self.limits, self.task = limits, task
+        self.socket, theirs = socket.socketpair()
+        bounds = (limits.cpu_seconds, limits.memory_bytes)
+        self.process: subprocess.Popen[bytes] | None = None
+        if task is None:
+            # The paths of this process: an installed package, or a checkout that somebody put there.
+            start = f"import sys; sys.path[:] = {sys.path!r}; from sansi.data.problems.worker_main import main; main()"
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", start, str(theirs.fileno()), *map(str, bounds)],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+                env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            )
+            self.pid = self.process.pid
+        else:
+            self.pid = _fork(theirs, bounds, task)
+        theirs.close()
+
+    def ask(self, request: bytes) -> dict[str, Any]:
+        """The reply to one request. Raises Lost when the worker has died, or was killed for not answering."""
+        try:
+            send(self.socket, request)
+            self._wait()
+            reply = receive(self.socket)
+        except OSError:
+            reply = None
+        if reply is None:
+            raise self._post_mortem()
+        try:
+            return dict(json.loads(reply))
+        except (ValueError, TypeError) as error:
+            self.kill()
+            raise Lost("killed", "its process sent no verdict") from error
+
+    def _wait(self) -> None:
+        """Until the worker answers or ends. Raises Lost when it has to be killed."""
+        seen, idle_since = None, time.monotonic()
+        first: float | None = None
+        while not select.select([self.socket], [], [], LOOK_EVERY)[0]:
+            now = _Activity.of_session(self.pid)
+            first = now.cpu_seconds if first is None else first
+            if seen is None or now.running or now.cpu_seconds > seen.cpu_seconds:
+                idle_since = time.monotonic()
+            seen = now
+            # The kernel's limit is per process and can be caught: children and handlers are counted here.
+            if now.cpu_seconds - first > self.limits.cpu_seconds:
+                self.kill()
+                raise Lost("hang", f"used over {self.limits.cpu_seconds} s of processor time")
+            if time.monotonic() - idle_since > self.limits.idle_seconds:
+                self.kill()
+                raise Lost("hang", f"waited {self.limits.idle_seconds:g} s for something without running")
+
+    def _post_mortem(self) -> Lost:
+        status = self.kill()
+        if status == -signal.SIGXCPU:
+            return Lost("hang", f"used over {self.limits.cpu_seconds} s of processor time")
+        how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit code {status}"
+        return Lost("killed", f"its process ended with {how}")
+
+    def kill(self) -> int:
+        """End the process and all that it started; its exit status (negative: the signal)."""
+        self.socket.close()
+        status = self._poll()
+        for end in (os.killpg, os.kill):  # a fork may not have come to have a group of its own yet
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                end(self.pid, signal.SIGKILL)
+        return self._reap() if status is None else status
+
+    def _poll(self) -> int | None:
+        # One that has just ended by itself has a moment to become a corpse that tells of it.
+        for pause in (0.0, 0.01, 0.1):
+            time.sleep(pause)
+            if self.process is not None:
+                status = self.process.poll()
+            else:
+                pid, raw = os.waitpid(self.pid, os.WNOHANG)
+                status = os.waitstatus_to_exitcode(raw) if pid else None
+            if status is not None:
+                return status
+        return None
+
+    def _reap(self) -> int:
+        if self.process is not None:
+            return self.process.wait()
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def _fork(theirs: socket.socket, bounds: tuple[int, int], task: Task) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    try:  # the child: nothing of this may return into the caller's program
+        os.setsid()
+        quiet = os.open(os.devnull, os.O_RDWR)
+        os.dup2(quiet, 0)
+        os.dup2(quiet, 1)
+        keep = theirs.fileno()
+        os.closerange(3, keep)
+        os.closerange(keep + 1, os.sysconf("SC_OPEN_MAX"))
+        sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", closefd=False), line_buffering=True)
+        serve(theirs, *bounds, task=task)
+    finally:
+        os._exit(0)
+
+
+@dataclass(frozen=True)
+class _Activity:
+    """What the processes of a session have used, and whether one of them runs or wants to."""
+
+    cpu_seconds: float
+    running: bool
+
+    @classmethod
+    def of_session(cls, session: int) -> _Activity:
+        ticks, running = 0, False
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdecimal() and (fields := _stat(entry)) and int(fields[3]) == session:
+                ticks += sum(map(int, fields[11:15]))  # its own time, user and system, and that of its dead children
+                running |= fields[0] in "RD"
+        return cls(ticks / os.sysconf("SC_CLK_TCK"), running)
+
+
+def _stat(entry: Path) -> list[str] | None:
+    """The fields of /proc/N/stat from the state on (proc(5): field 3 is the first of these)."""
+    try:
+        return (entry / "stat").read_text().rpartition(")")[2].split()
+    except OSError:  # it has ended meanwhile
+        return None
+
+
+class WorkerPool:
+    """Up to `workers` processes, kept for the next answer; safe to use from any thread."""
+
+    def __init__(self, workers: int | None = None, limits: Limits | None = None):
+        if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
+            raise SansiError(f"workers must be a whole number of at least 1, not {workers!r}", param="workers")
+        self.workers = workers or min(MOST_WORKERS, len(os.sched_getaffinity(0)))
+        self.limits = limits or Limits()
+        self._idle: list[Worker] = []
+        self._lock, self._alone = threading.Lock(), threading.Lock()
+        self._places = threading.Semaphore(self.workers)
+
+    def verify(self, task: Task, problem: Problem, message: Message, by_name: bool) -> Verdict:
+        """The verdict of a worker; unknown, after a second try alone, where it does not survive.
+
+        by_name: the worker finds the task by the problem's own names.
+        """
+        try:
+            request, forked = _request(task, problem, message, by_name)
+        except Exception as error:
+            return unknown("raised", f"it can not be sent to a worker process: {type(error).__name__}: {error}")
+        try:
+            with self._place():
+                return self._verdict(request, task if forked else None)
+        except Lost:
+            pass
+        try:
+            with self._whole_pool():
+                self.close()  # a fresh process: what came before may have left it little memory
+                return self._verdict(request, task if forked else None)
+        except Lost as lost:
+            return unknown(lost.reason, f"{lost.seen}, twice")
+
+    def _verdict(self, request: bytes, forked: Task | None) -> Verdict:
+        worker = self._take(forked)
+        try:
+            reply = worker.ask(request)
+        except BaseException:
+            worker.kill()
+            raise
+        if "memory" in reply:  # what it holds, it may hold for ever
+            worker.kill()
+            raise Lost("memory", reply["memory"])
+        with self._lock:
+            self._idle.append(worker)
+        return unknown("raised", str(reply["raised"])) if "raised" in reply else Verdict(**reply)
+
+    def _take(self, forked: Task | None) -> Worker:
+        with self._lock:
+            for i, worker in enumerate(self._idle):
+                if worker.task is forked:
+                    return self._idle.pop(i)
+            spare = self._idle.pop(0) if len(self._idle) >= self.workers else None
+        if spare is not None:  # of another task
+            spare.kill()
+        return Worker(self.limits, forked)
+
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[None]:
+        with self._places:
+            yield
+
+    @contextlib.contextmanager
+    def _whole_pool(self) -> Iterator[None]:
+        """Every place at once: nothing else runs. One at a time, or two of them would wait for each other."""
+        with self._alone, contextlib.ExitStack() as places:
+            for _ in range(self.workers):
+                places.enter_context(self._places)
+            yield
+
+    def close(self) -> None:
+        """End the idle workers. The pool may be used again."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for worker in idle:
+            worker.kill()
+
+
+def _request(task: Task, problem: Problem, message: Message, by_name: bool) -> tuple[bytes, bool]:
+    """The request as bytes, and whether only a fork of this process understands it."""
+    given = None if by_name else task
+    try:
+        what = pickle.dumps((given, problem))
+        forked = b"__main__" in what
+    except Exception:  # a lambda, a local class: a fork has it already
+        what, forked = pickle.dumps((None, problem)), True
+    if forked:
+        what = pickle.dumps((None, problem))
+    return pickle.dumps((what, pickle.dumps(message))), forked
+
+
+_pool: tuple[int, WorkerPool] | None = None
+_pool_lock = threading.Lock()
+
+
+def shared_pool() -> WorkerPool:
+    """The pool of this process: made on first use, closed at exit. A fork of this process makes its own."""
+    global _pool
+    with _pool_lock:
+        if _pool is None or _pool[0] != os.getpid():
+            _pool = (os.getpid(), WorkerPool())
+            atexit.register(_pool[1].close)
+        return _pool[1]
