@@ -17,7 +17,7 @@ from typing import Any
 
 from recipe import STAGES  # beside this script
 from sansi.base import SansiError
-from sansi.base.files import atomic_folder, read_json, write_json, write_text
+from sansi.base.files import read_json, updated_folder, write_json, write_text
 from sansi.base.runs import RunFolder
 from sansi.data.problems import FAMILIES
 
@@ -101,7 +101,8 @@ def publish(run: Path) -> None:
     facts = Facts(run)
     blocks = facts.blocks()
     card = fill((ROOT / "runs" / "nano" / "CARD.md").read_text(encoding="utf-8"), blocks)
-    with atomic_folder(ROOT / "sansi" / "bundled" / "nano") as draft:
+    # git keeps what was there, so all of it may go, whoever wrote it
+    with updated_folder(ROOT / "sansi" / "bundled" / "nano", supersedes=lambda name: True) as draft:
         shutil.copytree(run / "model", draft, dirs_exist_ok=True)
         write_text(draft / "README.md", card)
         write_json(draft / "evaluation.json", facts.curve)

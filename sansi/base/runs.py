@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from sansi.base.errors import SansiError
-from sansi.base.files import read_json, remove_folder, write_json
+from sansi.base.files import clean_drafts, read_json, remove_folder, write_json
 
 ABSENT = "(absent)"
 
@@ -26,6 +27,8 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise SansiError(f"{self.path} is a file; a run needs a folder, so give the run another name")
         self.path.mkdir(parents=True, exist_ok=True)
+        for folder in (self.path, self.checkpoints):
+            clean_drafts(folder)  # each killed save would cost the size of a checkpoint
         if config is not None:
             self._pin(config)
 
@@ -80,10 +83,13 @@ class RunFolder:
         return self.checkpoint(steps[-1]) if steps else None
 
     def keep_last(self, count: int) -> None:
-        """Delete all but the last `count` checkpoints."""
+        """Delete all but the last `count` checkpoints; one that holds somebody else's files stays, with a warning."""
         steps = self.steps()
         for step in steps[: max(len(steps) - count, 0)]:
-            remove_folder(self.checkpoint(step))
+            try:
+                remove_folder(self.checkpoint(step))
+            except SansiError as error:
+                warnings.warn(f"this checkpoint is kept: {error}", stacklevel=2)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return iter(self.metrics())

@@ -85,7 +85,7 @@ def _companions(folder: Path) -> list[Path]:
 
 def _write_card(out: str, found: Found, weights: QuantizedWeights, compared: KLReport | None) -> None:
     """A card that says what this folder is; what is said of the full model goes with it as a file of its own."""
-    from sansi.base.files import write_text
+    from sansi.base.files import updated_folder, write_text
     from sansi.model.hub.repository import licence_of
 
     source, folder = Path(found.folder) / "README.md", Path(out)
@@ -108,10 +108,12 @@ def _write_card(out: str, found: Found, weights: QuantizedWeights, compared: KLR
         "",
         "For inference with Sansi, on the CPU. Other programs refuse this folder, and training needs the full model.",
     ]
-    if source.is_file():
-        write_text(folder / FULL_CARD, source.read_text(encoding="utf-8", errors="replace"))
-        lines += ["", f"What is said of the full model is in {FULL_CARD}; its numbers are those of the full weights."]
-    write_text(folder / "README.md", "\n".join(lines) + "\n")
+    with updated_folder(folder) as draft:
+        if source.is_file():
+            write_text(draft / FULL_CARD, source.read_text(encoding="utf-8", errors="replace"))
+            told = "its numbers are those of the full weights."
+            lines += ["", f"What is said of the full model is in {FULL_CARD}; {told}"]
+        write_text(draft / "README.md", "\n".join(lines) + "\n")
 
 
 def _compared(folder: str, out: str, given: str | None, tokens: int) -> KLReport:

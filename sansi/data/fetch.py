@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sansi.base.errors import SansiError
+from sansi.base.files import scratch_folder
 from sansi.data.sources import Source
 
 FETCH_SECONDS = 600
@@ -64,13 +65,13 @@ def fetched(source: Source, cache: Path, run: Runner = run_command) -> Iterator[
 def fetch_archive(source: Source, cache: Path, run: Runner = run_command) -> Path:
     """The source's archive in `cache`, downloaded unless it is there already with the pinned digest."""
     kept = cache / source.kind / f"{source.name}-{source.version}"
-    for archive in sorted(kept.glob("*")):
+    for archive in sorted(kept.glob("[!.]*")):
         if file_sha256(archive) == source.sha256:
             return archive
     kept.mkdir(parents=True, exist_ok=True)
     # Downloaded beside its place and moved there once checked: an interrupted download leaves nothing behind.
-    with tempfile.TemporaryDirectory(prefix=".draft-", dir=cache) as draft:
-        archive = _download(source, Path(draft), run)
+    with scratch_folder(kept / "download") as draft:
+        archive = _download(source, draft, run)
         digest = file_sha256(archive)
         if source.sha256 and digest != source.sha256:
             raise _failure(source, f"the download's sha256 is {digest}, the pin {source.sha256}")

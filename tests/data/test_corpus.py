@@ -197,7 +197,7 @@ def test_fetch_checks_keeps_and_unpacks(tmp_path: Path):
     assert calls == [["npm", "pack", "--silent", "made@1.0.0"]]
     with pytest.raises(SansiError, match=r"npm package made 1\.0\.0 can not be fetched.*sha256.*without it"):
         fetch_archive(npm_source("0" * 64), tmp_path / "cache", run)
-    assert not list((tmp_path / "cache").glob(".draft-*"))
+    assert not list((tmp_path / "cache").rglob(".*"))
 
 
 def test_a_missing_client_and_a_failed_download_say_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -19,7 +19,6 @@ import platform
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from pathlib import Path
 import torch
 
 from sansi.base.errors import SansiError, did_you_mean
+from sansi.base.files import scratch_folder
 
 FOLDER = Path(__file__).parent
 COMMON_FLAGS = (
@@ -169,16 +169,13 @@ def _locked(path: Path) -> Iterator[None]:
 def _build(isa: str, target: Path) -> None:
     compiler = _compiler()
     print("sansi: building the CPU kernels (once, about 10 s)", file=sys.stderr, flush=True)
-    draft = Path(tempfile.mkdtemp(prefix=".build-", dir=target.parent))
-    try:
+    with scratch_folder(target) as draft:
         sources = sorted(FOLDER.glob("*.cpp"))
         objects = [draft / f"{source.stem}.o" for source in sources]
         flags = [compiler, *COMMON_FLAGS, *ISA_FLAGS[isa]]
         _run(*([*flags, "-c", str(s), "-o", str(o)] for s, o in zip(sources, objects, strict=True)))
         _run([*flags, "-shared", *map(str, objects), "-o", str(draft / target.name)])
         os.replace(draft / target.name, target)  # whole or absent
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _compiler() -> str:
