@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import importlib.abc
+import importlib.machinery
 import importlib.util
+import os
 import re
 import sys
 from pathlib import Path
@@ -11,6 +14,8 @@ from types import ModuleType
 from typing import Any
 
 from sansi.base.errors import SansiError, did_you_mean
+
+_PREFIX = "sansi_file_"  # and the path of a file in hexadecimal digits is the name of its module
 
 
 def load_attribute(name: str) -> Any:
@@ -55,16 +60,17 @@ def _importable(module_name: str) -> ModuleType:
 def _file_module(path: Path) -> ModuleType:
     if not path.is_file():
         raise SansiError(f"there is no file {path}", param="task")
-    name = "sansi_task_" + re.sub(r"\W", "_", str(path.resolve()))
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # before it runs: dataclasses and pickle look it up by name
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
+    return importlib.import_module(_PREFIX + os.fsencode(path.resolve()).hex())
+
+
+class _Files(importlib.abc.MetaPathFinder):
+    """Finds the modules that stand for files, so that pickle finds their objects in another process too."""
+
+    def find_spec(self, name: str, path: object, target: object = None) -> importlib.machinery.ModuleSpec | None:
+        if not name.startswith(_PREFIX):
+            return None
+        file = os.fsdecode(bytes.fromhex(name.removeprefix(_PREFIX)))
+        return importlib.util.spec_from_file_location(name, file)
+
+
+sys.meta_path.append(_Files())

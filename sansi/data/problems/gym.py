@@ -145,7 +145,7 @@ def _item(name: str, level: int, seed: int) -> Any:
     if name in SMALL_SEEDS:
         seed = _folded(seed)
     if name in DATASET_PER_SEED:
-        return _made(name, level, seed=seed, size=1)[0]
+        return _made(name, level, seed=seed, size=DATASET_PER_SEED[name])[0]
     return _dataset(name, level)[seed]
 
 

@@ -9,7 +9,9 @@ LEFT_OUT = {
 }
 """Tasks that are not offered, each with its reason."""
 
-FIXED: dict[str, dict[str, Any]] = {}
+FIXED: dict[str, dict[str, Any]] = {
+    "word_ladder": {"size": 20_000},  # as many as its check allows; items beyond are drawn all the same
+}
 """Parameters that a level does not set and the gym's defaults do not fit."""
 
 TOP_LEVELS: dict[str, int] = {
@@ -25,8 +27,8 @@ FLOORS: dict[str, dict[str, int]] = {
 }
 """Least values of parameters that a level sets too low."""
 
-DATASET_PER_SEED = {"gsm_symbolic", "list_functions"}
-"""Tasks that choose the kind of every problem beforehand: a dataset of one problem is made for each seed."""
+DATASET_PER_SEED = {"acre": 5, "gsm_symbolic": 1, "list_functions": 1}
+"""Tasks that choose or draw all their problems beforehand: for each seed a dataset is made, the smallest there is."""
 
 SMALL_SEEDS = {"pool_matrix"}
 """Tasks whose generator takes seeds below 2**32 alone: larger ones are folded, and training seeds may meet."""

@@ -122,7 +122,7 @@ def _from_entry_point(name: str) -> Task:
         value = point.load()
     except Exception as error:
         raise SansiError(f'task "{name}" ({point.value}) can not be loaded: {error!r}', param="task") from error
-    return _made(value, f'task "{name}" ({point.value})')
+    return _made(name, value, f'task "{name}" ({point.value})')
 
 
 @functools.lru_cache(maxsize=64)
@@ -132,17 +132,17 @@ def _from_file(name: str, state: object) -> Task:
 
 @functools.lru_cache(maxsize=64)
 def _from_attribute(name: str) -> Task:
-    return _made(load_attribute(name), f'task "{name}"')
+    return _made(name, load_attribute(name), f'task "{name}"')
 
 
-def _made(value: Any, where: str) -> Task:
+def _made(name: str, value: Any, where: str) -> Task:
     """A task from what a name stands for: itself, or what it makes when it is called."""
     if hasattr(value, "verify") and not isinstance(value, type):
         return check_task(value, where)
     if not callable(value):
         return check_task(value, where)
     if not isinstance(value, type) and _takes_two(value):
-        return FunctionTask(where.removeprefix("task ").strip('"'), value)
+        return FunctionTask(name, value)
     try:
         made = value()
     except Exception as error:

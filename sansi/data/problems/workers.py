@@ -65,6 +65,7 @@ class Worker:
 
     def __init__(self, limits: Limits, task: Task | None = None):
         self.limits, self.task = limits, task
+        self.status: int | None = None  # of the process, once it has ended; negative: the signal
         self.socket, theirs = socket.socketpair()
         bounds = (limits.cpu_seconds, limits.memory_bytes)
         self.process: subprocess.Popen[bytes] | None = None
@@ -104,7 +105,8 @@ class Worker:
         """Until the worker answers or ends. Raises Lost when it has to be killed."""
         seen, idle_since = None, time.monotonic()
         first: float | None = None
-        while not select.select([self.socket], [], [], LOOK_EVERY)[0]:
+        look_every = min(LOOK_EVERY, self.limits.idle_seconds / 2)
+        while not select.select([self.socket], [], [], look_every)[0]:
             now = _Activity.of_session(self.pid)
             first = now.cpu_seconds if first is None else first
             if seen is None or now.running or now.cpu_seconds > seen.cpu_seconds:
@@ -126,13 +128,16 @@ class Worker:
         return Lost("killed", f"its process ended with {how}")
 
     def kill(self) -> int:
-        """End the process and all that it started; its exit status (negative: the signal)."""
+        """End the process and all that it started, if it has not ended; its status."""
         self.socket.close()
+        if self.status is not None:
+            return self.status
         status = self._poll()
         for end in (os.killpg, os.kill):  # a fork may not have come to have a group of its own yet
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 end(self.pid, signal.SIGKILL)
-        return self._reap() if status is None else status
+        self.status = self._reap() if status is None else status
+        return self.status
 
     def _poll(self) -> int | None:
         # One that has just ended by itself has a moment to become a corpse that tells of it.
@@ -284,7 +289,8 @@ def _request(task: Task, problem: Problem, message: Message, by_name: bool) -> t
         what, forked = pickle.dumps((None, problem)), True
     if forked:
         what = pickle.dumps((None, problem))
-    return pickle.dumps((what, pickle.dumps(message))), forked
+    # A path that was added after the worker started may be where the task lives.
+    return pickle.dumps((sys.path, what, pickle.dumps(message))), forked
 
 
 _pool: tuple[int, WorkerPool] | None = None
