@@ -24,13 +24,15 @@ from sansi.data.sources import Source
 LONG_PARAGRAPH = 60
 # What the detector refuses; the encoding filter judges it.
 UNDETECTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
+HALF_PAIR = re.compile("[\ud800-\udfff]")
 # Full stops of Latin, CJK, Devanagari, Arabic, Ethiopic, Armenian, Khmer and Burmese script, and closing marks.
 SENTENCE_END = re.compile(r"[.!?…:;。!?:;।॥؟۔።։។၊။།‥]['\"”’»」』))\]]*$")
 
 
 def annotate(raw: RawDocument, source: Source) -> Document:
     """The document with its language, licence, quality and digest; its text in NFC with \\n line ends."""
-    text = unicodedata.normalize("NFC", raw.text.replace("\r\n", "\n").replace("\ufeff", "")).strip()
+    whole = HALF_PAIR.sub("\ufffd", raw.text)  # what no UTF-8 can hold; the encoding filter judges it
+    text = unicodedata.normalize("NFC", whole.replace("\r\n", "\n").replace("\r", "\n").replace("\ufeff", "")).strip()
     detected = None if raw.kind == "code" else detect_language(text)
     return Document(
         id=f"{source.name}/{raw.id}",
@@ -42,6 +44,10 @@ def annotate(raw: RawDocument, source: Source) -> Document:
         quality=round(quality(text), 3),
         sha256=text_sha256(text),
         text=text,
+        original=raw.original,
+        url=raw.url,
+        date=raw.date,
+        metadata=raw.metadata,
     )
 
 

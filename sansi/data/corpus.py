@@ -1,79 +1,34 @@
-"""Build a corpus: fetch, extract, annotate, filter, deduplicate, decontaminate, write; and read it back.
+"""Build a corpus: fetch, extract, annotate, filter, decontaminate, deduplicate, write; and read it back.
 
 A corpus folder holds `documents/SOURCE.jsonl`, `held_out/SOURCE.jsonl` (for evaluation), `manifest.json` (what came
-from where, under which licence, with digests) and `report.md`.
+from where, under which licence, with digests, by which rules) and `report.md`. All sources are read before any document
+is compared with another, so that their order makes no difference.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from sansi.base.config import load_config
 from sansi.base.errors import SansiError
-from sansi.base.files import atomic_folder, read_json, write_json, write_text
+from sansi.base.files import atomic_folder
 from sansi.base.progress import progress_bar
-from sansi.data.annotate import annotate
+from sansi.data.annotate import annotate, quality
+from sansi.data.corpus_report import CorpusInputs, CorpusReport, SourceReport, check_inputs, with_limits
 from sansi.data.decontaminate import Decontaminator
-from sansi.data.dedup import Deduplicator
+from sansi.data.dedup import Deduplicator, judging_order
 from sansi.data.documents import Document, read_documents, write_documents
 from sansi.data.fetch import fetched
 from sansi.data.filters import reason_to_drop
 from sansi.data.sources import SOURCES, Source, find_sources
+from sansi.data.stage import Place, Stage
 
-MANIFEST_FILE = "manifest.json"
-
-
-@dataclass(frozen=True)
-class SourceReport:
-    """What became of one source."""
-
-    name: str
-    package: str
-    version: str
-    licence: str
-    sha256: str | None  # of the archive
-    languages: int
-    documents: int
-    bytes: int  # of text kept, as UTF-8
-    held_out: int  # documents kept apart for evaluation
-    dropped: dict[str, int] = field(default_factory=dict)  # documents by reason
-
-
-@dataclass(frozen=True)
-class CorpusReport:
-    """What a corpus holds. `languages` counts each once over all sources, programming languages apart."""
-
-    folder: Path
-    sources: tuple[SourceReport, ...]
-    languages: int
-
-    @property
-    def documents(self) -> int:
-        return sum(source.documents for source in self.sources)
-
-    @property
-    def bytes(self) -> int:
-        return sum(source.bytes for source in self.sources)
-
-    @classmethod
-    def load(cls, folder: Path) -> CorpusReport:
-        """Read the manifest of a built corpus. Raises SansiError when there is none."""
-        manifest = read_json(Path(folder) / MANIFEST_FILE)
-        sources = tuple(load_config(SourceReport, part, MANIFEST_FILE) for part in manifest["sources"])
-        return cls(Path(folder), sources, manifest["languages"])
-
-    def table(self) -> str:
-        """A Markdown table, a line per source and the total."""
-        head = "| source | package | licence | languages | documents | MB | held out | dropped |"
-        rule = "|---|---|---|--:|--:|--:|--:|---|"
-        lines = [_table_line(source) for source in self.sources]
-        total = f"| all | | | {self.languages} | {self.documents} | {self.bytes / 1e6:.2f} | | |"
-        return "\n".join([head, rule, *lines, total]) + "\n"
+__all__ = ["CorpusInputs", "CorpusReport", "SourceReport", "build_corpus", "cap", "check_corpus", "read_corpus"]
 
 
 def build_corpus(
@@ -85,7 +40,7 @@ def build_corpus(
     cache: Path | None = None,
     known: Iterable[Source] = SOURCES,
 ) -> CorpusReport:
-    """Build a corpus in `out`, which appears whole or not at all.
+    """Build a corpus in `out`, which appears whole or not at all; a folder with files of yours is refused.
 
     `sources` names the sources (default: those marked so); one that can not be fetched is an error. `limit_bytes` caps
     the text of a source by name, over its own limit. Archives are kept in `cache` (default: `cache/` beside `out`).
@@ -93,15 +48,33 @@ def build_corpus(
     """
     out = Path(out)
     cache = Path(cache) if cache is not None else out.parent / "cache"
-    chosen = _with_limits(find_sources(sources, known), limit_bytes or {})
-    builder = _Builder(Deduplicator(), Decontaminator(evaluation_texts), cache)
-    with atomic_folder(out) as draft, progress_bar("corpus", len(chosen)) as bar:
-        for source in chosen:
-            builder.add(source, draft)
-            bar.update(note=source.name)
-        report = CorpusReport(out, tuple(builder.reports), len(builder.languages))
-        _write_report(draft, report)
+    chosen, texts = _chosen(sources, limit_bytes, known), _texts(evaluation_texts)
+    with atomic_folder(out) as draft, _Builder(chosen, Decontaminator(texts), cache) as builder:
+        with progress_bar("corpus", len(chosen)) as bar:
+            for source in chosen:
+                builder.read(source)
+                bar.update(note=source.name)
+        builder.deduplicate()
+        reports = tuple(builder.write(source, draft) for source in chosen)
+        report = CorpusReport(out, reports, len(builder.languages), CorpusInputs.of(chosen, texts))
+        report.write(draft)
     return report
+
+
+def check_corpus(
+    folder: Path,
+    sources: Iterable[str] | None = None,
+    limit_bytes: Mapping[str, int] | None = None,
+    *,
+    evaluation_texts: Iterable[str] = (),
+    known: Iterable[Source] = SOURCES,
+) -> CorpusReport:
+    """The report of the corpus in `folder`, if `build_corpus` with these arguments would build the same.
+
+    Raises SansiError that says what differs: sources, their versions or limits, the evaluation texts, the rules.
+    """
+    chosen = _chosen(sources, limit_bytes, known)
+    return check_inputs(Path(folder), CorpusInputs.of(chosen, _texts(evaluation_texts)))
 
 
 def read_corpus(folder: Path, sources: Iterable[str] | None = None, held_out: bool = False) -> Iterator[Document]:
@@ -118,63 +91,108 @@ def read_corpus(folder: Path, sources: Iterable[str] | None = None, held_out: bo
         yield from read_documents(folder / ("held_out" if held_out else "documents") / f"{name}.jsonl")
 
 
+def _chosen(names: Iterable[str] | None, limits: Mapping[str, int] | None, known: Iterable[Source]) -> list[Source]:
+    if isinstance(names, str):
+        raise SansiError(f'"sources" is one name; give a list: ["{names}"]', param="sources")
+    return with_limits(find_sources(names, known), limits or {})
+
+
+def _texts(evaluation_texts: Iterable[str]) -> list[str]:
+    if isinstance(evaluation_texts, str):
+        raise SansiError('"evaluation_texts" is one text; give a list of texts', param="evaluation_texts")
+    return list(evaluation_texts)
+
+
 class _Builder:
-    """Carries what must be known across sources: what was kept already, and every language met."""
+    """Reads all sources, judges all documents, writes each source's. Candidates wait in files, not in memory."""
 
-    def __init__(self, deduplicate: Deduplicator, decontaminate: Decontaminator, cache: Path):
-        self.deduplicate, self.decontaminate, self.cache = deduplicate, decontaminate, cache
-        self.reports: list[SourceReport] = []
+    def __init__(self, sources: list[Source], decontaminate: Decontaminator, cache: Path):
+        self.decontaminate, self.cache = decontaminate, cache
         self.languages: set[str] = set()
+        self._by_name = {source.name: source for source in sources}
+        self._deduplicator = Deduplicator(refilter=self._refilter)
+        self._held_out: dict[str, list[Document]] = {}
+        self._facts: dict[str, tuple[str, str | None]] = {}  # source -> version and digest of what was fetched
+        self._dropped: dict[str, Counter[str]] = {source.name: Counter() for source in sources}
+        self._kept: dict[tuple[str, int], Document | None] = {}  # None: as it is in the stage
+        self._exit = contextlib.ExitStack()
+        self._stages: dict[str, Stage] = {}
 
-    def add(self, source: Source, folder: Path) -> None:
-        dropped: Counter[str] = Counter()
-        kept: list[Document] = []
-        held_out: list[Document] = []
+    def __enter__(self) -> _Builder:
+        folder = Path(self._exit.enter_context(tempfile.TemporaryDirectory(prefix="sansi-")))
+        for number, name in enumerate(self._by_name):
+            self._stages[name] = self._exit.enter_context(Stage(folder / str(number)))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exit.close()
+
+    def read(self, source: Source) -> None:
+        """Take in the documents of a source that need no comparison to be refused."""
+        self._held_out[source.name] = []
         with fetched(source, self.cache) as package:
             for raw in source.extract(package.root):
                 document = annotate(raw, source)
-                reason = reason_to_drop(document, dataclasses.replace(source, min_bytes=1) if raw.held_out else source)
-                if reason is None and raw.held_out:
-                    held_out.append(document)
-                elif reason is None:
-                    kept.append(document)
+                rules = dataclasses.replace(source, min_bytes=1) if raw.held_out else source
+                if reason := self._reason(document, rules, raw.held_out):
+                    self._dropped[source.name][reason] += 1
+                elif raw.held_out:
+                    self._held_out[source.name].append(document)
                 else:
-                    dropped[reason] += 1
-            version, sha256 = package.version, package.sha256
-        kept = self._reduce(kept, source, dropped)
-        for name, documents in (("documents", kept), ("held_out", held_out)):
+                    self._stages[source.name].add(document)
+                    self._deduplicator.count(document)
+            self._facts[source.name] = (package.version, package.sha256)
+
+    def deduplicate(self) -> None:
+        """Judge all documents, in an order that is theirs and not the sources'."""
+        places: list[tuple[str, int, Place]] = [
+            (name, index, place) for name, stage in self._stages.items() for index, place in enumerate(stage.places)
+        ]
+        for turn in judging_order([place for _, _, place in places]):
+            name, index, _ = places[turn]
+            document, before = self._stages[name].read(index), self._deduplicator.dropped.copy()
+            kept = self._deduplicator.judge(document)
+            if kept is not None:
+                self._kept[name, index] = None if kept is document else _requalified(kept)
+            self._dropped[name].update(self._deduplicator.dropped - before)
+
+    def write(self, source: Source, folder: Path) -> SourceReport:
+        """Write what is kept of a source."""
+        kept = self._within_limit(source)
+        for name, documents in (("documents", kept), ("held_out", self._held_out[source.name])):
             (folder / name).mkdir(exist_ok=True)
             write_documents(folder / name / f"{source.name}.jsonl", documents)
-        self._report(source, version, sha256, kept, len(held_out), dropped)
-
-    def _reduce(self, documents: list[Document], source: Source, dropped: Counter[str]) -> list[Document]:
-        clean = [document for document in documents if not self.decontaminate.is_contaminated(document.text)]
-        distinct = list(self.deduplicate(clean))
-        kept = cap(distinct, source.limit_bytes)
-        for reason, before, after in (
-            ("in an evaluation set", documents, clean),
-            ("duplicate", clean, distinct),
-            ("over the limit", distinct, kept),
-        ):
-            if len(before) > len(after):
-                dropped[reason] = len(before) - len(after)
-        return kept
-
-    def _report(
-        self,
-        source: Source,
-        version: str,
-        sha256: str | None,
-        kept: list[Document],
-        held_out: int,
-        dropped: Counter[str],
-    ) -> None:
         languages = {document.language for document in kept if document.kind != "code"}
         self.languages |= {language.split("-")[0] for language in languages}
-        size = sum(document.size for document in kept)
+        version, sha256 = self._facts[source.name]
         facts = (source.name, source.package, version, source.licence, sha256)
-        counts = (len(languages), len(kept), size, held_out, dict(sorted(dropped.items())))
-        self.reports.append(SourceReport(*facts, *counts))
+        counts = (len(languages), len(kept), sum(document.size for document in kept), len(self._held_out[source.name]))
+        return SourceReport(*facts, *counts, dict(sorted(self._dropped[source.name].items())))
+
+    def _reason(self, document: Document, source: Source, held_out: bool) -> str | None:
+        reason = reason_to_drop(document, source)
+        if reason is None and not held_out and self.decontaminate.is_contaminated(document.text):
+            return "in an evaluation set"
+        return reason
+
+    def _refilter(self, document: Document) -> str | None:
+        return reason_to_drop(_requalified(document), self._by_name[document.source])
+
+    def _within_limit(self, source: Source) -> list[Document]:
+        stage = self._stages[source.name]
+        distinct = [
+            self._kept[source.name, index] or stage.read(index)
+            for index in range(len(stage))
+            if (source.name, index) in self._kept
+        ]
+        kept = cap(distinct, source.limit_bytes)
+        if len(distinct) > len(kept):
+            self._dropped[source.name]["over the limit"] = len(distinct) - len(kept)
+        return kept
+
+
+def _requalified(document: Document) -> Document:
+    return dataclasses.replace(document, quality=round(quality(document.text), 3))
 
 
 def cap(documents: list[Document], limit: int | None) -> list[Document]:
@@ -188,26 +206,3 @@ def cap(documents: list[Document], limit: int | None) -> list[Document]:
             kept.add(document.id)
             size += document.size
     return [document for document in documents if document.id in kept]
-
-
-def _with_limits(sources: list[Source], limits: Mapping[str, int]) -> list[Source]:
-    names = [source.name for source in sources]
-    for name in limits:
-        if name not in names:
-            raise SansiError(
-                f'"limit_bytes" names "{name}", which is not built; sources: {", ".join(names)}', param="limit_bytes"
-            )
-    return [dataclasses.replace(s, limit_bytes=limits.get(s.name, s.limit_bytes)) for s in sources]
-
-
-def _write_report(folder: Path, report: CorpusReport) -> None:
-    sources = [dataclasses.asdict(source) for source in report.sources]
-    write_json(folder / MANIFEST_FILE, {"languages": report.languages, "sources": sources})
-    write_text(folder / "report.md", "# Corpus\n\n" + report.table())
-
-
-def _table_line(source: SourceReport) -> str:
-    dropped = ", ".join(f"{reason} {count}" for reason, count in source.dropped.items())
-    facts = f"{source.name} | {source.package} {source.version} | {source.licence}"
-    size = f"{source.bytes / 1e6:.2f}"
-    return f"| {facts} | {source.languages} | {source.documents} | {size} | {source.held_out} | {dropped} |"

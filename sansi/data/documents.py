@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +24,10 @@ class RawDocument:
     kind: Kind = "prose"
     language: str | None = None  # BCP-47, or the programming language; None: to be identified
     held_out: bool = False  # for evaluation: kept apart, never trained on
+    original: bool = True  # False: a translation or an edition; what it repeats is taken out of it, not of the original
+    url: str | None = None
+    date: str | None = None  # of the text, ISO 8601, as far as the source tells: "1961" or "2021-03-05"
+    metadata: Mapping[str, str] = field(default_factory=dict)  # whatever else the source tells
 
 
 @dataclass(frozen=True)
@@ -34,11 +38,18 @@ class Document:
     source: str
     licence: str
     kind: Kind
-    language: str  # the source's own tag where it gives one, else the identified language, else "und"
-    detected_language: str | None  # None: not identified reliably
+    language: str  # BCP-47: the source's own tag where it gives one, else the identified language, else "und"
+    detected_language: str | None  # BCP-47; None: not identified reliably
     quality: float  # 0 to 1, see sansi.data.annotate
     sha256: str  # of the text as UTF-8
     text: str
+    original: bool = True
+    script: str | None = None  # ISO 15924, of most of the letters
+    language_score: float | None = None  # share of the text that is in `detected_language`
+    language_model: str | None = None  # what identified it
+    url: str | None = None
+    date: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -53,11 +64,15 @@ def text_sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def document_line(document: Document) -> str:
+    """The document as a line of JSON."""
+    return json.dumps(dataclasses.asdict(document), ensure_ascii=False) + "\n"
+
+
 def write_documents(path: Path, documents: Iterable[Document]) -> None:
     """Write JSON lines, one document each."""
     with Path(path).open("w", encoding="utf-8", newline="\n") as file:
-        for document in documents:
-            file.write(json.dumps(dataclasses.asdict(document), ensure_ascii=False) + "\n")
+        file.writelines(map(document_line, documents))
 
 
 def read_documents(path: Path) -> Iterator[Document]:

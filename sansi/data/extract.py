@@ -30,14 +30,14 @@ def extract_udhr(root: Path) -> Iterator[RawDocument]:
 
 
 def extract_handbook(root: Path) -> Iterator[RawDocument]:
-    """deb `debian-handbook`: one document per section and locale, English first, so that in the other locales the
-    paragraphs that nobody translated are recognised as repeats."""
-    files = _files(root, "usr/share/doc/debian-handbook/html/*/*.html")
-    for path in sorted(files, key=lambda file: (file.parent.name != "en-US", file)):
+    """deb `debian-handbook`: one document per section and locale. English is the original, so that in the other locales
+    the paragraphs that nobody translated are recognised as repeats."""
+    for path in _files(root, "usr/share/doc/debian-handbook/html/*/*.html"):
         if path.stem not in ("index", "ix01"):
             # What stands before the first heading are links to other editions.
             text = "#" + html_to_text(_read(path)).partition("#")[2]
-            yield RawDocument(f"{path.parent.name}/{path.stem}", text, language=path.parent.name)
+            locale = path.parent.name
+            yield RawDocument(f"{locale}/{path.stem}", text, language=locale, original=locale == "en-US")
 
 
 def extract_debian_reference(root: Path) -> Iterator[RawDocument]:

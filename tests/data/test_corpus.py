@@ -5,53 +5,26 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import random
-import re
 import tarfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from documents_made import ENGLISH, document, prose, source
 from sansi.base import SansiError
 from sansi.data import CorpusReport, build_corpus, read_corpus
-from sansi.data.annotate import annotate, quality
-from sansi.data.corpus import cap
-from sansi.data.decontaminate import Decontaminator
-from sansi.data.dedup import Deduplicator
-from sansi.data.documents import Document, RawDocument, read_documents
+from sansi.data.annotate import quality
+from sansi.data.corpus import cap, check_corpus
+from sansi.data.documents import RawDocument, read_documents
 from sansi.data.fetch import download_command, fetch_archive, fetched, file_sha256, unpack
 from sansi.data.filters import reason_to_drop
 from sansi.data.sources import SOURCES, Source, find_sources
 
-WORDS = re.findall(r"\w+", "river stone garden window letter morning people question answer history music summer city")
-ENGLISH = (
-    "All human beings are born free and equal in dignity and rights. They are endowed with reason and conscience and "
-    "should act towards one another in a spirit of brotherhood, which is what the declaration asks of everybody."
-)
 FRENCH = (
     "Tous les êtres humains naissent libres et égaux en dignité et en droits. Ils sont doués de raison et de "
     "conscience et doivent agir les uns envers les autres dans un esprit de fraternité."
 )
-
-
-def prose(seed: int, sentences: int = 12) -> str:
-    rng = random.Random(seed)
-    return " ".join(" ".join(rng.choices(WORDS, k=9)).capitalize() + f" {rng.random():.6f}." for _ in range(sentences))
-
-
-def source(documents: Sequence[RawDocument] = (), **changes: object) -> Source:
-    def extract(root: Path) -> Iterator[RawDocument]:
-        yield from documents
-
-    made = Source("made", "stdlib", "python", "3", None, "CC0-1.0", extract, min_bytes=50)
-    return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
-
-
-def document(text: str, **changes: object) -> Document:
-    return annotate(RawDocument("x", text, **changes), source())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -82,45 +55,6 @@ def test_annotation():
     assert quality(ENGLISH) > 0.95 > 0.5 > quality("a | 1\nb | 2\na | 1")
 
 
-def texts() -> st.SearchStrategy[list[str]]:
-    paragraph = st.integers(0, 6).map(lambda seed: prose(seed, 2))
-    return st.lists(st.lists(paragraph, min_size=1, max_size=4).map("\n\n".join), min_size=1, max_size=10)
-
-
-@settings(max_examples=30, derandomize=True, deadline=None)
-@given(texts())
-def test_deduplication_is_idempotent_and_loses_no_paragraph(texts: list[str]):
-    documents = [dataclasses.replace(document(text), id=str(i)) for i, text in enumerate(texts)]
-    once = list(Deduplicator()(documents))
-    assert list(Deduplicator()(once)) == once
-    paragraphs = [part for d in once for part in d.text.split("\n\n")]
-    assert len(paragraphs) == len(set(paragraphs))
-    assert set(paragraphs) == {part for text in texts for part in text.split("\n\n")}
-
-
-def test_near_duplicates_are_found_in_any_script():
-    chinese = "人人生而自由，在尊严和权利上一律平等。他们赋有理性和良心，并应以兄弟关系的精神相对待。" * 2
-    for text, other in ((prose(1), prose(2)), (chinese, ENGLISH)):
-        near, deduplicate = text.replace(text[20], "x", 1), Deduplicator()
-        kept = list(deduplicate([document(text), document(near), document(other)]))
-        assert [d.text for d in kept] == [text, other] and deduplicate.near_duplicates == 1
-
-
-def test_code_keeps_its_repeated_paragraphs():
-    header = "# " + prose(0, 2)
-    programs = [document(f"{header}\n\n{prose(n)}", kind="code") for n in (1, 2)]
-    assert list(Deduplicator()(programs)) == programs
-
-
-def test_decontamination_by_runs_of_words():
-    question = prose(5, 3)
-    check = Decontaminator([question, "too short to tell", "一个篮子里有十二个苹果，吃掉三个，还剩几个？"])
-    assert check.is_contaminated("Before. " + question.upper().replace(" ", "  ") + " After.")
-    assert check.is_contaminated("题：一个篮子里有十二个苹果,吃掉三个,还剩几个？答")
-    assert not check.is_contaminated(prose(6, 30)) and not check.is_contaminated("it is too short to tell")
-    assert not Decontaminator([]).is_contaminated(question)
-
-
 def test_cap_is_even_and_deterministic():
     documents = [dataclasses.replace(document(prose(n)), id=str(n)) for n in range(40)]
     size = sum(d.size for d in documents)
@@ -142,13 +76,13 @@ def test_build_corpus(tmp_path: Path):
     ]
     known = [source(raws), source([RawDocument("p", "x = 1\n" + prose(3), "code", "python")], name="code")]
     report = build_corpus(tmp_path / "corpus", known=known, evaluation_texts=[question])
-    assert [d.id for d in read_corpus(tmp_path / "corpus")] == ["made/a", "made/b", "code/p"]
-    assert [d.text for d in read_corpus(tmp_path / "corpus", ["made"])] == [prose(1), prose(2)]
+    assert [d.id for d in read_corpus(tmp_path / "corpus")] == ["made/b", "code/p"]  # b holds what a and c are
+    assert [d.text for d in read_corpus(tmp_path / "corpus", ["made"])] == [prose(2) + "\n\n" + prose(1)]
     assert [d.id for d in read_corpus(tmp_path / "corpus", held_out=True)] == ["made/f"]
     made = report.sources[0]
-    assert made.dropped == {"too short": 1, "in an evaluation set": 1, "duplicate": 1}
-    assert (made.languages, made.documents, made.held_out) == (2, 2, 1) and report.languages == 1
-    assert made.bytes == len((prose(1) + prose(2)).encode()) and report.documents == 3
+    assert made.dropped == {"too short": 1, "in an evaluation set": 1, "mostly repeated": 2}
+    assert (made.languages, made.documents, made.held_out) == (1, 1, 1) and report.languages == 1
+    assert made.bytes == len((prose(1) + prose(2)).encode()) + 2 and report.documents == 2
     assert CorpusReport.load(tmp_path / "corpus") == report
     assert "| made | python" in (tmp_path / "corpus" / "report.md").read_text()
 
@@ -167,6 +101,51 @@ def test_build_corpus_limits_and_mistakes(tmp_path: Path):
     (tmp_path / "bad.jsonl").write_text('{"id": 1\n')
     with pytest.raises(SansiError, match=r"bad\.jsonl:1"):
         list(read_documents(tmp_path / "bad.jsonl"))
+
+
+def test_the_order_of_sources_and_documents_changes_no_corpus(tmp_path: Path):
+    shared = [prose(n) for n in range(4)]
+    first = [RawDocument(str(n), "\n\n".join([shared[n], prose(10 + n), prose(20 + n)])) for n in range(4)]
+    second = [RawDocument(str(n), "\n\n".join([prose(30 + n), prose(40 + n), shared[n]])) for n in range(4)]
+    known = [source(first, name="first"), source(second, name="second")]
+    turned = [source(second[::-1], name="second"), source(first[::-1], name="first")]
+    texts = []
+    for number, made in enumerate((known, turned)):
+        build_corpus(tmp_path / str(number), known=made)
+        texts.append({(d.id, d.text) for d in read_corpus(tmp_path / str(number))})
+    assert texts[0] == texts[1] and len(texts[0]) == 8
+
+
+def test_what_deduplication_leaves_is_filtered_again(tmp_path: Path):
+    both = RawDocument("d", f"{prose(5, 30)}\n\nTo begin with:\n\nShort.\n\n{prose(6, 2)}")
+    end = RawDocument("e", f"{prose(7, 6)}\n\n{prose(6, 2)}\n\n12 | 13 | 14")
+    report = build_corpus(tmp_path / "e", known=[source([both, end], min_bytes=len(end.text.encode()) - 50)])
+    assert [d.id for d in read_corpus(tmp_path / "e")] == ["made/d"]
+    assert report.sources[0].dropped == {"too short": 1}
+
+
+def test_a_corpus_of_other_inputs_is_refused_with_what_differs(tmp_path: Path):
+    known = [source([RawDocument("a", prose(1))]), source([RawDocument("b", prose(2))], name="other")]
+    build_corpus(tmp_path / "c", ["made"], {"made": 9000}, known=known, evaluation_texts=["x y", "z"])
+    report = check_corpus(tmp_path / "c", ["made"], {"made": 9000}, known=known, evaluation_texts=["z", "x y"])
+    assert report.documents == 1 and report.inputs is not None
+    changes = [
+        ({"sources": ["made", "other"]}, r'source "other": none there, python 3 here'),
+        ({"limit_bytes": {"made": 8}}, r'limit of "made": 9000 there, 8 here'),
+        ({"evaluation_texts": ["z"]}, "another evaluation set"),
+        ({"known": [dataclasses.replace(known[0], version="4"), known[1]]}, r'"made": python 3 there, python 4 here'),
+    ]
+    same = {"sources": ["made"], "limit_bytes": {"made": 9000}, "known": known, "evaluation_texts": ["x y", "z"]}
+    for change, message in changes:
+        with pytest.raises(SansiError, match=message):
+            check_corpus(tmp_path / "c", **{**same, **change})  # type: ignore[arg-type]
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old/manifest.json").write_text('{"languages": 1, "sources": []}')
+    with pytest.raises(SansiError, match="does not record what it was built from"):
+        check_corpus(tmp_path / "old", **same)  # type: ignore[arg-type]
+    (tmp_path / "old/manifest.json").write_text('{"name": "an extension"}')
+    with pytest.raises(SansiError, match="not the manifest of a corpus"):
+        check_corpus(tmp_path / "old", **same)  # type: ignore[arg-type]
 
 
 def npm_archive() -> bytes:

@@ -1,0 +1,169 @@
+"""Text as comparable words in any script: what decontamination, deduplication and quality all read.
+
+Two texts that a reader takes for the same give the same words: HTML entities, tags and Markdown's marks are undone;
+compatibility forms (full-width letters, ligatures, half-width kana), case, invisible characters, apostrophes, the
+accents of Latin, Greek and Cyrillic and the points of Arabic and Hebrew are folded; digits of every script are ASCII
+digits, and a number falls into its groups of three, so that 1234567, 1,234,567 and 1 234 567 are the same. Vowel signs
+of the Indic scripts and tone marks of the South-East Asian ones stay, since they are letters there. Simplified and
+traditional Chinese are not folded into each other.
+
+Where a script puts no spaces between words, a token is a character with its marks and counts as a part of a word. How
+large a part is measured: words of the English text of the Universal Declaration by characters of the same text in that
+script. No dictionary is used: its words would begin elsewhere when the same sentence stands in another one.
+"""
+
+from __future__ import annotations
+
+import functools
+import html
+import unicodedata
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import regex
+
+# Words that a token is, in hundredths. Tibetan is divided into syllables; the others are written without divisions.
+UNSPACED: dict[str, int] = {
+    "Han": 67, "Hiragana": 27, "Katakana": 27, "Bopomofo": 40, "Yi": 60,
+    "Thai": 25, "Lao": 23, "Khmer": 28, "Myanmar": 29,
+    "Tai_Le": 33, "New_Tai_Lue": 33, "Tai_Tham": 37, "Tai_Viet": 33, "Ahom": 33,
+    "Javanese": 30, "Balinese": 30, "Buginese": 30, "Batak": 30, "Rejang": 30, "Phags_Pa": 50,
+    "Tangut": 67, "Nushu": 50,
+}  # fmt: skip
+SYLLABLES = {"Tibetan": 57}
+WORD, NUMBER = 100, 50  # a digit group says less than a word: a list of numbers is no quotation
+
+_UNSPACED = "".join(rf"\p{{scx={script}}}" for script in UNSPACED)
+_WORD = rf"[[\p{{L}}\p{{M}}\p{{N}}]--[0-9]--[[{_UNSPACED}]&&[\p{{L}}\p{{N}}]]]++"
+_CLUSTER = rf"[[{_UNSPACED}]&&[\p{{L}}\p{{N}}]]\p{{M}}*+"
+# Plus, equals, …; times and divided by after a number, a bracket or a variable; power; minus before a number.
+_OPERATOR = (
+    r"[+=<>%]|(?<=(?:\d|\)|(?<![\p{L}\d])\p{L})\s?)[*/](?=\s?[\p{L}\d(])|\^(?=[-+]?(?:\d|\p{L}\b|[({]))"
+    r"|(?<![\p{L}\d])-(?=\s?\d)|(?<=\d\s?)-(?=\s?(?:\d|\p{L}\b))"
+)
+# What parts two statements: line ends and punctuation, but no apostrophe, hyphen, decimal mark or divider of words.
+_BREAK = r"(?<=\d)[.,](?=\d)(*SKIP)(*FAIL)|[\n\p{P}--['\-_*/\u0f0b\u0f0c\u1361]]"
+_PIECES = regex.compile(rf"(?V1){_WORD}|{_CLUSTER}|[0-9]++|{_OPERATOR}|{_BREAK}")
+_ASCII_PIECES = regex.compile(rf"(?V1)[a-z]++|[0-9]++|{_OPERATOR}|{_BREAK}")
+_SCRIPTS = [(regex.compile(rf"\p{{scx={name}}}"), weight) for name, weight in {**UNSPACED, **SYLLABLES}.items()]
+_TAG = regex.compile(r"<!--.*?-->|</?([a-zA-Z][\w:-]*)(?:\s[^<>]*)?/?>", regex.DOTALL)
+_INLINE = frozenset(
+    "a abbr b bdi bdo big cite code dfn em font i kbd mark q s samp small span strong tt u var wbr".split()  # noqa: SIM905
+)
+_SUPERSCRIPT = regex.compile("[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+_INVISIBLE = regex.compile(r"(?V1)[\p{DI}\p{Cf}\p{Cc}\u0640--[\t\n\r\f\v\u0085]]")
+# Accents of Latin, Greek and Cyrillic; points and signs of Hebrew and Arabic.
+_POINTS = regex.compile(
+    r"[\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u08ca-\u08ff]"
+)
+_LETTERS = str.maketrans({
+    "ı": "i", "ł": "l", "ø": "o", "đ": "d", "ð": "d", "ħ": "h", "ŧ": "t", "æ": "ae", "œ": "oe", "þ": "th",
+    "ك": "ک", "ي": "ی", "ى": "ی", "ة": "ه",
+    "−": "-", "–": "-", "‐": "-", "‑": "-", "×": "*", "⋅": "*", "·": "*", "÷": "/", "⁄": "/", "∕": "/",
+    "’": "'", "‘": "'", "ʼ": "'", "ʻ": "'", "ʹ": "'", "`": "'", "´": "'", "′": "'", "＇": "'",
+})  # fmt: skip
+_LINK = regex.compile(r"!?\[([^\[\]\n]*)\]\((?:[^()\n]|\([^()\n]*\))*\)")
+_ESCAPED = regex.compile(r"\\([\\`*_{}\[\]()#+\-.!|$%&<>~])")
+_POWER = regex.compile(r"(?<=\d)\*\*(?=\d)")
+# Emphasis and code marks; an asterisk or a low line between two words is left to the tokens.
+_MARKS = regex.compile(r"\*\*+|__+|~~+|`+|(?<=\p{L}{2})\*(?=\p{L})|(?<![\w)])[*_](?=\w)|(?<=[\p{L}.!?,;:])[*_](?!\w)")
+# What opens a line and is no text: quotation and list marks, rules, underlines of headings.
+_LINE = regex.compile(r"^[ \t]*(?:>[ \t]?)+|^[ \t]*[*+-][ \t]+|^[ \t]*(?:={3,}|-{3,}|\*{3,})[ \t]*$", regex.MULTILINE)
+_HYPHENATED = regex.compile(r"(?<=\p{L})-[ \t]*\r?\n\s*(?=\p{Ll})")
+_APOSTROPHE = regex.compile(r"(?<=\p{L})'(?=\p{L})")
+_INDIAN = regex.compile(r"(?<![\d,])\d{1,2}(?:,\d\d)+,\d{3}(?![\d,])")
+_NON_ASCII_DIGIT = regex.compile(r"(?V1)[\p{Nd}--[0-9]]")
+
+
+@dataclass(frozen=True)
+class Words:
+    """The tokens of a text. `weights` [N] are hundredths of a word; a token opens (closes) a statement where `opens`
+    (`closes`) [N] holds: there a line, a sentence or what stands between punctuation marks begins (ends)."""
+
+    tokens: list[str]
+    weights: npt.NDArray[np.int64]
+    opens: npt.NDArray[np.bool_]
+    closes: npt.NDArray[np.bool_]
+
+    @property
+    def count(self) -> float:
+        """Words, those of scripts without spaces as measured parts."""
+        return float(self.weights.sum()) / 100
+
+    def windows(self, words: float) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Begins and ends of the shortest runs of at least `words` words, one from each token that has one."""
+        total = np.concatenate([[0], np.cumsum(self.weights)])
+        ends = np.searchsorted(total, total[:-1] + round(words * 100))
+        begins = np.flatnonzero(ends < len(total))
+        return begins, ends[begins]
+
+
+def read_words(text: str) -> Words:
+    """The words of a text, normalised as the head of this file says."""
+    text = normalize(text)
+    tokens: list[str] = []
+    weights: list[int] = []
+    opens: list[bool] = []
+    fresh = True  # the next token opens a statement
+    for piece in (_ASCII_PIECES if text.isascii() else _PIECES).findall(text):
+        weight = _weight(piece[0])
+        if not weight:
+            fresh = True
+            continue
+        if piece.isdigit() and len(piece) > 3:
+            head = len(piece) % 3 or 3
+            parts = [piece[:head], *(piece[i : i + 3] for i in range(head, len(piece), 3))]
+            tokens += parts
+            weights += [weight] * len(parts)
+            opens += [fresh, *[False] * (len(parts) - 1)]
+        else:
+            tokens.append(piece)
+            weights.append(weight)
+            opens.append(fresh)
+        fresh = False
+    starts = np.asarray(opens, bool)
+    closes = np.concatenate([starts[1:], [True]]) if tokens else starts
+    return Words(tokens, np.asarray(weights, np.int64), starts, closes)
+
+
+def split_words(text: str) -> list[str]:
+    """The normalised tokens of a text: words, and characters with their marks where no spaces part the words."""
+    return read_words(text).tokens
+
+
+def count_words(text: str) -> float:
+    return read_words(text).count
+
+
+def normalize(text: str) -> str:
+    """The text as it is compared: see the head of this file."""
+    text = _TAG.sub(_untag, html.unescape(text)) if "&" in text or "<" in text else text
+    text = _SUPERSCRIPT.sub(lambda found: "^" + unicodedata.normalize("NFKC", found[0]), text)
+    if not text.isascii():
+        text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
+        text = unicodedata.normalize("NFC", _POINTS.sub("", text))
+        text = _NON_ASCII_DIGIT.sub(lambda found: str(unicodedata.digit(found[0])), text)
+    text = _LINE.sub("", _INVISIBLE.sub("", text.casefold()))
+    text = _POWER.sub("^", text)
+    text = _MARKS.sub("", _LINK.sub(r"\1", _ESCAPED.sub(r"\1", text)))
+    text = _HYPHENATED.sub("", text.translate(_LETTERS))
+    text = _APOSTROPHE.sub("", text)
+    return _INDIAN.sub(lambda found: found[0].replace(",", ""), text)
+
+
+def _untag(match: regex.Match[str]) -> str:
+    name = (match[1] or "").lower()
+    if name == "sup":
+        return "" if match[0].startswith("</") else "^"
+    return "" if name in _INLINE or name == "sub" else "\n"
+
+
+@functools.lru_cache(1 << 16)
+def _weight(char: str) -> int:
+    """Hundredths of a word that a piece with this first character counts; 0 for what parts statements."""
+    if char in "+=<>%*/^-" or char.isdigit():
+        return NUMBER
+    if not regex.match(r"[\p{L}\p{M}\p{N}]", char):
+        return 0
+    return next((weight for script, weight in _SCRIPTS if script.match(char)), WORD)

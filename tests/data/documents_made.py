@@ -1,0 +1,37 @@
+"""Texts and documents made for the tests of the data room."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from sansi.data.annotate import annotate
+from sansi.data.documents import Document, RawDocument
+from sansi.data.sources import Source
+
+WORDS = re.findall(r"\w+", "river stone garden window letter morning people question answer history music summer city")
+ENGLISH = (
+    "All human beings are born free and equal in dignity and rights. They are endowed with reason and conscience and "
+    "should act towards one another in a spirit of brotherhood, which is what the declaration asks of everybody."
+)
+
+
+def prose(seed: int, sentences: int = 12) -> str:
+    """Sentences of nine words, no two texts alike."""
+    rng = random.Random(seed)
+    return " ".join(" ".join(rng.choices(WORDS, k=9)).capitalize() + f" {rng.random():.6f}." for _ in range(sentences))
+
+
+def source(documents: Sequence[RawDocument] = (), **changes: object) -> Source:
+    def extract(root: Path) -> Iterator[RawDocument]:
+        yield from documents
+
+    made = Source("made", "stdlib", "python", "3", None, "CC0-1.0", extract, min_bytes=50)
+    return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
+
+
+def document(text: str, **changes: object) -> Document:
+    return annotate(RawDocument("x", text, **changes), source())  # type: ignore[arg-type]

@@ -1,0 +1,85 @@
+"""Decontamination finds an evaluation text however it is written, and only where it is quoted."""
+
+from __future__ import annotations
+
+import pytest
+from documents_made import prose
+from sansi.base import SansiError
+from sansi.data.decontaminate import Decontaminator
+from sansi.data.problems import evaluation_set
+from test_words import ARTICLE, SAME
+
+QUESTION = (
+    "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May. "
+    "How many clips did Natalia sell altogether in April and May?"
+)
+
+
+def test_runs_of_words():
+    question = prose(5, 3)
+    check = Decontaminator([question, "too short to tell", "一个篮子里有十二个苹果，吃掉三个，还剩几个？"])
+    assert check.is_contaminated("Before. " + question.upper().replace(" ", "  ") + " After.")
+    assert check.is_contaminated("题：一个篮子里有十二个苹果,吃掉三个,还剩几个？答")
+    assert not check.is_contaminated(prose(6, 30)) and not check.is_contaminated("it is too short to tell")
+    assert not Decontaminator([]).is_contaminated(question)
+    assert (check.overlap("First. " + question) or "").startswith(" ".join(question.lower().split()[:9]))
+    with pytest.raises(SansiError, match="one text"):
+        Decontaminator(question)
+    with pytest.raises(SansiError, match="min_words"):
+        Decontaminator([], n=3)
+
+
+def test_every_question_is_found_in_its_own_text_and_within_another():
+    questions = sorted(evaluation_set(1000), key=lambda problem: len(problem.question))
+    for problem in [*questions[:60], *questions[60::20]]:
+        check = Decontaminator([problem.question])
+        assert check.is_contaminated(problem.question)
+        assert check.is_contaminated(f"An exercise. Q: {problem.question}\nA: {problem.answer}. The next one.")
+
+
+@pytest.mark.parametrize("name", [name for name in SAME if name not in ("hyphenation", "rules")])
+def test_another_writing_hides_no_question(name: str):
+    for mine, other in (SAME[name], SAME[name][::-1]):
+        check = Decontaminator([f"{mine} {QUESTION[:60]}"])
+        assert check.is_contaminated(f"{prose(3)}\n{other} {QUESTION[:60]}\n{prose(4)}")
+
+
+@pytest.mark.parametrize("language", ARTICLE)
+def test_an_article_is_found_and_a_name_in_it_is_not(language: str):
+    article = ARTICLE[language]
+    other = next(text for name, text in ARTICLE.items() if name != language)
+    assert Decontaminator([article]).is_contaminated(f"{other} {article} {other}")
+    most = article[: len(article) * 5 // 6]
+    assert Decontaminator([article]).is_contaminated(f"{other} {most}")
+    for begin in range(0, len(article) - 20, 7):
+        assert not Decontaminator([article]).is_contaminated(f"{other} {article[begin : begin + 20]} {other}")
+
+
+@pytest.mark.parametrize(
+    ("question", "found", "not_found"),
+    [
+        ("What is 12 + 7?", "Sums. What is 12 + 7? It is 19.", "What is 12 - 7? And what is 12 + 70?"),
+        ("What is 12 + 7?", "- **What is 12 + 7**", "We ask what is 12 + 7 in base 8 and more"),
+        ("Solve for x: 4 - 9*x = -95", "1. solve for x: 4 − 9 × x = −95", "Solve for x: 4 - 9*x = 95"),
+        ("Who wrote Hamlet?", "\nWho wrote Hamlet?\n", "The man who wrote Hamlet lived there."),
+        ("谁写了红楼梦？", "问：谁写了红楼梦？答：", "我们都知道谁写了红楼梦的后四十回。"),
+        ("3 + 4 = ?", "2 + 2 = ?\n3 + 4 = ?\n", "13 + 4 = 17"),
+        ("Hello", "Hello", "Hello! This is a letter."),
+        ("你好", "你好", "你好！我是小王。"),
+    ],
+)
+def test_short_questions_where_they_stand_alone(question: str, found: str, not_found: str):
+    check = Decontaminator([question])
+    assert check.is_contaminated(question) and check.is_contaminated(found) and not check.is_contaminated(not_found)
+
+
+def test_a_list_of_numbers_is_no_quotation():
+    check = Decontaminator(["Sort these numbers: " + ", ".join(map(str, range(1, 16)))])
+    assert not check.is_contaminated("The rooms are " + ", ".join(map(str, range(1, 16))) + " and 16.")
+
+
+def test_a_name_in_thai_is_no_contamination():
+    question = "คำถาม: ปฏิญญาสากลว่าด้วยสิทธิมนุษยชนประกาศใช้ในปีใด และมีกี่ข้อ"
+    text = "วันนี้นักเรียนไปทัศนศึกษา และครูเล่าเรื่องปฏิญญาสากลว่าด้วยสิทธิมนุษยชนให้ฟัง"
+    check = Decontaminator([question])
+    assert not check.is_contaminated(text) and check.is_contaminated(text + question + text)
