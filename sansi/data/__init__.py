@@ -3,18 +3,19 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sansi.data.corpus import CorpusReport, build_corpus, read_corpus
 from sansi.data.documents import Document
 from sansi.data.shards import PackReport, TokenShard, pack, shard_paths
 
 if TYPE_CHECKING:
     from sansi.data.batch import Batch
     from sansi.data.batches import Mixture, PackedDataset, RowStream, SampleDataset
+    from sansi.data.corpus import CorpusReport, build_corpus, read_corpus
 
 _LATER = {
     "Batch": "sansi.data.batch",
     **dict.fromkeys(("Mixture", "PackedDataset", "RowStream", "SampleDataset"), "sansi.data.batches"),
-}  # these import torch, which the rest of the room does without
+    **dict.fromkeys(("CorpusReport", "build_corpus", "read_corpus"), "sansi.data.corpus"),
+}  # these import torch, or what only the extra `train` brings; the rest of the room does without
 
 __all__ = [
     "Batch",

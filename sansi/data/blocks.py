@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import regex
-
-_FENCE = regex.compile(r"^[ ]{0,3}(`{3,}|~{3,})", regex.MULTILINE)
-_HEADING = regex.compile(r"(#{1,6})\s[^\n]*")
-_ITEM = regex.compile(r"(?:[-*+•]|\p{Nd}+[.)])\s")
-_ENDED = regex.compile(r"[.!?…;。!?;।॥؟۔።།]['\"”’»」』))\]]*$")
-_LEADS_IN = regex.compile(r"[:：]\s*$")
+_FENCE = re.compile(r"^[ ]{0,3}(`{3,}|~{3,})", re.MULTILINE)
+_HEADING = re.compile(r"(#{1,6})\s[^\n]*")
+_ITEM = re.compile(r"(?:[-*+•]|\d+[.)])\s")
+_ENDED = re.compile(r"[.!?…;。!?;।॥؟۔።།]['\"”’»」』))\]]*$")
+_LEADS_IN = re.compile(r"[:：]\s*$")
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def split_blocks(text: str) -> list[Block]:
     """The blocks of a text; joined with blank lines they are the text again, but for the number of blank lines."""
     blocks: list[str] = []
     fence = ""
-    for part in regex.split(r"\n[ \t]*\n(?:[ \t]*\n)*", text):
+    for part in re.split(r"\n[ \t]*\n(?:[ \t]*\n)*", text):
         if fence:
             blocks[-1] += "\n\n" + part
         elif part.strip():

@@ -18,6 +18,7 @@ a second pass change it. The rules, of which a document ends in one:
 from __future__ import annotations
 
 import functools
+import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -26,7 +27,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import regex
 
 from sansi.base.errors import SansiError
 from sansi.data.blocks import Block, join_blocks, split_blocks, without
@@ -46,13 +46,13 @@ CHUNK = 1 << 14  # shingles hashed at once, to bound memory
 
 _MULTIPLIER = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2**64
 _INVERSE = pow(_MULTIPLIER, -1, 1 << 64)
-_CODE_TOKEN = regex.compile(r"\w+|[^\w\s]")
+_CODE_TOKEN = re.compile(r"\w+|[^\w\s]")
 # Lines of comments in the usual languages, and block comments; also a shebang, blank lines between them.
-_HEAD = regex.compile(
+_HEAD = re.compile(
     r"(?:[ \t]*(?:(?:#|//|--|;|%|'|!|REM\b|\.\\\")[^\n]*)?\n|[ \t]*/\*.*?\*/[ \t]*\n?|[ \t]*<!--.*?-->[ \t]*\n?"
     r"|[ \t]*\(\*.*?\*\)[ \t]*\n?|[ \t]*\{-.*?-\}[ \t]*\n?|<\?php[ \t]*\n"
     r"|[ \t]*(?:\'{3}|\"{3}).*?(?:\'{3}|\"{3})[ \t]*\n)*+",
-    regex.DOTALL,
+    re.DOTALL,
 )
 
 

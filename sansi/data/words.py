@@ -21,7 +21,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import regex
+
+from sansi.base.errors import SansiError
+
+try:
+    import regex
+except ImportError as error:
+    raise SansiError('words of every script need regex; run: pip install "sansi[train]"') from error
 
 # Words that a token is, in hundredths. Tibetan is divided into syllables; the others are written without divisions.
 UNSPACED: dict[str, int] = {
