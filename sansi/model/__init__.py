@@ -10,12 +10,14 @@ from sansi.model.config import ModelConfig, RopeScaling
 from sansi.model.presets import PRESETS
 
 if TYPE_CHECKING:
+    from sansi.model.attention import Documents
     from sansi.model.balance import LoadBalance, expert_counts, load_balancing_loss
     from sansi.model.formats.hf import load, save
     from sansi.model.transformer import Features, Transformer
 
 __all__ = [
     "PRESETS",
+    "Documents",
     "Features",
     "LoadBalance",
     "ModelConfig",
@@ -28,6 +30,7 @@ __all__ = [
 ]
 
 _PLACES = {
+    "Documents": "attention",
     **dict.fromkeys(("LoadBalance", "expert_counts", "load_balancing_loss"), "balance"),
     **dict.fromkeys(("load", "save"), "formats.hf"),
     **dict.fromkeys(("Features", "Transformer"), "transformer"),

@@ -20,8 +20,12 @@ from torch import Tensor, nn
 
 from sansi.base.config import as_config
 from sansi.base.errors import SansiError
+from sansi.model.attention import Documents, attend_documents
 from sansi.model.config import ModelConfig
 from sansi.model.rope import apply_rope, rope_table
+
+Attending = Documents | Tensor | None
+"""What a token may attend to besides being causal; see `Transformer.forward`."""
 
 
 class KVCache(Protocol):
@@ -92,7 +96,7 @@ class Attention(nn.Module):
         self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
 
     def forward(
-        self, x: Tensor, cos: Tensor, sin: Tensor, attention: Tensor | None = None, cache: KVCache | None = None
+        self, x: Tensor, cos: Tensor, sin: Tensor, attention: Attending = None, cache: KVCache | None = None
     ) -> Tensor:
         batch, new, _ = x.shape
         # [B, T, H*D] -> [B, T, H, D]: the norm is over one head
@@ -109,11 +113,14 @@ class Attention(nn.Module):
         return self.o_proj(y.transpose(1, 2).reshape(batch, new, -1))
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, attention: Tensor | None) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor, attention: Attending) -> Tensor:
     """Scaled dot-product attention of q [B, H, T, D] over k, v [B, K, S, D] -> [B, H, T, D].
 
-    `attention`: boolean [B, 1, T, S] (True: may attend), or None: causal, the last new token being the last of S.
+    `attention`: None: causal, the last new token being the last of S; Documents: causal within each; a boolean
+    [B, 1, T, S] (True: may attend).
     """
+    if isinstance(attention, Documents):
+        return attend_documents(q, k, v, attention)
     batch, heads, new, head_dim = q.shape
     total, groups = k.shape[2], heads // k.shape[1]
     if new == 1 and groups > 1:
@@ -197,7 +204,7 @@ class DecoderLayer(nn.Module):
         self.mlp = SparseMLP(config) if self.is_sparse else MLP(config)
 
     def forward(
-        self, x: Tensor, cos: Tensor, sin: Tensor, attention: Tensor | None = None, cache: KVCache | None = None
+        self, x: Tensor, cos: Tensor, sin: Tensor, attention: Attending = None, cache: KVCache | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """x [B, T, C] -> the next x and, from a sparse layer, the router's logits [B, T, E]."""
         x = x + self.self_attn(self.input_layernorm(x), cos, sin, attention, cache)
@@ -243,13 +250,14 @@ class Transformer(nn.Module):
         self,
         ids: Tensor,
         positions: Tensor | None = None,
-        attention: Tensor | None = None,
+        attention: Attending = None,
         cache: KVCache | None = None,
     ) -> Tensor:
         """Logits [B, T, V] of the token after each of ids [B, T].
 
-        positions [B, T]: default 0…T-1. attention: None for causal, or boolean [B, 1, T, S], True where token t may
-        attend to s; a row without any True gives a finite output that means nothing. Raises SansiError for more tokens
+        positions [B, T]: default 0…T-1. attention: None for causal; Documents for causal within each of several to a
+        row; or boolean [B, 1, T, S], True where token t may attend to s, of which a row without any True gives a
+        finite output that means nothing. Raises SansiError for more tokens
         than positions exist; given `positions` must be below `config.context_length`.
         """
         return F.linear(self.hidden(ids, positions, attention, cache), self.lm_head_weight)
@@ -258,7 +266,7 @@ class Transformer(nn.Module):
         self,
         ids: Tensor,
         positions: Tensor | None = None,
-        attention: Tensor | None = None,
+        attention: Attending = None,
         cache: KVCache | None = None,
     ) -> Tensor:
         """[B, T, C]: the input of the LM head. Arguments as `forward`."""
@@ -268,7 +276,7 @@ class Transformer(nn.Module):
         self,
         ids: Tensor,
         positions: Tensor | None = None,
-        attention: Tensor | None = None,
+        attention: Attending = None,
         cache: KVCache | None = None,
     ) -> Features:
         """The input of the LM head and the logits of every router. Arguments as `forward`."""

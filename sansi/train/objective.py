@@ -18,7 +18,7 @@ from torch import Tensor
 
 from sansi.base import SansiError
 from sansi.data.batch import Batch
-from sansi.model import Transformer, expert_counts, load_balancing_loss
+from sansi.model import Documents, Transformer, expert_counts, load_balancing_loss
 
 Statistics = Mapping[str, Tensor]
 """What an objective counted, by name; the loop adds them up over micro-batches and ranks."""
@@ -92,16 +92,9 @@ class Checking(Protocol):
 
 def with_attention(batch: Batch) -> Batch:
     """The batch with what the model's attention reads, made of its documents."""
-    return batch if batch.attention is not None else batch.with_attention(packed_mask(batch))
-
-
-def packed_mask(batch: Batch) -> Tensor:
-    """Boolean attention mask [B, 1, T, T] of the T tokens that are read: causal, within one document."""
-    length = batch.ids.shape[1]
-    rows = [[number for number, size in enumerate(row) for _ in range(size)] for row in batch.documents]
-    document = torch.tensor(rows, device=batch.device).view(-1, length)[:, :-1]
-    causal = torch.ones(length - 1, length - 1, dtype=torch.bool, device=batch.device).tril()
-    return ((document[:, :, None] == document[:, None, :]) & causal).unsqueeze(1)
+    if batch.attention is not None:
+        return batch
+    return batch.with_attention(Documents.from_lengths(batch.documents).inputs().to(batch.device))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from sansi.data import Batch, SampleDataset
 from sansi.data.batches import stack
 from sansi.model import Transformer
-from sansi.train.objective import NextToken, packed_mask, with_attention
+from sansi.train.objective import NextToken, with_attention
 from tiny_training import samples, tiny_model
 
 
@@ -80,9 +80,9 @@ def test_weights_are_those_of_a_weighted_mean():
     torch.testing.assert_close(loss.sum / NextToken().counts(batch)["loss"], (each * chosen).sum() / chosen.sum())
 
 
-def test_packed_mask_is_causal_within_a_document():
+def test_attention_is_causal_within_the_documents_that_are_read():
     batch = Batch(torch.ones(1, 6, dtype=torch.int64), ((2, 2, 2),), torch.zeros(1, 6, dtype=torch.bool))
-    mask = packed_mask(batch)  # of the five tokens that are read
+    mask = with_attention(batch).attention.mask  # of the five tokens that are read
     assert mask.shape == (1, 1, 5, 5)
     assert mask[0, 0].int().tolist() == [
         [1, 0, 0, 0, 0],
