@@ -377,8 +377,7 @@ class Nano:
         model, codec = load(checkpoint, device="cpu"), Codec.from_pretrained(checkpoint)
         generation = {
             "do_sample": True,
-            "eos_token_id": list(codec.stop_ids),
-            "pad_token_id": codec.tokenizer.end_of_text_id,
+            **codec.generation_config,
             **PRESETS["thinking"],
             "top_p": 0.95,
             "top_k": 20,

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from sansi.base import drafts
 from sansi.base.drafts import draft_beside
 from sansi.base.errors import SansiError
-from sansi.base.marker import MARKER, Entries, describe, entry_names, others_files, read_marker, shown, write_marker
+from sansi.base.marker import MARKER, Entries, describe, entry_names, marker_of, others_files, read_marker, shown
 from sansi.base.placing import NEW, flush_folder, hide, place, settle
 
 UNMARKED = f"(a folder of an earlier version has no {MARKER}: if nothing in it is yours, delete it first)"
@@ -37,7 +37,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         yield draft
         entries = _finish(draft)
         _keep_late_comers(target, draft, entries)
-        write_marker(draft, entries)
+        _write_marker(draft, entries)
         place(workspace, target, entry_names(target))
 
 
@@ -58,7 +58,7 @@ def updated_folder(target: Path, supersedes: Callable[[str], bool] = lambda name
         before = entry_names(target)
         kept = [name for name in before if name not in entries and not supersedes(name)]
         _keep(target, draft, kept, _folders_in(target))
-        write_marker(draft, {name: known[name] for name in kept if name in known} | entries)
+        _write_marker(draft, {name: known[name] for name in kept if name in known} | entries)
         place(workspace, target, before)
 
 
@@ -155,6 +155,12 @@ def _finish(draft: Path) -> dict[str, Any]:
     return {name: describe(draft / name) for name in names}
 
 
+def _write_marker(draft: Path, entries: Entries) -> None:
+    """The last file that a draft gets."""
+    write_json(draft / MARKER, marker_of(entries))
+    flush_folder(draft)
+
+
 def _keep_late_comers(target: Path, draft: Path, entries: Entries) -> None:
     """What was put into `target` during the work, which may have taken hours, costs neither itself nor the work."""
     _check_place(target)
@@ -191,7 +197,20 @@ def scratch_folder(beside: Path) -> Iterator[Path]:
         yield folder
 
 
+def mark(folder: Path, names: Iterable[str]) -> None:
+    """Note in the marker of a folder, if it has one, that Sansi wrote these files of it (anew)."""
+    folder = Path(folder)
+    known = read_marker(folder)
+    if known is not None:
+        write_json(folder / MARKER, marker_of(known | {name: describe(folder / name) for name in names}))
+
+
 def write_text(path: Path, text: str) -> None:
+    """Write a file that a crash can not leave half-written."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
     """Write a file that a crash can not leave half-written."""
     path = Path(path)
     if path.is_dir():
@@ -200,7 +219,7 @@ def write_text(path: Path, text: str) -> None:
     drafts.clean_drafts(path.parent, settle, path)
     with draft_beside(path) as draft:
         try:
-            draft.write_text(text, encoding="utf-8")
+            draft.write_bytes(data)
             if path.is_file():
                 shutil.copymode(path, draft)
             _flush(draft)

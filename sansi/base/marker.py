@@ -40,13 +40,9 @@ def describe(file: Path) -> dict[str, Any]:
     return {"bytes": size, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
 
 
-def write_marker(folder: Path, entries: Entries) -> None:
-    """Put the marker into a draft; it is the last file that a draft gets."""
-    with (folder / MARKER).open("w", encoding="utf-8") as file:
-        json.dump({"files": dict(sorted(entries.items()))}, file, indent=1, ensure_ascii=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
+def marker_of(entries: Entries) -> dict[str, Any]:
+    """What the marker of a folder with these files says."""
+    return {"files": dict(sorted(entries.items()))}
 
 
 def read_marker(folder: Path) -> dict[str, Any] | None:

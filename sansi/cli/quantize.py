@@ -41,18 +41,21 @@ def quantize(
 
     Then: sansi serve my/checkpoint-int4. It takes a fraction of the memory, loads faster, and answers faster.
     """
-    from sansi.model.quantize import DEFAULT_OUTER, check_kinds, check_target
+    from sansi.model.bundle import ModelBundle
+    from sansi.model.formats.target import check_target
+    from sansi.model.quantize import DEFAULT_OUTER, check_kinds
     from sansi.model.quantize import quantize as quantised
 
     check_kinds(kind, outer or DEFAULT_OUTER)
-    check_target(out)
+    check_target(Path(out), ModelBundle(), quantised=True)
     _check_free(out, force)
     given = None if text is None else _read_text(text)
     # Before the wait for a download: the rounded weights have to fit, and for a report the full ones beside them.
     found = find_model(model, hub, device="cpu", quantize=None if report else kind)
     with status(f"rounding {found.name} to {kind}"):
         weights = quantised(found.folder, kind, outer)
-        weights.save(out, _companions(Path(found.folder)))
+        bundle = ModelBundle.from_folder(found.folder).without(["README.md"])  # its card is written anew
+        weights.save(out, bundle)
     full, small = (sum(file.stat().st_size for file in Path(f).glob("*.safetensors")) for f in (found.folder, out))
     bits = f"{weights.bits_per_weight:.2f} bits a weight"
     typer.echo(f"{out}: {weights.kind}, {show_bytes(small)} in the place of {show_bytes(full)}, {bits}")
@@ -65,10 +68,6 @@ def quantize(
     _write_card(out, found, weights, compared)
 
 
-_COMPANIONS = (
-    *("*token*.json", "vocab.json", "merges.txt", "*.tiktoken", "chat_template*"),
-    *("generation_config.json", "model_card.json", "LICENSE*"),
-)
 _QUESTIONS = ("How much is 17 times 23?", "Why is the sky blue?", "Write a short poem about a river.")
 FULL_CARD = "FULL_MODEL.md"
 
@@ -76,11 +75,6 @@ FULL_CARD = "FULL_MODEL.md"
 def _check_free(out: str, force: bool) -> None:
     if not force and (Path(out) / "config.json").is_file():
         raise SansiError(f"{out} holds quantised weights already; give another folder, or --force to replace them")
-
-
-def _companions(folder: Path) -> list[Path]:
-    """What belongs to a checkpoint whatever form its weights have; its card is written anew."""
-    return sorted({file for pattern in _COMPANIONS for file in folder.glob(pattern) if file.is_file()})
 
 
 def _write_card(out: str, found: Found, weights: QuantizedWeights, compared: KLReport | None) -> None:

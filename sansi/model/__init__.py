@@ -6,6 +6,7 @@ What needs torch is imported when it is asked for: names of models and their con
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from sansi.model.bundle import ModelBundle
 from sansi.model.config import ModelConfig, RopeScaling
 from sansi.model.presets import PRESETS
 
@@ -20,6 +21,7 @@ __all__ = [
     "Documents",
     "Features",
     "LoadBalance",
+    "ModelBundle",
     "ModelConfig",
     "RopeScaling",
     "Transformer",

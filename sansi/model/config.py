@@ -132,6 +132,15 @@ class ModelConfig(Config):
         """A checked copy with other values, e.g. a raised `rope_theta`. Raises ConfigError like `preset`."""
         return load_config(type(self), {**_shallow(self), **changes}, "model configuration")
 
+    def differences(self, other: ModelConfig) -> list[str]:
+        """The fields in which the two differ, this one's value first; ids that other programs need do not count."""
+        names = [field.name for field in dataclasses.fields(self) if not field.name.endswith("_token_id")]
+        return [
+            f"{name}: {mine!r} there, {theirs!r} here"
+            for name in names
+            if (mine := getattr(self, name)) != (theirs := getattr(other, name))
+        ]
+
     @property
     def is_moe(self) -> bool:
         return any(self.is_sparse(layer) for layer in range(self.num_hidden_layers))

@@ -7,7 +7,6 @@ scale is the best of a small search (`kernels.round_to_levels`).
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sansi.base.errors import SansiError, did_you_mean
-from sansi.base.files import atomic_folder, write_json
+from sansi.base.files import updated_folder, write_json
+from sansi.model.bundle import ModelBundle
 from sansi.model.config import ModelConfig
 from sansi.model.formats.files import QUANT_METHOD, QUANTIZED_FILE, is_ours
 from sansi.model.formats.hf import (
@@ -31,6 +31,7 @@ from sansi.model.formats.hf import (
     read_config_values,
 )
 from sansi.model.formats.names import tensor_table
+from sansi.model.formats.target import check_target, kept_cards
 from sansi.model.kernels import (
     GROUP,
     LEVELS,
@@ -73,34 +74,23 @@ class QuantizedWeights:
         count = sum(m.rows * m.columns for m in self.matrices.values()) + sum(t.numel() for t in self.others.values())
         return self.nbytes * 8 / count
 
-    def save(self, folder: str | Path, extra_files: Iterable[str | Path] = ()) -> None:
-        """Write a folder that `load_quantized` reads; it appears whole or not at all.
+    def save(self, folder: str | Path, bundle: ModelBundle | None = None) -> None:
+        """Write a folder that `load_quantized` reads, with what `bundle` holds; it changes as a whole or not at all.
 
-        `extra_files` (tokenizer files, a model card) are copied in. Raises SansiError when an extra file is missing,
-        and as `check_target`.
+        What else is in it stays. Raises SansiError for a folder of full weights, and where a file would be replaced
+        that is not a model's.
         """
-        folder, files = Path(folder), [Path(file) for file in extra_files]
-        check_target(folder)
-        if missing := [str(file) for file in files if not file.is_file()]:
-            raise SansiError(f"extra files to save with the model do not exist: {', '.join(missing)}")
+        folder = Path(folder)
+        bundle = kept_cards(bundle or ModelBundle(), folder)
+        check_target(folder, bundle, quantised=True)
         tensors = {name: tensor.contiguous() for name, tensor in self.others.items()}
         for name, packed in self.matrices.items():
             tensors |= {f"{name}.levels": packed.data, f"{name}.scales": packed.scales}
         described = {**FORM, "kind": self.kind, "outer": self.outer}
-        with atomic_folder(folder) as draft:
-            for file in files:
-                shutil.copy(file, draft)
+        with updated_folder(folder) as draft:
+            bundle.write(draft)
             write_json(draft / "config.json", {**self.config.to_hf(), "quantization_config": described})
             save_file(tensors, draft / QUANTIZED_FILE)
-
-
-def check_target(folder: str | Path) -> None:
-    """Raise SansiError when saving to `folder` would delete something else than quantised weights."""
-    folder = Path(folder)
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / "config.json").is_file()):
-        raise SansiError(f"{folder} exists and is not a model folder; saving would delete it, choose another name")
-    if (folder / "config.json").is_file() and stored_kinds(folder) is None:
-        raise SansiError(f"{folder} holds full weights, which saving would delete; choose another name")
 
 
 def quantize(source: Transformer | str | Path, kind: str, outer: str | None = None) -> QuantizedWeights:

@@ -6,13 +6,17 @@ assistant wrote is encoded as plain text, so that "<|im_end|>" in it ends nothin
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from sansi.base.codec_file import CODEC_FILE, write_codec_file
 from sansi.base.errors import SansiError, did_you_mean
+from sansi.base.files import WRITTEN, mark, read_json, write_json
 from sansi.text.chunks import ChunkEncoder
 from sansi.text.messages import ROLES, AssistantMessage, Message, read_messages, read_tools, tool_lines
 from sansi.text.mode import Mode, SoftSwitch, check_choice, check_flag, check_mode_options, is_query, select_mode
@@ -25,6 +29,7 @@ from sansi.text.tool_calls import tool_schemas
 
 Messages = Sequence[Message | Mapping[str, Any]]
 Tools = Sequence[Mapping[str, Any]] | None
+GENERATION_CONFIG = "generation_config.json"
 
 
 @dataclass(frozen=True)
@@ -118,8 +123,30 @@ class Codec:
         return cls(Tokenizer.from_pretrained(folder))
 
     def save(self, folder: str | Path) -> None:
-        """Write the tokenizer's files, chat template included, into `folder`."""
+        """Write all that the text side of a model folder needs: tokenizer, chat template, stop ids, and `codec.json`.
+
+        The stop ids go into generation_config.json, whose other values stay. Raises SansiError if that is no JSON.
+        """
+        folder = Path(folder)
         self.tokenizer.save(folder)
+        file = folder / GENERATION_CONFIG
+        known = read_json(file, WRITTEN) if file.exists() else {}
+        if not isinstance(known, dict):
+            raise SansiError(f"{file}: not a JSON object; correct it there")
+        write_json(file, {**known, **self.generation_config})
+        write_codec_file(folder, self.hash)
+        mark(folder, [GENERATION_CONFIG, CODEC_FILE])
+
+    @property
+    def generation_config(self) -> dict[str, Any]:
+        """The ids that end a turn and fill a row, under the names of generation_config.json."""
+        return {"eos_token_id": list(self.stop_ids), "pad_token_id": self.control.endoftext}
+
+    @cached_property
+    def hash(self) -> str:
+        """sha256 of vocabulary and template: data, checkpoints and runs of one hash fit together."""
+        words = json.dumps([self.tokenizer.hash, CHAT_TEMPLATE, BUDGET_PHRASE])
+        return hashlib.sha256(words.encode()).hexdigest()
 
     @property
     def vocab_size(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import codecs
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -18,7 +19,7 @@ import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from sansi.base.errors import SansiError
-from sansi.base.files import read_json, write_json, write_text
+from sansi.base.files import mark, read_json, write_json, write_text
 from sansi.text.template import CHAT_TEMPLATE
 
 # Contractions, words with one leading mark, digits one by one, runs of marks, line breaks, other white space.
@@ -140,6 +141,15 @@ class Tokenizer:
             data["model"]["vocab"] |= {token["content"]: token["id"] for token in self._added if token["id"] <= last}
         write_text(folder / "tokenizer.json", json.dumps(data, ensure_ascii=False, indent=1) + "\n")
         write_json(folder / "tokenizer_config.json", self._config())
+        mark(folder, ["tokenizer.json", "tokenizer_config.json"])
+
+    @cached_property
+    def hash(self) -> str:
+        """sha256 of what decides which ids a text becomes, whatever file it was loaded from."""
+        data = json.loads(self._plain.to_str())
+        parts = {key: data.get(key) for key in ("model", "normalizer", "pre_tokenizer")}
+        added = sorted((token["id"], token["content"]) for token in self._added)
+        return hashlib.sha256(json.dumps([parts, added], sort_keys=True).encode()).hexdigest()
 
     def _config(self) -> dict[str, Any]:
         config: dict[str, Any] = {

@@ -51,8 +51,10 @@ class Checkpointer:
             return None
         state = read_json(latest / "trainer.json")
         saved = load(latest, device="cpu", dtype="float32")
-        if saved.config.to_hf() != self.model.config.to_hf():
-            raise SansiError(f"{latest} holds a model of another shape; give the run another name")
+        if unlike := saved.config.differences(self.model.config):
+            raise SansiError(
+                f"{latest} holds a model of another shape ({'; '.join(unlike)}); give the run another name"
+            )
         self.model.load_state_dict(saved.state_dict())
         self.optimizer.load_tensors(_read_tensors(latest / "optimizer.safetensors"))
         return state

@@ -11,7 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from sansi.base.errors import SansiError
-from sansi.model import Transformer, load, save
+from sansi.base.marker import MARKER
+from sansi.model import ModelBundle, Transformer, load, save
 from sansi.model.formats import hf
 from tiny_models import VARIANTS, random_ids, tiny_config, tiny_model
 from torch import Tensor
@@ -88,16 +89,16 @@ def test_dtypes(folder: Path, tmp_path: Path) -> None:
         load(folder, "cpu", "int3")
 
 
-def test_other_files_go_with_the_model(tmp_path: Path) -> None:
-    card = tmp_path / "README.md"
-    card.write_text("card")
-    model = tiny_model(tiny_config())
-    save(model, tmp_path / "model", generation_config={"top_k": 20}, extra_files=(file for file in [card]))
+def test_a_bundle_goes_with_the_model(tmp_path: Path) -> None:
+    bundle = ModelBundle({"README.md": b"card", "generation_config.json": b'{"eos_token_id": [7, 9], "top_k": 1}'})
+    save(tiny_model(tiny_config()), tmp_path / "model", bundle)
     assert (tmp_path / "model" / "README.md").read_text() == "card"
-    assert json.loads((tmp_path / "model" / "generation_config.json").read_text()) == {"top_k": 20}
-    with pytest.raises(SansiError, match=r"gone\.json"):
-        save(model, tmp_path / "other", extra_files=[tmp_path / "gone.json"])
-    assert not (tmp_path / "other").exists()
+    assert json.loads((tmp_path / "model" / "config.json").read_text())["eos_token_id"] == 7
+    save(tiny_model(tiny_config()), tmp_path / "model", bundle, generation_config={"top_k": 20, "pad_token_id": 3})
+    assert json.loads((tmp_path / "model" / "generation_config.json").read_text()) == {"top_k": 20, "pad_token_id": 3}
+    assert json.loads((tmp_path / "model" / "config.json").read_text())["pad_token_id"] == 3
+    save(tiny_model(tiny_config(eos_token_id=5)), tmp_path / "model", bundle)
+    assert json.loads((tmp_path / "model" / "config.json").read_text())["eos_token_id"] == 5  # its own counts
 
 
 def test_a_compiled_model_is_saved_under_its_own_names(tmp_path: Path) -> None:
@@ -118,18 +119,75 @@ def test_a_crash_while_saving_leaves_the_old_model(folder: Path, monkeypatch: py
     assert [entry.name for entry in folder.parent.iterdir()] == ["model"]
 
 
-def test_saving_over_a_model_replaces_it(folder: Path) -> None:
+def test_saving_over_a_model_replaces_its_weights_and_nothing_else(folder: Path) -> None:
+    others = {"tokenizer.json": "{}", "generation_config.json": "{}", "notes.txt": "dear", "sub/thesis.txt": "dear"}
+    for name, text in others.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
     other = tiny_model(tiny_config(), seed=9)
     save(other, folder)
     assert_equal_models(load(folder, "cpu"), other)
+    assert {name: (folder / name).read_text() for name in others} == others
 
 
-def test_saving_never_deletes_a_folder_that_is_no_model(tmp_path: Path) -> None:
+def test_saving_in_other_shards_leaves_none_of_the_old_ones(tmp_path: Path) -> None:
+    folder, sizes = tmp_path / "model", (20_000, hf.SHARD_BYTES, 40_000, 20_000)
+    for seed, size in enumerate(sizes):
+        model = tiny_model(tiny_config(), seed=seed)
+        save(model, folder, shard_bytes=size)
+        assert_equal_models(load(folder, "cpu"), model)
+        names = {file.name for file in folder.glob("*.safetensors*")}
+        if size == hf.SHARD_BYTES:
+            assert names == {hf.SINGLE_FILE}
+        else:
+            index = json.loads((folder / hf.INDEX_FILE).read_text())
+            assert names == {hf.INDEX_FILE, *index["weight_map"].values()}
+
+
+def test_the_weights_of_another_program_are_replaced_whatever_they_are_called(folder: Path) -> None:
+    (folder / MARKER).unlink()
+    (folder / hf.SINGLE_FILE).rename(folder / "weights_1.safetensors")
+    names = load_file(folder / "weights_1.safetensors")
+    (folder / hf.INDEX_FILE).write_text(json.dumps({"weight_map": dict.fromkeys(names, "weights_1.safetensors")}))
+    load(folder, "cpu")
+    save(tiny_model(tiny_config(), seed=9), folder)
+    assert_equal_models(load(folder, "cpu"), tiny_model(tiny_config(), seed=9))
+    assert {file.name for file in folder.glob("*.safetensors*")} == {hf.SINGLE_FILE}
+
+
+def test_a_card_that_somebody_wrote_is_kept(folder: Path) -> None:
+    bundle = ModelBundle({"README.md": b"ours", "LICENSE": b"ours"})
+    save(tiny_model(tiny_config()), folder, bundle)
+    (folder / "README.md").write_text("mine")
+    save(tiny_model(tiny_config()), folder, ModelBundle({"README.md": b"new", "LICENSE": b"new"}))
+    assert (folder / "README.md").read_text() == "mine" and (folder / "LICENSE").read_text() == "new"
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "model.safetensors", "tokenizer.json", "model-00001-of-00002.safetensors"]
+)
+def test_files_of_a_folder_that_is_no_model_are_not_replaced(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text('{"model_type": "llama"}')
+    with pytest.raises(SansiError, match=f"is not the folder of a Qwen3 model, and saving would replace {name}"):
+        save(tiny_model(tiny_config()), tmp_path, ModelBundle({"tokenizer.json": b"{}"}))
+    assert [file.read_text() for file in tmp_path.iterdir()] == ['{"model_type": "llama"}']
+
+
+def test_a_folder_with_other_files_gets_a_model_too(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("dear")
-    for target in (tmp_path, tmp_path / "thesis.txt"):
-        with pytest.raises(SansiError, match="not a model folder"):
-            save(tiny_model(tiny_config()), target)
-    assert (tmp_path / "thesis.txt").read_text() == "dear"
+    (tmp_path / "tokenizer.json").write_text("{}")
+    save(tiny_model(tiny_config()), tmp_path, ModelBundle.from_folder(tmp_path))
+    assert (tmp_path / "thesis.txt").read_text() == "dear" and load(tmp_path, "cpu")
+    with pytest.raises(SansiError, match=r"thesis\.txt is a file"):
+        save(tiny_model(tiny_config()), tmp_path / "thesis.txt")
+
+
+def test_full_weights_do_not_take_the_place_of_quantised_ones(tmp_path: Path) -> None:
+    from sansi.model.quantize import quantize
+
+    quantize(tiny_model(tiny_config()), "int4").save(tmp_path / "small")
+    with pytest.raises(SansiError, match="holds quantised weights, which saving would replace"):
+        save(tiny_model(tiny_config()), tmp_path / "small")
 
 
 def test_a_missing_folder_says_what_to_do(tmp_path: Path) -> None:

@@ -185,9 +185,9 @@ def test_a_commit_is_a_revision(hugging_face):
 
 
 def test_weights_in_several_files(hugging_face, remote, tiny, tmp_path):
-    from sansi.model import load, save
+    from sansi.model import ModelBundle, load, save
 
-    save(load(tiny, device="cpu"), tmp_path / "sharded", extra_files=tiny.glob("token*"), shard_bytes=20_000)
+    save(load(tiny, device="cpu"), tmp_path / "sharded", ModelBundle.from_folder(tiny), shard_bytes=20_000)
     remote.add("me/sharded", tmp_path / "sharded")
     repository = hugging_face.repository(read_name("me/sharded"))
     files = files_of(repository, hugging_face.read(repository, "model.safetensors.index.json"))

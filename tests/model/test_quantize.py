@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from sansi.base.errors import SansiError
 from sansi.model import ModelConfig, Transformer, load, save
+from sansi.model.bundle import ModelBundle
 from sansi.model.formats.hf import QUANTIZED_FILE
 from sansi.model.kernels import GROUP, LEVELS, Arena, PackedWeight, nearest_levels, pack, round_to_levels, unpack
 from sansi.model.kernels.cpu.packing import pack_into
@@ -214,24 +215,28 @@ def test_what_is_not_quantised_keeps_its_precision(tmp_path):
     assert again.nbytes == weights.nbytes
 
 
-def test_extra_files_come_along(tmp_path):
-    (tmp_path / "README.md").write_text("a card")
-    quantize(model_of("tied"), "int4").save(tmp_path / "quantised", [tmp_path / "README.md"])
+def test_a_bundle_comes_along_and_what_else_is_there_stays(tmp_path):
+    bundle = ModelBundle({"README.md": b"a card", "tokenizer.json": b"{}"})
+    (tmp_path / "quantised").mkdir()
+    (tmp_path / "quantised" / "diary.txt").write_text("mine")
+    for _ in range(2):
+        quantize(model_of("tied"), "int4").save(tmp_path / "quantised", bundle)
     assert (tmp_path / "quantised" / "README.md").read_text() == "a card"
+    assert (tmp_path / "quantised" / "diary.txt").read_text() == "mine"
     assert stored_kinds(tmp_path / "quantised") == ("int4", "int8")
-    with pytest.raises(SansiError, match=r"do not exist: .*nothing"):
-        quantize(model_of("tied"), "int4").save(tmp_path / "quantised", [tmp_path / "nothing"])
 
 
-def test_a_folder_that_is_no_model_is_not_replaced(tmp_path):
-    (tmp_path / "diary.txt").write_text("mine")
-    with pytest.raises(SansiError, match="is not a model folder"):
-        quantize(model_of("tied"), "int4").save(tmp_path)
+@pytest.mark.parametrize("name", ["config.json", "quantized.safetensors", "tokenizer.json"])
+def test_files_of_a_folder_that_is_no_model_are_not_replaced(tmp_path, name):
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(SansiError, match=f"is not the folder of a Qwen3 model, and saving would replace {name}"):
+        quantize(model_of("tied"), "int4").save(tmp_path, ModelBundle({"tokenizer.json": b"[]"}))
+    assert (tmp_path / name).read_text() == "{}"
 
 
 def test_full_weights_are_not_replaced(tmp_path):
     save(model_of("tied"), tmp_path / "model")
-    with pytest.raises(SansiError, match="holds full weights, which saving would delete"):
+    with pytest.raises(SansiError, match="holds full weights, which saving would replace"):
         quantize(tmp_path / "model", "int4").save(tmp_path / "model")
     load(tmp_path / "model")
     for kind in ("int4", "int8"):

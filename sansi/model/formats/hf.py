@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +15,12 @@ from torch import Tensor
 
 from sansi.base.device import resolve_device, resolve_dtype
 from sansi.base.errors import SansiError
-from sansi.base.files import atomic_folder, read_json, write_json
+from sansi.base.files import read_json, updated_folder, write_json
+from sansi.model.bundle import GENERATION_CONFIG, ModelBundle
 from sansi.model.config import ModelConfig
 from sansi.model.formats.files import INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE, is_ours
 from sansi.model.formats.names import is_stacked, stacked_place, tensor_table
+from sansi.model.formats.target import check_target, kept_cards, old_weights
 from sansi.model.transformer import Transformer
 
 SHARD_BYTES = 4 * 2**30
@@ -48,29 +50,32 @@ def load(folder: str | Path, device: str = "auto", dtype: str = "auto") -> Trans
 def save(
     model: Transformer,
     folder: str | Path,
-    generation_config: dict[str, Any] | None = None,
-    extra_files: Iterable[str | Path] = (),
+    bundle: ModelBundle | None = None,
+    generation_config: Mapping[str, Any] | None = None,
     shard_bytes: int = SHARD_BYTES,
 ) -> None:
-    """Write the model to `folder`, which appears whole or not at all and replaces a model folder of that name.
+    """Write the model to `folder`: weights, config.json, and what `bundle` holds (tokenizer, stop ids, cards).
 
-    `generation_config` becomes generation_config.json; `extra_files` (tokenizer files, a model card) are copied in.
-    Raises SansiError when `folder` exists and is something else than a model folder, or an extra file is missing.
+    The folder changes as a whole or not at all. What else is in it stays; the weights of an older model go, and cards
+    that somebody wrote are kept. `generation_config` replaces generation_config.json. Stop and padding id go into
+    config.json where the model's own configuration has none.
+
+    Raises SansiError where a file that is not a model's would be replaced, and for a folder of quantised weights.
     """
-    folder, files = Path(folder), [Path(file) for file in extra_files]
+    folder = Path(folder)
     model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
-    if folder.exists() and not (folder / "config.json").is_file() and (folder.is_file() or any(folder.iterdir())):
-        raise SansiError(f"{folder} exists and is not a model folder; saving would delete it, so choose another name")
-    missing = [str(file) for file in files if not file.is_file()]
-    if missing:
-        raise SansiError(f"extra files to save with the model do not exist: {', '.join(missing)}")
+    bundle = bundle or ModelBundle()
+    if generation_config is not None:
+        text = json.dumps(dict(generation_config), indent=2, ensure_ascii=False) + "\n"
+        bundle = bundle.with_files({GENERATION_CONFIG: text.encode()})
     dtype = str(next(model.parameters()).dtype).removeprefix("torch.")
-    with atomic_folder(folder) as draft:
-        for file in files:
-            shutil.copy(file, draft)
-        write_json(draft / "config.json", {**model.config.to_hf(), "torch_dtype": dtype})
-        if generation_config is not None:
-            write_json(draft / "generation_config.json", generation_config)
+    values = {**model.config.to_hf(), "torch_dtype": dtype}
+    values |= {key: value for key, value in bundle.token_ids().items() if values.get(key) is None}
+    bundle = kept_cards(bundle, folder)
+    check_target(folder, bundle, quantised=False)
+    with updated_folder(folder, supersedes=old_weights(folder)) as draft:
+        bundle.write(draft)
+        write_json(draft / "config.json", values)
         _write_weights(tensor_table(model), draft, shard_bytes)
 
 

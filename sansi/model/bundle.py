@@ -1,0 +1,116 @@
+"""What a model folder holds beside weights and configuration: tokenizer, template, stop ids, cards."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from sansi.base.codec_file import CODEC_FILE, TOKENIZER_FILES, recorded_codec_hash, write_codec_file
+from sansi.base.errors import SansiError
+from sansi.base.files import mark, write_bytes
+
+GENERATION_CONFIG = "generation_config.json"
+CARDS = ("README.md", "LICENSE*", "NOTICE*")
+"""Written for people, perhaps by the owner of the folder: never written over."""
+_PATTERNS = (*TOKENIZER_FILES, GENERATION_CONFIG, "model_card.json", *CARDS)
+MOST_BYTES = 256 * 2**20  # of one file: they are kept in memory
+
+
+@dataclass(frozen=True)
+class ModelBundle:
+    """Files by name, as bytes. `load`, training and export pass a bundle along, so that no folder is incomplete."""
+
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """Tokenizer, template, generation_config.json, cards; names are paths inside the folder."""
+    codec_hash: str | None = None
+    """`Codec.hash` of the codec that made the data; None: nobody told, or the tokenizer was changed since."""
+
+    def __post_init__(self) -> None:
+        for name in self.files:
+            path = Path(name)
+            if path.is_absolute() or ".." in path.parts or not path.name or name in (CODEC_FILE, "config.json"):
+                raise SansiError(f'a bundle can not hold "{name}"; name a file inside the model folder', param="files")
+        object.__setattr__(self, "files", MappingProxyType(dict(sorted(self.files.items()))))
+
+    @classmethod
+    def from_folder(cls, folder: str | Path) -> ModelBundle:
+        """The bundle of a model or tokenizer folder (one that `Codec.save` wrote is enough to make a checkpoint of).
+
+        Raises SansiError when there is no such folder, or a file of it is no file or too large.
+        """
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise SansiError(f"{folder}: no such folder; give a model's, or one with its tokenizer")
+        found = {path for pattern in _PATTERNS for path in folder.glob(pattern) if path.is_file()}
+        files = {path.relative_to(folder).as_posix(): _read(path) for path in sorted(found)}
+        return cls(files, recorded_codec_hash(folder))
+
+    @cached_property
+    def digests(self) -> Mapping[str, str]:
+        """sha256 of each file, hexadecimal."""
+        return MappingProxyType({name: hashlib.sha256(data).hexdigest() for name, data in self.files.items()})
+
+    @cached_property
+    def generation_config(self) -> Mapping[str, Any]:
+        """What generation_config.json says; empty without one. Raises SansiError if it is no JSON object."""
+        data = self.files.get(GENERATION_CONFIG)
+        if data is None:
+            return MappingProxyType({})
+        try:
+            value = json.loads(data)
+        except ValueError as error:
+            raise SansiError(f"{GENERATION_CONFIG}: not valid JSON ({error}); correct it there") from error
+        if not isinstance(value, dict):
+            raise SansiError(f"{GENERATION_CONFIG}: not a JSON object; correct it there")
+        return MappingProxyType(value)
+
+    def token_ids(self) -> dict[str, int]:
+        """`eos_token_id` (the first stop id) and `pad_token_id` for a config.json, as far as they are known."""
+        stops = self.generation_config.get("eos_token_id")
+        known = {
+            "eos_token_id": stops[0] if isinstance(stops, list) and stops else stops,
+            "pad_token_id": self.generation_config.get("pad_token_id"),
+        }
+        return {key: value for key, value in known.items() if type(value) is int}
+
+    def with_generation_config(self, **values: Any) -> ModelBundle:
+        """A bundle whose generation_config.json has these values, the others as they were."""
+        text = json.dumps({**self.generation_config, **values}, indent=2, ensure_ascii=False) + "\n"
+        return ModelBundle({**self.files, GENERATION_CONFIG: text.encode()}, self.codec_hash)
+
+    def with_files(self, files: Mapping[str, bytes]) -> ModelBundle:
+        """A bundle with these files too, or in the place of those of their name."""
+        return ModelBundle({**self.files, **files}, self.codec_hash)
+
+    def without(self, patterns: Iterable[str]) -> ModelBundle:
+        """A bundle less the files that match one of the patterns, e.g. `CARDS`."""
+        patterns = list(patterns)
+        kept = {n: data for n, data in self.files.items() if not any(fnmatchcase(n, pattern) for pattern in patterns)}
+        return ModelBundle(kept, self.codec_hash)
+
+    def write(self, folder: str | Path) -> None:
+        """Write the files, and which codec they are, into `folder`; nothing else there is touched."""
+        folder = Path(folder)
+        for name, data in self.files.items():
+            write_bytes(folder / name, data)
+        names = list(self.files)
+        if self.codec_hash is not None:
+            write_codec_file(folder, self.codec_hash)
+            names.append(CODEC_FILE)
+        mark(folder, names)
+
+
+def _read(path: Path) -> bytes:
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise SansiError(f"{path} has {size:,} bytes, too many for a file of its kind; move it out of the folder")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SansiError(f"{path} can not be read ({error.strerror}); allow it, or copy the folder again") from error
