@@ -13,7 +13,7 @@ from torch import Tensor
 from sansi.base import SansiError
 from sansi.base.files import atomic_folder, read_json, write_json
 from sansi.base.runs import RunFolder
-from sansi.model import Transformer, load, save
+from sansi.model import ModelBundle, Transformer, load, save
 from sansi.train.optim import Optimizer
 
 ExtraFiles = Callable[[Path], None]
@@ -32,9 +32,9 @@ class Checkpointer:
     def save(self, step: int, state: dict[str, Any]) -> Path:
         target = self.run.checkpoint(step)
         with atomic_folder(target) as draft:
-            save(self.model, draft)
             if self.extra_files:
                 self.extra_files(draft)
+            save(self.model, draft, ModelBundle.from_folder(draft))
             tensors = {name: value.contiguous() for name, value in self.optimizer.tensors().items()}
             save_file(tensors, draft / "optimizer.safetensors")
             write_json(draft / "trainer.json", {"step": step, **state})
