@@ -23,7 +23,7 @@ from sansi.data import TokenShard
 from sansi.data.documents import Document, text_sha256, write_documents
 from sansi.eval import budget_curve
 from sansi.model import ModelConfig, load
-from sansi.post.grpo import GRPO
+from sansi.post.rollouts import Rollouts
 from sansi.train.loop import Trainer
 
 RECIPE = Path(__file__).resolve().parents[1] / "runs" / "nano" / "recipe.py"
@@ -101,7 +101,7 @@ def test_a_killed_recipe_goes_on_and_ends_as_an_uninterrupted_one(make, tmp_path
     kills = [
         (Trainer, "_train_step", 2),  # inside the first stage
         (Trainer, "_train_step", 6),  # inside the third
-        (GRPO, "_round", 2),
+        (Rollouts, "_begin_round", 2),
         (Trainer, "_train_step", 1),  # at the start of fusion
         (budget_curve, "_follows", 1),  # in the evaluation
     ]
@@ -134,10 +134,11 @@ def check_complete(out: Path) -> None:
     """Every stage ran for its two steps; what it leaves is there and can be talked to."""
     for stage in STAGES:
         run = RunFolder(out / stage)
-        assert run.steps()[-1] == 2
+        steps = 4 if stage == "grpo" else 2  # two updates a round
+        assert run.steps()[-1] == steps
         assert any("stage_seconds" in row for row in run.metrics()), stage
         figure = "reward" if stage == "grpo" else "loss"
-        assert [row["step"] for row in run.metrics() if figure in row][-1] == 2
+        assert [row["step"] for row in run.metrics() if figure in row][-1] == steps
         assert (run.latest() / "tokenizer.json").is_file()
     assert [load(RunFolder(out / s).latest(), device="cpu").config.context_length for s in STAGES[1:3]] == [256, 1024]
     for file in ("report.md", "plots/training.png", "evaluation/budget_curve.png", "evaluation/budget_curve.json"):

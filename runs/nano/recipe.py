@@ -304,7 +304,7 @@ class Nano:
             measure = functools.partial(self.accuracy, problems=self.validation)
             GRPO(model, codec, problems, config, run, extra_files=codec.save, evaluate=measure).train()
 
-        return self.stage("grpo", config.steps, make)
+        return self.stage("grpo", config.steps * config.updates_per_step, make)
 
     def rl_problems(self, model: Transformer, codec: Codec, config: GRPOConfig) -> list[Problem]:
         """Questions of an unused seed that the cold start answers sometimes; kept for a resumed run."""
@@ -312,7 +312,7 @@ class Nano:
         if not file.exists():
             asked = self.first_problems(SEED_RL, max(64, self.sizes.rl_pool * config.steps))
             with ChatModel(Engine(model, max_batch=256), codec, "cold start") as chat:
-                chosen = learnable(chat, asked, config)
+                chosen = learnable(chat, asked, config, at_least=0)  # a warning, and the rest is filled up
             missing = config.questions_per_step - len(chosen)
             write_json(file, [dataclasses.asdict(p) for p in chosen + asked[: max(missing, 0)]])
             print(f"{len(chosen)} of {len(asked)} problems are learnable", flush=True)

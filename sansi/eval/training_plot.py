@@ -7,7 +7,7 @@ from typing import Any
 
 
 def plot_training(runs: dict[str, list[dict[str, Any]]], path: Path) -> None:
-    """One panel per stage: the loss over the steps, or the reward where there is no loss."""
+    """One panel per stage: the reward over the steps, or the loss where there is no reward."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -27,7 +27,7 @@ def plot_training(runs: dict[str, list[dict[str, Any]]], path: Path) -> None:
 
 
 def _draw(panel: Any, name: str, metrics: list[dict[str, Any]]) -> None:
-    what = "loss" if any("loss" in row for row in metrics) else "reward"
+    what = "reward" if any("reward" in row for row in metrics) else "loss"
     points = [(row["step"], row[what]) for row in metrics if what in row]
     panel.plot(*zip(*points, strict=True), linewidth=1)
     held_out = [(row["step"], row["held_out_accuracy"]) for row in metrics if "held_out_accuracy" in row]

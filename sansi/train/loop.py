@@ -27,7 +27,10 @@ __all__ = ["Batches", "Evaluate", "TrainConfig", "Trainer"]
 
 
 class Batches(Protocol):
-    """Endless batches that can be put aside and taken up again."""
+    """Endless batches that can be put aside and taken up again.
+
+    A producer may have `metrics() -> {name: float}` as well: figures that are logged beside the loop's own.
+    """
 
     def __iter__(self) -> Iterator[Batch]: ...
 
@@ -84,7 +87,8 @@ class Trainer:
                 rate = (self.tokens - seen) / (time.perf_counter() - started)
                 bar.update(1, f"loss {metrics['loss']:.3f}  {rate:,.0f} tok/s")
                 if self._is_due(self.config.log_every):
-                    self.run.log(self.step, tokens=self.tokens, tokens_per_second=round(rate), **metrics)
+                    told = {**_figures(self.batches), **metrics}
+                    self.run.log(self.step, tokens=self.tokens, tokens_per_second=round(rate), **told)
                 if self.evaluate and self._is_due(self.config.evaluate_every):
                     self._evaluate(self.evaluate)
                 if self._is_due(self.config.checkpoint_every):
@@ -102,7 +106,8 @@ class Trainer:
         totals = Totals.of(self._backward(part, counts, statistics) for part in parts)
         norm = clip_gradients(self.model, self.config.max_grad_norm, self.step + 1)
         factor = self.config.schedule.factor(self.step, self.config.steps)
-        self.optimizer.step(factor)
+        if counts.get(LOSS):  # a step without a target changes nothing, not even by momentum or decay
+            self.optimizer.step(factor)
         self.tokens += sum(part.tokens for part in parts)
         return {
             **{name: round(value, 5) for name, value in totals.metrics(self.objective).items()},
@@ -160,6 +165,12 @@ class Trainer:
             figures = evaluate(self.model)
         self.model.train()
         self.run.log(self.step, **figures)
+
+
+def _figures(batches: Batches) -> Mapping[str, float]:
+    """What a producer has to say of its own present state."""
+    metrics = getattr(batches, "metrics", None)
+    return metrics() if callable(metrics) else {}
 
 
 def _check_ids(batch: Batch, vocab_size: int) -> None:

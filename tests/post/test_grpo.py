@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from own_verifiers import Contrary, broken, generous
 from sansi.base import SansiError
 from sansi.base.runs import RunFolder
-from sansi.data.problems import Problem
+from sansi.data.problems import Problem, as_task
 from sansi.model import Transformer, load
 from sansi.post.grpo import GRPO, GRPOConfig, Rollout, learnable, roll_out
 from tiny_policy import NEVER, YES, chat_with, make_codec, make_model, make_policy
@@ -18,7 +20,7 @@ from tiny_policy import NEVER, YES, chat_with, make_codec, make_model, make_poli
 CONFIG = GRPOConfig(
     steps=10, questions_per_step=2, group_size=32, learning_rate=3e-3, max_tokens=64, checkpoint_every=4
 )
-TIMES = ("seconds", "rollout_tokens_per_second")
+TIMES = ("seconds", "rollout_tokens_per_second", "tokens_per_second")
 
 
 class Killed(BaseException):
@@ -56,12 +58,16 @@ def test_reward_rises_and_a_killed_run_resumes_bit_for_bit(make, tmp_path):
     whole = make(tmp_path / "whole")
     whole.train()
     rows = history(tmp_path / "whole")
+    assert [row["round"] for row in rows] == list(range(1, 11)) and [row["step"] for row in rows] == list(
+        range(2, 21, 2)
+    )
     assert 0.3 < rows[0]["reward"] < 0.7
     assert sum(row["reward"] for row in rows[-3:]) / 3 > rows[0]["reward"] + 0.25
     assert rows[0]["engine_mismatch"] < 1e-4 and rows[0]["well_formed"] > 0.9 and rows[0]["truncated"] < 0.1
+    assert all({"entropy", "policy_entropy", "clipped", "max_ratio", "log_ratio", "loss"} <= row.keys() for row in rows)
 
     killed = make(tmp_path / "killed")
-    usual, updates = killed.optimizer.step, []
+    usual, updates = killed.trainer.optimizer.step, []
 
     def dying(factor: float) -> None:
         updates.append(factor)
@@ -69,7 +75,7 @@ def test_reward_rises_and_a_killed_run_resumes_bit_for_bit(make, tmp_path):
             raise Killed
         usual(factor)
 
-    killed.optimizer.step = dying
+    killed.trainer.optimizer.step = dying
     with pytest.raises(Killed):
         killed.train()
     resumed = make(tmp_path / "killed")
@@ -78,37 +84,47 @@ def test_reward_rises_and_a_killed_run_resumes_bit_for_bit(make, tmp_path):
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, resumed.model.state_dict()[name]), name
     assert history(tmp_path / "killed") == rows
-    assert RunFolder(tmp_path / "killed").steps() == [8, 10]
+    assert RunFolder(tmp_path / "killed").steps() == [16, 20]
     ids = torch.arange(9)[None]
     assert torch.equal(load(RunFolder(tmp_path / "killed").latest(), device="cpu")(ids), whole.model(ids))
 
 
-def test_a_round_without_signal_changes_nothing_and_claims_nothing(make, tmp_path, policy):
+def test_rounds_without_signal_change_nothing_and_are_noticed(make, tmp_path, policy, caplog):
     figures = iter([0.25])
     grpo = make(tmp_path, [NEVER, NEVER], evaluate=lambda chat: next(figures), steps=2)
-    grpo.train()
+    with caplog.at_level(logging.WARNING, "sansi"):
+        grpo.train()
+    assert sum("taught nothing" in record.message for record in caplog.records) == 2
     for name, value in policy.state_dict().items():
         assert torch.equal(value, grpo.model.state_dict()[name]), name
-    first, second = history(tmp_path)
-    assert first["reward"] == 0 and first["mixed_groups"] == 0 and "entropy" not in first
-    assert "held_out_accuracy" not in first and second["held_out_accuracy"] == 0.25
+    first, _ = (row for row in history(tmp_path) if "reward" in row)
+    assert first["reward"] == 0 and first["mixed_groups"] == 0 and first["questions"] == 4
+    assert first["entropy"] > 0 and first["engine_mismatch"] < 1e-4 and "clipped" not in first
+    assert [row["held_out_accuracy"] for row in history(tmp_path) if "held_out_accuracy" in row] == [0.25]
+
+    with pytest.raises(SansiError, match="3 rounds in a row taught nothing"):
+        make(tmp_path / "dead", [NEVER, NEVER], steps=9, max_rounds_without_signal=3).train()
 
 
-def test_a_policy_that_is_not_the_engines_stops_the_run(make, tmp_path):
+def test_a_policy_that_is_not_the_engines_stops_the_run_before_it_learns(make, tmp_path, policy):
+    grpo = make(tmp_path, max_mismatch=1e-12)
     with pytest.raises(SansiError, match=r"engine and trainer disagree .* \(limit 1e-12\)"):
-        make(tmp_path, max_mismatch=1e-12).train()
+        grpo.train()
     assert RunFolder(tmp_path).latest() is None
+    for name, value in policy.state_dict().items():
+        assert torch.equal(value, grpo.model.state_dict()[name]), name
 
 
-def test_every_pass_asks_every_problem_once_in_an_order_of_its_own(make, tmp_path):
-    problems = [Problem("gcd", str(i), "", {}) for i in range(6)]
-    grpo = make(tmp_path, problems)
-    rounds = []
-    for grpo.step in range(9):  # three passes of three rounds
-        rounds.append([p.question for p in grpo._questions()])
-    passes = [rounds[i] + rounds[i + 1] + rounds[i + 2] for i in (0, 3, 6)]
-    assert all(sorted(asked) == [p.question for p in problems] for asked in passes)
-    assert passes[0] != passes[1]
+def test_a_run_does_not_go_on_with_something_else(make, tmp_path):
+    make(tmp_path, steps=1).train()
+    for change in ({"group_size": 16}, {"clip_low": 0.1}, {"seed": 3}, {"max_tokens": 32}):
+        with pytest.raises(SansiError, match=next(iter(change))):
+            make(tmp_path, steps=1, **change)
+    with pytest.raises(SansiError, match="problems"):
+        make(tmp_path, [YES, YES, NEVER], steps=1)
+    with pytest.raises(SansiError, match="steps"):
+        make(tmp_path, steps=2)
+    assert make(tmp_path, steps=1, max_mismatch=0.1, micro_batch_size=4).step == 1
 
 
 def test_impossible_settings_are_named_at_once(make, tmp_path):
@@ -116,13 +132,65 @@ def test_impossible_settings_are_named_at_once(make, tmp_path):
         make(tmp_path, steps=0, group_size=1, clip_low=2.0, checkpoint_every=0, learning_rate=0.0)
     for name in ("steps", "group_size", "clip_low", "checkpoint_every", "learning_rate"):
         assert f'"{name}"' in str(error.value)
+    with pytest.raises(SansiError, match='"group_size" must be a whole number'):
+        GRPOConfig(group_size="8")
+    with pytest.raises(SansiError, match='"kl_weight" must be a finite number'):
+        GRPOConfig(kl_weight=float("nan"))
+    with pytest.raises(SansiError, match=r'"max_oversampling" must be at least 1, not 0\.5'):
+        GRPOConfig(max_oversampling=0.5)
     with pytest.raises(SansiError, match="asks 5 questions, but there are 3"):
         make(tmp_path, questions_per_step=5)
+    with pytest.raises(SansiError, match=r"problems\[0\] is 'Say it.'; it must be a Problem"):
+        make(tmp_path, ["Say it.", "Say it."])
 
 
-def test_learnable_problems_are_those_solved_sometimes(codec, policy):
+@pytest.mark.parametrize("verify", [None, generous, Contrary(), broken])
+def test_problems_and_verifiers_of_ones_own(codec, policy, verify):
+    mine = [Problem("mine", "Say it.", "yes")] * 2
+    task = None if verify is None else as_task(verify)
+    with chat_with(policy, codec) as chat:
+        groups = roll_out(chat, mine, dataclasses.replace(CONFIG, group_size=8), 1, task)
+    rewards = [rollout.reward for group in groups for rollout in group if not rollout.truncated]
+    assert len(rewards) > 12
+    if verify is broken:
+        assert all(reward.value is None and "out of order" in reward.detail for reward in rewards)
+    else:
+        marks = {None: (1.0, 0.0), generous: (0.0, 0.5)}.get(verify, (0.0, 1.0))
+        assert {reward.value for reward in rewards} == set(marks)
+
+
+def test_a_function_can_judge_a_whole_run(codec, policy, tmp_path):
+    model = Transformer(policy.config)
+    model.load_state_dict(policy.state_dict())
+    config = dataclasses.replace(CONFIG, steps=1, group_size=8)
+    GRPO(model, codec, [Problem("mine", "Say it.", "yes")] * 2, config, RunFolder(tmp_path), verify=generous).train()
+    row = history(tmp_path)[0]
+    assert 0.1 < row["reward"] < 0.4 and row["right"] == 0 and row["mixed_groups"] == 1
+    with pytest.raises(SansiError, match=r"judge: 'generous' there, '' here"):
+        GRPO(model, codec, [Problem("mine", "Say it.", "yes")] * 2, config, RunFolder(tmp_path))
+
+
+def test_a_kl_term_holds_the_policy_where_it_was(make, tmp_path, policy):
+    """The reference is the policy that the run began with; a resumed run has the same one."""
+    free, held = make(tmp_path / "free", steps=4), make(tmp_path / "held", steps=4, kl_weight=30.0)
+    distances = []
+    for grpo in (free, held):
+        grpo.train()
+        moved = [(value - policy.state_dict()[name]).abs().mean() for name, value in grpo.model.state_dict().items()]
+        distances.append(sum(moved).item())
+    assert history(tmp_path / "held")[0]["kl"] >= 0 and "kl" not in history(tmp_path / "free")[0]
+    assert history(tmp_path / "held")[-1]["log_ratio"] < history(tmp_path / "free")[-1]["log_ratio"]
+    assert distances[1] < distances[0]
+
+
+def test_learnable_problems_are_those_solved_sometimes(codec, policy, caplog):
     with chat_with(policy, codec) as chat:
         assert learnable(chat, [YES, NEVER, YES], CONFIG, samples=8) == [YES, YES]
+        with pytest.raises(SansiError, match=r"1 of 3 .* learnable: 2 never earned anything, 0 always the same"):
+            learnable(chat, [YES, NEVER, NEVER], CONFIG, samples=8)
+        with caplog.at_level(logging.WARNING, "sansi"):
+            assert learnable(chat, [NEVER, NEVER], CONFIG, samples=2, at_least=0) == []
+    assert "0 of 2 problems are learnable: 2 never earned anything" in caplog.text
 
 
 def trainer_logprobs(model: Transformer, rollout: Rollout) -> torch.Tensor:
