@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from sansi.model.attention import Documents
     from sansi.model.balance import LoadBalance, expert_counts, load_balancing_loss
     from sansi.model.formats.hf import load, save
+    from sansi.model.head import TokenLogprobs, token_logprobs
+    from sansi.model.roles import Role, parameter_roles
     from sansi.model.transformer import Features, Transformer
 
 __all__ = [
@@ -23,18 +25,24 @@ __all__ = [
     "LoadBalance",
     "ModelBundle",
     "ModelConfig",
+    "Role",
     "RopeScaling",
+    "TokenLogprobs",
     "Transformer",
     "expert_counts",
     "load",
     "load_balancing_loss",
+    "parameter_roles",
     "save",
+    "token_logprobs",
 ]
 
 _PLACES = {
     "Documents": "attention",
     **dict.fromkeys(("LoadBalance", "expert_counts", "load_balancing_loss"), "balance"),
     **dict.fromkeys(("load", "save"), "formats.hf"),
+    **dict.fromkeys(("TokenLogprobs", "token_logprobs"), "head"),
+    **dict.fromkeys(("Role", "parameter_roles"), "roles"),
     **dict.fromkeys(("Features", "Transformer"), "transformer"),
 }
 

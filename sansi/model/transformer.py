@@ -22,6 +22,7 @@ from sansi.base.config import as_config
 from sansi.base.errors import SansiError
 from sansi.model.attention import Documents, attend_documents
 from sansi.model.config import ModelConfig
+from sansi.model.roles import Role
 from sansi.model.rope import apply_rope, rope_table
 
 Attending = Documents | Tensor | None
@@ -49,6 +50,8 @@ class Features:
 class RMSNorm(nn.Module):
     """x / rms(x) * weight over the last dimension (Zhang & Sennrich 2019, arXiv:1910.07467)."""
 
+    role: Role = "norm"
+
     def __init__(self, size: int, eps: float):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(size))
@@ -61,8 +64,9 @@ class RMSNorm(nn.Module):
 class Linear(nn.Module):
     """x @ weight.T. No bias, and no initialisation of its own: that is `Transformer.init_weights`'s work alone."""
 
-    def __init__(self, in_features: int, out_features: int):
+    def __init__(self, in_features: int, out_features: int, role: Role = "matrix"):
         super().__init__()
+        self.role = role
         self.weight = nn.Parameter(torch.empty(out_features, in_features))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -71,6 +75,8 @@ class Linear(nn.Module):
 
 class Embedding(nn.Module):
     """Rows of `weight` [V, C] by id."""
+
+    role: Role = "embedding"
 
     def __init__(self, rows: int, size: int):
         super().__init__()
@@ -149,6 +155,8 @@ class MLP(nn.Module):
 class Experts(nn.Module):
     """The SwiGLUs of a sparse layer, stacked, so that one grouped product runs them all."""
 
+    role: Role = "expert"
+
     def __init__(self, config: ModelConfig):
         super().__init__()
         experts, hidden, width = config.num_experts, config.hidden_size, config.moe_intermediate_size
@@ -180,7 +188,7 @@ class SparseMLP(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.active, self.normalise = config.num_experts_per_tok, config.norm_topk_prob
-        self.gate = Linear(config.hidden_size, config.num_experts)
+        self.gate = Linear(config.hidden_size, config.num_experts, role="router")
         self.experts = Experts(config)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -237,7 +245,9 @@ class Transformer(nn.Module):
         config = as_config(ModelConfig, config, "model configuration")
         self.config = config
         self.model = Decoder(config)
-        self.lm_head = None if config.tie_word_embeddings else Linear(config.hidden_size, config.vocab_size)
+        self.lm_head = (
+            None if config.tie_word_embeddings else Linear(config.hidden_size, config.vocab_size, role="head")
+        )
         # Not in the checkpoint: they follow from the configuration, so old weights fit a changed RoPE base.
         table_shape = (config.context_length, config.head_dim)
         self.register_buffer("rope_cos", torch.empty(table_shape), persistent=False)

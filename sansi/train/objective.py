@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from sansi.base import SansiError
 from sansi.data.batch import Batch
-from sansi.model import Documents, Transformer, expert_counts, load_balancing_loss
+from sansi.model import Documents, Transformer, expert_counts, load_balancing_loss, token_logprobs
 
 Statistics = Mapping[str, Tensor]
 """What an objective counted, by name; the loop adds them up over micro-batches and ranks."""
@@ -131,19 +130,19 @@ class NextToken:
 
     def __call__(self, model: Transformer, batch: Batch, statistics: Statistics) -> Loss:
         features = model.features(batch.ids[:, :-1], attention=batch.attention)
-        logits = F.linear(features.hidden, model.lm_head_weight).float().flatten(0, 1)
         targets = batch.loss_mask[:, 1:].flatten()
         weights = targets if batch.weights is None else targets * batch.weights[:, 1:].flatten()
-        losses = F.cross_entropy(logits, batch.ids[:, 1:].flatten(), reduction="none")
+        found = token_logprobs(
+            features.hidden.flatten(0, 1), model.lm_head_weight, batch.ids[:, 1:].flatten(), mask=targets
+        )
         extras: dict[str, Extra] = {}
         if self.z_loss_weight:
-            squares = logits.logsumexp(-1).square()
-            extras["z_loss"] = Extra((squares * targets).sum(), targets.sum(), self.z_loss_weight)
+            extras["z_loss"] = Extra(found.logsumexp.square().sum(), targets.sum(), self.z_loss_weight)
         counted: Statistics = {}
         if features.router_logits:
             counted = self._visits(model, features.router_logits, batch)
             extras |= self._router_losses(model, features.router_logits, batch, {**counted, **statistics})
-        return Loss((losses * weights).sum(), weights.sum(), extras, counted)
+        return Loss(-(found.logprobs * weights).sum(), weights.sum(), extras, counted)
 
     def metrics(self, statistics: Statistics) -> Mapping[str, float]:
         """Of a mixture of experts: the load of its busiest expert, 1.0 being an equal share, and the unvisited ones."""
