@@ -95,7 +95,7 @@ class Recipe:
     """Steps of 11 x 384 tokens in both modes."""
     fusion_samples: int = 114_000
     """Samples of fusion, which are seen more than once, each time in other company."""
-    polish_steps: int = 2300
+    polish_steps: int = 3200
     """Steps of 8 x 512 tokens of the same kind at a falling rate, with more of the gym's problems and of answers at
     once."""
     polish_samples: int = 90_000
