@@ -4,8 +4,8 @@
 
 Sums in people's wordings, the other families in people's words, small talk, messages that the model cannot answer, and
 problems as a later turn of a conversation. Thinking is on, the sampling is the folder's, and request i has the seed i.
-What is read from tests/nano/first_contact.jsonl was written by somebody who had not seen the training's phrases; no sum
-and no problem of the rest was trained on in any wording.
+What is read from tests/nano was written before the training and its phrases (see the README there); no sum and no
+problem of the rest was trained on in any wording.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from sansi.data.problems import FAMILIES, Problem, evaluation_set, held_out_sums
 from sansi.post.small_talk import ABOUT, REPLIES
 
 ROOT = Path(__file__).resolve().parents[1]
-MESSAGES = ROOT / "tests" / "nano" / "first_contact.jsonl"
+MESSAGES = ROOT / "tests" / "nano"
+SETS = {"": "first_contact.jsonl", ", second set": "first_contact_2.jsonl"}
+"""Strangers' messages by how their groups are told apart; the second set was written after the first had been seen."""
 WORDINGS = (
     *("What is {a} {s} {b}?", "{a}{s}{b}", "calculate {a} {s} {b}", "what's {a} {w} {b}", "How much is {a} {w} {b}?"),
     *(
@@ -81,9 +83,11 @@ def in_language(language: str, answer: str) -> bool:
 
 
 def messages(kind: str) -> list[dict[str, str]]:
-    """The strangers' messages of a kind: text, language, and what else their file says of them."""
-    lines = MESSAGES.read_text(encoding="utf-8").splitlines()
-    return [found for found in map(json.loads, lines) if found["kind"] == kind]
+    """The strangers' messages of a kind: text, language, their set, and what else their file says of them."""
+    lines = [
+        (which, line) for which, file in SETS.items() for line in (MESSAGES / file).read_text("utf-8").splitlines()
+    ]
+    return [{**found, "set": which} for which, line in lines if (found := json.loads(line))["kind"] == kind]
 
 
 def ask(chat: ChatModel, conversations: Sequence[Conversation], options: ChatOptions) -> list[str]:
@@ -157,7 +161,11 @@ def measure_messages(chat: ChatModel, options: ChatOptions | None = None, every:
     answers = ask(chat, [said(m["text"]) for m in asked], options or ChatOptions())
     return [
         Outcome(
-            f"out of scope: {m['language']}", m["text"], answer, in_language(m["language"], answer), is_honest(answer)
+            f"out of scope{m['set']}: {m['language']}",
+            m["text"],
+            answer,
+            in_language(m["language"], answer),
+            is_honest(answer),
         )
         for m, answer in zip(asked, answers, strict=True)
     ]
@@ -169,7 +177,11 @@ def measure_questions(chat: ChatModel, options: ChatOptions | None = None) -> li
     answers = ask(chat, [said(m["text"]) for m in asked], options or ChatOptions())
     return [
         Outcome(
-            f"{m['family']}: strangers", m["text"], answer, answer.lower() == m["answer"].lower(), is_honest(answer)
+            f"{m['family']}: strangers{m['set']}",
+            m["text"],
+            answer,
+            answer.lower() == m["answer"].lower(),
+            is_honest(answer),
         )
         for m, answer in zip(asked, answers, strict=True)
     ]

@@ -1,21 +1,28 @@
-"""One progress bar for every long piece of work: done, total, rate, ETA."""
+"""One progress bar for every long piece of work: done, total, rate, ETA. And a line for what has no total."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from datetime import timedelta
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.filesize import decimal
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+if TYPE_CHECKING:  # rich is imported where a bar is drawn: a server that draws none does not wait for it
+    from rich.progress import Progress
+
+
+def _bytes(count: float) -> str:
+    from rich.filesize import decimal
+
+    return decimal(int(count))
+
 
 UNITS: Mapping[str, Callable[[float], str]] = MappingProxyType(
-    {"things": lambda count: f"{count:.0f}", "bytes": lambda count: decimal(int(count))}
+    {"things": lambda count: f"{count:.0f}", "bytes": _bytes}
 )
 """How a count is shown, by what is counted."""
 RATES: Mapping[str, Callable[[float], str]] = MappingProxyType({**UNITS, "things": lambda rate: f"{rate:.3g}"})
@@ -54,12 +61,15 @@ class Bar:
         return f"{self._count(self._done)}/{self._count(self._total)}"
 
 
-@contextmanager
+@contextlib.contextmanager
 def progress_bar(title: str, total: int, done: int = 0, *, unit: str = "things", lines: bool = True) -> Iterator[Bar]:
     """Show progress on stderr: a live bar on a terminal; elsewhere a line per tenth, or nothing without `lines`.
 
     done: where a run resumes. unit: "things" or "bytes".
     """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -72,3 +82,12 @@ def progress_bar(title: str, total: int, done: int = 0, *, unit: str = "things",
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         yield Bar(progress, title, total, done, unit, lines)
+
+
+def status(text: str) -> contextlib.AbstractContextManager[Any]:
+    """A line on stderr that says what takes so long, for somebody who watches."""
+    if not sys.stderr.isatty():
+        return contextlib.nullcontext()
+    from rich.console import Console
+
+    return Console(stderr=True).status(text)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sansi.base.errors import SansiError
+from sansi.base.progress import status
 from sansi.cli.models import find_model, loaded
 from sansi.cli.options import DEFAULT_MODEL, MODEL_HELP, Budget, Device, Hub, Quantize, System
-from sansi.cli.status import status
 
 if TYPE_CHECKING:
     from sansi.chat import ChatModel

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from sansi.base.errors import SansiError
+from sansi.base.progress import status
 from sansi.cli.sizes import show_bytes
-from sansi.cli.status import status
 
 if TYPE_CHECKING:
     from sansi.engine.memory import MemoryPlan, Stored

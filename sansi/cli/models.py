@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sansi.base import collector
 from sansi.base.bundled import bundled_models
 from sansi.base.errors import SansiError, did_you_mean
-from sansi.cli.status import status
+from sansi.base.progress import status
 
 if TYPE_CHECKING:
     from sansi.chat import ChatModel
@@ -81,10 +82,12 @@ def _is_path(model: str) -> bool:
 @contextlib.contextmanager
 def loaded(found: Found, device: str, quantize: str | None = None) -> Iterator[ChatModel]:
     """The model, closed at the end."""
+    collector.rest()
     with status(f"loading {found.name}"):
         from sansi.chat import ChatModel
 
         chat_model = ChatModel.from_pretrained(found.folder, device=device, quantize=quantize)
         chat_model.name = found.name
+    collector.wake()
     with chat_model:
         yield chat_model

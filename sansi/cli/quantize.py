@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sansi.base.errors import SansiError
+from sansi.base.progress import status
 from sansi.cli.models import Found, find_model
 from sansi.cli.options import Hub, Model
 from sansi.cli.sizes import show_bytes
-from sansi.cli.status import status
 
 if TYPE_CHECKING:
     from sansi.chat import ChatModel

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sansi.base import collector
 from sansi.base.errors import SansiError
 from sansi.cli.models import find_model, name_of
 from sansi.cli.options import DEFAULT_MODEL, DEVICE_HELP, HUB_HELP, MODEL_HELP, QUANTIZE_HELP
@@ -133,6 +134,7 @@ def serve(
     """
     if log_format not in LOG_FORMATS:
         raise SansiError(f'--log-format "{log_format}": must be one of {", ".join(LOG_FORMATS)}')
+    collector.rest()  # until the server runs
     from sansi.serve.api.requests import Policy
     from sansi.serve.http.launch import bind, model_names
     from sansi.serve.http.launch import serve as launch

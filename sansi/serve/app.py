@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from sansi.chat import ChatModel
 from sansi.serve.api import openapi
 from sansi.serve.api.answer_stream import Answer, check_size
 from sansi.serve.api.dialect import Dialect, Told
-from sansi.serve.api.dialects import dialects
+from sansi.serve.api.dialects import places
 from sansi.serve.api.errors import find_model
 from sansi.serve.api.requests import Policy, parse_body
 from sansi.serve.http import exception_handlers, logs
@@ -58,7 +58,7 @@ def create_app(
 ) -> FastAPI:
     """The application that serves `chat_models`, each under its `.name`; `cards` say what each is, per name.
 
-    Routes: those of `dialects.dialects`, GET /v1/models, GET /v1/models/{id}, GET /v1/tools, POST /v1/tools/{name},
+    Routes: those of `dialects.places`, GET /v1/models, GET /v1/models/{id}, GET /v1/tools, POST /v1/tools/{name},
     GET /health, GET /metrics, GET /openapi.json, GET / (the chat page). The caller owns the models and closes them.
     `app.state.admission` is what a server tells when it is to stop.
     """
@@ -157,10 +157,10 @@ def _add_generation(
     # A grammar takes seconds to compile; who needs one shall not make wait who does not.
     renderers, compilers = Workers(RENDERERS, "sansi-render"), Workers(COMPILERS, "sansi-compile")
 
-    async def generate(request: Request, dialect: Dialect) -> Response:
+    async def generate(request: Request, load: Callable[[], Dialect]) -> Response:
         record = record_of(request.scope)
         admission.check()  # what can not be taken on is not read
-        body = await bodies.read(request)
+        body, dialect = await bodies.read(request), load()
         asked = dialect.parse(parse_body(body), policy)
         chat = find_model(models, asked.model)
         if isinstance(asked, Told):
@@ -177,8 +177,12 @@ def _add_generation(
         start = functools.partial(Answer.start, chat, asked, dialect, record.begun, elsewhere)
         return Generation(start, ticket, record, metrics.gaps[chat.name], asked.stream, dialect)
 
-    for dialect in dialects():
-        route = openapi.handler(functools.partial(generate, dialect=dialect), dialect.name)
-        app.post(dialect.path, **openapi.generation(dialect, policy.strict))(route)
+    for place in places():
+        route = openapi.handler(functools.partial(generate, load=place.load), place.name)
+        app.post(place.path)(openapi.later(route, functools.partial(_described, place.load, policy.strict)))
     add_computations(app, models, bodies, policy, renderers)
     add_ollama(app, models, bodies)
+
+
+def _described(load: Callable[[], Dialect], strict: bool) -> Mapping[str, Any]:
+    return openapi.generation(load(), strict)

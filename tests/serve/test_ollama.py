@@ -13,6 +13,7 @@ from sansi.serve.api.ollama import models as told
 from sansi.serve.api.ollama.request import CHAT_FIELDS, GENERATE_FIELDS, OPTIONS, parse_chat, parse_generate
 from sansi.serve.api.ollama.schema import CHAT, GENERATE
 from sansi.serve.api.requests import Policy, TextRequest
+from sansi.serve.http.ollama_routes import NOT_HERE
 from test_api_document import ROOT
 
 QUESTION = [{"role": "user", "content": "What is 12 + 30?"}]
@@ -237,11 +238,11 @@ def test_errors_have_the_form_that_the_client_knows(fake_url):
     assert http.get(f"{fake_url}/api/nothing").json()["error"]
 
 
-@pytest.mark.parametrize("path", told.NOT_HERE)
+@pytest.mark.parametrize("path", NOT_HERE)
 def test_what_is_done_elsewhere_is_answered_with_a_sentence(fake_url, path):
     method = "DELETE" if path == "/api/delete" else "POST"
     response = http.request(method, fake_url + path, json={"model": "fake"})
-    assert response.status_code == 501 and told.NOT_HERE[path] in response.json()["error"]
+    assert response.status_code == 501 and NOT_HERE[path] in response.json()["error"]
 
 
 def test_a_bug_in_mid_stream_ends_it_with_an_error():

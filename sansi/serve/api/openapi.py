@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
+from fastapi.routing import APIRoute
 
 from sansi.serve.api.computation import Computation
 from sansi.serve.api.dialect import Dialect
@@ -95,12 +96,22 @@ def handler(answer: Callable[[Request], Awaitable[Response]], name: str) -> Call
     return handle
 
 
+Options = Callable[[], Mapping[str, Any]]
+
+
+def later(route: Callable[..., Any], options: Options) -> Callable[..., Any]:
+    """A handler whose part of the document is made when somebody asks for the document, not with every server."""
+    route.__dict__["options"] = options
+    return route
+
+
 def describe(app: FastAPI, with_keys: bool) -> None:
     """Add to the document of `app` what its routes do not say: the shape of errors, and how keys are sent."""
     plain = app.openapi
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
+            _describe_routes(app)
             schema = plain()
             schema.setdefault("components", {}).setdefault("schemas", {})["Error"] = _ERROR
             if with_keys:
@@ -109,3 +120,12 @@ def describe(app: FastAPI, with_keys: bool) -> None:
         return app.openapi_schema or {}
 
     app.openapi = document  # type: ignore[method-assign]
+
+
+def _describe_routes(app: FastAPI) -> None:
+    for route in app.routes:
+        options = getattr(getattr(route, "endpoint", None), "options", None)
+        if isinstance(route, APIRoute) and options is not None:
+            told = options()
+            route.responses = {**route.responses, **told["responses"]}
+            route.openapi_extra = told.get("openapi_extra")

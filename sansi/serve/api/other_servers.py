@@ -5,6 +5,8 @@ from __future__ import annotations
 from sansi.serve.api.fields import Field, Kind, Reading, choice, integer, only, record
 from sansi.serve.api.openai_fields import BOOLEAN, BUDGET, EFFORT, MAX_TOKENS, SAMPLING, STRING, hint, refused
 
+LATEST = ":latest"  # what Ollama's clients add to a model's name without a tag
+
 # --- other names -----------------------------------------------------------------------------------------------------
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -11,7 +11,6 @@ from fastapi.responses import JSONResponse, Response
 
 from sansi.chat import ChatModel
 from sansi.serve.api import openapi
-from sansi.serve.api.anthropic.count import COUNT_TOKENS
 from sansi.serve.api.computation import Computation
 from sansi.serve.api.errors import find_model
 from sansi.serve.api.requests import Policy, parse_body
@@ -21,7 +20,28 @@ from sansi.serve.http.request_log import record_of
 from sansi.serve.http.workers import Workers
 
 SMALL_BYTES = 2**13  # of a body that is dealt with in a millisecond
-COMPUTATIONS = (COUNT_TOKENS, TOKENIZE, DETOKENIZE)
+Load = Callable[[], Computation]
+
+
+def _tokenize() -> Computation:
+    return TOKENIZE
+
+
+def _detokenize() -> Computation:
+    return DETOKENIZE
+
+
+def _count_tokens() -> Computation:  # loaded with its dialect, when somebody speaks it
+    from sansi.serve.api.anthropic.count import COUNT_TOKENS
+
+    return COUNT_TOKENS
+
+
+COMPUTATIONS: Mapping[str, tuple[str, Load]] = {
+    "/v1/messages/count_tokens": ("count_tokens", _count_tokens),
+    TOKENIZE.path: (TOKENIZE.name, _tokenize),
+    DETOKENIZE.path: (DETOKENIZE.name, _detokenize),
+}
 
 
 def add_computations(
@@ -30,10 +50,10 @@ def add_computations(
     """They pass the gate of their model, as whatever takes its time does."""
     first = next(iter(models))
 
-    async def compute(request: Request, one: Computation) -> Response:
+    async def compute(request: Request, load: Load) -> Response:
         record, admission = record_of(request.scope), app.state.admission
         admission.check()
-        body = await bodies.read(request)
+        body, one = await bodies.read(request), load()
         asked = one.parse(parse_body(body), policy)
         chat = find_model(models, first if asked.model is None else asked.model)
         ticket = admission.enter(chat.name, 1, record.begun)
@@ -42,10 +62,14 @@ def add_computations(
         async with ticket.limits():
             return JSONResponse(work() if len(body) <= SMALL_BYTES else await workers.run(work, ticket))
 
-    for one in COMPUTATIONS:
-        options = openapi.computation(one, policy.strict)
-        app.post(one.path, **options)(openapi.handler(functools.partial(compute, one=one), one.name))
+    for path, (name, load) in COMPUTATIONS.items():
+        handler = openapi.handler(functools.partial(compute, load=load), name)
+        app.post(path)(openapi.later(handler, functools.partial(_described, load, policy.strict)))
 
     @app.get("/tokenizer_info", responses=openapi.told(TOKENIZER_INFO) | openapi.errors(400, *openapi.LOOKING, 404))
     async def info(model: str = first) -> dict[str, Any]:
         return tokenizer_info(find_model(models, model))
+
+
+def _described(load: Load, strict: bool) -> Mapping[str, Any]:
+    return openapi.computation(load(), strict)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sansi.base.errors import SansiError
 from sansi.base.model_card import ModelCard, read_card
+from sansi.base.progress import status
 
 if TYPE_CHECKING:
     from sansi.chat import ChatModel
@@ -79,10 +80,7 @@ def _shares(folders: Sequence[str], memory: Sequence[float] | None, options: Map
 
 
 def _loaded(folder: str, name: str, verbose: bool, **options: Any) -> ChatModel:
-    from rich.console import Console
-
-    watched = Console(stderr=True)
-    with watched.status(f"loading {name}") if watched.is_terminal else contextlib.nullcontext():
+    with status(f"loading {name}"):
         from sansi.chat import ChatModel
 
         chat = ChatModel.from_pretrained(folder, **options)

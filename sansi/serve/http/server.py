@@ -13,6 +13,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from sansi.base import collector
 from sansi.serve.http.admission import Admission
 from sansi.serve.http.connection import Connection
 from sansi.serve.http.settings import ServerSettings
@@ -57,6 +58,7 @@ class Server(uvicorn.Server):
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until told to stop. It has the process to itself: collector and threads are tuned for streams."""
         gc.collect()
+        collector.wake()
         gc.freeze()  # what is loaded stays; looking through it again takes a tenth of a second, in which nobody speaks
         before = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_SECONDS)

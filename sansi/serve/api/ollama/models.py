@@ -11,15 +11,6 @@ from sansi.serve.api.schemas import COUNT, TEXT, Schema, list_of, object_of
 
 UNITS = ((10**9, "B"), (10**6, "M"), (10**3, "K"))
 FOREVER = "9999-12-31T23:59:59Z"  # a model leaves the memory with the server
-NOT_HERE: Mapping[str, str] = {
-    "/api/pull": "models are not loaded over HTTP; run `sansi pull NAME` and serve what it names",
-    "/api/push": "models are not published over HTTP; see `sansi export --help`",
-    "/api/create": "models are not made over HTTP; serve a checkpoint folder, or see `sansi make --help`",
-    "/api/copy": "models are not copied over HTTP; a model is served under the name of its folder",
-    "/api/delete": "models are not removed over HTTP; see `sansi remove --help`",
-    "/api/embed": "a chat model makes no embeddings; use a server with an embedding model",
-    "/api/embeddings": "a chat model makes no embeddings; use a server with an embedding model",
-}
 _STRINGS = list_of(TEXT)
 _DETAILS: Mapping[str, Schema] = {
     **dict.fromkeys(("parent_model", "format", "family", "parameter_size", "quantization_level"), TEXT),

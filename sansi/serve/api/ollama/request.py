@@ -25,10 +25,9 @@ from sansi.serve.api.openai_fields import (
     refused,
     resolve,
 )
-from sansi.serve.api.other_servers import BUDGET_NAMES, HINTS, REFUSED, SILENT, SPELLINGS, THINKING_NAMES
+from sansi.serve.api.other_servers import BUDGET_NAMES, HINTS, LATEST, REFUSED, SILENT, SPELLINGS, THINKING_NAMES
 from sansi.serve.api.requests import LAX, ChatRequest, Policy, TextRequest, renamed
 
-LATEST = ":latest"  # what Ollama's clients add to a name without a tag
 FILL = -2  # of num_predict: what the context has room for, as -1 is here
 
 # --- kinds of values -------------------------------------------------------------------------------------------------
