@@ -2,8 +2,8 @@ import io
 import re
 
 import pytest
+import rich.console
 from rich.console import Console
-from sansi.base import progress
 from sansi.base.progress import progress_bar
 
 
@@ -61,7 +61,7 @@ def test_an_error_passes_through():
 
 def test_a_terminal_gets_a_bar_with_rate_and_eta(monkeypatch):
     screen = io.StringIO()
-    monkeypatch.setattr(progress, "Console", lambda stderr: Console(file=screen, force_terminal=True, width=120))
+    monkeypatch.setattr(rich.console, "Console", lambda stderr: Console(file=screen, force_terminal=True, width=120))
     with progress_bar("train", 10) as bar:
         bar.update(10, "loss 0.5")
     shown = screen.getvalue()
