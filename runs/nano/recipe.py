@@ -65,8 +65,8 @@ FIXED_REPEATS = 1500  # times that the tokenizer reads the fixed sentences: each
 ROWS, ROW = 11, 384  # rows of a batch of chat samples, and their tokens
 LONG_ROWS, LONG_ROW = 8, 512  # those of the last stage: a conversation of eight turns does not fit into the others
 PLAIN_SHARES = Shares(gym=0.52, ordinary=0.37, talk=0.11)
-POLISH_SHARES = Shares(gym=0.46, ordinary=0.29, talk=0.25)
-POLISH_MIX = FusionMix(thinking=0.28, cut=0.26, direct=0.25, several_turns=0.21)
+POLISH_SHARES = Shares(gym=0.46, ordinary=0.33, talk=0.21)
+POLISH_MIX = FusionMix(thinking=0.27, cut=0.25, direct=0.29, several_turns=0.19)
 PRESETS = {"thinking": {"temperature": 0.3}, "non-thinking": {"temperature": 0.3, "presence_penalty": 0.0}}
 
 
