@@ -4,6 +4,7 @@ import re
 import pytest
 import rich.console
 from rich.console import Console
+from sansi.base import progress
 from sansi.base.progress import progress_bar
 
 
