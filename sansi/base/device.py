@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from sansi.base.errors import SansiError, did_you_mean
 
 if TYPE_CHECKING:
     import torch
 
+DeviceLike: TypeAlias = "str | torch.device | int | None"
+DtypeLike: TypeAlias = "str | torch.dtype | None"
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -31,31 +34,45 @@ def cuda_facts() -> CudaFacts:
     return CudaFacts(tuple(torch.cuda.get_device_name(index) for index in range(count)), torch.version.cuda)
 
 
-def resolve_device(device: str = "auto") -> torch.device:
-    """ "auto" is CUDA when there is one, else the CPU. Raises SansiError for a device that is not there."""
+def resolve_device(device: str | torch.device | int | None = "auto") -> torch.device:
+    """A device by name, as torch's object, or as the number of a GPU; "auto" or None: CUDA if there is any.
+
+    Raises SansiError for a device that is not there, or that holds no values ("meta").
+    """
     import torch
 
-    if device == "auto":
+    if device is None or device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    if isinstance(device, bool) or not isinstance(device, str | torch.device | int):
+        reason = f'"device" must be a name such as "cpu" or "cuda:0", not {reprlib.repr(device)}'
+        raise SansiError(reason, param="device")
+    if isinstance(device, int):
+        device = f"cuda:{device}"
     try:
         resolved = torch.device(device)
     except RuntimeError as error:
         near = did_you_mean(device, ["auto", "cpu", "cuda"])
         raise SansiError(f'unknown device "{device}"{near}', param="device") from error
     try:
-        torch.empty(0, device=resolved)  # the one question that every kind of device answers
-    except (RuntimeError, AssertionError, ImportError) as error:
-        message = f'device "{device}" was asked for, but torch does not see it here; use "cpu" or "auto"'
-        raise SansiError(message, param="device") from error
+        torch.empty(1, device=resolved).item()  # the one question that every kind of device answers
+    except (RuntimeError, AssertionError, ImportError, NotImplementedError) as error:
+        where = "holds no values" if resolved.type == "meta" else "was asked for, but torch does not see it here"
+        raise SansiError(f'device "{device}" {where}; use "cpu" or "auto"', param="device") from error
     return resolved
 
 
-def resolve_dtype(dtype: str, device: torch.device) -> torch.dtype:
-    """ "auto" is bfloat16 on CUDA and float32 on the CPU, where few machines have a fast bfloat16."""
+def resolve_dtype(dtype: str | torch.dtype | None, device: torch.device) -> torch.dtype:
+    """A dtype by name or as torch's object. "auto" or None: bfloat16 on CUDA, and float32 on the CPU, where few
+    machines have a fast bfloat16. Raises SansiError for one that no model computes in.
+    """
     import torch
 
-    if dtype == "auto":
+    if dtype is None or dtype == "auto":
         dtype = "bfloat16" if device.type == "cuda" else "float32"
-    if dtype not in DTYPES:
-        raise SansiError(f'unknown dtype "{dtype}"{did_you_mean(dtype, ["auto", *DTYPES])}', param="dtype")
-    return getattr(torch, dtype)
+    if not isinstance(dtype, str | torch.dtype):
+        reason = f'"dtype" must be one of {", ".join(["auto", *DTYPES])}, not {reprlib.repr(dtype)}'
+        raise SansiError(reason, param="dtype")
+    name = str(dtype).removeprefix("torch.")
+    if name not in DTYPES:
+        raise SansiError(f'unknown dtype "{name}"{did_you_mean(name, ["auto", *DTYPES])}', param="dtype")
+    return getattr(torch, name)

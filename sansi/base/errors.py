@@ -26,10 +26,10 @@ class ConfigError(SansiError):
         super().__init__(f"{where}: " + "; ".join(self.problems))
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: object, known: Iterable[str]) -> str:
     """'; did you mean "x"?' for the nearest known word, or the list of all of them when none is near."""
     known = sorted(known)
-    if near := nearest(word, known):
+    if near := nearest(str(word), known):
         return f'; did you mean "{near}"?'
     shown = [name[:LONGEST_COMPARED] for name in known[:MOST_SHOWN]]
     more = f" and {len(known) - MOST_SHOWN} more" if len(known) > MOST_SHOWN else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import reprlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -71,6 +72,13 @@ def remove_folder(folder: Path) -> None:
     check_replaceable(folder)
     with _workspace(folder) as workspace:
         hide(workspace, folder, entry_names(folder))
+
+
+def as_path(folder: object, what: str = "a folder") -> Path:
+    """The path that was given. Raises SansiError for what is none."""
+    if not isinstance(folder, str | os.PathLike):
+        raise SansiError(f"{what} is given by its path, not by {reprlib.repr(folder)}", param="folder")
+    return Path(folder)
 
 
 def check_replaceable(target: Path) -> None:

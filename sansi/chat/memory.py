@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sansi.base.device import resolve_device
+from sansi.base.device import DeviceLike, resolve_device
 from sansi.base.errors import SansiError
-from sansi.engine.memory import CPU_SHARE, GPU_SHARE, free_memory, size_text
+from sansi.engine.memory import CPU_SHARE, GPU_SHARE, free_memory, size_text, stored_bytes
 
 
 def share_memory(
-    folders: Sequence[str | Path], device: str = "auto", memory: Sequence[float] | None = None
+    folders: Sequence[str | Path], device: DeviceLike = "auto", memory: Sequence[float] | None = None
 ) -> list[int | None]:
     """Bytes for each model: for weights, cache and activations together. None leaves it to the engine's own plan.
 
@@ -34,10 +34,10 @@ def share_memory(
     return [size + rest for size in weights]
 
 
-def _free(device: str) -> int:
+def _free(device: DeviceLike) -> int:
     place = resolve_device(device)
     return int(free_memory(place) * (CPU_SHARE if place.type == "cpu" else GPU_SHARE))
 
 
 def _stored(folder: str | Path) -> int:
-    return sum(file.stat().st_size for file in Path(folder).glob("*.safetensors"))
+    return stored_bytes(Path(folder))

@@ -10,7 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from sansi.base.device import DeviceLike, DtypeLike
 from sansi.base.errors import SansiError
+from sansi.base.files import as_path
 from sansi.base.progress import Bar
 from sansi.chat.grammar import Grammars
 from sansi.chat.options import (
@@ -77,13 +79,18 @@ class ChatModel:
 
     @classmethod
     def from_pretrained(
-        cls, folder: str | Path, device: str = "auto", dtype: str = "auto", max_batch: int = 64, **options: Any
+        cls,
+        folder: str | Path,
+        device: DeviceLike = "auto",
+        dtype: DtypeLike = "auto",
+        max_batch: int = 64,
+        **options: Any,
     ) -> ChatModel:
         """Load a checkpoint folder; the model is named after it. `options` as for `Engine.from_pretrained`.
 
         Raises SansiError if anything is missing, or does not fit into the memory.
         """
-        folder = Path(folder)
+        folder = as_path(folder, "a model folder")
         if not folder.is_dir():
             raise SansiError(f"{folder}: no such folder; give the path of a model folder", param="model")
         codec, presets = Codec.from_pretrained(folder), Presets.from_pretrained(folder)

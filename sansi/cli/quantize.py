@@ -42,6 +42,7 @@ def quantize(
     Then: sansi serve my/checkpoint-int4. It takes a fraction of the memory, loads faster, and answers faster.
     """
     from sansi.model.bundle import ModelBundle
+    from sansi.model.formats.files import stored_bytes
     from sansi.model.formats.target import check_target
     from sansi.model.quantize import DEFAULT_OUTER, check_kinds
     from sansi.model.quantize import quantize as quantised
@@ -56,7 +57,7 @@ def quantize(
         weights = quantised(found.folder, kind, outer)
         bundle = ModelBundle.from_folder(found.folder).without(["README.md"])  # its card is written anew
         weights.save(out, bundle)
-    full, small = (sum(file.stat().st_size for file in Path(f).glob("*.safetensors")) for f in (found.folder, out))
+    full, small = stored_bytes(found.folder), stored_bytes(out)
     bits = f"{weights.bits_per_weight:.2f} bits a weight"
     typer.echo(f"{out}: {weights.kind}, {show_bytes(small)} in the place of {show_bytes(full)}, {bits}")
     compared = None

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from sansi.base.device import DeviceLike, DtypeLike
 from sansi.base.errors import SansiError
 from sansi.base.progress import Bar
 from sansi.base.threads import run_operators_alone
@@ -124,8 +125,8 @@ class Engine:
     def from_pretrained(
         cls,
         folder: str | Path,
-        device: str = "auto",
-        dtype: str = "auto",
+        device: DeviceLike = "auto",
+        dtype: DtypeLike = "auto",
         max_batch: int = 64,
         *,
         quantize: str | None = None,

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import torch
 
-from sansi.base.device import resolve_device, resolve_dtype
+from sansi.base.device import DeviceLike, DtypeLike, resolve_device, resolve_dtype
 from sansi.base.errors import SansiError
 from sansi.engine.batch import BLOCK
 from sansi.engine.blocks import blocks_for
 from sansi.model import ModelConfig
+from sansi.model.formats.files import stored_bytes
 from sansi.model.formats.hf import read_config
 from sansi.model.quantize import stored_kinds
 
@@ -164,15 +165,14 @@ class Stored:
 
 def stored_in(folder: str | Path) -> Stored:
     """What a model folder holds. Raises SansiError as `read_config`."""
-    files = Path(folder).glob("*.safetensors")
     kinds = stored_kinds(folder)
-    return Stored(read_config(folder), sum(file.stat().st_size for file in files), kinds[0] if kinds else None)
+    return Stored(read_config(folder), stored_bytes(folder), kinds[0] if kinds else None)
 
 
 def plan_checkpoint(
     stored: Stored,
-    device: str = "auto",
-    dtype: str = "auto",
+    device: DeviceLike = "auto",
+    dtype: DtypeLike = "auto",
     max_batch: int = 64,
     *,
     quantize: str | None = None,

@@ -14,7 +14,7 @@ from typing import Any
 
 from sansi.base.codec_file import CODEC_FILE, TOKENIZER_FILES, recorded_codec_hash, write_codec_file
 from sansi.base.errors import SansiError
-from sansi.base.files import mark, write_bytes
+from sansi.base.files import as_path, mark, write_bytes
 
 GENERATION_CONFIG = "generation_config.json"
 CARDS = ("README.md", "LICENSE*", "NOTICE*")
@@ -45,7 +45,7 @@ class ModelBundle:
 
         Raises SansiError when there is no such folder, or a file of it is no file or too large.
         """
-        folder = Path(folder)
+        folder = as_path(folder)
         if not folder.is_dir():
             raise SansiError(f"{folder}: no such folder; give a model's, or one with its tokenizer")
         found = {path for pattern in _PATTERNS for path in folder.glob(pattern) if path.is_file()}

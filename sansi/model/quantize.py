@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sansi.base.errors import SansiError, did_you_mean
-from sansi.base.files import updated_folder, write_json
+from sansi.base.files import as_path, updated_folder, write_json
 from sansi.model.bundle import ModelBundle
 from sansi.model.config import ModelConfig
 from sansi.model.formats.files import QUANT_METHOD, QUANTIZED_FILE, is_ours
@@ -80,7 +80,7 @@ class QuantizedWeights:
         What else is in it stays. Raises SansiError for a folder of full weights, and where a file would be replaced
         that is not a model's.
         """
-        folder = Path(folder)
+        folder = as_path(folder, "a model folder")
         bundle = kept_cards(bundle or ModelBundle(), folder)
         check_target(folder, bundle, quantised=True)
         tensors = {name: tensor.contiguous() for name, tensor in self.others.items()}
@@ -112,7 +112,7 @@ def quantize(source: Transformer | str | Path, kind: str, outer: str | None = No
 def check_kinds(kind: str, outer: str) -> None:
     """Raise SansiError, with `param`, for a kind that there is not."""
     for param, value in (("quantize", kind), ("outer", outer)):
-        if value not in LEVELS:
+        if value not in tuple(LEVELS):
             raise SansiError(f'unknown quantisation "{value}"{did_you_mean(value, LEVELS)}', param=param)
 
 

@@ -323,6 +323,14 @@ class Transformer(nn.Module):
         self.rope_cos.copy_(table.cos)
         self.rope_sin.copy_(table.sin)
 
+    def set_positions(self, config: ModelConfig) -> None:
+        """Take positions (RoPE base, YaRN, context) from `config`, which is otherwise the model's own."""
+        unlike = config.differences(self.config)
+        assert all(line.startswith(("rope_", "max_position_embeddings")) for line in unlike), unlike
+        self.config, shape = config, (config.context_length, config.head_dim)
+        self.rope_cos, self.rope_sin = self.rope_cos.new_empty(shape), self.rope_sin.new_empty(shape)
+        self.init_buffers()
+
     @torch.no_grad()
     def init_weights(self, seed: int) -> None:
         """Fresh weights, the same for the same seed on every device; the global random state is left alone.

@@ -19,7 +19,7 @@ import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from sansi.base.errors import SansiError
-from sansi.base.files import mark, read_json, write_json, write_text
+from sansi.base.files import as_path, mark, read_json, write_json, write_text
 from sansi.text.template import CHAT_TEMPLATE
 
 # Contractions, words with one leading mark, digits one by one, runs of marks, line breaks, other white space.
@@ -98,7 +98,7 @@ class Tokenizer:
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> Tokenizer:
         """Load `folder`/tokenizer.json (or the file itself). Raises SansiError if it is missing or damaged."""
-        path = Path(folder)
+        path = as_path(folder, "a tokenizer")
         file = path if path.suffix == ".json" else path / "tokenizer.json"
         data = read_json(file)
         try:

@@ -40,3 +40,31 @@ def test_an_unknown_dtype_is_named(dtype):
     with pytest.raises(SansiError, match=f'unknown dtype "{dtype}"') as caught:
         resolve_dtype(dtype, CPU)
     assert caught.value.param == "dtype"
+
+
+def test_torchs_own_objects_numbers_and_nothing_are_names_too():
+    assert resolve_device(CPU) == resolve_device("cpu") == CPU
+    assert resolve_device(None) == resolve_device("auto")
+    for dtype in (torch.float32, torch.bfloat16, torch.float16):
+        assert resolve_dtype(dtype, CPU) == resolve_dtype(str(dtype), CPU) == dtype
+    assert resolve_dtype(None, CPU) == torch.float32 and resolve_dtype(None, CUDA) == torch.bfloat16
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="says what a machine without a GPU answers")
+def test_a_number_is_a_gpus():
+    with pytest.raises(SansiError, match=r'device "cuda:0" was asked for, but torch does not see it'):
+        resolve_device(0)
+
+
+@pytest.mark.parametrize("device", [-1, True, 1.5, ["cpu"], b"cpu", {}, torch.device("meta"), "meta"])
+def test_what_is_no_device_is_said_so(device):
+    with pytest.raises(SansiError, match="device") as caught:
+        resolve_device(device)
+    assert caught.value.param == "device"
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.float64, torch.complex64, torch.float8_e4m3fn, 32, float, [1]])
+def test_what_no_model_computes_in_is_said_so(dtype):
+    with pytest.raises(SansiError, match="dtype") as caught:
+        resolve_dtype(dtype, CPU)
+    assert caught.value.param == "dtype"

@@ -14,6 +14,7 @@ from sansi.base.errors import SansiError
 from sansi.base.marker import MARKER
 from sansi.model import ModelBundle, Transformer, load, save
 from sansi.model.formats import hf
+from sansi.model.formats.files import stored_bytes
 from tiny_models import VARIANTS, random_ids, tiny_config, tiny_model
 from torch import Tensor
 
@@ -273,3 +274,56 @@ def test_a_broken_index_is_named(tmp_path: Path) -> None:
     first.unlink()
     with pytest.raises(SansiError, match=f"lacks {first.name}"):
         load(folder, "cpu")
+
+
+def test_devices_and_dtypes_in_every_spelling(folder: Path) -> None:
+    for options in ({"dtype": torch.bfloat16}, {"dtype": None, "device": None}, {"device": torch.device("cpu")}):
+        model = load(folder, **{"device": "cpu", **options})  # type: ignore[arg-type]
+        assert next(model.parameters()).dtype == (options.get("dtype") or torch.float32)
+    for wrong in ({"dtype": torch.int8}, {"dtype": 3}, {"device": "gpu"}, {"device": 3.5}, {"device": "meta"}):
+        with pytest.raises(SansiError, match=next(iter(wrong))):
+            load(folder, **{"device": "cpu", **wrong})  # type: ignore[arg-type]
+    for place in (None, 3, b"x"):
+        with pytest.raises(SansiError, match="given by its path"):
+            load(place)  # type: ignore[arg-type]
+
+
+def test_of_two_saves_in_a_folder_the_one_is_read_that_transformers_reads(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from transformers import AutoModelForCausalLM
+
+    old, new = tiny_model(tiny_config()), tiny_model(tiny_config(), seed=9)
+    save(old, tmp_path / "model", shard_bytes=20_000)
+    save(new, tmp_path / "single")
+    (tmp_path / "single" / hf.SINGLE_FILE).rename(tmp_path / "model" / hf.SINGLE_FILE)
+    theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "model", dtype=torch.float32)
+    ours, ids = load(tmp_path / "model", "cpu"), random_ids(old.config)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(ids), theirs(ids).logits, atol=1e-4, rtol=0)
+    assert "holds two models: model.safetensors is read" in caplog.text
+    assert_equal_models(ours, new)
+    for shard in (tmp_path / "model").glob("model-*"):  # a left index of a save that is gone
+        shard.unlink()
+    caplog.clear()
+    assert_equal_models(load(tmp_path / "model", "cpu"), new)
+    assert not caplog.text
+    (tmp_path / "model" / hf.SINGLE_FILE).unlink()
+    with pytest.raises(SansiError, match="which its index names"):
+        load(tmp_path / "model", "cpu")
+
+
+def test_left_shards_are_not_read(folder: Path, tmp_path: Path) -> None:
+    save(tiny_model(tiny_config(), seed=9), tmp_path / "sharded", shard_bytes=20_000)
+    for shard in (tmp_path / "sharded").glob("model-*"):
+        shard.rename(folder / shard.name)
+    assert_equal_models(load(folder, "cpu"), tiny_model(tiny_config()))
+    (folder / hf.SINGLE_FILE).unlink()
+    with pytest.raises(SansiError, match=r"model-00001-of-\d+\.safetensors but no model\.safetensors\.index\.json"):
+        load(folder, "cpu")
+
+
+def test_an_optimiser_is_no_part_of_the_weights(folder: Path) -> None:
+    before = stored_bytes(folder)
+    (folder / "optimizer.safetensors").write_bytes(bytes(1000))
+    assert stored_bytes(folder) == before == (folder / hf.SINGLE_FILE).stat().st_size

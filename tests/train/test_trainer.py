@@ -166,6 +166,25 @@ def test_a_schedule_that_is_none_is_refused(values):
         Schedule(**values)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_extended_context_keeps_all_else(dtype):
+    model = tiny_model().to(dtype).train()
+    model.model.layers[0].eval()
+    model.model.embed_tokens.weight.requires_grad_(False)
+    model.model.norm.weight.role = "norm"
+    model.model.layers[1].self_attn.float()  # mixed precision
+    for compiled in (False, True):
+        longer = extend_context(torch.compile(model, backend="eager") if compiled else model, 1e6, 256)
+        assert type(longer) is type(model)
+        for (name, mine), theirs in zip(longer.named_parameters(), model.parameters(), strict=True):
+            same = (mine.dtype, mine.device, mine.requires_grad) == (theirs.dtype, theirs.device, theirs.requires_grad)
+            assert same and mine is not theirs and torch.equal(mine, theirs), name
+        assert [m.training for m in longer.modules()] == [m.training for m in model.modules()]
+        assert longer.model.norm.weight.role == "norm"
+        assert longer.rope_cos.dtype == model.rope_cos.dtype and longer.rope_cos.shape == (256, model.config.head_dim)
+    assert model.config.max_position_embeddings != 256 and len(model.rope_cos) != 256
+
+
 def test_extended_context_keeps_the_weights_and_takes_longer_texts():
     model = tiny_model()
     longer = extend_context(model, rope_theta=1e6, max_position_embeddings=256)
@@ -176,3 +195,6 @@ def test_extended_context_keeps_the_weights_and_takes_longer_texts():
     assert not torch.equal(model(ids), longer(ids))  # the angles changed
     with pytest.raises(SansiError, match="neither may fall"):
         extend_context(model, rope_theta=1e6, max_position_embeddings=32)
+    for wrong in (math.nan, "1e6", None):
+        with pytest.raises(SansiError, match="rope_theta"):
+            extend_context(model, rope_theta=wrong, max_position_embeddings=256)

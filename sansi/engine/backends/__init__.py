@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from sansi.base.device import resolve_device, resolve_dtype
+from sansi.base.device import DeviceLike, DtypeLike, resolve_device, resolve_dtype
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.engine.backends.torch_backend import TorchBackend
 from sansi.engine.batch import Backend
@@ -48,8 +48,8 @@ def make_backend(
 
 def load_backend(
     folder: str | Path,
-    device: str = "auto",
-    dtype: str = "auto",
+    device: DeviceLike = "auto",
+    dtype: DtypeLike = "auto",
     choice: str = "auto",
     quantize: str | None = None,
     batch_invariant: bool = False,
@@ -81,7 +81,7 @@ def check_choice(choice: str, quantize: str | None, outer: str | None = None) ->
     check_outer(quantize, outer)
 
 
-def _dequantised(folder: str | Path, place: torch.device, dtype: str) -> Transformer:
+def _dequantised(folder: str | Path, place: torch.device, dtype: DtypeLike) -> Transformer:
     log.warning(
         "%s: only Sansi's CPU kernels compute with quantised weights; here they are turned into full ones, which take "
         "more memory and are no faster; where the full model is at hand, load that",

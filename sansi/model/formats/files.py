@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 SINGLE_FILE = "model.safetensors"
@@ -10,6 +12,32 @@ QUANTIZED_FILE = "quantized.safetensors"
 """Not model.safetensors: some programs would warn of an unknown quantisation and go on with random weights."""
 QUANT_METHOD = "sansi"
 """In the quantization_config of a folder that `sansi.model.quantize` wrote: a name that other programs refuse."""
+
+
+def weight_names(folder: Path) -> list[str]:
+    """The files of a model folder whose weights are read, in order; not those of an optimiser or an older save.
+
+    As in transformers, model.safetensors goes before the shards of an index. Empty where there are none.
+    """
+    for name in (SINGLE_FILE, INDEX_FILE, QUANTIZED_FILE):
+        if (folder / name).is_file():
+            return indexed_names(folder) if name == INDEX_FILE else [name]
+    return []
+
+
+def indexed_names(folder: Path) -> list[str]:
+    """The shards that the index of a folder names; none if there is no index, or a damaged one."""
+    try:
+        weight_map = json.loads((folder / INDEX_FILE).read_text(encoding="utf-8"))["weight_map"]
+        return sorted(set(map(str, weight_map.values())))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
+
+
+def stored_bytes(folder: str | Path) -> int:
+    """Bytes of the files whose weights are read."""
+    files = [Path(folder) / name for name in weight_names(Path(folder))]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def is_ours(quantization_config: Any) -> bool:

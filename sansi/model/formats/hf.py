@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,21 +14,22 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from sansi.base.device import resolve_device, resolve_dtype
+from sansi.base.device import DeviceLike, DtypeLike, resolve_device, resolve_dtype
 from sansi.base.errors import SansiError
-from sansi.base.files import read_json, updated_folder, write_json
+from sansi.base.files import as_path, read_json, updated_folder, write_json
 from sansi.model.bundle import GENERATION_CONFIG, ModelBundle
 from sansi.model.config import ModelConfig
-from sansi.model.formats.files import INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE, is_ours
+from sansi.model.formats.files import INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE, indexed_names, is_ours
 from sansi.model.formats.names import is_stacked, stacked_place, tensor_table
 from sansi.model.formats.target import check_target, kept_cards, old_weights
 from sansi.model.transformer import Transformer
 
+log = logging.getLogger("sansi")
 SHARD_BYTES = 4 * 2**30
 LM_HEAD, EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
 
 
-def load(folder: str | Path, device: str = "auto", dtype: str = "auto") -> Transformer:
+def load(folder: str | Path, device: DeviceLike = "auto", dtype: DtypeLike = "auto") -> Transformer:
     """The model in `folder`, in evaluation mode.
 
     Raises SansiError that says what to do when the folder or a file is missing or damaged, when the configuration is
@@ -62,7 +64,7 @@ def save(
 
     Raises SansiError where a file that is not a model's would be replaced, and for a folder of quantised weights.
     """
-    folder = Path(folder)
+    folder = as_path(folder, "a model folder")
     model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
     bundle = bundle or ModelBundle()
     if generation_config is not None:
@@ -81,7 +83,7 @@ def save(
 
 def model_folder(folder: str | Path) -> Path:
     """The folder as a Path. Raises SansiError when it is not there or holds no config.json."""
-    path = Path(folder)
+    path = as_path(folder, "a model folder")
     if not path.is_dir():
         raise SansiError(
             f"{path}: no such model folder; give the path of a folder with config.json and *.safetensors "
@@ -177,18 +179,29 @@ class WeightReader:
 
 
 def _weight_files(folder: Path) -> list[Path]:
+    if (folder / SINGLE_FILE).is_file():
+        _tell_unread(folder)
+        return [folder / SINGLE_FILE]
     if (folder / INDEX_FILE).is_file():
         return _indexed_files(folder / INDEX_FILE)
-    if (folder / SINGLE_FILE).is_file():
-        return [folder / SINGLE_FILE]
     if (folder / QUANTIZED_FILE).is_file():
         raise SansiError(
             f"{folder} holds quantised weights (quantization_config in its config.json), and these are for inference: "
             "the engine and `sansi serve` take them; training and other formats need the full model"
         )
+    if shards := sorted(p.name for p in folder.glob("model-*.safetensors")):
+        raise SansiError(f"{folder} has {shards[0]} but no {INDEX_FILE} that names it; download or copy that too")
     pickled = sorted(p.name for p in folder.glob("*.bin"))
     hint = f"it has {pickled[0]}, a pickle, which Sansi does not open: convert it" if pickled else "download it again"
     raise SansiError(f"{folder} has neither {SINGLE_FILE} nor {INDEX_FILE}; {hint}")
+
+
+def _tell_unread(folder: Path) -> None:
+    """Two saves lie in one folder: transformers reads the single file, and so do we, but not in silence."""
+    unread = [name for name in indexed_names(folder) if name != SINGLE_FILE and (folder / name).is_file()]
+    if unread:
+        told = "%s holds two models: %s is read, as other programs do, and %s, which %s names, is not; delete one"
+        log.warning(told, folder, SINGLE_FILE, unread[0], INDEX_FILE)
 
 
 def _indexed_files(index: Path) -> list[Path]:

@@ -11,7 +11,7 @@ from typing import Any
 from sansi.base.errors import SansiError
 from sansi.base.marker import others_files, shown
 from sansi.model.bundle import CARDS, ModelBundle
-from sansi.model.formats.files import INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE
+from sansi.model.formats.files import INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE, indexed_names
 from sansi.model.hf_config import MODEL_TYPES
 
 CONFIG_FILE = "config.json"
@@ -49,10 +49,7 @@ def kept_cards(bundle: ModelBundle, folder: Path) -> ModelBundle:
 
 def old_weights(folder: Path) -> Callable[[str], bool]:
     """Whether a file of the folder belongs to the weights that a new model replaces, whatever its shards are called."""
-    try:
-        indexed = set(json.loads((folder / INDEX_FILE).read_text(encoding="utf-8"))["weight_map"].values())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        indexed = set()
+    indexed = indexed_names(folder)
     return lambda name: name in (SINGLE_FILE, INDEX_FILE, *indexed) or bool(SHARD.fullmatch(name))
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from sansi.base.errors import SansiError
 from sansi.base.files import read_json
-from sansi.model.formats.files import INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE
+from sansi.model.formats.files import INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE, weight_names
 from sansi.model.hf_config import MODEL_TYPES
 from sansi.model.hub.names import ModelName
 
@@ -109,8 +109,9 @@ def files_of(repository: Repository, index: Mapping[str, Any] | None = None) -> 
 
 def weights_of(repository: Repository, index: Mapping[str, Any] | None = None) -> list[HubFile]:
     """The files with the weights. Raises SansiError where the index names others than the repository has."""
-    if index is None:
-        single = repository.file(SINGLE_FILE) or repository.file(QUANTIZED_FILE)
+    single = repository.file(SINGLE_FILE)  # read first, whatever an index beside it says
+    if index is None or single:
+        single = single or repository.file(QUANTIZED_FILE)
         return [single] if single else []
     weight_map = index.get("weight_map")
     names = sorted(set(map(str, weight_map.values()))) if isinstance(weight_map, Mapping) else []
@@ -125,10 +126,7 @@ def is_whole(folder: Path) -> bool:
     """Whether a folder of a cache holds configuration, tokenizer and all weights: what is there is whole by itself."""
     if not (folder / CONFIG).is_file() or not (folder / TOKENIZER).is_file():
         return False
-    if not (folder / INDEX_FILE).is_file():
-        return (folder / SINGLE_FILE).is_file() or (folder / QUANTIZED_FILE).is_file()
-    weight_map = _object(folder / INDEX_FILE).get("weight_map")
-    names = set(map(str, weight_map.values())) if isinstance(weight_map, dict) else set()
+    names = weight_names(folder)
     return bool(names) and all((folder / name).is_file() for name in names)
 
 
