@@ -16,6 +16,7 @@ import dataclasses
 import functools
 import itertools
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ from sansi.engine import Engine
 from sansi.eval import budget_curve
 from sansi.eval.problem_set import Score, ask
 from sansi.eval.training_plot import plot_training
-from sansi.model import ModelConfig, Transformer, load, save
+from sansi.model import ModelBundle, ModelConfig, Transformer, load, save
 from sansi.post.grpo import GRPO, GRPOConfig, learnable
 from sansi.post.requests import Requests
 from sansi.post.samples import (
@@ -185,6 +186,12 @@ class Nano:
                 Codec(Tokenizer.train([*texts, *worked, *[fixed] * FIXED_REPEATS], self.recipe.vocab_size)).save(draft)
         return Codec.from_pretrained(folder)
 
+    def bundle(self, codec: Codec) -> ModelBundle:
+        """What a checkpoint has beside its weights."""
+        with tempfile.TemporaryDirectory() as folder:
+            codec.save(folder)
+            return ModelBundle.from_folder(folder)
+
     def text_shards(self, codec: Codec) -> Path:
         folder = self.out / "tokens"
         if not folder.exists():
@@ -217,7 +224,7 @@ class Nano:
 
     def train(self, run: RunFolder, model: Transformer, batches: Batches, codec: Codec, **settings: Any) -> None:
         config = TrainConfig(compile=self.compiled, **settings)
-        Trainer(model, batches, NextToken(), config, run, extra_files=codec.save).train(run.path.name)
+        Trainer(model, batches, NextToken(), config, run, bundle=self.bundle(codec)).train(run.path.name)
 
     def s1_general(self, codec: Codec) -> Path:
         r = self.recipe
@@ -302,7 +309,7 @@ class Nano:
             model = load(before, device="cpu")
             problems = self.rl_problems(model, codec, config)
             measure = functools.partial(self.accuracy, problems=self.validation)
-            GRPO(model, codec, problems, config, run, extra_files=codec.save, evaluate=measure).train()
+            GRPO(model, codec, problems, config, run, self.bundle(codec), evaluate=measure).train()
 
         return self.stage("grpo", config.steps * config.updates_per_step, make)
 

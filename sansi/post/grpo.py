@@ -28,14 +28,13 @@ from sansi.chat import ChatModel
 from sansi.data.problems import Problem, Task, as_task
 from sansi.data.problems.task import check_problems
 from sansi.engine import Engine
-from sansi.model import Transformer
+from sansi.model import ModelBundle, Transformer
 from sansi.post.config import GRPOConfig
 from sansi.post.packing import make_batch
 from sansi.post.policy import PolicyGradient
 from sansi.post.rollouts import Rollouts
 from sansi.post.sampling import Rollout, learnable, roll_out
 from sansi.text import Codec
-from sansi.train.checkpoint import ExtraFiles
 from sansi.train.config import TrainConfig
 from sansi.train.loop import Trainer
 from sansi.train.schedule import Schedule
@@ -91,7 +90,7 @@ class GRPO:
         problems: Sequence[Problem],
         config: GRPOConfig,
         run: RunFolder,
-        extra_files: ExtraFiles | None = None,
+        bundle: ModelBundle | None = None,
         evaluate: Callable[[ChatModel], float] | None = None,
         evaluate_every: int = 20,
         *,
@@ -111,7 +110,7 @@ class GRPO:
             PolicyGradient(config.clip_low, config.clip_high, config.kl_weight),
             train_config(config, evaluate_every),
             run,
-            extra_files,
+            bundle,
             self._measure if evaluate else None,
         )
 

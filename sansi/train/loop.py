@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+import sansi
 from sansi.base import SansiError
 from sansi.base.config import as_config
 from sansi.base.progress import progress_bar
 from sansi.base.runs import RunFolder
 from sansi.data.batch import Batch
-from sansi.model import Transformer
-from sansi.train.checkpoint import Checkpointer, ExtraFiles
+from sansi.model import ModelBundle, Transformer
+from sansi.train.checkpoint import Checkpointer
+from sansi.train.checks import check_batch, check_parts
 from sansi.train.config import TrainConfig
-from sansi.train.objective import Counting, Loss, NeedsStatistics, Objective, Statistics, with_attention
-from sansi.train.optim import Optimizer, clip_gradients
+from sansi.train.guard import SpikeGuard
+from sansi.train.objective import Checking, Counting, Loss, NeedsStatistics, Objective, Statistics, with_attention
+from sansi.train.optim import Optimizer, clip_to
+from sansi.train.parallel import World, check_ranks
+from sansi.train.precision import autocast, compute_dtype, to_master_weights
+from sansi.train.random_state import random_state, set_random_state, untouched_random_state
+from sansi.train.settings import check_steps, run_settings
+from sansi.train.throughput import Throughput
 from sansi.train.totals import LOSS, Totals, add_statistics, minimised
 
 __all__ = ["Batches", "Evaluate", "TrainConfig", "Trainer"]
@@ -29,7 +39,9 @@ __all__ = ["Batches", "Evaluate", "TrainConfig", "Trainer"]
 class Batches(Protocol):
     """Endless batches that can be put aside and taken up again.
 
-    A producer may have `metrics() -> {name: float}` as well: figures that are logged beside the loop's own.
+    The next one is asked for when the update by the last is done, so a producer may use the model. It may have
+    `metrics() -> dict[str, float]`, whose figures are logged beside the loop's; `rank` and `world_size`, if it gives
+    each rank rows of its own; and `largest_id`, the largest token id that it will ever yield.
     """
 
     def __iter__(self) -> Iterator[Batch]: ...
@@ -40,16 +52,35 @@ class Batches(Protocol):
 
 
 Evaluate = Callable[[Transformer], Mapping[str, float]]
-"""Measures the model in between; what it returns is logged by name."""
+"""Measures the model in between, in evaluation mode and without gradients; what it returns is logged by name."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the loop must know of a step before its first loss; of a rank, or of all together."""
+
+    counts: Mapping[str, float]
+    """What the sums of the loss and its extras are divided by."""
+    tokens: int
+    targets: int
+    parts: int
+    """Micro-batches."""
 
 
 class Trainer:
     """Trains `model` on `batches` inside a run folder; opening the same folder again goes on where it stopped.
 
-    evaluate: called with the model every `evaluate_every` steps and after the last. extra_files: writes what makes a
-    checkpoint complete. Nothing here is random, so a resumed run equals an uninterrupted one bit for bit. Raises
-    SansiError for impossible values in `config`, and for a folder whose checkpoint belongs to another model, optimiser
-    or data.
+    The model's weights become float32 (`dtype` says what the products are) and stay so. A resumed run equals an
+    uninterrupted one bit for bit on one device. Under `torchrun` every rank works through its share of each batch, and
+    the run is the same as on one, up to rounding; rank 0 evaluates, logs and writes. A batch without a target counts
+    as a step and changes nothing.
+
+    bundle: what makes a checkpoint a complete model folder. evaluate: called every `evaluate_every` steps and after the
+    last; draws from the random generators do not touch the training's. inputs: by name, what else the run depends on: a
+    digest, or the Path of a file or folder.
+
+    Raises SansiError for impossible values, and for a folder whose checkpoint was made with other settings, model, data
+    or inputs: it names what differs. What may change is said in `sansi.train.settings`.
     """
 
     def __init__(
@@ -59,72 +90,105 @@ class Trainer:
         objective: Objective,
         config: TrainConfig,
         run: RunFolder | Path | str,
-        extra_files: ExtraFiles | None = None,
+        bundle: ModelBundle | None = None,
         evaluate: Evaluate | None = None,
+        inputs: Mapping[str, str | Path] | None = None,
     ):
         config = as_config(TrainConfig, config, "training configuration")
+        check_parts(model, batches, objective)
         self.model, self.batches, self.objective, self.config = model, batches, objective, config
         self.run = run if isinstance(run, RunFolder) else RunFolder(run)
         self.evaluate = evaluate
-        self.optimizer = Optimizer(model, config.optimizer, config.learning_rate, config.weight_decay)
-        self.step = 0
-        self.tokens = 0
+        self.device = next(model.parameters()).device
+        self.dtype = compute_dtype(model, config.dtype)
+        self.world = World.current(self.device)
+        self._shared_out = check_ranks(batches, self.world)
+        to_master_weights(model)
+        betas = (config.adam_beta1, config.adam_beta2)
+        self.optimizer = Optimizer(
+            model,
+            config.optimizer,
+            config.learning_rate,
+            config.weight_decay,
+            betas,
+            config.adam_epsilon,
+            config.muon_momentum,
+        )
+        self.guard = SpikeGuard(config.spike_factor)
+        self.step, self.tokens, self._row_length = 0, 0, 0
         self._loss: Callable[..., Loss] = torch.compile(objective, dynamic=False) if config.compile else objective
-        self.checkpointer = Checkpointer(self.run, model, self.optimizer, extra_files)
-        if state := self.checkpointer.resume():
-            self.step, self.tokens = state["step"], state["tokens"]
-            batches.load_state_dict(state["batches"])
+        settings = {
+            **run_settings(config, objective, model, inputs or {}),
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "rows_per_step": self._rows_per_step(),
+        }
+        self.checkpointer = Checkpointer(self.run, model, self.optimizer, bundle, settings)
+        self.world.gather(self._resume)
+        self.world.broadcast(model)
+        self._warn_of_warmup()
 
     def train(self, title: str = "training") -> Transformer:
         """Run to the last step and return the model."""
-        self.model.train()
-        stream = iter(self.batches)
-        started, seen = time.perf_counter(), self.tokens
-        with progress_bar(title, self.config.steps, self.step) as bar:
-            while self.step < self.config.steps:
-                metrics = self._train_step(stream)
-                self.step += 1
-                rate = (self.tokens - seen) / (time.perf_counter() - started)
-                bar.update(1, f"loss {metrics['loss']:.3f}  {rate:,.0f} tok/s")
-                if self._is_due(self.config.log_every):
-                    told = {**_figures(self.batches), **metrics}
-                    self.run.log(self.step, tokens=self.tokens, tokens_per_second=round(rate), **told)
-                if self.evaluate and self._is_due(self.config.evaluate_every):
-                    self._evaluate(self.evaluate)
-                if self._is_due(self.config.checkpoint_every):
-                    self.checkpointer.save(self.step, {"tokens": self.tokens, "batches": self.batches.state_dict()})
-        self.model.eval()
+        config, stream = self.config, iter(self.batches)
+        pace = Throughput(self.model.config, self.device, self.dtype, self.world.size)
+        shown = progress_bar(title, config.steps, self.step) if self.world.is_main else nullcontext()
+        self._enter()
+        try:
+            with shown as bar:
+                while self.step < config.steps:
+                    tokens = self.tokens
+                    metrics = self._train_step(stream)
+                    self.step += 1
+                    pace.add(self.tokens - tokens, self._row_length)
+                    if bar:
+                        bar.update(1, f"loss {metrics[LOSS]:.3f}  {pace.tokens_per_second:,.0f} tok/s")
+                    if self._is_due(config.log_every):
+                        self._log({"tokens": self.tokens, **pace.metrics(), **self._producer_metrics(), **metrics})
+                    if self.evaluate and self._is_due(config.evaluate_every):
+                        self._log(self.world.on_main(self._evaluated))
+                    if self._is_due(config.checkpoint_every):
+                        self._save()
+        finally:
+            self._leave()
         return self.model
 
-    def _is_due(self, every: int) -> bool:
-        return self.step == self.config.steps or (every > 0 and self.step % every == 0)
+    # ---- one step -----------------------------------------------------------------------------------------------
 
     def _train_step(self, stream: Iterator[Batch]) -> dict[str, float]:
-        parts = self._micro_batches(stream)
-        counts = self._counts(parts)
-        statistics = self._statistics(parts)
-        totals = Totals.of(self._backward(part, counts, statistics) for part in parts)
-        norm = clip_gradients(self.model, self.config.max_grad_norm, self.step + 1)
-        factor = self.config.schedule.factor(self.step, self.config.steps)
-        if counts.get(LOSS):  # a step without a target changes nothing, not even by momentum or decay
-            self.optimizer.step(factor)
-        self.tokens += sum(part.tokens for part in parts)
-        return {
-            **{name: round(value, 5) for name, value in totals.metrics(self.objective).items()},
-            "grad_norm": round(norm, 4),
-            "learning_rate": factor * self.config.learning_rate,
-            "target_tokens": sum(part.targets for part in parts),
-        }
-
-    def _micro_batches(self, stream: Iterator[Batch]) -> list[Batch]:
-        """The batches of one step in parts that go through the model at once, on its device."""
-        device = next(self.model.parameters()).device
         parts: list[Batch] = []
+        look = _together(self.world.gather(lambda: self._look(stream, parts)))
+        self.tokens += look.tokens
+        factor = self.config.schedule.factor(self.step, self.config.steps)
+        figures = {"learning_rate": factor * self.config.learning_rate, "target_tokens": look.targets}
+        if look.counts[LOSS] == 0:
+            return {LOSS: 0.0, **figures}
+        statistics = self._statistics(parts, look.parts)
+        totals = Totals.added(self.world.gather(lambda: self._backward(parts, look.counts, statistics)))
+        self.world.sum_gradients(self.optimizer.parameters.values())
+        norm = clip_to(self.model, self.config.max_grad_norm)
+        metrics = totals.metrics(self.objective)
+        if isinstance(self.objective, Checking):
+            self.objective.check(metrics)
+        if self.guard.accepts(self.step + 1, metrics[LOSS], norm):
+            self.optimizer.step(factor)
+        self.optimizer.zero_grad()
+        skipped = {"skipped": self.guard.skipped} if self.guard.skipped else {}
+        return {**{k: float(f"{v:.6g}") for k, v in {**metrics, "grad_norm": norm}.items()}, **figures, **skipped}
+
+    def _look(self, stream: Iterator[Batch], parts: list[Batch]) -> Look:
+        """Fetch this rank's rows of a step into `parts`, as micro-batches on the device."""
+        counts: Counter[str] = Counter()
         for _ in range(self.config.gradient_accumulation_steps):
             batch = self._next_batch(stream)
-            count = -(-len(batch) // (self.config.micro_batch_size or max(len(batch), 1)))
-            parts += [with_attention(part.to(device)) for part in batch.split(max(count, 1))]
-        return parts
+            if not self._shared_out:
+                batch = self.world.share(batch)
+            size = self.config.micro_batch_size or max(len(batch), 1)
+            for part in batch.split(max(-(-len(batch) // size), 1)):
+                known = self.objective.counts(part) if isinstance(self.objective, Counting) else {LOSS: part.targets}
+                counts.update(dict(known))  # type: ignore[arg-type]  # floats add up as well
+                parts.append(with_attention(part.to(self.device)))
+        targets = sum(part.targets for part in parts)
+        return Look({LOSS: 0.0, **counts}, sum(part.tokens for part in parts), targets, len(parts))
 
     def _next_batch(self, stream: Iterator[Batch]) -> Batch:
         batch = next(stream, None)
@@ -134,49 +198,116 @@ class Trainer:
                 "fewer steps",
                 param="batches",
             )
-        _check_ids(batch, self.model.config.vocab_size)
+        check_batch(batch, self.model)
+        self._row_length = batch.ids.shape[1] - 1
         return batch
 
-    def _counts(self, parts: list[Batch]) -> dict[str, float]:
-        """What the sums of the whole step are divided by."""
-        total: Counter[str] = Counter()
-        for part in parts:
-            counts = self.objective.counts(part) if isinstance(self.objective, Counting) else {LOSS: part.targets}
-            total.update(dict(counts))  # type: ignore[arg-type]  # floats add up as well
-        return dict(total)
-
     @torch.no_grad()
-    def _statistics(self, parts: list[Batch]) -> Statistics:
+    def _statistics(self, parts: list[Batch], of_all: int) -> Statistics:
         """The objective's statistics of the whole step; a batch in one part counts for itself, in its own forward."""
-        total: dict[str, Tensor] = {}
-        if len(parts) > 1 and isinstance(self.objective, NeedsStatistics):
-            for part in parts:
-                add_statistics(total, self.objective.statistics(self.model, part))
-        return total
+        if of_all == 1 or not isinstance(self.objective, NeedsStatistics):
+            return {}
+        objective = self.objective
 
-    def _backward(self, part: Batch, counts: Mapping[str, float], statistics: Statistics) -> Loss:
-        loss = self._loss(self.model, part, statistics)
+        def counted() -> Statistics:
+            with autocast(self.model, self.dtype):
+                return _added(objective.statistics(self.model, part) for part in parts)
+
+        return _added(self.world.gather(counted), self.device)
+
+    def _backward(self, parts: list[Batch], counts: Mapping[str, float], statistics: Statistics) -> Totals:
+        return Totals.of(self._loss_of(part, counts, statistics) for part in parts)
+
+    def _loss_of(self, part: Batch, counts: Mapping[str, float], statistics: Statistics) -> Loss:
+        with autocast(self.model, self.dtype):
+            loss = self._loss(self.model, part, statistics)
         minimised(loss, counts).backward()
         return loss
 
-    def _evaluate(self, evaluate: Evaluate) -> None:
-        self.model.eval()
-        with torch.no_grad():
-            figures = evaluate(self.model)
+    # ---- around the steps ---------------------------------------------------------------------------------------
+
+    def _is_due(self, every: int) -> bool:
+        return self.step == self.config.steps or (every > 0 and self.step % every == 0)
+
+    def _rows_per_step(self) -> int | None:
+        """Rows of a step over all ranks, as far as the producer says how large its batches are."""
+        rows = getattr(self.batches, "batch_size", None)
+        if not isinstance(rows, int):
+            return None
+        return rows * getattr(self.batches, "world_size", 1) * self.config.gradient_accumulation_steps
+
+    def _enter(self) -> None:
         self.model.train()
-        self.run.log(self.step, **figures)
+        if self.config.gradient_checkpointing:
+            self.model.gradient_checkpointing_enable()
+
+    def _leave(self) -> None:
+        self.optimizer.zero_grad()
+        if self.config.gradient_checkpointing:
+            self.model.gradient_checkpointing_disable()
+        self.model.eval()
+
+    def _producer_metrics(self) -> Mapping[str, float]:
+        metrics = getattr(self.batches, "metrics", None)
+        return metrics() if callable(metrics) else {}
+
+    def _evaluated(self) -> Mapping[str, float]:
+        assert self.evaluate is not None
+        self.model.eval()
+        try:
+            with torch.no_grad(), untouched_random_state():
+                return self.evaluate(self.model)
+        finally:
+            self.model.train()
+
+    def _log(self, figures: Mapping[str, float] | None) -> None:
+        self.world.on_main(lambda: self.run.log(self.step, **(figures or {})))
+
+    def _save(self) -> None:
+        state = {
+            "tokens": self.tokens,
+            "steps": self.config.steps,
+            "batches": self.batches.state_dict(),
+            "guard": self.guard.state_dict(),
+            "random": self.world.gather(random_state),
+            "world_size": self.world.size,
+            "versions": {"sansi": sansi.__version__, "torch": torch.__version__},
+        }
+        self.world.on_main(lambda: self.checkpointer.save(self.step, state))
+
+    def _resume(self) -> None:
+        state = self.checkpointer.read()
+        if state is None:
+            return
+        if problem := check_steps(self.config, state["steps"], state["step"]):
+            raise SansiError(f"{self.run.latest()} was made with other settings: {problem}; give the run another name")
+        self.batches.load_state_dict(state["batches"])
+        self.checkpointer.restore()
+        self.step, self.tokens = state["step"], state["tokens"]
+        self.guard.load_state_dict(state["guard"])
+        if self.world.rank < len(state["random"]):  # a rank that was not there then draws as it would have anyhow
+            set_random_state(state["random"][self.world.rank])
+
+    def _warn_of_warmup(self) -> None:
+        config = self.config
+        if config.schedule.warmup(config.steps) > config.steps:
+            share = config.schedule.highest(config.steps)
+            warnings.warn(
+                f"the warm-up of {config.schedule.warmup_steps} steps is longer than the run of {config.steps}: the "
+                f'learning rate gets to {share:.0%} of its peak; lower "warmup_steps", or leave it out',
+                stacklevel=3,
+            )
 
 
-def _figures(batches: Batches) -> Mapping[str, float]:
-    """What a producer has to say of its own present state."""
-    metrics = getattr(batches, "metrics", None)
-    return metrics() if callable(metrics) else {}
+def _together(looks: list[Look]) -> Look:
+    counts: Counter[str] = Counter()
+    for look in looks:
+        counts.update(dict(look.counts))  # type: ignore[arg-type]
+    return Look(dict(counts), *(sum(getattr(x, name) for x in looks) for name in ("tokens", "targets", "parts")))
 
 
-def _check_ids(batch: Batch, vocab_size: int) -> None:
-    if len(batch) and not 0 <= int(batch.ids.min()) <= (largest := int(batch.ids.max())) < vocab_size:
-        raise SansiError(
-            f"the batches hold the token id {largest if largest >= vocab_size else int(batch.ids.min())}, but the "
-            f'model knows 0 to {vocab_size - 1} ("vocab_size" {vocab_size}); they were made with another tokenizer',
-            param="batches",
-        )
+def _added(parts: Any, device: torch.device | None = None) -> Statistics:
+    total: dict[str, Tensor] = {}
+    for part in parts:
+        add_statistics(total, {name: value.to(device or "cpu") for name, value in part.items()})
+    return total

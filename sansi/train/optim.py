@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -11,8 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from sansi.base import SansiError
+from sansi.train.guard import check_finite
+from sansi.train.roles import parameter_roles
 
 OptimizerKind = Literal["adamw", "muon"]
+MUON_ROLES = ("matrix", "expert")
+"""What Muon moves: matrices inside the layers, alone or in stacks. A router's rows are one expert each, and an
+adapter's factors are no whole matrices, so both are AdamW's."""
 
 
 def orthogonalize(matrices: Tensor, steps: int = 5) -> Tensor:
@@ -42,7 +46,11 @@ class Muon(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, params: Iterable[nn.Parameter], lr: float = 1e-3, momentum: float = 0.95, weight_decay: float = 0.1
+        self,
+        params: Iterable[nn.Parameter] | list[dict[str, Any]],
+        lr: float = 1e-3,
+        momentum: float = 0.95,
+        weight_decay: float = 0.1,
     ):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
@@ -75,8 +83,9 @@ def _by_shape(parameters: list[nn.Parameter]) -> list[list[nn.Parameter]]:
 class Optimizer:
     """All optimisers of a model behind one learning rate: `step(factor)` scales every group's peak rate.
 
-    Matrices (the experts of a layer are a stack of them) and embeddings decay, the vectors of the norms do not.
-    Raises SansiError for an unknown kind.
+    What a parameter is (`parameter_roles`) says who moves it: Muon takes matrices and experts if it is asked for, AdamW
+    the rest; all decay but the vectors of norms. A frozen parameter (`requires_grad` False) is left alone. State is
+    saved by name. Raises SansiError for an unknown kind, and for a model without a parameter to train.
     """
 
     def __init__(
@@ -86,39 +95,50 @@ class Optimizer:
         learning_rate: float,
         weight_decay: float,
         betas: tuple[float, float] = (0.9, 0.98),
+        epsilon: float = 1e-8,
+        momentum: float = 0.95,
     ):
         if kind not in ("adamw", "muon"):
             raise SansiError(f'unknown optimizer "{kind}"; known: adamw, muon', param="optimizer")
-        matrices: list[nn.Parameter] = []
-        vectors: list[nn.Parameter] = []
-        embeddings: list[nn.Parameter] = []
-        for name, parameter in model.named_parameters():
-            target = vectors if parameter.ndim < 2 else embeddings if _is_embedding(name) else matrices
-            target.append(parameter)
-        adamw = [
-            {"params": embeddings + ([] if kind == "muon" else matrices), "weight_decay": weight_decay},
-            {"params": vectors, "weight_decay": 0.0},
-        ]
-        adamw = [group for group in adamw if group["params"]]
-        self.parts: list[torch.optim.Optimizer] = [
-            torch.optim.AdamW(adamw, lr=learning_rate, betas=betas, eps=1e-8, fused=True)
-        ]
-        if kind == "muon" and matrices:
-            self.parts.append(Muon(matrices, lr=learning_rate, weight_decay=weight_decay))
+        self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        if not self.parameters:
+            raise SansiError(
+                "the model has no parameter to train: all are frozen (requires_grad is False); unfreeze some",
+                param="model",
+            )
+        roles = parameter_roles(model)
+        groups: dict[tuple[bool, bool], list[nn.Parameter]] = defaultdict(list)
+        for name, parameter in self.parameters.items():
+            groups[kind == "muon" and roles[name] in MUON_ROLES, roles[name] != "norm"].append(parameter)
+        decays = [(group, muon, weight_decay if decay else 0.0) for (muon, decay), group in groups.items()]
+        by_muon, by_adamw = (
+            [{"params": group, "weight_decay": decay} for group, muon, decay in decays if muon is which]
+            for which in (True, False)
+        )
+        self.parts: list[torch.optim.Optimizer] = []
+        if by_adamw:
+            self.parts.append(torch.optim.AdamW(by_adamw, lr=learning_rate, betas=betas, eps=epsilon, fused=True))
+        if by_muon:
+            self.parts.append(Muon(by_muon, lr=learning_rate, momentum=momentum))
         self.learning_rate = learning_rate
-        self._names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
 
     def step(self, factor: float) -> None:
         for part in self.parts:
             for group in part.param_groups:
                 group["lr"] = self.learning_rate * factor
             part.step()
+        self.zero_grad()
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for part in self.parts:
             part.zero_grad(set_to_none=True)
 
     def tensors(self) -> dict[str, Tensor]:
         """The whole state as named tensors, to be saved without pickle."""
+        names: dict[Tensor, str] = {parameter: name for name, parameter in self.parameters.items()}
         return {
-            f"{self._names[parameter]}|{key}": value
+            f"{names[parameter]}|{key}": value
             for part in self.parts
             for parameter, state in part.state.items()
             for key, value in state.items()
@@ -126,33 +146,33 @@ class Optimizer:
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
         """Take up what `tensors` returned. Raises SansiError when it comes from another model or kind of optimiser."""
-        parameters = {name: parameter for parameter, name in self._names.items()}
         owners = {p: part for part in self.parts for group in part.param_groups for p in group["params"]}
         for full_name, value in tensors.items():
             name, key = full_name.rsplit("|", 1)
-            parameter = parameters.get(name)
-            if parameter is None or key not in _state_keys(owners[parameter]):
+            parameter = self.parameters.get(name)
+            keys = () if parameter is None else _state_keys(owners[parameter])
+            if parameter is None or key not in keys or value.shape not in (parameter.shape, torch.Size([])):
                 raise SansiError(
                     f'the saved optimiser state "{full_name}" does not belong to this run; resume with the model and '
                     "the optimizer that the run began with"
                 )
+            missing = [other for other in keys if f"{name}|{other}" not in tensors]
+            if missing:
+                raise SansiError(f'the saved optimiser state lacks "{name}|{missing[0]}"; go on at an older checkpoint')
             owners[parameter].state[parameter][key] = value.to(parameter.device, copy=True)
 
 
 def clip_gradients(model: nn.Module, max_norm: float, step: int) -> float:
     """Scale the gradients down to `max_norm`; returns their norm before. Raises SansiError when it is not finite."""
-    norm = nn.utils.clip_grad_norm_(model.parameters(), max_norm).item()
-    if not math.isfinite(norm):
-        raise SansiError(
-            f"the gradient is not finite at step {step}; lower the learning rate and start again: "
-            "the run goes on at its last checkpoint"
-        )
+    norm = clip_to(model, max_norm)
+    check_finite(step, 0.0, norm)
     return norm
+
+
+def clip_to(model: nn.Module, max_norm: float) -> float:
+    """Scale the gradients down to `max_norm`; returns their norm before, which may be infinite or NaN."""
+    return nn.utils.clip_grad_norm_(model.parameters(), max_norm).item()
 
 
 def _state_keys(part: torch.optim.Optimizer) -> tuple[str, ...]:
     return ("momentum_buffer",) if isinstance(part, Muon) else ("step", "exp_avg", "exp_avg_sq")
-
-
-def _is_embedding(name: str) -> bool:
-    return "embed_tokens" in name or "lm_head" in name

@@ -4,7 +4,7 @@ import json
 
 from sansi.base.runs import RunFolder
 from sansi.data import SampleDataset
-from sansi.model import load
+from sansi.model import ModelBundle, load
 from sansi.text import Codec
 from sansi.train.loop import TrainConfig, Trainer
 from sansi.train.objective import NextToken
@@ -19,7 +19,9 @@ def test_a_checkpoint_stops_in_transformers(tmp_path):
     chat = [{"role": "user", "content": "2 + 3 ="}, {"role": "assistant", "content": "5"}]
     samples = [codec.training_sample(chat, enable_thinking=False)] * 4
     run, config = RunFolder(tmp_path), TrainConfig(steps=1, learning_rate=1e-7, compile=False)
-    Trainer(load(NANO, "cpu"), SampleDataset(samples, 64, 2), NextToken(), config, run, extra_files=codec.save).train()
+    codec.save(tmp_path / "codec")
+    bundle = ModelBundle.from_folder(tmp_path / "codec")
+    Trainer(load(NANO, "cpu"), SampleDataset(samples, 64, 2), NextToken(), config, run, bundle).train()
     folder = run.checkpoint(1)
     said = json.loads((folder / "generation_config.json").read_text())
     assert said == codec.generation_config

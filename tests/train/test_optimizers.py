@@ -71,7 +71,7 @@ def test_muon_handles_the_experts_of_a_layer_as_single_matrices():
 
 def groups(optimizer: Optimizer) -> dict[str, tuple[str, float]]:
     """Name of each parameter -> (its optimiser, its weight decay); every parameter exactly once."""
-    names = {parameter: name for name, parameter in optimizer_model(optimizer).items()}
+    names = {parameter: name for name, parameter in optimizer.parameters.items()}
     found: dict[str, tuple[str, float]] = {}
     for part in optimizer.parts:
         for group in part.param_groups:
@@ -79,10 +79,6 @@ def groups(optimizer: Optimizer) -> dict[str, tuple[str, float]]:
                 assert names[parameter] not in found
                 found[names[parameter]] = (type(part).__name__, group["weight_decay"])
     return found
-
-
-def optimizer_model(optimizer: Optimizer) -> dict[str, nn.Parameter]:
-    return {name: parameter for parameter, name in optimizer._names.items()}
 
 
 EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 8}
@@ -97,7 +93,7 @@ def test_every_parameter_has_one_optimizer_and_its_weight_decay(kind, overrides)
     for name, (part, decay) in found.items():
         if "norm" in name:
             assert (part, decay) == ("AdamW", 0.0), name
-        elif "embed_tokens" in name or "lm_head" in name or kind == "adamw":
+        elif "embed_tokens" in name or "lm_head" in name or name.endswith("mlp.gate.weight") or kind == "adamw":
             assert (part, decay) == ("AdamW", 0.1), name
         else:
             assert (part, decay) == ("Muon", 0.1), name
@@ -130,6 +126,44 @@ def test_the_factor_scales_every_learning_rate():
     assert {group["lr"] for part in optimizer.parts for group in part.param_groups} == {0.0025}
 
 
+@pytest.mark.parametrize("kind", ["adamw", "muon"])
+def test_frozen_parameters_stay_and_have_no_state(kind):
+    model = tiny_model()
+    frozen = {name for name, parameter in model.named_parameters() if "layers.0" in name or "embed" in name}
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name not in frozen)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    optimizer = Optimizer(model, kind, 1e-2, 0.1)
+    model(torch.arange(8)[None]).square().mean().backward()
+    optimizer.step(1.0)
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == set(dict(model.named_parameters())) - frozen
+    assert not frozen & {name.rsplit("|", 1)[0] for name in optimizer.tensors()}
+
+
+def test_a_model_without_anything_to_train_is_refused():
+    with pytest.raises(SansiError, match=r"no parameter to train: all are frozen"):
+        Optimizer(tiny_model().requires_grad_(False), "muon", 1e-3, 0.1)
+
+
+@pytest.mark.parametrize("spoil", ["shape", "missing", "stranger"])
+def test_state_of_another_model_is_refused(spoil):
+    model = tiny_model()
+    optimizer = Optimizer(model, "adamw", 1e-2, 0.1)
+    model(torch.arange(8)[None]).square().mean().backward()
+    optimizer.step(1.0)
+    tensors = optimizer.tensors()
+    name = "model.norm.weight|exp_avg"
+    if spoil == "shape":
+        tensors[name] = torch.zeros(3)
+    elif spoil == "missing":
+        del tensors[name]
+    else:
+        tensors["model.other|exp_avg"] = tensors[name]
+    with pytest.raises(SansiError, match=r"optimiser state"):
+        Optimizer(tiny_model(), "adamw", 1e-2, 0.1).load_tensors(tensors)
+
+
 def test_an_unknown_optimizer_is_named():
     with pytest.raises(SansiError, match='unknown optimizer "muno"'):
         Optimizer(tiny_model(), "muno", 1e-3, 0.1)
@@ -144,6 +178,10 @@ def test_an_unknown_optimizer_is_named():
         (Schedule(warmup_steps=0, decay_from=0.0, start=0.3, final=0.2), 100, {0: 0.3, 50: 0.25}),
         (Schedule("cosine", warmup_steps=20, final=0.0), 100, {9: 0.5, 20: 1.0, 40: 0.853553, 60: 0.5, 80: 0.146447}),
         (Schedule(warmup_steps=100), 2, {0: 0.01, 1: 0.02}),
+        # A warm-up that nobody set fits the run: a tenth of it, at most a hundred steps.
+        (Schedule(), 50, {0: 0.2, 4: 1.0, 30: 1.0}),
+        (Schedule(), 5000, {0: 0.01, 49: 0.5, 99: 1.0}),
+        (Schedule(), 5, {0: 1.0}),
         (Schedule("cosine", warmup_steps=5), 2, {0: 0.2, 1: 0.4}),
     ],
 )

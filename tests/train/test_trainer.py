@@ -9,7 +9,7 @@ import pytest
 import torch
 from sansi.base import SansiError
 from sansi.base.runs import RunFolder
-from sansi.model import Transformer, load
+from sansi.model import ModelBundle, Transformer, load
 from sansi.train import checkpoint
 from sansi.train.loop import TrainConfig, Trainer
 from sansi.train.objective import Loss, NextToken
@@ -111,11 +111,13 @@ def test_a_checkpoint_is_a_model_folder(uninterrupted):
     assert torch.equal(loaded(ids), trainer.model(ids)) and not loaded.training and not trainer.model.training
 
 
-def test_extra_files_are_part_of_a_checkpoint(tmp_path):
-    config = TrainConfig(steps=1, compile=False)
-    extra = lambda folder: (folder / "tokenizer.json").write_text("{}")  # noqa: E731
-    Trainer(tiny_model(), batches(), NextToken(), config, RunFolder(tmp_path), extra_files=extra).train()
+def test_a_bundle_is_part_of_a_checkpoint_and_must_stay(tmp_path):
+    files = {"tokenizer.json": b"{}", "README.md": b"words"}
+    make_trainer(tmp_path, bundle=ModelBundle(files, "old"), steps=1).train()
     assert (tmp_path / "checkpoints" / "step-1" / "tokenizer.json").read_text() == "{}"
+    make_trainer(tmp_path, bundle=ModelBundle({**files, "README.md": b"other words"}, "old"), steps=1)
+    with pytest.raises(SansiError, match=r"codec: 'old' there, 'new' here; files.tokenizer.json: "):
+        make_trainer(tmp_path, bundle=ModelBundle({"tokenizer.json": b"[]"}, "new"), steps=1)
 
 
 def test_a_finished_run_trains_no_further(tmp_path):
@@ -128,13 +130,18 @@ def test_a_finished_run_trains_no_further(tmp_path):
 
 def test_what_can_not_be_resumed_says_why(tmp_path):
     make_trainer(tmp_path, "adamw").train()
-    with pytest.raises(SansiError, match=r"optimiser state .* does not belong to this run"):
+    with pytest.raises(SansiError, match=r"other settings: optimizer: 'adamw' there, 'muon' here"):
         make_trainer(tmp_path, "muon")
-    config = TrainConfig(steps=7, optimizer="adamw", compile=False)
-    with pytest.raises(SansiError, match="another shape"):
-        Trainer(tiny_model(num_hidden_layers=1), batches(), NextToken(), config, RunFolder(tmp_path))
-    with pytest.raises(SansiError, match="other data"):
-        Trainer(tiny_model(), batches().datasets[0], NextToken(), config, RunFolder(tmp_path))
+    with pytest.raises(SansiError, match=r"model\.num_hidden_layers: 2 there, 1 here"):
+        make_trainer(tmp_path, "adamw", model=tiny_model(num_hidden_layers=1))
+    with pytest.raises(SansiError, match="other"):
+        make_trainer(tmp_path, "adamw", data=batches().datasets[0])
+    with pytest.raises(SansiError, match=r"objective\.z_loss_weight: 0\.0 there, 0\.1 here"):
+        make_trainer(tmp_path, "adamw", objective=NextToken(z_loss_weight=0.1))
+    with pytest.raises(SansiError, match=r"learning_rate: 0\.01 there, 0\.02 here"):
+        make_trainer(tmp_path, "adamw", learning_rate=2e-2)
+    with pytest.raises(SansiError, match=r"rows_per_step: 3 there, 6 here"):
+        make_trainer(tmp_path, "adamw", gradient_accumulation_steps=2)
     file = tmp_path / "checkpoints" / "step-7" / "optimizer.safetensors"
     file.write_bytes(file.read_bytes()[:50])
     with pytest.raises(SansiError, match=r"optimizer\.safetensors: missing or damaged .* delete .*step-7"):
@@ -146,7 +153,7 @@ def test_a_gradient_that_is_not_finite_stops_the_run_and_keeps_the_weights(tmp_p
         return Loss(model(batch.ids).sum() * torch.inf, batch.targets)
 
     trainer = Trainer(tiny_model(), batches(), broken, TrainConfig(steps=3, compile=False), RunFolder(tmp_path))
-    with pytest.raises(SansiError, match="not finite at step 1; lower the learning rate"):
+    with pytest.raises(SansiError, match="loss is not finite at step 1; nothing of this step was applied"):
         trainer.train()
     assert_same(weights(trainer.model), weights(tiny_model()))
 

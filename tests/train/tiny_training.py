@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sansi.base.runs import RunFolder
 from sansi.data import Mixture, PackedDataset, SampleDataset
 from sansi.model import ModelConfig, Transformer
 from sansi.train.loop import TrainConfig, Trainer
@@ -44,8 +43,33 @@ def batches() -> Mixture:
     return Mixture([(PackedDataset(text, 16, 3), 0.6), (SampleDataset(samples(20), 16, 3), 0.4)])
 
 
-def make_trainer(folder: Path, optimizer: Any = "muon", **settings: Any) -> Trainer:
-    schedule = Schedule(warmup_steps=2, decay_from=0.5)
-    usual = {"steps": 7, "checkpoint_every": 2, "log_every": 1, "learning_rate": 1e-2, "compile": False}
-    config = TrainConfig(optimizer=optimizer, schedule=schedule, **{**usual, **settings})
-    return Trainer(tiny_model(), batches(), NextToken(), config, RunFolder(folder))
+def make_trainer(
+    folder: Path,
+    optimizer: Any = "muon",
+    model: Transformer | None = None,
+    data: Any = None,
+    objective: Any = None,
+    inputs: Any = None,
+    evaluate: Any = None,
+    bundle: Any = None,
+    **settings: Any,
+) -> Trainer:
+    usual = {
+        "steps": 7,
+        "checkpoint_every": 2,
+        "log_every": 1,
+        "learning_rate": 1e-2,
+        "compile": False,
+        "schedule": Schedule(warmup_steps=2, decay_from=0.5),
+    }
+    config = TrainConfig(optimizer=optimizer, **{**usual, **settings})
+    return Trainer(
+        model or tiny_model(),
+        data or batches(),
+        objective or NextToken(),
+        config,
+        folder,
+        bundle,
+        evaluate=evaluate,
+        inputs=inputs,
+    )

@@ -49,6 +49,16 @@ def load(folder: str | Path, device: DeviceLike = "auto", dtype: DtypeLike = "au
     return model.eval()
 
 
+@torch.no_grad()
+def load_weights(model: Transformer, folder: str | Path) -> None:
+    """Give a model the weights in `folder`, in the dtype and on the device that it has. Raises SansiError as `load`."""
+    folder = model_folder(folder)
+    files = _weight_files(folder)
+    shapes = {name: shape for file in files for name, shape in _shapes(file).items()}
+    _check(folder, model, shapes)
+    _fill(model, files, stacked=is_stacked(shapes))
+
+
 def save(
     model: Transformer,
     folder: str | Path,

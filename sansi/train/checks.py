@@ -1,0 +1,57 @@
+"""What a user can have got wrong about model, batches and objective, seen before anything is made of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sansi.base import SansiError
+from sansi.data.batch import Batch
+from sansi.model import Transformer
+
+
+def check_parts(model: Any, batches: Any, objective: Any) -> None:
+    """Raise SansiError for what can be seen to be wrong before anything is made of it."""
+    places = {parameter.device for parameter in model.parameters()}
+    if len(places) != 1 or next(iter(places)).type == "meta":
+        shown = ", ".join(sorted(map(str, places))) or "nowhere"
+        raise SansiError(f"the model's weights are on {shown}; move them to the one device to train on", param="model")
+    for method in ("__iter__", "state_dict", "load_state_dict"):
+        if not callable(getattr(batches, method, None)):
+            raise SansiError(
+                f"batches of type {type(batches).__name__} have no {method}(); give a dataset of sansi.data, or a "
+                "producer with __iter__, state_dict and load_state_dict",
+                param="batches",
+            )
+    if not callable(objective) or isinstance(objective, type):
+        raise SansiError(
+            f"the objective is {objective!r}; give one that can be called, such as NextToken()", param="objective"
+        )
+    largest = getattr(batches, "largest_id", None)
+    if largest is not None:
+        _check_id(int(largest), model.config.vocab_size)
+
+
+def check_batch(batch: Any, model: Transformer) -> None:
+    """Raise SansiError for a batch that the model can not read."""
+    if not isinstance(batch, Batch):
+        raise SansiError(f"the producer yielded {type(batch).__name__} instead of sansi.data.Batch", param="batches")
+    if not len(batch):
+        return
+    _check_id(int(batch.ids.max()), model.config.vocab_size)
+    _check_id(int(batch.ids.min()), model.config.vocab_size)
+    longest, room = batch.ids.shape[1] - 1, model.config.context_length
+    if longest > room:
+        raise SansiError(
+            f'rows of {longest} tokens are longer than the context of the model, {room}; lower "sequence_length", or '
+            "extend the context of the model (sansi.train.stages.extend_context)",
+            param="sequence_length",
+        )
+
+
+def _check_id(number: int, vocab_size: int) -> None:
+    if not 0 <= number < vocab_size:
+        raise SansiError(
+            f"the batches hold the token id {number}, but the model knows 0 to {vocab_size - 1} "
+            f'("vocab_size" {vocab_size}); they were made with another tokenizer',
+            param="batches",
+        )
