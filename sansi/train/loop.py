@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
@@ -32,6 +32,8 @@ from sansi.train.random_state import random_state, set_random_state, untouched_r
 from sansi.train.settings import check_steps, run_settings
 from sansi.train.throughput import Throughput
 from sansi.train.totals import LOSS, Totals, add_statistics, minimised
+
+log = logging.getLogger("sansi")
 
 __all__ = ["Batches", "Evaluate", "TrainConfig", "Trainer"]
 
@@ -239,12 +241,14 @@ class Trainer:
     def _enter(self) -> None:
         self.model.train()
         if self.config.gradient_checkpointing:
-            self.model.gradient_checkpointing_enable()
+            model: Any = self.model
+            model.gradient_checkpointing_enable()
 
     def _leave(self) -> None:
         self.optimizer.zero_grad()
         if self.config.gradient_checkpointing:
-            self.model.gradient_checkpointing_disable()
+            model: Any = self.model
+            model.gradient_checkpointing_disable()
         self.model.eval()
 
     def _producer_metrics(self) -> Mapping[str, float]:
@@ -292,10 +296,12 @@ class Trainer:
         config = self.config
         if config.schedule.warmup(config.steps) > config.steps:
             share = config.schedule.highest(config.steps)
-            warnings.warn(
-                f"the warm-up of {config.schedule.warmup_steps} steps is longer than the run of {config.steps}: the "
-                f'learning rate gets to {share:.0%} of its peak; lower "warmup_steps", or leave it out',
-                stacklevel=3,
+            log.warning(
+                "the warm-up of %d steps is longer than the run of %d: the learning rate gets to %.0f%% of its peak; "
+                'lower "warmup_steps", or leave it out',
+                config.schedule.warmup_steps,
+                config.steps,
+                100 * share,
             )
 
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from sansi.base import SansiError
+from sansi.model import parameter_roles
 from sansi.train.guard import check_finite
-from sansi.train.roles import parameter_roles
 
 OptimizerKind = Literal["adamw", "muon"]
 MUON_ROLES = ("matrix", "expert")
