@@ -102,8 +102,9 @@ class Documents:
 
 def attend_documents(q: Tensor, k: Tensor, v: Tensor, documents: Documents) -> Tensor:
     """Causal attention of q [B, H, T, D] over k, v [B, K, T, D], each document within itself -> [B, H, T, D]."""
-    # [B, H, T, D] -> [N, H, D]: no copy, as the heads of a token lie side by side already
-    q, k, v = (x.transpose(1, 2).flatten(0, 1) for x in (q, k, v))
+    # [B, H, T, D] -> [N, H, D]: no copy, as the heads of a token lie side by side already. The dtype is that of v, as a
+    # product made it: under autocast the norms of q and k have widened them.
+    q, k, v = (x.transpose(1, 2).flatten(0, 1).to(v.dtype) for x in (q, k, v))
     if q.device.type == "cpu":
         y = document_attention(q, k, v, documents.cu_seqlens)[0]
     elif q.device.type == "cuda" and q.element_size() == 2:

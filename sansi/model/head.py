@@ -49,7 +49,8 @@ def token_logprobs(
     Products are in the dtype of the hidden states (under autocast in its dtype), all else in float32; gradients of the
     head are added up in float32. mask: bool [N], False where nothing is asked for: zeros come out, no gradient goes in,
     and where the logits are many none are computed. chunk: tokens whose logits are held at once; None: as fit into
-    CHUNK_ELEMENTS. Raises SansiError for shapes that do not fit each other; targets must be 0 to V - 1.
+    CHUNK_ELEMENTS. Raises SansiError for shapes that do not fit each other and, on the CPU, for targets that are not
+    0 to V - 1.
     """
     _check(hidden, head_weight, targets, mask, chunk)
     device = hidden.device.type
@@ -73,6 +74,12 @@ def _check(hidden: Tensor, head_weight: Tensor, targets: Tensor, mask: Tensor | 
         raise SansiError(
             f"targets are {targets.dtype} {list(targets.shape)}; {len(hidden)} hidden states need int64 "
             f"[{len(hidden)}] or [{len(hidden)}, K]",
+            param="targets",
+        )
+    on_cpu = targets.device.type == "cpu" and targets.numel() and not torch.compiler.is_compiling()
+    if on_cpu and not 0 <= int(targets.min()) <= int(targets.max()) < len(head_weight):  # a GPU would be waited for
+        raise SansiError(
+            f"targets go from {int(targets.min())} to {int(targets.max())}; the head knows 0 to {len(head_weight) - 1}",
             param="targets",
         )
     if mask is not None and (mask.dtype != torch.bool or mask.shape != hidden.shape[:1]):

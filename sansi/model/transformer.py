@@ -10,18 +10,20 @@ their Hugging Face names. Letters of shapes:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from sansi.base.config import as_config
 from sansi.base.errors import SansiError
 from sansi.model.attention import Documents, attend_documents
 from sansi.model.config import ModelConfig
+from sansi.model.inputs import check_inputs, check_mask_length, look_up
 from sansi.model.roles import Role
 from sansi.model.rope import apply_rope, rope_table
 
@@ -58,6 +60,7 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
+        x = x.to(self.weight.dtype)  # under autocast a product comes in half precision, and the weight is not
         return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
 
 
@@ -83,7 +86,7 @@ class Embedding(nn.Module):
         self.weight = nn.Parameter(torch.empty(rows, size))
 
     def forward(self, ids: Tensor) -> Tensor:
-        return F.embedding(ids, self.weight)
+        return look_up("ids", ids, self.weight)[0]
 
 
 class Attention(nn.Module):
@@ -129,6 +132,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, attention: Attending) -> Tensor:
         return attend_documents(q, k, v, attention)
     batch, heads, new, head_dim = q.shape
     total, groups = k.shape[2], heads // k.shape[1]
+    if attention is not None:
+        check_mask_length(attention, total)
     if new == 1 and groups > 1:
         # One new token: the query heads of a group become queries of their one key head, and no key is copied.
         folded = F.scaled_dot_product_attention(q.reshape(batch, -1, groups, head_dim), k, v, attention)
@@ -176,6 +181,9 @@ class Experts(nn.Module):
 
 def grouped_linear(x: Tensor, weight_EOI: Tensor, counts_E: Tensor) -> Tensor:
     """The next counts[e] rows of x times weight[e].T, for one expert e after the other; counts sum to the rows of x."""
+    if torch.is_autocast_enabled(x.device.type):
+        dtype = torch.get_autocast_dtype(x.device.type)
+        x, weight_EOI = x.to(dtype), weight_EOI.to(dtype)
     if x.is_cuda and x.dtype == torch.bfloat16:  # one kernel, and the host never waits for the counts
         return F.grouped_mm(x, weight_EOI.transpose(-2, -1), offs=counts_E.cumsum(0).to(torch.int32))
     parts = x.split(counts_E.tolist())
@@ -183,7 +191,12 @@ def grouped_linear(x: Tensor, weight_EOI: Tensor, counts_E: Tensor) -> Tensor:
 
 
 class SparseMLP(nn.Module):
-    """Mixture of experts: a softmax router sends each token to its top experts. No shared expert."""
+    """Mixture of experts: a softmax router sends each token to its top experts. No shared expert.
+
+    The router's product is in the dtype of its weight, whatever autocast says: float32 in training, which has float32
+    master weights, since a router that rounds sends tokens to other experts from step to step (Fedus et al. 2021,
+    arXiv:2101.03961, section 2.4); that of the folder in inference, as in transformers.
+    """
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -193,7 +206,8 @@ class SparseMLP(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x [B, T, C] -> the output [B, T, C] and the router's logits [B, T, E]."""
-        logits = self.gate(x)
+        with torch.autocast(x.device.type, enabled=False):
+            logits = self.gate(x.to(self.gate.weight.dtype))
         # Softmax over all experts in float32, then the choice: unchosen experts still shape the weights.
         weights, chosen = logits.float().softmax(-1).topk(self.active, dim=-1)
         if self.normalise:
@@ -221,6 +235,15 @@ class DecoderLayer(nn.Module):
         return x + y, router_logits
 
 
+def recomputed(layer: nn.Module) -> Callable[..., Any]:
+    """The layer, which keeps only its input and runs again in the backward pass. It has nothing random."""
+
+    def run(x: Tensor, *rest: Any) -> Any:
+        return checkpoint(lambda x: layer(x, *rest), x, use_reentrant=False, preserve_rng_state=False)
+
+    return run
+
+
 class Decoder(nn.Module):
     """Everything but the LM head; exists so that parameters are called `model.…`, as in the checkpoints."""
 
@@ -244,6 +267,7 @@ class Transformer(nn.Module):
         super().__init__()
         config = as_config(ModelConfig, config, "model configuration")
         self.config = config
+        self.gradient_checkpointing = False
         self.model = Decoder(config)
         self.lm_head = (
             None if config.tie_word_embeddings else Linear(config.hidden_size, config.vocab_size, role="head")
@@ -267,8 +291,8 @@ class Transformer(nn.Module):
 
         positions [B, T]: default 0…T-1. attention: None for causal; Documents for causal within each of several to a
         row; or boolean [B, 1, T, S], True where token t may attend to s, of which a row without any True gives a
-        finite output that means nothing. Raises SansiError for more tokens
-        than positions exist; given `positions` must be below `config.context_length`.
+        finite output that means nothing. Raises SansiError for shapes and dtypes that do not fit, for more tokens than
+        positions exist and, on the CPU, for ids beyond the vocabulary and positions outside `config.context_length`.
         """
         return F.linear(self.hidden(ids, positions, attention, cache), self.lm_head_weight)
 
@@ -290,15 +314,27 @@ class Transformer(nn.Module):
         cache: KVCache | None = None,
     ) -> Features:
         """The input of the LM head and the logits of every router. Arguments as `forward`."""
+        check_inputs(ids, positions, attention, cached=cache is not None)
         cos, sin = self._rotation(ids.shape[1], positions)
         x = self.model.embed_tokens(ids)
         cos, sin = cos.to(x.dtype), sin.to(x.dtype)
+        recompute = self.gradient_checkpointing and cache is None and torch.is_grad_enabled()
         router_logits = []
         for layer in self.model.layers:
-            x, logits = layer(x, cos, sin, attention, cache)
+            run = recomputed(layer) if recompute else layer
+            x, logits = run(x, cos, sin, attention, cache)
             if logits is not None:
                 router_logits.append(logits)
         return Features(self.model.norm(x), tuple(router_logits))
+
+    def gradient_checkpointing_enable(self) -> None:
+        """Keep of each layer its input alone, and run the layer again in the backward pass (Chen et al. 2016,
+        "Training deep nets with sublinear memory cost"): the same gradients for a third more time."""
+        self.gradient_checkpointing = True
+
+    def gradient_checkpointing_disable(self) -> None:
+        """Keep what the backward pass needs, as usual."""
+        self.gradient_checkpointing = False
 
     @property
     def lm_head_weight(self) -> Tensor:
@@ -308,7 +344,8 @@ class Transformer(nn.Module):
     def _rotation(self, new: int, positions: Tensor | None) -> tuple[Tensor, Tensor]:
         """cos and sin of the positions, shaped to broadcast over [B, H, T, D]."""
         if positions is not None:
-            return self.rope_cos[positions].unsqueeze(1), self.rope_sin[positions].unsqueeze(1)  # [B, 1, T, D]
+            cos, sin = look_up("positions", positions, self.rope_cos, self.rope_sin)
+            return cos.unsqueeze(1), sin.unsqueeze(1)  # [B, 1, T, D]
         if new > self.config.context_length:
             raise SansiError(
                 f"{new} tokens are more than the model's context of {self.config.context_length}; shorten the input, "
