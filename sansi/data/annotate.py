@@ -2,9 +2,10 @@
 
 The score is the mean of four shares, each between 0 and 1, of which prose worth learning from has much:
 
-    letters     letters and combining marks among the characters that are not spaces, 0.85 and more counting as 1
-    paragraphs  of the text (by length) in paragraphs of 60 columns or more
-    sentences   of these long paragraphs that end as a sentence or a lead-in to a list does, in any script
+    letters     letters, marks and dividers of words among all but spaces, 0.85 and more counting as 1
+    paragraphs  of the text (by length) in lines of 10 words or more; how many words that are depends on the language
+    sentences   of these that end as a sentence or a lead-in to a list does, in any script; in scripts that have no such
+                marks (Thai, Lao, …) this share is left out of the mean
     variety     distinct lines among all lines
 
 It is a surface score: it finds tables, fragments and lists of names, it does not see whether a text is true.
@@ -15,44 +16,93 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from dataclasses import dataclass
 
 from sansi.base.errors import SansiError
 from sansi.data.documents import Document, RawDocument, text_sha256
-from sansi.data.markup import display_width
+from sansi.data.languages import LANGUAGES, LanguageRule, canonical_tag, likely_script, rule_for
 from sansi.data.sources import Source
+from sansi.data.words import count_words, main_script
 
-LONG_PARAGRAPH = 60
+LANGUAGE_MODEL = "cld2"
 # What the detector refuses; the encoding filter judges it.
 UNDETECTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 HALF_PAIR = re.compile("[\ud800-\udfff]")
-# Full stops of Latin, CJK, Devanagari, Arabic, Ethiopic, Armenian, Khmer and Burmese script, and closing marks.
-SENTENCE_END = re.compile(r"[.!?…:;。!?:;।॥؟۔።։។၊။།‥]['\"”’»」』))\]]*$")
+DIVIDERS = frozenset("\u0f0b\u0f0c\u1361")  # between syllables of Tibetan, between words of Ethiopic
+# Full stops, question and exclamation marks and colons of all scripts, and closing marks after them.
+SENTENCE_END = re.compile(
+    r"[.!?…:;\u0589\u055c\u055e\u061b\u061f\u06d4\u0700-\u0702\u07f9\u0964\u0965\u0df4\u0e5a\u0e5b\u0f0d-\u0f12\u104a"
+    r"\u104b\u1362-\u1368\u166e\u1735\u1736\u17d4-\u17d6\u1803\u1809\u1c3b-\u1c3f\u1c7e\u1c7f\u203c-\u203d\u2047-\u2049\u2025"
+    r"\u2e2e\u3002\uff01\uff0e\uff1a\uff1b\uff1f\uff61\ua4fe\ua4ff\ua60e\ua60f\ua6f3-\ua6f7\ua8ce\ua8cf\uaa5d-\uaa5f\uaaf0"
+    r"\uaaf1\uabeb\U00011047\U00011141-\U00011143\U0001e95e\U0001e95f]"
+    r"['\"\u201d\u2019\u00bb\u300d\u300f)\uff09\]\s]*$|\u1361\u1361$"
+)
+
+
+@dataclass(frozen=True)
+class Language:
+    """The language of a text as it was identified, and the share of the text (by bytes, 0 to 1) that is in it."""
+
+    tag: str  # BCP-47
+    score: float
 
 
 def annotate(raw: RawDocument, source: Source) -> Document:
     """The document with its language, licence, quality and digest; its text in NFC with \\n line ends."""
     whole = HALF_PAIR.sub("\ufffd", raw.text)  # what no UTF-8 can hold; the encoding filter judges it
     text = unicodedata.normalize("NFC", whole.replace("\r\n", "\n").replace("\r", "\n").replace("\ufeff", "")).strip()
-    detected = None if raw.kind == "code" else detect_language(text)
+    found = None if raw.kind == "code" else identify(text)
+    language, metadata = _language(raw, found)
+    script = None if raw.kind == "code" else main_script(text)
     return Document(
         id=f"{source.name}/{raw.id}",
         source=source.name,
         licence=source.licence,
         kind=raw.kind,
-        language=raw.language or detected or "und",
-        detected_language=detected,
-        quality=round(quality(text), 3),
+        language=language,
+        detected_language=found.tag if found else None,
+        quality=round(quality(text, rule_of(language, script)), 3),
         sha256=text_sha256(text),
         text=text,
         original=raw.original,
+        script=script,
+        language_score=found.score if found else None,
+        language_model=LANGUAGE_MODEL if found else None,
         url=raw.url,
         date=raw.date,
-        metadata=raw.metadata,
+        metadata=metadata,
     )
 
 
+def _language(raw: RawDocument, found: Language | None) -> tuple[str, dict[str, str]]:
+    metadata = dict(raw.metadata)
+    if raw.kind == "code":
+        return raw.language or "und", metadata
+    if raw.language:
+        try:
+            return canonical_tag(raw.language), metadata
+        except SansiError:
+            metadata["source_language"] = raw.language  # no tag that anybody can read: what was identified counts
+    return found.tag if found else "und", metadata
+
+
+def rule_of(language: str, script: str | None) -> LanguageRule:
+    """The rule for a document's language; where that is unknown, for its script."""
+    return rule_for(f"und-{script}" if language == "und" and script else language)
+
+
 def detect_language(text: str) -> str | None:
-    """The language tag by pycld2 (165 languages), or None when it is not sure."""
+    """The language's tag (BCP-47), or None when the detector is not sure."""
+    found = identify(text)
+    return found.tag if found else None
+
+
+def identify(text: str) -> Language | None:
+    """The language by pycld2 (165 of them), or None when it is not sure.
+
+    The tag names the script where it is not the usual one of the language: sr-Latn, zh-Hant. A script that only few
+    languages use may be all that is known: und-Tfng.
+    """
     try:
         import pycld2
     except ImportError as error:
@@ -61,19 +111,39 @@ def detect_language(text: str) -> str | None:
         reliable, _, languages = pycld2.detect(UNDETECTABLE.sub(" ", text), isPlainText=True)
     except pycld2.error:
         return None
-    tag = languages[0][1]
-    return tag if reliable and tag != "un" else None
+    _, code, percent, _ = languages[0]
+    tag = tag_of(code)
+    return Language(with_script(tag, main_script(text)), percent / 100) if reliable and tag else None
 
 
-def quality(text: str) -> float:
+def tag_of(code: str) -> str | None:
+    """The tag for a code of CLD2, which has old ones (iw), scripts (xx-Tfng) and jokes (Pig Latin: zzp)."""
+    if code in ("un", "xxx", "xx-Zyyy", "xx-Qaai") or code.startswith("zz"):
+        return None
+    return canonical_tag(f"und-{code[3:]}" if code.startswith("xx-") else code)
+
+
+def with_script(tag: str, script: str | None) -> str:
+    """The tag with the script of the text, if the language is mostly written in another one."""
+    known = ("Hani", "Jpan", "Kore")  # Chinese characters alone do not tell Japanese from Chinese
+    if script is None or script in known or "-" in tag or likely_script(tag) in (script, None):
+        return tag
+    return f"{tag}-{script}"
+
+
+def quality(text: str, rule: LanguageRule = LANGUAGES["en"]) -> float:
     """Surface quality between 0 and 1, by the rules in the head of this file."""
     counts = Counter("".join(text.split()))
     if not counts:
         return 0.0
-    letters = sum(count for char, count in counts.items() if unicodedata.category(char)[0] in "LM") / counts.total()
+    letters = sum(n for char, n in counts.items() if unicodedata.category(char)[0] in "LM" or char in DIVIDERS)
     paragraphs = [part.strip() for part in text.split("\n") if part.strip()]
-    long = [part for part in paragraphs if display_width(part) >= LONG_PARAGRAPH]
-    long_share = sum(map(len, long)) / sum(map(len, paragraphs))
-    ended = sum(bool(SENTENCE_END.search(part)) for part in long) / len(long) if long else 0.0
-    variety = len(set(paragraphs)) / len(paragraphs)
-    return (min(1.0, letters / 0.85) + long_share + ended + variety) / 4
+    long = [part for part in paragraphs if count_words(part) >= rule.long_paragraph]
+    shares = [
+        min(1.0, letters / counts.total() / 0.85),
+        sum(map(len, long)) / sum(map(len, paragraphs)),
+        len(set(paragraphs)) / len(paragraphs),
+    ]
+    if rule.has_sentence_marks:
+        shares.append(sum(bool(SENTENCE_END.search(part)) for part in long) / len(long) if long else 0.0)
+    return sum(shares) / len(shares)

@@ -18,7 +18,7 @@ from pathlib import Path
 from sansi.base.errors import SansiError
 from sansi.base.files import atomic_folder
 from sansi.base.progress import progress_bar
-from sansi.data.annotate import annotate, quality
+from sansi.data.annotate import annotate, quality, rule_of
 from sansi.data.corpus_report import CorpusInputs, CorpusReport, SourceReport, check_inputs, with_limits
 from sansi.data.decontaminate import Decontaminator
 from sansi.data.dedup import Deduplicator, judging_order
@@ -192,7 +192,9 @@ class _Builder:
 
 
 def _requalified(document: Document) -> Document:
-    return dataclasses.replace(document, quality=round(quality(document.text), 3))
+    return dataclasses.replace(
+        document, quality=round(quality(document.text, rule_of(document.language, document.script)), 3)
+    )
 
 
 def cap(documents: list[Document], limit: int | None) -> list[Document]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from sansi.base.config import load_config
 from sansi.base.errors import SansiError
 from sansi.base.files import read_json, write_json, write_text
-from sansi.data import dedup, filters
+from sansi.data import dedup, filters, languages
 from sansi.data.sources import Source
 
 MANIFEST_FILE = "manifest.json"
@@ -67,9 +67,10 @@ class CorpusInputs:
 # A change of what the rules do counts up "version"; then a corpus of before is another one.
 RULES: dict[str, float] = {
     "version": 2,
-    "min_quality": filters.MIN_QUALITY,
-    "max_repeated_lines": filters.MAX_REPEATED_LINES,
-    "max_compression": filters.MAX_COMPRESSION,
+    "min_quality": languages.MIN_QUALITY,
+    "max_repeated_lines": languages.MAX_REPEATED_LINES,
+    "max_compression": languages.COMPRESSION,
+    "max_english": filters.MAX_ENGLISH,
     "max_markup": filters.MAX_MARKUP,
     "duplicate_similarity": dedup.SIMILARITY,
     "duplicate_shingle_words": dedup.SHINGLE_WORDS,

@@ -6,12 +6,12 @@ import re
 import zlib
 from collections import Counter
 
+from sansi.data.annotate import rule_of
 from sansi.data.documents import Document
+from sansi.data.languages import LANGUAGES, LanguageRule, is_close
 from sansi.data.sources import Source
 
-MIN_QUALITY = 0.35
-MAX_REPEATED_LINES = 0.3  # share of the text, by length, in lines that occurred before
-MAX_COMPRESSION = 10.0  # times smaller by zlib; prose is near 3, tables of numbers near 5
+MAX_ENGLISH = 0.5  # share of a text that is given as another language
 MAX_MARKUP = 0.003  # leftovers of markup per character
 
 # U+FFFD and control characters; UTF-8 read as Latin-1, as "Ã©" or "â€™".
@@ -22,34 +22,39 @@ MARKUP = re.compile(rf"</?(?:{TAG})(?:\s[^<>\n]{{0,80}})?/?>|&(?:#\d+|[a-z]{{2,6
 
 
 def reason_to_drop(document: Document, source: Source) -> str | None:
-    """Why the document is left out, or None if it stays. Code is spared the rules that are about prose."""
+    """Why the document is left out, or None if it stays. Code is spared the rules that are about prose.
+
+    How short, repetitive or fragmentary a text may be depends on its language: see `sansi.data.languages`.
+    """
     text, prose = document.text, document.kind != "code"
-    if document.size < source.min_bytes:
+    rule = rule_of(document.language, document.script) if prose else LANGUAGES["en"]
+    if document.size < source.min_bytes * rule.bytes:
         return "too short"
     if BAD_ENCODING.search(text):
         return "wrong encoding"
     if prose and len(MARKUP.findall(text)) > MAX_MARKUP * len(text) + 1:
         return "markup remains"
-    if is_repetitive(text):
+    if is_repetitive(text, rule):
         return "too repetitive"
     if prose and is_untranslated(document):
         return "not translated"
     # Verse has short lines without full stops, which the score takes for fragments.
-    if document.kind in ("prose", "reference") and document.quality < MIN_QUALITY:
+    if document.kind in ("prose", "reference") and document.quality < rule.min_quality:
         return "low quality"
     return None
 
 
-def is_repetitive(text: str) -> bool:
+def is_repetitive(text: str, rule: LanguageRule = LANGUAGES["en"]) -> bool:
     """Whether much of the text is lines seen before, or it compresses as no prose does."""
     lines = Counter(line.strip() for line in text.splitlines() if len(line.strip()) > 20)
     total = sum(len(line) * count for line, count in lines.items())
     repeated = sum(len(line) * (count - 1) for line, count in lines.items())
     raw = text.encode()
     compression = len(raw) / len(zlib.compress(raw, 1)) if len(raw) > 500 else 1.0
-    return repeated > MAX_REPEATED_LINES * max(total, 1) or compression > MAX_COMPRESSION
+    return repeated > rule.max_repeated_lines * max(total, 1) or compression > rule.max_compression
 
 
 def is_untranslated(document: Document) -> bool:
-    """Whether a document that its source gives as another language is in English."""
-    return document.detected_language == "en" and document.language.split("-")[0] != "en"
+    """Whether a document that its source gives as another language is in English, and not in a near variety of it."""
+    english = document.detected_language == "en" and (document.language_score or 1.0) > MAX_ENGLISH
+    return english and not is_close(document.language, "en")

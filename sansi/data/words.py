@@ -17,6 +17,7 @@ from __future__ import annotations
 import functools
 import html
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +48,18 @@ _CLUSTER = rf"[[{_UNSPACED}]&&[\p{{L}}\p{{N}}]]\p{{M}}*+"
 _OPERATOR = (
     r"[+=<>%]|(?<=(?:\d|\)|(?<![\p{L}\d])\p{L})\s?)[*/](?=\s?[\p{L}\d(])|\^(?=[-+]?(?:\d|\p{L}\b|[({]))"
     r"|(?<![\p{L}\d])-(?=\s?\d)|(?<=\d\s?)-(?=\s?(?:\d|\p{L}\b))"
+)
+# Scripts by their names in ISO 15924, in runs.
+_SCRIPT_RUNS = regex.compile(
+    "|".join(
+        rf"(?P<{script}>\p{{sc={script}}}+)"
+        for script in (  # noqa: SIM905
+            "Latn Cyrl Arab Hani Deva Grek Hebr Hira Kana Hang Thai Beng Guru Gujr Orya Taml Telu Knda Mlym "
+            "Sinh Laoo Khmr Mymr Tibt Geor Armn Ethi Thaa Syrc Cher Cans Mong Yiii Tfng Nkoo Vaii Java Bali "
+            "Sund Bugi Batk Cham Tale Talu Lana Tavt Olck Mtei Adlm Cakm Limb Lepc Kali Saur Tglg Bopo Rjng "
+            "Osge Hmnp Hmng Pauc Copt Goth Runr Bamu Mand"
+        ).split()
+    )
 )
 # What parts two statements: line ends and punctuation, but no apostrophe, hyphen, decimal mark or divider of words.
 _BREAK = r"(?<=\d)[.,](?=\d)(*SKIP)(*FAIL)|[\n\p{P}--['\-_*/\u0f0b\u0f0c\u1361]]"
@@ -140,6 +153,22 @@ def split_words(text: str) -> list[str]:
 
 def count_words(text: str) -> float:
     return read_words(text).count
+
+
+def main_script(text: str) -> str | None:
+    """The script (ISO 15924) of most letters, by the first 20,000 characters; None without letters.
+
+    Chinese characters with kana are Jpan, with Hangul Kore, alone Hani.
+    """
+    letters: Counter[str] = Counter()
+    for run in _SCRIPT_RUNS.finditer(text[:20_000]):
+        letters[run.lastgroup or ""] += run.end() - run.start()
+    if not letters:
+        return None
+    script, kana = letters.most_common(1)[0][0], letters["Hira"] + letters["Kana"]
+    if script in ("Hani", "Hira", "Kana") and kana > 0.05 * letters.total():
+        return "Jpan"
+    return "Kore" if script == "Hang" or (script == "Hani" and letters["Hang"] > 0.05 * letters.total()) else script
 
 
 def normalize(text: str) -> str:
