@@ -24,6 +24,7 @@ from sansi.data.languages import LANGUAGES, LanguageRule, canonical_tag, likely_
 from sansi.data.sources import Source
 from sansi.data.words import count_words, main_script
 
+ENOUGH = 400  # characters in which a long paragraph has shown that it is one
 LANGUAGE_MODEL = "cld2"
 # What the detector refuses; the encoding filter judges it.
 UNDETECTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
@@ -138,7 +139,7 @@ def quality(text: str, rule: LanguageRule = LANGUAGES["en"]) -> float:
         return 0.0
     letters = sum(n for char, n in counts.items() if unicodedata.category(char)[0] in "LM" or char in DIVIDERS)
     paragraphs = [part.strip() for part in text.split("\n") if part.strip()]
-    long = [part for part in paragraphs if count_words(part) >= rule.long_paragraph]
+    long = [part for part in paragraphs if count_words(part[:ENOUGH]) >= rule.long_paragraph]
     shares = [
         min(1.0, letters / counts.total() / 0.85),
         sum(map(len, long)) / sum(map(len, paragraphs)),

@@ -71,6 +71,7 @@ class Deduplicator:
         self.dropped: Counter[str] = Counter()
         self.repeated_bytes = 0  # taken out of documents that were kept
         self._documents_with: Counter[bytes] = Counter()  # paragraph -> documents
+        self._digests: dict[str, list[bytes]] = {}  # of documents that were counted and not yet judged
         self._paragraphs: set[bytes] = set()
         self._index = MinHashLSH(num_perm=PERMUTATIONS, params=(BANDS, BAND_ROWS))
         self._kept: list[npt.NDArray[np.uint32]] = []
@@ -86,7 +87,8 @@ class Deduplicator:
     def count(self, document: Document) -> None:
         """Note the document's paragraphs, before any is judged: what stands in many documents is boilerplate."""
         if _has_paragraphs(document):
-            self._documents_with.update(filter(None, set(_digests(split_blocks(document.text)))))
+            digests = self._digests[document.sha256] = _digests(split_blocks(document.text))
+            self._documents_with.update(filter(None, set(digests)))
 
     def judge(self, document: Document) -> Document | None:
         """The document without what was seen before, or None for a reason that `dropped` counts."""
@@ -111,7 +113,7 @@ class Deduplicator:
 
     def _without_repeats(self, document: Document) -> tuple[Document | None, set[bytes]]:
         blocks = split_blocks(document.text)
-        digests = _digests(blocks)
+        digests = self._digests.pop(document.sha256, None) or _digests(blocks)
         seen: set[bytes] = set()
         repeated = set()
         for index, digest in enumerate(digests):

@@ -16,7 +16,7 @@ def test_html_keeps_text_and_structure_only():
   -l</pre></body></html>"""
     assert parse_html(page).language == "fr"
     assert html_to_text(page) == (
-        "## Les droits\n\nPremier\nsecond & troisième.\n\n- un\n\n- deux\n\n- trois\n- quatre\n\n"
+        "## Les droits\n\nPremier\nsecond & troisième.\n\n- un\n- deux\n- trois\n- quatre\n\n"
         "a | b\nc | d\n\n```\n$ ls\n  -l\n```"
     )
 
@@ -51,20 +51,31 @@ int x;
   int y;
 .fi
 .TS
-l l
+l l.
 1 2
 .TE
 .IP \(bu 2
 item"""
     assert man_to_text(page) == (
         "## 名称\n\nls - 列出目录内容\n\n## SEE ALSO\n\nstat(2), file name and bold “quoted” \\\nnext line\n\n"
-        "```\nint x;\n  int y;\n```\n\nitem"
+        "```\nint x;\n  int y;\n```\n\n1 2\n\n- item"
     )
 
 
 @pytest.mark.parametrize("page", [".so man1/other.1\n", ".Dd January 1\n.Sh NAME\n"])
 def test_man_links_and_mdoc_give_nothing(page: str):
     assert man_to_text(page) == ""
+
+
+def test_headlines_are_headings():
+    tagged = "\tThe/at jury/nn praised/vbd it/ppo ./.\n\n\n\tWards/nns-hl protected/vbn-hl\nThe/at jury/nn said/vbd so/rb ./.\n"
+    assert untag(tagged) == "The jury praised it.\n\n## Wards protected\n\nThe jury said so."
+    quoted = "``/`` Must/md-hl solve/vb-hl it/ppo ''/''\nDallas/np-hl ,/,-hl May/np-hl 1/cd-hl --/-- (/( AP/np )/)\nIt/pps is/bez ./."
+    assert untag(quoted) == '## "Must solve it"\n\n## Dallas, May 1 -- (AP)\n\nIt is.'
+    run_in = "Cuba/np-hl ./.-hl It/pps was/bedz '/' a/at day/nn '/' of/in rain/nn ./.\nMore/ap ./."
+    assert untag(run_in) == "## Cuba.\n\nIt was 'a day' of rain. More."
+    titled = "The/at Fulton/np-tl County/nn-tl Jury/nn-tl said/vbd so/rb ./."
+    assert untag(titled) == "The Fulton County Jury said so."
 
 
 def test_untag_puts_punctuation_back():

@@ -1,0 +1,71 @@
+"""Tables of HTML: which are tables of data, and their cells in a grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+MAX_SPAN = 100  # columns or rows; pages have spans of thousands, by mistake
+
+
+def is_layout(table: Any) -> bool:
+    """Whether a table only places things on the page: it holds tables, headings or listings, or one column."""
+    if (table.attributes.get("role") or "").lower() in ("presentation", "none"):
+        return True
+    if len(table.css("table")) > 1 or table.css_first("h1, h2, h3, h4, h5, h6, pre, form") is not None:
+        return True
+    return all(len(_cells(row)) <= 1 for row in _rows(table))
+
+
+def table_grid(table: Any, is_hidden: Callable[[dict[str, str | None]], bool]) -> list[list[Any]]:
+    """The rows of a table, each a list of cells; None where a cell spans from the left or from above."""
+    grid: list[list[Any]] = []
+    below: dict[int, int] = {}  # column -> rows that a cell from above still covers
+    for row in _rows(table):
+        if is_hidden(row.attributes):
+            continue
+        line: list[Any] = []
+        cells = [cell for cell in _cells(row) if not is_hidden(cell.attributes)]
+        while cells or below.get(len(line), 0) > 0:
+            column = len(line)
+            if below.get(column, 0) > 0:
+                below[column] -= 1
+                line.append(None)
+                continue
+            cell = cells.pop(0)
+            width, height = _span(cell, "colspan"), _span(cell, "rowspan")
+            line += [cell, *[None] * (width - 1)]
+            below.update(dict.fromkeys(range(column, column + width), height - 1))
+        grid.append(line)
+    return grid
+
+
+def _rows(table: Any) -> list[Any]:
+    rows = []
+    part = table.child
+    while part is not None:
+        if part.tag == "tr":
+            rows.append(part)
+        elif part.tag in ("thead", "tbody", "tfoot"):
+            rows += _with_tags(part, ("tr",))
+        part = part.next
+    return rows
+
+
+def _cells(row: Any) -> list[Any]:
+    return _with_tags(row, ("td", "th"))
+
+
+def _with_tags(node: Any, tags: tuple[str, ...]) -> list[Any]:
+    found = []
+    child = node.child
+    while child is not None:
+        if child.tag in tags:
+            found.append(child)
+        child = child.next
+    return found
+
+
+def _span(cell: Any, name: str) -> int:
+    value = (cell.attributes.get(name) or "1").strip()
+    return max(1, min(int(value), MAX_SPAN)) if value.isascii() and value.isdigit() else 1
