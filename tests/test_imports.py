@@ -73,6 +73,7 @@ LIBRARIES: dict[str, set[str]] = {
         "uvicorn",
     },
     "agents": {"httpx"},
+    "recipes": {"filelock", "numpy", "torch"},
     "cli": {"rich", "typer"},
 }
 TORCH_FREE = ("text", "client", "sandbox", "documents", "agents", "cli")

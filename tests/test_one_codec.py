@@ -20,7 +20,7 @@ USERS_OF_THE_CODEC = {
     "GRPO": "sansi/post/grpo.py",
     "engine and server": "sansi/chat/model.py",
     "evaluation": "sansi/eval/budget_curve.py",
-    "recipe": "runs/nano/recipe.py",
+    "recipes": "sansi/recipes/kinds/text.py",
 }
 PEERS = {"bench/codec.py"}  # measures the codec against the template and the tokenizer that others use
 

@@ -105,6 +105,12 @@ def check_config(config: Any, where: str = "configuration") -> None:
         raise ConfigError(where, found)
 
 
+def too_small(config: Any, least: float, *names: str) -> list[str]:
+    """A sentence for each of the fields that is below `least`; None is not."""
+    values = {name: getattr(config, name) for name in names}
+    return [f'"{name}" must be at least {least}, not {v}' for name, v in values.items() if v is not None and v < least]
+
+
 def config_to_dict(config: Any) -> dict[str, Any]:
     """Plain JSON-ready values of a configuration, nested ones included."""
     return {name: _plain(value) for name, value in dataclasses.asdict(config).items()}
@@ -136,6 +142,11 @@ class _Field:
         except (TypeError, ConfigError) as error:
             problems += [f'"{self.name}" is not of the type {_words(self.hint)}'] if self.secret else error.args
             return value
+
+
+def field_names(cls: type) -> list[str]:
+    """Of a class of configuration, in order."""
+    return list(_fields(cls))
 
 
 @functools.cache

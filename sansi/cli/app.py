@@ -13,14 +13,14 @@ import typer
 
 from sansi import __version__
 from sansi.base.errors import SansiError
-from sansi.cli import cached, chat, doctor, eval, info, quantize, run, serve
+from sansi.cli import cached, chat, doctor, eval, info, make, quantize, run, serve
 from sansi.cli.extras import what_to_install
 from sansi.cli.help import Command, Group, show_help
 
 app = typer.Typer(
     name="sansi",
     cls=Group,
-    help="Hybrid-reasoning language models: talk to one, serve it, look inside, measure its thinking budget.",
+    help="Hybrid-reasoning language models: talk to one, serve it, look inside, measure its thinking budget, make one.",
     epilog="Start with: sansi chat (in the terminal) or sansi serve (in the browser). "
     "Exit codes: 0; 1: it could not be done; 2: the command line is wrong; 130: Ctrl-C.",
     invoke_without_command=True,
@@ -37,6 +37,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "remove": cached.remove,
     "info": info.info,
     "quantize": quantize.quantize,
+    "make": make.make,
     "doctor": doctor.doctor,
 }
 for name, verb in VERBS.items():

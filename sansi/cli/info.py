@@ -16,6 +16,7 @@ from sansi.cli.sizes import show_bytes
 
 if TYPE_CHECKING:
     from sansi.engine.memory import Stored
+    from sansi.recipes.history import History
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ class Subject:
 def info(model: Model = DEFAULT_MODEL, as_json: AsJson = False, hub: Hub = "huggingface") -> None:
     """Show a model's size, shape, context, and whether it fits here. Reads its configuration only, no weights.
 
+    Of a folder that `sansi make` left, a stage's or a checkpoint's, also its history: every stage back to the corpus,
+    with tokens, time, commit and digest; --json has the configuration of each.
+
     Examples:
 
       sansi info
@@ -44,17 +48,39 @@ def info(model: Model = DEFAULT_MODEL, as_json: AsJson = False, hub: Hub = "hugg
 
       sansi info somebody/their-qwen3 --json
 
+      sansi info runs/nano/fusion
+
     Published shapes, in any case and without a network: nano, Qwen3-0.6B, Qwen3-1.7B, Qwen3-4B, Qwen3-8B, Qwen3-14B,
     Qwen3-30B-A3B, Qwen3-32B, Qwen3-235B-A22B.
     """
-    subject = _subject(model, hub)
-    facts = _facts(subject)
+    from sansi.recipes.history import history_of, result_in
+
+    result = result_in(model)
+    history = history_of(result) if result else None
+    if history and result and not (result / "config.json").is_file():  # a corpus, tokens, problems
+        _tell_history(result.name, history, as_json)
+        return
+    subject = _subject(str(result or model), hub)
+    facts = _facts(subject) | ({"history": history.to_dict()} if history else {})
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
         return
     typer.secho(subject.name, bold=True)
     for name, text in _described(facts).items():
         typer.echo(f"  {typer.style(name.ljust(10), dim=True)}  {text}")
+    if history:
+        _tell_history("history", history)
+
+
+def _tell_history(title: str, history: History, as_json: bool = False) -> None:
+    from sansi.recipes.history import described
+
+    if as_json:
+        typer.echo(json.dumps({"history": history.to_dict()}, indent=2, ensure_ascii=False))
+        return
+    typer.secho(title, bold=True)
+    for line in described(history):
+        typer.echo(f"  {line}")
 
 
 def _subject(model: str, hub: str) -> Subject:

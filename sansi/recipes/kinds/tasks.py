@@ -1,0 +1,236 @@
+"""Problems with verifiable answers, and samples of chats made from their worked solutions."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from sansi.base.config import Config, too_small
+from sansi.base.errors import SansiError
+from sansi.base.files import write_text
+from sansi.chat import ChatModel
+from sansi.data import read_corpus
+from sansi.data.problems import Problem, evaluation_set, get_task, held_out_sums, training_problems
+from sansi.data.problems import read_problems as read_file
+from sansi.data.problems.seeds import EVALUATION_SEED, check_evaluation_seed, first_training_seed
+from sansi.post.config import GRPOConfig
+from sansi.post.requests import Requests
+from sansi.post.samples import Exchange, FusionMix, Shares, cold_start_samples, exchanges, fusion_samples
+from sansi.post.sampling import learnable
+from sansi.recipes.stages import Estimate, Inputs, Kind, Role, StageRun
+from sansi.text import Codec
+
+PROBLEMS_FILE, SAMPLES_FILE = "problems.jsonl", "samples.npz"
+MOST_TRIES = 100  # draws for each problem that is wanted: small tasks repeat themselves
+HELD_OUT = Role("problems that no text may overlap with, or be about", ("problems",), many=True, optional=True)
+CORPUS = Role("the corpus", ("corpus",))
+TOKENIZER = Role("the tokenizer, or a model that has it", ("tokenizer", "model"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problems(Config):
+    """A fixed list of problems, to be asked or to be kept out of everything else."""
+
+    draw: Literal["evaluation", "training", "sums", "file"] = "evaluation"
+    """From where: seeds of evaluations, which no training draws from; those of training; the sums that people write;
+    or the input "file"."""
+    tasks: tuple[str, ...] = ()
+    """Tasks by name, drawn from in turn; none: the six families of the bundled model. `sansi.data.problems.list_tasks`
+    names them."""
+    difficulty: int = 0
+    """Level of the tasks' problems."""
+    count: int | None = None
+    """How many; left out: all that there are, of sums and of a file."""
+    seed: int | None = None
+    """Of the stream; left out: the usual evaluation's, or 0 of training (0 to 999)."""
+    samples: int = 4
+    """With a model among the inputs, answers to each problem: those that are sometimes right come first."""
+    at_least: int = 0
+    """With a model: problems that are left even if fewer are sometimes right; the first of the others fill up."""
+    max_tokens: int = 320
+    """With a model: longest answer."""
+
+    def problems(self) -> list[str]:
+        found = too_small(self, 0, "difficulty", "seed", "at_least") + too_small(self, 2, "samples")
+        if self.draw in ("evaluation", "training") and self.count is None:
+            found.append('"count" is missing: there is no end of problems')
+        if self.draw in ("sums", "file") and self.tasks:
+            found.append(f'"tasks" are drawn from seeds; "draw" is "{self.draw}"')
+        return found + too_small(self, 1, "count", "max_tokens") + self._unknown_tasks()
+
+    def _unknown_tasks(self) -> list[str]:
+        found = []
+        for name in self.tasks:
+            try:
+                get_task(name)
+            except SansiError as error:
+                found.append(f"tasks: {error}")
+        return found
+
+
+def make_problems(config: Problems, inputs: Inputs, run: StageRun) -> Path:
+    problems = _drawn(config, inputs)
+    run.record(problems=len(problems))
+    if "model" in inputs:
+        problems = _chosen(config, problems, inputs["model"], run)
+    if not problems:
+        raise SansiError(f"{run.name}: no problems are left; ask for more, or hold fewer out")
+    write_text(run.path / PROBLEMS_FILE, "\n".join(map(_line, problems)) + "\n")
+    return run.path
+
+
+def _line(problem: Problem) -> str:
+    try:
+        return json.dumps(dataclasses.asdict(problem), ensure_ascii=False)
+    except TypeError as error:
+        raise SansiError(f"{problem.task}: its problems hold what JSON can not ({error}); leave it out") from error
+
+
+def _drawn(config: Problems, inputs: Inputs) -> list[Problem]:
+    hidden = held_out_keys(inputs)
+    if config.draw == "training" and not config.tasks:
+        return list(itertools.islice(training_problems(config.seed or 0, held_out=hidden), config.count))
+    seed = EVALUATION_SEED if config.seed is None else config.seed
+    if config.tasks:
+        first = first_training_seed(config.seed or 0) if config.draw == "training" else check_evaluation_seed(seed)
+        return list(itertools.islice(_of_tasks(config, first, hidden), config.count))
+    if config.draw == "evaluation":
+        assert config.count is not None
+        return [problem for problem in evaluation_set(config.count, seed) if problem.key not in hidden]
+    drawn = held_out_sums() if config.draw == "sums" else read_file(inputs["file"])
+    return [problem for problem in drawn if problem.key not in hidden][: config.count]
+
+
+def _of_tasks(config: Problems, first: int, hidden: frozenset[tuple[str, ...]]) -> Iterator[Problem]:
+    """Different problems of the tasks in turn, each task by its own run of seeds."""
+    tasks, seen = [get_task(name) for name in config.tasks], set(hidden)
+    for index in range(MOST_TRIES * (config.count or 1)):
+        problem = tasks[index % len(tasks)].problem(first + index // len(tasks), config.difficulty)
+        if problem.key not in seen:
+            seen.add(problem.key)
+            yield problem
+    raise SansiError(f"{', '.join(config.tasks)}: too few different problems for {config.count}; ask for fewer")
+
+
+def _chosen(config: Problems, asked: list[Problem], model: Path, run: StageRun) -> list[Problem]:
+    """Those that the model answers sometimes, filled up with others to the number that is needed."""
+    limits = GRPOConfig(max_tokens=config.max_tokens)
+    with ChatModel.from_pretrained(model, max_batch=256) as chat:
+        chosen = learnable(chat, asked, limits, samples=config.samples, at_least=0)
+    run.say(f"{len(chosen)} of {len(asked)} problems are learnable")
+    run.record(learnable=len(chosen))
+    missing = max(config.at_least - len(chosen), 0)
+    return chosen + asked[:missing]
+
+
+def read_problems(folder: Path) -> list[Problem]:
+    """The problems that a stage left. Raises SansiError for a folder without them, or a line that is none."""
+    file = Path(folder) / PROBLEMS_FILE
+    try:
+        return [_problem(json.loads(line)) for line in file.read_text(encoding="utf-8").split("\n") if line]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise SansiError(f"{file}: no problems that could be read ({error})") from error
+
+
+def _problem(values: dict[str, Any]) -> Problem:
+    return Problem(**{**values, "context": tuple(values["context"])})
+
+
+def held_out_keys(inputs: Inputs) -> frozenset[tuple[str, ...]]:
+    """What the held-out problems are about: a problem is held out in every wording."""
+    return frozenset(problem.key for given in inputs.all("held_out") for problem in read_problems(given.path))
+
+
+def exchange_stream(seed: int, shares: Shares, inputs: Inputs) -> Iterator[Exchange]:
+    """Endless exchanges; their small talk pastes texts of the corpus."""
+    requests = Requests([document.text for document in read_corpus(inputs["corpus"])])
+    return exchanges(seed, held_out_keys(inputs), requests, shares)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples(Config):
+    """Chats as token ids with a loss mask, for supervised fine-tuning."""
+
+    style: Literal["cold_start", "fusion"] = "fusion"
+    """Whole thoughts before every answer; or both modes, cut thoughts, switches and several turns."""
+    count: int
+    """How many."""
+    seed: int = 0
+    """Of the stream of exchanges, 0 to 999; give every stage its own."""
+    shares: Shares = field(default_factory=Shares)
+    """Whose words the user's messages are in."""
+    mix: FusionMix = field(default_factory=FusionMix)
+    """Of fusion: the kinds of samples."""
+
+    def problems(self) -> list[str]:
+        found = too_small(self, 1, "count") + too_small(self, 0, "seed")
+        if self.style == "cold_start" and self.mix != FusionMix():
+            found.append('"mix" belongs to the style "fusion"; in a cold start every answer follows a whole thought')
+        return found
+
+
+def make_samples(config: Samples, inputs: Inputs, run: StageRun) -> Path:
+    codec = Codec.from_pretrained(inputs["tokenizer"])
+    stream = exchange_stream(config.seed, config.shares, inputs)
+    if config.style == "cold_start":
+        made = list(cold_start_samples(codec, itertools.islice(stream, config.count)))
+    else:
+        made = list(fusion_samples(codec, stream, config.count, run.seed, config.mix))
+    dtype = np.uint16 if codec.vocab_size <= 1 << 16 else np.uint32
+    ids = np.concatenate([np.asarray(sample.ids, dtype) for sample in made])
+    masks = np.concatenate([np.asarray(sample.loss_mask, bool) for sample in made])
+    np.savez(run.path / SAMPLES_FILE, ids=ids, masks=masks, ends=np.cumsum([len(sample.ids) for sample in made]))
+    run.record(samples=len(made), tokens=len(ids), targets=int(masks.sum()))
+    return run.path
+
+
+def read_samples(folder: Path) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Ids and loss mask of each sample that a stage left. Raises SansiError for a damaged file."""
+    file = Path(folder) / SAMPLES_FILE
+    try:
+        kept = np.load(file)
+        parts = (np.split(kept[part], kept["ends"][:-1]) for part in ("ids", "masks"))
+        return list(zip(*parts, strict=True))
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise SansiError(f"{file}: no samples that could be read ({error})") from error
+
+
+def _samples_size(config: Samples, before: Mapping[str, Estimate]) -> Estimate:
+    tokens = 109 * config.count  # of the nano recipe's samples, on average
+    return Estimate(f"{config.count:,} samples", tokens=tokens, seconds=config.count / 950, disk=3 * tokens)
+
+
+KINDS = (
+    Kind(
+        "problems",
+        "draws problems with verifiable answers",
+        Problems,
+        make_problems,
+        "problems",
+        {
+            "held_out": HELD_OUT,
+            "model": Role("a model whose answers choose among them", ("model",), optional=True),
+            "file": Role("problems of one's own, one a line: {question, answer, verifier}", ("file",), optional=True),
+        },
+        estimate=lambda config, before: Estimate(
+            f"{config.count:,} problems" if config.count else "all of them", seconds=1.0 + (config.count or 0) / 2000
+        ),
+    ),
+    Kind(
+        "samples",
+        "makes chats with loss masks from worked problems",
+        Samples,
+        make_samples,
+        "samples",
+        {"tokenizer": TOKENIZER, "corpus": CORPUS, "held_out": HELD_OUT},
+        seeded=True,
+        estimate=_samples_size,
+    ),
+)

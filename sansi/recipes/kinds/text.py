@@ -1,0 +1,274 @@
+"""From sources to batches: corpus, tokenizer, packed tokens, mixtures of them."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from sansi.base.config import Config, load_config, too_small
+from sansi.base.errors import SansiError
+from sansi.base.files import read_json, write_json
+from sansi.data import Mixture, PackedDataset, RowStream, build_corpus, pack, read_corpus
+from sansi.data.problems import training_problems
+from sansi.data.sources import find_sources
+from sansi.post.samples import Shares, exchange_of, plain_document, plain_question
+from sansi.post.small_talk import fixed_text
+from sansi.recipes.digests import read_content
+from sansi.recipes.kinds.tasks import CORPUS, HELD_OUT, TOKENIZER, exchange_stream, held_out_keys, read_problems
+from sansi.recipes.stages import Estimate, Inputs, Kind, Role, StageRun
+from sansi.text import NO_THINK_FLAG, THINK_FLAG, Codec, Tokenizer
+from sansi.text.codec import BUDGET_PHRASE
+
+MIXTURE_FILE = "mixture.json"
+
+
+@dataclass(frozen=True)
+class Corpus(Config):
+    """Real text: fetched, extracted, annotated, filtered, deduplicated, decontaminated."""
+
+    sources: tuple[str, ...] | None = None
+    """Sources by name (sansi/data/sources.py); left out: those that belong to a corpus by default."""
+    limit_bytes: dict[str, int] = field(default_factory=dict)
+    """Most bytes of text by source."""
+    cache: Path = Path("data/cache")
+    """Where fetched archives are kept, so that another corpus does not fetch them again."""
+
+    def problems(self) -> list[str]:
+        if self.sources == ():
+            return ['"sources" is empty; name some, or leave it out']
+        try:
+            find_sources(self.sources)
+        except SansiError as error:
+            return [str(error)]
+        return []
+
+
+def make_corpus(config: Corpus, inputs: Inputs, run: StageRun) -> Path:
+    questions = [problem.question for given in inputs.all("held_out") for problem in read_problems(given.path)]
+    report = build_corpus(run.path, config.sources, config.limit_bytes, evaluation_texts=questions, cache=config.cache)
+    run.record(documents=report.documents, bytes=report.bytes, languages=report.languages)
+    return run.path
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainTokenizer(Config):
+    """A byte-level BPE tokenizer with the chat template, trained on the corpus and on worked problems."""
+
+    vocab_size: int
+    """Ids, control tokens included."""
+    every: int = 1
+    """Every n-th document of the corpus is read."""
+    characters: int = 2000
+    """Of each document, from its beginning."""
+    worked_problems: int = 0
+    """Worked problems that are read beside the corpus."""
+    problem_seed: int = 0
+    """Of the stream that they are drawn from, 0 to 999; give every stage its own."""
+    fixed_repeats: int = 0
+    """Times that the sentences that are always the same are read: each of their words becomes one token."""
+
+    def problems(self) -> list[str]:
+        return too_small(self, 1, "vocab_size", "every", "characters") + too_small(
+            self, 0, "worked_problems", "problem_seed", "fixed_repeats"
+        )
+
+
+def make_tokenizer(config: TrainTokenizer, inputs: Inputs, run: StageRun) -> Path:
+    documents = itertools.islice(read_corpus(inputs["corpus"]), 0, None, config.every)
+    texts = [document.text[: config.characters] for document in documents]
+    drawn = training_problems(config.problem_seed, held_out=held_out_keys(inputs))
+    worked = [plain_document(exchange_of(problem)) for problem in itertools.islice(drawn, config.worked_problems)]
+    fixed = f"user\nassistant\nsystem\n\n{BUDGET_PHRASE.strip()}\n{THINK_FLAG} {NO_THINK_FLAG}\n{fixed_text()}"
+    Codec(Tokenizer.train([*texts, *worked, *[fixed] * config.fixed_repeats], config.vocab_size)).save(run.path)
+    run.record(documents=len(texts), problems=len(worked))
+    return run.path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pack(Config):
+    """Text as token ids, in shards that training maps into memory."""
+
+    content: Literal["documents", "exchanges"] = "documents"
+    """What is packed: the documents of the corpus, or questions with their worked solutions as plain text."""
+    min_tokens: int = 0
+    """Shorter documents are left out; the token that ends a document counts."""
+    max_tokens: int | None = None
+    """Longer documents are left out."""
+    tokens: int | None = None
+    """Of exchanges: so many tokens at least, which end with a whole exchange."""
+    seed: int = 0
+    """Of the stream of exchanges, 0 to 999; give every stage its own."""
+    shares: Shares = field(default_factory=Shares)
+    """Of exchanges: whose words the questions are in."""
+    direct_every: int = 6
+    """Of exchanges: every n-th is without its thought."""
+
+    def problems(self) -> list[str]:
+        found = too_small(self, 0, "min_tokens", "seed") + too_small(self, 1, "max_tokens", "tokens", "direct_every")
+        if self.content == "exchanges" and self.tokens is None:
+            found.append('"tokens" is missing: the stream of exchanges is endless')
+        if self.content == "documents" and self.tokens is not None:
+            found.append(
+                '"tokens" bounds exchanges; what is packed of a corpus is bounded by "limit_bytes" of its stage'
+            )
+        if self.max_tokens is not None and self.max_tokens < self.min_tokens:
+            found.append(f'"max_tokens" ({self.max_tokens}) is below "min_tokens" ({self.min_tokens})')
+        return found
+
+
+def make_tokens(config: Pack, inputs: Inputs, run: StageRun) -> Path:
+    tokenizer = Codec.from_pretrained(inputs["tokenizer"]).tokenizer
+    make = _documents if config.content == "documents" else _exchanges
+    packed = pack(make(config, inputs, tokenizer), tokenizer, run.path)
+    run.record(documents=packed.documents, tokens=packed.tokens)
+    return run.path
+
+
+def _documents(config: Pack, inputs: Inputs, tokenizer: Tokenizer) -> Iterator[str]:
+    bounded = config.min_tokens > 0 or config.max_tokens is not None
+    for document in read_corpus(inputs["corpus"]):
+        size = len(tokenizer.encode(document.text)) + 1 if bounded else 0
+        if not bounded or config.min_tokens <= size <= (config.max_tokens or size):
+            yield document.text
+
+
+def _exchanges(config: Pack, inputs: Inputs, tokenizer: Tokenizer) -> Iterator[str]:
+    assert config.tokens is not None
+    size = 0
+    for i, exchange in enumerate(exchange_stream(config.seed, config.shares, inputs)):
+        text = plain_question(exchange) if i % config.direct_every == 0 else plain_document(exchange)
+        size += len(tokenizer.encode(text)) + 1
+        yield text
+        if size >= config.tokens:
+            return
+
+
+@dataclass(frozen=True)
+class Part(Config):
+    """One of the packed inputs of a mixture."""
+
+    input: str
+    """Its name."""
+    weight: float
+    """Its share of the rows; all shares are normalised to 1."""
+    seed: int = 0
+    """Added to the recipe's seed for the order of its rows."""
+
+    def problems(self) -> list[str]:
+        return [] if self.weight > 0 else [f'"weight" must be above 0, not {self.weight}']
+
+
+@dataclass(frozen=True)
+class MixtureOf(Config):
+    """Rows of several packed inputs, interleaved in proportion to their weights."""
+
+    parts: tuple[Part, ...]
+    """Each {input, weight, seed}."""
+
+    def problems(self) -> list[str]:
+        names = [part.input for part in self.parts]
+        found = [] if names else ['"parts" is empty']
+        return found + [f'"{name}" is a part twice' for name in sorted(set(names)) if names.count(name) > 1]
+
+
+@dataclass(frozen=True)
+class MixedPart:
+    """A part as the stage's folder names it."""
+
+    path: str
+    """Relative to the folder, or absolute for what no stage made."""
+    weight: float
+    seed: int
+    tokens: int
+
+
+def make_mixture(config: MixtureOf, inputs: Inputs, run: StageRun) -> Path:
+    given = {item.name: item for item in inputs.all("tokens")}
+    names = [part.input for part in config.parts]
+    if sorted(names) != sorted(given):
+        raise SansiError(
+            f"{run.name}: its parts are {', '.join(sorted(names))}, its inputs {', '.join(sorted(given))}; "
+            "give every input as one part"
+        )
+    parts = []
+    for part in config.parts:
+        item = given[part.input]
+        near = item.folder is not None
+        path = os.path.relpath(item.path, run.home) if near else str(item.path)
+        size = read_json(item.path / "index.json")["tokens"]
+        parts.append({"path": path, "weight": part.weight, "seed": part.seed, "tokens": size})
+    digests = {item.name: read_content(item.path).digest for item in given.values()}
+    write_json(run.path / MIXTURE_FILE, {"parts": parts, "digests": digests})
+    run.record(tokens=sum(part["tokens"] for part in parts))
+    return run.path
+
+
+def open_batches(folder: Path, sequence_length: int, batch_size: int, seed: int) -> RowStream:
+    """The batches of a packed folder, or of a mixture of them."""
+    file = Path(folder) / MIXTURE_FILE
+    if not file.is_file():
+        return PackedDataset([folder], sequence_length, batch_size, seed=seed)
+    parts = [load_config(MixedPart, part, str(file)) for part in read_json(file)["parts"]]
+    return Mixture(
+        [
+            (PackedDataset([folder / part.path], sequence_length, batch_size, seed=seed + part.seed), part.weight)
+            for part in parts
+        ]
+    )
+
+
+def _corpus_size(config: Corpus, before: Mapping[str, Estimate]) -> Estimate:
+    sources = find_sources(config.sources)
+    limits = [config.limit_bytes.get(s.name, s.limit_bytes) for s in sources]
+    size = sum(limit or 3_000_000 for limit in limits)
+    return Estimate(f"{len(sources)} sources, about {size / 1e6:.0f} MB", tokens=None, seconds=size / 2e5, disk=size)
+
+
+def _packed_size(config: Pack, before: Mapping[str, Estimate]) -> Estimate:
+    corpus = before.get("corpus", Estimate())
+    tokens = config.tokens or ((corpus.disk or 0) // 3)
+    return Estimate(config.content, tokens=tokens, seconds=tokens / 2e5, disk=2 * tokens)
+
+
+KINDS = (
+    Kind(
+        "corpus",
+        "fetches real text and cleans it",
+        Corpus,
+        make_corpus,
+        "corpus",
+        {"held_out": HELD_OUT},
+        estimate=_corpus_size,
+    ),
+    Kind(
+        "tokenizer",
+        "trains a tokenizer with the chat template",
+        TrainTokenizer,
+        make_tokenizer,
+        "tokenizer",
+        {"corpus": CORPUS, "held_out": HELD_OUT},
+        estimate=lambda config, before: Estimate(f"{config.vocab_size:,} ids", seconds=20.0),
+    ),
+    Kind(
+        "pack",
+        "turns text into packed token ids",
+        Pack,
+        make_tokens,
+        "tokens",
+        {"corpus": CORPUS, "tokenizer": TOKENIZER, "held_out": HELD_OUT},
+        estimate=_packed_size,
+    ),
+    Kind(
+        "mixture",
+        "mixes packed tokens by weight",
+        MixtureOf,
+        make_mixture,
+        "mixture",
+        {"tokens": Role("packed tokens to mix", ("tokens",), many=True)},
+        estimate=lambda config, before: Estimate(f"{len(config.parts)} parts"),
+    ),
+)

@@ -1,0 +1,192 @@
+"""Pre-training, the longer context, and supervised fine-tuning: one loop, other batches."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sansi.base.config import too_small
+from sansi.base.errors import ConfigError, SansiError
+from sansi.base.runs import RunFolder
+from sansi.data import SampleDataset
+from sansi.model import ModelConfig, Transformer, load
+from sansi.recipes.kinds.tasks import read_samples
+from sansi.recipes.kinds.text import open_batches
+from sansi.recipes.stages import Estimate, Inputs, Kind, Role, StageRun
+from sansi.text import Codec
+from sansi.train.loop import TrainConfig, Trainer
+from sansi.train.objective import NextToken
+from sansi.train.stages import extend_context
+
+BATCHES = Role("what is read: packed tokens, or a mixture of them", ("tokens", "mixture"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows(TrainConfig):
+    """What every training on rows of tokens has."""
+
+    sequence_length: int
+    """Tokens of a row."""
+    batch_size: int
+    """Rows of a batch."""
+
+    def problems(self) -> list[str]:
+        return super().problems() + too_small(self, 1, "sequence_length", "batch_size")
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that are read in all steps."""
+        return self.steps * self.batch_size * self.sequence_length
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretrain(Rows):
+    """Learns to predict every token of packed text; a new model, or one that goes on."""
+
+    preset: str = "nano"
+    """Shape of a new model, by name (`sansi info NAME` shows it)."""
+    shape: dict[str, Any] = field(default_factory=dict)
+    """Fields of the shape that differ; the vocabulary is the tokenizer's unless it stands here."""
+
+    def problems(self) -> list[str]:
+        try:
+            self.new_shape(1 << 16)
+        except ConfigError as error:
+            return super().problems() + error.problems
+        except SansiError as error:
+            return [*super().problems(), str(error)]
+        return super().problems()
+
+    def new_shape(self, vocab_size: int) -> ModelConfig:
+        return ModelConfig.preset(self.preset, **{"vocab_size": vocab_size, **self.shape})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtendContext(Rows):
+    """Goes on with longer rows under a raised RoPE base."""
+
+    rope_theta: float
+    """The new base."""
+    max_position_embeddings: int
+    """The new context, in tokens."""
+
+    def problems(self) -> list[str]:
+        found = super().problems() + too_small(self, 1, "rope_theta", "max_position_embeddings")
+        if self.sequence_length > self.max_position_embeddings:
+            found.append(
+                f'"sequence_length" ({self.sequence_length}) is longer than the context that '
+                f'"max_position_embeddings" ({self.max_position_embeddings}) gives'
+            )
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sft(Rows):
+    """Learns the assistant's tokens of chats. Samples longer than a row are left out and counted."""
+
+
+def make_pretrained(config: Pretrain, inputs: Inputs, run: StageRun) -> Path:
+    codec = Codec.from_pretrained(inputs.get("tokenizer") or inputs["model"])
+    if "model" in inputs:
+        model = load(inputs["model"], device="cpu")
+    else:
+        model = Transformer(config.new_shape(codec.vocab_size))
+        model.init_weights(run.seed)
+    return _train(config, model, inputs, run, codec)
+
+
+def make_longer(config: ExtendContext, inputs: Inputs, run: StageRun) -> Path:
+    codec = Codec.from_pretrained(inputs["model"])
+    model = extend_context(load(inputs["model"], device="cpu"), config.rope_theta, config.max_position_embeddings)
+    return _train(config, model, inputs, run, codec)
+
+
+def make_tuned(config: Sft, inputs: Inputs, run: StageRun) -> Path:
+    codec = Codec.from_pretrained(inputs["model"])
+    samples = read_samples(inputs["samples"])
+    batches = SampleDataset(samples, config.sequence_length, config.batch_size, seed=run.seed, too_long="drop")
+    run.say(f"{len(batches)} samples; {batches.dropped} were longer than a row and are left out")
+    run.record(samples=len(batches), too_long=batches.dropped)
+    return _train(config, load(inputs["model"], device="cpu"), inputs, run, codec, batches)
+
+
+def _train(config: Rows, model: Transformer, inputs: Inputs, run: StageRun, codec: Codec, batches: Any = None) -> Path:
+    if config.sequence_length > model.config.context_length:
+        raise SansiError(
+            f'{run.name}: "sequence_length" is {config.sequence_length}, but the model\'s context holds '
+            f"{model.config.context_length} tokens; shorten the rows, or put a stage extend_context before this one"
+        )
+    if batches is None:
+        batches = open_batches(inputs["batches"], config.sequence_length, config.batch_size, run.seed)
+    folder = RunFolder(run.path)
+    settings = loop_config(config, TrainConfig)
+    trainer = Trainer(model, batches, NextToken(), settings, folder, extra_files=codec.save)
+    trainer.train(run.name)
+    run.record(steps=trainer.step, tokens=trainer.tokens, parameters=model.config.num_parameters())
+    return folder.checkpoint(config.steps)
+
+
+def shape_of(config: Any, given: Sequence[ModelConfig | None], vocab_size: int) -> ModelConfig | None:
+    """The shape that a stage's model will have, as far as its configuration and the models it reads say."""
+    if isinstance(config, Pretrain) and not any(given):
+        return config.new_shape(vocab_size)
+    shape = next(iter(given), None)
+    if shape is not None and isinstance(config, ExtendContext):
+        return shape.replace(rope_theta=config.rope_theta, max_position_embeddings=config.max_position_embeddings)
+    return shape
+
+
+def loop_config(config: Any, cls: type[Any]) -> Any:
+    """The part of a stage's configuration that is the loop's own."""
+    return cls(**{item.name: getattr(config, item.name) for item in dataclasses.fields(cls)})
+
+
+def _training(config: Any, before: Mapping[str, Estimate]) -> Estimate:
+    what = f"{config.steps:,} steps of {config.batch_size} x {config.sequence_length:,} tokens"
+    return Estimate(what, tokens=config.tokens)
+
+
+MODEL = Role("the model that goes on", ("model",))
+
+KINDS = (
+    Kind(
+        "pretrain",
+        "trains a new model, or goes on, on packed text",
+        Pretrain,
+        make_pretrained,
+        "model",
+        {
+            "model": Role("the model that goes on; left out: a new one", ("model",), optional=True),
+            "batches": BATCHES,
+            "tokenizer": Role("the tokenizer of a new model", ("tokenizer", "model"), optional=True),
+        },
+        resumes=True,
+        seeded=True,
+        estimate=_training,
+    ),
+    Kind(
+        "extend_context",
+        "goes on with longer rows under a raised RoPE base",
+        ExtendContext,
+        make_longer,
+        "model",
+        {"model": MODEL, "batches": BATCHES},
+        resumes=True,
+        seeded=True,
+        estimate=_training,
+    ),
+    Kind(
+        "sft",
+        "fine-tunes on chats",
+        Sft,
+        make_tuned,
+        "model",
+        {"model": MODEL, "samples": Role("chats with loss masks", ("samples",))},
+        resumes=True,
+        seeded=True,
+        estimate=_training,
+    ),
+)

@@ -1,0 +1,259 @@
+"""Makes what is missing of a recipe, a folder for each stage; a killed runner, started again, goes on.
+
+A stage is done when its `stage.json` says so, and that is written last. A stage whose configuration or inputs differ
+from what its record says is stale: the runner says what differs and stops, since only its owner can know whether the
+old result is still wanted; `restart` moves it aside and makes it, and what stands behind it, anew.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from filelock import FileLock, Timeout
+
+from sansi.base.codec_file import recorded_codec_hash
+from sansi.base.config import config_to_dict
+from sansi.base.errors import SansiError
+from sansi.base.files import atomic_folder, write_json
+from sansi.recipes.digests import changes_since, read_content
+from sansi.recipes.models import find_given_model
+from sansi.recipes.recipe import Recipe
+from sansi.recipes.records import RECORD_FILE, InputRecord, StageRecord, differences, new_record
+from sansi.recipes.stages import Given, Inputs, Stage, StageRun
+
+LOCK_FILE = ".lock"
+RECIPE_FILE = "recipe.json"
+
+
+@dataclass(frozen=True)
+class State:
+    """How a stage stands before anything is done."""
+
+    stage: Stage
+    record: StageRecord | None
+    """What its folder says; None: it has not been begun."""
+    reasons: tuple[str, ...] = ()
+    """Why what is there can not be used."""
+
+    @property
+    def is_done(self) -> bool:
+        return self.record is not None and self.record.done and not self.reasons
+
+    @property
+    def is_stale(self) -> bool:
+        return bool(self.reasons)
+
+
+class Runner:
+    """Makes a recipe in a folder. Raises SansiError for what is wrong with either, before any work."""
+
+    def __init__(self, recipe: Recipe, out: str | Path):
+        self.recipe, self.out = recipe, Path(out)
+        if self.out.exists() and not self.out.is_dir():
+            raise SansiError(f"{self.out} is a file where the stages' folders are to be; choose another --out")
+        self._external: dict[Path, InputRecord] = {}
+
+    # ---- looking ----------------------------------------------------------------------------------------------------
+
+    def folder(self, stage: Stage) -> Path:
+        return self.out / stage.name
+
+    def states(self, until: str | None = None) -> list[State]:
+        """How every stage up to `until` stands. Nothing is changed."""
+        return [self._state(stage) for stage in self.recipe.up_to(until)]
+
+    def _state(self, stage: Stage) -> State:
+        folder = self.folder(stage)
+        record = StageRecord.load(folder)
+        if record is None:
+            foreign = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+            if foreign:
+                raise SansiError(f"{folder} was not made by a recipe; move it away, or choose another --out")
+            return State(stage, None)
+        now = new_record(stage, self._pinned(stage, record), self.recipe.name, self.recipe.seed)
+        return State(stage, record, (*differences(record, now), *self._damage(folder, record)))
+
+    def _pinned(self, stage: Stage, record: StageRecord) -> dict[str, list[InputRecord]]:
+        """The stage's inputs as they are now; those that are still to be made count as they were."""
+        old = {(role, item.name): item for role, items in record.inputs.items() for item in items}
+        pinned: dict[str, list[InputRecord]] = {}
+        for role, names in stage.inputs.items():
+            for name in names:
+                item = self._pin(name) or old.get((role, name)) or InputRecord(name, "", "")
+                pinned.setdefault(role, []).append(item)
+        return pinned
+
+    def _pin(self, name: str) -> InputRecord | None:
+        """What an input holds now; None for that of a stage which is not done."""
+        if name in {stage.name for stage in self.recipe.stages}:
+            record = StageRecord.load(self.out / name)
+            return InputRecord(name, f"../{name}", record.digest, True) if record and record.done else None
+        path = self._outside(name)
+        if path not in self._external:
+            self._external[path] = InputRecord(name, str(path), read_content(path).digest)
+        return self._external[path]
+
+    def _outside(self, name: str) -> Path:
+        """What no stage of this recipe made: a path, a stage's folder of another run, or a model of a hub."""
+        path = Path(name)
+        if not path.is_absolute():
+            return find_given_model(name)
+        if not path.exists():
+            raise SansiError(f"{path}: no such input any more; put it back, or give another")
+        record = StageRecord.load(path) if path.is_dir() else None
+        if record and not record.done:
+            raise SansiError(f"{path} is a stage that was begun and is not done; finish it first")
+        return path / record.output if record else path
+
+    @staticmethod
+    def _damage(folder: Path, record: StageRecord) -> list[str]:
+        """What has become of the result since it was made."""
+        if not record.done:
+            return []
+        output = folder / record.output
+        if not output.exists():
+            return [f"its result {record.output} is missing"]
+        found = changes_since(output, record.content)
+        return [f"its result was changed after it was made: {'; '.join(found[:3])}"] if found else []
+
+    @staticmethod
+    def use_threads(count: int) -> None:
+        """Compute with so many CPU threads; sums of floats depend on it in their last bits."""
+        torch.set_num_threads(count)
+
+    # ---- making -----------------------------------------------------------------------------------------------------
+
+    def run(self, until: str | None = None, restart: Collection[str] = ()) -> None:
+        """Make every stage up to `until` that is not done. Raises SansiError for stale ones, and names them."""
+        stages = self.recipe.up_to(until)
+        again = self.recipe.behind(restart)
+        with self._alone():
+            for stage in reversed(again):  # the last first: killed in between, what is left has all that it was made of
+                self._move_aside(stage)
+            states = [self._state(stage) for stage in stages]
+            self._refuse_stale(states)
+            self._write_recipe()
+            for number, state in enumerate(states, 1):
+                self._bring(state.stage, f"{number}/{len(states)}")
+        print(f"made: {self.out}", flush=True)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Only one runner works in a folder; the system releases the lock of one that was killed."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.out / LOCK_FILE, timeout=0):
+                yield
+        except Timeout as error:
+            raise SansiError(
+                f"another sansi make works in {self.out}; wait for it, or give this one another --out"
+            ) from error
+
+    def _refuse_stale(self, states: list[State]) -> None:
+        stale = [state for state in states if state.is_stale]
+        if not stale:
+            return
+        told = [f"{state.stage.name} ({'; '.join(state.reasons)})" for state in stale]
+        behind = [stage.name for stage in self.recipe.behind([stale[0].stage.name])][1:]
+        also = f", and with it {', '.join(behind)}" if behind else ""
+        raise SansiError(
+            f"what lies in {self.out} was made otherwise: {', '.join(told)}. --restart {stale[0].stage.name} moves it "
+            f"aside{also} and makes it anew; another --out keeps both; or give the old values again"
+        )
+
+    def _move_aside(self, stage: Stage) -> None:
+        folder = self.folder(stage)
+        if not (folder / RECORD_FILE).is_file():  # nothing of ours: it is refused when it is looked at
+            return
+        number = 1
+        while (target := folder.with_name(f"{folder.name}.old-{number}")).exists():
+            number += 1
+        os.replace(folder, target)
+        print(f"   {folder} is now {target}; delete it when nothing in it is wanted", flush=True)
+
+    def _write_recipe(self) -> None:
+        """The recipe as it is run, changes of the command line included, for who looks into the folder later."""
+        stages = [
+            {"kind": s.kind.name, "name": s.name, "inputs": s.inputs, **config_to_dict(s.config)}
+            for s in self.recipe.stages
+        ]
+        file = str(self.recipe.file) if self.recipe.file else None
+        write_json(
+            self.out / RECIPE_FILE,
+            {"name": self.recipe.name, "seed": self.recipe.seed, "file": file, "stage": stages},
+        )
+
+    def _bring(self, stage: Stage, place: str) -> None:
+        """Make the stage unless it is done. What a stage before it left just now may make it stale."""
+        state = self._state(stage)
+        self._refuse_stale([state])
+        if state.is_done:
+            print(f"== {place} {stage.name}: done", flush=True)
+            return
+        print(f"== {place} {stage.name} ({stage.kind.name}){', going on' if state.record else ''}", flush=True)
+        inputs = Inputs({role: [self._given(name) for name in names] for role, names in stage.inputs.items()})
+        record = new_record(stage, self._pinned_now(stage), self.recipe.name, self.recipe.seed)
+        record = replace(record, codec=self._codec(inputs), seconds=state.record.seconds if state.record else 0.0)
+        make = self._make_in_place if stage.kind.resumes else self._make_whole
+        done = make(stage, inputs, record)
+        counts = ", ".join(f"{value:,} {key}" for key, value in done.facts.items() if isinstance(value, int))
+        print(f"   {done.seconds:.1f} s{', ' if counts else ''}{counts}", flush=True)
+
+    def _pinned_now(self, stage: Stage) -> dict[str, list[InputRecord]]:
+        found = {role: [self._pin(name) for name in names] for role, names in stage.inputs.items()}
+        assert all(item for items in found.values() for item in items)
+        return {role: [item for item in items if item] for role, items in found.items()}
+
+    def _given(self, name: str) -> Given:
+        folder = self.out / name
+        record = StageRecord.load(folder) if name in {stage.name for stage in self.recipe.stages} else None
+        if record is None:
+            return Given(name, self._outside(name))
+        return Given(name, folder / record.output, folder)
+
+    def _codec(self, inputs: Inputs) -> str | None:
+        """The codec that all inputs agree on. Raises SansiError for ids of one tokenizer and a model of another."""
+        owners: dict[str, str] = {}
+        for role in inputs:
+            for given in inputs.all(role):
+                if digest := _codec_of(given):
+                    owners.setdefault(digest, given.name)
+        if len(owners) > 1:
+            first, second = list(owners.values())[:2]
+            raise SansiError(f'"{first}" and "{second}" have different tokenizers or templates; make both with one')
+        return next(iter(owners), None)
+
+    def _make_whole(self, stage: Stage, inputs: Inputs, record: StageRecord) -> StageRecord:
+        started = time.monotonic()
+        with atomic_folder(self.folder(stage)) as draft:
+            run = StageRun(draft, self.folder(stage), stage.name, self.recipe.seed)
+            output = stage.kind.make(stage.config, inputs, run)
+            done = record.finished(draft, output, time.monotonic() - started, run.facts)
+            done.save(draft)
+        return done
+
+    def _make_in_place(self, stage: Stage, inputs: Inputs, record: StageRecord) -> StageRecord:
+        folder, started = self.folder(stage), time.monotonic()
+        folder.mkdir(exist_ok=True)
+        record.save(folder)  # first: what is begun here is this stage's, whenever it ends
+        run = StageRun(folder, folder, stage.name, self.recipe.seed)
+        try:
+            output = stage.kind.make(stage.config, inputs, run)
+        except BaseException:
+            replace(record, seconds=round(record.seconds + time.monotonic() - started, 1)).save(folder)
+            raise
+        done = record.finished(folder, output, time.monotonic() - started, run.facts)
+        done.save(folder)
+        return done
+
+
+def _codec_of(given: Given) -> str | None:
+    folder = given.folder or given.path
+    record = StageRecord.load(folder) if folder.is_dir() else None
+    return record.codec if record else recorded_codec_hash(given.path) if given.path.is_dir() else None

@@ -1,0 +1,56 @@
+"""A corpus of made words, and the recipe `tiny` upon it, smaller still: no network, no time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from sansi.base.files import write_json
+from sansi.data.documents import Document, text_sha256, write_documents
+from sansi.recipes.overrides import parse_override
+from sansi.recipes.recipe import LIBRARY, Recipe, load_recipe
+
+SMALL = (
+    "*.log_every=1",
+    "general.shape={hidden_size = 16, intermediate_size = 32, num_hidden_layers = 1, max_position_embeddings = 128}",
+    "tokenizer.worked_problems=40",
+    "held-out.count=6",
+    "worked.tokens=4000",
+    "cold-start-samples.count=30",
+    "fusion-samples.count=30",
+    "evaluation.count=6",
+    "evaluation.budgets=[0, 8]",
+)
+
+
+def make_corpus(folder: Path) -> Path:
+    """A corpus folder of one made source: long documents and short ones."""
+    rng = random.Random(0)
+    words = ("river", "stones", "letter", "window", "morning", "history", "answer", "the", "a", "of", "in", "finds")
+    texts = [" ".join(rng.choices(words, k=size)) + "." for size in (1200, 40) * 6]
+    (folder / "documents").mkdir(parents=True)
+    facts: dict[str, Any] = {"source": "made", "licence": "CC0-1.0", "kind": "prose", "quality": 1.0}
+    facts |= {"language": "en", "detected_language": "en"}
+    documents = [Document(id=f"made/{i}", text=t, sha256=text_sha256(t), **facts) for i, t in enumerate(texts)]
+    write_documents(folder / "documents" / "made.jsonl", documents)
+    report = {"name": "made", "package": "made", "version": "1", "licence": "CC0-1.0", "sha256": None}
+    counts = {"languages": 1, "documents": len(texts), "bytes": sum(map(len, texts)), "held_out": 0}
+    write_json(folder / "manifest.json", {"languages": 1, "sources": [report | counts]})
+    return folder
+
+
+def write_small(corpus: Path) -> Path:
+    """`tiny` as a file beside the corpus, which it reads in the place of making one."""
+    text = (LIBRARY / "tiny.toml").read_text(encoding="utf-8")
+    before, _, after = text.partition('[[stage]]\nkind = "corpus"\n')
+    text = before + after[after.index("[[stage]]") :]
+    file = corpus.parent / "tiny.toml"
+    file.write_text(text.replace('corpus = "corpus"', f'corpus = "{corpus.name}"'), encoding="utf-8")
+    return file
+
+
+def small_tiny(corpus: Path, changes: Iterable[str] = ()) -> Recipe:
+    """`tiny` on this corpus."""
+    return load_recipe(write_small(corpus), [parse_override(text) for text in (*SMALL, *changes)])

@@ -1,0 +1,228 @@
+"""What is missing is made, what is killed goes on, and what was made otherwise is said and never taken in silence."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from sansi.base import SansiError
+from sansi.base.files import read_json
+from sansi.recipes.digests import read_content
+from sansi.recipes.history import described, history_of
+from sansi.recipes.records import StageRecord
+from sansi.recipes.runner import Runner
+from small_recipe import Killed, Letters, Steps, kill_at, made, small_recipe
+
+ALL = ["first", "first end", "apart", "apart end", "second", "second end", "steps 0", "steps 1", "steps 2"]
+
+
+@pytest.fixture(autouse=True)
+def nothing_made():
+    made.clear()
+
+
+def digests(out: Path) -> dict[str, str]:
+    names = [stage.name for stage in small_recipe().stages]
+    return {name: record.digest for name in names if (record := StageRecord.load(out / name)) and record.done}
+
+
+def refusal(runner: Runner, **options) -> str:
+    with pytest.raises(SansiError) as caught:
+        runner.run(**options)
+    return str(caught.value)
+
+
+def test_a_recipe_is_made_once(tmp_path, capsys):
+    Runner(small_recipe(), tmp_path).run()
+    assert made == ALL
+    assert (tmp_path / "second" / "text").read_text() == "ab"
+    made.clear()
+    Runner(small_recipe(), tmp_path).run()
+    assert made == []
+    assert capsys.readouterr().out.count(": done") == 4
+
+
+def test_a_record_tells_what_a_stage_was_made_of(tmp_path):
+    Runner(small_recipe(seed=5), tmp_path).run()
+    record = read_json(tmp_path / "steps" / "stage.json")
+    assert record["config"] == {"steps": 3} and record["seed"] == 5 and record["output"] == "result"
+    (given,) = record["inputs"]["before"]
+    assert given["digest"] == StageRecord.load(tmp_path / "second").digest and given["path"] == "../second"
+    assert StageRecord.load(tmp_path / "second").facts == {"letters": 2}
+    assert StageRecord.load(tmp_path / "second").seed is None  # the recipe's seed is nothing to it
+
+
+def test_until_makes_no_more(tmp_path):
+    Runner(small_recipe(), tmp_path).run(until="apart")
+    assert made == ALL[:4]
+    Runner(small_recipe(), tmp_path).run()
+    assert made == ALL
+
+
+@pytest.mark.parametrize("place", ALL)
+def test_killed_anywhere_it_goes_on_to_the_same_digests(tmp_path, place):
+    Runner(small_recipe(), tmp_path / "whole").run()
+    kill_at(place)
+    with pytest.raises(Killed):
+        Runner(small_recipe(), tmp_path / "killed").run()
+    made.clear()
+    Runner(small_recipe(), tmp_path / "killed").run()
+    assert digests(tmp_path / "killed") == digests(tmp_path / "whole")
+    begun = place.removesuffix(" end")  # a folder that appears whole or not at all begins anew
+    assert made[0] == begun and len(made) == len(ALL) - ALL.index(begun)
+
+
+@pytest.mark.parametrize(
+    ("changes", "seed", "told"),
+    [
+        ({"first": Letters("a", 2)}, 0, "first (count: 1 there, 2 here)"),
+        ({"second": Letters("x")}, 0, 'second (text: "b" there, "x" here)'),
+        ({"steps": Steps(4)}, 0, "steps (steps: 3 there, 4 here)"),
+        ({}, 1, "steps (seed: 0 there, 1 here)"),
+    ],
+)
+def test_a_changed_value_is_named_and_nothing_is_made(tmp_path, changes, seed, told):
+    Runner(small_recipe(), tmp_path).run()
+    before, _ = digests(tmp_path), made.clear()
+    message = refusal(Runner(small_recipe(seed, **changes), tmp_path))
+    assert told in message and "--restart" in message
+    assert made == [] and digests(tmp_path) == before
+
+
+def test_a_stage_that_was_begun_with_other_values_is_stale_too(tmp_path):
+    kill_at("steps 1")
+    with pytest.raises(Killed):
+        Runner(small_recipe(), tmp_path).run()
+    assert "steps (steps: 3 there, 9 here)" in refusal(Runner(small_recipe(steps=Steps(9)), tmp_path))
+
+
+def test_restart_moves_aside_and_makes_what_stands_behind_anew(tmp_path):
+    Runner(small_recipe(), tmp_path).run()
+    old = {name: (tmp_path / name / "stage.json").read_text() for name in ("first", "second", "steps")}
+    made.clear()
+    Runner(small_recipe(first=Letters("c")), tmp_path).run(restart=["first"])
+    assert made == [place for place in ALL if "apart" not in place]
+    assert (tmp_path / "second" / "text").read_text() == "cb"
+    for name, text in old.items():  # nothing is deleted
+        assert (tmp_path / f"{name}.old-1" / "stage.json").read_text() == text
+    Runner(small_recipe(first=Letters("d")), tmp_path).run(restart=["first"])
+    assert (tmp_path / "first.old-2").is_dir()
+
+
+def test_a_restart_that_was_killed_goes_on_without_restart(tmp_path):
+    Runner(small_recipe(), tmp_path).run()
+    kill_at("second")
+    with pytest.raises(Killed):
+        Runner(small_recipe(first=Letters("c")), tmp_path).run(restart=["first"])
+    made.clear()
+    Runner(small_recipe(first=Letters("c")), tmp_path).run()
+    assert made == ALL[4:]
+
+
+def test_a_result_that_was_changed_afterwards_is_not_used(tmp_path):
+    Runner(small_recipe(), tmp_path).run()
+    (tmp_path / "first" / "text").write_text("q")
+    assert "first (its result was changed after it was made: text has another content" in refusal(
+        Runner(small_recipe(), tmp_path)
+    )
+    (tmp_path / "first" / "text").write_text("a")  # as it was, at another time
+    Runner(small_recipe(), tmp_path).run()
+    (tmp_path / "first" / "notes").write_text("mine")  # beside it
+    Runner(small_recipe(), tmp_path).run()
+    (tmp_path / "first" / "text").unlink()
+    assert "text is missing" in refusal(Runner(small_recipe(), tmp_path))
+
+
+def test_an_input_from_outside_is_pinned_by_its_content(tmp_path):
+    file = tmp_path / "given" / "text"
+    file.parent.mkdir()
+    file.write_text("o")
+    Runner(small_recipe(outside=file.parent), tmp_path / "out").run()
+    assert (tmp_path / "out" / "first" / "text").read_text() == "oa"
+    file.write_text("o")  # touched only
+    Runner(small_recipe(outside=file.parent), tmp_path / "out").run()
+    file.write_text("p")
+    message = refusal(Runner(small_recipe(outside=file.parent), tmp_path / "out"))
+    assert f'first (input before: "{file.parent}" has another content)' in message
+    file.unlink()
+    file.parent.rmdir()
+    assert "no such input any more" in refusal(Runner(small_recipe(outside=file.parent), tmp_path / "out"))
+
+
+def test_a_stage_that_is_made_again_to_the_same_content_makes_nothing_stale(tmp_path):
+    Runner(small_recipe(), tmp_path).run()
+    os.rename(tmp_path / "first", tmp_path / "elsewhere")
+    made.clear()
+    Runner(small_recipe(), tmp_path).run()
+    assert made == ["first", "first end"]
+
+
+def test_a_folder_of_somebody_else_is_refused_and_kept(tmp_path):
+    (tmp_path / "second").mkdir()
+    (tmp_path / "second" / "notes.txt").write_text("mine")
+    assert "second was not made by a recipe" in refusal(Runner(small_recipe(), tmp_path))
+    assert "second was not made by a recipe" in refusal(Runner(small_recipe(), tmp_path), restart=["second"])
+    assert (tmp_path / "second" / "notes.txt").read_text() == "mine" and made == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SansiError, match="is a file where the stages' folders are to be"):
+        Runner(small_recipe(), tmp_path / "file")
+
+
+def test_unknown_stages_are_named_with_the_nearest(tmp_path):
+    runner = Runner(small_recipe(), tmp_path)
+    for options in ({"until": "secnd"}, {"restart": ["secnd"]}):
+        assert refusal(runner, **options) == 'small has no stage "secnd"; did you mean "second"?'
+
+
+def test_two_runners_do_not_share_a_folder(tmp_path):
+    program = """
+        import sys
+        from filelock import FileLock
+        with FileLock(sys.argv[1]):
+            print("held", flush=True)
+            sys.stdin.read()
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), str(tmp_path / ".lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "held\n"
+        assert "another sansi make works in" in refusal(Runner(small_recipe(), tmp_path))
+        other.kill()  # the lock goes with its owner
+        other.wait()
+    Runner(small_recipe(), tmp_path).run()
+
+
+def test_a_checkpoint_tells_its_history(tmp_path):
+    Runner(small_recipe(), tmp_path).run()
+    for folder in (tmp_path / "steps", tmp_path / "steps" / "result"):
+        history = history_of(folder)
+        assert [record.name for record in history.stages] == ["first", "second", "steps"]
+    assert described(history)[1].startswith("second (letters of first): 2 letters, ")
+    history.save(tmp_path / "elsewhere")  # as an exported folder carries it
+    assert history_of(tmp_path / "elsewhere").to_dict() == history.to_dict()
+    assert history_of(tmp_path) is None
+
+
+def test_history_goes_on_into_what_another_recipe_made(tmp_path):
+    Runner(small_recipe(), tmp_path / "one").run()
+    given = tmp_path / "one" / "second"
+    Runner(small_recipe(outside=given), tmp_path / "two").run()
+    assert (tmp_path / "two" / "first" / "text").read_text() == "aba"
+    names = [record.name for record in history_of(tmp_path / "two" / "first").stages]
+    assert names == ["first", "second", "first"]
+
+
+def test_digests_are_of_names_and_contents(tmp_path):
+    for name, text in {"a": "1", "b/c": "2", ".hidden": "3", "metrics.jsonl": "4", "x.png": "5"}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    content = read_content(tmp_path)
+    assert sorted(content.files) == ["a", "b/c"]
+    assert type(content).from_dict(json.loads(json.dumps(content.to_dict()))) == content
+    (tmp_path / "a").rename(tmp_path / "d")
+    other = read_content(tmp_path)
+    assert other.digest != content.digest and content.differences(other) == ["a is missing", "d is new"]
