@@ -232,7 +232,7 @@ class Runner:
     def _make_whole(self, stage: Stage, inputs: Inputs, record: StageRecord) -> StageRecord:
         started = time.monotonic()
         with atomic_folder(self.folder(stage)) as draft:
-            run = StageRun(draft, self.folder(stage), stage.name, self.recipe.seed)
+            run = StageRun(draft, self.folder(stage), stage.name, self.recipe.seed, _digests(record))
             output = stage.kind.make(stage.config, inputs, run)
             done = record.finished(draft, output, time.monotonic() - started, run.facts)
             done.save(draft)
@@ -242,7 +242,7 @@ class Runner:
         folder, started = self.folder(stage), time.monotonic()
         folder.mkdir(exist_ok=True)
         record.save(folder)  # first: what is begun here is this stage's, whenever it ends
-        run = StageRun(folder, folder, stage.name, self.recipe.seed)
+        run = StageRun(folder, folder, stage.name, self.recipe.seed, _digests(record))
         try:
             output = stage.kind.make(stage.config, inputs, run)
         except BaseException:
@@ -251,6 +251,10 @@ class Runner:
         done = record.finished(folder, output, time.monotonic() - started, run.facts)
         done.save(folder)
         return done
+
+
+def _digests(record: StageRecord) -> dict[str, str]:
+    return {f"{role}: {item.name}": item.digest for role, items in record.inputs.items() for item in items}
 
 
 def _codec_of(given: Given) -> str | None:

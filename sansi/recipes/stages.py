@@ -78,6 +78,8 @@ class StageRun:
     name: str
     seed: int
     """The recipe's: of weights and of the order of batches."""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """Of what it reads, by role and name."""
     facts: dict[str, Any] = field(default_factory=dict)
 
     def record(self, **facts: Any) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 from sansi.base.config import too_small
 from sansi.base.runs import RunFolder
 from sansi.chat import ChatModel
-from sansi.model import load
+from sansi.model import ModelBundle, load
+from sansi.model.bundle import CARDS
 from sansi.post.grpo import GRPO, GRPOConfig
 from sansi.recipes.kinds.evaluation import Asking, accuracy
 from sansi.recipes.kinds.tasks import read_problems
@@ -42,7 +43,7 @@ def make_reasoner(config: Grpo, inputs: Inputs, run: StageRun) -> Path:
         read_problems(inputs["problems"]),
         loop_config(config, GRPOConfig),
         folder,
-        extra_files=codec.save,
+        bundle=ModelBundle.from_folder(inputs["model"]).without(CARDS),
         evaluate=measure,
         evaluate_every=config.evaluate_every,
     ).train()

@@ -12,7 +12,8 @@ from sansi.base.config import too_small
 from sansi.base.errors import ConfigError, SansiError
 from sansi.base.runs import RunFolder
 from sansi.data import SampleDataset
-from sansi.model import ModelConfig, Transformer, load
+from sansi.model import ModelBundle, ModelConfig, Transformer, load
+from sansi.model.bundle import CARDS
 from sansi.recipes.kinds.tasks import read_samples
 from sansi.recipes.kinds.text import open_batches
 from sansi.recipes.stages import Estimate, Inputs, Kind, Role, StageRun
@@ -89,31 +90,29 @@ class Sft(Rows):
 
 
 def make_pretrained(config: Pretrain, inputs: Inputs, run: StageRun) -> Path:
-    codec = Codec.from_pretrained(inputs.get("tokenizer") or inputs["model"])
     if "model" in inputs:
-        model = load(inputs["model"], device="cpu")
-    else:
-        model = Transformer(config.new_shape(codec.vocab_size))
-        model.init_weights(run.seed)
-    return _train(config, model, inputs, run, codec)
+        return _train(config, load(inputs["model"], device="cpu"), inputs, run)
+    if "tokenizer" not in inputs:
+        raise SansiError(f'{run.name}: a new model needs the input "tokenizer", one that goes on the input "model"')
+    model = Transformer(config.new_shape(Codec.from_pretrained(inputs["tokenizer"]).vocab_size))
+    model.init_weights(run.seed)
+    return _train(config, model, inputs, run)
 
 
 def make_longer(config: ExtendContext, inputs: Inputs, run: StageRun) -> Path:
-    codec = Codec.from_pretrained(inputs["model"])
     model = extend_context(load(inputs["model"], device="cpu"), config.rope_theta, config.max_position_embeddings)
-    return _train(config, model, inputs, run, codec)
+    return _train(config, model, inputs, run)
 
 
 def make_tuned(config: Sft, inputs: Inputs, run: StageRun) -> Path:
-    codec = Codec.from_pretrained(inputs["model"])
     samples = read_samples(inputs["samples"])
     batches = SampleDataset(samples, config.sequence_length, config.batch_size, seed=run.seed, too_long="drop")
     run.say(f"{len(batches)} samples; {batches.dropped} were longer than a row and are left out")
     run.record(samples=len(batches), too_long=batches.dropped)
-    return _train(config, load(inputs["model"], device="cpu"), inputs, run, codec, batches)
+    return _train(config, load(inputs["model"], device="cpu"), inputs, run, batches)
 
 
-def _train(config: Rows, model: Transformer, inputs: Inputs, run: StageRun, codec: Codec, batches: Any = None) -> Path:
+def _train(config: Rows, model: Transformer, inputs: Inputs, run: StageRun, batches: Any = None) -> Path:
     if config.sequence_length > model.config.context_length:
         raise SansiError(
             f'{run.name}: "sequence_length" is {config.sequence_length}, but the model\'s context holds '
@@ -123,7 +122,8 @@ def _train(config: Rows, model: Transformer, inputs: Inputs, run: StageRun, code
         batches = open_batches(inputs["batches"], config.sequence_length, config.batch_size, run.seed)
     folder = RunFolder(run.path)
     settings = loop_config(config, TrainConfig)
-    trainer = Trainer(model, batches, NextToken(), settings, folder, extra_files=codec.save)
+    bundle = ModelBundle.from_folder(inputs.get("model") or inputs["tokenizer"]).without(CARDS)
+    trainer = Trainer(model, batches, NextToken(), settings, folder, bundle, inputs=run.digests)
     trainer.train(run.name)
     run.record(steps=trainer.step, tokens=trainer.tokens, parameters=model.config.num_parameters())
     return folder.checkpoint(config.steps)
