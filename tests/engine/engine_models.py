@@ -27,7 +27,7 @@ class RandomModel(nn.Module):
 
     def __init__(self, vocab_size: int = 24, context: int = 64, seed: int = 0, scale: float = 2.0):
         super().__init__()
-        self.config = config_of(vocab_size, context, 1)
+        self.config = config_of(vocab_size, context, 2)
         draw = torch.Generator().manual_seed(seed)
         self.table = nn.Parameter(torch.randn(context, vocab_size, vocab_size, generator=draw) * scale)
         self.lm_head_weight = torch.eye(vocab_size)
@@ -38,7 +38,7 @@ class RandomModel(nn.Module):
         if positions is None:
             positions = torch.arange(ids.shape[1]).expand_as(ids)
         if cache is not None:
-            kv = ids[:, None, :, None].float()
+            kv = ids[:, None, :, None].float().expand(-1, -1, -1, 2)
             cache.update(0, kv, kv)
         return self.table[positions, ids]
 
