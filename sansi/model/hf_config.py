@@ -7,47 +7,62 @@ Two spellings are read: the hub's (`rope_theta`, `rope_scaling`, `num_experts`) 
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from sansi.base.errors import did_you_mean
-
-MODEL_TYPES = ("qwen3", "qwen3_moe")
+from sansi.base.errors import nearest
+from sansi.model.hf_refusals import MODEL_TYPES as MODEL_TYPES
+from sansi.model.hf_refusals import why_not_ours
+from sansi.model.hf_rope import read_rope, write_rope
 
 # Keys that change the forward pass of other models; of these the first value alone is implemented, or its synonyms.
 _FIXED_VALUES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
     {
-        "hidden_act": ("silu",),
+        "hidden_act": ("silu", "swish"),
         "attention_bias": (False, None),
+        "qkv_bias": (False, None),
+        "mlp_bias": (False, None),
+        "use_qk_norm": (True, None),
         "attention_dropout": (0.0, None),
-        "use_sliding_window": (False, None),
         "partial_rotary_factor": (1.0, None),
-        "quantization_config": (None,),
-        "is_encoder_decoder": (False,),
-        "add_cross_attention": (False,),
+        "shared_expert_intermediate_size": (0, None),
+        "num_shared_experts": (0, None),
+        "n_shared_experts": (0, None),
+        "dual_chunk_attention_config": (None,),
+        "attention_chunk_size": (None,),
+        "is_causal": (True, None),
+        "use_bidirectional_attention": (False, None),
+        "use_mrope": (False, None),
+        "is_encoder_decoder": (False, None),
+        "add_cross_attention": (False, None),
     }
 )
+_ADVICE = MappingProxyType(
+    {"dual_chunk_attention_config": "config.json as it was published has none, and reaches 262,144 tokens"}
+)
+_WINDOW = ("use_sliding_window", "sliding_window", "max_window_layers", "layer_types")
 
 # Book-keeping of other programs: none of these changes the forward pass of a causal language model.
 # fmt: off
 _IGNORED = frozenset({
     "architectures", "auto_map", "bad_words_ids", "base_model_pp_plan", "base_model_tp_plan",
+    "compression_config", "quantization", "quantization_config",  # looked at before
     "begin_suppress_tokens", "chunk_size_feed_forward", "cross_attention_hidden_size", "decoder_start_token_id",
     "diversity_penalty", "do_sample", "dtype", "early_stopping", "encoder_no_repeat_ngram_size",
     "exponential_decay_length_penalty", "finetuning_task", "forced_bos_token_id", "forced_eos_token_id", "id2label",
-    "is_decoder", "label2id", "layer_types", "length_penalty", "max_length", "max_window_layers", "min_length",
+    "is_decoder", "label2id", "length_penalty", "max_length", "min_length",
     "model_type", "no_repeat_ngram_size", "num_beam_groups", "num_beams", "num_return_sequences",
     "output_attentions", "output_hidden_states", "output_router_logits", "output_scores", "prefix", "problem_type",
     "pruned_heads", "remove_invalid_values", "repetition_penalty", "return_dict", "return_dict_in_generate",
-    "sep_token_id", "sliding_window", "suppress_tokens", "task_specific_params", "temperature", "tf_legacy_loss",
+    "sep_token_id", "suppress_tokens", "task_specific_params", "temperature", "tf_legacy_loss",
     "tie_encoder_decoder", "tokenizer_class", "top_k", "top_p", "torch_dtype", "torchscript",
     "transformers_version", "typical_p", "unsloth_fixed", "unsloth_version", "use_bfloat16", "use_cache",
 })
 # fmt: on
 
-_OTHER_SPELLINGS = frozenset({"rope_parameters", "num_local_experts"})
+OTHER_SPELLINGS = frozenset({"rope_parameters", "num_local_experts"})
 _MOE_FIELDS = (
     "num_experts",
     "num_experts_per_tok",
@@ -71,20 +86,28 @@ class HfValues:
 
 def read_hf(values: Mapping[str, Any], known: Iterable[str]) -> HfValues:
     """Translate a config.json; `known` are the fields of ModelConfig."""
-    model_type = values.get("model_type")
-    if model_type not in MODEL_TYPES:
-        near = did_you_mean(str(model_type), MODEL_TYPES)
-        return HfValues({}, [f'"model_type" is {reprlib.repr(model_type)}, which Sansi does not implement{near}'])
-    problems = _fixed_problems(values)
-    fields = dict(values)
+    if refusal := why_not_ours(values):
+        return HfValues({}, [refusal])
+    problems = _fixed_problems(values) + _window_problems(values)
+    fields = {key: value for key, value in values.items() if key not in _WINDOW}
     _translate_experts(fields, problems)
-    _translate_rope(fields, problems)
+    read_rope(fields, problems)
     _fill_defaults(fields)
     known = set(known)
-    candidates = known | _FIXED_VALUES.keys() | _OTHER_SPELLINGS
-    unknown = [k for k in fields if k not in candidates | _IGNORED and not k.startswith("_")]
-    problems += [f'unknown key "{key}"{did_you_mean(key, candidates)}' for key in unknown]
+    problems += _unknown_keys(fields, known | _FIXED_VALUES.keys())
     return HfValues({key: value for key, value in fields.items() if key in known}, problems)
+
+
+def _unknown_keys(fields: Mapping[str, Any], known: Set[str]) -> list[str]:
+    candidates = known | OTHER_SPELLINGS | {*_WINDOW}
+    unknown = [key for key in fields if key not in candidates | _IGNORED and not key.startswith("_")]
+    near = {key: nearest(key, candidates | _IGNORED) for key in unknown}
+    problems = [f'unknown key "{key}"; did you mean "{word}"?' for key, word in near.items() if word]
+    if strange := [key for key, word in near.items() if word is None]:
+        names = ", ".join(f'"{key[:64]}"' for key in strange[:5])
+        more = f" and {len(strange) - 5} more" if len(strange) > 5 else ""
+        problems.append(f"unknown: {names}{more}; what another design needs is not here: remove what changes no answer")
+    return problems
 
 
 def write_hf(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,7 +116,7 @@ def write_hf(fields: Mapping[str, Any]) -> dict[str, Any]:
     values = {key: value for key, value in fields.items() if sparse or key not in _MOE_FIELDS}
     values = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
     if values["rope_scaling"] is not None:
-        values["rope_scaling"] = {k: v for k, v in values["rope_scaling"].items() if v is not None}
+        values["rope_scaling"] = write_rope(values["rope_scaling"])
     return {
         "architectures": ["Qwen3MoeForCausalLM" if sparse else "Qwen3ForCausalLM"],
         "model_type": "qwen3_moe" if sparse else "qwen3",
@@ -109,15 +132,32 @@ def write_hf(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fixed_problems(values: Mapping[str, Any]) -> list[str]:
-    problems = [
+    return [
         f'"{key}" is {reprlib.repr(values[key])}, but only {allowed[0]!r} is implemented'
+        + (f": {_ADVICE[key]}" if key in _ADVICE else "")
         for key, allowed in _FIXED_VALUES.items()
         if key in values and values[key] not in allowed
     ]
-    layer_types = values.get("layer_types") or ()
-    if not isinstance(layer_types, list | tuple) or any(kind != "full_attention" for kind in layer_types):
-        problems.append('"layer_types" asks for more than "full_attention", which is all that is implemented')
-    return problems
+
+
+def _window_problems(values: Mapping[str, Any]) -> list[str]:
+    """A sliding window is none where transformers makes no layer slide, or where no text is longer than it."""
+    types = values.get("layer_types")
+    if types is not None:
+        if isinstance(types, list | tuple) and all(kind == "full_attention" for kind in types):
+            return []
+        return ['"layer_types" asks for more than "full_attention", which is all that is implemented']
+    if values.get("use_sliding_window") in (False, None):
+        return []
+    window, first = values.get("sliding_window", 4096), values.get("max_window_layers", 28)
+    layers, longest = values.get("num_hidden_layers"), values.get("max_position_embeddings", 32_768)
+    slides_late = values["model_type"] == "qwen3"  # in qwen3_moe all layers slide
+    late = slides_late and type(first) is type(layers) is int and first >= layers  # type: ignore[operator]
+    wide = type(window) is type(longest) is int and window >= longest and not values.get("rope_scaling")
+    if values["use_sliding_window"] is True and (window is None or late or wide):
+        return []
+    told = f"sliding_window {reprlib.repr(window)}, from layer {reprlib.repr(first) if slides_late else 0}"
+    return [f'"use_sliding_window" asks for windows of attention ({told}), and only full attention is implemented']
 
 
 def _translate_experts(fields: dict[str, Any], problems: list[str]) -> None:
@@ -126,32 +166,6 @@ def _translate_experts(fields: dict[str, Any], problems: list[str]) -> None:
         problems.append('"num_local_experts" and "num_experts" differ; keep one of them')
     if fields["model_type"] == "qwen3_moe" and "num_experts" not in fields:
         problems.append('"num_experts" is missing')
-
-
-def _translate_rope(fields: dict[str, Any], problems: list[str]) -> None:
-    old, new = fields.pop("rope_scaling", None), fields.pop("rope_parameters", None)
-    if old and new:
-        problems.append('"rope_parameters" and "rope_scaling" are two spellings of one thing; keep one of them')
-    rope = new or old or {}
-    if not isinstance(rope, Mapping):
-        problems.append(f'"rope_scaling" must be a mapping, not {reprlib.repr(rope)}')
-        return
-    scaling = dict(rope)
-    if scaling.get("rope_theta") is not None:
-        fields["rope_theta"] = scaling["rope_theta"]
-    if scaling.get("partial_rotary_factor") not in _FIXED_VALUES["partial_rotary_factor"]:
-        problems.append(f'"partial_rotary_factor" is {scaling["partial_rotary_factor"]!r}, but only 1.0 is implemented')
-    kind = scaling.get("rope_type", scaling.get("type", "default"))
-    for key in ("rope_theta", "partial_rotary_factor", "type", "rope_type"):
-        scaling.pop(key, None)
-    if kind == "yarn":
-        fields["rope_scaling"] = {**scaling, "rope_type": "yarn"}
-    elif kind == "default":
-        extra = [key for key, value in scaling.items() if value is not None]
-        problems += [f'"{key}" is set, but the rope type is "default"' for key in extra]
-    else:
-        near = did_you_mean(str(kind), ("default", "yarn"))
-        problems.append(f'"rope_type" is {reprlib.repr(kind)}, which is not implemented{near}')
 
 
 def _fill_defaults(fields: dict[str, Any]) -> None:

@@ -1,0 +1,61 @@
+"""What a config.json says that is not ours as a whole: one sentence each, with what to do instead."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Mapping
+from typing import Any
+
+MODEL_TYPES = ("qwen3", "qwen3_moe")
+_HEADS = ("ForCausalLM", "Model", "LMHeadModel")
+"""What the name of an architecture ends in that is a causal language model, or one without its head."""
+_RELATIVES = ("qwen3_", "qwen3.", "qwen3-")
+
+
+def why_not_ours(values: Mapping[str, Any]) -> str | None:
+    """Why Sansi does not open this configuration at all; None where it is worth a closer look."""
+    return _model_type(values) or _architecture(values) or _quantised(values)
+
+
+def _model_type(values: Mapping[str, Any]) -> str | None:
+    kind = values.get("model_type")
+    if kind in MODEL_TYPES:
+        return None
+    if kind is None:
+        return '"model_type" is missing; a model that Sansi opens says "qwen3" or "qwen3_moe"'
+    shown = reprlib.repr(kind)
+    if isinstance(kind, str) and kind.lower().replace("-", "_") in MODEL_TYPES:
+        return f'"model_type" is {shown}; write "{kind.lower().replace("-", "_")}"'
+    if isinstance(kind, str) and kind.lower().startswith(_RELATIVES):
+        return f'"model_type" is {shown}, another design than Qwen3 in spite of its name; take a Qwen3: Qwen/Qwen3-8B'
+    return (
+        f'"model_type" is {shown}, and Sansi opens "qwen3" and "qwen3_moe" alone; take a Qwen3, such as Qwen/Qwen3-8B'
+    )
+
+
+def _architecture(values: Mapping[str, Any]) -> str | None:
+    named = values.get("architectures") or []
+    names = [named] if isinstance(named, str) else named
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        return f'"architectures" must be a list of names, not {reprlib.repr(named)}'
+    other = next((name for name in names if not (name.startswith("Qwen3") and name.endswith(_HEADS))), None)
+    if other is None:
+        return None
+    return (
+        f'"architectures" names {reprlib.repr(other)}, a model with another head or layers; Sansi opens language models'
+    )
+
+
+def _quantised(values: Mapping[str, Any]) -> str | None:
+    for key in ("quantization_config", "compression_config", "quantization"):
+        described = values.get(key)
+        if described:
+            method = described.get("quant_method", "mlx" if key == "quantization" else None) if _is(described) else None
+            shown = method if isinstance(method, str) else reprlib.repr(described)
+            advice = "take the model that it was made of, and serve that with --quantize int8 or int4"
+            return f'"{key}" says that the weights are quantised ({shown}), and Sansi opens full weights: {advice}'
+    return None
+
+
+def _is(value: Any) -> bool:
+    return isinstance(value, Mapping)
