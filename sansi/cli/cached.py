@@ -113,7 +113,7 @@ def remove(
     held = [model for model in place.models() if _is(model, wanted, place.default_revision)]
     if not held:
         raise SansiError(f"{wanted} is not in the cache ({place.cache}); `sansi list` shows what is")
-    size = show_bytes(sum(model.size for model in held))
+    size = show_bytes(place.freed(wanted))
     if not yes:
         if not sys.stdin.isatty():
             raise SansiError(f"remove {wanted} ({size})? Nobody can be asked here; give --yes")

@@ -179,6 +179,14 @@ def test_a_revision_is_removed_and_the_other_stays(hugging_face):
     assert is_whole(hugging_face.folder(read_name(NAME)))
 
 
+def test_what_revisions_share_is_freed_with_the_last_of_them(hugging_face, tiny):
+    pull(hugging_face)
+    pull(hugging_face, f"{NAME}@v1")
+    name, weights = read_name(f"{NAME}@v1"), (tiny / WEIGHTS).stat().st_size
+    assert hugging_face.freed(name) < weights < hugging_face.freed(read_name(NAME)) < 2 * weights
+    assert hugging_face.freed(name) == hugging_face.remove(name)
+
+
 def test_a_commit_is_a_revision(hugging_face):
     commit = commit_of("v1")
     assert pull(hugging_face, f"{NAME}@{commit}") == hugging_face.folder(read_name(f"{NAME}@{commit}"))
@@ -289,6 +297,22 @@ def test_a_revision_means_the_old_files_until_all_new_ones_are_there(hugging_fac
     with pytest.raises(SansiError):
         pull(hugging_face, f"{NAME}@next")
     assert hugging_face.folder(read_name(NAME)) == old
+
+
+def test_files_of_two_versions_are_no_model(remote, tmp_path):
+    hub = make("modelscope", remote, tmp_path / "cache")  # whose cache puts the new version over the old one
+    pull(hub)
+    changed = remote.repos[NAME]
+    changed.files["config.json"] = changed.files["config.json"].replace(b"{", b"{ ", 1)
+    changed.files[WEIGHTS] = changed.files[WEIGHTS] + b" "
+    remote.breaks = [100] + [0] * 99
+    with pytest.raises(SansiError):
+        pull(hub)
+    assert hub.folder(read_name(NAME)) is None and [model.folder for model in hub.models()] == [None]
+    remote.breaks = []
+    folder = pull(hub)
+    assert hub.folder(read_name(NAME)) == folder
+    assert (folder / "config.json").read_bytes().startswith(b"{ ") and (folder / WEIGHTS).read_bytes()[-1:] == b" "
 
 
 def test_who_waits_for_anothers_download_can_be_stopped(hugging_face):

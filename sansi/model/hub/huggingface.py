@@ -125,18 +125,24 @@ class HuggingFace:
                     found.append(CachedModel(self.title, name, snapshot if whole else None, size, licence))
         return found
 
-    def remove(self, name: ModelName) -> int:
-        """Delete a model, or one revision of it, from the cache; the bytes that are free again."""
+    def freed(self, name: ModelName) -> int:
+        """The bytes that removing a model, or one revision of it, frees: what other revisions need too stays."""
         home, commit = self.home(name.repository), self._cached_commit(name)
         if not home.is_dir() or (name.revision is not None and commit is None):
             raise SansiError(f"{name} is not in the cache ({self.cache}); `sansi list` shows what is")
-        before = size_of(home)
+        if name.revision is not None and commit is not None:
+            return scan_cache_dir(self.cache).delete_revisions(commit).expected_freed_size
+        return size_of(home)
+
+    def remove(self, name: ModelName) -> int:
+        """Delete a model, or one revision of it, from the cache; the bytes that are free again."""
+        size, home, commit = self.freed(name), self.home(name.repository), self._cached_commit(name)
         if name.revision is not None and commit is not None:
             scan_cache_dir(self.cache).delete_revisions(commit).execute()
-            return before - (size_of(home) if home.is_dir() else 0)
+            return size
         shutil.rmtree(home)
         shutil.rmtree(self.cache / ".locks" / home.name, ignore_errors=True)
-        return before
+        return size
 
     def home(self, repository: str) -> Path:
         """Where the cache keeps all of a repository."""

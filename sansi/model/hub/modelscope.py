@@ -6,6 +6,7 @@ is there stays as it came until `sansi pull` asks again.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,10 +27,11 @@ from modelscope_hub.errors import (
 )
 
 from sansi.base.errors import SansiError
-from sansi.base.files import read_json
+from sansi.base.files import read_json, write_text
 from sansi.model.hub.names import ModelName, nearest, without_password
 from sansi.model.hub.repository import (
     CONFIG,
+    MIXED,
     CachedModel,
     HubFile,
     Report,
@@ -95,7 +97,14 @@ class ModelScope:
         return min(here, file.size)  # an older version may be larger
 
     def download(self, repository: Repository, files: Sequence[HubFile], report: Report) -> Path:
-        """Fetch files into the cache, those with the weights last, so that what looks whole is."""
+        """Fetch files into the cache, those with the weights last, so that what looks whole is.
+
+        The client puts a newer version over the older one, file by file: until all is there, the folder is marked as
+        of two versions.
+        """
+        folder = self._snapshot(repository.name)
+        if any(_is_older(folder / file.name, file) for file in files):
+            write_text(folder / MIXED, "files of two versions; `sansi pull` goes on\n")
         small = [file for file in files if not file.name.endswith(".safetensors")]
         weights = [file for file in files if file.name.endswith(".safetensors")]
         for some in filter(None, (small, weights)):
@@ -107,7 +116,9 @@ class ModelScope:
                     file_list=[{"Path": file.name, "Size": file.size, "Sha256": file.sha256} for file in some],
                     progress_callbacks=[_reporting(report)],
                 )
-        return self._snapshot(repository.name)
+        if weights:  # (without them, a small file was read before the rest)
+            (folder / MIXED).unlink(missing_ok=True)
+        return folder
 
     def folder(self, name: ModelName) -> Path | None:
         """The folder of a model that is whole in the cache; asks no network."""
@@ -131,15 +142,23 @@ class ModelScope:
                 found.append(CachedModel(self.title, name, folder, size_of(snapshot), licence_of(snapshot)))
         return found
 
+    def freed(self, name: ModelName) -> int:
+        """The bytes that removing a model, or one revision of it, frees."""
+        return size_of(self._place(name))
+
     def remove(self, name: ModelName) -> int:
         """Delete a model, or one revision of it, from the cache; the bytes that are free again."""
+        place, size = self._place(name), self.freed(name)
+        shutil.rmtree(place)
+        return size
+
+    def _place(self, name: ModelName) -> Path:
+        """Where the model, or its revision, is. Raises SansiError where it is not."""
         home = self._snapshot(name).parents[1]
         place = home if name.revision is None else self._snapshot(name)
         if not place.is_dir():
             raise SansiError(f"{name} is not in the cache ({self.cache}); `sansi list` shows what is")
-        size = size_of(place)
-        shutil.rmtree(place)
-        return size
+        return place
 
     def _snapshot(self, name: ModelName) -> Path:
         home = self.cache / "models" / name.repository.replace("/", "--")
@@ -172,6 +191,16 @@ class ModelScope:
         todo = f"`modelscope download {name.repository} --local_dir FOLDER`; then give that folder"
         message = f"{name} is not in the cache, or not whole, and {self.endpoint} can not be reached ({why})"
         return SansiError(f"{message}; without a network: on a machine that has one, {todo}", code="hub_offline")
+
+
+def _is_older(path: Path, file: HubFile) -> bool:
+    """Whether another version of a file is there. Of weights the size alone is compared: to read them takes long."""
+    if not path.is_file():
+        return False
+    if path.stat().st_size != file.size:
+        return True
+    known = file.sha256 if not file.name.endswith(".safetensors") else None
+    return known is not None and hashlib.sha256(path.read_bytes()).hexdigest() != known
 
 
 def _reporting(report: Report) -> type[ProgressCallback]:

@@ -16,6 +16,7 @@ from sansi.model.hf_config import MODEL_TYPES
 from sansi.model.hub.names import ModelName
 
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
+MIXED = ".sansi-mixed"  # lies in a folder whose files are of two versions, until all are of one
 _COMPANIONS = (
     *(CONFIG, "generation_config.json", INDEX_FILE, "model_card.json", "evaluation.json"),
     *("*token*.json", "vocab.json", "merges.txt", "chat_template*", "README*", "LICENSE*"),
@@ -96,6 +97,9 @@ class Hub(Protocol):
     def models(self) -> list[CachedModel]:
         """The models in the cache that Sansi can read; asks no network."""
 
+    def freed(self, name: ModelName) -> int:
+        """The bytes that removing it would free. Raises SansiError if it is not there."""
+
     def remove(self, name: ModelName) -> int:
         """Delete a model from the cache; the bytes that are free again. Raises SansiError if it is not there."""
 
@@ -124,6 +128,8 @@ def weights_of(repository: Repository, index: Mapping[str, Any] | None = None) -
 
 def is_whole(folder: Path) -> bool:
     """Whether a folder of a cache holds configuration, tokenizer and all weights: what is there is whole by itself."""
+    if (folder / MIXED).exists():
+        return False
     if not (folder / CONFIG).is_file() or not (folder / TOKENIZER).is_file():
         return False
     names = weight_names(folder)
