@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ from sansi.base.progress import Bar, progress_bar
 from sansi.chat import ChatModel, ChatOptions, ChatResult
 from sansi.data.problems import Problem, evaluation_set
 from sansi.data.problems.seeds import EVALUATION_SEED
+from sansi.eval.outputs import check_output, save_figure
 from sansi.eval.problem_set import Graded, Score, ask
 from sansi.text import NO_THINK_FLAG, THINK_FLAG, Codec
 
 BUDGETS = (0, 8, 16, 32, 64, 128, 256)
+FILES = ("budget_curve.json", "budget_curve.md", "answers.jsonl", "budget_curve.png")
 SWITCHED = 500  # problems that the soft switch is measured on
 
 
@@ -63,16 +66,19 @@ def run(
     """Measure the curve of a model folder on held-out problems, print its table and write plot and data to `out`.
 
     max_tokens: of thought and answer together; None: what the context leaves. name: what the model is called; None: as
-    its folder. Raises SansiError for a bad folder, budget or seed.
+    its folder. Raises SansiError for a bad folder, budget or seed, and before anything is measured for an `out` that
+    can not be written to.
     """
     budgets = sorted(set(BUDGETS if budgets is None else budgets))
     if problems < 1:
         raise SansiError(f"problems must be at least 1, not {problems}", param="problems")
     if negative := [b for b in budgets if b < 0]:
         raise SansiError(f"a thinking budget is 0 or more tokens, not {negative[0]}", param="budgets")
+    if out is not None:
+        check_output(out, FILES, needs_plot=True)
+    questions = evaluation_set(problems, seed)
     chat = ChatModel.from_pretrained(folder, max_batch=batch)
     try:
-        questions = evaluation_set(problems, seed)
         flags = (THINK_FLAG, NO_THINK_FLAG)
         total = len(questions) * (len(budgets) + 1) + len(questions[:SWITCHED]) * len(flags)
         with progress_bar("", total, lines=False) as bar:
@@ -87,7 +93,7 @@ def run(
     finally:
         chat.engine.close()
     Console().print(_table(curve))
-    if out:
+    if out is not None:
         _write(curve, answers, Path(out))
     return curve
 
@@ -157,14 +163,19 @@ def table_rows(curve: BudgetCurve) -> list[list[str]]:
         rows.append(
             [
                 _label(p.budget),
-                f"{100 * p.score.accuracy:.1f}%",
-                f"{100 * p.score.standard_error:.1f}",
+                percent(p.score.accuracy, 1, "%"),
+                percent(p.score.standard_error, 1),
                 f"{p.own_tokens:.0f}",
                 str(p.overruns),
-                *(f"{100 * p.score.by_family[f]:.0f}" for f in families),
+                *(percent(p.score.by_family[f]) for f in families),
             ]
         )
     return rows
+
+
+def percent(share: float | None, digits: int = 0, sign: str = "") -> str:
+    """A share as a table has it; a dash where nothing is known of it."""
+    return "–" if share is None else f"{100 * share:.{digits}f}{sign}"
 
 
 def markdown_table(rows: list[list[str]]) -> str:
@@ -201,28 +212,46 @@ def _write(curve: BudgetCurve, answers: dict[int | None, list[Graded]], out: Pat
     plot([curve], out / "budget_curve.png")
 
 
-def plot(curves: list[BudgetCurve], path: Path, labels: list[str] | None = None) -> None:
+def plot(curves: Sequence[BudgetCurve], path: Path | str, labels: Sequence[str] | None = None) -> None:
     """Accuracy with standard errors over the budget, budgets evenly spaced because they double.
 
-    Raises SansiError for curves over different budgets.
+    Raises SansiError for no curves, curves without points or over different budgets, labels that are not one for each
+    curve, and a path that no picture can be written to.
     """
+    _check_curves(curves)
+    labels = [c.model for c in curves] if labels is None else labels
+    if len(labels) != len(curves):
+        raise SansiError(f"{len(curves)} curves need {len(curves)} labels, not {len(labels)}", param="labels")
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
     budgets = [p.budget for p in curves[0].points]
-    if other := [c.model for c in curves if [p.budget for p in c.points] != budgets]:
-        raise SansiError(f"{other[0]} was measured at other budgets than {curves[0].model}; plot them apart")
     figure, axes = plt.subplots(figsize=(7, 4.2), dpi=150)
-    for curve, label in zip(curves, labels or [c.model for c in curves], strict=True):
-        values = [100 * p.score.accuracy for p in curve.points]
-        errors = [100 * p.score.standard_error for p in curve.points]
+    for curve, label in zip(curves, labels, strict=True):
+        values = [_plotted(p.score.accuracy) for p in curve.points]
+        errors = [_plotted(p.score.standard_error) for p in curve.points]
         axes.errorbar(range(len(values)), values, yerr=errors, marker="o", capsize=3, label=label)
     axes.set_xticks(range(len(budgets)), [_label(budget) for budget in budgets])
     axes.set(xlabel="thinking budget (tokens)", ylabel="right answers (%)", ylim=(0, 100))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
     figure.tight_layout()
-    figure.savefig(path)
-    plt.close(figure)
+    save_figure(figure, path)
+
+
+def _check_curves(curves: Sequence[BudgetCurve]) -> None:
+    if isinstance(curves, BudgetCurve) or not isinstance(curves, Sequence):
+        raise SansiError(f"curves must be a list of BudgetCurve, not {curves!r:.80}", param="curves")
+    if not curves:
+        raise SansiError("there is nothing to plot; give one curve at least", param="curves")
+    if empty := [c.model for c in curves if not c.points]:
+        raise SansiError(f"the curve of {empty[0]} has no points; there is nothing to plot", param="curves")
+    budgets = [p.budget for p in curves[0].points]
+    if other := [c.model for c in curves if [p.budget for p in c.points] != budgets]:
+        raise SansiError(f"{other[0]} was measured at other budgets than {curves[0].model}; plot them apart")
+
+
+def _plotted(share: float | None) -> float:
+    return math.nan if share is None else 100 * share  # a gap in the line

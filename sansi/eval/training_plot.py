@@ -5,9 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from sansi.base import SansiError
+from sansi.eval.outputs import save_figure
+
 
 def plot_training(runs: dict[str, list[dict[str, Any]]], path: Path) -> None:
-    """One panel per stage: the reward over the steps, or the loss where there is no reward."""
+    """One panel per stage: the reward over the steps, or the loss where there is no reward.
+
+    Raises SansiError for no stages, and for a path that no picture can be written to.
+    """
+    if not runs:
+        raise SansiError("there is nothing to plot; give the metrics of one stage at least", param="runs")
     import matplotlib
 
     matplotlib.use("Agg")
@@ -21,9 +29,7 @@ def plot_training(runs: dict[str, list[dict[str, Any]]], path: Path) -> None:
     for panel in list(axes.flat)[len(runs) :]:
         panel.set_visible(False)
     figure.tight_layout()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
-    plt.close(figure)
+    save_figure(figure, path)
 
 
 def _draw(panel: Any, name: str, metrics: list[dict[str, Any]]) -> None:

@@ -82,7 +82,7 @@ def curve(budgets=(0, 8, None), model="tiny") -> BudgetCurve:
 def test_table_by_hand():
     rows = table_rows(curve())
     assert rows[0] == ["budget", "accuracy", "± SE", "thought tokens", "overruns", "chain_sum", "gcd"]
-    assert rows[1] == ["0", "50.0%", "35.4", "3", "0", "0", "100"]
+    assert rows[1] == ["0", "50.0%", "28.9", "3", "0", "0", "100"]
     assert [row[0] for row in rows[1:]] == ["0", "8", "unlimited"]
     assert markdown_table([["a", "b"], ["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |\n"
 
@@ -92,6 +92,49 @@ def test_a_picture_of_two_curves_has_one_axis_of_budgets(tmp_path):
     assert (tmp_path / "two.png").read_bytes().startswith(PNG)
     with pytest.raises(SansiError, match="other was measured at other budgets than tiny"):
         plot([curve(), curve((0, 16, None), "other")], tmp_path / "no.png")
+
+
+@pytest.mark.parametrize(
+    ("curves", "named", "message"),
+    [
+        ([], {}, "nothing to plot"),
+        (curve(), {}, "must be a list"),
+        ([curve(budgets=())], {}, "has no points"),
+        ([curve()], {"labels": ["a", "b"]}, "need 1 labels, not 2"),
+        ([curve()], {"path": "x.nope"}, "can not be written to"),
+        ([curve()], {"path": "taken/x.png"}, "can not be written to"),
+    ],
+)
+def test_a_plot_of_nothing_or_nowhere_is_refused(tmp_path, curves, named, message):
+    (tmp_path / "taken").touch()
+    with pytest.raises(SansiError, match=message):
+        plot(curves, tmp_path / named.pop("path", "x.png"), **named)
+
+
+def test_training_curves_of_nothing_are_refused(tmp_path):
+    with pytest.raises(SansiError, match="nothing to plot"):
+        plot_training({}, tmp_path / "x.png")
+
+
+def test_what_nobody_knows_is_a_dash_and_a_gap(tmp_path):
+    score = Score.of([graded("gcd", None)])
+    unknown = BudgetCurve("tiny", 1, [BudgetPoint(0, score, 0.0, 0, 1.0)], {})
+    assert table_rows(unknown)[1] == ["0", "–", "–", "0", "0", "–"]
+    plot([unknown], tmp_path / "gap.png")
+
+
+@pytest.mark.parametrize("bad", ["a file", "below a file", "a folder in a file's place", "no name", "no disk"])
+def test_an_output_that_can_not_be_is_refused_before_anything_is_measured(folder, tmp_path, monkeypatch, bad):
+    monkeypatch.setattr(budget_curve, "ask", None)
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "there" / "budget_curve.json").mkdir(parents=True)
+    places = {"a file": "file", "below a file": "file/out", "a folder in a file's place": "there", "no disk": "new"}
+    if bad == "no disk":
+        monkeypatch.setattr("sansi.eval.outputs.LEAST_FREE", 1 << 80)
+    with pytest.raises(SansiError) as error:
+        budget_curve.run(str(folder), problems=2, out=str(tmp_path / places[bad]) if bad in places else "")
+    assert error.value.param == "out"
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_a_whole_measurement(folder, codec, tmp_path, capsys):

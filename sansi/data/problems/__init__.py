@@ -8,6 +8,7 @@ problems of our own that the gym does not draw (`ordinary_problems`).
 """
 
 from sansi.data.problems.answers import final_answer
+from sansi.data.problems.draws import evaluation_problems, task_problems
 from sansi.data.problems.families import FAMILIES, Family, evaluation_set, generate, training_problems
 from sansi.data.problems.gym import GymTask
 from sansi.data.problems.judge import Attempt, is_right, verify_all, verify_safely
@@ -37,6 +38,7 @@ __all__ = [
     "WorkerPool",
     "as_task",
     "as_verdict",
+    "evaluation_problems",
     "evaluation_set",
     "final_answer",
     "generate",
@@ -51,6 +53,7 @@ __all__ = [
     "reword",
     "solve",
     "task_of",
+    "task_problems",
     "training_problems",
     "verify_all",
     "verify_safely",

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import functools
-import random
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from sansi.base.errors import SansiError, did_you_mean
+from sansi.data.problems.draws import distinct, stream
 from sansi.data.problems.seeds import EVALUATION_SEED, check_evaluation_seed, first_training_seed
 from sansi.data.problems.task import Problem
-
-MOST_REPEATS = 20_000  # questions in a row that were drawn before: so many, and a family has no more to give
 
 
 @dataclass(frozen=True)
@@ -69,19 +67,7 @@ def evaluation_set(count: int, seed: int = EVALUATION_SEED, families: tuple[str,
     Raises SansiError for a seed of the training's range, and for a count that a family has not enough questions for.
     """
     check_evaluation_seed(seed)
-    names = families or tuple(FAMILIES)
-    indices = dict.fromkeys(names, 0)
-    problems: dict[str, Problem] = {}
-    repeats = 0
-    while len(problems) < count:
-        family = names[len(problems) % len(names)]
-        problem = generate(family, seed, indices[family])
-        indices[family] += 1
-        repeats = repeats + 1 if problem.question in problems else 0
-        if repeats > MOST_REPEATS:
-            raise SansiError(f"{family} has too few different questions for {count} problems; ask for fewer")
-        problems.setdefault(problem.question, problem)
-    return list(problems.values())
+    return distinct({name: functools.partial(generate, name, seed) for name in families or FAMILIES}, count)
 
 
 def training_problems(
@@ -92,11 +78,6 @@ def training_problems(
     Streams of different seeds (0 to 999) do not overlap in gym seeds, nor with `evaluation_set`.
     """
     start = first_training_seed(seed)
-    names = families or tuple(FAMILIES)
-    rng = random.Random(f"families {seed}")
-    index = 0
-    while True:
-        problem = generate(rng.choice(names), start, index)
-        index += 1
-        if problem.key not in held_out:
-            yield problem
+    return stream(
+        {n: functools.partial(generate, n, start) for n in families or FAMILIES}, f"families {seed}", held_out
+    )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import io
 import json
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +20,7 @@ from sansi.data.problems.gym_levels import (
     FIXED,
     FLOORS,
     LEFT_OUT,
+    NOISY,
     NOTES,
     SMALL_SEEDS,
     TOP_LEVELS,
@@ -29,6 +33,7 @@ INSTRUCTION = "Write the final answer, and nothing else, between <answer> and </
 # Scorers that compare texts and nothing more; they are called in this process, and need no dataset.
 PLAIN_SCORERS = {"chain_sum", "spell_backward"}
 PART = "score_answer"
+_quiet_lock = threading.Lock()  # the stream that is put aside is the whole process's
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,8 @@ class GymTask:
         return _plain(self.name)
 
     def problem(self, seed: int, difficulty: int = 0) -> Problem:
-        item = _item(self.name, check_level(self, difficulty), check_seed(seed))
+        with _quiet() if self.name in NOISY else contextlib.nullcontext():
+            item = _item(self.name, check_level(self, difficulty), check_seed(seed))
         question, metadata = item["question"], item["metadata"]
         answer = item["answer"] if item["answer"] is not None else _example(self.name, metadata)
         asked = f"{question.rstrip()}\n\n{self.instruction}" if self.instruction else None
@@ -89,6 +95,12 @@ def _example(name: str, metadata: dict[str, Any]) -> str | None:
     """One right answer where the gym names several: None where it names none."""
     found = metadata.get(EXAMPLES.get(name, ""))
     return found if found is None or isinstance(found, str) else json.dumps(found)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    with _quiet_lock, contextlib.redirect_stdout(io.StringIO()):
+        yield
 
 
 def names() -> Iterable[str]:
@@ -156,8 +168,8 @@ def _folded(seed: int) -> int:
 
 @functools.lru_cache(maxsize=256)
 def _dataset(name: str, level: int) -> Any:
-    """The gym's dataset of a level. Item i is drawn from Random(0 + i)."""
-    return _made(name, level, seed=0, size=1 << 62)
+    """The gym's dataset of a level: of its items, i is drawn from Random(0 + i); it scores those of any seed."""
+    return _made(name, level, seed=0, size=DATASET_PER_SEED.get(name, 1 << 62))
 
 
 def _made(name: str, level: int, **fields: int) -> Any:

@@ -10,7 +10,7 @@ import re
 
 from sansi.data.problems.task import Problem
 
-LONGEST_EXPRESSION = 2_000  # characters
+LONGEST_EXPRESSION = 20_000  # characters
 # Their scorers call eval() on an answer that is not the expected text, to give partial credit for a list.
 EVALUATED = {"string_insertion", "spiral_matrix", "binary_matrix", "n_queens"}
 # Their scorers call sympy's parse_expr, which is eval() with sympy's names and Python's.
@@ -22,6 +22,7 @@ _FUNCTIONS = {
 }
 _SUM = re.compile(r"[0-9+\-*/(). ]+")
 _FORMULA = re.compile(r"[0-9A-Za-z+\-*/^(). ]+")
+_TOWER = re.compile(r"\d\s*(?:\*\*|\^)\s*\(?\s*(?:\d{4,}|\d+\s*(?:\*\*|\^))")  # 9**9**9 has no end
 # These take whatever is not the one word for the other.
 ONE_OF = {"game_of_life_halting": {"True", "False"}}
 
@@ -63,5 +64,7 @@ def _formula(answer: str) -> str | None:
         return "not a formula"
     if odd := [word for word in words if len(word) > 1 and word not in _FUNCTIONS]:
         return f"not a formula: {odd[0]:.20}"
+    if _TOWER.search(answer):
+        return "not a formula: a power of a power of numbers"
     # An attribute needs a letter behind a dot; a number may have one before its digits.
     return "not a formula" if re.search(r"\.\s*[A-Za-z]", answer) else None

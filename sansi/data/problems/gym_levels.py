@@ -5,29 +5,40 @@ from __future__ import annotations
 from typing import Any
 
 LEFT_OUT = {
+    "codeio": "drawing a problem runs a program of its data in this process, which prints and opens files",
     "composite": "it mixes other tasks; draw from several tasks instead",
 }
 """Tasks that are not offered, each with its reason."""
 
-FIXED: dict[str, dict[str, Any]] = {
-    "word_ladder": {"size": 20_000},  # as many as its check allows; items beyond are drawn all the same
-}
+FIXED: dict[str, dict[str, Any]] = {}
 """Parameters that a level does not set and the gym's defaults do not fit."""
 
 TOP_LEVELS: dict[str, int] = {
-    "rubiks_cube": 3,  # the gym's own check refuses its size 7
-    "jugs": 1,  # its search for a solution takes minutes
+    "zebra_puzzles": 3,  # larger ones take minutes to draw
+    "rubiks_cube": 0,  # the gym has no solutions of larger cubes
+    "caesar_cipher": 1,  # above, it rotates by more than the letters there are, which its own check refuses
+    "jugs": 0,  # with four jugs and more the gym's own solutions do not hold
+    "survo": 1,  # above, it empties more cells than its smallest board has, which its own check refuses
 }
 """The highest level, where the curriculum's own can not be drawn or takes too long."""
 
-NOTES: dict[str, str] = {}
+NOTES: dict[str, str] = {
+    "knight_swap": "drawing a problem takes about 2 s",
+    "zebra_puzzles": "drawing a problem takes some seconds at the highest level",
+    "intermediate_integration": "at level 4 the gym's expected answer is an integral left standing, which is not taken",
+    "rush_hour": "the gym names no right answer; moves are played",
+    "boxnet": "the gym names no right answer; plans are played",
+    "bf": "drawing a problem takes about 2 s at the highest level",
+}
+"""What a user should know."""
 
 FLOORS: dict[str, dict[str, int]] = {
     "knight_swap": {"min_nodes": 6, "max_nodes": 6},  # its lowest level has 4, which its own check refuses
+    "sokoban": {"max_w": 7, "max_h": 7},  # on 6 by 6 it looks for a puzzle for minutes
 }
 """Least values of parameters that a level sets too low."""
 
-DATASET_PER_SEED = {"acre": 5, "gsm_symbolic": 1, "list_functions": 1}
+DATASET_PER_SEED = {"acre": 5, "gsm_symbolic": 1, "list_functions": 1, "word_ladder": 1}
 """Tasks that choose or draw all their problems beforehand: for each seed a dataset is made, the smallest there is."""
 
 SMALL_SEEDS = {"pool_matrix"}
@@ -39,3 +50,6 @@ EXAMPLES = {
     "rubiks_cube": "example_correct_answer",
 }
 """Where the metadata hold one right answer, of tasks whose items have none; rush_hour has neither."""
+
+NOISY = {"bf"}
+"""Tasks that print while a problem is drawn."""

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 from sansi.base import SansiError
-from sansi.data.problems import FAMILIES, evaluation_set, families, generate, is_right, solve, training_problems
+from sansi.data.problems import FAMILIES, draws, evaluation_set, generate, is_right, solve, training_problems
 from sansi.data.problems.seeds import TRAINING_SEED
 from sansi.data.problems.solvers import add_step
 
@@ -71,7 +71,7 @@ def test_bad_input_is_named():
 
 
 def test_an_evaluation_larger_than_a_family_is_an_error_and_no_endless_search(monkeypatch):
-    monkeypatch.setattr(families, "MOST_REPEATS", 30)
+    monkeypatch.setattr(draws, "MOST_REPEATS", 30)
     assert len(evaluation_set(500, families=("count_bits",))) == 500
     with pytest.raises(SansiError, match="count_bits has too few different questions for 3000"):
         evaluation_set(3000, families=("count_bits",))  # there are 2,047
