@@ -11,13 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from sansi.base import SansiError
 from sansi.data.batch import Batch
 from sansi.model import Transformer
+from sansi.model.head import TokenLogprobs, token_logprobs
 from sansi.train.objective import Extra, Loss, Statistics, with_attention
 
 LARGEST_LOG_RATIO = 20.0  # beyond it exp leaves what float32 can add up; clipping has long decided by then
@@ -51,37 +50,13 @@ def kl_penalty(logprobs: Tensor, reference: Tensor) -> Tensor:
     return log_ratio.exp() - log_ratio - 1
 
 
-@dataclass(frozen=True)
-class TokenLogprobs:
-    logprobs: Tensor
-    entropy: Tensor
-
-
-def token_logprobs(hidden: Tensor, head_weight: Tensor, targets: Tensor, chunk: int = 1024) -> TokenLogprobs:
-    """Stand-in."""
-
-    def part(h: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        everything = F.linear(h, head_weight).float().log_softmax(-1)
-        chosen = everything.gather(-1, t[:, None]).squeeze(-1)
-        with torch.no_grad():
-            entropy = -(everything.exp() * everything).sum(-1)
-        return chosen, entropy
-
-    parts = [
-        checkpoint(part, h, t, use_reentrant=False)
-        for h, t in zip(hidden.split(chunk), targets.split(chunk), strict=True)
-    ]
-    if not parts:
-        return TokenLogprobs(hidden.sum(-1), hidden.sum(-1))
-    return TokenLogprobs(torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts]))
-
-
 def score_batch(model: Transformer, batch: Batch) -> TokenLogprobs:
-    """Log-probability and entropy of the policy at the batch's N targets, row by row: [N] each, differentiable."""
+    """Log-probability and entropy of the model at the batch's N targets, row by row: [N] each, differentiable."""
     batch = with_attention(batch)
     hidden = model.features(batch.ids[:, :-1], attention=batch.attention).hidden
     targets = batch.loss_mask[:, 1:]
-    return token_logprobs(hidden[targets], model.lm_head_weight, batch.ids[:, 1:][targets])
+    ids = batch.ids[:, 1:][targets]
+    return token_logprobs(hidden[targets], model.lm_head_weight, ids, entropy=True)
 
 
 def at_targets(values: Tensor, batch: Batch) -> Tensor:
@@ -115,6 +90,7 @@ class PolicyGradient:
     def __call__(self, model: Transformer, batch: Batch, statistics: Statistics) -> Loss:
         sampled, advantages = self._given(batch, "logprobs"), self._given(batch, "advantages")
         now = score_batch(model, batch)
+        assert now.entropy is not None
         weights = torch.ones_like(sampled) if batch.weights is None else at_targets(batch.weights, batch)
         count = weights.sum()
         terms = clipped_objective(now.logprobs, sampled, advantages, self.clip_low, self.clip_high)

@@ -204,7 +204,7 @@ class Rollouts:
         entropy = error = count = 0.0
         for part in self._micro_batches(pack_rollouts(learned, self.pad_id, *_ranks())):
             scores = score_batch(self.model, part)
-            assert part.logprobs is not None
+            assert part.logprobs is not None and scores.entropy is not None
             error += (scores.logprobs - at_targets(part.logprobs, part)).abs().sum().item()
             entropy += scores.entropy.sum().item()
             count += part.targets
