@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sansi.base.config import Config
 from sansi.post.advantages import ScaleRewards
+from sansi.train.precision import ComputeDtype
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,11 @@ class GRPOConfig(Config):
     """Optimiser steps per round: the later ones reuse the rollouts off-policy."""
     micro_batch_size: int | None = None
     """Rows that go through the model at once; None: all of an update. Bounds the memory, and changes no gradient."""
+    gradient_checkpointing: bool = False
+    """Compute activations again in the backward pass instead of keeping them: less memory, a third more work."""
+    dtype: ComputeDtype = "auto"
+    """Of the trainer's products, as in TrainConfig. The engine's are the weights', float32: half precision is part of
+    what `max_mismatch` bounds."""
     learning_rate: float = 6e-5
     """Peak learning rate."""
     clip_low: float = 0.2

@@ -19,10 +19,16 @@ belong to.
 from __future__ import annotations
 
 import copy
+import hashlib
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+import torch
+
 from sansi.base.config import as_config
+from sansi.base.files import scratch_folder
 from sansi.base.runs import RunFolder
 from sansi.chat import ChatModel
 from sansi.data.problems import Problem, Task, as_task
@@ -77,7 +83,8 @@ class GRPO:
 
     verify: who judges: a task, its name, or a function (problem, message) -> bool, marks or a Verdict; None: the task
     of each problem, which for problems of one's own compares with `Problem.answer`. `evaluate` measures the policy
-    every `evaluate_every` rounds and after the last; its figure is logged as `held_out_accuracy`.
+    every `evaluate_every` rounds and after the last; its figure is logged as `held_out_accuracy`. bundle: what makes a
+    checkpoint a complete model folder; None: what the codec says.
 
     Raises SansiError for impossible values in `config`, for fewer problems than a round asks, and for a run folder that
     was begun with other problems or another configuration, which it names.
@@ -101,18 +108,26 @@ class GRPO:
         self.model, self.config, self._evaluate = model, config, evaluate
         self.sampler = EngineSampler(model, codec, config, task)
         reference = copy.deepcopy(model).eval().requires_grad_(False) if config.kl_weight else None
-        judge = "" if task is None else task.name
-        pad_id = codec.tokenizer.end_of_text_id
-        self.rollouts = Rollouts(model, self.sampler, check_problems(problems), config, pad_id, reference, judge)
+        self.rollouts = Rollouts(
+            model,
+            self.sampler,
+            check_problems(problems),
+            config,
+            codec.tokenizer.end_of_text_id,
+            reference,
+            "" if task is None else task.name,
+        )
         self.trainer = Trainer(
             model,
             self.rollouts,
             PolicyGradient(config.clip_low, config.clip_high, config.kl_weight),
             train_config(config, evaluate_every),
             run,
-            bundle,
+            bundle or bundle_of(codec),
             self._measure if evaluate else None,
+            {} if reference is None else {"reference": weights_digest(reference)},
         )
+        self.rollouts.dtype = self.trainer.dtype
 
     @property
     def step(self) -> int:
@@ -140,11 +155,30 @@ def train_config(config: GRPOConfig, evaluate_every: int = 20) -> TrainConfig:
         learning_rate=config.learning_rate,
         optimizer="adamw",
         weight_decay=0.0,
+        adam_beta2=0.95,
         max_grad_norm=config.max_grad_norm,
-        schedule=Schedule(warmup_steps=5 * updates, decay_from=0.7, final=0.2),
+        dtype=config.dtype,
+        gradient_checkpointing=config.gradient_checkpointing,
+        schedule=Schedule(decay_from=0.7, final=0.2),
         micro_batch_size=config.micro_batch_size,
         checkpoint_every=config.checkpoint_every * updates,
         log_every=updates,
         evaluate_every=evaluate_every * updates,
         compile=False,  # every batch has a shape of its own
     )
+
+
+def bundle_of(codec: Codec) -> ModelBundle:
+    """What a checkpoint has beside its weights, as far as a codec knows it."""
+    with scratch_folder(Path(tempfile.gettempdir()) / "codec") as folder:
+        codec.save(folder)
+        return ModelBundle.from_folder(folder)
+
+
+def weights_digest(model: Transformer) -> str:
+    """SHA-256 of the names and values of all weights."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

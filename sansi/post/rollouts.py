@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, distributed
+from torch import Tensor
 
 from sansi.base import SansiError, config_to_dict
 from sansi.data.batch import Batch
@@ -32,13 +32,19 @@ from sansi.post.packing import Learned, learned_from, pack_rollouts
 from sansi.post.policy import at_targets, score_batch
 from sansi.post.rewards import Reward
 from sansi.post.sampling import Rollout
+from sansi.train.parallel import World
+from sansi.train.precision import autocast
 
 log = logging.getLogger("sansi")
 
 LEAST_SIGNAL = 0.25  # share of groups with signal that is reckoned with at the least when more questions are asked
 PROBES = 16  # rollouts that are scored in a round without signal
 # Fields of the configuration that may change when a run goes on: they say how it is cut up and when it stops.
-FREE = {"checkpoint_every", "micro_batch_size", "max_mismatch", "max_rounds_without_signal"}
+# The loop looks at those that are its own.
+FREE = {
+    *("checkpoint_every", "max_mismatch", "max_rounds_without_signal"),
+    *("micro_batch_size", "gradient_checkpointing", "dtype", "steps"),
+}
 
 
 class Sampler(Protocol):
@@ -85,6 +91,7 @@ class Rollouts:
             raise SansiError(f'"kl_weight" is {config.kl_weight}, but there is no reference model', param="reference")
         self.model, self.sampler, self.problems, self.config = model, sampler, list(problems), config
         self.pad_id, self.reference, self.judge = pad_id, reference, judge
+        self.dtype = torch.float32  # of the trainer's products, which what is scored here has to be like
         self.round = 0  # rounds begun
         self.asked = 0  # questions asked so far, over all passes
         self.silent = 0  # rounds in a row without signal
@@ -172,14 +179,13 @@ class Rollouts:
 
     def _sample(self, problems: list[Problem], seed: int, first: int) -> list[list[Rollout]]:
         """A group for each problem; of several ranks each samples a share of them."""
-        rank, ranks = _ranks()
-        if ranks == 1:
-            return self.sampler.sample(problems, seed, first)
-        begin, end = (len(problems) * number // ranks for number in (rank, rank + 1))
-        mine = self.sampler.sample(problems[begin:end], seed, first + begin) if begin < end else []
-        shares: list[Any] = [None] * ranks
-        distributed.all_gather_object(shares, mine)
-        return list(itertools.chain(*shares))
+        world = self._world()
+        begin, end = (len(problems) * number // world.size for number in (world.rank, world.rank + 1))
+
+        def mine() -> list[list[Rollout]]:
+            return self.sampler.sample(problems[begin:end], seed, first + begin) if begin < end else []
+
+        return list(itertools.chain(*world.gather(mine)))
 
     def _shuffled(self, learned: list[Learned]) -> list[list[Learned]]:
         """The rollouts in as many parts as the round has updates; without any, parts that teach nothing."""
@@ -201,14 +207,9 @@ class Rollouts:
         The policy is untouched since it was synchronised, so what differs is a difference of weights or arithmetic (Yao
         et al. 2025, "Your efficient RL framework secretly brings you off-policy RL training").
         """
-        entropy = error = count = 0.0
-        for part in self._micro_batches(pack_rollouts(learned, self.pad_id, *_ranks())):
-            scores = score_batch(self.model, part)
-            assert part.logprobs is not None and scores.entropy is not None
-            error += (scores.logprobs - at_targets(part.logprobs, part)).abs().sum().item()
-            entropy += scores.entropy.sum().item()
-            count += part.targets
-        entropy, error, count = _added_over_ranks(entropy, error, count)
+        world = self._world()
+        batch = pack_rollouts(learned, self.pad_id, world.rank, world.size)
+        entropy, error, count = (sum(parts) for parts in zip(*world.gather(lambda: self._scored(batch)), strict=True))
         mismatch = error / max(count, 1.0)
         if not mismatch <= self.config.max_mismatch:  # NaN is no agreement either
             raise SansiError(
@@ -219,14 +220,31 @@ class Rollouts:
         return {"entropy": entropy / max(count, 1.0), "engine_mismatch": mismatch}
 
     @torch.no_grad()
+    def _scored(self, batch: Batch) -> tuple[float, float, float]:
+        """Entropy and error, each added up over the targets, and how many those are."""
+        entropy = error = 0.0
+        for part in self._micro_batches(batch):
+            with autocast(self.model, self.dtype):
+                scores = score_batch(self.model, part)
+            assert part.logprobs is not None and scores.entropy is not None
+            error += (scores.logprobs - at_targets(part.logprobs, part)).abs().sum().item()
+            entropy += scores.entropy.sum().item()
+        return entropy, error, float(batch.targets)
+
+    @torch.no_grad()
     def _reference_logprobs(self, reference: Transformer, batch: Batch) -> Tensor:
         values = torch.zeros(batch.ids.shape)
         rows = 0
         for part in self._micro_batches(batch):
             mask = part.loss_mask[:, 1:].cpu()
-            values[rows : rows + len(part), 1:][mask] = score_batch(reference, part).logprobs.float().cpu()
+            with autocast(reference, self.dtype):
+                scores = score_batch(reference, part)
+            values[rows : rows + len(part), 1:][mask] = scores.logprobs.float().cpu()
             rows += len(part)
         return values
+
+    def _world(self) -> World:
+        return World.current(next(self.model.parameters()).device)
 
     def _micro_batches(self, batch: Batch) -> Iterator[Batch]:
         device = next(self.model.parameters()).device
@@ -275,21 +293,6 @@ def _group_metrics(groups: Sequence[Sequence[Rollout]]) -> dict[str, float]:
 
 def _flat(groups: Sequence[Sequence[Rollout]]) -> list[Rollout]:
     return list(itertools.chain(*groups))
-
-
-def _ranks() -> tuple[int, int]:
-    """This process's rank and how many there are."""
-    if distributed.is_available() and distributed.is_initialized():
-        return distributed.get_rank(), distributed.get_world_size()
-    return 0, 1
-
-
-def _added_over_ranks(*values: float) -> list[float]:
-    if _ranks()[1] == 1:
-        return list(values)
-    shares: list[Any] = [None] * _ranks()[1]
-    distributed.all_gather_object(shares, values)
-    return [sum(parts) for parts in zip(*shares, strict=True)]
 
 
 def _digest(problems: Sequence[Problem]) -> str:

@@ -17,9 +17,7 @@ from sansi.model import Transformer, load
 from sansi.post.grpo import GRPO, GRPOConfig, Rollout, learnable, roll_out
 from tiny_policy import NEVER, YES, chat_with, make_codec, make_model, make_policy
 
-CONFIG = GRPOConfig(
-    steps=10, questions_per_step=2, group_size=32, learning_rate=3e-3, max_tokens=64, checkpoint_every=4
-)
+CONFIG = GRPOConfig(steps=8, questions_per_step=2, group_size=32, learning_rate=3e-3, max_tokens=64, checkpoint_every=4)
 TIMES = ("seconds", "rollout_tokens_per_second", "tokens_per_second")
 
 
@@ -58,9 +56,7 @@ def test_reward_rises_and_a_killed_run_resumes_bit_for_bit(make, tmp_path):
     whole = make(tmp_path / "whole")
     whole.train()
     rows = history(tmp_path / "whole")
-    assert [row["round"] for row in rows] == list(range(1, 11)) and [row["step"] for row in rows] == list(
-        range(2, 21, 2)
-    )
+    assert [(row["round"], row["step"]) for row in rows] == [(n, 2 * n) for n in range(1, 9)]
     assert 0.3 < rows[0]["reward"] < 0.7
     assert sum(row["reward"] for row in rows[-3:]) / 3 > rows[0]["reward"] + 0.25
     assert rows[0]["engine_mismatch"] < 1e-4 and rows[0]["well_formed"] > 0.9 and rows[0]["truncated"] < 0.1
@@ -71,7 +67,7 @@ def test_reward_rises_and_a_killed_run_resumes_bit_for_bit(make, tmp_path):
 
     def dying(factor: float) -> None:
         updates.append(factor)
-        if len(updates) == 12:  # in the middle of the sixth round, after the checkpoint of the fourth
+        if len(updates) == 10:  # in the middle of the fifth round, after the checkpoint of the fourth
             raise Killed
         usual(factor)
 
@@ -84,7 +80,7 @@ def test_reward_rises_and_a_killed_run_resumes_bit_for_bit(make, tmp_path):
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, resumed.model.state_dict()[name]), name
     assert history(tmp_path / "killed") == rows
-    assert RunFolder(tmp_path / "killed").steps() == [16, 20]
+    assert RunFolder(tmp_path / "killed").steps() == [8, 16]
     ids = torch.arange(9)[None]
     assert torch.equal(load(RunFolder(tmp_path / "killed").latest(), device="cpu")(ids), whole.model(ids))
 
@@ -122,8 +118,6 @@ def test_a_run_does_not_go_on_with_something_else(make, tmp_path):
             make(tmp_path, steps=1, **change)
     with pytest.raises(SansiError, match="problems"):
         make(tmp_path, [YES, YES, NEVER], steps=1)
-    with pytest.raises(SansiError, match="steps"):
-        make(tmp_path, steps=2)
     assert make(tmp_path, steps=1, max_mismatch=0.1, micro_batch_size=4).step == 1
 
 
@@ -171,16 +165,22 @@ def test_a_function_can_judge_a_whole_run(codec, policy, tmp_path):
 
 
 def test_a_kl_term_holds_the_policy_where_it_was(make, tmp_path, policy):
-    """The reference is the policy that the run began with; a resumed run has the same one."""
-    free, held = make(tmp_path / "free", steps=4), make(tmp_path / "held", steps=4, kl_weight=30.0)
-    distances = []
+    """The reference is the policy that the run began with, and a run does not go on with another."""
+    free, held = make(tmp_path / "free", steps=6), make(tmp_path / "held", steps=6, kl_weight=5.0)
     for grpo in (free, held):
         grpo.train()
-        moved = [(value - policy.state_dict()[name]).abs().mean() for name, value in grpo.model.state_dict().items()]
-        distances.append(sum(moved).item())
-    assert history(tmp_path / "held")[0]["kl"] >= 0 and "kl" not in history(tmp_path / "free")[0]
-    assert history(tmp_path / "held")[-1]["log_ratio"] < history(tmp_path / "free")[-1]["log_ratio"]
-    assert distances[1] < distances[0]
+    without, with_it = history(tmp_path / "free"), history(tmp_path / "held")
+    assert "kl" not in without[0] and all(0 <= row["kl"] < 0.1 for row in with_it)
+    assert with_it[-1]["reward"] < without[-1]["reward"] - 0.15
+    make(tmp_path / "held", steps=6, kl_weight=5.0)
+    with torch.no_grad():
+        policy.lm_head_weight[0, 0] += 1e-3
+    try:
+        with pytest.raises(SansiError, match="reference"):
+            make(tmp_path / "held", steps=6, kl_weight=5.0)
+    finally:
+        with torch.no_grad():
+            policy.lm_head_weight[0, 0] -= 1e-3
 
 
 def test_learnable_problems_are_those_solved_sometimes(codec, policy, caplog):
