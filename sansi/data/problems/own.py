@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,8 +139,11 @@ def _record(line: bytes) -> dict[str, Any]:
         record = parse_json(line.decode("utf-8"), unique_keys=True)
     except UnicodeDecodeError as error:
         raise SansiError(f"not UTF-8 at byte {error.start}") from error
+    except json.JSONDecodeError as error:
+        where = f"not JSON: {error.msg} at character {error.pos + 1}"
+        raise SansiError(where if line.strip() else "empty") from error
     except ValueError as error:
-        raise SansiError("empty" if not line.strip() else f"not JSON: {error}") from error
+        raise SansiError(f"not JSON: {error}") from error
     if not isinstance(record, dict):
         raise SansiError(f"must be a JSON object, not {record!r:.60}")
     return record

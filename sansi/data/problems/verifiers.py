@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -140,7 +141,7 @@ def _numeric(answer: Any, text: str, options: Options) -> Verdict:
     if said is None or wanted is None:
         return Verdict(0.0, "malformed", detail="no number in the answer")
     allowed = max(Fraction(options["absolute_tolerance"]), Fraction(options["relative_tolerance"]) * abs(wanted))
-    return RIGHT if abs(said - wanted) <= allowed else Verdict(0.0, "wrong", detail=f"read as {said!s:.40}")
+    return RIGHT if abs(said - wanted) <= allowed else WRONG
 
 
 # --- mathematics ---------------------------------------------------------------------------------------------------
@@ -164,15 +165,20 @@ def _math(answer: Any, text: str, options: Options) -> Verdict:
     return RIGHT if verify(_parsed(str(answer)), parsed, timeout_seconds=None, raise_on_error=True) else WRONG
 
 
+_NAMES = re.compile(r"(?<![\\A-Za-z])(arcsin|arccos|arctan|sin|cos|tan|cot|sec|csc|log|ln|exp|pi)(?![A-Za-z])")
+
+
 @functools.lru_cache(maxsize=1024)
 def _parsed(text: str) -> Any:
     from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse
 
-    kinds = [LatexExtractionConfig(), ExprExtractionConfig()]
-    plain = parse(text, kinds, parsing_timeout=None)
-    bare = "$" not in text and "\\(" not in text and "\\[" not in text
-    # A formula without its dollars is one all the same where nothing else stands beside it.
-    return (parse(f"${text}$", kinds, parsing_timeout=None) or plain) if bare and len(text.split()) < 12 else plain
+    logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that its time is not bounded: by it, that is
+    if not any(mark in text for mark in ("$", "\\(", "\\[")):
+        # A formula is one without its dollars too, also as programs write it, where no words stand beside it.
+        latex = _NAMES.sub(r"\\\1", re.sub(r"sqrt\(([^()]*)\)", r"\\sqrt{\1}", text.replace("**", "^")))
+        if not re.search("[A-Za-z]{3}", re.sub(r"\\[A-Za-z]+", "", latex)):
+            text = f"${latex}$"
+    return parse(text, [LatexExtractionConfig(), ExprExtractionConfig()], parsing_timeout=None)
 
 
 # --- choices -------------------------------------------------------------------------------------------------------
