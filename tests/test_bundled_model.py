@@ -60,6 +60,15 @@ def test_the_question_of_the_help_is_answered(chat):
     assert chat.complete([{"role": "user", "content": question}], ChatOptions(seed=0)).message.content == "42"
 
 
+@pytest.mark.parametrize("switch", ["prefill", "model"])
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_a_few_tokens_are_the_answers(chat, count, switch):
+    options = ChatOptions(temperature=0.0, max_tokens=count, soft_switch=switch)
+    result = chat.complete([{"role": "user", "content": "What is 12 + 7?"}], options)
+    assert result.message.content
+    assert bool(result.report.warnings) == (result.message.reasoning_content is None)
+
+
 # --- first contact ----------------------------------------------------------------------------------------------------
 
 

@@ -245,6 +245,9 @@ class ChatModel:
         if options.max_tokens == 0 and not options.prompt_logprobs:
             raise SansiError("max_tokens must be a whole number of 1 or more, not 0", param="max_tokens")
         prompt = self._render(messages, options)
+        hurried = self._leaves_no_answer(prompt, options)
+        if hurried:
+            prompt = self._render(messages, replace(options, enable_thinking=False))
         self._check_fits(prompt.fewest_ids(self.context_length), "messages", at_least=True)  # before it is encoded
         max_tokens = self._max_tokens(len(prompt.ids), options.max_tokens, "messages")
         closed = options.continue_final == "answer"
@@ -269,8 +272,17 @@ class ChatModel:
             f"{mode} ({self.presets.source})",
             reader,
             special_tokens_read=prompt.tags_read,
-            warnings=_of_tags(prompt.tags_spelled),
+            warnings=(*_of_tags(prompt.tags_spelled), *((NO_ROOM_TO_THINK,) if hurried else ())),
         )
+
+    def _leaves_no_answer(self, prompt: Prompt, options: ChatOptions) -> bool:
+        """Whether all of `max_tokens` is needed to end a thought that opens. Clients ask for a token or two to see
+        whether a model is there, or for a class as one token: they want the answer's."""
+        if not prompt.mode.thinking or options.max_tokens is None or options.continue_final is not None:
+            return False
+        ids = self.codec.thinking_ids
+        end = len(ids.end_sequence) - ids.end_sequence.index(ids.end)
+        return options.max_tokens <= end + (not prompt.thought_open)  # which the model would have to open as well
 
     def _render(self, messages: Messages, options: ChatOptions, add_generation_prompt: bool = True) -> Prompt:
         return self.codec.render(
@@ -460,6 +472,9 @@ def _nth(job: _Job, index: int) -> _Job:
     seed, ends = job.params.seed, job.reader().ends if job.params.stop_when else None
     seed = None if seed is None else (seed + index) % SEEDS
     return replace(job, params=replace(job.params, seed=seed, stop_when=ends))
+
+
+NO_ROOM_TO_THINK = "max_tokens has no room for a thought beside an answer, so the model answers at once"
 
 
 def _of_tags(spelled: Sequence[str]) -> tuple[str, ...]:

@@ -129,6 +129,7 @@ def test_who_asks_nothing_wants_to_know_that_the_model_is_there(fake_url):
     [
         (chat, "messages[0].images", {"messages": [{"role": "user", "content": "x", "images": ["aGk="]}]}, "words"),
         (chat, "messages[0].role", {"messages": [{"role": "usr", "content": "x"}]}, "user"),
+        (chat, "options.stop[0]", {"options": {"stop": [1]}}, '"options.stop[0]" must be a string'),
         (chat, "options.temperature", {"options": {"temperature": 9}}, "0 to 2"),
         (chat, "options.temprature", {"options": {"temprature": 1}}, "temperature"),
         (chat, "options.mirostat", {"options": {"mirostat": 2}}, "temperature"),

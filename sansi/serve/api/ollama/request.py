@@ -45,11 +45,11 @@ def _options() -> Kind:
     """Sampling and bounds, in an object of their own."""
 
     def check(value: Any, name: str, reading: Reading) -> dict[str, Any]:
-        inner = Reading(reading.strict)
+        inner, given = Reading(reading.strict), of_type(dict).check(value, name, reading)
         try:
-            values = read_fields(of_type(dict).check(value, name, reading), OPTIONS, (), inner)
+            values = read_fields(given, OPTIONS, (), inner)
         except SansiError as error:
-            raise SansiError(str(error), param=f"{name}.{error.param}" if error.param != name else name) from error
+            raise renamed(error, {key: f"{name}.{key}" for key in given}) from error
         for ignored in inner.ignored:
             reading.ignore(f"{name}.{ignored}")
         return values
