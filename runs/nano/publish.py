@@ -14,7 +14,7 @@ import shutil
 from pathlib import Path
 
 from sansi.base import SansiError
-from sansi.base.files import atomic_folder, read_json, write_text
+from sansi.base.files import read_json, updated_folder, write_text
 from sansi.recipes.kinds.models import BLOCKS_FILE
 from sansi.recipes.recipe import LIBRARY
 from sansi.recipes.records import RECORD_FILE
@@ -31,7 +31,8 @@ def publish(run: Path) -> None:
     if not (published / BLOCKS_FILE).is_file():
         raise SansiError(f"{run} is not finished; make it with: sansi make nano --out {run}")
     blocks = read_json(published / BLOCKS_FILE) | {name: _contact(run, file) for name, file in CONTACT.items()}
-    with atomic_folder(ROOT / "sansi" / "bundled" / "nano") as draft:
+    # git keeps what was there, so all of it may go, whoever wrote it
+    with updated_folder(ROOT / "sansi" / "bundled" / "nano", supersedes=lambda name: True) as draft:
         shutil.copytree(published, draft, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*ONLY_HERE))
         write_text(draft / "README.md", fill((LIBRARY / "nano" / "CARD.md").read_text(encoding="utf-8"), blocks))
     images = ROOT / "docs" / "images"

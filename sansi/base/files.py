@@ -109,11 +109,29 @@ def _check_place(target: Path) -> None:
         raise SansiError(f"{target} is a file where a folder is to be written; move it away or choose another name")
     if _is_mount(target):
         raise SansiError(f"{target} is a mount point, which no other folder can replace; give a folder inside it")
-    above = next(folder for folder in target.parents if folder.exists())
+    check_above(target)
+
+
+def check_above(path: Path) -> None:
+    """Raise SansiError where nothing of this name can be made: below a file, or where writing is not allowed."""
+    above = next(folder for folder in Path(os.path.abspath(path)).parents if os.path.lexists(folder))
     if not above.is_dir():
-        raise SansiError(f"{target}: {above} is a file, so there can be no folder in it; choose another name")
+        raise SansiError(f"{path}: {above} is a file, so there can be no folder in it; choose another name")
     if not os.access(above, os.W_OK | os.X_OK):
-        raise SansiError(f"{target} can not be written: you may not write to {above}; choose another folder")
+        raise SansiError(f"{path} can not be written: you may not write to {above}; choose another folder")
+
+
+def make_folder(folder: Path) -> Path:
+    """The folder, made if it is not there, for files that are written one by one. Raises SansiError where none can be.
+
+    To be called before the work whose results go there.
+    """
+    folder = as_path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise SansiError(f"{folder} is a file where a folder is to be written; move it away or choose another name")
+    check_above(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _is_mount(target: Path) -> bool:
@@ -223,6 +241,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     path = Path(path)
     if path.is_dir():
         raise SansiError(f"{path} is a folder where a file is to be written; choose another name")
+    check_above(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     drafts.clean_drafts(path.parent, settle, path)
     with draft_beside(path) as draft:

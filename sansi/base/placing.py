@@ -28,8 +28,18 @@ def place(workspace: Path, target: Path, deletable: Iterable[str]) -> None:
     """Put `workspace`/new in the place of `target`; of the old files only `deletable` go, any others are moved over."""
     new, old = workspace / NEW, workspace / OLD
     _write_plan(workspace, {"new": new.stat().st_ino, "target": target.name, "deletable": sorted(deletable)})
+    here = _here()
     _swap(new, old, target)
+    if here is not None and here.is_relative_to(target):  # this process stood in the old folder
+        os.chdir(here if here.is_dir() else target)
     flush_folder(target.parent)
+
+
+def _here() -> Path | None:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:  # the folder in which this process stood was deleted
+        return None
 
 
 def _swap(new: Path, old: Path, target: Path) -> None:

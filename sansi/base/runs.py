@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from sansi.base.errors import SansiError
-from sansi.base.files import clean_drafts, read_json, remove_folder, write_json
+from sansi.base.files import as_path, clean_drafts, make_folder, read_json, remove_folder, write_json
 
 ABSENT = "(absent)"
 
@@ -20,13 +20,13 @@ class RunFolder:
     """One training or evaluation run on disk. Opening an existing folder with another configuration is an error."""
 
     def __init__(self, path: str | Path, config: dict[str, Any] | None = None):
-        self.path = Path(path)
+        self.path = as_path(path, "a run")
         self.checkpoints = self.path / "checkpoints"
         self.plots = self.path / "plots"
         self.metrics_file = self.path / "metrics.jsonl"
         if self.path.exists() and not self.path.is_dir():
             raise SansiError(f"{self.path} is a file; a run needs a folder, so give the run another name")
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
         for folder in (self.path, self.checkpoints):
             clean_drafts(folder)  # each killed save would cost the size of a checkpoint
         if config is not None:

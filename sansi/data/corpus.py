@@ -10,13 +10,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from sansi.base.errors import SansiError
-from sansi.base.files import atomic_folder
+from sansi.base.files import atomic_folder, scratch_folder
 from sansi.base.progress import progress_bar
 from sansi.data.annotate import annotate, quality, rule_of
 from sansi.data.corpus_report import CorpusInputs, CorpusReport, SourceReport, check_inputs, with_limits
@@ -119,7 +118,7 @@ class _Builder:
         self._stages: dict[str, Stage] = {}
 
     def __enter__(self) -> _Builder:
-        folder = Path(self._exit.enter_context(tempfile.TemporaryDirectory(prefix="sansi-")))
+        folder = self._exit.enter_context(scratch_folder(self.cache / "stages"))
         for number, name in enumerate(self._by_name):
             self._stages[name] = self._exit.enter_context(Stage(folder / str(number)))
         return self

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -57,9 +56,9 @@ def fetched(source: Source, cache: Path, run: Runner = run_command) -> Iterator[
         yield Fetched(Path(sysconfig.get_path("stdlib")), platform.python_version(), None)
         return
     archive = fetch_archive(source, Path(cache), run)
-    with tempfile.TemporaryDirectory(prefix="sansi-") as folder:
-        unpack(archive, Path(folder), run)
-        yield Fetched(Path(folder), source.version, source.sha256)
+    with scratch_folder(archive.parent / "unpacked") as folder:  # not in /tmp, where nobody would clean up after a kill
+        unpack(archive, folder, run)
+        yield Fetched(folder, source.version, source.sha256)
 
 
 def fetch_archive(source: Source, cache: Path, run: Runner = run_command) -> Path:

@@ -80,10 +80,19 @@ class ModelBundle:
         }
         return {key: value for key, value in known.items() if type(value) is int}
 
+    def with_token_ids(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """A config.json with these ids where it has none of its own."""
+        return {**config, **{key: value for key, value in self.token_ids().items() if config.get(key) is None}}
+
     def with_generation_config(self, **values: Any) -> ModelBundle:
         """A bundle whose generation_config.json has these values, the others as they were."""
-        text = json.dumps({**self.generation_config, **values}, indent=2, ensure_ascii=False) + "\n"
-        return ModelBundle({**self.files, GENERATION_CONFIG: text.encode()}, self.codec_hash)
+        return self.with_files({GENERATION_CONFIG: _json({**self.generation_config, **values})})
+
+    def for_generation(self, config: Mapping[str, Any]) -> ModelBundle:
+        """A bundle whose generation_config.json is this one. Raises SansiError for what JSON does not know."""
+        if not isinstance(config, Mapping):
+            raise SansiError(f"generation_config must be a mapping, not {type(config).__name__}")
+        return self.with_files({GENERATION_CONFIG: _json(config)})
 
     def with_files(self, files: Mapping[str, bytes]) -> ModelBundle:
         """A bundle with these files too, or in the place of those of their name."""
@@ -105,6 +114,13 @@ class ModelBundle:
             write_codec_file(folder, self.codec_hash)
             names.append(CODEC_FILE)
         mark(folder, names)
+
+
+def _json(values: Mapping[str, Any]) -> bytes:
+    try:
+        return (json.dumps(dict(values), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    except (TypeError, ValueError) as error:
+        raise SansiError(f"{GENERATION_CONFIG} can not hold these values ({error}); give plain ones") from error
 
 
 def _read(path: Path) -> bytes:

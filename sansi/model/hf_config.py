@@ -166,6 +166,8 @@ def _translate_experts(fields: dict[str, Any], problems: list[str]) -> None:
         problems.append('"num_local_experts" and "num_experts" differ; keep one of them')
     if fields["model_type"] == "qwen3_moe" and "num_experts" not in fields:
         problems.append('"num_experts" is missing')
+    if fields["model_type"] == "qwen3" and fields.get("num_experts"):
+        problems.append(f'"num_experts" is {fields["num_experts"]!r:.20}, but "qwen3" is dense; write "qwen3_moe"')
 
 
 def _fill_defaults(fields: dict[str, Any]) -> None:

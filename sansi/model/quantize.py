@@ -81,7 +81,7 @@ class QuantizedWeights:
         that is not a model's.
         """
         folder = as_path(folder, "a model folder")
-        bundle = kept_cards(bundle or ModelBundle(), folder)
+        bundle = kept_cards(bundle, folder)
         check_target(folder, bundle, quantised=True)
         tensors = {name: tensor.contiguous() for name, tensor in self.others.items()}
         for name, packed in self.matrices.items():
@@ -89,7 +89,8 @@ class QuantizedWeights:
         described = {**FORM, "kind": self.kind, "outer": self.outer}
         with updated_folder(folder) as draft:
             bundle.write(draft)
-            write_json(draft / "config.json", {**self.config.to_hf(), "quantization_config": described})
+            values = bundle.with_token_ids(self.config.to_hf())
+            write_json(draft / "config.json", {**values, "quantization_config": described})
             save_file(tensors, draft / QUANTIZED_FILE)
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from sansi.base import SansiError, files
-from sansi.base.files import atomic_folder, remove_folder, updated_folder, write_text
+from sansi.base.files import atomic_folder, make_folder, remove_folder, updated_folder, write_text
 from sansi.base.marker import DIGESTED_BYTES, MARKER
+from sansi.base.runs import RunFolder
 
 
 def write(target: Path, text: str = "1") -> None:
@@ -162,6 +163,32 @@ def test_a_name_as_long_as_the_disk_allows(tmp_path):
         write(tmp_path / name, "2")
         write_text(tmp_path / name / "b" / name, "text")
     assert len(os.listdir(tmp_path)) == 2
+
+
+def test_a_process_that_stands_in_the_folder_stands_in_the_new_one(folder, monkeypatch):
+    (folder / "sub").mkdir()
+    (folder / "sub" / "thesis.txt").write_text("dear")
+    for here in (folder, folder / "sub"):
+        monkeypatch.chdir(here)
+        with updated_folder(Path(".." if here != folder else ".")) as draft:
+            (draft / "b").write_text("2")
+        assert os.getcwd() == str(here) and (folder / "b").read_text() == "2"
+    monkeypatch.chdir(folder)
+    (folder / "sub" / "thesis.txt").unlink()
+    write(Path("."), "3")
+    assert os.listdir(".") and Path("a").read_text() == "3"
+
+
+def test_nothing_is_made_below_a_file(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for act in (write_text, lambda path, _: RunFolder(path), lambda path, _: make_folder(path)):
+        with pytest.raises(SansiError, match=r"file is a file, so there can be no folder in it"):
+            act(tmp_path / "file" / "a" / "b", "text")
+    for wrong in (None, 3, b"x"):
+        with pytest.raises(SansiError, match="is given by its path"):
+            RunFolder(wrong)
+    with pytest.raises(SansiError, match="is a file where a folder"):
+        make_folder(tmp_path / "file")
 
 
 def test_a_private_folder_stays_private(folder):

@@ -156,6 +156,23 @@ def test_the_weights_of_another_program_are_replaced_whatever_they_are_called(fo
     assert {file.name for file in folder.glob("*.safetensors*")} == {hf.SINGLE_FILE}
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"bundle": ["tokenizer.json"]},
+        {"generation_config": [1]},
+        {"generation_config": {"a": torch.float32}},
+        {"generation_config": {"temperature": float("nan")}},
+        {"shard_bytes": 0},
+        {"shard_bytes": "5GB"},
+    ],
+)
+def test_what_can_not_be_saved_is_refused_before_the_work(options: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(SansiError, match=next(iter(options))):
+        save(tiny_model(tiny_config()), tmp_path / "model", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_card_that_somebody_wrote_is_kept(folder: Path) -> None:
     bundle = ModelBundle({"README.md": b"ours", "LICENSE": b"ours"})
     save(tiny_model(tiny_config()), folder, bundle)

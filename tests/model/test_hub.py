@@ -453,7 +453,7 @@ def test_a_repository_without_what_a_model_is_made_of(names, words):
         ("Qwen/Qwen3-8B-FP8", {"quantization_config": {"quant_method": "fp8"}}, ["fp8", "--quantize"]),
         ("Qwen/Qwen3-4B-GPTQ-Int4", {"quantization_config": {"quant_method": "gptq"}}, ["take Qwen/Qwen3-4B,"]),
         ("me/x", {"quantization_config": 3}, ["quantised"]),
-        ("me/x", {"use_sliding_window": True}, ["use_sliding_window"]),
+        ("me/x", {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 0}, ["use_sliding_window"]),
     ],
 )
 def test_a_model_that_sansi_does_not_run(tiny, name, changes, words):

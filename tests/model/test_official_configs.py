@@ -119,8 +119,13 @@ def test_a_sliding_window_with_effect_is_refused(changes: dict[str, Any]) -> Non
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("qkv_bias", True), ("use_qk_norm", False), ("shared_expert_intermediate_size", 512), ("is_causal", False)],
+    [
+        ("qkv_bias", True),
+        ("use_qk_norm", False),
+        ("shared_expert_intermediate_size", 512),
+        ("is_causal", False),
+    ],
 )
 def test_keys_with_a_value_of_another_design_are_named(key: str, value: Any) -> None:
-    with pytest.raises(ConfigError, match=f'"{key}" is {value}, but only'):
+    with pytest.raises(ConfigError, match=f'"{key}" is {value!r}, but only'):
         ModelConfig.from_hf({**OFFICIAL["Qwen3-Coder-30B-A3B-Instruct"], key: value})

@@ -216,7 +216,7 @@ def test_what_is_not_quantised_keeps_its_precision(tmp_path):
 
 
 def test_a_bundle_comes_along_and_what_else_is_there_stays(tmp_path):
-    bundle = ModelBundle({"README.md": b"a card", "tokenizer.json": b"{}"})
+    bundle = ModelBundle({"README.md": b"a card", "tokenizer.json": b"{}"}).with_generation_config(eos_token_id=[7, 9])
     (tmp_path / "quantised").mkdir()
     (tmp_path / "quantised" / "diary.txt").write_text("mine")
     for _ in range(2):
@@ -224,6 +224,7 @@ def test_a_bundle_comes_along_and_what_else_is_there_stays(tmp_path):
     assert (tmp_path / "quantised" / "README.md").read_text() == "a card"
     assert (tmp_path / "quantised" / "diary.txt").read_text() == "mine"
     assert stored_kinds(tmp_path / "quantised") == ("int4", "int8")
+    assert json.loads((tmp_path / "quantised" / "config.json").read_text())["eos_token_id"] == 7
 
 
 @pytest.mark.parametrize("name", ["config.json", "quantized.safetensors", "tokenizer.json"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from torch import Tensor
 from sansi.base.device import DeviceLike, DtypeLike, resolve_device, resolve_dtype
 from sansi.base.errors import SansiError
 from sansi.base.files import as_path, read_json, updated_folder, write_json
-from sansi.model.bundle import GENERATION_CONFIG, ModelBundle
+from sansi.model.bundle import ModelBundle
 from sansi.model.config import ModelConfig
 from sansi.model.formats.files import INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE, indexed_names, is_ours
 from sansi.model.formats.names import is_stacked, stacked_place, tensor_table
@@ -76,14 +75,13 @@ def save(
     """
     folder = as_path(folder, "a model folder")
     model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
-    bundle = bundle or ModelBundle()
-    if generation_config is not None:
-        text = json.dumps(dict(generation_config), indent=2, ensure_ascii=False) + "\n"
-        bundle = bundle.with_files({GENERATION_CONFIG: text.encode()})
-    dtype = str(next(model.parameters()).dtype).removeprefix("torch.")
-    values = {**model.config.to_hf(), "torch_dtype": dtype}
-    values |= {key: value for key, value in bundle.token_ids().items() if values.get(key) is None}
     bundle = kept_cards(bundle, folder)
+    if generation_config is not None:
+        bundle = bundle.for_generation(generation_config)
+    if type(shard_bytes) is not int or shard_bytes < 1:
+        raise SansiError(f"shard_bytes must be 1 or more, not {shard_bytes!r:.40}", param="shard_bytes")
+    dtype = str(next(model.parameters()).dtype).removeprefix("torch.")
+    values = {**bundle.with_token_ids(model.config.to_hf()), "torch_dtype": dtype}
     check_target(folder, bundle, quantised=False)
     with updated_folder(folder, supersedes=old_weights(folder)) as draft:
         bundle.write(draft)

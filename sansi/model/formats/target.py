@@ -40,8 +40,12 @@ def _check_foreign(folder: Path, bundle: ModelBundle) -> None:
         raise SansiError(f"{folder} {why} {shown(foreign)}; choose another folder")
 
 
-def kept_cards(bundle: ModelBundle, folder: Path) -> ModelBundle:
-    """The bundle less the cards and licences that somebody wrote into the folder."""
+def kept_cards(bundle: ModelBundle | None, folder: Path) -> ModelBundle:
+    """The bundle less the cards and licences that somebody wrote into the folder. Raises SansiError if it is none."""
+    if bundle is None:
+        return ModelBundle()
+    if not isinstance(bundle, ModelBundle):
+        raise SansiError(f"bundle must be a ModelBundle, not {type(bundle).__name__}; see ModelBundle.from_folder")
     if not folder.is_dir():
         return bundle
     return bundle.without([name for name in others_files(folder) if any(Path(name).match(card) for card in CARDS)])
