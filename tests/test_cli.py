@@ -285,6 +285,28 @@ def test_a_missing_extra_is_named_before_any_wait(sansi, tiny, monkeypatch, tmp_
     assert done.code == 1 and "reasoning_gym" in done.err and command in done.err and not curve_calls
 
 
+def test_eval_run_passes_on_what_was_asked(sansi, tiny, monkeypatch):
+    calls = []
+    monkeypatch.setattr("sansi.eval.task_run.run", lambda *arguments, **named: calls.append((arguments, named)))
+    arguments = ("--count", 5, "--difficulty", 2, "--thinking-budget", 0, "--no-instruction", "--seed", 3)
+    assert sansi("eval", "run", "gcd, lcm", "-m", tiny, *arguments).code == 0
+    named = {"batch": 128, "max_tokens": None, "name": "tiny", "instruction": False, "seed": 3}
+    assert calls == [((tiny, ["gcd", "lcm"], 5, 2, 0, None), named)]
+    told = sansi("eval", "run", "gdc", "-m", tiny)
+    assert told.code == 0 and len(calls) == 2  # who runs it says what is wrong with a name
+
+
+def test_eval_tasks_lists_what_there_is(sansi):
+    told = sansi("eval", "tasks", "sudoku")
+    assert told.code == 0 and told.out.split() == [
+        *("mini_sudoku", "5", "levels", "reasoning-gym"),
+        *("sudoku", "5", "levels", "reasoning-gym"),
+    ]
+    assert len(sansi("eval", "tasks").out.splitlines()) > 100
+    told = sansi("eval", "tasks", "nothing-like-it")
+    assert told.code == 1 and 'no task has "nothing-like-it"' in told.err
+
+
 # --- serve and chat ------------------------------------------------------------------------------------------------
 
 

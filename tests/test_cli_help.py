@@ -12,7 +12,9 @@ import typer
 from sansi import cli
 
 COMMAND = typer.main.get_command(cli.app)
-VERBS = [(name,) for name in COMMAND.commands if name != "eval"] + [("eval", "budget-curve")]
+VERBS = [(name,) for name in COMMAND.commands if name != "eval"] + [
+    ("eval", name) for name in COMMAND.commands["eval"].commands
+]
 
 
 @pytest.fixture

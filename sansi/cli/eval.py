@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,6 +13,8 @@ from sansi.cli.models import find_model
 from sansi.cli.options import DEFAULT_MODEL, Hub, ModelOption
 
 DEFAULT_BUDGETS = "0,8,16,32,64,128,256"
+
+NO_TASKS = "no tasks are installed: pip install 'sansi[train]' brings those of reasoning-gym"
 
 app = typer.Typer(help="Measure a model.", cls=Group, invoke_without_command=True, rich_markup_mode=None)
 
@@ -52,6 +54,73 @@ def budget_curve(
     chosen = {} if seed is None else {"seed": seed}
     found = find_model(model, hub, max_batch=batch)
     curve.run(found.folder, problems, parsed, out, batch=batch, name=found.name, **chosen)
+
+
+@app.command("run", cls=Command)
+def run(
+    tasks: Annotated[str, typer.Argument(help="Tasks, comma-separated: names, files of problems, module:attribute.")],
+    model: ModelOption = DEFAULT_MODEL,
+    count: Annotated[int, typer.Option(min=1, help="How many problems of each task.")] = 100,
+    difficulty: Annotated[str, typer.Option(help="Level of the problems: a number, lowest or highest.")] = "0",
+    thinking_budget: Annotated[
+        int | None, typer.Option(min=0, help="Most thinking tokens; 0 asks without a thought.")
+    ] = None,
+    instruction: Annotated[
+        bool, typer.Option(help="Tell the model to put its answer between tags; without, it has to say nothing else.")
+    ] = True,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Most tokens of thought and answer together.")] = None,
+    out: Annotated[str | None, typer.Option(help="Folder for the table and all answers.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of another set of problems.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Problems answered at the same time.")] = 128,
+    hub: Hub = "huggingface",
+) -> None:
+    """Ask a model problems of tasks, and count what became of its answers.
+
+    Examples:
+
+      sansi eval run chain_sum,gcd --no-instruction
+
+      sansi eval run countdown -m Qwen/Qwen3-0.6B --difficulty highest --count 50
+
+      sansi eval run my_problems.jsonl --out runs/mine
+    """
+    from sansi.eval import task_run
+
+    chosen: dict[str, Any] = {} if seed is None else {"seed": seed}
+    level = int(difficulty) if difficulty.removeprefix("-").isdecimal() else difficulty
+    found = find_model(model, hub, max_batch=batch)
+    names = [name.strip() for name in tasks.split(",")]
+    task_run.run(
+        *(found.folder, names, count, level, thinking_budget, out),
+        batch=batch,
+        max_tokens=max_tokens,
+        name=found.name,
+        instruction=instruction,
+        **chosen,
+    )
+
+
+@app.command("tasks", cls=Command)
+def tasks(
+    pattern: Annotated[str, typer.Argument(help="Show only names that hold this text.", show_default=False)] = "",
+) -> None:
+    """List the tasks that `sansi eval run` knows by name, with their levels of difficulty.
+
+    Examples:
+
+      sansi eval tasks
+
+      sansi eval tasks sudoku
+    """
+    from sansi.data.problems import list_tasks
+
+    found = [info for info in list_tasks() if pattern in info.name]
+    if not found:
+        raise SansiError(f'no task has "{pattern}" in its name' if pattern else NO_TASKS)
+    width = max(len(info.name) for info in found)
+    for info in found:
+        levels = "" if info.levels is None else f"{info.levels} level{'s' if info.levels > 1 else ''}"
+        typer.echo(f"{info.name:{width}}  {levels:9}  {info.source}{f' ({info.note})' if info.note else ''}")
 
 
 def _budgets(text: str) -> list[int]:

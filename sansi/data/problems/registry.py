@@ -69,8 +69,10 @@ def get_task(name: str) -> Task:
     if ":" in name:
         return _from_attribute(name)
     known = [*_entry_points(), *gym.names()]
+    hint = "" if gym.names() else "; reasoning-gym's tasks need pip install 'sansi[train]'"
     raise SansiError(
-        f'there is no task "{name}"{did_you_mean(name, known)} (or a file.jsonl, or module:attribute)', param="task"
+        f'there is no task "{name}"{did_you_mean(name, known)} (or a file.jsonl, or module:attribute){hint}',
+        param="task",
     )
 
 

@@ -170,7 +170,10 @@ _NAMES = re.compile(r"(?<![\\A-Za-z])(arcsin|arccos|arctan|sin|cos|tan|cot|sec|c
 
 @functools.lru_cache(maxsize=1024)
 def _parsed(text: str) -> Any:
-    from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse
+    try:
+        from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse
+    except ModuleNotFoundError as error:
+        raise SansiError("verifier \"math\" needs math-verify: pip install 'sansi[train]'", param="verifier") from error
 
     logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that its time is not bounded: by it, that is
     if not any(mark in text for mark in ("$", "\\(", "\\[")):

@@ -1,0 +1,159 @@
+"""How a model does on tasks: a set of problems of each, its accuracy with how sure that is, and every outcome."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from sansi.base import SansiError
+from sansi.base.files import write_json, write_text
+from sansi.base.progress import progress_bar
+from sansi.chat import ChatModel, ChatOptions
+from sansi.data.problems import OUTCOMES, GymTask, Problem, Task, as_task, evaluation_problems
+from sansi.data.problems.seeds import EVALUATION_SEED
+from sansi.eval.budget_curve import markdown_table, percent
+from sansi.eval.outputs import check_output
+from sansi.eval.problem_set import Graded, Score, ask
+
+FILES = ("tasks.json", "tasks.md", "answers.jsonl")
+LOWEST, HIGHEST = "lowest", "highest"
+
+
+@dataclass(frozen=True)
+class TaskScore:
+    """A model on one task at one level."""
+
+    task: str
+    difficulty: int
+    score: Score
+
+
+@dataclass(frozen=True)
+class TaskReport:
+    """A model on several tasks."""
+
+    model: str
+    seed: int
+    thinking_budget: int | None
+    """Most thinking tokens; 0: it did not think; None: no bound."""
+    tasks: list[TaskScore]
+    total: Score
+    """Over all answers together."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def run(
+    folder: str,
+    tasks: Sequence[Task | str],
+    count: int = 100,
+    difficulty: int | str = 0,
+    thinking_budget: int | None = None,
+    out: str | None = None,
+    seed: int = EVALUATION_SEED,
+    batch: int = 128,
+    max_tokens: int | None = None,
+    name: str | None = None,
+    instruction: bool = True,
+) -> TaskReport:
+    """Ask a model folder `count` problems of each task, print the table and write it, with all answers, to `out`.
+
+    difficulty: a level, "lowest" or "highest" of each task. thinking_budget: 0 for no thought, None for no bound.
+    instruction: the gym's questions say where the answer is to be put; False: they stand as the gym has them, and an
+    answer has to be nothing else.
+    Raises SansiError for an unknown task, a level that one of them has not, a task with too few problems, and an `out`
+    that can not be written to, all before the model is loaded.
+    """
+    if thinking_budget is not None and thinking_budget < 0:
+        raise SansiError(f"a thinking budget is 0 or more tokens, not {thinking_budget}", param="thinking_budget")
+    if out is not None:
+        check_output(out, FILES)
+    sets = _draw(tasks, count, difficulty, seed, instruction)
+    options = ChatOptions(
+        enable_thinking=thinking_budget != 0, thinking_budget=thinking_budget or None, max_tokens=max_tokens
+    )
+    chat = ChatModel.from_pretrained(folder, max_batch=batch)
+    try:
+        with progress_bar("", sum(len(problems) for _, problems in sets), lines=False) as bar:
+            answers = []
+            for task, problems in sets:
+                bar.describe(task.name)
+                answers.append(ask(chat, problems, options, progress=bar, task=task))
+        scores = [
+            TaskScore(task.name, some[0].problem.difficulty or 0, Score.of(some))
+            for (task, _), some in zip(sets, answers, strict=True)
+        ]
+        total = Score.of([graded for some in answers for graded in some])
+        report = TaskReport(name or chat.name, seed, thinking_budget, scores, total)
+    finally:
+        chat.engine.close()
+    Console().print(_table(report))
+    if out is not None:
+        _write(report, answers, Path(out))
+    return report
+
+
+def _draw(
+    tasks: Sequence[Task | str], count: int, difficulty: int | str, seed: int, instruction: bool
+) -> list[tuple[Task, list[Problem]]]:
+    if isinstance(tasks, str) or not tasks:
+        raise SansiError(f"tasks must be a list with one task at least, not {tasks!r:.80}", param="tasks")
+    found = [_plain(task) if not instruction else task for task in map(as_task, tasks)]
+    names = [task.name for task in found]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise SansiError(f"task {twice[0]} is named twice", param="tasks")
+    return [(task, evaluation_problems([task], count, level_of(task, difficulty), seed)) for task in found]
+
+
+def _plain(task: Task) -> Task:
+    return replace(task, instruction="") if isinstance(task, GymTask) else task
+
+
+def level_of(task: Task, difficulty: int | str) -> int:
+    """The level that a number or "lowest" or "highest" means. Raises SansiError for another text."""
+    if isinstance(difficulty, str):
+        if difficulty not in (LOWEST, HIGHEST):
+            raise SansiError(f'difficulty "{difficulty}" must be a level, lowest or highest', param="difficulty")
+        return 0 if difficulty == LOWEST else task.levels - 1
+    return difficulty
+
+
+def table_rows(report: TaskReport) -> list[list[str]]:
+    """A line a task, header first: accuracy, its interval of 95 %, and the outcomes that occur anywhere."""
+    occurring = [outcome for outcome in OUTCOMES if outcome in report.total.outcomes]
+    rows = [["task", "level", "accuracy", "95% interval", *occurring]]
+    lines = [(t.task, str(t.difficulty), t.score) for t in report.tasks]
+    if len(report.tasks) > 1:
+        lines.append(("all", "", report.total))
+    for task, level, score in lines:
+        low, high = score.interval or (None, None)
+        interval = f"{percent(low)} to {percent(high, 0, '%')}"
+        counted = [str(score.outcomes.get(outcome, 0)) for outcome in occurring]
+        rows.append([task, level, percent(score.accuracy, 1, "%"), interval, *counted])
+    return rows
+
+
+def _table(report: TaskReport) -> Table:
+    head, *lines = table_rows(report)
+    unknown = report.total.outcomes.get("unknown", 0)
+    caption = f"{unknown} unknown: their verifiers failed; they are in no percentage" if unknown else None
+    table = Table(title=f"{report.model} on {len(report.tasks)} tasks", caption=caption, box=None, pad_edge=False)
+    for column in head:
+        table.add_column(column, justify="left" if column == "task" else "right", overflow="fold")
+    for line in lines:
+        table.add_row(*line)
+    return table
+
+
+def _write(report: TaskReport, answers: list[list[Graded]], out: Path) -> None:
+    write_json(out / "tasks.json", report.to_dict())
+    write_text(out / "tasks.md", markdown_table(table_rows(report)))
+    lines = [json.dumps(g.to_dict(), ensure_ascii=False) for some in answers for g in some]
+    write_text(out / "answers.jsonl", "\n".join(lines) + "\n")
