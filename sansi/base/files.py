@@ -76,7 +76,7 @@ def remove_folder(folder: Path) -> None:
 
 def as_path(folder: object, what: str = "a folder") -> Path:
     """The path that was given. Raises SansiError for what is none."""
-    if not isinstance(folder, str | os.PathLike):
+    if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
         raise SansiError(f"{what} is given by its path, not by {reprlib.repr(folder)}", param="folder")
     return Path(folder)
 
@@ -129,8 +129,14 @@ def make_folder(folder: Path) -> Path:
     folder = as_path(folder)
     if folder.exists() and not folder.is_dir():
         raise SansiError(f"{folder} is a file where a folder is to be written; move it away or choose another name")
-    check_above(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    if not folder.is_dir():  # one that is there may lie in a folder where nothing else may be made
+        check_above(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SansiError(f"{folder} can not be made ({error.strerror}); choose another folder") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise SansiError(f"{folder} can not be written: you may not write there; choose another folder")
     return folder
 
 

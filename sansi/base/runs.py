@@ -17,7 +17,10 @@ ABSENT = "(absent)"
 
 
 class RunFolder:
-    """One training or evaluation run on disk. Opening an existing folder with another configuration is an error."""
+    """One training or evaluation run on disk. Opening an existing folder with another configuration is an error.
+
+    Raises SansiError for a path that is none, that is a file, or that can not be written.
+    """
 
     def __init__(self, path: str | Path, config: dict[str, Any] | None = None):
         self.path = as_path(path, "a run")
@@ -49,10 +52,13 @@ class RunFolder:
         )
 
     def log(self, step: int, **metrics: Any) -> None:
-        """Append one line to metrics.jsonl."""
-        with self.metrics_file.open("ab+") as file:
-            line = json.dumps({"step": step, **metrics}) + "\n"
-            file.write(("" if _ends_a_line(file) else "\n").encode() + line.encode())
+        """Append one line to metrics.jsonl. Raises SansiError when it can not be written."""
+        line = json.dumps({"step": step, **metrics}) + "\n"
+        try:
+            with self.metrics_file.open("ab+") as file:
+                file.write(("" if _ends_a_line(file) else "\n").encode() + line.encode())
+        except OSError as error:
+            raise SansiError(f"{self.metrics_file} can not be written ({error}); make room or allow it") from error
 
     def metrics(self) -> list[dict[str, Any]]:
         """Every logged line, in order; of two lines with the same step and keys (a resumed run) the later counts.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any
 
 from sansi.base import SansiError
@@ -11,6 +12,11 @@ from sansi.model import Transformer
 
 def check_parts(model: Any, batches: Any, objective: Any) -> None:
     """Raise SansiError for what can be seen to be wrong before anything is made of it."""
+    if not isinstance(model, Transformer):
+        raise SansiError(
+            f"the model is a {type(model).__name__}; give a sansi.model.Transformer, such as load(folder)",
+            param="model",
+        )
     places = {parameter.device for parameter in model.parameters()}
     if len(places) != 1 or next(iter(places)).type == "meta":
         shown = ", ".join(sorted(map(str, places))) or "nowhere"
@@ -29,6 +35,17 @@ def check_parts(model: Any, batches: Any, objective: Any) -> None:
     largest = getattr(batches, "largest_id", None)
     if largest is not None:
         _check_id(int(largest), model.config.vocab_size)
+
+
+def plain_figures(figures: Any) -> dict[str, float]:
+    """What an evaluation measured, as numbers for metrics.jsonl. Raises SansiError for anything else."""
+    try:
+        return {str(name): float(value) for name, value in figures.items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise SansiError(
+            f"evaluate returned {reprlib.repr(figures)}; it must be figures by name, such as {{'accuracy': 0.5}}",
+            param="evaluate",
+        ) from error
 
 
 def check_batch(batch: Any, model: Transformer) -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from sansi.base import SansiError
+from sansi.model import Transformer
 
 ComputeDtype = Literal["auto", "float32", "bfloat16"]
 
@@ -25,8 +26,8 @@ def compute_dtype(model: nn.Module, dtype: ComputeDtype) -> torch.dtype:
     return torch.bfloat16 if found.itemsize < 4 else found
 
 
-def to_master_weights(model: nn.Module) -> None:
-    """Widen the parameters of the model, in place, to float32 where they are narrower."""
+def to_master_weights(model: Transformer) -> None:
+    """Widen the weights of the model, in place, to float32 where they are narrower; the table of RoPE is made anew."""
     for parameter in model.parameters():
         if not parameter.is_floating_point():
             raise SansiError(
@@ -35,6 +36,9 @@ def to_master_weights(model: nn.Module) -> None:
             )
         if parameter.dtype.itemsize < 4:
             parameter.data = parameter.data.float()
+    if model.rope_cos.dtype.itemsize < 4:
+        model.rope_cos, model.rope_sin = model.rope_cos.float(), model.rope_sin.float()
+        model.init_buffers()
 
 
 def autocast(model: nn.Module, dtype: torch.dtype) -> AbstractContextManager:
