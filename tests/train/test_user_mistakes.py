@@ -26,7 +26,10 @@ def refused(match: str):
 def test_a_run_folder_is_a_folder_or_its_path(tmp_path):
     (tmp_path / "file").write_text("mine")
     assert make_trainer(str(tmp_path / "text")).run.path == tmp_path / "text"
-    for folder, words in ((tmp_path / "file", "is a file"), (tmp_path / "file" / "below", "is a file, so there can be no folder in it")):
+    for folder, words in (
+        (tmp_path / "file", "is a file"),
+        (tmp_path / "file" / "below", "is a file, so there can be"),
+    ):
         with refused(words):
             make_trainer(folder)
     for wrong in (None, 3, "", ["runs"]):
