@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sansi.base.errors import SansiError
+from sansi.cli.options import Device
 
 if TYPE_CHECKING:
     from sansi.recipes.runner import Runner
@@ -32,6 +33,7 @@ def make(
         bool, typer.Option("--dry-run", help="Show the plan: sizes, tokens, time, memory. Nothing is made.")
     ] = False,
     show_list: Annotated[bool, typer.Option("--list", help="Show the recipes that came along, and the kinds.")] = False,
+    device: Device = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. Default: torch's choice.")] = None,
 ) -> None:
     """Make a model by a recipe: every stage that is missing, from raw text to a folder that serves.
@@ -61,7 +63,7 @@ def make(
     from sansi.recipes.runner import Runner
 
     loaded = load_recipe(recipe, [parse_override(change) for change in changes or ()])
-    runner = Runner(loaded, out or f"runs/{loaded.name}")
+    runner = Runner(loaded, out or f"runs/{loaded.name}", device)
     for name in [*(restart or ()), *([until] if until else [])]:
         loaded.stage(name)  # an unknown one is refused before anything is looked at
     if dry_run:

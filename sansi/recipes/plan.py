@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sansi.model import ModelConfig
-from sansi.recipes.kinds.training import Rows, shape_of
+from sansi.recipes.kinds.training import Rows
 from sansi.recipes.runner import Runner, State
+from sansi.recipes.shapes import shapes_of
 from sansi.recipes.stages import Estimate, Stage
 
 FLOPS_PER_TOKEN = 6  # of training, by parameter: two for the forward pass, four for the backward
@@ -18,7 +19,6 @@ GENERATED_PER_TOKEN = 8  # of sampling, by parameter: two, and small batches use
 USED_SHARE = 0.3  # of what a large matrix product reaches; a small model reaches less
 BYTES_PER_PARAMETER = 16  # weights, gradients and two moments in float32
 BYTES_PER_ACTIVATION = 4
-USUAL_VOCABULARY = 151_936  # Qwen3's, where nothing says otherwise
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,10 @@ def plan(runner: Runner, until: str | None = None, restart: Collection[str] = ()
 def _lines(runner: Runner, states: list[State], again: Collection[str]) -> list[Line]:
     rate, lines = _flops(), []
     known: dict[str, Estimate] = {}
-    shapes: dict[str, ModelConfig | None] = {}
-    vocabularies: dict[str, int] = {}
+    shapes = shapes_of(state.stage for state in states)
     for state in states:
         stage = state.stage
         before = {role: known[names[0]] for role, names in stage.inputs.items() if names and names[0] in known}
-        given = [name for role in ("tokenizer", "model") for name in stage.inputs.get(role, ())]
-        vocab_size = next((vocabularies[name] for name in given if name in vocabularies), USUAL_VOCABULARY)
-        vocabularies[stage.name] = getattr(stage.config, "vocab_size", vocab_size)
-        shapes[stage.name] = shape_of(stage.config, [shapes.get(name) for name in given], vocab_size)
         estimate = _costed(stage, stage.kind.estimate(stage.config, before), shapes[stage.name], rate)
         known[stage.name] = estimate
         lines.append(Line(stage, _state(state, again), estimate))
@@ -99,15 +94,21 @@ def _activations(config: Any, shape: ModelConfig) -> int:
 
 
 def _flops() -> float:
-    """Floating-point operations a second of a matrix product here: the best of some, since others may work here too."""
+    """Floating-point operations a second of matrix products on all threads; others that work here do not count."""
     import torch
 
-    a, best = torch.ones(512, 512), math.inf
-    for _ in range(20):
-        started = time.perf_counter()
-        a @ a
-        best = min(best, time.perf_counter() - started)
-    return 2 * 512**3 / max(best, 1e-9)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        a, best = torch.ones(256, 256), math.inf
+        for _ in range(20):
+            started = time.thread_time()
+            for _ in range(5):
+                a @ a
+            best = min(best, time.thread_time() - started)
+    finally:
+        torch.set_num_threads(threads)
+    return threads * 5 * 2 * 256**3 / max(best, 1e-6)
 
 
 def _table(lines: list[Line]) -> str:

@@ -14,6 +14,7 @@ from sansi.base.errors import ConfigError, SansiError, did_you_mean
 from sansi.recipes.kinds import KINDS, NOT_BUILT
 from sansi.recipes.models import may_name_model
 from sansi.recipes.overrides import Override, apply_overrides
+from sansi.recipes.shapes import row_problems
 from sansi.recipes.stages import Kind, Role, Stage
 
 LIBRARY = Path(__file__).with_name("library")
@@ -108,6 +109,8 @@ def read_recipe(values: Mapping[str, Any], file: Path | None = None, overrides: 
     if problems:
         raise ConfigError(where, problems)
     whole = tuple(stage for stage in stages if stage is not None)
+    if problems := row_problems(whole):
+        raise ConfigError(where, problems)
     return Recipe(
         name=values["name"],
         stages=whole,
@@ -156,6 +159,9 @@ class _Reader:
         self._check_name(name)
         config = self._config(kind, table) if kind else None
         inputs = self._inputs(kind, table.get("inputs", {})) if kind else {}
+        if kind and config is not None and len(self.problems) == before:
+            for problem in kind.check(config, inputs):
+                self._say(problem)
         if isinstance(name, str):
             self.names.setdefault(name, kind)
         if kind is None or config is None or len(self.problems) > before:

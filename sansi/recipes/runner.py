@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from sansi.base.codec_file import recorded_codec_hash
 from sansi.base.config import config_to_dict
+from sansi.base.device import resolve_device
 from sansi.base.errors import SansiError
 from sansi.base.files import atomic_folder, write_json
 from sansi.recipes.digests import changes_since, read_content
@@ -53,8 +54,8 @@ class State:
 class Runner:
     """Makes a recipe in a folder. Raises SansiError for what is wrong with either, before any work."""
 
-    def __init__(self, recipe: Recipe, out: str | Path):
-        self.recipe, self.out = recipe, Path(out)
+    def __init__(self, recipe: Recipe, out: str | Path, device: str = "auto"):
+        self.recipe, self.out, self.device = recipe, Path(out), str(resolve_device(device))
         if self.out.exists() and not self.out.is_dir():
             raise SansiError(f"{self.out} is a file where the stages' folders are to be; choose another --out")
         self._external: dict[Path, InputRecord] = {}
@@ -232,7 +233,7 @@ class Runner:
     def _make_whole(self, stage: Stage, inputs: Inputs, record: StageRecord) -> StageRecord:
         started = time.monotonic()
         with atomic_folder(self.folder(stage)) as draft:
-            run = StageRun(draft, self.folder(stage), stage.name, self.recipe.seed, _digests(record))
+            run = StageRun(draft, self.folder(stage), stage.name, self.recipe.seed, self.device, _digests(record))
             output = stage.kind.make(stage.config, inputs, run)
             done = record.finished(draft, output, time.monotonic() - started, run.facts)
             done.save(draft)
@@ -242,7 +243,7 @@ class Runner:
         folder, started = self.folder(stage), time.monotonic()
         folder.mkdir(exist_ok=True)
         record.save(folder)  # first: what is begun here is this stage's, whenever it ends
-        run = StageRun(folder, folder, stage.name, self.recipe.seed, _digests(record))
+        run = StageRun(folder, folder, stage.name, self.recipe.seed, self.device, _digests(record))
         try:
             output = stage.kind.make(stage.config, inputs, run)
         except BaseException:

@@ -78,6 +78,8 @@ class StageRun:
     name: str
     seed: int
     """The recipe's: of weights and of the order of batches."""
+    device: str = "cpu"
+    """Where models compute."""
     digests: Mapping[str, str] = field(default_factory=dict)
     """Of what it reads, by role and name."""
     facts: dict[str, Any] = field(default_factory=dict)
@@ -121,6 +123,8 @@ class Kind:
     """Works in its folder and goes on there after a kill; the folder of any other kind appears whole or not at all."""
     seeded: bool = False
     """The recipe's seed makes a difference to it."""
+    check: Callable[[Any, Mapping[str, tuple[str, ...]]], list[str]] = lambda config, inputs: []
+    """What does not fit together in a configuration and the names of its inputs."""
     estimate: Callable[[Any, Mapping[str, Estimate]], Estimate] = lambda config, before: Estimate()
 
 

@@ -22,10 +22,12 @@ from sansi.model import load
 from sansi.post.requests import Requests
 from sansi.post.samples import Shares, cold_start_samples, exchanges, fusion_samples, plain_document, plain_question
 from sansi.recipes.history import history_of
+from sansi.recipes.kinds.evaluation import Evaluate, make_evaluation, read_curve
 from sansi.recipes.kinds.tasks import read_problems, read_samples
 from sansi.recipes.recipe import load_recipe
 from sansi.recipes.records import StageRecord
 from sansi.recipes.runner import Runner
+from sansi.recipes.stages import Given, Inputs, StageRun
 from sansi.text import Codec
 
 TRAINED = ("general", "reasoning", "long-context", "cold-start", "grpo", "fusion")
@@ -185,7 +187,6 @@ def test_documents_are_packed_by_their_length(corpus, tmp_path):
 def test_ids_of_a_large_vocabulary_do_not_wrap(tmp_path, monkeypatch):
     """Samples are kept with as many bits as the vocabulary needs."""
     from sansi.recipes.kinds import tasks
-    from sansi.recipes.stages import Given, Inputs, StageRun
 
     class LargeCodec:
         vocab_size = 70_001
@@ -223,15 +224,24 @@ def test_ids_of_one_tokenizer_are_not_given_to_the_model_of_another(corpus, whol
         Runner(recipe, tmp_path).run(until="cold-start")
 
 
-def test_rows_that_do_not_fit_the_context_are_refused(corpus, whole, tmp_path):
-    given = {"model": whole / "general", "samples": whole / "cold-start-samples"}
-    changes = [f"cold-start.inputs.{role}={path}" for role, path in given.items()]
-    recipe = small_tiny(corpus, [*changes, "cold-start.sequence_length=300"])
-    stage = recipe.stage("cold-start")
-    import dataclasses
+def test_rows_that_do_not_fit_the_context_are_refused_before_anything_is_made(corpus, whole):
+    for change, held in {"reasoning.sequence_length=129": 128, "cold-start.sequence_length=513": 512}.items():
+        name, _, length = change.partition(".sequence_length=")
+        told = f'stage "{name}": "sequence_length" is {length}, but the model\'s context holds {held} tokens'
+        with pytest.raises(SansiError, match=told):
+            small_tiny(corpus, [change])
+    given = [f"cold-start.inputs.model={whole / 'general'}", "cold-start.sequence_length=129"]  # made by another recipe
+    with pytest.raises(SansiError, match='"sequence_length" is 129'):
+        small_tiny(corpus, given)
 
-    with pytest.raises(SansiError, match='"sequence_length" is 300, but the model\'s context holds 128 tokens'):
-        Runner(dataclasses.replace(recipe, stages=(stage,)), tmp_path).run(until="cold-start")
+
+def test_curves_are_drawn_beside_one_another(whole, tmp_path):
+    given = {"model": [Given("model", whole / "model")], "beside": [Given("evaluation", whole / "evaluation")]}
+    config = Evaluate(
+        measure="budget_curve", count=6, budgets=(0, 8), labels=("one", "other"), asking={"max_tokens": 40}
+    )
+    make_evaluation(config, Inputs(given), StageRun(tmp_path, tmp_path, "ablation", 0))
+    assert (tmp_path / "beside.png").stat().st_size > 0 and read_curve(tmp_path).model == "model"
 
 
 @pytest.fixture(autouse=True)

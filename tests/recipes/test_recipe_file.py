@@ -141,6 +141,39 @@ def test_what_is_no_recipe_is_refused(tmp_path, text, told):
     assert any(told in problem for problem in problems(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("mixed.inputs.tokens='text'", 'stage "mixed": the part "worked" is not among the inputs'),
+        ("mixed.parts=[{input='text',weight=1}]", 'stage "mixed": the input "worked" is no part; give it a weight'),
+        ("mixed.parts=[]", 'stage "mixed": "parts" is empty'),
+        (
+            "general.inputs={batches='text'}",
+            'stage "general": the input "tokenizer" is missing, which a new model needs',
+        ),
+        ("reasoning.preset='Qwen3-0.6B'", 'stage "reasoning": "preset" and "shape" are for a new model'),
+        ("general.preset='nanoo'", 'stage "general": unknown preset "nanoo"'),
+        ("general.shape={head_dim=7}", 'stage "general": "head_dim" must be even for RoPE, not 7'),
+        ("general.shape={vocab=7}", 'stage "general": unknown key "vocab"'),
+        (
+            "grpo-accuracy.inputs={model='grpo'}",
+            'stage "grpo-accuracy": the input "problems" is missing, which the measure',
+        ),
+        ("evaluation.labels=['a','b']", 'stage "evaluation": "labels" are 2, and 1 curves are drawn'),
+        ("held-out.draw='file'", 'stage "held-out": the input "file" is missing, which "draw" names'),
+        ("held-out.tasks=['lag_counting']", 'stage "held-out": tasks: there is no task "lag_counting"'),
+        ("worked.content='documents'", 'stage "worked": "tokens" bounds exchanges'),
+        ("model.thinking={temprature=1}", 'stage "model": thinking: Preset: unknown key "temprature"'),
+        ("model.thinking={temperature=-1}", 'stage "model": thinking: Preset: temperature must be between 0 and 10000'),
+        ("cold-start-samples.mix={cut=1}", 'stage "cold-start-samples": "mix" belongs to the style "fusion"'),
+    ],
+)
+def test_what_does_not_fit_together_is_refused_before_anything_is_made(change, told):
+    with pytest.raises(ConfigError) as caught:
+        load_recipe("tiny", [parse_override(change)])
+    assert any(problem.startswith(told) for problem in caught.value.problems), caught.value.problems
+
+
 def test_a_mistake_of_toml_is_told_with_its_line(tmp_path):
     with pytest.raises(SansiError, match=r"r\.toml: not valid TOML \(.*line 2.*\); correct it there"):
         load_recipe(write(tmp_path, 'name = "r"\nseed = = 3\n'))

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 from sansi.base.config import Config, load_config, too_small
-from sansi.base.errors import SansiError
 from sansi.base.files import read_json, write_json
 from sansi.chat import ChatModel, ChatOptions
 from sansi.data.problems import Problem
@@ -78,10 +77,8 @@ def make_evaluation(config: Evaluate, inputs: Inputs, run: StageRun) -> Path:
 
 
 def _accuracy(config: Evaluate, inputs: Inputs, run: StageRun) -> Path:
-    if "problems" not in inputs:
-        raise SansiError(f'{run.name}: the measure "accuracy" needs the input "problems"')
     problems = read_problems(inputs["problems"])
-    with ChatModel.from_pretrained(inputs["model"], max_batch=256) as chat:
+    with ChatModel.from_pretrained(inputs["model"], device=run.device, max_batch=256) as chat:
         score = accuracy(chat, problems, config.asking)
     write_json(run.path / ACCURACY_FILE, dataclasses.asdict(score))
     run.record(problems=len(problems), accuracy=round(score.accuracy, 4))
@@ -103,6 +100,20 @@ def read_curve(folder: Path) -> BudgetCurve:
     return load_config(BudgetCurve, read_json(Path(folder) / CURVE_FILE), str(Path(folder) / CURVE_FILE))
 
 
+def _fitting(config: Evaluate, inputs: Mapping[str, tuple[str, ...]]) -> list[str]:
+    curves = 1 + len(inputs.get("beside", ()))
+    found = []
+    if config.measure == "accuracy" and "problems" not in inputs:
+        found.append('the input "problems" is missing, which the measure "accuracy" asks')
+    if config.measure == "accuracy" and "beside" in inputs:
+        found.append('the input "beside" is for the measure "budget_curve"')
+    if config.measure == "budget_curve" and "problems" in inputs:
+        found.append('the measure "budget_curve" draws its own problems by "count" and "seed"; leave "problems" out')
+    if config.labels and len(config.labels) != curves:
+        found.append(f'"labels" are {len(config.labels)}, and {curves} curves are drawn')
+    return found
+
+
 def _answers(config: Evaluate, before: Mapping[str, Estimate]) -> Estimate:
     curve = config.measure == "budget_curve"
     answers = config.count * (len(config.budgets) + 1) + 2 * min(config.count, 500) if curve else config.count
@@ -121,6 +132,7 @@ KINDS = (
             "problems": Role("of the measure accuracy: what is asked", ("problems",), optional=True),
             "beside": Role("curves to draw beside this one", ("evaluation",), many=True, optional=True),
         },
+        check=_fitting,
         estimate=_answers,
     ),
 )

@@ -34,7 +34,7 @@ class Grpo(GRPOConfig):
 
 
 def make_reasoner(config: Grpo, inputs: Inputs, run: StageRun) -> Path:
-    codec, model = Codec.from_pretrained(inputs["model"]), load(inputs["model"], device="cpu")
+    codec, model = Codec.from_pretrained(inputs["model"]), load(inputs["model"], device=run.device, dtype="float32")
     folder, validation = RunFolder(run.path), inputs.get("validation")
     measure = functools.partial(_measure, asking=config.asking, folder=validation) if validation else None
     GRPO(

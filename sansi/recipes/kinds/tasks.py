@@ -122,7 +122,7 @@ def _of_tasks(config: Problems, first: int, hidden: frozenset[tuple[str, ...]]) 
 def _chosen(config: Problems, asked: list[Problem], model: Path, run: StageRun) -> list[Problem]:
     """Those that the model answers sometimes, filled up with others to the number that is needed."""
     limits = GRPOConfig(max_tokens=config.max_tokens)
-    with ChatModel.from_pretrained(model, max_batch=256) as chat:
+    with ChatModel.from_pretrained(model, device=run.device, max_batch=256) as chat:
         chosen = learnable(chat, asked, limits, samples=config.samples, at_least=0)
     run.say(f"{len(chosen)} of {len(asked)} problems are learnable")
     run.record(learnable=len(chosen))
@@ -202,6 +202,12 @@ def read_samples(folder: Path) -> list[tuple[np.ndarray, np.ndarray]]:
         raise SansiError(f"{file}: no samples that could be read ({error})") from error
 
 
+def _sources(config: Problems, inputs: Mapping[str, tuple[str, ...]]) -> list[str]:
+    if "file" in inputs and config.draw != "file":
+        return ['"draw" is to be "file" with the input "file"']
+    return [] if "file" in inputs or config.draw != "file" else ['the input "file" is missing, which "draw" names']
+
+
 def _samples_size(config: Samples, before: Mapping[str, Estimate]) -> Estimate:
     tokens = 109 * config.count  # of the nano recipe's samples, on average
     return Estimate(f"{config.count:,} samples", tokens=tokens, seconds=config.count / 950, disk=3 * tokens)
@@ -219,6 +225,7 @@ KINDS = (
             "model": Role("a model whose answers choose among them", ("model",), optional=True),
             "file": Role("problems of one's own, one a line: {question, answer, verifier}", ("file",), optional=True),
         },
+        check=_sources,
         estimate=lambda config, before: Estimate(
             f"{config.count:,} problems" if config.count else "all of them", seconds=1.0 + (config.count or 0) / 2000
         ),

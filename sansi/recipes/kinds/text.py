@@ -188,12 +188,6 @@ class MixedPart:
 
 def make_mixture(config: MixtureOf, inputs: Inputs, run: StageRun) -> Path:
     given = {item.name: item for item in inputs.all("tokens")}
-    names = [part.input for part in config.parts]
-    if sorted(names) != sorted(given):
-        raise SansiError(
-            f"{run.name}: its parts are {', '.join(sorted(names))}, its inputs {', '.join(sorted(given))}; "
-            "give every input as one part"
-        )
     parts = []
     for part in config.parts:
         item = given[part.input]
@@ -219,6 +213,12 @@ def open_batches(folder: Path, sequence_length: int, batch_size: int, seed: int)
             for part in parts
         ]
     )
+
+
+def _every_input_is_a_part(config: MixtureOf, inputs: Mapping[str, tuple[str, ...]]) -> list[str]:
+    parts, given = {part.input for part in config.parts}, set(inputs.get("tokens", ()))
+    found = [f'the part "{name}" is not among the inputs' for name in sorted(parts - given)]
+    return found + [f'the input "{name}" is no part; give it a weight' for name in sorted(given - parts)]
 
 
 def _corpus_size(config: Corpus, before: Mapping[str, Estimate]) -> Estimate:
@@ -269,6 +269,7 @@ KINDS = (
         make_mixture,
         "mixture",
         {"tokens": Role("packed tokens to mix", ("tokens",), many=True)},
+        check=_every_input_is_a_part,
         estimate=lambda config, before: Estimate(f"{len(config.parts)} parts"),
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,17 +91,17 @@ class Sft(Rows):
 
 def make_pretrained(config: Pretrain, inputs: Inputs, run: StageRun) -> Path:
     if "model" in inputs:
-        return _train(config, load(inputs["model"], device="cpu"), inputs, run)
-    if "tokenizer" not in inputs:
-        raise SansiError(f'{run.name}: a new model needs the input "tokenizer", one that goes on the input "model"')
+        return _train(config, load(inputs["model"], device=run.device, dtype="float32"), inputs, run)
     model = Transformer(config.new_shape(Codec.from_pretrained(inputs["tokenizer"]).vocab_size))
-    model.init_weights(run.seed)
-    return _train(config, model, inputs, run)
+    model.init_weights(run.seed)  # on the CPU: the same weights wherever they are trained
+    return _train(config, model.to(run.device), inputs, run)
 
 
 def make_longer(config: ExtendContext, inputs: Inputs, run: StageRun) -> Path:
-    model = extend_context(load(inputs["model"], device="cpu"), config.rope_theta, config.max_position_embeddings)
-    return _train(config, model, inputs, run)
+    model = extend_context(
+        load(inputs["model"], device=run.device, dtype="float32"), config.rope_theta, config.max_position_embeddings
+    )
+    return _train(config, model.to(run.device), inputs, run)
 
 
 def make_tuned(config: Sft, inputs: Inputs, run: StageRun) -> Path:
@@ -109,7 +109,7 @@ def make_tuned(config: Sft, inputs: Inputs, run: StageRun) -> Path:
     batches = SampleDataset(samples, config.sequence_length, config.batch_size, seed=run.seed, too_long="drop")
     run.say(f"{len(batches)} samples; {batches.dropped} were longer than a row and are left out")
     run.record(samples=len(batches), too_long=batches.dropped)
-    return _train(config, load(inputs["model"], device="cpu"), inputs, run, batches)
+    return _train(config, load(inputs["model"], device=run.device, dtype="float32"), inputs, run, batches)
 
 
 def _train(config: Rows, model: Transformer, inputs: Inputs, run: StageRun, batches: Any = None) -> Path:
@@ -129,19 +129,20 @@ def _train(config: Rows, model: Transformer, inputs: Inputs, run: StageRun, batc
     return folder.checkpoint(config.steps)
 
 
-def shape_of(config: Any, given: Sequence[ModelConfig | None], vocab_size: int) -> ModelConfig | None:
-    """The shape that a stage's model will have, as far as its configuration and the models it reads say."""
-    if isinstance(config, Pretrain) and not any(given):
-        return config.new_shape(vocab_size)
-    shape = next(iter(given), None)
-    if shape is not None and isinstance(config, ExtendContext):
-        return shape.replace(rope_theta=config.rope_theta, max_position_embeddings=config.max_position_embeddings)
-    return shape
-
-
 def loop_config(config: Any, cls: type[Any]) -> Any:
     """The part of a stage's configuration that is the loop's own."""
     return cls(**{item.name: getattr(config, item.name) for item in dataclasses.fields(cls)})
+
+
+def _known_vocabulary(config: Pretrain, inputs: Mapping[str, tuple[str, ...]]) -> list[str]:
+    found = []
+    if not {"model", "tokenizer"} & set(inputs):
+        found.append('the input "tokenizer" is missing, which a new model needs (one that goes on: "model")')
+    if {"model", "tokenizer"} <= set(inputs):
+        found.append('the input "tokenizer" is for a new model; that of the input "model" comes with it')
+    if "model" in inputs and (config.shape or config.preset != Pretrain.preset):
+        found.append('"preset" and "shape" are for a new model; the input "model" has its own')
+    return found
 
 
 def _training(config: Any, before: Mapping[str, Estimate]) -> Estimate:
@@ -165,6 +166,7 @@ KINDS = (
         },
         resumes=True,
         seeded=True,
+        check=_known_vocabulary,
         estimate=_training,
     ),
     Kind(
