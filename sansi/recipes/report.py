@@ -15,7 +15,7 @@ from sansi.data.problems import FAMILIES
 from sansi.eval.budget_curve import BudgetCurve, markdown_table, table_rows
 from sansi.eval.training_plot import plot_training
 from sansi.recipes.history import History, described
-from sansi.recipes.kinds.evaluation import read_accuracy, read_curve
+from sansi.recipes.kinds.evaluation import known, read_accuracy, read_curve
 from sansi.recipes.records import StageRecord
 from sansi.recipes.stages import Inputs
 
@@ -63,14 +63,16 @@ class Facts:
         return f"| {record.name} | {last['step']} | {tokens} | {record.seconds / 60:.1f} | {figure} |"
 
     def gain(self) -> str:
-        before, after = self.accuracies
-        error = math.hypot(before.standard_error, after.standard_error)
-        gained = 100 * (after.accuracy - before.accuracy)
-        points = f"{gained:+.1f} ± {100 * error:.1f} points on {after.problems:,} problems, one seed"
+        (before, error_before), (after, error_after) = (
+            (known(score.accuracy), known(score.standard_error)) for score in self.accuracies
+        )
+        error, gained = math.hypot(error_before, error_after), after - before
+        count = self.accuracies[1].problems
+        points = f"{100 * gained:+.1f} ± {100 * error:.1f} points on {count:,} problems, one seed"
         return (
-            f"Held-out thinking accuracy: {100 * before.accuracy:.1f}% after the cold start, "
-            f"{100 * after.accuracy:.1f}% after GRPO ({points}). The cold start is short on purpose: a long one "
-            "learns more from the solvers than RL can add (docs/LOG.md).\n"
+            f"Held-out thinking accuracy: {100 * before:.1f}% after the cold start, {100 * after:.1f}% after GRPO "
+            f"({points}). The cold start is short on purpose: a long one learns more from the solvers than RL can add "
+            "(docs/LOG.md).\n"
         )
 
 

@@ -11,6 +11,7 @@ from sansi.model import ModelConfig
 from sansi.model.formats.hf import read_config
 from sansi.model.presets import preset_of
 from sansi.recipes.kinds.training import ExtendContext, Pretrain, Rows
+from sansi.recipes.records import StageRecord
 from sansi.recipes.stages import Stage
 
 USUAL_VOCABULARY = 151_936  # Qwen3's, where nothing says otherwise
@@ -56,6 +57,8 @@ def _outside(name: str) -> ModelConfig | None:
     """Of a folder or a name; of a hub's model only if it is an official one."""
     folder = Path(name) if Path(name).is_absolute() else bundled_models().get(name.lower())
     try:
+        if folder and (record := StageRecord.load(folder)):
+            folder = folder / record.output
         if folder and (folder / "config.json").is_file():
             return read_config(folder)
         preset = None if folder else preset_of(name)

@@ -219,7 +219,7 @@ def test_a_corpus_of_other_inputs_is_not_taken(corpus, whole, tmp_path):
 
 
 def test_ids_of_one_tokenizer_are_not_given_to_the_model_of_another(corpus, whole, tmp_path):
-    recipe = small_tiny(corpus, ["tokenizer.vocab_size=500", f"cold-start.inputs.model={whole / 'general'}"])
+    recipe = small_tiny(corpus, ["tokenizer.vocab_size=500", f"cold-start.inputs.model={whole / 'long-context'}"])
     with pytest.raises(SansiError, match="have different tokenizers or templates; make both with one"):
         Runner(recipe, tmp_path).run(until="cold-start")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from sansi.base.config import Config, load_config, too_small
+from sansi.base.errors import SansiError
 from sansi.base.files import read_json, write_json
 from sansi.chat import ChatModel, ChatOptions
 from sansi.data.problems import Problem
@@ -81,9 +82,17 @@ def _accuracy(config: Evaluate, inputs: Inputs, run: StageRun) -> Path:
     with ChatModel.from_pretrained(inputs["model"], device=run.device, max_batch=256) as chat:
         score = accuracy(chat, problems, config.asking)
     write_json(run.path / ACCURACY_FILE, dataclasses.asdict(score))
-    run.record(problems=len(problems), accuracy=round(score.accuracy, 4))
-    run.say(f"{100 * score.accuracy:.1f}% of {len(problems):,} problems are right")
+    share = known(score.accuracy)
+    run.record(problems=len(problems), accuracy=round(share, 4), unknown=score.outcomes.get("unknown", 0))
+    run.say(f"{100 * share:.1f}% of {len(problems):,} problems are right")
     return run.path
+
+
+def known(figure: float | None) -> float:
+    """A figure of a score. Raises SansiError where every verifier failed, so that there is none."""
+    if figure is None:
+        raise SansiError("no answer could be judged: the verifiers of all problems failed; accuracy.json counts them")
+    return figure
 
 
 def accuracy(chat: ChatModel, problems: Sequence[Problem], asking: Asking) -> Score:

@@ -13,7 +13,7 @@ from sansi.chat import ChatModel
 from sansi.model import ModelBundle, load
 from sansi.model.bundle import CARDS
 from sansi.post.grpo import GRPO, GRPOConfig
-from sansi.recipes.kinds.evaluation import Asking, accuracy
+from sansi.recipes.kinds.evaluation import Asking, accuracy, known
 from sansi.recipes.kinds.tasks import read_problems
 from sansi.recipes.kinds.training import MODEL, loop_config
 from sansi.recipes.stages import Estimate, Inputs, Kind, Role, StageRun
@@ -53,7 +53,7 @@ def make_reasoner(config: Grpo, inputs: Inputs, run: StageRun) -> Path:
 
 
 def _measure(chat: ChatModel, asking: Asking, folder: Path) -> float:
-    return accuracy(chat, read_problems(folder), asking).accuracy
+    return known(accuracy(chat, read_problems(folder), asking).accuracy)
 
 
 def _rounds(config: Grpo, before: Mapping[str, Estimate]) -> Estimate:
