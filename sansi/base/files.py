@@ -247,6 +247,8 @@ def write_bytes(path: Path, data: bytes) -> None:
     path = Path(path)
     if path.is_dir():
         raise SansiError(f"{path} is a folder where a file is to be written; choose another name")
+    if path.exists() and not path.is_file():
+        raise SansiError(f"{path} is a device or a pipe, which a file would replace; choose another name")
     check_above(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     drafts.clean_drafts(path.parent, settle, path)

@@ -58,7 +58,14 @@ def others_files(folder: Path) -> list[str]:
     """The files in `folder` that Sansi did not write, or that were changed since it did."""
     entries = read_marker(folder) or {}
     names = [name for name in entry_names(folder) if not _is_nobodys(os.path.basename(name))]
-    return [name for name in names if name not in entries or describe(folder / name) != entries[name]]
+    return [name for name in names if name not in entries or not _is_still(folder / name, entries[name])]
+
+
+def _is_still(file: Path, entry: Any) -> bool:
+    try:
+        return describe(file) == entry
+    except OSError:  # it can not even be read
+        return False
 
 
 def _is_nobodys(name: str) -> bool:

@@ -189,6 +189,9 @@ def test_nothing_is_made_below_a_file(tmp_path):
             RunFolder(wrong)
     with pytest.raises(SansiError, match="is a file where a folder"):
         make_folder(tmp_path / "file")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SansiError, match="is a device or a pipe"):
+        write_text(tmp_path / "pipe", "text")
 
 
 def test_a_private_folder_stays_private(folder):

@@ -344,3 +344,36 @@ def test_an_optimiser_is_no_part_of_the_weights(folder: Path) -> None:
     before = stored_bytes(folder)
     (folder / "optimizer.safetensors").write_bytes(bytes(1000))
     assert stored_bytes(folder) == before == (folder / hf.SINGLE_FILE).stat().st_size
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_model_without_its_head_has_names_without_their_first_part(tied: bool, tmp_path: Path) -> None:
+    """As Qwen3-Embedding is published, though its config.json names Qwen3ForCausalLM."""
+    from sansi.model.quantize import quantize
+
+    model = tiny_model(tiny_config(tie_word_embeddings=tied))
+    save(model, tmp_path / "model")
+    weights = load_file(tmp_path / "model" / hf.SINGLE_FILE)
+    short = {name.removeprefix("model."): tensor for name, tensor in weights.items()}
+    short["layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(8)  # which some programs saved, and which is no weight
+    save_file(short, tmp_path / "model" / hf.SINGLE_FILE)
+    assert_equal_models(load(tmp_path / "model", "cpu"), model)
+    assert quantize(tmp_path / "model", "int8").nbytes == quantize(model, "int8").nbytes
+    if not tied:
+        del short[hf.LM_HEAD]
+        save_file(short, tmp_path / "model" / hf.SINGLE_FILE)
+        with pytest.raises(SansiError, match=r"missing: lm_head\.weight"):
+            load(tmp_path / "model", "cpu")
+
+
+def test_what_is_given_in_the_place_of_a_model_folder(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(SansiError, match=r"model\.safetensors is a file; give the folder"):
+        load(folder / hf.SINGLE_FILE)
+    for step in (9, 10):
+        save(tiny_model(tiny_config()), tmp_path / "run" / "checkpoints" / f"step-{step}")
+    (tmp_path / "run" / "config.json").write_text('{"steps": 10}')
+    with pytest.raises(SansiError, match=r"is the folder of a run; give one of its checkpoints: .*step-10"):
+        load(tmp_path / "run")
+    (folder / hf.SINGLE_FILE).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(SansiError, match="git lfs pull"):
+        load(folder, "cpu")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from sansi.base.files import as_path, read_json, updated_folder, write_json
 from sansi.model.bundle import ModelBundle
 from sansi.model.config import ModelConfig
 from sansi.model.formats.files import INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE, indexed_names, is_ours
-from sansi.model.formats.names import is_stacked, stacked_place, tensor_table
+from sansi.model.formats.names import full_name, is_stacked, stacked_place, tensor_table
 from sansi.model.formats.target import check_target, kept_cards, old_weights
 from sansi.model.transformer import Transformer
 
@@ -92,14 +91,26 @@ def save(
 def model_folder(folder: str | Path) -> Path:
     """The folder as a Path. Raises SansiError when it is not there or holds no config.json."""
     path = as_path(folder, "a model folder")
+    if path.is_file():
+        raise SansiError(f"{path} is a file; give the folder that it is in, with config.json beside the weights")
     if not path.is_dir():
         raise SansiError(
             f"{path}: no such model folder; give the path of a folder with config.json and *.safetensors "
             "(a model of the hub: `hf download NAME --local-dir FOLDER` first)"
         )
+    if checkpoint := _latest_checkpoint(path):
+        raise SansiError(f"{path} is the folder of a run; give one of its checkpoints: {checkpoint}")
     if not (path / "config.json").is_file():
         raise SansiError(f"{path} has no config.json, so it is not a model folder; check the path or download it again")
     return path
+
+
+def _latest_checkpoint(path: Path) -> Path | None:
+    """The newest checkpoint, if the folder is a run's and no model's."""
+    if any((path / name).is_file() for name in (SINGLE_FILE, INDEX_FILE, QUANTIZED_FILE)):
+        return None
+    steps = [step for step in (path / "checkpoints").glob("step-*") if step.name[5:].isdecimal()]
+    return max(steps, key=lambda step: int(step.name[5:]), default=None)
 
 
 def read_config(folder: str | Path) -> ModelConfig:
@@ -147,11 +158,8 @@ class TensorFiles:
             self._read = 0
         file = self._files[name]
         if file not in self._opened:
-            try:
-                self._opened[file] = safe_open(file, framework="pt")
-            except SafetensorError as error:
-                raise SansiError(f"{file}: damaged ({error}); copy or download it again") from error
-        tensor = self._opened[file].get_slice(name)[index]
+            self._opened[file] = _open(file)
+        tensor = self._opened[file].slice(name)[index]
         self._read += tensor.nbytes
         return tensor
 
@@ -227,18 +235,38 @@ def _indexed_files(index: Path) -> list[Path]:
     return [index.parent / name for name in files]
 
 
-@contextmanager
-def _opened(file: Path) -> Iterator[Any]:
+class _Opened:
+    """A file of weights, by the names of the table."""
+
+    def __init__(self, weights: Any):
+        self._weights = weights
+        self.names = {full: own for own in weights.keys() if (full := full_name(own))}  # noqa: SIM118 (not a mapping)
+        """Of the table, and in the file."""
+
+    def slice(self, name: str) -> Any:
+        return self._weights.get_slice(self.names[name])
+
+    def tensor(self, name: str) -> Tensor:
+        return self._weights.get_tensor(self.names[name])
+
+
+def _open(file: Path) -> _Opened:
     try:
-        with safe_open(file, framework="pt") as weights:
-            yield weights
+        return _Opened(safe_open(file, framework="pt"))
     except SafetensorError as error:
-        raise SansiError(f"{file}: damaged ({error}); copy or download it again") from error
+        raise SansiError(f"{file}: {_why_damaged(file, error)}") from error
+
+
+def _why_damaged(file: Path, error: Exception) -> str:
+    with file.open("rb") as opened:
+        if opened.read(24).startswith(b"version https://git-lfs"):
+            return "not the weights but git's note of where they are; run `git lfs pull` in the folder"
+    return f"damaged ({error}); copy or download it again"
 
 
 def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
-    with _opened(file) as weights:
-        return {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118
+    weights = _open(file)
+    return {name: tuple(weights.slice(name).get_shape()) for name in weights.names}
 
 
 def _check(folder: Path, model: Transformer, found: Mapping[str, tuple[int, ...]]) -> None:
@@ -267,27 +295,27 @@ def _listing(what: str, names: Iterable[str]) -> list[str]:
 def _fill(model: Transformer, files: list[Path], stacked: bool) -> None:
     table = tensor_table(model, stacked)
     for file in files:
-        with _opened(file) as weights:
-            for name in weights.keys():  # noqa: SIM118 (not a mapping)
-                tensor = weights.get_tensor(name)
-                if not tensor.dtype.is_floating_point or tensor.element_size() < 2:
-                    raise SansiError(f"{file}: {name} is {tensor.dtype}; Sansi loads unquantised weights only")
-                if name in table:
-                    table[name].copy_(tensor)
+        weights = _open(file)
+        for name in weights.names:
+            tensor = weights.tensor(name)
+            if not tensor.dtype.is_floating_point or tensor.element_size() < 2:
+                raise SansiError(f"{file}: {name} is {tensor.dtype}; Sansi loads unquantised weights only")
+            if name in table:
+                table[name].copy_(tensor)
     if model.lm_head is None:
         _check_copied_head(model, files)
 
 
 def _check_copied_head(model: Transformer, files: list[Path]) -> None:
     for file in files:
-        with _opened(file) as weights:
-            if LM_HEAD in weights.keys():  # noqa: SIM118
-                head = weights.get_tensor(LM_HEAD).to(model.lm_head_weight)
-                if not torch.equal(head, model.lm_head_weight):
-                    raise SansiError(
-                        f"{file}: {LM_HEAD} differs from {EMBEDDING}, but config.json ties the two; "
-                        'set "tie_word_embeddings" to false'
-                    )
+        weights = _open(file)
+        if LM_HEAD in weights.names:
+            head = weights.tensor(LM_HEAD).to(model.lm_head_weight)
+            if not torch.equal(head, model.lm_head_weight):
+                raise SansiError(
+                    f"{file}: {LM_HEAD} differs from {EMBEDDING}, but config.json ties the two; "
+                    'set "tie_word_embeddings" to false'
+                )
 
 
 # --- writing ------------------------------------------------------------------------------------------------------

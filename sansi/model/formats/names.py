@@ -30,6 +30,16 @@ def tensor_table(model: Transformer, stacked: bool = False) -> dict[str, Tensor]
     return table
 
 
+def full_name(name: str) -> str | None:
+    """The table's name of a tensor in a file; None for what follows from the configuration.
+
+    A model that was saved without its head (Qwen3-Embedding) has names without the first part, as in transformers.
+    """
+    if name.endswith(".rotary_emb.inv_freq"):
+        return None
+    return f"model.{name}" if name.startswith(("layers.", "embed_tokens.", "norm.")) else name
+
+
 def is_stacked(names: Mapping[str, object]) -> bool:
     """Whether a checkpoint with these names holds the experts of a layer as one tensor."""
     return any(_STACKED.fullmatch(name) for name in names)
