@@ -7,6 +7,7 @@ is made here.
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -20,6 +21,9 @@ import torch  # noqa: E402
 from sansi.base import load_config  # noqa: E402
 from sansi.base.bundled import bundled_models  # noqa: E402
 from sansi.base.files import read_json  # noqa: E402
+from sansi.data.problems import list_tasks  # noqa: E402
+from sansi.data.problems.gym_levels import LEFT_OUT  # noqa: E402
+from sansi.data.problems.verifiers import VERIFIERS  # noqa: E402
 from sansi.engine.memory import CPU_SHARE, sizes_of  # noqa: E402
 from sansi.eval.budget_curve import BudgetCurve, markdown_table, table_rows  # noqa: E402
 from sansi.model import PRESETS, ModelConfig  # noqa: E402
@@ -32,6 +36,7 @@ CONTEXT, STEP, ROWS = 8192, 512, 64  # tokens that the cache holds; tokens and a
 KINDS = {"bf16": None, "int8": "int8", "int4": "int4"}
 SIZES = "model | parameters | memory, bf16 | int8 | int4 | cache, 1,024 tokens | machine for int4"
 SPEED = "0.6B shape, 2 cores | tokens/s, one answer | 16 answers together | reading a prompt of 512"
+OWN_VERIFIER = "`(problem, message)` returns `True` or 1; marks between 0 and 1 are kept, and are not right"
 CURVE = "{0} without a thought, {16} with 16 tokens of it, {64} with 64, and {None} without a limit"
 MACHINES = (4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)  # GiB that are sold
 
@@ -138,6 +143,25 @@ def rooms() -> str:
     return "\n".join(lines) + "\n"
 
 
+def verifiers() -> str:
+    """The built-in verifiers: name, rule and options with their defaults."""
+    lines = ["| verifier | an answer is right if | options |", "| --- | --- | --- |"]
+    for name, verifier in VERIFIERS.items():
+        options = ", ".join(f"`{option}` ({json.dumps(default)})" for option, default in verifier.options.items())
+        lines.append(f"| `{name}` | {verifier.about} | {options} |")
+    lines.append(f"| `module:function`, `file.py:function` | {OWN_VERIFIER} | |")
+    return "\n".join(lines) + "\n"
+
+
+def gym_tasks() -> str:
+    """reasoning-gym's tasks with their highest level, and those that are special or left out."""
+    found = [info for info in list_tasks() if info.source == "reasoning-gym"]
+    names = ", ".join(f"{info.name} {info.levels - 1}" for info in found)
+    special = [f"- {info.name}: {info.note}." for info in found if info.note]
+    left_out = [f"- {name} is left out: {reason}." for name, reason in sorted(LEFT_OUT.items())]
+    return f"{len(found)} tasks, each with its highest level: {names}.\n\n" + "\n".join(special + left_out) + "\n"
+
+
 MADE: dict[str, Callable[[], str]] = {
     "sizes": sizes,
     "sizes.zh": sizes_zh,
@@ -149,6 +173,8 @@ MADE: dict[str, Callable[[], str]] = {
     "curve.words": curve_words,
     "curve.words.zh": curve_words_zh,
     "rooms": rooms,
+    "verifiers": verifiers,
+    "gym_tasks": gym_tasks,
 }
 
 

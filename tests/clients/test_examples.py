@@ -83,6 +83,12 @@ def test_a_batch():
     check(done.stdout, f"{12 + 7}\n{30 - 4}\n{25 + 30}\n", f"batch.sh: {done.stderr}")
 
 
+def test_a_task_of_ones_own(printed):
+    lines = printed("own_task.py").splitlines()
+    assert sum(line.lstrip().startswith("right ") for line in lines) >= 7
+    assert [line.split(":")[0] for line in lines if " of " in line] == ["change", "own_problems.jsonl"]
+
+
 def test_examples_are_short_and_listed():
     programs = {path.name: path for path in EXAMPLES.iterdir() if path.suffix in (".py", ".sh")}
     assert programs.keys() <= set(re.findall(r"\]\(([\w.]+)\)", (EXAMPLES / "README.md").read_text()))

@@ -9,6 +9,7 @@ problems of our own that the gym does not draw (`ordinary_problems`).
 
 from sansi.data.problems.answers import final_answer
 from sansi.data.problems.draws import evaluation_problems, task_problems
+from sansi.data.problems.environment import Environment, Episode, Step
 from sansi.data.problems.families import FAMILIES, Family, evaluation_set, generate, training_problems
 from sansi.data.problems.gym import GymTask
 from sansi.data.problems.judge import Attempt, is_right, verify_all, verify_safely
@@ -24,6 +25,8 @@ __all__ = [
     "FAMILIES",
     "OUTCOMES",
     "Attempt",
+    "Environment",
+    "Episode",
     "Family",
     "GymTask",
     "JsonlTask",
@@ -31,6 +34,7 @@ __all__ = [
     "Outcome",
     "Problem",
     "Solution",
+    "Step",
     "Task",
     "TaskInfo",
     "Verdict",

@@ -147,8 +147,11 @@ class Task(Protocol):
         """The problem of this seed, always the same. Raises SansiError for a level that there is not."""
         ...
 
-    def verify(self, problem: Problem, message: Message) -> Verdict:
-        """The verdict on a message that holds an answer: its text is neither empty nor cut."""
+    def verify(self, problem: Problem, message: Message) -> Verdict | float:
+        """The verdict on a message that holds an answer: its text is neither empty nor cut. Or what `as_verdict` takes.
+
+        Call it through `verify_safely`, which makes a Verdict of either.
+        """
         ...
 
 
