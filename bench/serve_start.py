@@ -1,4 +1,4 @@
-"""How long from `sansi serve` to the first answer, and how much memory the server takes?
+"""How long from `sansi serve` to the first answer, how much processor time, and how much memory the server takes?
 
     python bench/serve_start.py [--model checkpoints/nano] [--runs 5]
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import socket
 import statistics
 import subprocess
@@ -34,6 +35,12 @@ def resident_megabytes(pid: int) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
+def cpu_seconds(pid: int) -> float:
+    """Processor time of a process so far, which other programs lengthen little."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def first_answer(port: int, deadline: float) -> str:
     body = {"model": "nano", "messages": [{"role": "user", "content": QUESTION}], "seed": 0}
     while True:
@@ -52,7 +59,8 @@ def measure(model: str) -> dict[str, float]:
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         first_answer(port, started + 60)
-        return {"seconds": time.monotonic() - started, "megabytes": resident_megabytes(server.pid)}
+        seconds = time.monotonic() - started
+        return {"seconds": seconds, "cpu": cpu_seconds(server.pid), "megabytes": resident_megabytes(server.pid)}
     finally:
         server.terminate()
         server.wait(10)
