@@ -50,7 +50,7 @@ def updated_folder(target: Path, supersedes: Callable[[str], bool] = lambda name
     Raises SansiError when `target` is a file, or can not be replaced where it is.
     """
     target = _place_for(target)
-    _check_place(target)
+    check_place(target)
     with _workspace(target) as workspace:
         draft = _empty_draft(workspace, target)
         yield draft
@@ -84,7 +84,7 @@ def as_path(folder: object, what: str = "a folder") -> Path:
 def check_replaceable(target: Path) -> None:
     """Raise SansiError unless `atomic_folder` may replace what is at `target` now."""
     target = Path(target)
-    _check_place(target)
+    check_place(target)
     if not target.is_dir():
         return
     if others := others_files(target):
@@ -104,7 +104,9 @@ def _place_for(target: Path) -> Path:
     return Path(os.path.realpath(target))
 
 
-def _check_place(target: Path) -> None:
+def check_place(target: Path) -> None:
+    """Raise SansiError where no folder can be put, whatever it holds: to be called before the work."""
+    target = _place_for(target)
     if target.exists() and not target.is_dir():
         raise SansiError(f"{target} is a file where a folder is to be written; move it away or choose another name")
     if _is_mount(target):
@@ -195,7 +197,7 @@ def _write_marker(draft: Path, entries: Entries) -> None:
 
 def _keep_late_comers(target: Path, draft: Path, entries: Entries) -> None:
     """What was put into `target` during the work, which may have taken hours, costs neither itself nor the work."""
-    _check_place(target)
+    check_place(target)
     late = others_files(target)
     if clash := [name for name in late if name in entries]:
         raise SansiError(f"{target}: {shown(clash)} came there during the work, and would be replaced; move it away")

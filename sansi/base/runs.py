@@ -42,6 +42,8 @@ class RunFolder:
             write_json(file, config)
             return
         old = read_json(file)
+        if not isinstance(old, dict):
+            raise SansiError(f"{file} is not the configuration of a run; give the run another name")
         if old == config:
             return
         keys = sorted(k for k in old.keys() | config.keys() if old.get(k, ABSENT) != config.get(k, ABSENT))
@@ -68,17 +70,22 @@ class RunFolder:
         if not self.metrics_file.exists():
             return []
         rows: dict[tuple[Any, ...], dict[str, Any]] = {}
-        for line in self.metrics_file.read_text(encoding="utf-8").splitlines():
+        for line in self.metrics_file.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 row = json.loads(line)
             except json.JSONDecodeError:
                 continue
+            if not isinstance(row, dict) or type(row.get("step")) is not int:
+                told = f"{line[:40]!r} is no row with a step"
+                raise SansiError(
+                    f"{self.metrics_file}: {told}; the file is not a run's, or was changed: correct it there"
+                )
             rows[(row["step"], *sorted(row))] = row
         return sorted(rows.values(), key=lambda row: row["step"])
 
     def steps(self) -> list[int]:
         """Steps that have a whole checkpoint, ascending."""
-        names = [re.fullmatch(r"step-(\d+)", p.name) for p in self.checkpoints.glob("step-*")]
+        names = [re.fullmatch(r"step-(\d+)", p.name) for p in self.checkpoints.glob("step-*") if p.is_dir()]
         return sorted(int(m[1]) for m in names if m)
 
     def checkpoint(self, step: int) -> Path:

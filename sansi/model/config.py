@@ -104,7 +104,7 @@ class ModelConfig(Config):
 
         Raises SansiError for an unknown name or field.
         """
-        short = preset_of(name)
+        short = preset_of(name) if isinstance(name, str) else None
         if short is None:
             raise SansiError(f'unknown preset "{name}"{did_you_mean(name, PRESETS)}', param="preset")
         return load_config(cls, {**PRESETS[short], **overrides}, f"preset {short}")
@@ -115,6 +115,8 @@ class ModelConfig(Config):
 
         Raises ConfigError that lists every unknown key and every value that the model does not implement.
         """
+        if not isinstance(values, Mapping):
+            raise ConfigError(where, [f"a configuration is a mapping of names to values, not {type(values).__name__}"])
         read = read_hf(values, (field.name for field in dataclasses.fields(cls)))
         try:
             config = load_config(cls, read.fields, where) if read.fields else None

@@ -48,6 +48,8 @@ _WINDOW = ("use_sliding_window", "sliding_window", "max_window_layers", "layer_t
 # fmt: off
 _IGNORED = frozenset({
     "architectures", "auto_map", "bad_words_ids", "base_model_pp_plan", "base_model_tp_plan",
+    "attn_implementation", "cache_implementation", "gradient_checkpointing", "keys_to_ignore_at_inference",
+    "model_max_length", "name_or_path", "num_labels", "padding_side",
     "compression_config", "quantization", "quantization_config",  # looked at before
     "begin_suppress_tokens", "chunk_size_feed_forward", "cross_attention_hidden_size", "decoder_start_token_id",
     "diversity_penalty", "do_sample", "dtype", "early_stopping", "encoder_no_repeat_ngram_size",

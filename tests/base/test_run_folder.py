@@ -120,3 +120,29 @@ def test_keep_last(tmp_path, count, kept):
         save(run, step)
     run.keep_last(count)
     assert run.steps() == kept
+
+
+def test_what_is_no_run_is_named(tmp_path):
+    run = RunFolder(tmp_path, CONFIG)
+    run.metrics_file.write_text('{"step": 1}\n{"step": 2, "lo')  # a crash cut the last line short
+    assert run.metrics() == [{"step": 1}]
+    for line in ("3", "[]", '{"loss": 1}', '{"step": "1"}'):
+        run.metrics_file.write_text(line + "\n")
+        with pytest.raises(SansiError, match=r"metrics\.jsonl: .* is no row with a step"):
+            run.metrics()
+    run.checkpoints.mkdir()
+    (run.checkpoints / "step-3").write_text("a file")
+    assert run.steps() == [] and run.latest() is None
+    (tmp_path / "config.json").write_text("[1]")
+    with pytest.raises(SansiError, match="is not the configuration of a run"):
+        RunFolder(tmp_path, CONFIG)
+
+
+def test_a_checkpoint_with_somebodys_file_is_kept(tmp_path):
+    run = RunFolder(tmp_path)
+    for step in (1, 2, 3, 4):
+        save(run, step)
+    (run.checkpoint(2) / "notes.txt").write_text("dear")
+    with pytest.warns(UserWarning, match=r"this checkpoint is kept: .*step-2 holds files .*notes\.txt"):
+        run.keep_last(1)
+    assert run.steps() == [2, 4]

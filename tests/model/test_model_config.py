@@ -170,3 +170,11 @@ def test_an_impossible_configuration_builds_no_model() -> None:
         Transformer({**tiny_config().__dict__, "head_dim": 7})
     with pytest.raises(ConfigError, match="must be of type ModelConfig, or a mapping of its fields"):
         Transformer("nano")
+
+
+@pytest.mark.parametrize("wrong", [None, 3, ["Qwen3-8B"], b"nano"])
+def test_what_is_no_configuration_at_all(wrong: Any) -> None:
+    with pytest.raises(SansiError, match="unknown preset"):
+        ModelConfig.preset(wrong)
+    with pytest.raises(SansiError, match="a configuration is a mapping"):
+        ModelConfig.from_hf(wrong)

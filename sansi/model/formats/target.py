@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sansi.base.errors import SansiError
+from sansi.base.files import check_place
 from sansi.base.marker import others_files, shown
 from sansi.model.bundle import CARDS, ModelBundle
 from sansi.model.formats.files import INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE, indexed_names
@@ -20,6 +21,7 @@ SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
 
 def check_target(folder: Path, bundle: ModelBundle, quantised: bool) -> None:
     """Raise SansiError, before any work, where saving would replace weights of the other kind, or somebody's files."""
+    check_place(folder)
     if not folder.is_dir():
         return
     config = _config_of(folder)
