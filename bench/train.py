@@ -47,10 +47,14 @@ class Contender:
             env=environment,
         )
 
-    def steps(self, count: int) -> dict[str, float]:
-        assert self.process.stdin and self.process.stdout
+    def start(self, count: int) -> None:
+        assert self.process.stdin
         self.process.stdin.write(f"{count}\n")
         self.process.stdin.flush()
+
+    def answer(self) -> dict[str, float]:
+        """What the steps took that were started."""
+        assert self.process.stdout
         answer = self.process.stdout.readline()
         if not answer:
             raise SystemExit(f"{self.name} ended: see {self.log}")
@@ -68,11 +72,14 @@ def measure(shape: str, names: list[str], arguments: argparse.Namespace) -> dict
     peaks: dict[str, float] = {}
     try:
         for contender in contenders:
-            contender.steps(2)
+            contender.start(2)
+        for contender in contenders:
+            contender.answer()
             print(f"{shape}: {contender.name} is warm", file=sys.stderr)
         for _ in range(arguments.rounds):
             for contender in contenders:
-                done = contender.steps(arguments.steps)
+                contender.start(arguments.steps)
+                done = contender.answer()
                 rates[contender.name].append(done["tokens"] / done["cpu"])
                 peaks[contender.name] = max(peaks.get(contender.name, 0.0), done["peak_mib"])
     finally:

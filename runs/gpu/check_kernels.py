@@ -477,14 +477,15 @@ PARTS = {
 }  # fmt: skip
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def check(parts: dict[str, Callable[[Run], dict[str, Any]]], stem: str, description: str | None) -> None:
+    """The command line of a check: does `parts` in order, writes STEM.json after each, goes on where it stopped."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--out", type=Path, default=Path(os.environ.get("OUT", ".")))
-    parser.add_argument("--from", dest="known", type=Path, help="an earlier check_kernels.json to go on from")
+    parser.add_argument("--from", dest="known", type=Path, help=f"an earlier {stem}.json to go on from")
     parser.add_argument("--minutes", type=float, default=9.0, help="no part begins after so long")
     arguments = parser.parse_args()
-    started, file = time.monotonic(), arguments.out / "check_kernels.json"
+    started, file = time.monotonic(), arguments.out / f"{stem}.json"
     run = Run(arguments.device, arguments.device == "cpu")
     if run.rehearsal:
         from sansi.model.kernels.gpu import interpret
@@ -494,7 +495,7 @@ def main() -> None:
     earlier = [path for path in (arguments.known, file) if path and path.exists()]
     results: dict[str, Any] = {k: v for path in earlier for k, v in json.loads(path.read_text()).items()}
     arguments.out.mkdir(parents=True, exist_ok=True)
-    for name, part in PARTS.items():
+    for name, part in parts.items():
         if results.get(name, {}).get("passed"):
             continue
         if time.monotonic() - started > 60 * arguments.minutes:
@@ -519,4 +520,4 @@ def attempt(part: Callable[[Run], dict[str, Any]], run: Run) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    check(PARTS, "check_kernels", __doc__)

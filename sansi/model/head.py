@@ -148,7 +148,9 @@ def chunked_logprobs_backward(
         change.scatter_add_(1, targets[rows], of_logprobs[rows])
         narrow = change.to(hidden.dtype)
         of_hidden[rows] = narrow @ weight
-        if head:
+        if head and of_head.dtype == narrow.dtype:
+            of_head.addmm_(narrow.T, hidden[rows])  # no second [V, C]
+        elif head:
             of_head += narrow.T @ hidden[rows]
     return of_hidden, of_head.to(weight.dtype)
 
