@@ -7,7 +7,7 @@ import functools
 import io
 import json
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from sansi.data.problems.gym_levels import (
     NOTES,
     SMALL_SEEDS,
     TOP_LEVELS,
+    TUPLES,
 )
 from sansi.data.problems.seeds import TRAINING_SEED
 from sansi.data.problems.task import Problem, Verdict, check_level, check_seed
@@ -85,7 +86,8 @@ class GymTask:
 
 def score(name: str, answer: str | None, problem: Problem) -> float:
     """The gym's own marks for an answer text."""
-    entry = {"question": problem.question, "answer": problem.answer, "metadata": problem.metadata}
+    metadata = _tuples(problem.metadata) if name in TUPLES else problem.metadata
+    entry = {"question": problem.question, "answer": problem.answer, "metadata": metadata}
     if _plain(name):
         return _registered()[name][0].score_answer(None, answer, entry)
     return _dataset(name, problem.difficulty or 0).score_answer(answer, entry)
@@ -95,6 +97,13 @@ def _example(name: str, metadata: dict[str, Any]) -> str | None:
     """One right answer where the gym names several: None where it names none."""
     found = metadata.get(EXAMPLES.get(name, ""))
     return found if found is None or isinstance(found, str) else json.dumps(found)
+
+
+def _tuples(value: Any) -> Any:
+    """What was tuples before it was written as JSON, whose lists it has become, is tuples again."""
+    if isinstance(value, Mapping):
+        return {key: _tuples(inner) for key, inner in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
 
 
 @contextlib.contextmanager

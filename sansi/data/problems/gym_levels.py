@@ -53,3 +53,6 @@ EXAMPLES = {
 
 NOISY = {"bf"}
 """Tasks that print while a problem is drawn."""
+
+TUPLES = {"arc_agi", "rearc"}
+"""Tasks whose scorers compare an answer with tuples in the metadata, which are lists in a file."""

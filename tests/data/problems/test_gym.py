@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+
 import pytest
 from sansi.base import SansiError
 from sansi.data.problems import GymTask, Problem, evaluation_problems, get_task, gym, list_tasks, task_problems
@@ -33,6 +36,8 @@ def check(task: GymTask, level: int, seeds) -> None:
         assert (problem.task, problem.difficulty) == (task.name, level)
         assert problem.question and problem.asked.startswith(problem.question.rstrip())
         assert task.instruction in problem.asked
+        stored = json.loads(json.dumps(dataclasses.asdict(problem)))  # as a recipe's stage keeps it
+        problem = Problem(**{**stored, "context": tuple(stored["context"])})
         for wrong in ("zzz", "-987654321.5", ""):
             assert not verdict(task, problem, wrong).right
         if task.name not in NO_ANSWER and "Integral" not in problem.answer:
