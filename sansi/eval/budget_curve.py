@@ -18,6 +18,7 @@ from sansi.base.progress import Bar, progress_bar
 from sansi.chat import ChatModel, ChatOptions, ChatResult
 from sansi.data.problems import Problem, evaluation_set
 from sansi.data.problems.seeds import EVALUATION_SEED
+from sansi.data.problems.task import check_whole
 from sansi.eval.outputs import check_output, save_figure
 from sansi.eval.problem_set import Graded, Score, ask
 from sansi.text import NO_THINK_FLAG, THINK_FLAG, Codec
@@ -56,7 +57,7 @@ class BudgetCurve:
 def run(
     folder: str,
     problems: int = 1000,
-    budgets: list[int] | None = None,
+    budgets: Sequence[int] | None = None,
     out: str | None = None,
     seed: int = EVALUATION_SEED,
     batch: int = 128,
@@ -69,11 +70,9 @@ def run(
     its folder. Raises SansiError for a bad folder, budget or seed, and before anything is measured for an `out` that
     can not be written to.
     """
-    budgets = sorted(set(BUDGETS if budgets is None else budgets))
-    if problems < 1:
-        raise SansiError(f"problems must be at least 1, not {problems}", param="problems")
-    if negative := [b for b in budgets if b < 0]:
-        raise SansiError(f"a thinking budget is 0 or more tokens, not {negative[0]}", param="budgets")
+    check_whole("problems", problems, 1)
+    check_whole("batch", batch, 1)
+    budgets = _budgets(BUDGETS if budgets is None else budgets)
     if out is not None:
         check_output(out, FILES, needs_plot=True)
     questions = evaluation_set(problems, seed)
@@ -96,6 +95,14 @@ def run(
     if out is not None:
         _write(curve, answers, Path(out))
     return curve
+
+
+def _budgets(budgets: Sequence[int]) -> list[int]:
+    if isinstance(budgets, str) or not isinstance(budgets, Sequence):
+        raise SansiError(f"budgets must be a list of thinking budgets in tokens, not {budgets!r:.80}", param="budgets")
+    for budget in budgets:
+        check_whole("budgets", budget)
+    return sorted(set(budgets))
 
 
 def _ask_at(

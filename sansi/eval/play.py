@@ -9,9 +9,8 @@ from typing import Any
 from sansi.agents import Agent, ChatClient, Tool
 from sansi.agents.client import Usage
 from sansi.agents.loop import AgentRun, CallRecord
-from sansi.base import SansiError
 from sansi.data.problems.environment import Environment, Episode, Step
-from sansi.data.problems.task import Problem, Verdict, unknown
+from sansi.data.problems.task import Problem, Verdict, check_whole, unknown
 from sansi.text import Message, read_messages
 
 
@@ -44,8 +43,7 @@ def play(
     An answer that a limit ended is cut, an aborted one and an environment that raises are unknown: nothing but an
     unreachable model stops a run (SansiError, as its client raises it).
     """
-    if max_turns < 1:
-        raise SansiError(f"max_turns must be at least 1, not {max_turns}", param="max_turns")
+    check_whole("max_turns", max_turns, 1)
     episode = environment.reset(seed, difficulty)
     tools = [Tool.from_function(function) for function in episode.tools]
     agent = Agent(client, tools, max_calls=max_calls, options=options)

@@ -17,6 +17,7 @@ from sansi.base.progress import progress_bar
 from sansi.chat import ChatModel, ChatOptions
 from sansi.data.problems import OUTCOMES, GymTask, Problem, Task, as_task, evaluation_problems
 from sansi.data.problems.seeds import EVALUATION_SEED
+from sansi.data.problems.task import check_whole
 from sansi.eval.budget_curve import markdown_table, percent
 from sansi.eval.outputs import check_output
 from sansi.eval.problem_set import Graded, Score, ask
@@ -71,8 +72,9 @@ def run(
     Raises SansiError for an unknown task, a level that one of them has not, a task with too few problems, and an `out`
     that can not be written to, all before the model is loaded.
     """
-    if thinking_budget is not None and thinking_budget < 0:
-        raise SansiError(f"a thinking budget is 0 or more tokens, not {thinking_budget}", param="thinking_budget")
+    if thinking_budget is not None:
+        check_whole("thinking_budget", thinking_budget)
+    check_whole("batch", batch, 1)
     if out is not None:
         check_output(out, FILES)
     sets = _draw(tasks, count, difficulty, seed, instruction)

@@ -165,7 +165,12 @@ def test_a_whole_measurement(folder, codec, tmp_path, capsys):
     ("options", "param", "message"),
     [
         ({"problems": 0}, "problems", "at least 1, not 0"),
-        ({"budgets": [8, -1]}, "budgets", "0 or more tokens, not -1"),
+        ({"problems": "5"}, "problems", "at least 1, not '5'"),
+        ({"batch": 0}, "batch", "at least 1, not 0"),
+        ({"budgets": [8, -1]}, "budgets", "at least 0, not -1"),
+        ({"budgets": ["8"]}, "budgets", "at least 0, not '8'"),
+        ({"budgets": 8}, "budgets", "must be a list"),
+        ({"seed": "1"}, "seed", "out of range"),
         ({"seed": 1_000_000_000, "problems": 1}, "seed", "out of range"),
     ],
 )

@@ -66,7 +66,7 @@ def test_levels_in_words():
         (["gcd", "gcd"], {}, "named twice"),
         (["gcd"], {"difficulty": 9}, "levels are 0 to 3"),
         (["gcd"], {"difficulty": "9a"}, "must be a level"),
-        (["gcd"], {"thinking_budget": -1}, "0 or more tokens"),
+        (["gcd"], {"thinking_budget": -1}, "at least 0, not -1"),
         (["gcd"], {"count": 0}, "count must be"),
         (["gcd"], {"out": ""}, "out is empty"),
         (["nothing.jsonl"], {}, "can not be read"),

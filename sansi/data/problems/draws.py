@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from sansi.base.errors import SansiError
 from sansi.data.problems.registry import as_task
 from sansi.data.problems.seeds import EVALUATION_SEED, check_evaluation_seed, first_training_seed
-from sansi.data.problems.task import Problem, Task, check_level
+from sansi.data.problems.task import Problem, Task, check_level, check_whole
 
 Draw = Callable[[int], Problem]
 """Problem i of a sequence."""
@@ -25,8 +25,7 @@ def evaluation_problems(
     trained on, so keep a file for evaluation. Raises SansiError where a task has too few.
     """
     check_evaluation_seed(seed)
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise SansiError(f"count must be a whole number of at least 1, not {count!r}", param="count")
+    check_whole("count", count, 1)
     found = _named(tasks)
     for task in found.values():
         check_level(task, difficulty)

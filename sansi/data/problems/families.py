@@ -10,7 +10,7 @@ from typing import Any
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.data.problems.draws import distinct, stream
 from sansi.data.problems.seeds import EVALUATION_SEED, check_evaluation_seed, first_training_seed
-from sansi.data.problems.task import Problem
+from sansi.data.problems.task import Problem, check_whole
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ def _dataset(family: str, seed: int) -> Any:
 
 def generate(family: str, seed: int, index: int) -> Problem:
     """Problem `index` of the family's sequence that starts at `seed`."""
+    check_whole("seed", seed), check_whole("index", index)
     item = _dataset(family, seed)[index]
     return Problem(family, item["question"], item["answer"], item["metadata"])
 
@@ -67,6 +68,7 @@ def evaluation_set(count: int, seed: int = EVALUATION_SEED, families: tuple[str,
     Raises SansiError for a seed of the training's range, and for a count that a family has not enough questions for.
     """
     check_evaluation_seed(seed)
+    check_whole("count", count)
     return distinct({name: functools.partial(generate, name, seed) for name in families or FAMILIES}, count)
 
 

@@ -27,7 +27,7 @@ from sansi.data.problems.gym_levels import (
     TUPLES,
 )
 from sansi.data.problems.seeds import TRAINING_SEED
-from sansi.data.problems.task import Problem, Verdict, check_level, check_seed
+from sansi.data.problems.task import Problem, Verdict, check_level, check_whole
 from sansi.text import Message
 
 INSTRUCTION = "Write the final answer, and nothing else, between <answer> and </answer>."
@@ -66,7 +66,7 @@ class GymTask:
 
     def problem(self, seed: int, difficulty: int = 0) -> Problem:
         with _quiet() if self.name in NOISY else contextlib.nullcontext():
-            item = _item(self.name, check_level(self, difficulty), check_seed(seed))
+            item = _item(self.name, check_level(self, difficulty), check_whole("seed", seed))
         question, metadata = item["question"], item["metadata"]
         answer = item["answer"] if item["answer"] is not None else _example(self.name, metadata)
         asked = f"{question.rstrip()}\n\n{self.instruction}" if self.instruction else None

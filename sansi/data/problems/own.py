@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.base.strict_json import parse_json
-from sansi.data.problems.task import Problem, Verdict, as_verdict, check_level, check_seed
+from sansi.data.problems.task import Problem, Verdict, as_verdict, check_level, check_whole
 from sansi.data.problems.verifiers import verifier_of
 from sansi.text import Message, message_to_dict, read_messages
 
@@ -73,7 +73,7 @@ class JsonlTask:
         some = self._levels[difficulty]
         if not some:
             raise SansiError(f"{self.name} has no problem of difficulty {difficulty}", param="difficulty")
-        return some[check_seed(seed) % len(some)]
+        return some[check_whole("seed", seed) % len(some)]
 
     def verify(self, problem: Problem, message: Message) -> Verdict:
         return VerifierTask.of(problem).verify(problem, message)

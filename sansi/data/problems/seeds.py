@@ -15,12 +15,12 @@ TRAINING_STREAMS, STREAM_SEEDS = 1000, 100_000_000
 
 def first_training_seed(stream: int) -> int:
     """Where the seeds of a training stream start. Raises SansiError for a stream that there is not."""
-    if not 0 <= stream < TRAINING_STREAMS:
-        raise SansiError(f"training seed {stream} is out of range; use 0 to {TRAINING_STREAMS - 1}", param="seed")
+    if isinstance(stream, bool) or not isinstance(stream, int) or not 0 <= stream < TRAINING_STREAMS:
+        raise SansiError(f"training seed {stream!r:.80} is out of range; use 0 to {TRAINING_STREAMS - 1}", param="seed")
     return TRAINING_SEED + stream * STREAM_SEEDS
 
 
 def check_evaluation_seed(seed: int) -> int:
-    if not 0 <= seed <= LAST_EVALUATION_SEED:
-        raise SansiError(f"evaluation seed {seed} is out of range; use 0 to {LAST_EVALUATION_SEED}", param="seed")
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LAST_EVALUATION_SEED:
+        raise SansiError(f"evaluation seed {seed!r:.80} is out of range; use 0 to {LAST_EVALUATION_SEED}", param="seed")
     return seed

@@ -163,10 +163,11 @@ def check_level(task: Task, difficulty: int) -> int:
     return difficulty
 
 
-def check_seed(seed: int) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise SansiError(f"seed {seed!r} must be a whole number of at least 0", param="seed")
-    return seed
+def check_whole(name: str, value: int, least: int = 0) -> int:
+    """`value` if it is a whole number of at least `least`; raises SansiError that names it."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise SansiError(f"{name} must be a whole number of at least {least}, not {value!r:.80}", param=name)
+    return value
 
 
 def check_task(task: Any, where: str) -> Task:

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from sansi.base.errors import SansiError
-from sansi.data.problems.task import Problem, Task, Verdict, unknown
+from sansi.data.problems.task import Problem, Task, Verdict, check_whole, unknown
 from sansi.data.problems.worker_main import receive, send, serve
 from sansi.text import Message
 
@@ -205,8 +205,8 @@ class WorkerPool:
     """Up to `workers` processes, kept for the next answer; safe to use from any thread."""
 
     def __init__(self, workers: int | None = None, limits: Limits | None = None):
-        if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
-            raise SansiError(f"workers must be a whole number of at least 1, not {workers!r}", param="workers")
+        if workers is not None:
+            check_whole("workers", workers, 1)
         self.workers = workers or min(MOST_WORKERS, len(os.sched_getaffinity(0)))
         self.limits = limits or Limits()
         self._idle: list[Worker] = []
