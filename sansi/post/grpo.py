@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import heapq
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ from typing import Any
 
 import torch
 
+from sansi.base import SansiError
 from sansi.base.config import as_config
 from sansi.base.files import scratch_folder
 from sansi.base.runs import RunFolder
@@ -46,6 +48,9 @@ from sansi.train.loop import Trainer
 from sansi.train.schedule import Schedule
 
 __all__ = ["GRPO", "EngineSampler", "GRPOConfig", "Rollout", "learnable", "make_batch", "roll_out"]
+
+
+LONGEST_PROMPTS = 16  # problems, longest in characters, whose prompts are counted before a run begins
 
 
 class EngineSampler:
@@ -104,6 +109,7 @@ class GRPO:
         verify: Task | Callable[..., Any] | str | None = None,
     ):
         config = as_config(GRPOConfig, config, "GRPO configuration")
+        check_prompts(codec, check_problems(problems), model.config.context_length)
         task = None if verify is None else as_task(verify)
         self.model, self.config, self._evaluate = model, config, evaluate
         self.sampler = EngineSampler(model, codec, config, task)
@@ -111,7 +117,7 @@ class GRPO:
         self.rollouts = Rollouts(
             model,
             self.sampler,
-            check_problems(problems),
+            problems,
             config,
             codec.tokenizer.end_of_text_id,
             reference,
@@ -145,6 +151,20 @@ class GRPO:
         assert self._evaluate is not None
         self.sampler.sync()
         return {"held_out_accuracy": self._evaluate(self.sampler.chat)}
+
+
+def check_prompts(codec: Codec, problems: Sequence[Problem], context_length: int) -> None:
+    """Raise SansiError, before any work, for a problem whose prompt leaves no room for an answer."""
+    if not isinstance(codec, Codec):
+        raise SansiError(f"codec is a {type(codec).__name__}; give Codec.from_pretrained(folder)", param="codec")
+    for problem in heapq.nlargest(LONGEST_PROMPTS, problems, key=lambda p: sum(len(str(m)) for m in p.messages)):
+        prompt = codec.render(problem.messages, enable_thinking=True, add_generation_prompt=True)
+        if (tokens := len(prompt.ids)) >= context_length - 1:
+            raise SansiError(
+                f'the problem "{problem.asked[:60]}…" of task {problem.task} is a prompt of {tokens} tokens, but the '
+                f"model's context holds {context_length}; leave it out, or lengthen the context first",
+                param="problems",
+            )
 
 
 def train_config(config: GRPOConfig, evaluate_every: int = 20) -> TrainConfig:

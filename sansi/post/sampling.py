@@ -117,18 +117,21 @@ def learnable(
 ) -> list[Problem]:
     """The problems whose answers differ in reward: of `samples` tries neither all right nor all wrong.
 
-    Raises SansiError, with the counts, where they are fewer than `at_least` (default: what a round asks), since rounds
-    of other problems teach nothing. 0: never; then the count is a warning.
+    Raises SansiError, with the counts, where they are fewer than `at_least` (None: what a round asks), since rounds of
+    other problems teach nothing. With a smaller `at_least`, fewer than a round asks are a warning.
     """
+    if not isinstance(samples, int) or samples < 2:
+        raise SansiError(f'"samples" is {samples!r}; it must be at least 2, to compare answers', param="samples")
     needed = config.questions_per_step if at_least is None else at_least
     groups = roll_out(chat, problems, dataclasses.replace(config, group_size=samples), seed, task)
     rewards = [[rollout.reward.value for rollout in group] for group in groups]
     chosen = [problem for problem, values in zip(problems, rewards, strict=True) if has_signal(values)]
-    if len(chosen) < max(needed, config.questions_per_step):
-        message = f"{len(chosen)} of {len(problems)} problems are learnable: {_census(rewards)}; a round asks {needed}"
-        if len(chosen) < needed:
-            raise SansiError(f"{message}; give easier or harder problems, or more of them", param="problems")
-        log.warning("%s", message)
+    counts = f"{len(chosen)} of {len(problems)} problems are learnable: {_census(rewards)}"
+    if len(chosen) < needed:
+        advice = "give easier or harder problems, or more of them"
+        raise SansiError(f"{counts}, but {needed} are needed; {advice}", param="problems")
+    if len(chosen) < config.questions_per_step:
+        log.warning("%s; a round asks %d", counts, config.questions_per_step)
     return chosen
 
 

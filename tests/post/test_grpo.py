@@ -134,6 +134,8 @@ def test_impossible_settings_are_named_at_once(make, tmp_path):
         GRPOConfig(max_oversampling=0.5)
     with pytest.raises(SansiError, match="asks 5 questions, but there are 3"):
         make(tmp_path, questions_per_step=5)
+    with pytest.raises(SansiError, match=r"Say it, say.*of task mine is a prompt of \d+ tokens, .* context holds 256"):
+        make(tmp_path, [YES, YES, Problem("mine", "Say it, " + 300 * "say it, ", "yes")])
     with pytest.raises(SansiError, match=r"problems\[0\] is 'Say it.'; it must be a Problem"):
         make(tmp_path, ["Say it.", "Say it."])
 
@@ -190,6 +192,8 @@ def test_learnable_problems_are_those_solved_sometimes(codec, policy, caplog):
             learnable(chat, [YES, NEVER, NEVER], CONFIG, samples=8)
         with caplog.at_level(logging.WARNING, "sansi"):
             assert learnable(chat, [NEVER, NEVER], CONFIG, samples=2, at_least=0) == []
+        with pytest.raises(SansiError, match='"samples" is 1; it must be at least 2'):
+            learnable(chat, [YES, YES], CONFIG, samples=1)
     assert "0 of 2 problems are learnable: 2 never earned anything" in caplog.text
 
 
