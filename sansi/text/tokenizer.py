@@ -8,7 +8,7 @@ import codecs
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import cycle, groupby, pairwise
@@ -80,7 +80,10 @@ class Tokenizer:
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int) -> Tokenizer:
-        """Train on `texts`; at most `vocab_size` ids, the 256 bytes and the control tokens (last ids) included."""
+        """Train on `texts`; at most `vocab_size` ids, the 256 bytes and the control tokens (last ids) included.
+
+        Raises SansiError that names a text which is none, or holds half of a surrogate pair.
+        """
         smallest = 256 + len(CONTROL_TEXT)
         if vocab_size < smallest:
             raise SansiError(
@@ -92,7 +95,7 @@ class Tokenizer:
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
         )
-        plain.train_from_iterator(texts, trainer)
+        plain.train_from_iterator(_whole_texts(texts), trainer)
         return cls(plain, _added_tokens(CONTROL_TEXT.values(), first_id=plain.get_vocab_size()))
 
     @classmethod
@@ -425,6 +428,18 @@ def _last_merge(token: bytes, ranks: dict[bytes, int]) -> tuple[bytes, bytes] | 
         at = pairs.index(best)
         parts[at : at + 2] = [parts[at] + parts[at + 1]]
     return (parts[0], parts[1]) if all(part in ranks for part in parts) else None
+
+
+def _whole_texts(texts: Iterable[str]) -> Iterator[str]:
+    """The texts, each looked at: the library would end with an error of its own."""
+    if isinstance(texts, str) or not isinstance(texts, Iterable):
+        raise SansiError('"texts" is no list of texts; give one, such as [text]', param="texts")
+    for number, text in enumerate(texts):
+        try:
+            text.encode()
+        except (UnicodeEncodeError, AttributeError) as error:
+            raise SansiError(f"text {number} to train on: {_bad_text(text)}", param="texts") from error
+        yield text
 
 
 def _bad_text(value: object) -> SansiError:

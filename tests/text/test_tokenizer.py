@@ -283,3 +283,17 @@ def test_a_rank_file_without_all_bytes_is_refused(tmp_path):
     file.write_text("\n".join(f"{base64.b64encode(bytes([b])).decode()} {b}" for b in range(200)))
     with pytest.raises(SansiError, match="byte 0xc8"):
         Tokenizer.from_tiktoken(file)
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["fine", "a\ud800b"], "text 1 to train on: character 1 of the text is half of a surrogate pair"),
+        (["fine", b"bytes"], "text 1 to train on: only text can be encoded, not bytes"),
+        ("one text", "no list of texts"),
+        (None, "no list of texts"),
+    ],
+)
+def test_what_is_no_text_to_train_on_is_named(texts, message: str):
+    with pytest.raises(SansiError, match=message):
+        Tokenizer.train(texts, 300)

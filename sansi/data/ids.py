@@ -1,0 +1,59 @@
+"""Token ids in arrays: whole numbers from 0 that fit their type, or one sentence that says which does not."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sansi.base.errors import SansiError
+
+HASHED = 1 << 20  # ids hashed at once, to bound memory
+
+
+def dtype_for(vocab_size: int) -> np.dtype:
+    """The smallest type that holds ids below `vocab_size`."""
+    for kind in (np.uint16, np.uint32, np.int64):
+        if vocab_size - 1 <= np.iinfo(kind).max:
+            return np.dtype(kind)
+    raise SansiError(f'"vocab_size" is {vocab_size}; ids have 63 bits at most', param="vocab_size")
+
+
+def as_ids(values: Any, dtype: npt.DTypeLike | None = None, where: str = "ids") -> npt.NDArray[np.integer]:
+    """`values` as a flat array of token ids of `dtype` (None: their own, if they are an array of whole numbers).
+
+    Raises SansiError for numbers with a fraction, truth values, negative ids, more than one dimension, and ids that the
+    type cannot hold, whatever numpy's version would make of them.
+    """
+    try:
+        found = np.asarray(values)
+    except (ValueError, OverflowError, TypeError) as error:
+        raise SansiError(f"{where}: not a flat list of token ids ({error})") from error
+    if found.size == 0 and found.ndim <= 1:
+        return np.zeros(0, dtype or (found.dtype if found.dtype.kind in "iu" else np.int64))
+    if found.ndim != 1 or found.dtype.kind not in "iu":
+        what = f"an array of {found.dtype} with shape {list(found.shape)}"
+        raise SansiError(f"{where}: {what} is no list of token ids; give a flat list of whole numbers")
+    smallest, largest = int(found.min()), int(found.max())
+    limit = int(np.iinfo(dtype).max if dtype is not None else np.iinfo(np.int64).max)
+    if smallest < 0:
+        raise SansiError(f"{where}: the token id {smallest} is negative; ids begin at 0")
+    if largest > limit:
+        kind = np.dtype(dtype or np.int64).name
+        raise SansiError(
+            f"{where}: the token id {largest} does not fit {kind}, which ends at {limit}; choose a wider dtype"
+        )
+    return found if dtype is None else found.astype(dtype, copy=False)
+
+
+def digest_of(arrays: Iterable[npt.NDArray[Any]], kinds: Sequence[str]) -> str:
+    """A digest of the content of arrays, whatever their types: each as little-endian `kinds`, with its length."""
+    whole = hashlib.sha256()
+    for array, kind in zip(arrays, kinds, strict=True):
+        whole.update(f"{kind} {len(array)};".encode())
+        for begin in range(0, len(array), HASHED):
+            whole.update(np.ascontiguousarray(array[begin : begin + HASHED], np.dtype(kind)).tobytes())
+    return whole.hexdigest()

@@ -1,0 +1,141 @@
+"""Fine-tuning rows from samples with loss masks."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from sansi.base.errors import SansiError
+from sansi.data.ids import as_ids, digest_of
+from sansi.data.streams import EpochStream, Row, as_row
+
+
+class SampleDataset(EpochStream):
+    """Fine-tuning rows: whole samples packed best-fit into rows of `sequence_length` + 1 tokens, none ever split.
+
+    `samples` are (ids, loss_mask) pairs, or objects or dicts with those names, such as `TrainingSample`. Each epoch
+    shuffles and packs anew. Padding fills the row's end: `pad_id`, no loss, a document number of its own. A sample that
+    does not fit raises SansiError, or with `too_long="drop"` is left out and counted in `dropped`.
+    """
+
+    def __init__(
+        self,
+        samples: Iterable[Any],
+        sequence_length: int,
+        batch_size: int,
+        seed: int = 0,
+        *,
+        pad_id: int = 0,
+        too_long: Literal["error", "drop"] = "error",
+        rank: int = 0,
+        world_size: int = 1,
+    ):
+        super().__init__(sequence_length, batch_size, seed, rank, world_size)
+        self.pad_id, self.dropped = pad_id, 0
+        self._ids: list[npt.NDArray[np.int64]] = []
+        self._masks: list[npt.NDArray[np.bool_]] = []
+        self._content = hashlib.sha256()
+        self._plan: tuple[int, list[list[int]]] | None = None  # of an epoch: the samples of each row
+        self.largest_id = pad_id
+        if too_long not in ("error", "drop"):
+            raise SansiError(f'"too_long" is {too_long!r}; it must be "error" or "drop"', param="too_long")
+        if isinstance(samples, str | bytes | Mapping) or not isinstance(samples, Iterable):
+            raise SansiError(f"samples of type {type(samples).__name__}: give a list of samples", param="samples")
+        for index, sample in enumerate(samples):
+            self._add(index, sample, too_long)
+        if not self._ids:
+            raise SansiError("there are no samples to train on", param="samples")
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    @property
+    def rows_per_epoch(self) -> int:
+        return len(self._rows())
+
+    def fingerprint(self) -> dict[str, Any]:
+        facts = {"kind": "samples", "samples": len(self), "digest": self._content.hexdigest()}
+        return {**facts, "sequence_length": self.sequence_length, "seed": self.seed}
+
+    def row(self, position: int) -> Row:
+        return self.build(self._rows()[position])
+
+    def _rows(self) -> list[list[int]]:
+        if self._plan is None or self._plan[0] != self.epoch:
+            rng = np.random.default_rng([self.seed, self.epoch])
+            order = rng.permutation(len(self))
+            rows = best_fit([len(self._ids[i]) for i in order], self.sequence_length + 1)
+            # Best-fit closes early rows tightest; shuffling them keeps the padding even over the epoch.
+            self._plan = self.epoch, [[int(order[i]) for i in rows[r]] for r in rng.permutation(len(rows))]
+        return self._plan[1]
+
+    def build(self, item: Sequence[int]) -> Row:
+        """The row of these samples."""
+        ids = np.full(self.sequence_length + 1, self.pad_id, np.int64)
+        document = np.full(len(ids), len(item), np.int32)
+        mask = np.zeros(len(ids), bool)
+        begin = 0
+        for number, index in enumerate(item):
+            end = begin + len(self._ids[index])
+            ids[begin:end], document[begin:end], mask[begin:end] = self._ids[index], number, self._masks[index]
+            begin = end
+        return as_row(ids, document, mask)
+
+    def _add(self, index: int, sample: Any, too_long: str) -> None:
+        ids, mask = _sample(index, sample)
+        if len(ids) <= self.sequence_length + 1:
+            self._ids.append(ids)
+            self._masks.append(mask)
+            self._content.update(digest_of((ids, mask), ("<i8", "u1")).encode())
+            self.largest_id = max(self.largest_id, int(ids.max()))
+        elif too_long == "drop":
+            self.dropped += 1
+        else:
+            hint = 'shorten it, raise "sequence_length", or pass too_long="drop"'
+            raise SansiError(f"sample {index} has {len(ids)} tokens, a row {self.sequence_length + 1}; {hint}")
+
+
+def best_fit(lengths: Sequence[int], capacity: int) -> list[list[int]]:
+    """Pack items into bins: each in its turn goes into the fullest bin that still has room for it.
+
+    Returns the bins in the order they were opened, each a list of indices into `lengths`.
+    """
+    bins: list[list[int]] = []
+    room: list[tuple[int, int]] = []  # (space left, bin), ascending
+    for index, length in enumerate(lengths):
+        assert 0 < length <= capacity
+        found = bisect_left(room, (length, -1))
+        space, number = room.pop(found) if found < len(room) else (capacity, len(bins))
+        if number == len(bins):
+            bins.append([])
+        bins[number].append(index)
+        if space > length:
+            insort(room, (space - length, number))
+    return bins
+
+
+def _sample(index: int, sample: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """The ids and the loss mask of a sample in one of its forms."""
+    where = f"sample {index}"
+    if isinstance(sample, Mapping) and {"ids", "loss_mask"} <= set(sample):
+        pair = sample["ids"], sample["loss_mask"]
+    elif hasattr(sample, "ids") and hasattr(sample, "loss_mask"):
+        pair = sample.ids, sample.loss_mask
+    elif isinstance(sample, tuple | list) and len(sample) == 2:
+        pair = sample[0], sample[1]
+    else:
+        shown = f"a dict of {', '.join(map(str, sample))}" if isinstance(sample, Mapping) else type(sample).__name__
+        raise SansiError(
+            f'{where} is {shown}; give "ids" and "loss_mask", as a pair, a dict or attributes', param="samples"
+        )
+    ids, mask = as_ids(pair[0], np.int64, f"{where}, ids"), np.asarray(pair[1])
+    if len(ids) == 0 or ids.shape != mask.shape:
+        raise SansiError(f"{where}: {ids.shape} ids and {mask.shape} mask values; give one of each per token")
+    if mask.dtype != bool and not (mask.dtype.kind in "iuf" and np.all((mask == 0) | (mask == 1))):
+        raise SansiError(f"{where}: the loss mask is neither true nor false somewhere; give 0 or 1 for each token")
+    return ids.astype(np.int64, copy=False), mask.astype(bool)

@@ -1,0 +1,269 @@
+"""Ids that fit, shards that are what their manifest says, and streams that know their data by its whole content."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from documents_made import document, prose
+from sansi.base import SansiError
+from sansi.data import Mixture, PackedDataset, SampleDataset, TokenShard, pack
+from sansi.data.ids import as_ids, dtype_for
+from sansi.data.manifest import Manifest
+from sansi.data.shards import verify_shards
+from sansi.data.shuffle import Shuffle
+
+
+class ByteTokenizer:
+    vocab_size, end_of_text_id, hash = 257, 256, "a" * 64
+
+    def encode(self, text: str) -> list[int]:
+        return list(text.encode())
+
+
+class WideTokenizer(ByteTokenizer):
+    vocab_size, end_of_text_id = 70_001, 70_000
+
+    def encode(self, text: str) -> list[int]:
+        return [69_999] * len(text)
+
+
+def rng(seed: int) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "message"),
+    [
+        ([70_000], np.uint16, "70000 does not fit uint16"),
+        (np.array([70_000]), np.uint16, "70000 does not fit uint16"),
+        ([1 << 40], np.uint32, "does not fit uint32"),
+        ([-1, 2], np.uint16, "-1 is negative"),
+        (np.array([1 << 63], np.uint64), np.int64, "does not fit int64"),
+        ([1 << 70], np.int64, "no list of token ids|not a flat list"),
+        ([1.5], np.uint16, "float64"),
+        ([True, False], np.uint16, "bool"),
+        (["a"], np.uint16, "no list of token ids"),
+        ([[1, 2], [3, 4]], np.uint16, r"shape \[2, 2\]"),
+        ([[1], [2, 3]], np.uint16, "not a flat list"),
+        (None, np.uint16, "no list of token ids"),
+    ],
+)
+def test_ids_that_do_not_fit_are_refused(values: Any, dtype: Any, message: str):
+    with pytest.raises(SansiError, match=message):
+        as_ids(values, dtype)
+    with pytest.raises((SansiError, TypeError)):  # None has no length
+        TokenShard.from_documents([values], dtype)
+
+
+def test_types_of_ids():
+    assert [dtype_for(n).name for n in (1, 1 << 16, (1 << 16) + 1, 1 << 32, (1 << 32) + 1)] == [
+        "uint16", "uint16", "uint32", "uint32", "int64",
+    ]  # fmt: skip
+    assert as_ids([], np.uint16).dtype == np.uint16 and as_ids(np.array([3], np.int8), np.uint32).dtype == np.uint32
+    assert as_ids([65_535], np.uint16).tolist() == [65_535]
+
+
+def test_every_array_of_ids_is_checked(tmp_path: Path):
+    for make in (
+        lambda: PackedDataset([np.array([1, -2, 3])], 2, 1),
+        lambda: PackedDataset([TokenShard(np.array([1, -2, 3]), np.array([0]))], 2, 1),
+        lambda: PackedDataset([np.array([1.0, 2.0])], 2, 1),
+        lambda: SampleDataset([([1, -2], [1, 1])], 4, 1),
+        lambda: SampleDataset([([1.5, 2], [1, 1])], 4, 1),
+        lambda: PackedDataset([np.array([1, 2])], 2, 1, pad_id=-1),
+    ):
+        with pytest.raises(SansiError):
+            make()
+    assert pack(["ab"], WideTokenizer(), tmp_path / "wide").dtype == "uint32"
+    assert PackedDataset(tmp_path / "wide", 1, 1).largest_id == 70_000
+    narrow = type("Narrow", (WideTokenizer,), {"vocab_size": 300})()
+    with pytest.raises(SansiError, match=r'text 0 has the token id 70000, but "vocab_size" of the tokenizer is 300'):
+        pack(["ab"], narrow, tmp_path / "narrow")
+    assert not (tmp_path / "narrow").exists()
+
+
+def test_the_manifest_tells_what_was_packed(tmp_path: Path):
+    documents = [
+        document(prose(1), language="en"),
+        document(prose(2), language="en"),
+        document("你好。" * 9, language="zh"),
+    ]
+    pack([*documents, "plain"], ByteTokenizer(), tmp_path / "p", shard_tokens=700)
+    manifest = Manifest.load(tmp_path / "p")
+    assert manifest.languages == {"en": 2, "zh": 1} and manifest.sources == {"made": 3}
+    assert manifest.licences == {"CC0-1.0": 3} and manifest.tokenizer == "a" * 64 and manifest.largest_id == 256
+    assert sum(entry.documents for entry in manifest.shards) == manifest.documents == 4 and len(manifest.shards) > 1
+    verify_shards(tmp_path / "p")
+    PackedDataset([tmp_path / "p"], 4, 1, tokenizer_hash="a" * 64)
+    with pytest.raises(SansiError, match="another tokenizer"):
+        PackedDataset([tmp_path / "p"], 4, 1, tokenizer_hash="b" * 64)
+
+
+def flip(path: Path, place: int = -1) -> None:
+    raw = bytearray(path.read_bytes())
+    raw[place] ^= 1
+    path.write_bytes(bytes(raw))
+
+
+@pytest.mark.parametrize("part", ["tokens", "starts", "cut", "other", "unknown", "index", "no index"])
+def test_a_damaged_or_foreign_shard_is_refused_when_it_is_opened(tmp_path: Path, part: str):
+    pack(["hello", "world"], ByteTokenizer(), tmp_path / "p")
+    pack(["hallo", "world"], ByteTokenizer(), tmp_path / "q")
+    shard = tmp_path / "p" / "shard-00000.npy"
+    if part == "tokens":
+        flip(shard)
+    elif part == "starts":
+        flip(shard.with_suffix(".starts.npy"), -8)
+    elif part == "cut":
+        shard.write_bytes(shard.read_bytes()[:-3])
+    elif part == "other":
+        shard.write_bytes((tmp_path / "q" / "shard-00000.npy").read_bytes())
+    elif part == "unknown":
+        for name in ("shard-00007.npy", "shard-00007.starts.npy"):
+            (tmp_path / "p" / name).write_bytes((tmp_path / "q" / name.replace("7", "0")).read_bytes())
+        shard = tmp_path / "p" / "shard-00007.npy"
+    elif part == "index":
+        (tmp_path / "p" / "index.json").write_text(json.dumps({"shards": ["shard-00000.npy"]}))
+    else:
+        (tmp_path / "p" / "index.json").unlink()
+        shard = tmp_path / "p"
+    with pytest.raises(SansiError, match=r"pack the corpus again|pack a corpus into it|another folder|pack again"):
+        PackedDataset([shard], 4, 1)
+
+
+def test_damage_between_the_probes_is_found_by_reading_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sansi.data.shards.PROBED", 10)
+    pack(["x" * 1000], ByteTokenizer(), tmp_path / "p")
+    flip(tmp_path / "p" / "shard-00000.npy", -9)
+    PackedDataset([tmp_path / "p"], 4, 1)  # opens
+    with pytest.raises(SansiError, match="its content is not what was packed"):
+        verify_shards(tmp_path / "p")
+
+
+def states() -> dict[str, tuple[Any, Any]]:
+    ids = [rng(i).integers(0, 97, 12) for i in range(20)]
+    whole, half = np.ones(12), np.r_[np.zeros(6), np.ones(6)]
+
+    def samples(parts: list[list[int]]) -> SampleDataset:
+        return SampleDataset([(np.array(part), np.ones(len(part))) for part in parts], 16, 1)
+
+    def packed(content: int, **changes: Any) -> PackedDataset:
+        return PackedDataset(
+            [rng(content).integers(0, 97, 4000)], **{"sequence_length": 16, "batch_size": 2, **changes}
+        )
+
+    def mixed(*parts: Any) -> Mixture:
+        return Mixture([(part, 1.0) for part in parts])
+
+    one = rng(0).integers(0, 97, 4000)
+    changed = one.copy()
+    changed[1234] += 1
+    return {
+        "another corpus of the same length": (packed(0), packed(9)),
+        "one id": (PackedDataset([one], 16, 2), PackedDataset([changed], 16, 2)),
+        "other borders of documents": (
+            PackedDataset([one], 16, 2, end_of_text_id=5),
+            PackedDataset([one], 16, 2, end_of_text_id=6),
+        ),
+        "the order of shards": (PackedDataset([one, one[:9]], 16, 2), PackedDataset([one[:9], one], 16, 2)),
+        "other loss masks": (
+            SampleDataset([(i, whole) for i in ids], 16, 2),
+            SampleDataset([(i, half) for i in ids], 16, 2),
+        ),
+        "other borders of samples": (samples([[1, 2, 3], [4, 5]]), samples([[1, 2], [3, 4, 5]])),
+        "another order of samples": (samples([[1, 2, 3], [4, 5]]), samples([[4, 5], [1, 2, 3]])),
+        "another seed": (packed(0), packed(0, seed=1)),
+        "another length": (packed(0), packed(0, sequence_length=8)),
+        "another kind": (packed(0), samples([[1, 2]])),
+        "one part of a mixture": (mixed(packed(0), packed(1)), mixed(packed(0), packed(2))),
+        "another number of parts": (mixed(packed(0), packed(1)), mixed(packed(0))),
+        "a mixture": (mixed(packed(0)), packed(0)),
+    }
+
+
+@pytest.mark.parametrize("name", states())
+def test_a_state_of_other_data_is_refused(name: str):
+    first, second = states()[name]
+    next(first)
+    with pytest.raises(SansiError, match=r"belongs to (other data|another mixture)"):
+        second.load_state_dict(json.loads(json.dumps(first.state_dict())))
+    with pytest.raises(SansiError):
+        first.load_state_dict(second.state_dict())
+    fresh = states()[name][1]
+    np.testing.assert_array_equal(next(second).ids, next(fresh).ids)  # a refused state changes nothing
+
+
+@pytest.mark.parametrize("change", [{"position": -1}, {"position": 10**9}, {"epoch": "1"}, {"data": None}])
+def test_a_damaged_state_is_refused(change: dict[str, Any]):
+    dataset = PackedDataset([np.arange(50)], 4, 1)
+    with pytest.raises(SansiError):
+        dataset.load_state_dict({**dataset.state_dict(), **change})
+    with pytest.raises(SansiError):
+        dataset.load_state_dict([])  # type: ignore[arg-type]
+
+
+def test_files_and_arrays_of_the_same_content_are_the_same_data(tmp_path: Path):
+    texts = ["hello", "world, hello"]
+    pack(texts, ByteTokenizer(), tmp_path / "p")
+    shard = TokenShard.from_documents([[*text.encode(), 256] for text in texts], np.int64)
+    PackedDataset(tmp_path / "p", 4, 1).load_state_dict(PackedDataset([shard], 4, 1).state_dict())
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 1000, 4097])
+def test_a_shuffle_is_a_permutation_that_differs_by_seed_and_epoch(size: int):
+    orders = [[Shuffle(size, seed, epoch)[i] for i in range(size)] for seed, epoch in ((0, 0), (0, 1), (1, 0))]
+    assert all(sorted(order) == list(range(size)) for order in orders)
+    if size > 60:
+        assert len({tuple(order) for order in orders}) == 3
+        moves = np.abs(np.array(orders[0]) - np.arange(size)).mean() / size
+        assert 0.25 < moves < 0.42  # a third for a random order
+
+
+def test_skipping_is_arithmetic():
+    data = PackedDataset([np.arange(100_000) % 97], 4, 2, seed=1)
+    walked = PackedDataset([np.arange(100_000) % 97], 4, 2, seed=1)
+    for _ in range(26_000):
+        walked.skip()
+    data.skip(26_000)
+    assert data.state_dict() == walked.state_dict() and data.epoch == 1
+    far = PackedDataset([np.arange(100_000) % 97], 4, 2, rank=10**9, world_size=10**9 + 1)
+    assert next(far).ids.shape == (2, 5)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda t: PackedDataset(t, 8, 1), "no token shards here"),
+        (lambda t: PackedDataset(7, 8, 1), "shards of type int"),
+        (lambda t: PackedDataset([None], 8, 1), "no list of token ids"),
+        (lambda t: PackedDataset([np.arange(9)], "8", 1), "\"sequence_length\" is '8'"),
+        (lambda t: PackedDataset([np.arange(9)], 8, 0), '"batch_size" is 0'),
+        (lambda t: PackedDataset([np.arange(9)], 8, 1, seed=-1), '"seed" is -1'),
+        (lambda t: SampleDataset([{"ids": [1, 2]}], 8, 1), "sample 0 is a dict of ids"),
+        (lambda t: SampleDataset({"ids": [1], "loss_mask": [1]}, 8, 1), "samples of type dict"),
+        (lambda t: SampleDataset(["ab"], 8, 1), "sample 0 is str"),
+        (lambda t: SampleDataset([([1, 2], [0.5, 1])], 8, 1), "neither true nor false"),
+        (lambda t: SampleDataset([([1, 2], [1, float("nan")])], 8, 1), "neither true nor false"),
+        (lambda t: SampleDataset([([1] * 20, [1] * 20)], 8, 1, too_long="cut"), "\"too_long\" is 'cut'"),
+        (lambda t: Mixture([PackedDataset([np.arange(9)], 8, 1)]), "pairs"),
+        (lambda t: Mixture([(PackedDataset([np.arange(9)], 8, 1), "a")]), "must be numbers"),
+        (lambda t: pack("abc", ByteTokenizer(), t / "x"), '"texts" is one text'),
+        (lambda t: pack([b"abc"], ByteTokenizer(), t / "x"), "text 0 is bytes"),
+        (lambda t: pack(["abc"], ByteTokenizer(), t / "x", 0), '"shard_tokens" is 0'),
+    ],
+)
+def test_mistakes_are_named(tmp_path: Path, make: Any, message: str):
+    with pytest.raises(SansiError, match=message):
+        make(tmp_path)
+
+
+def test_samples_may_be_dicts_or_objects_and_one_shard_needs_no_list():
+    pair, mapping = ([1, 2], [0, 1]), {"ids": [1, 2], "loss_mask": [0, 1]}
+    sets = [SampleDataset([sample], 4, 1) for sample in (pair, mapping, [*pair])]
+    assert len({json.dumps(dataset.state_dict()) for dataset in sets}) == 1 and sets[0].largest_id == 2
+    shard = TokenShard.from_documents([[1, 2, 3]])
+    assert PackedDataset(shard, 2, 1).tokens == PackedDataset(np.arange(3), 2, 1).tokens == 3
