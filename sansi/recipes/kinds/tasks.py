@@ -17,6 +17,7 @@ from sansi.base.errors import SansiError
 from sansi.base.files import write_text
 from sansi.chat import ChatModel
 from sansi.data import read_corpus
+from sansi.data.ids import as_ids, dtype_for
 from sansi.data.problems import Problem, evaluation_set, get_task, held_out_sums, training_problems
 from sansi.data.problems import read_problems as read_file
 from sansi.data.problems.seeds import EVALUATION_SEED, check_evaluation_seed, first_training_seed
@@ -183,8 +184,8 @@ def make_samples(config: Samples, inputs: Inputs, run: StageRun) -> Path:
         made = list(cold_start_samples(codec, itertools.islice(stream, config.count)))
     else:
         made = list(fusion_samples(codec, stream, config.count, run.seed, config.mix))
-    dtype = np.uint16 if codec.vocab_size <= 1 << 16 else np.uint32
-    ids = np.concatenate([np.asarray(sample.ids, dtype) for sample in made])
+    dtype = dtype_for(codec.vocab_size)
+    ids = np.concatenate([as_ids(sample.ids, dtype, f"sample {number}") for number, sample in enumerate(made)])
     masks = np.concatenate([np.asarray(sample.loss_mask, bool) for sample in made])
     np.savez(run.path / SAMPLES_FILE, ids=ids, masks=masks, ends=np.cumsum([len(sample.ids) for sample in made]))
     run.record(samples=len(made), tokens=len(ids), targets=int(masks.sum()))

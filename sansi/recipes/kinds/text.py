@@ -12,7 +12,7 @@ from typing import Literal
 from sansi.base.config import Config, load_config, too_small
 from sansi.base.errors import SansiError
 from sansi.base.files import read_json, write_json
-from sansi.data import Mixture, PackedDataset, RowStream, build_corpus, pack, read_corpus
+from sansi.data import Document, Mixture, PackedDataset, RowStream, build_corpus, pack, read_corpus
 from sansi.data.problems import training_problems
 from sansi.data.sources import find_sources
 from sansi.post.samples import Shares, exchange_of, plain_document, plain_question
@@ -128,15 +128,15 @@ def make_tokens(config: Pack, inputs: Inputs, run: StageRun) -> Path:
     return run.path
 
 
-def _documents(config: Pack, inputs: Inputs, tokenizer: Tokenizer) -> Iterator[str]:
+def _documents(config: Pack, inputs: Inputs, tokenizer: Tokenizer) -> Iterator[str | Document]:
     bounded = config.min_tokens > 0 or config.max_tokens is not None
     for document in read_corpus(inputs["corpus"]):
         size = len(tokenizer.encode(document.text)) + 1 if bounded else 0
         if not bounded or config.min_tokens <= size <= (config.max_tokens or size):
-            yield document.text
+            yield document
 
 
-def _exchanges(config: Pack, inputs: Inputs, tokenizer: Tokenizer) -> Iterator[str]:
+def _exchanges(config: Pack, inputs: Inputs, tokenizer: Tokenizer) -> Iterator[str | Document]:
     assert config.tokens is not None
     size = 0
     for i, exchange in enumerate(exchange_stream(config.seed, config.shares, inputs)):
