@@ -71,14 +71,16 @@ class ModelBundle:
             raise SansiError(f"{GENERATION_CONFIG}: not a JSON object; correct it there")
         return MappingProxyType(value)
 
+    def stop_ids(self) -> dict[str, int | tuple[int, ...]]:
+        """`eos_token_id`, all of them, and `pad_token_id`, as far as generation_config.json knows them."""
+        known = {key: self.generation_config.get(key) for key in ("eos_token_id", "pad_token_id")}
+        lists = {key: tuple(value) if isinstance(value, list) else (value,) for key, value in known.items()}
+        whole = {key: ids for key, ids in lists.items() if ids and all(type(one) is int for one in ids)}
+        return {key: ids if len(ids) > 1 else ids[0] for key, ids in whole.items()}
+
     def token_ids(self) -> dict[str, int]:
-        """`eos_token_id` (the first stop id) and `pad_token_id` for a config.json, as far as they are known."""
-        stops = self.generation_config.get("eos_token_id")
-        known = {
-            "eos_token_id": stops[0] if isinstance(stops, list) and stops else stops,
-            "pad_token_id": self.generation_config.get("pad_token_id"),
-        }
-        return {key: value for key, value in known.items() if type(value) is int}
+        """The same for a config.json, where some programs read but one id: the first."""
+        return {key: ids[0] if isinstance(ids, tuple) else ids for key, ids in self.stop_ids().items()}
 
     def with_token_ids(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """A config.json with these ids where it has none of its own."""

@@ -21,16 +21,13 @@ from __future__ import annotations
 import copy
 import hashlib
 import heapq
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from sansi.base import SansiError
 from sansi.base.config import as_config
-from sansi.base.files import scratch_folder
 from sansi.base.runs import RunFolder
 from sansi.chat import ChatModel
 from sansi.data.problems import Problem, Task, as_task
@@ -190,9 +187,7 @@ def train_config(config: GRPOConfig, evaluate_every: int = 20) -> TrainConfig:
 
 def bundle_of(codec: Codec) -> ModelBundle:
     """What a checkpoint has beside its weights, as far as a codec knows it."""
-    with scratch_folder(Path(tempfile.gettempdir()) / "codec") as folder:
-        codec.save(folder)
-        return ModelBundle.from_folder(folder)
+    return ModelBundle(codec.files(), codec.hash)
 
 
 def weights_digest(model: Transformer) -> str:

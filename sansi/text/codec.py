@@ -16,7 +16,7 @@ from typing import Any
 
 from sansi.base.codec_file import CODEC_FILE, write_codec_file
 from sansi.base.errors import SansiError, did_you_mean
-from sansi.base.files import WRITTEN, mark, read_json, write_json
+from sansi.base.files import WRITTEN, as_path, mark, read_json, write_json
 from sansi.text.chunks import ChunkEncoder
 from sansi.text.messages import ROLES, AssistantMessage, Message, read_messages, read_tools, tool_lines
 from sansi.text.mode import Mode, SoftSwitch, check_choice, check_flag, check_mode_options, is_query, select_mode
@@ -127,7 +127,7 @@ class Codec:
 
         The stop ids go into generation_config.json, whose other values stay. Raises SansiError if that is no JSON.
         """
-        folder = Path(folder)
+        folder = as_path(folder)
         self.tokenizer.save(folder)
         file = folder / GENERATION_CONFIG
         known = read_json(file, WRITTEN) if file.exists() else {}
@@ -136,6 +136,11 @@ class Codec:
         write_json(file, {**known, **self.generation_config})
         write_codec_file(folder, self.hash)
         mark(folder, [GENERATION_CONFIG, CODEC_FILE])
+
+    def files(self) -> dict[str, bytes]:
+        """What `save` writes into a new folder, by name, less `codec.json`: the files of a bundle."""
+        said = json.dumps(self.generation_config, indent=2) + "\n"
+        return {**self.tokenizer.files(), GENERATION_CONFIG: said.encode()}
 
     @property
     def generation_config(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from sansi.base.errors import SansiError
-from sansi.base.files import as_path, mark, read_json, write_json, write_text
+from sansi.base.files import as_path, mark, read_json, write_bytes
 from sansi.text.template import CHAT_TEMPLATE
 
 # Contractions, words with one leading mark, digits one by one, runs of marks, line breaks, other white space.
@@ -136,15 +136,23 @@ class Tokenizer:
 
     def save(self, folder: str | Path) -> None:
         """Write tokenizer.json and tokenizer_config.json (with the chat template) into `folder`."""
-        folder = Path(folder)
+        folder, files = as_path(folder), self.files()
+        for name, content in files.items():
+            write_bytes(folder / name, content)
+        mark(folder, files)
+
+    def files(self) -> dict[str, bytes]:
+        """What `save` writes, by name."""
         data = json.loads(self._plain.to_str())
         data["added_tokens"] = self._added
         if "merges" in data["model"]:  # the library gives an added token the id that it has among the pieces, if any
             last = max(data["model"]["vocab"].values())
             data["model"]["vocab"] |= {token["content"]: token["id"] for token in self._added if token["id"] <= last}
-        write_text(folder / "tokenizer.json", json.dumps(data, ensure_ascii=False, indent=1) + "\n")
-        write_json(folder / "tokenizer_config.json", self._config())
-        mark(folder, ["tokenizer.json", "tokenizer_config.json"])
+        config = json.dumps(self._config(), ensure_ascii=False, indent=2) + "\n"
+        return {
+            "tokenizer.json": (json.dumps(data, ensure_ascii=False, indent=1) + "\n").encode(),
+            "tokenizer_config.json": config.encode(),
+        }
 
     @cached_property
     def hash(self) -> str:

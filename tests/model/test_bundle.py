@@ -5,7 +5,7 @@ import json
 import pytest
 from sansi.base import SansiError
 from sansi.base.files import atomic_folder, others_files, updated_folder
-from sansi.model import ModelBundle
+from sansi.model import ModelBundle, load, save
 from sansi.model.bundle import CARDS
 from sansi.text import Codec, Tokenizer
 
@@ -107,3 +107,23 @@ def test_what_can_not_be_read_is_named(tmp_path):
     for text in (b"{", b"[1]"):
         with pytest.raises(SansiError, match=r"generation_config\.json: not "):
             ModelBundle({"generation_config.json": text}).token_ids()
+
+
+def test_a_bundle_of_a_codec_needs_no_folder(codec, folder):
+    assert ModelBundle(codec.files(), codec.hash) == ModelBundle.from_folder(folder)
+
+
+def test_a_loaded_model_knows_its_stop_ids_and_hands_them_on(tmp_path, codec):
+    """Also where nobody passes the bundle along."""
+    folder = make_checkpoint(tmp_path / "model")
+    assert json.loads((folder / "config.json").read_text())["eos_token_id"] is None
+    model = load(folder, "cpu")
+    assert model.config.eos_token_id == codec.stop_ids and model.config.pad_token_id == codec.control.endoftext
+    save(model, tmp_path / "again")
+    said = json.loads((tmp_path / "again" / "config.json").read_text())
+    assert (said["eos_token_id"], said["pad_token_id"]) == (list(codec.stop_ids), codec.control.endoftext)
+    for odd in ({}, {"eos_token_id": []}, {"eos_token_id": "x"}, {"eos_token_id": None, "pad_token_id": [1.5]}):
+        assert ModelBundle().for_generation(odd).stop_ids() == {}
+    (folder / "generation_config.json").write_text("{")
+    with pytest.raises(SansiError, match=r"generation_config\.json: not valid JSON"):
+        load(folder, "cpu")

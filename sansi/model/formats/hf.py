@@ -15,7 +15,7 @@ from torch import Tensor
 from sansi.base.device import DeviceLike, DtypeLike, resolve_device, resolve_dtype
 from sansi.base.errors import SansiError
 from sansi.base.files import as_path, read_json, updated_folder, write_json
-from sansi.model.bundle import ModelBundle
+from sansi.model.bundle import GENERATION_CONFIG, ModelBundle
 from sansi.model.config import ModelConfig
 from sansi.model.formats.files import INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE, indexed_names, is_ours
 from sansi.model.formats.names import full_name, is_stacked, stacked_place, tensor_table
@@ -30,12 +30,15 @@ LM_HEAD, EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
 def load(folder: str | Path, device: DeviceLike = "auto", dtype: DtypeLike = "auto") -> Transformer:
     """The model in `folder`, in evaluation mode.
 
+    Stop and padding ids that only generation_config.json has come into its configuration, so that whatever is saved of
+    it stops in other programs.
+
     Raises SansiError that says what to do when the folder or a file is missing or damaged, when the configuration is
     not one of ours, and when tensors are missing, left over or of another shape (all of them are named).
     """
     folder = model_folder(folder)
     place = resolve_device(device)
-    config = read_config(folder)
+    config = _with_stop_ids(read_config(folder), folder)
     files = _weight_files(folder)
     with torch.device("meta"):
         model = Transformer(config).to(resolve_dtype(dtype, place))
@@ -45,6 +48,14 @@ def load(folder: str | Path, device: DeviceLike = "auto", dtype: DtypeLike = "au
     model.init_buffers()
     _fill(model, files, stacked=is_stacked(shapes))
     return model.eval()
+
+
+def _with_stop_ids(config: ModelConfig, folder: Path) -> ModelConfig:
+    file = folder / GENERATION_CONFIG
+    if not file.is_file():
+        return config
+    said = ModelBundle({GENERATION_CONFIG: file.read_bytes()}).stop_ids()
+    return config.replace(**{key: value for key, value in said.items() if getattr(config, key) is None})
 
 
 @torch.no_grad()
