@@ -60,8 +60,12 @@ def budget_curve(
 def run(
     tasks: Annotated[str, typer.Argument(help="Tasks, comma-separated: names, files of problems, module:attribute.")],
     model: ModelOption = DEFAULT_MODEL,
-    count: Annotated[int, typer.Option(min=1, help="How many problems of each task.")] = 100,
-    difficulty: Annotated[str, typer.Option(help="Level of the problems: a number, lowest or highest.")] = "0",
+    count: Annotated[
+        int | None, typer.Option(min=1, help="How many problems of each task; by default 100, and all of a file.")
+    ] = None,
+    difficulty: Annotated[
+        str | None, typer.Option(help="A level, lowest or highest; by default lowest, and all of a file.")
+    ] = None,
     thinking_budget: Annotated[
         int | None, typer.Option(min=0, help="Most thinking tokens; 0 asks without a thought.")
     ] = None,
@@ -87,7 +91,7 @@ def run(
     from sansi.eval import task_run
 
     chosen: dict[str, Any] = {} if seed is None else {"seed": seed}
-    level = int(difficulty) if difficulty.removeprefix("-").isdecimal() else difficulty
+    level = int(difficulty) if difficulty and difficulty.removeprefix("-").isdecimal() else difficulty
     found = find_model(model, hub, max_batch=batch)
     names = [name.strip() for name in tasks.split(",")]
     task_run.run(

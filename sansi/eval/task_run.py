@@ -31,7 +31,8 @@ class TaskScore:
     """A model on one task at one level."""
 
     task: str
-    difficulty: int
+    difficulty: int | None
+    """None: of several levels, or of none."""
     score: Score
 
 
@@ -54,8 +55,8 @@ class TaskReport:
 def run(
     folder: str,
     tasks: Sequence[Task | str],
-    count: int = 100,
-    difficulty: int | str = 0,
+    count: int | None = None,
+    difficulty: int | str | None = None,
     thinking_budget: int | None = None,
     out: str | None = None,
     seed: int = EVALUATION_SEED,
@@ -66,7 +67,8 @@ def run(
 ) -> TaskReport:
     """Ask a model folder `count` problems of each task, print the table and write it, with all answers, to `out`.
 
-    difficulty: a level, "lowest" or "highest" of each task. thinking_budget: 0 for no thought, None for no bound.
+    count: None for 100, and all of a file. difficulty: a level, "lowest" or "highest" of each task; None for the
+    lowest, and all of a file. thinking_budget: 0 for no thought, None for no bound.
     instruction: the gym's questions say where the answer is to be put; False: they stand as the gym has them, and an
     answer has to be nothing else.
     Raises SansiError for an unknown task, a level that one of them has not, a task with too few problems, and an `out`
@@ -89,8 +91,7 @@ def run(
                 bar.describe(task.name)
                 answers.append(ask(chat, problems, options, progress=bar, task=task))
         scores = [
-            TaskScore(task.name, some[0].problem.difficulty or 0, Score.of(some))
-            for (task, _), some in zip(sets, answers, strict=True)
+            TaskScore(task.name, _level(some), Score.of(some)) for (task, _), some in zip(sets, answers, strict=True)
         ]
         total = Score.of([graded for some in answers for graded in some])
         report = TaskReport(name or chat.name, seed, thinking_budget, scores, total)
@@ -103,7 +104,7 @@ def run(
 
 
 def _draw(
-    tasks: Sequence[Task | str], count: int, difficulty: int | str, seed: int, instruction: bool
+    tasks: Sequence[Task | str], count: int | None, difficulty: int | str | None, seed: int, instruction: bool
 ) -> list[tuple[Task, list[Problem]]]:
     if isinstance(tasks, str) or not tasks:
         raise SansiError(f"tasks must be a list with one task at least, not {tasks!r:.80}", param="tasks")
@@ -118,7 +119,12 @@ def _plain(task: Task) -> Task:
     return replace(task, instruction="") if isinstance(task, GymTask) else task
 
 
-def level_of(task: Task, difficulty: int | str) -> int:
+def _level(graded: list[Graded]) -> int | None:
+    levels = {item.problem.difficulty for item in graded}
+    return levels.pop() if len(levels) == 1 else None
+
+
+def level_of(task: Task, difficulty: int | str | None) -> int | None:
     """The level that a number or "lowest" or "highest" means. Raises SansiError for another text."""
     if isinstance(difficulty, str):
         if difficulty not in (LOWEST, HIGHEST):
@@ -131,7 +137,7 @@ def table_rows(report: TaskReport) -> list[list[str]]:
     """A line a task, header first: accuracy, its interval of 95 %, and the outcomes that occur anywhere."""
     occurring = [outcome for outcome in OUTCOMES if outcome in report.total.outcomes]
     rows = [["task", "level", "accuracy", "95% interval", *occurring]]
-    lines = [(t.task, str(t.difficulty), t.score) for t in report.tasks]
+    lines = [(t.task, "" if t.difficulty is None else str(t.difficulty), t.score) for t in report.tasks]
     if len(report.tasks) > 1:
         lines.append(("all", "", report.total))
     for task, level, score in lines:

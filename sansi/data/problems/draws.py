@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import random
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
@@ -13,25 +14,46 @@ from sansi.data.problems.task import Problem, Task, check_level, check_whole
 
 Draw = Callable[[int], Problem]
 """Problem i of a sequence."""
+USUAL_COUNT = 100
 MOST_REPEATS = 20_000  # questions in a row that were drawn before: so many, and a source has no more to give
 
 
 def evaluation_problems(
-    tasks: Sequence[Task | str], count: int, difficulty: int = 0, seed: int = EVALUATION_SEED
+    tasks: Sequence[Task | str], count: int | None = None, difficulty: int | None = None, seed: int = EVALUATION_SEED
 ) -> list[Problem]:
     """`count` distinct problems of each task, the tasks in turn, from seeds that no training draws from.
 
-    A task of a fixed size (a file) gives its first `count` of that level, whatever the seed: it can not know what was
-    trained on, so keep a file for evaluation. Raises SansiError where a task has too few.
+    count: None for USUAL_COUNT, and all of a task of a fixed size (a file). Such a task gives its first ones, whatever
+    the seed: it can not know what was trained on, so keep a file for evaluation. difficulty: None for the lowest level,
+    and all levels of a task of a fixed size. Raises SansiError where a task has too few.
     """
     check_evaluation_seed(seed)
-    check_whole("count", count, 1)
+    if count is not None:
+        check_whole("count", count, 1)
     found = _named(tasks)
-    for task in found.values():
-        check_level(task, difficulty)
-    starts = {name: 0 if getattr(task, "size", None) else seed for name, task in found.items()}
-    draws = {name: _draw(task, starts[name], difficulty) for name, task in found.items()}
-    return distinct(draws, count * len(draws))
+    if difficulty is not None:
+        for task in found.values():
+            check_level(task, difficulty)
+    sets = [_evaluation_set(task, count, difficulty, seed) for task in found.values()]
+    return [p for turn in itertools.zip_longest(*sets) for p in turn if p is not None]
+
+
+def _evaluation_set(task: Task, count: int | None, difficulty: int | None, seed: int) -> list[Problem]:
+    size = getattr(task, "size", None)
+    if size is None:
+        level = difficulty or 0
+        return distinct({task.name: lambda i: task.problem(seed + i, level)}, count or USUAL_COUNT)
+    if difficulty is None and (given := getattr(task, "problems", None)):
+        problems = list(given)
+    else:
+        problems = [task.problem(i, difficulty or 0) for i in range(size)]
+    different: dict[tuple[str, str], Problem] = {}
+    for problem in problems:
+        different.setdefault(_asked(problem), problem)
+    if count is not None and count > len(different):
+        where = f"{task.name} has {len(different)} problems" + ("" if difficulty is None else f" of level {difficulty}")
+        raise SansiError(f"{where}, not {count}; ask for fewer", param="count")
+    return list(different.values())[:count]
 
 
 def task_problems(
@@ -73,7 +95,7 @@ def distinct(draws: Mapping[str, Draw], count: int) -> list[Problem]:
         name = names[len(problems) % len(names)]
         problem = draws[name](indices[name])
         indices[name] += 1
-        asked = (problem.question, str(problem.context))
+        asked = _asked(problem)
         repeats = repeats + 1 if asked in problems else 0
         if repeats > MOST_REPEATS:
             raise SansiError(f"{name} has too few different questions for {count} problems; ask for fewer")
@@ -97,6 +119,10 @@ def stream(
             yield problem
 
 
+def _asked(problem: Problem) -> tuple[str, str]:
+    return problem.question, str(problem.context)
+
+
 def _named(tasks: Sequence[Task | str]) -> dict[str, Task]:
     if isinstance(tasks, str) or not tasks:
         raise SansiError(f"tasks must be a list of tasks or names, with one at least, not {tasks!r:.80}", param="tasks")
@@ -106,7 +132,3 @@ def _named(tasks: Sequence[Task | str]) -> dict[str, Task]:
             raise SansiError(f"task {task.name} is named twice", param="tasks")
         found[task.name] = task
     return found
-
-
-def _draw(task: Task, start: int, difficulty: int) -> Draw:
-    return lambda i: task.problem(start + i, difficulty)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sansi.base.errors import SansiError
+from sansi.data.problems.own import JsonlTask
 from sansi.data.problems.refusals import declines
 from sansi.data.problems.registry import task_of
 from sansi.data.problems.task import Problem, Task, Verdict, as_verdict, unknown
@@ -83,9 +84,16 @@ def is_right(problem: Problem, answer: str | None) -> bool:
 def verify_all(attempts: Sequence[Attempt], *, pool: WorkerPool | None = None) -> list[Verdict]:
     """`verify_safely` of many answers, in order; those that need a process are verified side by side."""
     pool = pool or shared_pool()
-    with concurrent.futures.ThreadPoolExecutor(pool.workers, "verify") as threads:
+    threads = concurrent.futures.ThreadPoolExecutor(pool.workers, "verify")
+    try:
         waiting = [v if (v := _at_once(a)) else threads.submit(_in_process, a, pool) for a in attempts]
         return [v if isinstance(v, Verdict) else v.result() for v in waiting]
+    except BaseException:  # Ctrl-C does not wait for a verifier that hangs
+        threads.shutdown(wait=False, cancel_futures=True)
+        pool.interrupt()
+        raise
+    finally:
+        threads.shutdown()
 
 
 def as_message(message: Message | Mapping[str, Any] | str) -> Message:
@@ -109,7 +117,7 @@ def _at_once(attempt: Attempt) -> Verdict | None:
         raise SansiError(f"problem is {attempt.problem!r:.80}; it must be a Problem", param="problem")
     if formed := form_of(attempt):
         return formed
-    task = attempt.task or task_of(attempt.problem)
+    task = _task(attempt)
     if not getattr(task, "trusted", False):
         return None
     try:
@@ -120,9 +128,15 @@ def _at_once(attempt: Attempt) -> Verdict | None:
 
 
 def _in_process(attempt: Attempt, pool: WorkerPool) -> Verdict:
-    task = attempt.task or task_of(attempt.problem)
-    by_name = attempt.task is None or attempt.task is task_of(attempt.problem)
+    task = _task(attempt)
+    by_name = attempt.task is None or task is not attempt.task or task is task_of(attempt.problem)
     return _with_refusal(attempt, pool.verify(task, attempt.problem, attempt.message, by_name))
+
+
+def _task(attempt: Attempt) -> Task:
+    """Who judges: the task given; a file of problems leaves it to the verifier that each of them names."""
+    given = attempt.task
+    return task_of(attempt.problem) if given is None or isinstance(given, JsonlTask) else given
 
 
 def _with_refusal(attempt: Attempt, verdict: Verdict) -> Verdict:

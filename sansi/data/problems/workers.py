@@ -133,11 +133,16 @@ class Worker:
         if self.status is not None:
             return self.status
         status = self._poll()
-        for end in (os.killpg, os.kill):  # a fork may not have come to have a group of its own yet
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                end(self.pid, signal.SIGKILL)
+        self.end()
         self.status = self._reap() if status is None else status
         return self.status
+
+    def end(self) -> None:
+        """Send the process and all that it started the signal that ends them; from any thread."""
+        if self.status is None:
+            for send_signal in (os.killpg, os.kill):  # a fork may not have come to have a group of its own yet
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    send_signal(self.pid, signal.SIGKILL)
 
     def _poll(self) -> int | None:
         # One that has just ended by itself has a moment to become a corpse that tells of it.
@@ -210,6 +215,8 @@ class WorkerPool:
         self.workers = workers or min(MOST_WORKERS, len(os.sched_getaffinity(0)))
         self.limits = limits or Limits()
         self._idle: list[Worker] = []
+        self._busy: set[Worker] = set()
+        self._interrupts = 0
         self._lock, self._alone = threading.Lock(), threading.Lock()
         self._places = threading.Semaphore(self.workers)
 
@@ -222,6 +229,7 @@ class WorkerPool:
             request, forked = _request(task, problem, message, by_name)
         except Exception as error:
             return unknown("raised", f"it can not be sent to a worker process: {type(error).__name__}: {error}")
+        before = self._interrupts
         try:
             with self._place():
                 return self._verdict(request, task if forked else None)
@@ -229,6 +237,8 @@ class WorkerPool:
             pass
         try:
             with self._whole_pool():
+                if self._interrupts != before:
+                    return unknown("aborted", "the verification was interrupted")
                 self.close()  # a fresh process: what came before may have left it little memory
                 return self._verdict(request, task if forked else None)
         except Lost as lost:
@@ -241,6 +251,9 @@ class WorkerPool:
         except BaseException:
             worker.kill()
             raise
+        finally:
+            with self._lock:
+                self._busy.discard(worker)
         if "memory" in reply:  # what it holds, it may hold for ever
             worker.kill()
             raise Lost("memory", reply["memory"])
@@ -250,13 +263,18 @@ class WorkerPool:
 
     def _take(self, forked: Task | None) -> Worker:
         with self._lock:
-            for i, worker in enumerate(self._idle):
+            for worker in self._idle:
                 if worker.task is forked:
-                    return self._idle.pop(i)
+                    self._idle.remove(worker)
+                    self._busy.add(worker)
+                    return worker
             spare = self._idle.pop(0) if len(self._idle) >= self.workers else None
         if spare is not None:  # of another task
             spare.kill()
-        return Worker(self.limits, forked)
+        worker = Worker(self.limits, forked)
+        with self._lock:
+            self._busy.add(worker)
+        return worker
 
     @contextlib.contextmanager
     def _place(self) -> Iterator[None]:
@@ -270,6 +288,14 @@ class WorkerPool:
             for _ in range(self.workers):
                 places.enter_context(self._places)
             yield
+
+    def interrupt(self) -> None:
+        """End the workers that are at work: what they were asked comes back unknown, and is not tried again."""
+        with self._lock:
+            self._interrupts += 1
+            busy = list(self._busy)
+        for worker in busy:
+            worker.end()
 
     def close(self) -> None:
         """End the idle workers. The pool may be used again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -14,6 +15,7 @@ import pytest
 from sansi.base import SansiError
 from sansi.data.problems import (
     Attempt,
+    JsonlTask,
     Limits,
     Problem,
     Verdict,
@@ -192,6 +194,12 @@ def test_a_trusted_task_is_verified_here_and_may_raise():
     assert verify_safely(Here(), PROBLEM, "raise").detail == "raised: KeyError: 'x'"
 
 
+def test_a_file_leaves_it_to_the_verifiers_that_its_problems_name(monkeypatch):
+    monkeypatch.setattr("sansi.data.problems.judge.shared_pool", None)  # "exact" needs no process
+    problem = Problem("a.jsonl", "2 + 3?", "5", verifier="exact")
+    assert verify_safely(JsonlTask("a.jsonl", (problem,)), problem, "5").right
+
+
 def test_the_six_families_are_verified_here(monkeypatch):
     monkeypatch.setattr("sansi.data.problems.judge.shared_pool", None)
     problem = generate("gcd", 7_000_000, 0)
@@ -223,6 +231,33 @@ def test_no_worker_outlives_a_program_that_is_killed(tmp_path):
     while any(map(is_alive, map(int, pids))) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(is_alive, map(int, pids)))
+
+
+def test_an_interrupt_does_not_wait_for_a_verifier_that_hangs(tmp_path):
+    script = tmp_path / "program.py"
+    script.write_text(
+        textwrap.dedent(f"""
+        import threading
+        from sansi.data.problems import Attempt, Problem, WorkerPool, as_task, verify_all
+        from sansi.text import Message
+        pool, hang = WorkerPool(2), as_task("{MISBEHAVING}:hangs")
+        def tell():
+            while len(pool._busy) < 2:
+                pass
+            print(*[worker.pid for worker in pool._busy], flush=True)
+        threading.Thread(target=tell, daemon=True).start()
+        try:
+            verify_all([Attempt(Problem("mine", "?", "5"), Message("assistant", "5"), task=hang)] * 8, pool=pool)
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+        """)
+    )
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as program:
+        pids = program.stdout.readline().split()
+        program.send_signal(signal.SIGINT)
+        assert program.stdout.readline() == "interrupted\n"
+        assert program.wait(120) == 0
+    assert len(pids) == 2 and not any(map(is_alive, map(int, pids)))
 
 
 def is_alive(pid: int) -> bool:

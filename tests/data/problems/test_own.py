@@ -124,7 +124,14 @@ def test_a_file_of_problems_is_a_task(tmp_path):
     assert verify_safely(None, task.problem(1), "1984").right  # a pattern: in a worker
     with pytest.raises(SansiError, match="no problem of difficulty 1"):
         task.problem(0, 1)
-    assert [p.question for p in evaluation_problems([task], 2)] == ["2 + 3?", "Name a year."]
+    assert [p.question for p in evaluation_problems([task], 2, 0)] == ["2 + 3?", "Name a year."]
+    assert [p.question for p in evaluation_problems([task])] == ["2 + 3?", "Capital of France?", "Name a year."]
+    assert [p.question for p in evaluation_problems([task], difficulty=2)] == ["Capital of France?"]
+    assert [p.task for p in evaluation_problems([task, "gcd"], 2)] == [name, "gcd"] * 2
+    with pytest.raises(SansiError, match="has 3 problems, not 4; ask for fewer"):
+        evaluation_problems([task], 4)
+    with pytest.raises(SansiError, match="has 2 problems of level 0, not 3"):
+        evaluation_problems([task], 3, 0)
     monkey = write(tmp_path / "mine.jsonl", GOOD[:1])
     assert get_task(monkey).size == 1  # a file that has changed is read anew
 
