@@ -45,7 +45,8 @@ class BudgetPoint:
 @dataclass(frozen=True)
 class BudgetCurve:
     model: str
-    seed: int
+    seed: int | None
+    """Of the problems; None where they were given."""
     points: list[BudgetPoint]
     soft_switch_followed: dict[str, float]
     """Share of answers that follow /think and /no_think when the switch is left to the model."""
@@ -56,27 +57,27 @@ class BudgetCurve:
 
 def run(
     folder: str,
-    problems: int = 1000,
+    problems: int | Sequence[Problem] = 1000,
     budgets: Sequence[int] | None = None,
     out: str | None = None,
     seed: int = EVALUATION_SEED,
     batch: int = 128,
     max_tokens: int | None = None,
     name: str | None = None,
+    device: str = "auto",
 ) -> BudgetCurve:
     """Measure the curve of a model folder on held-out problems, print its table and write plot and data to `out`.
 
-    max_tokens: of thought and answer together; None: what the context leaves. name: what the model is called; None: as
-    its folder. Raises SansiError for a bad folder, budget or seed, and before anything is measured for an `out` that
-    can not be written to.
+    problems: how many are drawn by the seed, or the problems themselves. max_tokens: of thought and answer together;
+    None: what the context leaves. name: what the model is called; None: as its folder. Raises SansiError for a bad
+    folder, budget or seed, and before anything is measured for an `out` that can not be written to.
     """
-    check_whole("problems", problems, 1)
+    questions = _questions(problems, seed)
     check_whole("batch", batch, 1)
     budgets = _budgets(BUDGETS if budgets is None else budgets)
     if out is not None:
         check_output(out, FILES, needs_plot=True)
-    questions = evaluation_set(problems, seed)
-    chat = ChatModel.from_pretrained(folder, max_batch=batch)
+    chat = ChatModel.from_pretrained(folder, device=device, max_batch=batch)
     try:
         flags = (THINK_FLAG, NO_THINK_FLAG)
         total = len(questions) * (len(budgets) + 1) + len(questions[:SWITCHED]) * len(flags)
@@ -85,7 +86,7 @@ def run(
             followed = {flag: _follows(chat, questions[:SWITCHED], flag, max_tokens, bar) for flag in flags}
         curve = BudgetCurve(
             model=name or chat.name,
-            seed=seed,
+            seed=None if isinstance(problems, Sequence) else seed,
             points=[_point(chat.codec, budget, graded) for budget, graded in answers.items()],
             soft_switch_followed=followed,
         )
@@ -103,6 +104,15 @@ def _budgets(budgets: Sequence[int]) -> list[int]:
     for budget in budgets:
         check_whole("budgets", budget)
     return sorted(set(budgets))
+
+
+def _questions(problems: Any, seed: int) -> list[Problem]:
+    if isinstance(problems, Sequence) and not isinstance(problems, str):
+        if not problems:
+            raise SansiError("there are no problems to ask; give one at least", param="problems")
+        return list(problems)
+    check_whole("problems", problems, 1)
+    return evaluation_set(problems, seed)
 
 
 def _ask_at(

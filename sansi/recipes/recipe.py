@@ -12,6 +12,7 @@ from typing import Any
 from sansi.base.config import field_names, load_config
 from sansi.base.errors import ConfigError, SansiError, did_you_mean
 from sansi.recipes.kinds import KINDS, NOT_BUILT
+from sansi.recipes.leaks import leak_problems
 from sansi.recipes.models import may_name_model
 from sansi.recipes.overrides import Override, apply_overrides
 from sansi.recipes.shapes import row_problems
@@ -109,7 +110,7 @@ def read_recipe(values: Mapping[str, Any], file: Path | None = None, overrides: 
     if problems:
         raise ConfigError(where, problems)
     whole = tuple(stage for stage in stages if stage is not None)
-    if problems := row_problems(whole):
+    if problems := row_problems(whole) + leak_problems(whole):
         raise ConfigError(where, problems)
     return Recipe(
         name=values["name"],

@@ -98,6 +98,8 @@ class Estimate:
 
     what: str = ""
     """Its size in words: steps, rows, documents."""
+    count: int | None = None
+    """Problems or samples."""
     tokens: int | None = None
     seconds: float | None = None
     memory: int | None = None

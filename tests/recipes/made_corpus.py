@@ -20,7 +20,6 @@ SMALL = (
     "worked.tokens=4000",
     "cold-start-samples.count=30",
     "fusion-samples.count=30",
-    "evaluation.count=6",
     "evaluation.budgets=[0, 8]",
 )
 

@@ -237,9 +237,8 @@ def test_rows_that_do_not_fit_the_context_are_refused_before_anything_is_made(co
 
 def test_curves_are_drawn_beside_one_another(whole, tmp_path):
     given = {"model": [Given("model", whole / "model")], "beside": [Given("evaluation", whole / "evaluation")]}
-    config = Evaluate(
-        measure="budget_curve", count=6, budgets=(0, 8), labels=("one", "other"), asking={"max_tokens": 40}
-    )
+    given["problems"] = [Given("held-out", whole / "held-out")]
+    config = Evaluate(measure="budget_curve", budgets=(0, 8), labels=("one", "other"), asking={"max_tokens": 40})
     make_evaluation(config, Inputs(given), StageRun(tmp_path, tmp_path, "ablation", 0))
     assert (tmp_path / "beside.png").stat().st_size > 0 and read_curve(tmp_path).model == "model"
 

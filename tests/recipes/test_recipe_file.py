@@ -142,6 +142,16 @@ def test_what_is_no_recipe_is_refused(tmp_path, text, told):
 
 
 @pytest.mark.parametrize(
+    "stage", ["corpus", "tokenizer", "worked", "cold-start-samples", "grpo-problems", "fusion-samples"]
+)
+def test_what_is_evaluated_must_be_held_out_of_all_that_the_model_learned_from(stage):
+    with pytest.raises(ConfigError) as caught:
+        load_recipe("tiny", [parse_override(f"{stage}.inputs.held_out=[]")])
+    told = f'stage "{stage}": what "evaluation" asks is not held out of it; add "held-out" to its "held_out"'
+    assert told in caught.value.problems
+
+
+@pytest.mark.parametrize(
     ("change", "told"),
     [
         ("mixed.inputs.tokens='text'", 'stage "mixed": the part "worked" is not among the inputs'),
@@ -157,7 +167,7 @@ def test_what_is_no_recipe_is_refused(tmp_path, text, told):
         ("general.shape={vocab=7}", 'stage "general": unknown key "vocab"'),
         (
             "grpo-accuracy.inputs={model='grpo'}",
-            'stage "grpo-accuracy": the input "problems" is missing, which the measure',
+            'stage "grpo-accuracy": the input "problems" is missing: what is asked',
         ),
         ("evaluation.labels=['a','b']", 'stage "evaluation": "labels" are 2, and 1 curves are drawn'),
         ("held-out.draw='file'", 'stage "held-out": the input "file" is missing, which "draw" names'),
@@ -208,7 +218,7 @@ def test_paths_are_those_of_the_recipes_folder(tmp_path, monkeypatch):
     assert load_recipe(write(tmp_path, text)).stage("corpus").inputs == {"held_out": (str(tmp_path / "given"),)}
     monkeypatch.chdir(tmp_path)  # those of the command line are of the working directory
     for change in ("corpus.inputs.held_out=./given", "corpus.inputs.held_out=['./given']"):
-        changed = load_recipe("tiny", [parse_override(change)])
+        changed = load_recipe(write(tmp_path, f'name = "r"\n{PROBLEMS}{CORPUS}'), [parse_override(change)])
         assert changed.stage("corpus").inputs == {"held_out": (str(tmp_path / "given"),)}
 
 

@@ -13,14 +13,14 @@ from sansi.base.errors import SansiError
 from sansi.base.files import read_json, write_json
 from sansi.chat import ChatModel, ChatOptions
 from sansi.data.problems import Problem
-from sansi.data.problems.seeds import EVALUATION_SEED
 from sansi.eval import budget_curve
-from sansi.eval.budget_curve import BUDGETS, BudgetCurve
+from sansi.eval.budget_curve import BUDGETS, SWITCHED, BudgetCurve
 from sansi.eval.problem_set import Score, ask
 from sansi.recipes.kinds.tasks import read_problems
 from sansi.recipes.stages import Estimate, Inputs, Kind, Role, StageRun
 
 ACCURACY_FILE, CURVE_FILE = "accuracy.json", "budget_curve.json"
+USUAL_COUNT = 1000  # problems, in estimates
 
 
 @dataclass(frozen=True)
@@ -44,41 +44,36 @@ class Evaluate(Config):
     """Right answers after a thought without a limit to the given problems; or over thinking budgets."""
     asking: Asking = field(default_factory=Asking)
     """How they are asked; the curve takes the model's own sampling presets, and of this the longest answer."""
-    count: int = 1000
-    """Problems of the curve."""
-    seed: int = EVALUATION_SEED
-    """Of the curve's problems."""
     budgets: tuple[int, ...] = BUDGETS
     """Of the curve, in tokens; one without a limit is always measured."""
     labels: tuple[str, ...] = ()
     """With other curves among the inputs, what each is called in the picture: this one first."""
 
     def problems(self) -> list[str]:
-        found = too_small(self, 1, "count") + too_small(self, 0, "seed")
-        return found + [f'"budgets" are 0 or more, not {budget}' for budget in self.budgets if budget < 0]
+        return [f'"budgets" are 0 or more, not {budget}' for budget in self.budgets if budget < 0]
 
 
 def make_evaluation(config: Evaluate, inputs: Inputs, run: StageRun) -> Path:
+    problems = read_problems(inputs["problems"])
     if config.measure == "accuracy":
-        return _accuracy(config, inputs, run)
+        return _accuracy(config, problems, inputs, run)
     curve = budget_curve.run(
         str(inputs["model"]),
-        config.count,
+        problems,
         list(config.budgets),
         str(run.path),
-        config.seed,
         max_tokens=config.asking.max_tokens,
         name=inputs.all("model")[0].name,
+        device=run.device,
     )
     others = [read_curve(given.path) for given in inputs.all("beside")]
     if others:
         budget_curve.plot([curve, *others], run.path / "beside.png", list(config.labels) or None)
-    run.record(problems=config.count, budgets=len(config.budgets) + 1)
+    run.record(problems=len(problems), budgets=len(config.budgets) + 1)
     return run.path
 
 
-def _accuracy(config: Evaluate, inputs: Inputs, run: StageRun) -> Path:
-    problems = read_problems(inputs["problems"])
+def _accuracy(config: Evaluate, problems: list[Problem], inputs: Inputs, run: StageRun) -> Path:
     with ChatModel.from_pretrained(inputs["model"], device=run.device, max_batch=256) as chat:
         score = accuracy(chat, problems, config.asking)
     write_json(run.path / ACCURACY_FILE, dataclasses.asdict(score))
@@ -112,20 +107,17 @@ def read_curve(folder: Path) -> BudgetCurve:
 def _fitting(config: Evaluate, inputs: Mapping[str, tuple[str, ...]]) -> list[str]:
     curves = 1 + len(inputs.get("beside", ()))
     found = []
-    if config.measure == "accuracy" and "problems" not in inputs:
-        found.append('the input "problems" is missing, which the measure "accuracy" asks')
     if config.measure == "accuracy" and "beside" in inputs:
         found.append('the input "beside" is for the measure "budget_curve"')
-    if config.measure == "budget_curve" and "problems" in inputs:
-        found.append('the measure "budget_curve" draws its own problems by "count" and "seed"; leave "problems" out')
     if config.labels and len(config.labels) != curves:
         found.append(f'"labels" are {len(config.labels)}, and {curves} curves are drawn')
     return found
 
 
 def _answers(config: Evaluate, before: Mapping[str, Estimate]) -> Estimate:
+    asked = before["problems"].count or USUAL_COUNT if "problems" in before else USUAL_COUNT
     curve = config.measure == "budget_curve"
-    answers = config.count * (len(config.budgets) + 1) + 2 * min(config.count, 500) if curve else config.count
+    answers = asked * (len(config.budgets) + 1) + 2 * min(asked, SWITCHED) if curve else asked
     return Estimate(f"{config.measure}, {answers:,} answers", tokens=60 * answers)
 
 
@@ -138,7 +130,7 @@ KINDS = (
         "evaluation",
         {
             "model": Role("the model that is asked", ("model",)),
-            "problems": Role("of the measure accuracy: what is asked", ("problems",), optional=True),
+            "problems": Role("what is asked, and was held out of all that the model learned from", ("problems",)),
             "beside": Role("curves to draw beside this one", ("evaluation",), many=True, optional=True),
         },
         check=_fitting,

@@ -228,7 +228,9 @@ KINDS = (
         },
         check=_sources,
         estimate=lambda config, before: Estimate(
-            f"{config.count:,} problems" if config.count else "all of them", seconds=1.0 + (config.count or 0) / 2000
+            f"{config.count:,} problems" if config.count else "all of them",
+            count=config.count,
+            seconds=1.0 + (config.count or 0) / 2000,
         ),
     ),
     Kind(
