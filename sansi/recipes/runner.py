@@ -132,6 +132,8 @@ class Runner:
 
     def run(self, until: str | None = None, restart: Collection[str] = ()) -> None:
         """Make every stage up to `until` that is not done. Raises SansiError for stale ones, and names them."""
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise SansiError("sansi make runs in one process, not under torchrun; `Trainer` alone trains on many ranks")
         stages = self.recipe.up_to(until)
         again = self.recipe.behind(restart)
         with self._alone():

@@ -226,3 +226,8 @@ def test_digests_are_of_names_and_contents(tmp_path):
     (tmp_path / "a").rename(tmp_path / "d")
     other = read_content(tmp_path)
     assert other.digest != content.digest and content.differences(other) == ["a is missing", "d is new"]
+
+
+def test_ranks_of_torchrun_are_sent_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "not under torchrun" in refusal(Runner(small_recipe(), tmp_path))
