@@ -18,9 +18,10 @@ from sansi.data.streams import EpochStream, Row, as_row
 class SampleDataset(EpochStream):
     """Fine-tuning rows: whole samples packed best-fit into rows of `sequence_length` + 1 tokens, none ever split.
 
-    `samples` are (ids, loss_mask) pairs, or objects or dicts with those names, such as `TrainingSample`. Each epoch
-    shuffles and packs anew. Padding fills the row's end: `pad_id`, no loss, a document number of its own. A sample that
-    does not fit raises SansiError, or with `too_long="drop"` is left out and counted in `dropped`.
+    `samples` are (ids, loss_mask) pairs, or objects or dicts with those names, such as `TrainingSample`. A third item,
+    or `weight`, is what each learned token of the sample counts in the mean: 0 or more, 1 where it is left out. Each
+    epoch shuffles and packs anew. Padding fills the row's end: `pad_id`, no loss, a document number of its own. A
+    sample that does not fit raises SansiError, or with `too_long="drop"` is left out and counted in `dropped`.
     """
 
     def __init__(
@@ -39,8 +40,10 @@ class SampleDataset(EpochStream):
         self.pad_id, self.dropped = pad_id, 0
         self._ids: list[npt.NDArray[np.int64]] = []
         self._masks: list[npt.NDArray[np.bool_]] = []
+        self._weights: list[float] = []
         self._content = hashlib.sha256()
         self._plan: tuple[int, list[list[int]]] | None = None  # of an epoch: the samples of each row
+        self._weighted = False  # whether any weight is not 1
         self.largest_id = pad_id
         if too_long not in ("error", "drop"):
             raise SansiError(f'"too_long" is {too_long!r}; it must be "error" or "drop"', param="too_long")
@@ -50,6 +53,8 @@ class SampleDataset(EpochStream):
             self._add(index, sample, too_long)
         if not self._ids:
             raise SansiError("there are no samples to train on", param="samples")
+        if not any(self._weights):
+            raise SansiError("all samples have weight 0; give one at least a larger one", param="weight")
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -79,18 +84,25 @@ class SampleDataset(EpochStream):
         ids = np.full(self.sequence_length + 1, self.pad_id, np.int64)
         document = np.full(len(ids), len(item), np.int32)
         mask = np.zeros(len(ids), bool)
+        weights = np.ones(len(ids), np.float32)
         begin = 0
         for number, index in enumerate(item):
             end = begin + len(self._ids[index])
             ids[begin:end], document[begin:end], mask[begin:end] = self._ids[index], number, self._masks[index]
+            weights[begin:end] = self._weights[index]
             begin = end
-        return as_row(ids, document, mask)
+        return as_row(ids, document, mask, weights if self._weighted else None)
 
     def _add(self, index: int, sample: Any, too_long: str) -> None:
         ids, mask = _sample(index, sample)
+        weight = _weight(index, sample)
         if len(ids) <= self.sequence_length + 1:
             self._ids.append(ids)
             self._masks.append(mask)
+            self._weights.append(weight)
+            self._weighted |= weight != 1.0
+            if weight != 1.0:
+                self._content.update(f"weight {weight!r};".encode())
             self._content.update(digest_of((ids, mask), ("<i8", "u1")).encode())
             self.largest_id = max(self.largest_id, int(ids.max()))
         elif too_long == "drop":
@@ -126,7 +138,7 @@ def _sample(index: int, sample: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray
         pair = sample["ids"], sample["loss_mask"]
     elif hasattr(sample, "ids") and hasattr(sample, "loss_mask"):
         pair = sample.ids, sample.loss_mask
-    elif isinstance(sample, tuple | list) and len(sample) == 2:
+    elif isinstance(sample, tuple | list) and len(sample) in (2, 3):
         pair = sample[0], sample[1]
     else:
         shown = f"a dict of {', '.join(map(str, sample))}" if isinstance(sample, Mapping) else type(sample).__name__
@@ -139,3 +151,18 @@ def _sample(index: int, sample: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray
     if mask.dtype != bool and not (mask.dtype.kind in "iuf" and np.all((mask == 0) | (mask == 1))):
         raise SansiError(f"{where}: the loss mask is neither true nor false somewhere; give 0 or 1 for each token")
     return ids.astype(np.int64, copy=False), mask.astype(bool)
+
+
+def _weight(index: int, sample: Any) -> float:
+    """What a sample's learned tokens count."""
+    if isinstance(sample, Mapping):
+        weight = sample.get("weight")
+    elif isinstance(sample, tuple | list) and not hasattr(sample, "loss_mask"):
+        weight = sample[2] if len(sample) == 3 else None
+    else:
+        weight = getattr(sample, "weight", None)
+    if weight is None:
+        return 1.0
+    if isinstance(weight, bool) or not isinstance(weight, int | float | np.number) or not 0 <= weight < np.inf:
+        raise SansiError(f"sample {index} has the weight {weight!r}; it must be a number, 0 or more", param="weight")
+    return float(weight)

@@ -27,6 +27,8 @@ class Row:
     document: npt.NDArray[np.int32]
     """Number of the document inside the row, ascending from 0."""
     loss_mask: npt.NDArray[np.bool_]
+    weights: npt.NDArray[np.float32] | None = None
+    """What each target counts in the mean; None: 1."""
 
     @property
     def documents(self) -> tuple[int, ...]:
@@ -81,6 +83,17 @@ def stack(rows: Sequence[Row]) -> Batch:
         ids=torch.from_numpy(np.stack([row.ids for row in rows])),
         documents=tuple(row.documents for row in rows),
         loss_mask=torch.from_numpy(np.stack([row.loss_mask for row in rows])),
+        weights=_stacked_weights(rows),
+    )
+
+
+def _stacked_weights(rows: Sequence[Row]) -> torch.Tensor | None:
+    """None where no row has any; rows without beside those that have some weigh 1."""
+    if all(row.weights is None for row in rows):
+        return None
+    ones = (np.ones(len(row.ids), np.float32) for row in rows)
+    return torch.from_numpy(
+        np.stack([o if row.weights is None else row.weights for o, row in zip(ones, rows, strict=True)])
     )
 
 
@@ -146,10 +159,15 @@ class EpochStream(RowStream):
             self.epoch, self.position = self.epoch + 1, 0
 
 
-def as_row(ids: npt.NDArray[np.int64], document: npt.NDArray[Any], target: npt.NDArray[np.bool_]) -> Row:
+def as_row(
+    ids: npt.NDArray[np.int64],
+    document: npt.NDArray[Any],
+    target: npt.NDArray[np.bool_],
+    weights: npt.NDArray[np.float32] | None = None,
+) -> Row:
     inside = np.zeros(len(ids), bool)
     inside[1:] = document[1:] == document[:-1]
-    return Row(ids, document.astype(np.int32), target & inside)
+    return Row(ids, document.astype(np.int32), target & inside, weights)
 
 
 def is_whole(value: object) -> bool:

@@ -30,9 +30,9 @@ def sft(
 ) -> Trainer:
     """A training of `model` on `samples`, packed into rows; `.train()` runs it.
 
-    samples: what `Codec.training_sample` and `Codec.cut_sample` make, or whatever else `SampleDataset` takes. The loss
-    is the mean over all learned tokens. The other arguments are those of `Trainer` and `SampleDataset`, and so are the
-    errors.
+    samples: what `Codec.training_sample` and `Codec.cut_sample` make, or whatever else `SampleDataset` takes, with
+    weights too. The loss is the mean over all learned tokens. The other arguments are those of `Trainer` and
+    `SampleDataset`, and so are the errors.
     """
     batches = SampleDataset(samples, sequence_length, batch_size, seed, too_long=too_long)
     return Trainer(model, batches, NextToken(), config, run, bundle, evaluate, inputs)
