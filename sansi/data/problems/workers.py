@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import hashlib
 import io
 import json
 import os
@@ -33,6 +34,7 @@ from sansi.text import Message
 
 LOOK_EVERY = 5.0  # seconds between looks at a worker that does not answer
 MOST_WORKERS = 8
+MOST_HUNG = 10_000  # of which a pool remembers that they hung
 
 
 @dataclass(frozen=True)
@@ -217,6 +219,7 @@ class WorkerPool:
         self._idle: list[Worker] = []
         self._busy: set[Worker] = set()
         self._interrupts = 0
+        self._hung: dict[bytes, Verdict] = {}  # digests of requests that hung twice: the same answer is not tried again
         self._lock, self._alone = threading.Lock(), threading.Lock()
         self._places = threading.Semaphore(self.workers)
 
@@ -229,6 +232,9 @@ class WorkerPool:
             request, forked = _request(task, problem, message, by_name)
         except Exception as error:
             return unknown("raised", f"it can not be sent to a worker process: {type(error).__name__}: {error}")
+        digest = hashlib.sha256(request).digest()
+        if digest in self._hung:
+            return self._hung[digest]
         before = self._interrupts
         try:
             with self._place():
@@ -242,7 +248,10 @@ class WorkerPool:
                 self.close()  # a fresh process: what came before may have left it little memory
                 return self._verdict(request, task if forked else None)
         except Lost as lost:
-            return unknown(lost.reason, f"{lost.seen}, twice")
+            verdict = unknown(lost.reason, f"{lost.seen}, twice")
+            if lost.reason == "hang" and len(self._hung) < MOST_HUNG:
+                self._hung[digest] = verdict
+            return verdict
 
     def _verdict(self, request: bytes, forked: Task | None) -> Verdict:
         worker = self._take(forked)
