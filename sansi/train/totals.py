@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from sansi.base import SansiError
-from sansi.train.objective import Loss, Measuring, Objective
+from sansi.train.objective import Extra, Loss, Measuring, Objective
 
 LOSS = "loss"
 """The name of the objective's own term among counts and totals."""
@@ -25,25 +26,33 @@ class Totals:
 
     @classmethod
     def of(cls, losses: Iterable[Loss]) -> Totals:
-        totals = cls()
+        # Numbers are asked for when all is done: a device would be waited for each time.
+        sums, counts, largest = (defaultdict[str, list[Tensor | float]](list) for _ in range(3))
+        statistics: dict[str, Tensor] = {}
         for loss in losses:
-            totals._count(LOSS, loss.sum, loss.count)
-            for name, extra in loss.extras.items():
-                if extra.reduction == "max":
-                    totals._keep_largest(name, float(extra.sum))
+            for name, term in {LOSS: Extra(loss.sum, loss.count), **loss.extras}.items():
+                if term.reduction == "max":
+                    largest[name].append(_put_aside(term.sum))
                 else:
-                    totals._count(name, extra.sum, extra.count)
-            add_statistics(totals.statistics, loss.statistics)
-        return totals
+                    sums[name].append(_put_aside(term.sum))
+                    counts[name].append(_put_aside(term.count))
+            add_statistics(statistics, loss.statistics)
+        return cls(
+            {name: sum(map(float, values)) for name, values in sums.items()},
+            {name: sum(map(float, values)) for name, values in counts.items()},
+            {name: max(map(float, values)) for name, values in largest.items()},
+            {name: value.cpu() for name, value in statistics.items()},
+        )
 
     @classmethod
     def added(cls, parts: Iterable[Totals]) -> Totals:
         totals = cls()
         for part in parts:
             for name, value in part.sums.items():
-                totals._count(name, value, part.counts[name])
+                totals.sums[name] = totals.sums.get(name, 0.0) + value
+                totals.counts[name] = totals.counts.get(name, 0.0) + part.counts[name]
             for name, value in part.largest.items():
-                totals._keep_largest(name, value)
+                totals.largest[name] = max(totals.largest.get(name, value), value)
             add_statistics(totals.statistics, part.statistics)
         return totals
 
@@ -57,16 +66,9 @@ class Totals:
         figures = objective.metrics(self.statistics) if isinstance(objective, Measuring) and self.statistics else {}
         return {**self.means(), **figures}
 
-    def _count(self, name: str, value: Tensor | float, count: Tensor | float) -> None:
-        self.sums[name] = self.sums.get(name, 0.0) + _number(value)
-        self.counts[name] = self.counts.get(name, 0.0) + _number(count)
 
-    def _keep_largest(self, name: str, value: float) -> None:
-        self.largest[name] = max(self.largest.get(name, value), value)
-
-
-def _number(value: Tensor | float) -> float:
-    return value.detach().item() if isinstance(value, Tensor) else float(value)
+def _put_aside(value: Tensor | float) -> Tensor | float:
+    return value.detach() if isinstance(value, Tensor) else value
 
 
 def add_statistics(total: dict[str, Tensor], part: Mapping[str, Tensor]) -> None:

@@ -181,3 +181,28 @@ def test_a_weight_without_a_count_is_refused():
 
     with pytest.raises(SansiError, match=r'gives "penalty" a weight, but declares no count'):
         take_step(lambda: (tiny_model(), batch_of(2), odd))
+
+
+def test_a_balancing_loss_keeps_experts_alive(tmp_path):
+    """Without it experts that nobody visits learn nothing and stay unvisited."""
+
+    def train(coefficient: float) -> tuple[dict[str, torch.Tensor], float]:
+        shape = {"num_experts": 16, "num_experts_per_tok": 2, "moe_intermediate_size": 8}
+        model = tiny_model(**shape, router_aux_loss_coef=coefficient)
+        text = [np.random.default_rng(0).integers(1, VOCAB, 3000)]
+        trainer = make_trainer(
+            tmp_path / str(coefficient),
+            optimizer="adamw",
+            model=model,
+            data=PackedDataset(text, 32, 4),
+            steps=40,
+            learning_rate=5e-3,
+            schedule={"warmup_steps": 2},
+        )
+        weights = trainer.train().state_dict()
+        return weights, trainer.run.metrics()[-1]
+
+    (without, last), (strong, last_too) = train(0.0), train(1.0)
+    assert not any(torch.equal(without[name], strong[name]) for name in without if "mlp" in name)
+    assert last_too["balance"] < last["balance"] and last_too["expert_load_max"] < last["expert_load_max"]
+    assert last_too["dead_experts"] == 0
