@@ -1,1 +1,1 @@
-"""Optimisers, schedules, checkpoints, the training loop, and what the three pre-training stages need of it."""
+"""Objectives, optimisers, schedules, checkpoints, the training loop, and what the pre-training stages need of it."""
