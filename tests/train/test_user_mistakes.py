@@ -47,7 +47,7 @@ def test_a_run_folder_that_can_not_be_written(tmp_path, monkeypatch):
 def test_ids_beyond_the_vocabulary_are_named_before_the_first_step(tmp_path):
     model = tiny_model()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    for wrong in (VOCAB, 99, -1):
+    for wrong in (VOCAB, 99):
         text = np.arange(400) % VOCAB
         text[7] = wrong
         with refused(rf'the token id {wrong}, but the model knows 0 to {VOCAB - 1} \("vocab_size" {VOCAB}\)'):
