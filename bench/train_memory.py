@@ -85,11 +85,12 @@ def kept_bytes(model: Transformer, tokens: int) -> int:
 
 
 def table(results: dict[str, Any]) -> str:
-    lines = ["| way | peak MiB | limit MiB | processor seconds |", "| --- | --: | --: | --: |"]
-    for way, found in results["ways"].items():
-        lines.append(f"| {way} | {found['peak_mib']:,} | {found['limit_mib']:,} | {found['cpu_seconds']} |")
-    tokens, commit = results["tokens"], results["commit"]
-    return f"Commit `{commit}`, {tokens:,} tokens, float32 unless said, one thread.\n\n" + "\n".join(lines) + "\n"
+    lines = ["| tokens | way | peak MiB | limit MiB | processor seconds |", "| --: | --- | --: | --: | --: |"]
+    for tokens, ways in sorted(results["tokens"].items(), key=lambda item: int(item[0])):
+        for way, found in ways.items():
+            figures = f"{found['peak_mib']:,} | {found['limit_mib']:,} | {found['cpu_seconds']}"
+            lines.append(f"| {int(tokens):,} | {way} | {figures} |")
+    return f"Commit `{results['commit']}`, float32 unless said, one thread.\n\n" + "\n".join(lines) + "\n"
 
 
 def main() -> None:
@@ -102,14 +103,14 @@ def main() -> None:
     if arguments.one:
         torch.set_num_threads(1)
         return print(json.dumps(step(arguments.one, arguments.tokens)))
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"ways": {}}
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"tokens": {}}
     if arguments.publish:
         return common.publish("train_memory", table(results))
     for way in arguments.ways:
         command = [sys.executable, __file__, "--one", way, "--tokens", str(arguments.tokens)]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
-        results["ways"][way] = json.loads(done.stdout.splitlines()[-1])
-        results |= {"tokens": arguments.tokens, "commit": common.commit()}
+        results["tokens"].setdefault(str(arguments.tokens), {})[way] = json.loads(done.stdout.splitlines()[-1])
+        results["commit"] = common.commit()
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     print(table(results))
 
