@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from sansi.base.device import DeviceLike, DtypeLike, resolve_device, resolve_dtype
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.base.files import as_path, updated_folder, write_json
 from sansi.model.bundle import ModelBundle
@@ -102,6 +103,7 @@ def quantize(source: Transformer | str | Path, kind: str, outer: str | None = No
     """
     outer = outer or DEFAULT_OUTER
     check_kinds(kind, outer)
+    source = getattr(source, "_orig_mod", source)  # what torch.compile wraps
     if isinstance(source, Transformer):
         table = tensor_table(source)
         config, shapes = source.config, {name: tuple(tensor.shape) for name, tensor in table.items()}
@@ -260,13 +262,12 @@ def check_stored(folder: str | Path, quantize: str | None, outer: str | None) ->
 
 
 @torch.no_grad()
-def dequantize(
-    weights: QuantizedWeights, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
-) -> Transformer:
+def dequantize(weights: QuantizedWeights, dtype: DtypeLike = "float32", device: DeviceLike = "cpu") -> Transformer:
     """A model with the quantised values, for whatever has no kernels for them."""
+    place = resolve_device(device)
     with torch.device("meta"):
-        model = Transformer(weights.config).to(dtype)
-    model.to_empty(device=device)
+        model = Transformer(weights.config).to(resolve_dtype(dtype, place))
+    model.to_empty(device=place)
     model.init_buffers()
     for name, tensor in tensor_table(model).items():
         tensor.copy_(unpack(weights.matrices[name]) if name in weights.matrices else weights.others[name])

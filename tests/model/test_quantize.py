@@ -333,3 +333,13 @@ def test_room_for_a_packed_weight_has_its_shape(kind, rows, columns):
     room, packed = PackedWeight.zeros(kind, rows, columns), pack(torch.randn(rows, columns), kind)
     assert (room.data.shape, room.scales.shape) == (packed.data.shape, packed.scales.shape)
     assert (room.data.dtype, room.scales.dtype) == (packed.data.dtype, packed.scales.dtype)
+
+
+def test_a_compiled_model_and_names_of_dtypes():
+    model = model_of("tied")
+    weights = quantize(torch.compile(model, backend="eager"), "int8")
+    assert weights.nbytes == quantize(model, "int8").nbytes
+    for dtype in ("bfloat16", torch.bfloat16):
+        assert next(dequantize(weights, dtype, None).parameters()).dtype == torch.bfloat16
+    with pytest.raises(SansiError, match="unknown dtype"):
+        dequantize(weights, "int8")

@@ -62,6 +62,7 @@ def _with_stop_ids(config: ModelConfig, folder: Path) -> ModelConfig:
 def load_weights(model: Transformer, folder: str | Path) -> None:
     """Give a model the weights in `folder`, in the dtype and on the device that it has. Raises SansiError as `load`."""
     folder = model_folder(folder)
+    model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
     files = _weight_files(folder)
     shapes = {name: shape for file in files for name, shape in _shapes(file).items()}
     _check(folder, model, shapes)
