@@ -297,3 +297,14 @@ def test_a_rank_file_without_all_bytes_is_refused(tmp_path):
 def test_what_is_no_text_to_train_on_is_named(texts, message: str):
     with pytest.raises(SansiError, match=message):
         Tokenizer.train(texts, 300)
+
+
+def test_words_keep_their_marks_where_the_split_says_so(tmp_path):
+    texts = ["विश्वविद्यालय में हिन्दी की पढ़ाई होती है। ", "the people's letters, 12 of them. "] * 20
+    qwen, marks = Tokenizer.train(texts, 400), Tokenizer.train(texts, 400, split="marks")
+    assert len(marks.encode(texts[0])) < len(qwen.encode(texts[0]))
+    assert marks.decode(marks.encode(texts[0])) == texts[0]
+    marks.save(tmp_path)
+    assert Tokenizer.from_pretrained(tmp_path).encode(texts[0]) == marks.encode(texts[0])
+    with pytest.raises(SansiError, match="\"split\" is 'words'"):
+        Tokenizer.train(texts, 400, split="words")

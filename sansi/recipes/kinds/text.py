@@ -60,6 +60,9 @@ class TrainTokenizer(Config):
 
     vocab_size: int
     """Ids, control tokens included."""
+    split: Literal["qwen", "marks"] = "qwen"
+    """Where words end: as in the published tokenizers, or with combining marks kept in words, which takes fewer tokens
+    in Indic scripts and Burmese."""
     every: int = 1
     """Every n-th document of the corpus is read."""
     characters: int = 2000
@@ -83,7 +86,9 @@ def make_tokenizer(config: TrainTokenizer, inputs: Inputs, run: StageRun) -> Pat
     drawn = training_problems(config.problem_seed, held_out=held_out_keys(inputs))
     worked = [plain_document(exchange_of(problem)) for problem in itertools.islice(drawn, config.worked_problems)]
     fixed = f"user\nassistant\nsystem\n\n{BUDGET_PHRASE.strip()}\n{THINK_FLAG} {NO_THINK_FLAG}\n{fixed_text()}"
-    Codec(Tokenizer.train([*texts, *worked, *[fixed] * config.fixed_repeats], config.vocab_size)).save(run.path)
+    Codec(
+        Tokenizer.train([*texts, *worked, *[fixed] * config.fixed_repeats], config.vocab_size, split=config.split)
+    ).save(run.path)
     run.record(documents=len(texts), problems=len(worked))
     return run.path
 
