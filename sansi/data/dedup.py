@@ -93,8 +93,8 @@ class Deduplicator:
     def judge(self, document: Document) -> Document | None:
         """The document without what was seen before, or None for a reason that `dropped` counts."""
         rest, digests = self._without_repeats(document) if _has_paragraphs(document) else (document, set())
-        if rest is None:
-            return self._drop("mostly repeated")
+        if isinstance(rest, str):
+            return self._drop(rest)
         shingles = code_shingles(rest.text) if document.kind == "code" else word_shingles(rest.text)
         signature = minhash(shingles)
         if self._is_known(shingles, signature):
@@ -111,7 +111,8 @@ class Deduplicator:
         self.dropped[reason] += 1
         return None
 
-    def _without_repeats(self, document: Document) -> tuple[Document | None, set[bytes]]:
+    def _without_repeats(self, document: Document) -> tuple[Document | str, set[bytes]]:
+        """What is left of the document, or why nothing is; and the digests of its paragraphs."""
         blocks = split_blocks(document.text)
         digests = self._digests.pop(document.sha256, None) or _digests(blocks)
         seen: set[bytes] = set()
@@ -126,16 +127,16 @@ class Deduplicator:
         known = {
             index for index in repeated if digests[index] in self._paragraphs
         }  # what it repeats of itself is no loss
+        if known.issuperset(index for index, digest in enumerate(digests) if digest):
+            return "duplicate", seen
         if not self._leaves_a_document(blocks, digests, known):
-            return None, seen
+            return "mostly repeated", seen
         short = {index for index, digest in enumerate(digests) if not digest}
         return document.with_text(join_blocks(without(blocks, repeated, short))), seen
 
     def _leaves_a_document(self, blocks: Sequence[Block], digests: Sequence[bytes], known: set[int]) -> bool:
         sizes = {index: len(blocks[index].text.encode()) for index, digest in enumerate(digests) if digest}
         new = [index for index in sizes if index not in known]
-        if not new:
-            return False
         inside = [index for index in sizes if new[0] < index < new[-1]]
         holes = sum(sizes[index] for index in inside if index in known)
         ends = [index for index in known if not new[0] < index < new[-1]]

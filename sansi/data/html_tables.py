@@ -22,7 +22,7 @@ def table_grid(table: Any, is_hidden: Callable[[dict[str, str | None]], bool]) -
     grid: list[list[Any]] = []
     below: dict[int, int] = {}  # column -> rows that a cell from above still covers
     for row in _rows(table):
-        if is_hidden(row.attributes):
+        if is_hidden(row.attributes) or is_hidden(row.parent.attributes):
             continue
         line: list[Any] = []
         cells = [cell for cell in _cells(row) if not is_hidden(cell.attributes)]

@@ -27,7 +27,7 @@ _BLOCKS_NAMES = (
     "select summary table tbody td tfoot th thead tr ul"
 )
 BLOCKS = frozenset(_BLOCKS_NAMES.split())
-PREFORMATTED = frozenset(["pre", "listing", "xmp", "plaintext", "textarea"])
+PREFORMATTED = frozenset(["pre", "listing", "xmp", "plaintext"])
 _SKIPPED_NAMES = (
     "applet area audio base canvas datalist del embed head iframe link map meta nav noembed noscript "
     "param rp script source style svg template title track video"
@@ -255,13 +255,13 @@ class _Writer:
         if not text.strip():
             return
         depth, group = max(self._items - 1, 0), self._lists[-1][1] if self._lists else 0
-        first = self._prefix and not self._prefix.startswith("#") and tag != "pre"
+        first = self._prefix and not self._prefix.startswith("#")
         if self._items:
             indent = "  " * (depth if first else depth + 1)
             text = indent + (self._prefix if first else "") + text.replace("\n", "\n" + "  " * (depth + 1))
         else:
             text = self._prefix + text if tag != "pre" else text
-        if tag != "pre":
+        if tag != "pre" or first:
             self._prefix = ""
         self.blocks.append(Block("li" if first else tag, text, self._article, group if first else 0))
 

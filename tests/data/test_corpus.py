@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 from documents_made import ENGLISH, document, prose, source
 from sansi.base import SansiError
-from sansi.data import CorpusReport, build_corpus, read_corpus
+from sansi.data import CorpusReport, build_corpus, pack, read_corpus
 from sansi.data.annotate import quality
 from sansi.data.corpus import cap, check_corpus
 from sansi.data.documents import RawDocument, read_documents
 from sansi.data.fetch import download_command, fetch_archive, fetched, file_sha256, unpack
 from sansi.data.filters import reason_to_drop
 from sansi.data.sources import SOURCES, Source, find_sources
+from test_shards import ByteTokenizer
 
 FRENCH = (
     "Tous les êtres humains naissent libres et égaux en dignité et en droits. Ils sont doués de raison et de "
@@ -80,7 +81,7 @@ def test_build_corpus(tmp_path: Path):
     assert [d.text for d in read_corpus(tmp_path / "corpus", ["made"])] == [prose(2) + "\n\n" + prose(1)]
     assert [d.id for d in read_corpus(tmp_path / "corpus", held_out=True)] == ["made/f"]
     made = report.sources[0]
-    assert made.dropped == {"too short": 1, "in an evaluation set": 1, "mostly repeated": 2}
+    assert made.dropped == {"too short": 1, "in an evaluation set": 1, "duplicate": 2}
     assert (made.languages, made.documents, made.held_out) == (1, 1, 1) and report.languages == 1
     assert made.bytes == len((prose(1) + prose(2)).encode()) + 2 and report.documents == 2
     assert CorpusReport.load(tmp_path / "corpus") == report
@@ -213,3 +214,21 @@ def test_find_sources_keeps_their_order():
     assert [s.name for s in find_sources(["udhr", "brown"])] == ["brown", "udhr"]
     assert "quran" not in [s.name for s in find_sources()]
     assert len({s.name for s in SOURCES}) == len(SOURCES)
+
+
+def test_a_folder_of_somebody_else_is_not_replaced(tmp_path: Path):
+    known = [source([RawDocument("a", prose(1))])]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("dear")
+    for act in (
+        lambda: build_corpus(tmp_path / "mine", known=known),
+        lambda: pack(["abc"], ByteTokenizer(), tmp_path / "mine"),
+    ):
+        with pytest.raises(SansiError, match=r"thesis\.txt"):
+            act()
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "dear"
+    build_corpus(tmp_path / "corpus", known=known)
+    build_corpus(tmp_path / "corpus", known=known)  # one's own is
+    (tmp_path / "corpus" / "notes.txt").write_text("dear")
+    with pytest.raises(SansiError, match=r"notes\.txt"):
+        build_corpus(tmp_path / "corpus", known=known)

@@ -51,6 +51,7 @@ CASES = {
     "nested lists": ("<ul><li>a<ol><li>b<li>c</ol><li>d</ul>", "- a\n  1. b\n  2. c\n- d"),
     "numbers": ("<ol start=3><li>c<li value=7>g<li>h</ol>", "3. c\n7. g\n8. h"),
     "paragraphs in an item": ("<ul><li><p>one</p><p>two</p><li>three</ul>", "- one\n\n  two\n\n- three"),
+    "a listing as an item": ("<ul><li><pre>x\n y</pre><li>b</ul>", "- ```\n  x\n   y\n  ```\n- b"),
     "two lists": ("<ul><li>a</ul><ul><li>b</ul>", "- a\n\n- b"),
     # tables
     "empty cells": ("<p>T</p><table><tr><th>A<th>B<th>C<tr><td><td>2<td><tr><td>3</table>", "T\n\nA | B | C\n| 2 |\n3"),
@@ -59,6 +60,8 @@ CASES = {
     "blocks in a cell": ("<table><tr><td><p>a</p><p>b</p><td>c</table>", "a b | c"),
     "layout": ("<table><tr><td><table><tr><td>a<td>b</table><td><p>c</table>", "a | b\n\nc"),
     "one column": ("<table><tr><td>one<tr><td>two</table>", "one\n\ntwo"),
+    "hidden rows and cells": ("<table><tbody hidden><tr><td>no<td>no<tbody><tr><td>a<td hidden>no<td>c</table>", "a | c"),
+    "forms with text": ("<form><textarea>one\ntwo</textarea><p>three</form>", "one two\n\nthree"),
     "two tables": ("<table><tr><td>a<td>b</table><table><tr><td>c<td>d</table>", "a | b\n\nc | d"),
     # listings
     "listing": ("<pre>\n  a\n\n    b  \n</pre>", "```\n  a\n\n    b\n```"),
