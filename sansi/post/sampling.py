@@ -7,6 +7,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from sansi.base import SansiError
 from sansi.chat import ChatModel, ChatOptions, ChatResult
 from sansi.data.problems import Attempt, Problem, Task, Verdict, verify_all
@@ -49,6 +51,11 @@ class Rollout:
     learned, and their log-probabilities mean nothing. None: all of them."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.reward, Reward):
+            raise SansiError(f'"reward" is {self.reward!r:.80}; give a Reward', param="reward")
+        for name, ids in (("prompt_ids", self.prompt_ids), ("ids", self.ids)):
+            if bad := [id_ for id_ in ids if not isinstance(id_, int | np.integer)]:
+                raise SansiError(f'"{name}" of a rollout holds {bad[0]!r:.80}; ids are whole numbers', param=name)
         lengths = {len(self.ids), len(self.logprobs), len(self.ids if self.mask is None else self.mask)}
         if len(lengths) > 1 or not self.prompt_ids:
             raise SansiError(

@@ -168,21 +168,32 @@ def test_a_function_can_judge_a_whole_run(codec, policy, tmp_path):
 
 def test_a_kl_term_holds_the_policy_where_it_was(make, tmp_path, policy):
     """The reference is the policy that the run began with, and a run does not go on with another."""
-    free, held = make(tmp_path / "free", steps=6), make(tmp_path / "held", steps=6, kl_weight=5.0)
+    free, held = make(tmp_path / "free", steps=4), make(tmp_path / "held", steps=4, kl_weight=5.0)
     for grpo in (free, held):
         grpo.train()
     without, with_it = history(tmp_path / "free"), history(tmp_path / "held")
     assert "kl" not in without[0] and all(0 <= row["kl"] < 0.1 for row in with_it)
     assert with_it[-1]["reward"] < without[-1]["reward"] - 0.15
-    make(tmp_path / "held", steps=6, kl_weight=5.0)
+    make(tmp_path / "held", steps=4, kl_weight=5.0)
     with torch.no_grad():
         policy.lm_head_weight[0, 0] += 1e-3
     try:
         with pytest.raises(SansiError, match="reference"):
-            make(tmp_path / "held", steps=6, kl_weight=5.0)
+            make(tmp_path / "held", steps=4, kl_weight=5.0)
     finally:
         with torch.no_grad():
             policy.lm_head_weight[0, 0] -= 1e-3
+
+
+def test_half_precision_is_part_of_what_is_compared(make, tmp_path):
+    """Rollouts are scored as the trainer computes: the engine's products are float32, the trainer's are not."""
+    grpo = make(tmp_path, steps=1, dtype="bfloat16", gradient_checkpointing=True, micro_batch_size=4)
+    grpo.train()
+    row = history(tmp_path)[0]
+    assert 1e-4 < row["engine_mismatch"] < 0.05
+    assert all(parameter.dtype == torch.float32 for parameter in grpo.model.parameters())
+    with pytest.raises(SansiError, match="disagree"):
+        make(tmp_path / "strict", steps=1, dtype="bfloat16", max_mismatch=1e-5).train()
 
 
 def test_learnable_problems_are_those_solved_sometimes(codec, policy, caplog):

@@ -95,3 +95,7 @@ def test_a_rollout_whose_parts_do_not_fit_is_refused():
         Rollout([], [2], [-0.1], reward, False)
     with pytest.raises(SansiError, match='"reward" is'):
         Reward(torch.inf, True, True)
+    with pytest.raises(SansiError, match=r'"reward" is 1\.0; give a Reward'):
+        Rollout([1], [2], [-0.1], 1.0, False)
+    with pytest.raises(SansiError, match="\"ids\" of a rollout holds 'two'"):
+        Rollout([1], ["two"], [-0.1], reward, False)
