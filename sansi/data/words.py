@@ -63,7 +63,9 @@ _SCRIPT_RUNS = regex.compile(
 )
 # What parts two statements: line ends and punctuation, but no apostrophe, hyphen, decimal mark or divider of words.
 _BREAK = r"(?<=\d)[.,](?=\d)(*SKIP)(*FAIL)|[\n\p{P}--['\-_*/\u0f0b\u0f0c\u1361]]"
-_PIECES = regex.compile(rf"(?V1){_WORD}|{_CLUSTER}|[0-9]++|{_OPERATOR}|{_BREAK}")
+# Where spaces part no words they part statements.
+_SPACE = rf"(?<=[{_UNSPACED}])[ \t]+(?=[{_UNSPACED}])"
+_PIECES = regex.compile(rf"(?V1){_WORD}|{_CLUSTER}|[0-9]++|{_OPERATOR}|{_BREAK}|{_SPACE}")
 _ASCII_PIECES = regex.compile(rf"(?V1)[a-z]++|[0-9]++|{_OPERATOR}|{_BREAK}")
 _SCRIPTS = [(regex.compile(rf"\p{{scx={name}}}"), weight) for name, weight in {**UNSPACED, **SYLLABLES}.items()]
 _TAG = regex.compile(r"<!--.*?-->|</?([a-zA-Z][\w:-]*)(?:\s[^<>]*)?/?>", regex.DOTALL)
