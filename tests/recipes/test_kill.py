@@ -27,12 +27,14 @@ def run_and_kill(arguments: list[str], now: Callable[[str], bool]) -> bool:
     """Kill the process when a line of its output says so. False: it ended first."""
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1) as process:
         assert process.stdout is not None
+        told = []
         for line in process.stdout:
+            told.append(line)
             if now(line):
                 os.kill(process.pid, signal.SIGKILL)
                 break
         else:
-            assert process.wait() == 0
+            assert process.wait() == 0, "".join(told[-8:])
             return False
         process.wait()
     return True

@@ -206,15 +206,18 @@ def make_mixture(config: MixtureOf, inputs: Inputs, run: StageRun) -> Path:
     return run.path
 
 
-def open_batches(folder: Path, sequence_length: int, batch_size: int, seed: int) -> RowStream:
-    """The batches of a packed folder, or of a mixture of them."""
+def open_batches(folder: Path, rows: tuple[int, int], seed: int, tokenizer_hash: str) -> RowStream:
+    """The batches of a packed folder, or of a mixture of them.
+
+    rows: tokens of a row, and rows of a batch. Raises SansiError for tokens of another tokenizer.
+    """
     file = Path(folder) / MIXTURE_FILE
     if not file.is_file():
-        return PackedDataset([folder], sequence_length, batch_size, seed=seed)
+        return PackedDataset([folder], *rows, seed, tokenizer_hash=tokenizer_hash)
     parts = [load_config(MixedPart, part, str(file)) for part in read_json(file)["parts"]]
     return Mixture(
         [
-            (PackedDataset([folder / part.path], sequence_length, batch_size, seed=seed + part.seed), part.weight)
+            (PackedDataset([folder / part.path], *rows, seed + part.seed, tokenizer_hash=tokenizer_hash), part.weight)
             for part in parts
         ]
     )

@@ -119,7 +119,9 @@ def _train(config: Rows, model: Transformer, inputs: Inputs, run: StageRun, batc
             f"{model.config.context_length} tokens; shorten the rows, or put a stage extend_context before this one"
         )
     if batches is None:
-        batches = open_batches(inputs["batches"], config.sequence_length, config.batch_size, run.seed)
+        tokenizer = Codec.from_pretrained(inputs.get("model") or inputs["tokenizer"]).tokenizer
+        rows = config.sequence_length, config.batch_size
+        batches = open_batches(inputs["batches"], rows, run.seed, tokenizer.hash)
     folder = RunFolder(run.path)
     settings = loop_config(config, TrainConfig)
     bundle = ModelBundle.from_folder(inputs.get("model") or inputs["tokenizer"]).without(CARDS)
