@@ -236,6 +236,17 @@ def test_quantize_compares_on_a_text_or_not_at_all(sansi, tiny, tmp_path):
     assert told.code == 0 and "KL" not in told.out
 
 
+def test_quantize_keeps_what_somebody_put_into_the_folder(sansi, tiny, tmp_path):
+    folder = tmp_path / "small"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("dear")
+    assert sansi("quantize", tiny, folder, "--no-report").code == 0
+    (folder / "README.md").write_text("my words")
+    told = sansi("quantize", tiny, folder, "--no-report", "--kind", "int8", "--force")
+    assert told.code == 0 and "README.md was written by somebody else and is kept" in told.err
+    assert (folder / "README.md").read_text() == "my words" and (folder / "notes.txt").read_text() == "dear"
+
+
 def test_quantize_refuses_what_it_can_not_do(sansi, tiny, tmp_path):
     told = sansi("quantize", tiny, tiny)
     assert told.code == 1 and "holds full weights" in told.err

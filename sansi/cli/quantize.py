@@ -81,9 +81,15 @@ def _check_free(out: str, force: bool) -> None:
 def _write_card(out: str, found: Found, weights: QuantizedWeights, compared: KLReport | None) -> None:
     """A card that says what this folder is; what is said of the full model goes with it as a file of its own."""
     from sansi.base.files import updated_folder, write_text
+    from sansi.base.marker import others_files
     from sansi.model.hub.repository import licence_of
 
     source, folder = Path(found.folder) / "README.md", Path(out)
+    if "README.md" in others_files(folder):
+        typer.echo(
+            f"{folder / 'README.md'} was written by somebody else and is kept: look whether it still holds", err=True
+        )
+        return
     licence = licence_of(Path(found.folder))
     stated = [f"license: {licence}"] if licence else []
     front = [*stated, f"base_model: {found.name}", f"tags: [sansi, {weights.kind}]"]
