@@ -17,7 +17,6 @@ from sansi.data.problems.gym_answers import acceptable
 from sansi.data.problems.gym_levels import (
     DATASET_PER_SEED,
     EXAMPLES,
-    FIXED,
     FLOORS,
     LEFT_OUT,
     NOISY,
@@ -122,13 +121,16 @@ def levels_of(name: str) -> int:
     curriculum = _curriculum(name)
     if curriculum is None:
         return 1
-    return TOP_LEVELS.get(name, max(len(a.levels) for a in curriculum.attributes.values()) - 1) + 1
+    if name in TOP_LEVELS:
+        return TOP_LEVELS[name][0] + 1
+    return max(len(attribute.levels) for attribute in curriculum.attributes.values())
 
 
 def note_of(name: str) -> str:
     """What a user should know of a task before drawing from it; empty for most."""
     plain = "" if _curriculum(name) else "no curriculum: its default parameters"
-    return "; ".join(note for note in (plain, NOTES.get(name, "")) if note)
+    above = f"no higher levels: {TOP_LEVELS[name][1]}" if name in TOP_LEVELS else ""
+    return "; ".join(note for note in (plain, above, NOTES.get(name, "")) if note)
 
 
 @functools.cache
@@ -189,7 +191,7 @@ def _made(name: str, level: int, **fields: int) -> Any:
     else:
         curriculum.set_global_level(level)
         config = curriculum.generate_configuration()
-    for field, value in {**fields, **FIXED.get(name, {})}.items():
+    for field, value in fields.items():
         setattr(config, field, value)
     for field, least in FLOORS.get(name, {}).items():
         setattr(config, field, max(least, getattr(config, field)))

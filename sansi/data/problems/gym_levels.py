@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 LEFT_OUT = {
     "codeio": "drawing a problem runs a program of its data in this process, which prints and opens files",
     "composite": "it mixes other tasks; draw from several tasks instead",
 }
 """Tasks that are not offered, each with its reason."""
 
-FIXED: dict[str, dict[str, Any]] = {}
-"""Parameters that a level does not set and the gym's defaults do not fit."""
-
-TOP_LEVELS: dict[str, int] = {
-    "zebra_puzzles": 3,  # larger ones take minutes to draw
-    "rubiks_cube": 0,  # the gym has no solutions of larger cubes
-    "caesar_cipher": 1,  # above, it rotates by more than the letters there are, which its own check refuses
-    "jugs": 0,  # with four jugs and more the gym's own solutions do not hold
-    "survo": 1,  # above, it empties more cells than its smallest board has, which its own check refuses
+TOP_LEVELS: dict[str, tuple[int, str]] = {
+    "caesar_cipher": (1, "it rotates by more than the letters there are, which its own check refuses"),
+    "jugs": (0, "with four jugs and more the gym's own solutions do not hold"),
+    "rubiks_cube": (0, "the gym has no solutions of larger cubes"),
+    "survo": (1, "it empties more cells than its smallest board has, which its own check refuses"),
+    "zebra_puzzles": (3, "larger puzzles take minutes to draw"),
 }
-"""The highest level, where the curriculum's own can not be drawn or takes too long."""
+"""The highest level of curricula that have higher ones, and why those are left out."""
 
 NOTES: dict[str, str] = {
     "knight_swap": "drawing a problem takes about 2 s",
