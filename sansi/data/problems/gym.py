@@ -184,10 +184,14 @@ def _dataset(name: str, level: int) -> Any:
 
 
 def _made(name: str, level: int, **fields: int) -> Any:
+    return _registered()[name][0](config=_config(name, level, **fields))
+
+
+def _config(name: str, level: int, **fields: int) -> Any:
+    """The gym's parameters of a level."""
     curriculum = _curriculum(name)
-    maker, configuration = _registered()[name]
     if curriculum is None:
-        config = configuration()
+        config = _registered()[name][1]()
     else:
         curriculum.set_global_level(level)
         config = curriculum.generate_configuration()
@@ -195,4 +199,4 @@ def _made(name: str, level: int, **fields: int) -> Any:
         setattr(config, field, value)
     for field, least in FLOORS.get(name, {}).items():
         setattr(config, field, max(least, getattr(config, field)))
-    return maker(config=config)
+    return config

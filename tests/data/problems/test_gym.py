@@ -56,6 +56,12 @@ def test_there_are_about_a_hundred_of_them_and_the_others_are_named():
     assert set(NOTES) | set(TOP_LEVELS) <= set(NAMES)
 
 
+def test_the_gym_accepts_the_parameters_of_every_level():
+    for name in NAMES:
+        for level in range(gym.levels_of(name)):
+            gym._config(name, level).validate()
+
+
 @pytest.mark.parametrize("name", marked(NAMES))
 def test_the_lowest_level(name):
     check(get_task(name), 0, (3, LARGE_SEED))
