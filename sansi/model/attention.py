@@ -44,6 +44,8 @@ class Documents:
     """B."""
     row_length: int
     """T; also a bound of the longest document."""
+    fill_rows: bool = False
+    """Known to be one document to a row, which is plain causal attention."""
 
     @classmethod
     def from_lengths(cls, lengths: Sequence[Sequence[int]]) -> Documents:
@@ -56,7 +58,7 @@ class Documents:
                 param="documents",
             )
         flat = torch.tensor([0, *(length for row in lengths for length in row)], device="cpu")
-        return cls(_filled_up(flat.cumsum(0)), len(lengths), sums.pop())
+        return cls(_filled_up(flat.cumsum(0)), len(lengths), sums.pop(), all(len(row) == 1 for row in lengths))
 
     @classmethod
     def from_numbers(cls, numbers: Tensor) -> Documents:
@@ -69,7 +71,7 @@ class Documents:
         return cls(_filled_up(begins.flatten().nonzero().squeeze(1), numbers.numel()), rows, row_length)
 
     def to(self, device: torch.device | str) -> Documents:
-        return Documents(self.cu_seqlens.to(device, non_blocking=True), self.rows, self.row_length)
+        return Documents(self.cu_seqlens.to(device, non_blocking=True), self.rows, self.row_length, self.fill_rows)
 
     def inputs(self) -> Documents:
         """Without each row's last token: of rows of T + 1 tokens, what the model reads."""
@@ -78,7 +80,7 @@ class Documents:
         # A token of row b comes b tokens earlier; a document of a last token alone ends where it begins now.
         at = self.cu_seqlens.long()
         shortened = (at - at // self.row_length).unique_consecutive()
-        return Documents(_filled_up(shortened), self.rows, self.row_length - 1)
+        return Documents(_filled_up(shortened), self.rows, self.row_length - 1, self.fill_rows)
 
     @property
     def lengths(self) -> Tensor:

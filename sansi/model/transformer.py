@@ -315,6 +315,8 @@ class Transformer(nn.Module):
     ) -> Features:
         """The input of the LM head and the logits of every router. Arguments as `forward`."""
         check_inputs(ids, positions, attention, cached=cache is not None)
+        if isinstance(attention, Documents) and attention.fill_rows:
+            attention = None  # no copies, and nothing for torch.compile to step around
         cos, sin = self._rotation(ids.shape[1], positions)
         x = self.model.embed_tokens(ids)
         cos, sin = cos.to(x.dtype), sin.to(x.dtype)

@@ -138,7 +138,7 @@ def test_a_compiled_forward_is_not_compiled_again_for_other_documents() -> None:
         return graph.forward
 
     compiled = torch.compile(Transformer.forward, fullgraph=True, dynamic=False, backend=backend)
-    for lengths in ([[3, 5], [8]], [[1] * 8, [4, 4]]):
+    for lengths in ([[3, 5], [8]], [[1] * 8, [4, 4]], [[2, 6], [8]]):
         documents = Documents.from_lengths(lengths)
         got = compiled(model, ids, None, documents)
         torch.testing.assert_close(got, model(ids, attention=documents.mask), atol=1e-4, rtol=0)
@@ -151,6 +151,17 @@ def test_documents_that_nobody_has_fill_up_the_borders(count: int) -> None:
     size = len(documents.cu_seqlens) - 1
     assert size >= count and size.bit_count() == 1 and size in (64, 128, 256, 512)
     assert len(documents.lengths) == count and documents.cu_seqlens[-1] == count
+
+
+@torch.no_grad()
+def test_one_document_to_a_row_is_plain_causal_attention() -> None:
+    config = tiny_config()
+    model, ids = tiny_model(config), random_ids(config, 2, 9)
+    documents = Documents.from_lengths([[9], [9]])
+    assert documents.fill_rows and not Documents.from_lengths([[9], [8, 1]]).fill_rows
+    assert torch.equal(model(ids, attention=documents), model(ids))
+    rows = Documents.from_lengths([[10], [10]]).inputs()
+    assert rows.fill_rows and rows.to("cpu").fill_rows
 
 
 @given(packings())
