@@ -21,7 +21,7 @@ from sansi.base.codec_file import recorded_codec_hash
 from sansi.base.config import config_to_dict
 from sansi.base.device import resolve_device
 from sansi.base.errors import SansiError
-from sansi.base.files import atomic_folder, write_json
+from sansi.base.files import atomic_folder, clean_drafts, write_json
 from sansi.recipes.digests import changes_since, read_content
 from sansi.recipes.models import find_given_model
 from sansi.recipes.recipe import Recipe
@@ -73,8 +73,7 @@ class Runner:
         folder = self.folder(stage)
         record = StageRecord.load(folder)
         if record is None:
-            foreign = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
-            if foreign:
+            if folder.exists() and not _is_empty(folder):
                 raise SansiError(f"{folder} was not made by a recipe; move it away, or choose another --out")
             return State(stage, None)
         now = new_record(stage, self._pinned(stage, record), self.recipe.name, self.recipe.seed)
@@ -137,6 +136,7 @@ class Runner:
         stages = self.recipe.up_to(until)
         again = self.recipe.behind(restart)
         with self._alone():
+            clean_drafts(self.out)  # of stages that were killed
             for stage in reversed(again):  # the last first: killed in between, what is left has all that it was made of
                 self._move_aside(stage)
             states = [self._state(stage) for stage in stages]
@@ -254,6 +254,11 @@ class Runner:
         done = record.finished(folder, output, time.monotonic() - started, run.facts)
         done.save(folder)
         return done
+
+
+def _is_empty(folder: Path) -> bool:
+    """Whether nothing lies in it but drafts: a stage may have been killed while it wrote its first record."""
+    return folder.is_dir() and all(file.name.startswith(".") for file in folder.iterdir())
 
 
 def _digests(record: StageRecord) -> dict[str, str]:

@@ -173,6 +173,14 @@ def test_a_folder_of_somebody_else_is_refused_and_kept(tmp_path):
         Runner(small_recipe(), tmp_path / "file")
 
 
+def test_a_stage_that_was_killed_while_it_wrote_its_record_is_made(tmp_path):
+    """The folder is there, and in it no more than the draft of stage.json."""
+    (tmp_path / "steps").mkdir()
+    (tmp_path / "steps" / ".stage.json.123.456").write_text("{")
+    Runner(small_recipe(), tmp_path).run()
+    assert made == ALL
+
+
 def test_unknown_stages_are_named_with_the_nearest(tmp_path):
     runner = Runner(small_recipe(), tmp_path)
     for options in ({"until": "secnd"}, {"restart": ["secnd"]}):
