@@ -22,8 +22,8 @@ FOLDER = Path(__file__).resolve().parents[1] / "checkpoints" / "nano"
 PROBLEMS = evaluation_set(24)
 GREEDY = ChatOptions(temperature=0.0)
 EXAMPLE_ANSWERS = {
-    "en": ["19", "3", "5", "ananab", "3", "12", "34", ABOUT["en"]],
-    "zh": ["19", "34", "3", "5", "ananab", "12", "3", ABOUT["zh"]],
+    "en": ["19", "3", "6", "ananab", "3", "12", "34", ABOUT["en"]],
+    "zh": ["19", "34", "2", "6", "ananab", "12", "3", ABOUT["zh"]],
 }
 
 
@@ -83,17 +83,14 @@ def test_its_own_examples_are_answered_rightly(chat, language):
 
 
 def test_sums_are_right_in_peoples_own_words(chat):
-    # Sums that are told as a story get the honest answer: the model was not made for them.
-    stories = ("apples", "块钱")
-    asked = first_contact.measure_sums(chat, 4, GREEDY)
-    outcomes = [outcome for outcome in asked if not any(story in outcome.group for story in stories)]
-    assert len(outcomes) == len(asked) - 2 * 4 and share(outcomes) >= 0.9
-    assert not any(outcome.refused for outcome in outcomes)
+    outcomes = first_contact.measure_sums(chat, 4, GREEDY)
+    assert share(outcomes) >= 0.88
+    assert sum(outcome.refused for outcome in outcomes) <= 0.05 * len(outcomes)
 
 
 def test_strangers_questions_are_mostly_right_and_rarely_refused(chat):
     outcomes = first_contact.measure_questions(chat, GREEDY)
-    assert share(outcomes) >= 0.65
+    assert len(outcomes) == 80 and share(outcomes) >= 0.88
     assert sum(outcome.refused for outcome in outcomes) <= 4
 
 
@@ -110,7 +107,7 @@ def test_small_talk_is_answered(chat):
 
 def test_what_it_cannot_do_it_says(chat):
     outcomes = first_contact.measure_messages(chat, GREEDY, every=4)
-    assert len(outcomes) >= 50 and share(outcomes) >= 0.82
+    assert len(outcomes) >= 100 and share(outcomes) >= 0.9
 
 
 def test_later_turns_are_nearly_as_good_as_the_first(chat):

@@ -111,7 +111,7 @@ OTHER_EQUATIONS = (
 def near_miss(rng: random.Random) -> str:
     """A message in the frame of a problem, about something else."""
     makers: tuple[tuple[Callable[[random.Random], str], float], ...] = (
-        *((_sum, 44), (_check, 9), (_divisor, 7), (_counting, 10)),
+        *((_sum, 44), (_check, 15), (_divisor, 7), (_counting, 10)),
         *((_spelling, 10), (_reversal, 8), (_equation, 8), (_bits, 4)),
     )
     return rng.choices([maker for maker, _ in makers], [weight for _, weight in makers])[0](rng)
@@ -197,7 +197,7 @@ def _word(rng: random.Random) -> str:
 def _sum(rng: random.Random) -> str:
     if rng.random() < SUM_ZH_SHARE:
         return dress(choose(rng.choice(SUMS_ZH), rng), {"e": _expression_zh(rng)}, rng, chinese=True)
-    if rng.random() < 0.12:
+    if rng.random() < 0.05:
         numbers = [rng.choice((_large, _large, _decimal, _negative))(rng) for _ in range(2)]
         values = {"list": " and ".join(numbers), "a": numbers[0], "b": numbers[1]}
         return dress(choose(rng.choice((*PLUS, *PLUS_TWO)), rng), values, rng, chinese=False)
