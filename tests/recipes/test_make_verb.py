@@ -38,7 +38,7 @@ def test_a_dry_run_shows_sizes_times_and_memory_and_makes_nothing(sansi, tmp_pat
     assert "800 steps of 16 x 256 tokens" in lines["s1-general"] and "3.3M" in lines["s1-general"]
     assert "GiB" in lines["s2-reasoning"] or "MiB" in lines["s2-reasoning"]
     assert "16 rounds of 32 questions x 8 answers" in lines["grpo"]
-    assert "28 of 28 stages to make: about " in shown and "ablation" not in lines
+    assert "30 of 30 stages to make: about " in shown and "ablation" not in lines
     assert not (tmp_path / "out").exists()
     assert "34 of 34 stages" in sansi("nano", "--dry-run", "--until", "ablation", "--out", tmp_path / "out").out
 
