@@ -1,1 +1,2 @@
-"""Objectives, optimisers, schedules, checkpoints, the training loop, and what the pre-training stages need of it."""
+"""Objectives, optimisers, schedules, checkpoints, [the one training loop](training.md), and what the three pre-training
+stages need of it."""
