@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from sansi.train.settings import changes, plain
 
 FORMAT = 1
 SETTINGS = "settings"
+FIELDS = {"step": int, "steps": int, "tokens": int, "batches": dict, "guard": dict, "random": list, SETTINGS: dict}
+"""What every record has."""
 
 
 class Checkpointer:
@@ -82,6 +85,7 @@ class Checkpointer:
                 f"{latest / 'trainer.json'} is of another version of Sansi (format {found}, here {FORMAT}); its model "
                 "can be loaded as any other: start a run of another name from it"
             )
+        _check_record(latest, state)
         self._check(latest, state[SETTINGS])
         return state
 
@@ -106,6 +110,15 @@ class Checkpointer:
                 f"{latest} was made with other settings: {'; '.join(found)}. Go on with the old ones, or give the run "
                 "another name"
             )
+
+
+def _check_record(folder: Path, state: Mapping[str, Any]) -> None:
+    """Raise SansiError where a field that every record has is missing, or of another kind."""
+    for name, kind in FIELDS.items():
+        value = state.get(name)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            shown = "is missing" if name not in state else f"is {reprlib.repr(value)}"
+            raise SansiError(f'{folder / "trainer.json"} is damaged: "{name}" {shown}; {_older(folder)}')
 
 
 def _shape(model: Transformer) -> dict[str, Any]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from sansi.base import SansiError
 from sansi.data.batch import Batch
-from sansi.model import Transformer
+from sansi.model import ModelBundle, Transformer
 
 
 def check_parts(model: Any, batches: Any, objective: Any) -> None:
@@ -35,6 +37,25 @@ def check_parts(model: Any, batches: Any, objective: Any) -> None:
     largest = getattr(batches, "largest_id", None)
     if largest is not None:
         _check_id(int(largest), model.config.vocab_size)
+
+
+def check_extras(bundle: Any, evaluate: Any, inputs: Any) -> None:
+    """Raise SansiError for what else a run is given, if it is of another kind."""
+    if bundle is not None and not isinstance(bundle, ModelBundle):
+        raise SansiError(
+            f"the bundle is a {type(bundle).__name__}; give a ModelBundle, such as ModelBundle.from_folder(folder)",
+            param="bundle",
+        )
+    if evaluate is not None and not callable(evaluate):
+        raise SansiError(f"evaluate is {evaluate!r}; give a function of the model", param="evaluate")
+    if inputs is not None and not isinstance(inputs, Mapping):
+        raise SansiError(f"inputs are a {type(inputs).__name__}; give digests or Paths by name", param="inputs")
+    for name, value in (inputs or {}).items():
+        if not isinstance(value, str | Path):
+            raise SansiError(
+                f'the input "{name}" is {reprlib.repr(value)}; give its digest as a text, or the Path of it',
+                param="inputs",
+            )
 
 
 def plain_figures(figures: Any) -> dict[str, float]:

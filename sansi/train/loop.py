@@ -21,7 +21,7 @@ from sansi.base.runs import RunFolder
 from sansi.data.batch import Batch
 from sansi.model import ModelBundle, Transformer
 from sansi.train.checkpoint import Checkpointer
-from sansi.train.checks import check_batch, check_parts, plain_figures
+from sansi.train.checks import check_batch, check_extras, check_parts, plain_figures
 from sansi.train.config import TrainConfig
 from sansi.train.guard import SpikeGuard
 from sansi.train.objective import Checking, Counting, Loss, NeedsStatistics, Objective, Statistics, with_attention
@@ -99,6 +99,7 @@ class Trainer:
         config = as_config(TrainConfig, config, "training configuration")
         model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
         check_parts(model, batches, objective)
+        check_extras(bundle, evaluate, inputs)
         self.model, self.batches, self.objective, self.config = model, batches, objective, config
         self.run = run if isinstance(run, RunFolder) else RunFolder(run)
         self.evaluate = evaluate

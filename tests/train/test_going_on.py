@@ -66,6 +66,19 @@ def test_a_checkpoint_that_is_half_gone_is_named(tmp_path):
         make_trainer(tmp_path, steps=2)
 
 
+def test_a_record_without_one_of_its_fields_is_named(tmp_path):
+    make_trainer(tmp_path, steps=2).train()
+    file = tmp_path / "checkpoints" / "step-2" / "trainer.json"
+    whole = json.loads(file.read_text())
+    for name in ("step", "steps", "tokens", "batches", "guard", "random", "settings"):
+        file.write_text(json.dumps({key: value for key, value in whole.items() if key != name}))
+        with pytest.raises(SansiError, match=f'trainer.json is damaged: "{name}" is missing; delete .*step-2'):
+            make_trainer(tmp_path, steps=2)
+        file.write_text(json.dumps({**whole, name: "2"}))
+        with pytest.raises(SansiError, match=f"\"{name}\" is '2'; delete"):
+            make_trainer(tmp_path, steps=2)
+
+
 # ---- what may change ------------------------------------------------------------------------------------------------
 
 

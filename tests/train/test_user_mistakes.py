@@ -135,6 +135,20 @@ def test_weights_of_the_objective_are_checked(name, weight):
         NextToken(**{name: weight})
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"bundle": "checkpoints/nano"}, r"the bundle is a str; give a ModelBundle"),
+        ({"evaluate": 3}, "evaluate is 3; give a function"),
+        ({"inputs": ["corpus"]}, "inputs are a list; give digests or Paths by name"),
+        ({"inputs": {"corpus": 3}}, 'the input "corpus" is 3; give its digest'),
+    ],
+)
+def test_what_else_a_run_is_given_is_checked_when_the_trainer_is_made(given, words, tmp_path):
+    with refused(words):
+        make_trainer(tmp_path, **given)
+
+
 def test_a_model_without_weights_or_in_two_places(tmp_path):
     model = tiny_model()
     model.model.norm.weight = torch.nn.Parameter(torch.empty(16, device="meta"))
