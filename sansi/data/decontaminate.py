@@ -41,7 +41,11 @@ class Decontaminator:
         self._anywhere: dict[int, set[bytes]] = {}  # tokens of a whole text -> texts
         self._alone: dict[int, set[bytes]] = {}
         self._whole: set[bytes] = set()
-        for text in evaluation_texts:
+        for number, text in enumerate(evaluation_texts):
+            if not isinstance(text, str):
+                raise SansiError(
+                    f"evaluation text {number} is {type(text).__name__}; give texts", param="evaluation_texts"
+                )
             self._learn(read_words(text), min_words)
 
     def is_contaminated(self, text: str) -> bool:

@@ -25,9 +25,11 @@ def dtype_for(vocab_size: int) -> np.dtype:
 def as_ids(values: Any, dtype: npt.DTypeLike | None = None, where: str = "ids") -> npt.NDArray[np.integer]:
     """`values` as a flat array of token ids of `dtype` (None: their own, if they are an array of whole numbers).
 
-    Raises SansiError for numbers with a fraction, truth values, negative ids, more than one dimension, and ids that the
-    type cannot hold, whatever numpy's version would make of them.
+    Raises SansiError for numbers with a fraction, truth values, negative ids, more than one dimension, ids that the
+    type cannot hold, whatever numpy's version would make of them, and a type that is none of whole numbers.
     """
+    if dtype is not None:
+        dtype = _whole_dtype(dtype)
     try:
         found = np.asarray(values)
     except (ValueError, OverflowError, TypeError) as error:
@@ -47,6 +49,21 @@ def as_ids(values: Any, dtype: npt.DTypeLike | None = None, where: str = "ids") 
             f"{where}: the token id {largest} does not fit {kind}, which ends at {limit}; choose a wider dtype"
         )
     return found if dtype is None else found.astype(dtype, copy=False)
+
+
+def as_id(value: Any, where: str) -> int:
+    """One token id. Raises SansiError for anything else."""
+    return int(as_ids([value], None, where)[0])
+
+
+def _whole_dtype(dtype: npt.DTypeLike) -> np.dtype:
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = np.dtype(object)
+    if found.kind not in "iu":
+        raise SansiError(f'"dtype" is {dtype!r}; token ids need a type of whole numbers, such as uint32', param="dtype")
+    return found
 
 
 def digest_of(arrays: Iterable[npt.NDArray[Any]], kinds: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sansi.base.errors import SansiError
-from sansi.data.ids import as_ids
+from sansi.data.ids import as_id, as_ids
 from sansi.data.manifest import INDEX_FILE, Manifest
 from sansi.data.shards import TokenShard, shard_paths
 from sansi.data.shuffle import Shuffle
@@ -42,7 +42,9 @@ class PackedDataset(EpochStream):
         world_size: int = 1,
     ):
         super().__init__(sequence_length, batch_size, seed, rank, world_size)
-        self.pad_id = int(as_ids([pad_id], None, '"pad_id"')[0])
+        self.pad_id = as_id(pad_id, '"pad_id"')
+        if end_of_text_id is not None:
+            end_of_text_id = as_id(end_of_text_id, '"end_of_text_id"')
         opened = [part for shard in _listed(shards) for part in _open(shard, end_of_text_id, tokenizer_hash)]
         self._shards = [part.shard for part in opened if len(part.shard.tokens)]
         self._offsets = np.cumsum([0, *(len(shard.tokens) for shard in self._shards)], dtype=np.int64)

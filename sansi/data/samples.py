@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sansi.base.errors import SansiError
-from sansi.data.ids import as_ids, digest_of
+from sansi.data.ids import as_id, as_ids, digest_of
 from sansi.data.streams import EpochStream, Row, as_row
 
 
@@ -37,14 +37,14 @@ class SampleDataset(EpochStream):
         world_size: int = 1,
     ):
         super().__init__(sequence_length, batch_size, seed, rank, world_size)
-        self.pad_id, self.dropped = pad_id, 0
+        self.pad_id, self.dropped = as_id(pad_id, '"pad_id"'), 0
         self._ids: list[npt.NDArray[np.int64]] = []
         self._masks: list[npt.NDArray[np.bool_]] = []
         self._weights: list[float] = []
         self._content = hashlib.sha256()
         self._plan: tuple[int, list[list[int]]] | None = None  # of an epoch: the samples of each row
         self._weighted = False  # whether any weight is not 1
-        self.largest_id = pad_id
+        self.largest_id = self.pad_id
         if too_long not in ("error", "drop"):
             raise SansiError(f'"too_long" is {too_long!r}; it must be "error" or "drop"', param="too_long")
         if isinstance(samples, str | bytes | Mapping) or not isinstance(samples, Iterable):
@@ -145,7 +145,11 @@ def _sample(index: int, sample: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray
         raise SansiError(
             f'{where} is {shown}; give "ids" and "loss_mask", as a pair, a dict or attributes', param="samples"
         )
-    ids, mask = as_ids(pair[0], np.int64, f"{where}, ids"), np.asarray(pair[1])
+    ids = as_ids(pair[0], np.int64, f"{where}, ids")
+    try:
+        mask = np.asarray(pair[1])
+    except (ValueError, TypeError) as error:
+        raise SansiError(f"{where}: the loss mask is no flat list of 0 and 1 ({error})", param="samples") from error
     if len(ids) == 0 or ids.shape != mask.shape:
         raise SansiError(f"{where}: {ids.shape} ids and {mask.shape} mask values; give one of each per token")
     if mask.dtype != bool and not (mask.dtype.kind in "iuf" and np.all((mask == 0) | (mask == 1))):

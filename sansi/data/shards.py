@@ -47,7 +47,8 @@ class TokenShard:
         cls, documents: Iterable[Sequence[int] | np.ndarray], dtype: npt.DTypeLike = np.uint32
     ) -> TokenShard:
         """One shard of documents given as ids, empty ones left out. Raises SansiError for ids beyond `dtype`."""
-        arrays = [as_ids(ids, dtype, f"document {number}") for number, ids in enumerate(documents) if len(ids)]
+        checked = (as_ids(ids, dtype, f"document {number}") for number, ids in enumerate(documents))
+        arrays = [array for array in checked if len(array)]
         lengths = [len(array) for array in arrays]
         starts = np.cumsum([0, *lengths], dtype=np.int64)[:-1]
         return cls(np.concatenate(arrays) if arrays else np.zeros(0, dtype), starts)

@@ -65,8 +65,8 @@ class GRPOConfig(Config):
         found += [f'"{name}" must be above 0, not {value}' for name in positive if (value := getattr(self, name)) <= 0]
         if not 0 < self.clip_low < 1:
             found.append(f'"clip_low" must lie between 0 and 1, not {self.clip_low}')
-        if self.kl_weight < 0:
-            found.append(f'"kl_weight" must be 0 or more, not {self.kl_weight}')
+        natural = ("kl_weight", "seed")
+        found += [f'"{name}" must be 0 or more, not {value}' for name in natural if (value := getattr(self, name)) < 0]
         if self.group_size < 2:
             found.append(f'"group_size" must be at least 2, not {self.group_size}: an advantage compares answers')
         return found

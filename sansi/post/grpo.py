@@ -40,6 +40,7 @@ from sansi.post.policy import PolicyGradient
 from sansi.post.rollouts import Rollouts
 from sansi.post.sampling import Rollout, learnable, roll_out
 from sansi.text import Codec
+from sansi.train.checks import check_extras
 from sansi.train.config import TrainConfig
 from sansi.train.loop import Trainer
 from sansi.train.schedule import Schedule
@@ -107,6 +108,7 @@ class GRPO:
     ):
         config = as_config(GRPOConfig, config, "GRPO configuration")
         check_prompts(codec, check_problems(problems), model.config.context_length)
+        check_extras(bundle, evaluate, None)
         task = None if verify is None else as_task(verify)
         self.model, self.config, self._evaluate = model, config, evaluate
         self.sampler = EngineSampler(model, codec, config, task)

@@ -87,3 +87,9 @@ def test_a_name_in_thai_is_no_contamination():
     text = "วันนี้นักเรียนไปทัศนศึกษา และครูเล่าเรื่องปฏิญญาสากลว่าด้วยสิทธิมนุษยชนให้ฟัง"
     check = Decontaminator([question])
     assert not check.is_contaminated(text) and check.is_contaminated(text + question + text)
+
+
+@pytest.mark.parametrize("wrong", [1, None, b"one two", ["one two"]])
+def test_evaluation_texts_are_texts(wrong: object):
+    with pytest.raises(SansiError, match=f"evaluation text 1 is {type(wrong).__name__}; give texts"):
+        Decontaminator(["one two three", wrong])  # type: ignore[list-item]

@@ -55,8 +55,14 @@ def rng(seed: int) -> np.random.Generator:
 def test_ids_that_do_not_fit_are_refused(values: Any, dtype: Any, message: str):
     with pytest.raises(SansiError, match=message):
         as_ids(values, dtype)
-    with pytest.raises((SansiError, TypeError)):  # None has no length
+    with pytest.raises(SansiError, match=message):
         TokenShard.from_documents([values], dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, bool, "uint17", object])
+def test_ids_need_a_type_of_whole_numbers(dtype: Any):
+    with pytest.raises(SansiError, match=r'"dtype" is .*; token ids need a type of whole numbers'):
+        TokenShard.from_documents([[1, 2]], dtype)
 
 
 def test_types_of_ids():
@@ -242,6 +248,10 @@ def test_skipping_is_arithmetic():
         (lambda t: PackedDataset([None], 8, 1), "no list of token ids"),
         (lambda t: PackedDataset([np.arange(9)], "8", 1), "\"sequence_length\" is '8'"),
         (lambda t: PackedDataset([np.arange(9)], 8, 0), '"batch_size" is 0'),
+        (lambda t: PackedDataset([np.arange(9)], 8, 1, end_of_text_id="<end>"), '"end_of_text_id": an array of <U5'),
+        (lambda t: SampleDataset([([1, 2], [0, 1])], 8, 1, pad_id=-1), '"pad_id": the token id -1 is negative'),
+        (lambda t: SampleDataset([([1, 2], [0, 1])], 8, 1, pad_id="0"), '"pad_id": an array of <U1'),
+        (lambda t: SampleDataset([([1, 2], [[0], [0, 1]])], 8, 1), "sample 0: the loss mask is no flat list"),
         (lambda t: PackedDataset([np.arange(9)], 8, 1, seed=-1), '"seed" is -1'),
         (lambda t: SampleDataset([{"ids": [1, 2]}], 8, 1), "sample 0 is a dict of ids"),
         (lambda t: SampleDataset({"ids": [1], "loss_mask": [1]}, 8, 1), "samples of type dict"),

@@ -132,6 +132,8 @@ def test_impossible_settings_are_named_at_once(make, tmp_path):
         GRPOConfig(kl_weight=float("nan"))
     with pytest.raises(SansiError, match=r'"max_oversampling" must be at least 1, not 0\.5'):
         GRPOConfig(max_oversampling=0.5)
+    with pytest.raises(SansiError, match='"seed" must be 0 or more, not -1'):
+        GRPOConfig(seed=-1)
     with pytest.raises(SansiError, match="asks 5 questions, but there are 3"):
         make(tmp_path, questions_per_step=5)
     with pytest.raises(SansiError, match=r"Say it, say.*of task mine is a prompt of \d+ tokens, .* context holds 256"):
@@ -162,6 +164,8 @@ def test_a_function_can_judge_a_whole_run(codec, policy, tmp_path):
     GRPO(model, codec, [Problem("mine", "Say it.", "yes")] * 2, config, RunFolder(tmp_path), verify=generous).train()
     row = history(tmp_path)[0]
     assert 0.1 < row["reward"] < 0.4 and row["right"] == 0 and row["mixed_groups"] == 1
+    with pytest.raises(SansiError, match=r"evaluate is 0\.5; give a function"):
+        GRPO(model, codec, [Problem("mine", "Say it.", "yes")] * 2, config, RunFolder(tmp_path), evaluate=0.5)
     with pytest.raises(SansiError, match=r"judge: 'generous' there, '' here"):
         GRPO(model, codec, [Problem("mine", "Say it.", "yes")] * 2, config, RunFolder(tmp_path))
 

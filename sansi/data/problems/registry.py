@@ -99,7 +99,10 @@ def as_task(task: Task | Callable[[Problem, Message], Any] | str) -> Task:
     if isinstance(task, str):
         return get_task(task)
     if callable(task) and not isinstance(task, type) and not hasattr(task, "verify"):
-        return FunctionTask(getattr(task, "__qualname__", type(task).__name__), task)
+        name = getattr(task, "__qualname__", type(task).__name__)
+        if not _takes_two(task):
+            raise SansiError(f"the verifier {name} can not be called with (problem, message); let it take both")
+        return FunctionTask(name, task)
     return check_task(task, "task")
 
 
@@ -155,6 +158,8 @@ def _made(name: str, value: Any, where: str) -> Task:
 def _takes_two(function: Callable[..., Any]) -> bool:
     try:
         inspect.signature(function).bind(None, None)
+    except ValueError:  # some of those in C have no signature
+        return True
     except TypeError:
         return False
     return True

@@ -162,6 +162,14 @@ def test_workers_are_used_again_and_from_many_threads(pool):
     assert started <= {worker.pid for worker in pool._idle} and len(pool._idle) <= pool.workers
 
 
+def test_a_verifier_that_can_not_take_problem_and_message_is_named_before_anything_is_sampled():
+    for wrong in (lambda: True, lambda message: True, lambda problem, message, more: True, lambda **named: True):
+        with pytest.raises(SansiError, match=r"<lambda> can not be called with \(problem, message\)"):
+            as_task(wrong)
+    for right in (lambda *both: True, lambda problem, message, strict=False: True):
+        assert as_task(right).name.endswith("<lambda>")
+
+
 def test_a_task_that_only_this_process_knows_is_verified_in_a_fork(pool):
     wanted = {"5"}
     task = as_task(lambda problem, message: message.content in wanted)
