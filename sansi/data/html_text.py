@@ -13,6 +13,7 @@ from typing import Any
 
 from sansi.base.errors import SansiError
 from sansi.data.html_tables import is_layout, table_grid
+from sansi.data.mathml import braced, children, formula
 
 # Elements that stand in a line of text. All others end the paragraph, or, if HTML does not know them, part words.
 _INLINE_NAMES = (
@@ -41,6 +42,7 @@ _ATTRIBUTE = r"\s+[^\s=<>/]+(?:\s*=\s*(?:\"[^\"]*\"|'[^']*'))?"
 _SELF_CLOSED = re.compile(rf"<([a-zA-Z][\w:-]*)((?:{_ATTRIBUTE})*)\s*/>")
 _HIDDEN_STYLE = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse))", re.IGNORECASE)
 _BLOCK_STYLE = re.compile(r"(?:^|;)\s*display\s*:\s*(?:block|flex|grid|list-item|table)", re.IGNORECASE)
+_FRACTION = re.compile(r"(?:(\d)\^|(?<![\w^}.,]))(\d+)[/⁄]$")  # as far as its denominator, which is lowered
 _GAP = "\x1f"  # a border between words, written as a space where there is none
 _ORDINALS = frozenset(
     ["st", "nd", "rd", "th", "er", "re", "e", "ère", "ème", "eme", "me", "ier", "o", "a", "os", "as", "mo"]
@@ -125,7 +127,7 @@ class _Writer:
                 self._text(node.text(deep=False))
             elif self._enter(node):
                 stack.append((node, False))
-                stack.extend((child, True) for child in reversed(_children(node)))
+                stack.extend((child, True) for child in reversed(children(node)))
         self._flush()
         return self.blocks
 
@@ -139,15 +141,17 @@ class _Writer:
         if tag.startswith(("-", "!")) or tag in SKIPPED or _is_hidden(attributes):
             return False
         if tag == "math":
-            self._parts.append(_formula(node))
+            self._parts.append(_GAP + formula(node) + _GAP)
             return False
         if tag == "table" and not is_layout(node):
             self._table(node)
             return False
         if tag == "br":
             self._parts.append("\n")
-        elif tag in ("wbr", "img", "input"):
+        elif tag in ("wbr", "img"):
             pass
+        elif tag == "input":
+            self._parts.append(_GAP)
         elif self._is_block(tag, attributes):
             self._border()
             self._open_block(tag, node)
@@ -164,8 +168,11 @@ class _Writer:
             self._close_block(tag)
         elif tag in ("sup", "sub"):
             begin = self._marks.pop()
-            raised = "".join(self._parts[begin:])
-            self._parts[begin:] = [_script(tag, raised, "".join(self._parts[:begin])[-2:])]
+            before, raised = "".join(self._parts[:begin]), "".join(self._parts[begin:])
+            if tag == "sub" and not self._marks and raised.strip().isdigit() and _FRACTION.search(before):
+                self._parts = [_FRACTION.sub(_numerator, before) + raised.strip()]
+            else:
+                self._parts[begin:] = [_script(tag, raised, before[-2:])]
         elif tag == "q":
             self._parts.append("”")
         elif tag == "rt":
@@ -269,7 +276,7 @@ class _Writer:
         self._border()
         self._groups += 1
         group = self._groups
-        for caption in (child for child in _children(node) if child.tag == "caption"):
+        for caption in (child for child in children(node) if child.tag == "caption"):
             self._write(_cell_text(caption), "p")
         for row in table_grid(node, _is_hidden):
             cells = [_cell_text(cell) if cell is not None else "" for cell in row]
@@ -278,17 +285,8 @@ class _Writer:
                 self.blocks.append(Block("tr", line.lstrip(), self._article, group))
 
 
-def _children(node: Any) -> list[Any]:
-    children = []
-    child = node.child
-    while child is not None:
-        children.append(child)
-        child = child.next
-    return children
-
-
 def _cell_text(cell: Any) -> str:
-    return " ".join(block.text.replace("\n", " ") for block in _Writer().walk(*_children(cell))).strip()
+    return " ".join(block.text.replace("\n", " ") for block in _Writer().walk(*children(cell))).strip()
 
 
 def _is_hidden(attributes: dict[str, str | None]) -> bool:
@@ -299,7 +297,7 @@ def _is_hidden(attributes: dict[str, str | None]) -> bool:
 
 
 def _code_language(node: Any) -> str:
-    nodes = [node, *(child for child in _children(node) if child.tag == "code")]
+    nodes = [node, *(child for child in children(node) if child.tag == "code")]
     classes = " ".join(part.attributes.get("class") or "" for part in nodes)
     found = re.search(r"(?:^|\s)(?:language|lang|highlight-source)-([\w+#.-]+)", classes)
     return found[1] if found else ""
@@ -312,11 +310,10 @@ def _fenced(text: str, language: str) -> str:
     return f"{fence}{language}\n{text}\n{fence}" if text else ""
 
 
-def _formula(node: Any) -> str:
-    """A formula of MathML as the TeX that it carries, else its text."""
-    tex = node.css_first('annotation[encoding="application/x-tex"], annotation[encoding="TeX"]')
-    text = tex.text() if tex is not None else node.attributes.get("alttext") or node.text(separator=" ")
-    return _GAP + re.sub(r"\s+", " ", text).strip() + _GAP
+def _numerator(found: re.Match[str]) -> str:
+    """What stands before the denominator: 1<sup>1</sup>/<sub>2</sub> is 1 1/2."""
+    whole, raised = found.groups()
+    return f"{whole}{_GAP}{raised}/" if whole else f"{raised}/"
 
 
 def _script(tag: str, text: str, before: str) -> str:
@@ -325,15 +322,11 @@ def _script(tag: str, text: str, before: str) -> str:
     if not inner or not (before[-1:].isalnum() or before[-1:] in (")", "]", "}")):
         return text
     if tag == "sub":
-        return inner.translate(_SUBSCRIPTS) if re.fullmatch(r"[\d+\-−=()]+", inner) else _braced("_", inner)
+        return inner.translate(_SUBSCRIPTS) if re.fullmatch(r"[\d+\-−=()]+", inner) else braced("_", inner)
     if re.fullmatch(r"\[.*\]|[*†‡§¶#]+|[®™©]", inner):
         return inner
     if before[-1].isdigit() and inner.lower() in _ORDINALS and inner.isalpha():
         return inner
     if before[-1].isupper() and inner.lower() in _TITLES and len(inner) > 1:
         return inner
-    return _braced("^", inner)
-
-
-def _braced(mark: str, inner: str) -> str:
-    return f"{mark}{inner}" if re.fullmatch(r"[+\-−]?\d+(?:[.,]\d+)?|\w", inner) else f"{mark}{{{inner}}}"
+    return braced("^", inner)

@@ -76,6 +76,13 @@ CASES = {
         "<p>with<math><semantics><mi>x</mi><annotation encoding='application/x-tex'>x^2</annotation></semantics></math>.",
         "with x^2.",
     ),
+    "fractions": ("<p>1<sup>1</sup>/<sub>2</sub> cups, <sup>3</sup>&frasl;<sub>4</sub>", "1 1/2 cups, 3/4"),
+    "controls": ("<p>Name<input>Age<input type=submit>.", "Name Age."),
+    "shown formulas": (
+        "<p><math><mi>m</mi><msup><mi>c</mi><mn>2</mn></msup><mo>=</mo><mfrac><mn>1</mn><mrow><mi>a</mi><mo>+</mo>"
+        "<mn>10</mn></mrow></mfrac><msubsup><mi>x</mi><mi>i</mi><mn>12</mn></msubsup><msqrt><mn>2</mn></msqrt></math>",
+        "m c^2 = 1/(a + 10) x_i^12 √(2)",
+    ),
     "a heading in one line": ("<h2>one<br>two</h2>", "## one two"),
 }  # fmt: skip
 
