@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -75,9 +76,17 @@ def remove_folder(folder: Path) -> None:
 
 
 def as_path(folder: object, what: str = "a folder") -> Path:
-    """The path that was given. Raises SansiError for what is none."""
+    """The path that was given. Raises SansiError for what is none, and for what no file system takes."""
     if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
         raise SansiError(f"{what} is given by its path, not by {reprlib.repr(folder)}", param="folder")
+    try:
+        os.stat(folder)
+    except ValueError as error:
+        raise SansiError(f"{reprlib.repr(folder)} is no path ({error}); choose another name", param="folder") from error
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            shown = reprlib.repr(os.fspath(folder))
+            raise SansiError(f"{shown}: the name is too long; choose a shorter one", param="folder") from error
     return Path(folder)
 
 
@@ -101,7 +110,7 @@ def clean_drafts(folder: Path) -> None:
 
 def _place_for(target: Path) -> Path:
     """The folder that is meant, behind any links: a link to a folder stays, what it leads to is replaced."""
-    return Path(os.path.realpath(target))
+    return Path(os.path.realpath(as_path(target)))
 
 
 def check_place(target: Path) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from sansi.base import SansiError, placing
-from sansi.base.files import atomic_folder, clean_drafts, read_json, remove_folder, write_json, write_text
+from sansi.base.files import atomic_folder, clean_drafts, make_folder, read_json, remove_folder, write_json, write_text
 from sansi.base.marker import MARKER
 
 
@@ -87,6 +87,15 @@ def test_a_file_is_not_replaced_by_a_folder(tmp_path):
     with pytest.raises(SansiError, match="model is a file"), atomic_folder(tmp_path / "model"):
         pass
     assert (tmp_path / "model").read_text() == "mine"
+
+
+@pytest.mark.parametrize(("name", "words"), [("x" * 300, "the name is too long"), ("a\0b", "null byte")])
+def test_a_name_that_no_file_system_takes_is_refused(tmp_path, name, words):
+    with pytest.raises(SansiError, match=words), atomic_folder(tmp_path / name):
+        pass
+    with pytest.raises(SansiError, match=words):
+        make_folder(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_removed_folder_is_gone(tmp_path):

@@ -170,6 +170,8 @@ def test_the_weights_of_another_program_are_replaced_whatever_they_are_called(fo
 def test_what_can_not_be_saved_is_refused_before_the_work(options: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(SansiError, match=next(iter(options))):
         save(tiny_model(tiny_config()), tmp_path / "model", **options)
+    with pytest.raises(SansiError, match=r"the model is a \w*Dict; give a"):
+        save(tiny_model(tiny_config()).state_dict(), tmp_path / "model")  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
 
 

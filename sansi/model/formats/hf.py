@@ -86,6 +86,8 @@ def save(
     """
     folder = as_path(folder, "a model folder")
     model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
+    if not isinstance(model, Transformer):
+        raise SansiError(f"the model is a {type(model).__name__}; give a sansi.model.Transformer", param="model")
     bundle = kept_cards(bundle, folder)
     if generation_config is not None:
         bundle = bundle.for_generation(generation_config)
