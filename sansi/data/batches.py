@@ -5,6 +5,7 @@ Every dataset here is an endless iterator of `Batch`es, stacked from rows of T +
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,12 +35,13 @@ class Mixture(RowStream):
         if not datasets:
             raise SansiError("a mixture needs at least one dataset", param="datasets")
         first = datasets[0][0]
-        super().__init__(first.sequence_length, batch_size or first.batch_size, first.rank, first.world_size)
+        rows = first.batch_size if batch_size is None else batch_size
+        super().__init__(first.sequence_length, rows, first.rank, first.world_size)
         self.datasets = [dataset for dataset, _ in datasets]
-        try:
-            weights = np.asarray([weight for _, weight in datasets], np.float64)
-        except (TypeError, ValueError) as error:
-            raise SansiError(f"mixture weights must be numbers ({error})", param="weight") from error
+        for _, weight in datasets:
+            if isinstance(weight, bool) or not isinstance(weight, int | float | np.number):
+                raise SansiError(f"mixture weights must be numbers, not {reprlib.repr(weight)}", param="weight")
+        weights = np.asarray([weight for _, weight in datasets], np.float64)
         lengths = sorted({dataset.sequence_length for dataset in self.datasets})
         if not (np.all(np.isfinite(weights)) and np.all(weights > 0)):
             raise SansiError(f"mixture weights must be above 0, not {weights.tolist()}", param="weight")

@@ -196,6 +196,8 @@ class ModelConfig(Config):
             "decoder_sparse_step",
         )
         found = [f'"{n}" must be positive, not {getattr(self, n)}' for n in sizes if getattr(self, n) <= 0]
+        natural = ("initializer_range", "router_aux_loss_coef")
+        found += [f'"{n}" must be 0 or more, not {getattr(self, n)}' for n in natural if getattr(self, n) < 0]
         if found:
             return found
         if self.num_attention_heads % self.num_key_value_heads:

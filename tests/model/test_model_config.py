@@ -178,3 +178,10 @@ def test_what_is_no_configuration_at_all(wrong: Any) -> None:
         ModelConfig.preset(wrong)
     with pytest.raises(SansiError, match="a configuration is a mapping"):
         ModelConfig.from_hf(wrong)
+
+
+@pytest.mark.parametrize("name", ["initializer_range", "router_aux_loss_coef"])
+def test_what_would_turn_round_below_0_is_refused(name: str) -> None:
+    with pytest.raises(SansiError, match=f'"{name}" must be 0 or more, not -0.1'):
+        tiny_config(**{name: -0.1})
+    assert getattr(tiny_config(**{name: 0.0}), name) == 0
