@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sansi.base.errors import SansiError
 from sansi.base.files import atomic_folder, scratch_folder
-from sansi.base.progress import progress_bar
+from sansi.base.progress import Bar, progress_bar
 from sansi.data.annotate import annotate, quality, rule_of
 from sansi.data.corpus_report import CorpusInputs, CorpusReport, SourceReport, check_inputs, with_limits
 from sansi.data.decontaminate import Decontaminator
@@ -51,7 +51,7 @@ def build_corpus(
     with atomic_folder(out) as draft, _Builder(chosen, Decontaminator(texts), cache) as builder:
         with progress_bar("corpus", len(chosen)) as bar:
             for source in chosen:
-                builder.read(source)
+                builder.read(source, bar)
                 bar.update(note=source.name)
         builder.deduplicate()
         reports = tuple(builder.write(source, draft) for source in chosen)
@@ -126,11 +126,13 @@ class _Builder:
     def __exit__(self, *_: object) -> None:
         self._exit.close()
 
-    def read(self, source: Source) -> None:
+    def read(self, source: Source, bar: Bar) -> None:
         """Take in the documents of a source that need no comparison to be refused."""
         self._held_out[source.name] = []
         with fetched(source, self.cache) as package:
-            for raw in source.extract(package.root):
+            for number, raw in enumerate(source.extract(package.root)):
+                if number % 200 == 0:  # a source may take minutes, and how many documents it has nobody knows before
+                    bar.update(0, f"{source.name}, {number:,} documents")
                 document = annotate(raw, source)
                 rules = dataclasses.replace(source, min_bytes=1) if raw.held_out else source
                 if reason := self._reason(document, rules, raw.held_out):

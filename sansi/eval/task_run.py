@@ -98,6 +98,7 @@ def run(
     finally:
         chat.engine.close()
     Console().print(_table(report))
+    _tell_unknown([graded for some in answers for graded in some])
     if out is not None:
         _write(report, answers, Path(out))
     return report
@@ -150,14 +151,22 @@ def table_rows(report: TaskReport) -> list[list[str]]:
 
 def _table(report: TaskReport) -> Table:
     head, *lines = table_rows(report)
-    unknown = report.total.outcomes.get("unknown", 0)
-    caption = f"{unknown} unknown: their verifiers failed; they are in no percentage" if unknown else None
-    table = Table(title=f"{report.model} on {len(report.tasks)} tasks", caption=caption, box=None, pad_edge=False)
+    tasks = "1 task" if len(report.tasks) == 1 else f"{len(report.tasks)} tasks"
+    table = Table(title=f"{report.model} on {tasks}", box=None, pad_edge=False)
     for column in head:
         table.add_column(column, justify="left" if column == "task" else "right", overflow="fold")
     for line in lines:
         table.add_row(*line)
     return table
+
+
+def _tell_unknown(answers: list[Graded]) -> None:
+    """Which verifiers failed, so that their owner can mend them; each reason once."""
+    details = [graded.verdict.detail for graded in answers if graded.verdict.outcome == "unknown"]
+    if details:
+        reasons = list(dict.fromkeys(details))
+        more = f"; and {len(reasons) - 3} more reasons" if len(reasons) > 3 else ""
+        print(f"{len(details)} unknown, in no percentage: {'; '.join(reasons[:3])}{more}", flush=True)
 
 
 def _write(report: TaskReport, answers: list[list[Graded]], out: Path) -> None:

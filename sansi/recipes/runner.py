@@ -145,6 +145,8 @@ class Runner:
             for number, state in enumerate(states, 1):
                 self._bring(state.stage, f"{number}/{len(states)}")
         print(f"made: {self.out}", flush=True)
+        if model := next((s for s in reversed(stages) if s.kind.name in ("export", "publish")), None):
+            print(f"talk to it: sansi chat {self.folder(model)}", flush=True)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -163,7 +165,8 @@ class Runner:
         if not stale:
             return
         told = [f"{state.stage.name} ({'; '.join(state.reasons)})" for state in stale]
-        behind = [stage.name for stage in self.recipe.behind([stale[0].stage.name])][1:]
+        moved = [s for s in self.recipe.behind([stale[0].stage.name]) if (self.folder(s) / RECORD_FILE).is_file()]
+        behind = [stage.name for stage in moved][1:]
         also = f", and with it {', '.join(behind)}" if behind else ""
         raise SansiError(
             f"what lies in {self.out} was made otherwise: {', '.join(told)}. --restart {stale[0].stage.name} moves it "

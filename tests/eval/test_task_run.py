@@ -50,6 +50,14 @@ def test_a_whole_run(folder, tmp_path, capsys):
     assert json.loads((tmp_path / "out" / "tasks.json").read_text())["total"]["problems"] == 6
 
 
+def test_verifiers_that_failed_are_told_with_their_reasons(capsys):
+    failed = Verdict(None, "unknown", detail="raised: KeyError: 'colour'")
+    answers = [types.SimpleNamespace(verdict=failed)] * 2 + [types.SimpleNamespace(verdict=Verdict(0.0, "wrong"))]
+    task_run._tell_unknown(answers)
+    task_run._tell_unknown(answers[2:])
+    assert capsys.readouterr().out == "2 unknown, in no percentage: raised: KeyError: 'colour'\n"
+
+
 def test_levels_in_words():
     task = types.SimpleNamespace(name="x", levels=5)
     assert [level_of(task, word) for word in ("lowest", "highest", 3)] == [0, 4, 3]

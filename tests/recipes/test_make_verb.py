@@ -95,6 +95,7 @@ def test_stages_are_made_and_told_of(sansi, tmp_path):
     command = [write_small(corpus), "--out", tmp_path / "out", "--until", "tokenizer", *changes]
     shown = sansi(*command)
     assert shown.code == 0 and "== 1/2 held-out (problems)" in shown.out and "6 problems" in shown.out
+    assert "talk to it" not in shown.out  # no stage up to here leaves a model that serves
     assert sansi(*command).out.count(": done") == 2
     stale = sansi(*command, "--set", "tokenizer.vocab_size=400")
     assert stale.code == 1 and "vocab_size: 512 there, 400 here" in stale.err

@@ -94,6 +94,12 @@ def test_a_changed_value_is_named_and_nothing_is_made(tmp_path, changes, seed, t
     assert made == [] and digests(tmp_path) == before
 
 
+def test_only_stages_that_are_there_are_said_to_be_moved(tmp_path):
+    Runner(small_recipe(), tmp_path).run(until="first")
+    message = refusal(Runner(small_recipe(first=Letters("c")), tmp_path))
+    assert "--restart first moves it aside and makes it anew" in message
+
+
 def test_a_stage_that_was_begun_with_other_values_is_stale_too(tmp_path):
     kill_at("steps 1")
     with pytest.raises(Killed):

@@ -233,7 +233,11 @@ def _corpus_size(config: Corpus, before: Mapping[str, Estimate]) -> Estimate:
     sources = find_sources(config.sources)
     limits = [config.limit_bytes.get(s.name, s.limit_bytes) for s in sources]
     size = sum(limit or 3_000_000 for limit in limits)
-    return Estimate(f"{len(sources)} sources, about {size / 1e6:.0f} MB", tokens=None, seconds=size / 2e5, disk=size)
+    # Whatever its limit, a source is read whole: what is kept is chosen from all of it.
+    read = sum(max(limit or 3_000_000, 3_000_000) for limit in limits)
+    many, megabytes = "source" if len(sources) == 1 else "sources", size / 1e6
+    what = f"{len(sources)} {many}, about {megabytes:.{0 if megabytes >= 1 else 2}f} MB"
+    return Estimate(what, tokens=None, seconds=read / 2e5, disk=size)
 
 
 def _packed_size(config: Pack, before: Mapping[str, Estimate]) -> Estimate:
