@@ -142,8 +142,10 @@ def pack(
     """
     if isinstance(texts, str | Document):
         raise SansiError('"texts" is one text; give a list of texts', param="texts")
-    if shard_tokens < 1:
-        raise SansiError(f'"shard_tokens" is {shard_tokens}; it must be at least 1', param="shard_tokens")
+    if isinstance(shard_tokens, bool) or not isinstance(shard_tokens, int | np.integer) or shard_tokens < 1:
+        raise SansiError(
+            f'"shard_tokens" is {shard_tokens!r}; it must be a whole number of at least 1', param="shard_tokens"
+        )
     out, dtype, tally = as_path(out), dtype_for(tokenizer.vocab_size), Tally()
     entries: list[ShardEntry] = []
     largest = tokenizer.end_of_text_id

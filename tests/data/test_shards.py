@@ -266,6 +266,7 @@ def test_skipping_is_arithmetic():
         (lambda t: pack("abc", ByteTokenizer(), t / "x"), '"texts" is one text'),
         (lambda t: pack([b"abc"], ByteTokenizer(), t / "x"), "text 0 is bytes"),
         (lambda t: pack(["abc"], ByteTokenizer(), t / "x", 0), '"shard_tokens" is 0'),
+        (lambda t: pack(["abc"], ByteTokenizer(), t / "x", "3"), "\"shard_tokens\" is '3'"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, make: Any, message: str):

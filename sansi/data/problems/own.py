@@ -113,6 +113,10 @@ def read_problems(path: str | Path) -> list[Problem]:
 
 def _problem(line: bytes, task: str) -> Problem:
     record = _record(line)
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise SansiError("holds half of a surrogate pair, which is not Unicode text") from error
     if unknown := [key for key in record if key not in FIELDS]:
         raise SansiError(f'unknown field "{unknown[0]}"{did_you_mean(unknown[0], FIELDS)}')
     context, question = _conversation(record)

@@ -20,6 +20,7 @@ from sansi.data.problems import (
     task_of,
     verify_safely,
 )
+from sansi.data.problems.own import read_problems
 from sansi.data.problems.verifiers import VERIFIERS
 from sansi.text import Message
 
@@ -310,3 +311,10 @@ def test_a_class_and_a_number_are_no_tasks():
     for value in (object(), 3, Problem):
         with pytest.raises(SansiError, match="is no task"):
             as_task(value)
+
+
+def test_half_of_a_surrogate_pair_is_named_with_its_line(tmp_path):
+    path = tmp_path / "mine.jsonl"
+    path.write_text('{"question": "a", "answer": "b"}\n{"question": "\\ud800", "answer": "b"}\n')
+    with pytest.raises(SansiError, match="line 2: holds half of a surrogate pair"):
+        read_problems(path)
