@@ -73,7 +73,9 @@ def _collect(folder: Path, found: dict[Path, StageRecord], outside: dict[str, No
         if item.is_stage and (place / RECORD_FILE).is_file():
             _collect(place, found, outside)
         elif before:
-            found.update({Path(f"{item.path}/{stage.name}"): stage for stage in before.stages})
+            told = {(stage.recipe, stage.name, stage.digest) for stage in found.values()}  # two inputs, one origin
+            new = [stage for stage in before.stages if (stage.recipe, stage.name, stage.digest) not in told]
+            found.update({Path(f"{item.path}/{stage.name}"): stage for stage in new})
             outside.update(dict.fromkeys(before.outside))
         else:
             outside[f"{item.name} ({item.digest[:12]})"] = None

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -226,6 +227,16 @@ def test_history_goes_on_into_what_another_recipe_made(tmp_path):
     given = tmp_path / "one" / "second"
     Runner(small_recipe(outside=given), tmp_path / "two").run()
     assert (tmp_path / "two" / "first" / "text").read_text() == "aba"
+    names = [record.name for record in history_of(tmp_path / "two" / "first").stages]
+    assert names == ["first", "second", "first"]
+
+
+def test_what_two_inputs_have_in_common_is_told_once(tmp_path):
+    Runner(small_recipe(), tmp_path / "one").run()
+    recipe = small_recipe(outside=tmp_path / "one" / "second")
+    given = [str(tmp_path / "one" / name) for name in ("second", "first")]
+    stages = (replace(recipe.stages[0], inputs={"before": given}), *recipe.stages[1:])
+    Runner(replace(recipe, stages=stages), tmp_path / "two").run()
     names = [record.name for record in history_of(tmp_path / "two" / "first").stages]
     assert names == ["first", "second", "first"]
 
