@@ -51,9 +51,9 @@ def budget_curve(
     from sansi.eval import budget_curve as curve
 
     # The seed of the held-out problems is known to their room alone.
-    seed = curve.EVALUATION_SEED if seed is None else seed
+    chosen = {} if seed is None else {"seed": seed}
     found = find_model(model, hub, max_batch=batch)
-    curve.run(found.folder, problems, parsed, out, seed, batch, name=found.name)
+    curve.run(found.folder, problems, parsed, out, batch=batch, name=found.name, **chosen)
 
 
 @app.command("run", cls=Command)

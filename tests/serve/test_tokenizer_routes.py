@@ -36,7 +36,7 @@ def test_control_tokens_that_a_text_spells(tiny_url, tiny_chat):
 def test_a_conversation_as_the_model_reads_it(tiny_url, tiny_chat):
     told = post(tiny_url, "/tokenize", model="tiny", messages=QUESTION)
     assert told["tokens"] == tiny_chat.prompt_ids(QUESTION)
-    body = {"model": "tiny", "messages": QUESTION, "max_tokens": 1, "return_token_ids": True}
+    body = {"model": "tiny", "messages": QUESTION, "max_tokens": 8, "return_token_ids": True}
     assert http.post(f"{tiny_url}/v1/chat/completions", json=body).json()["prompt_token_ids"] == told["tokens"]
     alone = post(tiny_url, "/tokenize", messages=QUESTION, add_generation_prompt=False)["tokens"]
     assert told["tokens"][: len(alone)] == alone and len(alone) < told["count"]
