@@ -51,7 +51,7 @@ def budget_curve(
     from sansi.eval import budget_curve as curve
 
     # The seed of the held-out problems is known to their room alone.
-    chosen = {} if seed is None else {"seed": seed}
+    chosen: dict[str, Any] = {} if seed is None else {"seed": seed}
     found = find_model(model, hub, max_batch=batch)
     curve.run(found.folder, problems, parsed, out, batch=batch, name=found.name, **chosen)
 
