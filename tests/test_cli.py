@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import types
 
 import httpx
@@ -347,12 +346,12 @@ def test_serve_announces_its_address_answers_and_leaves_quietly(tiny, tmp_path):
 
 
 def test_chat_answers_and_leaves(tiny):
-    started = time.monotonic()
     script = "/budget 4\nWhat is 12 + 30?\n/quit\n"
     command = [sys.executable, "-m", "sansi.cli", "chat", tiny]
     done = subprocess.run(command, input=script, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and not done.stderr
-    assert "budget: 4" in done.stdout and "cut at the budget" in done.stdout, time.monotonic() - started
+    # Nothing is seeded here: a model of random weights may end its thought before the budget does.
+    assert "budget: 4" in done.stdout and re.search("cut at the budget|end of thought", done.stdout), done.stdout
 
 
 # --- mistakes ------------------------------------------------------------------------------------------------------
