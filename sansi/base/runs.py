@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from sansi.base.differences import changes
 from sansi.base.errors import SansiError
 from sansi.base.files import as_path, clean_drafts, make_folder, read_json, remove_folder, write_json
-
-ABSENT = "(absent)"
 
 
 class RunFolder:
@@ -46,10 +45,8 @@ class RunFolder:
             raise SansiError(f"{file} is not the configuration of a run; give the run another name")
         if old == config:
             return
-        keys = sorted(k for k in old.keys() | config.keys() if old.get(k, ABSENT) != config.get(k, ABSENT))
-        changes = [f"{k}: {old.get(k, ABSENT)!r} there, {config.get(k, ABSENT)!r} here" for k in keys]
         raise SansiError(
-            f"{self.path} holds a run with another configuration ({'; '.join(changes)}); "
+            f"{self.path} holds a run with another configuration ({'; '.join(changes(old, config))}); "
             "resume it with the old values, or give the run another name"
         )
 

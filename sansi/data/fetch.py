@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import platform
 import shutil
@@ -16,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sansi.base.digests import file_sha256
 from sansi.base.errors import SansiError
 from sansi.base.files import scratch_folder
 from sansi.data.sources import Source
@@ -122,8 +122,3 @@ def unpack(archive: Path, folder: Path, run: Runner = run_command) -> None:
     else:
         with tarfile.open(archive) as tar:
             tar.extractall(folder, filter="data")
-
-
-def file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

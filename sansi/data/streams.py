@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from sansi.base.differences import changes
 from sansi.base.errors import SansiError
 from sansi.data.batch import Batch
 
@@ -142,9 +143,10 @@ class EpochStream(RowStream):
         mine, saved = self.fingerprint(), state.get("data") if isinstance(state, Mapping) else None
         if not isinstance(saved, Mapping):
             raise SansiError(f"the saved place belongs to other data: it is no state of a {type(self).__name__}")
-        if differing := [name for name in sorted({*mine, *saved}) if mine.get(name) != saved.get(name)]:
-            shown = "; ".join(f"{name} {saved.get(name)} there, {mine.get(name)} here" for name in differing)
-            raise SansiError(f"the saved place belongs to other data: {shown}; use the same data, or start anew")
+        if found := changes(saved, mine, str):
+            raise SansiError(
+                f"the saved place belongs to other data: {'; '.join(found)}; use the same data, or start anew"
+            )
         epoch: Any = state.get("epoch")
         position: Any = state.get("position")
         if not is_whole(epoch) or not is_whole(position) or epoch < 0 or position < 0:

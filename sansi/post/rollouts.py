@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from sansi.base import SansiError, config_to_dict
+from sansi.base.differences import changes
 from sansi.data.batch import Batch
 from sansi.data.problems import Problem
 from sansi.model import Transformer
@@ -120,18 +121,15 @@ class Rollouts:
 
     def state_dict(self) -> dict[str, Any]:
         """The place, ready for JSON."""
-        left = [[_plain(item) for item in part] for part in self._parts]
+        left = [[dataclasses.asdict(item) for item in part] for part in self._parts]
         place = {"round": self.round, "asked": self.asked, "silent": self.silent}
         return {**place, "left": left, "made_with": self.fingerprint()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a saved place. Raises SansiError that names what differs if it was made with something else."""
-        mine, saved = self.fingerprint(), state.get("made_with", {})
-        differing = sorted(name for name in mine.keys() | saved.keys() if mine.get(name) != saved.get(name))
-        if differing:
-            changes = "; ".join(f"{name}: {saved.get(name)!r} there, {mine.get(name)!r} here" for name in differing)
+        if found := changes(state.get("made_with", {}), self.fingerprint()):
             raise SansiError(
-                f"the run was begun otherwise ({changes}); go on with the old values, or begin another run"
+                f"the run was begun otherwise ({'; '.join(found)}); go on with the old values, or begin another run"
             )
         self.round, self.asked, self.silent = (int(state[name]) for name in ("round", "asked", "silent"))
         self._parts = [[_learned(item) for item in part] for part in state["left"]]
@@ -302,10 +300,6 @@ def _digest(problems: Sequence[Problem]) -> str:
     for text in texts:
         digest.update(text.encode("utf-8", "surrogatepass") + b"\n")
     return digest.hexdigest()[:16]
-
-
-def _plain(item: Learned) -> dict[str, Any]:
-    return dataclasses.asdict(item)
 
 
 def _learned(item: Mapping[str, Any]) -> Learned:

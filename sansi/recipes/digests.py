@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sansi.base.digests import file_sha256
 from sansi.base.errors import SansiError
 
 # Records, diaries and pictures: what a later stage reads does not depend on them, and times stand in them.
@@ -91,5 +92,4 @@ def _digest(file: Path, known: FileDigest | None = None) -> FileDigest:
     status = file.stat()
     if known and (known.size, known.mtime_ns) == (status.st_size, status.st_mtime_ns):
         return known
-    with file.open("rb") as opened:
-        return FileDigest(status.st_size, status.st_mtime_ns, hashlib.file_digest(opened, "sha256").hexdigest())
+    return FileDigest(status.st_size, status.st_mtime_ns, file_sha256(file))

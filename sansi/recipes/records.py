@@ -4,6 +4,7 @@ its whole history.
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from typing import Any
 
 from sansi.base.codec_file import recorded_codec_hash
 from sansi.base.config import config_to_dict, load_config
+from sansi.base.differences import ABSENT, changes, flat
 from sansi.base.files import read_json, write_json
 from sansi.recipes.digests import Content, read_content
 from sansi.recipes.stages import Stage
@@ -103,11 +105,7 @@ def differences(old: StageRecord, new: StageRecord) -> list[str]:
     found = [f"kind: {old.kind} there, {new.kind} here"] if old.kind != new.kind else []
     if old.seed != new.seed:
         found.append(f"seed: {old.seed} there, {new.seed} here")
-    before, now = _flat(old.config), _flat(new.config)
-    for key in sorted(before.keys() | now.keys()):
-        if before.get(key, _ABSENT) != now.get(key, _ABSENT):
-            found.append(f"{key}: {_shown(before.get(key, _ABSENT))} there, {_shown(now.get(key, _ABSENT))} here")
-    return found + _input_differences(old, new)
+    return [*found, *changes(flat(old.config), flat(new.config), _shown), *_input_differences(old, new)]
 
 
 def _input_differences(old: StageRecord, new: StageRecord) -> list[str]:
@@ -124,21 +122,12 @@ def _input_differences(old: StageRecord, new: StageRecord) -> list[str]:
     return found
 
 
-_ABSENT = object()
-
-
 def _shown(value: Any) -> str:
-    text = "absent" if value is _ABSENT else json.dumps(value, ensure_ascii=False)
+    text = "absent" if value is ABSENT else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
 
 
-def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{before}{key}.") if isinstance(value, dict) and value else {f"{before}{key}": value}
-    return flat
-
-
+@functools.cache  # one process runs one state of the code, and every look at a stage asks
 def commit() -> str:
     """The commit that runs, marked when the tree differs from it; "unknown" outside a checkout."""
     if not Path(__file__).parents[2].joinpath(".git").exists():  # installed somewhere in another project's checkout

@@ -24,7 +24,7 @@ from sansi.model import ModelBundle, Transformer, save
 from sansi.model.bundle import CARDS, GENERATION_CONFIG
 from sansi.model.formats.hf import load_weights
 from sansi.train.optim import Optimizer
-from sansi.train.settings import changes, plain
+from sansi.train.settings import differences, plain
 
 FORMAT = 1
 SETTINGS = "settings"
@@ -97,15 +97,8 @@ class Checkpointer:
         load_weights(self.model, latest)
         self.optimizer.load_tensors(tensors)
 
-    def resume(self) -> dict[str, Any] | None:
-        """`read`, and `restore` if there is something."""
-        state = self.read()
-        if state is not None:
-            self.restore()
-        return state
-
     def _check(self, latest: Path, saved: Mapping[str, Any]) -> None:
-        if found := changes(saved, self.settings):
+        if found := differences(saved, self.settings):
             raise SansiError(
                 f"{latest} was made with other settings: {'; '.join(found)}. Go on with the old ones, or give the run "
                 "another name"

@@ -243,14 +243,12 @@ class Trainer:
     def _enter(self) -> None:
         self.model.train()
         if self.config.gradient_checkpointing:
-            model: Any = self.model
-            model.gradient_checkpointing_enable()
+            self.model.gradient_checkpointing_enable()
 
     def _leave(self) -> None:
         self.optimizer.zero_grad()
         if self.config.gradient_checkpointing:
-            model: Any = self.model
-            model.gradient_checkpointing_disable()
+            self.model.gradient_checkpointing_disable()
         self.model.eval()
 
     def _producer_metrics(self) -> Mapping[str, float]:

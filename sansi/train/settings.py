@@ -13,7 +13,7 @@ import dataclasses
 import hashlib
 import json
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from torch import nn
 
 from sansi.base import SansiError
 from sansi.base.config import config_to_dict
+from sansi.base.differences import ABSENT, changes, flat
+from sansi.base.digests import file_sha256
 from sansi.base.marker import MARKER
 from sansi.train.config import TrainConfig
 
@@ -36,7 +38,6 @@ FREE = (
     "dtype",
 )
 """Fields of a TrainConfig that are no settings by themselves: six may change, the others are seen to apart."""
-ABSENT = "(absent)"
 
 
 def plain(value: Any) -> Any:
@@ -66,20 +67,13 @@ def digest(value: str | Path) -> str:
     files = [value] if value.is_file() else sorted(p for p in value.rglob("*") if p.is_file() and p.name != MARKER)
     for file in files:
         name = file.relative_to(value).as_posix() if value.is_dir() else ""
-        with file.open("rb") as opened:
-            found.update(f"{name}\0{hashlib.file_digest(opened, 'sha256').hexdigest()}\n".encode())
+        found.update(f"{name}\0{file_sha256(file)}\n".encode())
     return found.hexdigest()
 
 
-def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """'field: old there, new here' for each field that differs, nested ones with their path."""
-    before, after = dict(_flat(old)), dict(_flat(new))
-    names = [*before, *(name for name in after if name not in before)]
-    return [
-        f"{name}: {_shown(before.get(name, ABSENT))} there, {_shown(after.get(name, ABSENT))} here"
-        for name in names
-        if before.get(name, ABSENT) != after.get(name, ABSENT)
-    ]
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """'field: old there, new here' for each setting that differs, nested ones with their path."""
+    return changes(flat(old), flat(new), _shown)
 
 
 def check_steps(config: TrainConfig, old_steps: int, taken: int) -> str | None:
@@ -100,14 +94,6 @@ def _objective_settings(objective: Any) -> dict[str, Any]:
     kind = objective if hasattr(objective, "__qualname__") else type(objective)
     fields = dataclasses.fields(objective) if dataclasses.is_dataclass(objective) else ()
     return {"kind": kind.__qualname__, **{field.name: getattr(objective, field.name) for field in fields}}
-
-
-def _flat(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{path}{name}.")
-        else:
-            yield f"{path}{name}", value
 
 
 def _shown(value: Any) -> str:

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 from documents_made import ENGLISH, document, prose, source
 from sansi.base import SansiError
+from sansi.base.digests import file_sha256
 from sansi.data import CorpusReport, build_corpus, pack, read_corpus
 from sansi.data.annotate import quality
 from sansi.data.corpus import cap, check_corpus
 from sansi.data.documents import RawDocument, read_documents
-from sansi.data.fetch import download_command, fetch_archive, fetched, file_sha256, unpack
+from sansi.data.fetch import download_command, fetch_archive, fetched, unpack
 from sansi.data.filters import reason_to_drop
 from sansi.data.sources import SOURCES, Source, find_sources
 from test_shards import ByteTokenizer

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sansi.base.digests import file_sha256
 from sansi.base.errors import SansiError
 from sansi.model.hub.repository import Report
 
@@ -72,9 +72,8 @@ def _read_some(half: Path, opened_at: Open, have: int, report: Report, stop: thr
 
 def check_digest(path: Path, sha256: str, what: str, endpoint: str) -> None:
     """Delete the file and raise SansiError unless its content is what the hub says."""
-    with path.open("rb") as opened:
-        if hashlib.file_digest(opened, "sha256").hexdigest() == sha256:
-            return
+    if file_sha256(path) == sha256:
+        return
     path.unlink()
     raise wrong_bytes(what, endpoint)
 
