@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sansi.base import SansiError
+from sansi.data.problems.task import check_finite
 
 ScaleRewards = Literal["group", "none"]
 SMALLEST_DEVIATION = 1e-6  # added to a group's deviation, in units of the reward
@@ -81,15 +82,4 @@ def _is_nested(rewards: Sequence[object]) -> bool:
 
 def _numbers(rewards: Sequence[object]) -> list[float]:
     """The rewards of a group as floats; NaN stands for an unknown one."""
-    return [math.nan if value is None else finite(value) for value in rewards]
-
-
-def finite(value: object, name: str = "reward") -> float:
-    """A number or a truth value as a float. Raises SansiError for all else, NaN and infinity included."""
-    try:
-        number = None if isinstance(value, str | bytes) else float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        number = None
-    if number is None or not math.isfinite(number):
-        raise SansiError(f'"{name}" is {value!r}; it must be a finite number', param=name)
-    return number
+    return [math.nan if value is None else check_finite("reward", value) for value in rewards]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sansi.data.problems import Verdict
-from sansi.post.advantages import finite
+from sansi.data.problems.task import check_finite
 from sansi.text import Message
 
 
@@ -24,7 +24,7 @@ class Reward:
 
     def __post_init__(self) -> None:
         if self.value is not None:
-            object.__setattr__(self, "value", finite(self.value, "reward"))
+            object.__setattr__(self, "value", check_finite("reward", self.value))
 
 
 def reasoning_reward(verdict: Verdict, message: Message, thought_end: str | None) -> Reward:

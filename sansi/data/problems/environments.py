@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.data.problems.answers import final_answer
 from sansi.data.problems.environment import Episode, Step
-from sansi.data.problems.task import Problem, Verdict, check_whole
+from sansi.data.problems.task import Problem, Verdict, check_level, check_whole
 from sansi.data.problems.verifiers import read_number
 from sansi.text import Message
 
@@ -28,9 +28,7 @@ class Till:
     levels: int = 4
 
     def reset(self, seed: int, difficulty: int = 0) -> Episode:
-        if isinstance(difficulty, bool) or not isinstance(difficulty, int) or not 0 <= difficulty < self.levels:
-            raise SansiError(f"difficulty {difficulty!r} of till: 0 to {self.levels - 1}", param="difficulty")
-        rng = random.Random(f"till {difficulty} {check_whole('seed', seed)}")
+        rng = random.Random(f"till {check_level(self, difficulty)} {check_whole('seed', seed)}")
         prices = {good: rng.randint(5, 99) for good in GOODS}
         basket = {good: rng.randint(1, 9) for good in rng.sample(GOODS, difficulty + 1)}
         more = {rng.choice(GOODS): rng.randint(1, 9)}

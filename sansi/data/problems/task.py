@@ -23,10 +23,15 @@ failed or the answer was aborted; an unknown answer is counted, and is neither r
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 
-def _mark(name: str, value: Any) -> float:
-    if isinstance(value, str) or not hasattr(value, "__float__") or not math.isfinite(float(value)):
-        raise SansiError(f"{name} is {value!r:.80}; it must be a finite number", param=name)
-    return float(value)
+def check_finite(name: str, value: Any) -> float:
+    """A number or a truth value as a float; raises SansiError for all else, NaN and infinity included."""
+    try:
+        number = float(value) if hasattr(value, "__float__") and not isinstance(value, str | bytes) else math.nan
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise SansiError(f'"{name}" is {value!r:.80}; it must be a finite number', param=name)
+    return number
 
 
 @dataclass(frozen=True)
@@ -47,12 +52,12 @@ class Verdict:
         if (self.score is None) != (self.outcome == "unknown"):
             raise SansiError(f"score is {self.score!r} of an outcome {self.outcome}: None belongs to unknown alone")
         if self.score is not None:
-            object.__setattr__(self, "score", _mark("score", self.score))
+            object.__setattr__(self, "score", check_finite("score", self.score))
             if self.outcome == "right" and self.score != 1.0:
                 raise SansiError(f"score is {self.score} of a right answer; full marks are 1.0", param="score")
         if not isinstance(self.parts, Mapping):
             raise SansiError(f"parts is {self.parts!r}; give a mapping of names to numbers", param="parts")
-        object.__setattr__(self, "parts", {str(name): _mark(f"parts[{name}]", v) for name, v in self.parts.items()})
+        object.__setattr__(self, "parts", {str(n): check_finite(f"parts[{n}]", v) for n, v in self.parts.items()})
 
     @property
     def right(self) -> bool:
@@ -81,7 +86,7 @@ def as_verdict(value: Any) -> Verdict:
         return value
     if not isinstance(value, bool | int | float) and not hasattr(value, "__float__"):
         raise SansiError(f"a verifier must return True, False, marks from 0 to 1 or a Verdict, not {value!r:.80}")
-    marks = _mark("marks", float(value))
+    marks = check_finite("marks", value)
     if not 0 <= marks <= 1:
         raise SansiError(f"a verifier's marks lie between 0 and 1, not {marks}; return a Verdict for other scores")
     return RIGHT if marks == 1.0 else Verdict(marks, "wrong")
@@ -126,6 +131,16 @@ class Problem:
         return (self.task, *said, *canonical(self.task, self.question))
 
 
+class Levelled(Protocol):
+    """What has levels of difficulty, a task or an environment: from 0 (easiest) to levels - 1."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def levels(self) -> int: ...
+
+
 @runtime_checkable
 class Task(Protocol):
     """Problems from a seed at a difficulty, and verdicts on answers to them.
@@ -155,8 +170,8 @@ class Task(Protocol):
         ...
 
 
-def check_level(task: Task, difficulty: int) -> int:
-    """`difficulty` if the task has that level; raises SansiError that names those it has."""
+def check_level(task: Levelled, difficulty: int) -> int:
+    """`difficulty` if the task or environment has that level; raises SansiError that names those it has."""
     if isinstance(difficulty, bool) or not isinstance(difficulty, int) or not 0 <= difficulty < task.levels:
         has = f"0 to {task.levels - 1}" if task.levels > 1 else "0 alone"
         raise SansiError(f"difficulty {difficulty!r} of {task.name}: its levels are {has}", param="difficulty")
