@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -18,8 +17,8 @@ from sansi.base.progress import Bar, progress_bar
 from sansi.chat import ChatModel, ChatOptions, ChatResult
 from sansi.data.problems import Problem, evaluation_set
 from sansi.data.problems.seeds import EVALUATION_SEED
-from sansi.data.problems.task import check_whole
-from sansi.eval.outputs import check_output, save_figure
+from sansi.data.problems.task import check_problems, check_whole
+from sansi.eval.outputs import check_output, save_figure, write_records
 from sansi.eval.problem_set import Graded, Score, ask
 from sansi.text import NO_THINK_FLAG, THINK_FLAG, Codec
 
@@ -108,9 +107,7 @@ def _budgets(budgets: Sequence[int]) -> list[int]:
 
 def _questions(problems: Any, seed: int) -> list[Problem]:
     if isinstance(problems, Sequence) and not isinstance(problems, str):
-        if not problems:
-            raise SansiError("there are no problems to ask; give one at least", param="problems")
-        return list(problems)
+        return check_problems(problems)
     check_whole("problems", problems, 1)
     return evaluation_set(problems, seed)
 
@@ -222,10 +219,8 @@ def _write(curve: BudgetCurve, answers: dict[int | None, list[Graded]], out: Pat
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "budget_curve.json", curve.to_dict())
     write_text(out / "budget_curve.md", markdown_table(table_rows(curve)))
-    lines = [
-        json.dumps({"budget": b, **g.to_dict()}, ensure_ascii=False) for b, graded in answers.items() for g in graded
-    ]
-    write_text(out / "answers.jsonl", "\n".join(lines) + "\n")
+    records = [{"budget": budget, **g.to_dict()} for budget, graded in answers.items() for g in graded]
+    write_records(out / "answers.jsonl", records)
     plot([curve], out / "budget_curve.png")
 
 

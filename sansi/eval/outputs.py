@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sansi.base import SansiError
+from sansi.base.files import write_text
 
 LEAST_FREE = 20_000_000  # bytes that the files of a measurement may need
 
@@ -40,6 +42,11 @@ def check_output(out: str | Path, files: Sequence[str], needs_plot: bool = False
     if taken := [name for name in files if (folder / name).is_dir()]:
         raise SansiError(f"{folder / taken[0]} is a folder where a file is to be written; move it away", param="out")
     return folder
+
+
+def write_records(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """A JSON object a line."""
+    write_text(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
 
 
 def save_figure(figure: Any, path: Path | str) -> None:

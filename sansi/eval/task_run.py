@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,11 +14,12 @@ from sansi.base import SansiError
 from sansi.base.files import write_json, write_text
 from sansi.base.progress import progress_bar
 from sansi.chat import ChatModel, ChatOptions
-from sansi.data.problems import OUTCOMES, GymTask, Problem, Task, as_task, evaluation_problems
+from sansi.data.problems import OUTCOMES, GymTask, Problem, Task, evaluation_problems
+from sansi.data.problems.draws import named_tasks
 from sansi.data.problems.seeds import EVALUATION_SEED
 from sansi.data.problems.task import check_whole
 from sansi.eval.budget_curve import markdown_table, percent
-from sansi.eval.outputs import check_output
+from sansi.eval.outputs import check_output, write_records
 from sansi.eval.problem_set import Graded, Score, ask
 
 FILES = ("tasks.json", "tasks.md", "answers.jsonl")
@@ -93,26 +93,21 @@ def run(
         scores = [
             TaskScore(task.name, _level(some), Score.of(some)) for (task, _), some in zip(sets, answers, strict=True)
         ]
-        total = Score.of([graded for some in answers for graded in some])
-        report = TaskReport(name or chat.name, seed, thinking_budget, scores, total)
+        every = [graded for some in answers for graded in some]
+        report = TaskReport(name or chat.name, seed, thinking_budget, scores, Score.of(every))
     finally:
         chat.engine.close()
     Console().print(_table(report))
-    _tell_unknown([graded for some in answers for graded in some])
+    _tell_unknown(every)
     if out is not None:
-        _write(report, answers, Path(out))
+        _write(report, every, Path(out))
     return report
 
 
 def _draw(
     tasks: Sequence[Task | str], count: int | None, difficulty: int | str | None, seed: int, instruction: bool
 ) -> list[tuple[Task, list[Problem]]]:
-    if isinstance(tasks, str) or not tasks:
-        raise SansiError(f"tasks must be a list with one task at least, not {tasks!r:.80}", param="tasks")
-    found = [_plain(task) if not instruction else task for task in map(as_task, tasks)]
-    names = [task.name for task in found]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise SansiError(f"task {twice[0]} is named twice", param="tasks")
+    found = [task if instruction else _plain(task) for task in named_tasks(tasks).values()]
     return [(task, evaluation_problems([task], count, level_of(task, difficulty), seed)) for task in found]
 
 
@@ -169,8 +164,7 @@ def _tell_unknown(answers: list[Graded]) -> None:
         print(f"{len(details)} unknown, in no percentage: {'; '.join(reasons[:3])}{more}", flush=True)
 
 
-def _write(report: TaskReport, answers: list[list[Graded]], out: Path) -> None:
+def _write(report: TaskReport, answers: list[Graded], out: Path) -> None:
     write_json(out / "tasks.json", report.to_dict())
     write_text(out / "tasks.md", markdown_table(table_rows(report)))
-    lines = [json.dumps(g.to_dict(), ensure_ascii=False) for some in answers for g in some]
-    write_text(out / "answers.jsonl", "\n".join(lines) + "\n")
+    write_records(out / "answers.jsonl", [graded.to_dict() for graded in answers])

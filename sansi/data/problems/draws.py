@@ -30,7 +30,7 @@ def evaluation_problems(
     check_evaluation_seed(seed)
     if count is not None:
         check_whole("count", count, 1)
-    found = _named(tasks)
+    found = named_tasks(tasks)
     if difficulty is not None:
         for task in found.values():
             check_level(task, difficulty)
@@ -67,7 +67,7 @@ def task_problems(
     tasks: in equal shares, or names with weights. difficulty: a level, or the lowest and the highest to draw from.
     held_out: the `key` of problems that are left out. Streams of different seeds (0 to 999) do not meet.
     """
-    found = _named(list(tasks))
+    found = named_tasks(list(tasks))
     weights = [float(tasks[name]) for name in found] if isinstance(tasks, Mapping) else None
     if weights is not None and (min(weights) < 0 or not 0 < sum(weights) < float("inf")):
         raise SansiError(f"weights of tasks must be at least 0, and one of them above: {weights}", param="tasks")
@@ -123,7 +123,8 @@ def _asked(problem: Problem) -> tuple[str, str]:
     return problem.question, str(problem.context)
 
 
-def _named(tasks: Sequence[Task | str]) -> dict[str, Task]:
+def named_tasks(tasks: Sequence[Task | str]) -> dict[str, Task]:
+    """The tasks by their names, in order. Raises SansiError for an empty list, and for a task that is named twice."""
     if isinstance(tasks, str) or not tasks:
         raise SansiError(f"tasks must be a list of tasks or names, with one at least, not {tasks!r:.80}", param="tasks")
     found = {}

@@ -7,7 +7,7 @@ import functools
 import io
 import json
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,9 +111,13 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def names() -> Iterable[str]:
+@functools.cache
+def names() -> tuple[str, ...]:
     """The tasks that can be drawn from, sorted; none where reasoning-gym is not installed."""
-    return _names()
+    try:
+        return tuple(sorted(set(_registered()) - set(LEFT_OUT)))
+    except ModuleNotFoundError:
+        return ()
 
 
 @functools.cache
@@ -131,14 +135,6 @@ def note_of(name: str) -> str:
     plain = "" if _curriculum(name) else "no curriculum: its default parameters"
     above = f"no higher levels: {TOP_LEVELS[name][1]}" if name in TOP_LEVELS else ""
     return "; ".join(note for note in (plain, above, NOTES.get(name, "")) if note)
-
-
-@functools.cache
-def _names() -> tuple[str, ...]:
-    try:
-        return tuple(sorted(set(_registered()) - set(LEFT_OUT)))
-    except ModuleNotFoundError:
-        return ()
 
 
 @functools.cache

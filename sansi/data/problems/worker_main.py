@@ -70,17 +70,19 @@ def _verify(request: bytes, task: Any) -> Any:
 
 def _limit_cpu(seconds: int) -> None:
     """The soft limit sends SIGXCPU, which ends the process; the next request moves it on."""
-    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
-    limit = int(time.process_time()) + 1 + seconds
-    resource.setrlimit(resource.RLIMIT_CPU, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+    _limit(resource.RLIMIT_CPU, int(time.process_time()) + 1 + seconds)
 
 
 def _limit_memory(extra: int) -> None:
     with open("/proc/self/statm") as statm:
         now = int(statm.read().split()[0]) * resource.getpagesize()
-    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    limit = now + extra
-    resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+    _limit(resource.RLIMIT_AS, now + extra)
+
+
+def _limit(kind: int, most: int) -> None:
+    """The soft limit, or the hard one where that is lower already."""
+    hard = resource.getrlimit(kind)[1]
+    resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
 def _end_with_parent(connection: socket.socket) -> None:

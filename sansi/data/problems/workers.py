@@ -237,7 +237,7 @@ class WorkerPool:
             return self._hung[digest]
         before = self._interrupts
         try:
-            with self._place():
+            with self._places:
                 return self._verdict(request, task if forked else None)
         except Lost:
             pass
@@ -284,11 +284,6 @@ class WorkerPool:
         with self._lock:
             self._busy.add(worker)
         return worker
-
-    @contextlib.contextmanager
-    def _place(self) -> Iterator[None]:
-        with self._places:
-            yield
 
     @contextlib.contextmanager
     def _whole_pool(self) -> Iterator[None]:
