@@ -131,9 +131,13 @@ def ask(
     each = [dataclasses.replace(options, seed=seed + i) for i in range(len(problems))]
     conversations = [dataclasses.replace(p, wording=p.asked + suffix).messages for p in problems]
     results = chat.complete_batch(conversations, each, progress=progress)
+    return [Graded(*item) for item in zip(problems, results, judge(problems, results, task), strict=True)]
+
+
+def judge(problems: Sequence[Problem], results: Sequence[ChatResult], task: Task | None = None) -> list[Verdict]:
+    """The verdict on each result of a chat that was asked `problems`, in order; `task` as for `ask`."""
     attempts = [
         Attempt(p, r.message, r.finish_reason, r.report.thinking_end_reason, task)
         for p, r in zip(problems, results, strict=True)
     ]
-    verdicts = verify_all(attempts)
-    return [Graded(*item) for item in zip(problems, results, verdicts, strict=True)]
+    return verify_all(attempts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sansi.base.config import Config
+from sansi.base.config import Config, too_small
 from sansi.post.advantages import ScaleRewards
 from sansi.train.precision import ComputeDtype
 
@@ -55,12 +55,11 @@ class GRPOConfig(Config):
     """Seed of question order and sampling."""
 
     def problems(self) -> list[str]:
-        whole = (
+        at_least_one = (
             *("steps", "questions_per_step", "updates_per_step", "micro_batch_size", "max_tokens"),
             *("max_oversampling", "max_rounds_without_signal", "checkpoint_every"),
         )
-        given = {name: value for name in whole if (value := getattr(self, name)) is not None}
-        found = [f'"{name}" must be at least 1, not {value}' for name, value in given.items() if value < 1]
+        found = too_small(self, 1, *at_least_one)
         positive = ("learning_rate", "clip_high", "max_mismatch", "max_grad_norm")
         found += [f'"{name}" must be above 0, not {value}' for name in positive if (value := getattr(self, name)) <= 0]
         if not 0 < self.clip_low < 1:

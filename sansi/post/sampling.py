@@ -11,7 +11,8 @@ import numpy as np
 
 from sansi.base import SansiError
 from sansi.chat import ChatModel, ChatOptions, ChatResult
-from sansi.data.problems import Attempt, Problem, Task, Verdict, verify_all
+from sansi.data.problems import Problem, Task, Verdict
+from sansi.eval.problem_set import judge
 from sansi.post.advantages import has_signal
 from sansi.post.config import GRPOConfig
 from sansi.post.rewards import Reward, reasoning_reward
@@ -91,13 +92,9 @@ def roll_out(
             each.append(dataclasses.replace(options, seed=hash((seed, first + i, j)) % 2**31))
     results = chat.complete_batch(conversations, each)
     asked = [problem for problem in problems for _ in range(config.group_size)]
-    verdicts = verify_all([_attempt(*pair, task) for pair in zip(asked, results, strict=True)])
-    rollouts = [_rollout(result, verdict) for result, verdict in zip(results, verdicts, strict=True)]
+    judged = zip(results, judge(asked, results, task), strict=True)
+    rollouts = [_rollout(result, verdict) for result, verdict in judged]
     return [rollouts[i : i + config.group_size] for i in range(0, len(rollouts), config.group_size)]
-
-
-def _attempt(problem: Problem, result: ChatResult, task: Task | None) -> Attempt:
-    return Attempt(problem, result.message, result.finish_reason, result.report.thinking_end_reason, task)
 
 
 def _rollout(result: ChatResult, verdict: Verdict) -> Rollout:
