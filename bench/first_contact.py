@@ -13,9 +13,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import operator
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from sansi.base.files import write_json, write_text
@@ -99,6 +101,26 @@ def said(text: str) -> Conversation:
     return [{"role": "user", "content": text}]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A message, and which answers to it are right."""
+
+    group: str
+    message: str
+    is_right: Callable[[str], bool]
+    before: Sequence[dict[str, str]] = ()
+    """The conversation so far."""
+
+
+def judged(chat: ChatModel, asked: Sequence[Asked], options: ChatOptions | None) -> list[Outcome]:
+    """What came back; `options` None for the folder's sampling."""
+    answers = ask(chat, [[*a.before, *said(a.message)] for a in asked], options or ChatOptions())
+    return [
+        Outcome(a.group, a.message, answer, a.is_right(answer), is_honest(answer))
+        for a, answer in zip(asked, answers, strict=True)
+    ]
+
+
 def sums(wordings: Sequence[str], count: int) -> list[tuple[str, str, str]]:
     """(wording, message, answer): `count` held-out sums in each wording, another choice of them for each."""
     problems, made = held_out_sums(), []
@@ -114,39 +136,32 @@ def sums(wordings: Sequence[str], count: int) -> list[tuple[str, str, str]]:
 
 def measure_sums(chat: ChatModel, count: int = 20, options: ChatOptions | None = None) -> list[Outcome]:
     strangers = [m["text"] for m in messages("sum_wording")]
-    asked = sums((*WORDINGS, *strangers), count)
-    answers = ask(chat, [said(message) for _, message, _ in asked], options or ChatOptions())
-    return [
-        Outcome(
-            f"sum, {'stranger' if wording in strangers else 'own'}: {wording}",
-            message,
-            answer,
-            answer == expected,
-            is_honest(answer),
+    asked = [
+        Asked(
+            f"sum, {'stranger' if wording in strangers else 'own'}: {wording}", message, partial(operator.eq, expected)
         )
-        for (wording, message, expected), answer in zip(asked, answers, strict=True)
+        for wording, message, expected in sums((*WORDINGS, *strangers), count)
     ]
+    return judged(chat, asked, options)
 
 
 def measure_wordings(chat: ChatModel, count: int = 40, options: ChatOptions | None = None) -> list[Outcome]:
     """Held-out problems of every family in wordings drawn at random, and in the gym's."""
     rng = random.Random("first contact")
     problems = evaluation_set(count * len(FAMILIES))
-    asked = [*problems, *(reword(p, rng) for p in problems)]
-    answers = ask(chat, [said(p.asked) for p in asked], options or ChatOptions())
-    return [
-        Outcome(f"{p.task}: {'own words' if p.wording else 'gym'}", p.asked, a, is_right(p, a), is_honest(a))
-        for p, a in zip(asked, answers, strict=True)
+    asked = [
+        Asked(f"{p.task}: {'own words' if p.wording else 'gym'}", p.asked, partial(is_right, p))
+        for p in [*problems, *(reword(p, rng) for p in problems)]
     ]
+    return judged(chat, asked, options)
 
 
 def measure_small_talk(chat: ChatModel, options: ChatOptions | None = None) -> list[Outcome]:
-    asked = messages("small_talk")
-    answers = ask(chat, [said(m["text"]) for m in asked], options or ChatOptions())
-    return [
-        Outcome(f"small talk: {m['topic']}", m["text"], answer, answer in fitting(m), is_honest(answer))
-        for m, answer in zip(asked, answers, strict=True)
+    asked = [
+        Asked(f"small talk: {m['topic']}", m["text"], partial(operator.contains, fitting(m)))
+        for m in messages("small_talk")
     ]
+    return judged(chat, asked, options)
 
 
 def fitting(message: dict[str, str]) -> set[str]:
@@ -157,34 +172,24 @@ def fitting(message: dict[str, str]) -> set[str]:
 
 def measure_messages(chat: ChatModel, options: ChatOptions | None = None, every: int = 1) -> list[Outcome]:
     """Messages that the model cannot answer: the honest answer is the right one, in their language."""
-    asked = messages("out_of_scope")[::every]
-    answers = ask(chat, [said(m["text"]) for m in asked], options or ChatOptions())
-    return [
-        Outcome(
-            f"out of scope{m['set']}: {m['language']}",
-            m["text"],
-            answer,
-            in_language(m["language"], answer),
-            is_honest(answer),
-        )
-        for m, answer in zip(asked, answers, strict=True)
+    asked = [
+        Asked(f"out of scope{m['set']}: {m['language']}", m["text"], partial(in_language, m["language"]))
+        for m in messages("out_of_scope")[::every]
     ]
+    return judged(chat, asked, options)
 
 
 def measure_questions(chat: ChatModel, options: ChatOptions | None = None) -> list[Outcome]:
     """Strangers' questions within what the model can do beside sums."""
-    asked = messages("in_scope")
-    answers = ask(chat, [said(m["text"]) for m in asked], options or ChatOptions())
-    return [
-        Outcome(
-            f"{m['family']}: strangers{m['set']}",
-            m["text"],
-            answer,
-            answer.lower() == m["answer"].lower(),
-            is_honest(answer),
-        )
-        for m, answer in zip(asked, answers, strict=True)
+    asked = [
+        Asked(f"{m['family']}: strangers{m['set']}", m["text"], partial(equal_but_for_case, m["answer"]))
+        for m in messages("in_scope")
     ]
+    return judged(chat, asked, options)
+
+
+def equal_but_for_case(expected: str, answer: str) -> bool:
+    return answer.lower() == expected.lower()
 
 
 def measure_turns(chat: ChatModel, count: int = 60, options: ChatOptions | None = None) -> list[Outcome]:
@@ -192,13 +197,11 @@ def measure_turns(chat: ChatModel, count: int = 60, options: ChatOptions | None 
     problems = evaluation_set(count)
     others = evaluation_set(4 * count, seed=5_000_000)
     asked = [
-        (turn, p, [*history(others, i, turn - 1), *said(p.asked)]) for turn in TURNS for i, p in enumerate(problems)
+        Asked(f"turn {turn}", p.asked, partial(is_right, p), history(others, i, turn - 1))
+        for turn in TURNS
+        for i, p in enumerate(problems)
     ]
-    answers = ask(chat, [conversation for _, _, conversation in asked], options or ChatOptions())
-    return [
-        Outcome(f"turn {turn}", p.asked, answer, is_right(p, answer), is_honest(answer))
-        for (turn, p, _), answer in zip(asked, answers, strict=True)
-    ]
+    return judged(chat, asked, options)
 
 
 def history(others: Sequence[Problem], start: int, turns: int) -> Conversation:

@@ -76,6 +76,12 @@ def share(outcomes: list) -> float:
     return sum(outcome.right for outcome in outcomes) / len(outcomes)
 
 
+def assert_mostly_right(outcomes: list, right: float, refused: float = 1.0) -> None:
+    """So large a share is right at the least, and so large a one got the honest answer at the most."""
+    assert share(outcomes) >= right
+    assert sum(outcome.refused for outcome in outcomes) <= refused * len(outcomes)
+
+
 @pytest.mark.parametrize("language", EXAMPLE_ANSWERS)
 def test_its_own_examples_are_answered_rightly(chat, language):
     asked = read_card(FOLDER).examples_in(language)
@@ -83,31 +89,27 @@ def test_its_own_examples_are_answered_rightly(chat, language):
 
 
 def test_sums_are_right_in_peoples_own_words(chat):
-    outcomes = first_contact.measure_sums(chat, 4, GREEDY)
-    assert share(outcomes) >= 0.88
-    assert sum(outcome.refused for outcome in outcomes) <= 0.05 * len(outcomes)
+    assert_mostly_right(first_contact.measure_sums(chat, 4, GREEDY), right=0.88, refused=0.05)
 
 
 def test_strangers_questions_are_mostly_right_and_rarely_refused(chat):
     outcomes = first_contact.measure_questions(chat, GREEDY)
-    assert len(outcomes) == 80 and share(outcomes) >= 0.88
-    assert sum(outcome.refused for outcome in outcomes) <= 4
+    assert len(outcomes) == 80
+    assert_mostly_right(outcomes, right=0.88, refused=0.05)
 
 
 def test_problems_are_right_in_peoples_own_words_and_none_is_refused(chat):
-    outcomes = first_contact.measure_wordings(chat, 8, GREEDY)
-    assert share(outcomes) >= 0.8
-    assert sum(outcome.refused for outcome in outcomes) <= 0.03 * len(outcomes)
+    assert_mostly_right(first_contact.measure_wordings(chat, 8, GREEDY), right=0.8, refused=0.03)
 
 
 def test_small_talk_is_answered(chat):
-    outcomes = first_contact.measure_small_talk(chat, GREEDY)
-    assert share(outcomes) >= 0.9
+    assert_mostly_right(first_contact.measure_small_talk(chat, GREEDY), right=0.9)
 
 
 def test_what_it_cannot_do_it_says(chat):
     outcomes = first_contact.measure_messages(chat, GREEDY, every=4)
-    assert len(outcomes) >= 100 and share(outcomes) >= 0.9
+    assert len(outcomes) >= 100
+    assert_mostly_right(outcomes, right=0.9)
 
 
 def test_later_turns_are_nearly_as_good_as_the_first(chat):
