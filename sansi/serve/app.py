@@ -178,11 +178,6 @@ def _add_generation(
         return Generation(start, ticket, record, metrics.gaps[chat.name], asked.stream, dialect)
 
     for place in places():
-        route = openapi.handler(functools.partial(generate, load=place.load), place.name)
-        app.post(place.path)(openapi.later(route, functools.partial(_described, place.load, policy.strict)))
+        openapi.add_place(app, place, generate, functools.partial(openapi.generation, strict=policy.strict))
     add_computations(app, models, bodies, policy, renderers)
     add_ollama(app, models, bodies)
-
-
-def _described(load: Callable[[], Dialect], strict: bool) -> Mapping[str, Any]:
-    return openapi.generation(load(), strict)

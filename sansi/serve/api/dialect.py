@@ -25,7 +25,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Dialect:
-    """Who adds one writes its tables, these functions, and its place in `dialects.dialects`."""
+    """Who adds one writes its tables, these functions, and its place in `dialects.places`."""
 
     name: str
     path: str

@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from typing import Any
 
 from sansi.serve.api.dialect import Dialect
 from sansi.serve.api.openai_chat import OPENAI_CHAT
 from sansi.serve.api.openai_completions import OPENAI_COMPLETIONS
+from sansi.serve.api.places import Place, loaded
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a dialect is spoken. It is loaded when somebody speaks it: most servers hear one or two."""
-
-    name: str
-    path: str
-    load: Callable[[], Dialect]
-    """The dialect, with what it keeps from request to request; one for each server."""
-
-
-def places() -> tuple[Place, ...]:
-    """Those of one server."""
-    found = [Place(one.name, one.path, functools.partial(_itself, one)) for one in (OPENAI_CHAT, OPENAI_COMPLETIONS)]
-    loaded = (
-        Place("responses", "/v1/responses", _responses),
+def places() -> tuple[Place[Dialect], ...]:
+    """Where each is spoken, for one server."""
+    # What the dialect of responses keeps from request to request is one server's, so it is made once here and not
+    # once in a process, as it would be if `cache` stood at the function.
+    return (
+        loaded(OPENAI_CHAT),
+        loaded(OPENAI_COMPLETIONS),
+        Place("responses", "/v1/responses", functools.cache(_responses)),
         Place("messages", MESSAGES, _messages),
         Place("ollama_chat", "/api/chat", _ollama_chat),
         Place("ollama_generate", "/api/generate", _ollama_generate),
     )
-    # `cache` would keep one dialect of responses for all servers of a process if it stood at the function.
-    return (*found, *(replace(place, load=functools.cache(functools.partial(place.load))) for place in loaded))
 
 
 def error_at(path: str, body: Mapping[str, Any], status: int) -> Mapping[str, Any]:
@@ -49,10 +40,6 @@ def error_at(path: str, body: Mapping[str, Any], status: int) -> Mapping[str, An
 
 
 MESSAGES = "/v1/messages"
-
-
-def _itself(dialect: Dialect) -> Dialect:
-    return dialect
 
 
 def _responses() -> Dialect:

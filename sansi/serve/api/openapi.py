@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from sansi.serve.api.computation import Computation
 from sansi.serve.api.dialect import Dialect
 from sansi.serve.api.fields import schema_of
+from sansi.serve.api.places import Place, T
 
 ERRORS = {
     400: "Something in the request is wrong; `param` names the field.",
@@ -86,7 +87,7 @@ def told(schema: Mapping[str, Any]) -> dict[int | str, dict[str, Any]]:
     return {200: {"description": "The result.", "content": {"application/json": {"schema": schema}}}}
 
 
-def handler(answer: Callable[[Request], Awaitable[Response]], name: str) -> Callable[..., Any]:
+def _handler(answer: Callable[[Request], Awaitable[Response]], name: str) -> Callable[..., Any]:
     """A handler that FastAPI can look into."""
 
     async def handle(request: Request) -> Response:
@@ -103,6 +104,17 @@ def later(route: Callable[..., Any], options: Options) -> Callable[..., Any]:
     """A handler whose part of the document is made when somebody asks for the document, not with every server."""
     route.__dict__["options"] = options
     return route
+
+
+def add_place(
+    app: FastAPI,
+    place: Place[T],
+    answer: Callable[[Request, Callable[[], T]], Awaitable[Response]],
+    options: Callable[[T], Mapping[str, Any]],
+) -> None:
+    """Add the route of a place. options: what FastAPI is told of it, made as in `later`."""
+    route = _handler(lambda request: answer(request, place.load), place.name)
+    app.post(place.path)(later(route, lambda: options(place.load())))
 
 
 def describe(app: FastAPI, with_keys: bool) -> None:

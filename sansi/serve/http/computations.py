@@ -13,6 +13,7 @@ from sansi.chat import ChatModel
 from sansi.serve.api import openapi
 from sansi.serve.api.computation import Computation
 from sansi.serve.api.errors import find_model
+from sansi.serve.api.places import Place, loaded
 from sansi.serve.api.requests import Policy, parse_body
 from sansi.serve.api.tokenizer import DETOKENIZE, TOKENIZE, TOKENIZER_INFO, tokenizer_info
 from sansi.serve.http.bodies import Bodies
@@ -20,15 +21,6 @@ from sansi.serve.http.request_log import record_of
 from sansi.serve.http.workers import Workers
 
 SMALL_BYTES = 2**13  # of a body that is dealt with in a millisecond
-Load = Callable[[], Computation]
-
-
-def _tokenize() -> Computation:
-    return TOKENIZE
-
-
-def _detokenize() -> Computation:
-    return DETOKENIZE
 
 
 def _count_tokens() -> Computation:  # loaded with its dialect, when somebody speaks it
@@ -37,11 +29,11 @@ def _count_tokens() -> Computation:  # loaded with its dialect, when somebody sp
     return COUNT_TOKENS
 
 
-COMPUTATIONS: Mapping[str, tuple[str, Load]] = {
-    "/v1/messages/count_tokens": ("count_tokens", _count_tokens),
-    TOKENIZE.path: (TOKENIZE.name, _tokenize),
-    DETOKENIZE.path: (DETOKENIZE.name, _detokenize),
-}
+COMPUTATIONS: tuple[Place[Computation], ...] = (
+    Place("count_tokens", "/v1/messages/count_tokens", _count_tokens),
+    loaded(TOKENIZE),
+    loaded(DETOKENIZE),
+)
 
 
 def add_computations(
@@ -50,7 +42,7 @@ def add_computations(
     """They pass the gate of their model, as whatever takes its time does."""
     first = next(iter(models))
 
-    async def compute(request: Request, load: Load) -> Response:
+    async def compute(request: Request, load: Callable[[], Computation]) -> Response:
         record, admission = record_of(request.scope), app.state.admission
         admission.check()
         body, one = await bodies.read(request), load()
@@ -62,14 +54,9 @@ def add_computations(
         async with ticket.limits():
             return JSONResponse(work() if len(body) <= SMALL_BYTES else await workers.run(work, ticket))
 
-    for path, (name, load) in COMPUTATIONS.items():
-        handler = openapi.handler(functools.partial(compute, load=load), name)
-        app.post(path)(openapi.later(handler, functools.partial(_described, load, policy.strict)))
+    for place in COMPUTATIONS:
+        openapi.add_place(app, place, compute, functools.partial(openapi.computation, strict=policy.strict))
 
     @app.get("/tokenizer_info", responses=openapi.told(TOKENIZER_INFO) | openapi.errors(400, *openapi.LOOKING, 404))
     async def info(model: str = first) -> dict[str, Any]:
         return tokenizer_info(find_model(models, model))
-
-
-def _described(load: Load, strict: bool) -> Mapping[str, Any]:
-    return openapi.computation(load(), strict)
