@@ -127,10 +127,10 @@ def _is(model: CachedModel, wanted: ModelName, default: str) -> bool:
 
 
 def _bundled_rows() -> list[Row]:
-    from sansi.model.hub.repository import licence_of
+    from sansi.model.hub.repository import licence_of, size_of
 
     return [
-        Row(name, "bundled", _size(folder), licence_of(folder), str(folder), _fits(folder))
+        Row(name, "bundled", size_of(folder), licence_of(folder), str(folder), _fits(folder))
         for name, folder in bundled_models().items()
     ]
 
@@ -160,7 +160,3 @@ def _fits(folder: Path) -> str:
     except SansiError:
         return "no"
     return {None: "no", "": "yes"}.get(change, f"--quantize {change}")
-
-
-def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import Timeout
-from huggingface_hub import HfApi, constants, hf_hub_download, hf_hub_url, scan_cache_dir
+from huggingface_hub import DeleteCacheStrategy, HfApi, constants, hf_hub_download, hf_hub_url, scan_cache_dir
 from huggingface_hub.utils import WeakFileLock, build_hf_headers, close_session, get_session, hf_raise_for_status
 
 from sansi import __version__
@@ -127,22 +127,28 @@ class HuggingFace:
 
     def freed(self, name: ModelName) -> int:
         """The bytes that removing a model, or one revision of it, frees: what other revisions need too stays."""
-        home, commit = self.home(name.repository), self._cached_commit(name)
-        if not home.is_dir() or (name.revision is not None and commit is None):
-            raise SansiError(f"{name} is not in the cache ({self.cache}); `sansi list` shows what is")
-        if name.revision is not None and commit is not None:
-            return scan_cache_dir(self.cache).delete_revisions(commit).expected_freed_size
-        return size_of(home)
+        part = self._part(name)
+        return size_of(self.home(name.repository)) if part is None else part.expected_freed_size
 
     def remove(self, name: ModelName) -> int:
         """Delete a model, or one revision of it, from the cache; the bytes that are free again."""
-        size, home, commit = self.freed(name), self.home(name.repository), self._cached_commit(name)
-        if name.revision is not None and commit is not None:
-            scan_cache_dir(self.cache).delete_revisions(commit).execute()
-            return size
+        home, part = self.home(name.repository), self._part(name)
+        if part is not None:
+            part.execute()
+            return part.expected_freed_size
+        size = size_of(home)
         shutil.rmtree(home)
         shutil.rmtree(self.cache / ".locks" / home.name, ignore_errors=True)
         return size
+
+    def _part(self, name: ModelName) -> DeleteCacheStrategy | None:
+        """What goes with one revision; None for the model as a whole. Raises SansiError where it is not there."""
+        home, commit = self.home(name.repository), self._cached_commit(name)
+        if not home.is_dir() or (name.revision is not None and commit is None):
+            raise SansiError(f"{name} is not in the cache ({self.cache}); `sansi list` shows what is")
+        if name.revision is None or commit is None:
+            return None
+        return scan_cache_dir(self.cache).delete_revisions(commit)  # which looks through the whole cache
 
     def home(self, repository: str) -> Path:
         """Where the cache keeps all of a repository."""

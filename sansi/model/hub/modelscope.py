@@ -148,7 +148,8 @@ class ModelScope:
 
     def remove(self, name: ModelName) -> int:
         """Delete a model, or one revision of it, from the cache; the bytes that are free again."""
-        place, size = self._place(name), self.freed(name)
+        place = self._place(name)
+        size = size_of(place)
         shutil.rmtree(place)
         return size
 
