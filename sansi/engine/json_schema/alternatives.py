@@ -392,13 +392,8 @@ def type_of(value: Any) -> str:
     return names[type(value)]
 
 
-def equal(a: Any, b: Any) -> bool:
-    """Equality of JSON values: 1 is 1.0, and not true."""
-    return bool(_key(a) == _key(b))
-
-
 def _key(value: Any) -> tuple[Any, ...]:
-    """The same for equal JSON values, and different for all others."""
+    """The same for equal JSON values, and different for all others: 1 is 1.0, and not true."""
     if isinstance(value, list):
         return ("array", *map(_key, value))
     if isinstance(value, dict):
