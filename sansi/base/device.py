@@ -34,7 +34,7 @@ def cuda_facts() -> CudaFacts:
     return CudaFacts(tuple(torch.cuda.get_device_name(index) for index in range(count)), torch.version.cuda)
 
 
-def resolve_device(device: str | torch.device | int | None = "auto") -> torch.device:
+def resolve_device(device: DeviceLike = "auto") -> torch.device:
     """A device by name, as torch's object, or as the number of a GPU; "auto" or None: CUDA if there is any.
 
     Raises SansiError for a device that is not there, or that holds no values ("meta").
@@ -61,7 +61,7 @@ def resolve_device(device: str | torch.device | int | None = "auto") -> torch.de
     return resolved
 
 
-def resolve_dtype(dtype: str | torch.dtype | None, device: torch.device) -> torch.dtype:
+def resolve_dtype(dtype: DtypeLike, device: torch.device) -> torch.dtype:
     """A dtype by name or as torch's object. "auto" or None: bfloat16 on CUDA, and float32 on the CPU, where few
     machines have a fast bfloat16. Raises SansiError for one that no model computes in.
     """

@@ -116,11 +116,15 @@ def _place_for(target: Path) -> Path:
 def check_place(target: Path) -> None:
     """Raise SansiError where no folder can be put, whatever it holds: to be called before the work."""
     target = _place_for(target)
-    if target.exists() and not target.is_dir():
-        raise SansiError(f"{target} is a file where a folder is to be written; move it away or choose another name")
+    _check_no_file(target)
     if _is_mount(target):
         raise SansiError(f"{target} is a mount point, which no other folder can replace; give a folder inside it")
     check_above(target)
+
+
+def _check_no_file(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise SansiError(f"{folder} is a file where a folder is to be written; move it away or choose another name")
 
 
 def check_above(path: Path) -> None:
@@ -138,8 +142,7 @@ def make_folder(folder: Path) -> Path:
     To be called before the work whose results go there.
     """
     folder = as_path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise SansiError(f"{folder} is a file where a folder is to be written; move it away or choose another name")
+    _check_no_file(folder)
     if not folder.is_dir():  # one that is there may lie in a folder where nothing else may be made
         check_above(folder)
     try:

@@ -26,7 +26,7 @@ def share_memory(
         return list(given)
     if len(folders) == 1:
         return [None]
-    total, weights = given[0] if given else _free(device), [_stored(folder) for folder in folders]
+    total, weights = given[0] if given else _free(device), [stored_bytes(folder) for folder in folders]
     if sum(weights) >= total:
         message = f"{len(folders)} models have {size_text(sum(weights))} of weights; {size_text(total)} may be used"
         raise SansiError(f"{message}: serve fewer of them, or allow more memory", param="memory")
@@ -37,7 +37,3 @@ def share_memory(
 def _free(device: DeviceLike) -> int:
     place = resolve_device(device)
     return int(free_memory(place) * (CPU_SHARE if place.type == "cpu" else GPU_SHARE))
-
-
-def _stored(folder: str | Path) -> int:
-    return stored_bytes(Path(folder))

@@ -50,12 +50,9 @@ def _quantised(values: Mapping[str, Any]) -> str | None:
     for key in ("quantization_config", "compression_config", "quantization"):
         described = values.get(key)
         if described:
-            method = described.get("quant_method", "mlx" if key == "quantization" else None) if _is(described) else None
+            usual = "mlx" if key == "quantization" else None
+            method = described.get("quant_method", usual) if isinstance(described, Mapping) else None
             shown = method if isinstance(method, str) else reprlib.repr(described)
             advice = "take the model that it was made of, and serve that with --quantize int8 or int4"
             return f'"{key}" says that the weights are quantised ({shown}), and Sansi opens full weights: {advice}'
     return None
-
-
-def _is(value: Any) -> bool:
-    return isinstance(value, Mapping)

@@ -24,8 +24,8 @@ def parameter_roles(model: nn.Module) -> dict[str, Role]:
     """
     found: dict[str, Role] = {}
     for prefix, module in model.named_modules():
-        for name, _ in module.named_parameters(recurse=False):
-            found[f"{prefix}.{name}" if prefix else name] = _role_of(module, f"{prefix}.{name}".lstrip("."))
+        for name, _ in module.named_parameters(prefix, recurse=False):
+            found[name] = _role_of(module, name)
     return {name: found[name] for name, _ in model.named_parameters()}
 
 
