@@ -50,10 +50,12 @@ def history_of(folder: str | Path) -> History | None:
 def result_in(model: str | Path) -> Path | None:
     """What a folder means that has a history: of a stage its result, else itself; None for any other folder or name."""
     folder = Path(model).expanduser()
-    if not folder.is_dir() or history_of(folder) is None:
+    if not folder.is_dir():
         return None
-    record = StageRecord.load(folder)
-    return folder / record.output if record else folder
+    if record := StageRecord.load(folder):
+        return folder / record.output
+    place = folder.resolve()
+    return folder if (place / HISTORY_FILE).is_file() or _stage_folder(place) else None
 
 
 def _stage_folder(folder: Path) -> Path | None:
@@ -63,16 +65,15 @@ def _stage_folder(folder: Path) -> Path | None:
 
 
 def _collect(folder: Path, found: dict[Path, StageRecord], outside: dict[str, None]) -> None:
-    """The records of what the stage read, then its own."""
-    record = StageRecord.load(folder)
-    if record is None or folder in found:
+    """The records of what the stage read, then its own; each is read once."""
+    record = StageRecord.load(folder) if folder not in found else None
+    if record is None:
         return
     for item in (item for items in record.inputs.values() for item in items):
         place = (folder / item.path).resolve()
-        before = history_of(place) if place.exists() and place not in found else None
         if item.is_stage and (place / RECORD_FILE).is_file():
             _collect(place, found, outside)
-        elif before:
+        elif place not in found and place.exists() and (before := history_of(place)):
             told = {(stage.recipe, stage.name, stage.digest) for stage in found.values()}  # two inputs, one origin
             new = [stage for stage in before.stages if (stage.recipe, stage.name, stage.digest) not in told]
             found.update({Path(f"{item.path}/{stage.name}"): stage for stage in new})

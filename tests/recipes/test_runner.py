@@ -222,6 +222,15 @@ def test_a_checkpoint_tells_its_history(tmp_path):
     assert history_of(tmp_path) is None
 
 
+def test_a_history_reads_each_record_once(tmp_path, monkeypatch):
+    Runner(small_recipe(), tmp_path).run()
+    read: list[str] = []
+    load = StageRecord.load
+    monkeypatch.setattr(StageRecord, "load", lambda folder: read.append(folder.name) or load(folder))
+    history_of(tmp_path / "steps")
+    assert sorted(read) == ["first", "second", "steps"]  # not twice as many with each stage behind
+
+
 def test_history_goes_on_into_what_another_recipe_made(tmp_path):
     Runner(small_recipe(), tmp_path / "one").run()
     given = tmp_path / "one" / "second"
