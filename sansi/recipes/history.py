@@ -88,7 +88,11 @@ def described(history: History) -> list[str]:
     lines = []
     for record in history.stages:
         inputs = ", ".join(item.name for items in record.inputs.values() for item in items)
-        counts = [f"{value:,} {key}" for key, value in record.facts.items() if isinstance(value, int)]
-        facts = [*counts, f"{record.seconds:,.0f} s", f"commit {record.commit}", f"digest {record.digest[:12]}"]
+        facts = [*counts(record), f"{record.seconds:,.0f} s", f"commit {record.commit}", f"digest {record.digest[:12]}"]
         lines.append(f"{record.name} ({record.kind}{f' of {inputs}' if inputs else ''}): {', '.join(facts)}")
     return lines + [f"from outside: {name}" for name in history.outside]
+
+
+def counts(record: StageRecord) -> list[str]:
+    """What the stage counted, each a number and its name."""
+    return [f"{value:,} {key}" for key, value in record.facts.items() if isinstance(value, int)]

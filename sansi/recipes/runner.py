@@ -23,6 +23,7 @@ from sansi.base.device import resolve_device
 from sansi.base.errors import SansiError
 from sansi.base.files import atomic_folder, clean_drafts, write_json
 from sansi.recipes.digests import changes_since, read_content
+from sansi.recipes.history import counts
 from sansi.recipes.models import find_given_model
 from sansi.recipes.recipe import Recipe
 from sansi.recipes.records import RECORD_FILE, InputRecord, StageRecord, differences, new_record
@@ -208,8 +209,7 @@ class Runner:
         record = replace(record, codec=self._codec(inputs), seconds=state.record.seconds if state.record else 0.0)
         make = self._make_in_place if stage.kind.resumes else self._make_whole
         done = make(stage, inputs, record)
-        counts = ", ".join(f"{value:,} {key}" for key, value in done.facts.items() if isinstance(value, int))
-        print(f"   {done.seconds:.1f} s{', ' if counts else ''}{counts}", flush=True)
+        print(f"   {', '.join([f'{done.seconds:.1f} s', *counts(done)])}", flush=True)
 
     def _pinned_now(self, stage: Stage) -> dict[str, list[InputRecord]]:
         found = {role: [self._pin(name) for name in names] for role, names in stage.inputs.items()}
