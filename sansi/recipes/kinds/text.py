@@ -13,11 +13,11 @@ from sansi.base.config import Config, load_config, too_small
 from sansi.base.errors import SansiError
 from sansi.base.files import read_json, write_json
 from sansi.data import Document, Mixture, PackedDataset, RowStream, build_corpus, pack, read_corpus
+from sansi.data.manifest import Manifest
 from sansi.data.problems import training_problems
 from sansi.data.sources import find_sources
 from sansi.post.samples import Shares, exchange_of, plain_document, plain_question
 from sansi.post.small_talk import fixed_text
-from sansi.recipes.digests import read_content
 from sansi.recipes.kinds.tasks import CORPUS, HELD_OUT, TOKENIZER, exchange_stream, held_out_keys, read_problems
 from sansi.recipes.stages import Estimate, Inputs, Kind, Role, StageRun
 from sansi.text import NO_THINK_FLAG, THINK_FLAG, Codec, Tokenizer
@@ -198,9 +198,9 @@ def make_mixture(config: MixtureOf, inputs: Inputs, run: StageRun) -> Path:
         item = given[part.input]
         near = item.folder is not None
         path = os.path.relpath(item.path, run.home) if near else str(item.path)
-        size = read_json(item.path / "index.json")["tokens"]
+        size = Manifest.load(item.path).tokens
         parts.append({"path": path, "weight": part.weight, "seed": part.seed, "tokens": size})
-    digests = {item.name: read_content(item.path).digest for item in given.values()}
+    digests = {name: run.digests[f"tokens: {name}"] for name in given}
     write_json(run.path / MIXTURE_FILE, {"parts": parts, "digests": digests})
     run.record(tokens=sum(part["tokens"] for part in parts))
     return run.path
