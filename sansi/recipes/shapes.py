@@ -36,11 +36,8 @@ def row_problems(stages: Iterable[Stage]) -> list[str]:
     shapes = shapes_of(stages)
     for stage in stages:
         shape, config = shapes[stage.name], stage.config
-        if shape and isinstance(config, Rows) and config.sequence_length > shape.context_length:
-            found.append(
-                f'stage "{stage.name}": "sequence_length" is {config.sequence_length}, but the model\'s context holds '
-                f"{shape.context_length} tokens; shorten the rows, or put a stage extend_context before this one"
-            )
+        if shape and isinstance(config, Rows) and (misfit := config.misfit(shape)):
+            found.append(f'stage "{stage.name}": {misfit}')
     return found
 
 

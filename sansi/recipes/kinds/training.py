@@ -42,6 +42,15 @@ class Rows(TrainConfig):
         """Tokens that are read in all steps."""
         return self.steps * self.batch_size * self.sequence_length
 
+    def misfit(self, shape: ModelConfig) -> str:
+        """A sentence where the rows are longer than the model's context; else nothing."""
+        if self.sequence_length <= shape.context_length:
+            return ""
+        return (
+            f'"sequence_length" is {self.sequence_length}, but the model\'s context holds {shape.context_length} '
+            "tokens; shorten the rows, or put a stage extend_context before this one"
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pretrain(Rows):
@@ -113,11 +122,8 @@ def make_tuned(config: Sft, inputs: Inputs, run: StageRun) -> Path:
 
 
 def _train(config: Rows, model: Transformer, inputs: Inputs, run: StageRun, batches: Any = None) -> Path:
-    if config.sequence_length > model.config.context_length:
-        raise SansiError(
-            f'{run.name}: "sequence_length" is {config.sequence_length}, but the model\'s context holds '
-            f"{model.config.context_length} tokens; shorten the rows, or put a stage extend_context before this one"
-        )
+    if misfit := config.misfit(model.config):
+        raise SansiError(f"{run.name}: {misfit}")
     if batches is None:
         tokenizer = Codec.from_pretrained(inputs.get("model") or inputs["tokenizer"]).tokenizer
         rows = config.sequence_length, config.batch_size
