@@ -107,7 +107,7 @@ class Runner:
             return find_given_model(name)
         if not path.exists():
             raise SansiError(f"{path}: no such input any more; put it back, or give another")
-        record = StageRecord.load(path) if path.is_dir() else None
+        record = StageRecord.load(path)
         if record and not record.done:
             raise SansiError(f"{path} is a stage that was begun and is not done; finish it first")
         return path / record.output if record else path
@@ -269,6 +269,5 @@ def _digests(record: StageRecord) -> dict[str, str]:
 
 
 def _codec_of(given: Given) -> str | None:
-    folder = given.folder or given.path
-    record = StageRecord.load(folder) if folder.is_dir() else None
-    return record.codec if record else recorded_codec_hash(given.path) if given.path.is_dir() else None
+    record = StageRecord.load(given.origin)
+    return record.codec if record else recorded_codec_hash(given.path)

@@ -8,11 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sansi.base.config import Config
-from sansi.base.errors import SansiError
 
-Result = Literal[
-    "corpus", "tokenizer", "tokens", "mixture", "problems", "samples", "model", "evaluation", "report", "file"
-]
+Result = Literal["corpus", "tokenizer", "tokens", "mixture", "problems", "samples", "model", "evaluation", "file"]
 """What a stage leaves, and what an input has to be."""
 
 
@@ -39,6 +36,11 @@ class Given:
     """What is read: of a training stage its last checkpoint."""
     folder: Path | None = None
     """The folder of the stage that made it; None for what no stage of this recipe made."""
+
+    @property
+    def origin(self) -> Path:
+        """Where records of its making lie, if there are any."""
+        return self.folder or self.path
 
 
 class Inputs:
@@ -139,7 +141,3 @@ class Stage:
     config: Config
     inputs: dict[str, tuple[str, ...]]
     """By role: names of earlier stages, absolute paths, or names of a hub's models."""
-
-
-def one_line(error: SansiError) -> str:
-    return " ".join(str(error).split())

@@ -115,7 +115,7 @@ def _fitting(config: Evaluate, inputs: Mapping[str, tuple[str, ...]]) -> list[st
 
 
 def _answers(config: Evaluate, before: Mapping[str, Estimate]) -> Estimate:
-    asked = before["problems"].count or USUAL_COUNT if "problems" in before else USUAL_COUNT
+    asked = before.get("problems", Estimate()).count or USUAL_COUNT
     curve = config.measure == "budget_curve"
     answers = asked * (len(config.budgets) + 1) + 2 * min(asked, SWITCHED) if curve else asked
     return Estimate(f"{config.measure}, {answers:,} answers", tokens=60 * answers)

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
 from sansi.base.config import Config
 from sansi.base.files import write_json, write_text
 from sansi.base.model_card import CARD_FILE, EVALUATION_FILE
@@ -17,12 +15,12 @@ from sansi.model import ModelBundle, load, save
 from sansi.model.quantize import quantize
 from sansi.recipes.history import History, history_of
 from sansi.recipes.kinds.evaluation import CURVE_FILE
+from sansi.recipes.records import RECORD_FILE
 from sansi.recipes.report import Facts, fill, write_report
 from sansi.recipes.stages import Inputs, Kind, Role, StageRun
 from sansi.text import Codec
 
 BLOCKS_FILE = "blocks.json"
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +47,7 @@ class Export(Config):
 
 
 def make_export(config: Export, inputs: Inputs, run: StageRun) -> Path:
-    model, codec = load(inputs["model"], device="cpu"), Codec.from_pretrained(inputs["model"])
+    model, codec = load(inputs["model"], "cpu", config.dtype), Codec.from_pretrained(inputs["model"])
     presets = {"thinking": config.thinking, "non-thinking": config.non_thinking}
     generation = {"do_sample": True, **codec.generation_config, **config.thinking, **config.generation}
     if any(presets.values()):
@@ -57,7 +55,7 @@ def make_export(config: Export, inputs: Inputs, run: StageRun) -> Path:
     bundle = ModelBundle.from_folder(inputs["model"])
     if "card" in inputs:
         bundle = bundle.with_files({CARD_FILE: inputs["card"].read_bytes()})
-    save(model.to(DTYPES[config.dtype]), run.path, bundle, generation_config=generation)
+    save(model, run.path, bundle, generation_config=generation)
     _write_history(inputs, run)
     run.record(parameters=model.config.num_parameters())
     return run.path
@@ -65,8 +63,7 @@ def make_export(config: Export, inputs: Inputs, run: StageRun) -> Path:
 
 def _write_history(inputs: Inputs, run: StageRun) -> None:
     """An exported folder may be taken anywhere, so it carries the records of all stages before it."""
-    given = inputs.all("model")[0]
-    if history := history_of(given.folder or given.path):
+    if history := history_of(inputs.all("model")[0].origin):
         history.save(run.path)
 
 
@@ -100,16 +97,16 @@ class Publish(Config):
 
 
 def make_published(config: Publish, inputs: Inputs, run: StageRun) -> Path:
-    source = inputs["model"]
-    shutil.copytree(source, run.path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("stage.json", ".*"))
-    given = inputs.all("model")[0]
-    history = history_of(given.folder or given.path) or History(())
+    source, origin = inputs["model"], inputs.all("model")[0].origin
+    shutil.copytree(source, run.path, dirs_exist_ok=True, ignore=shutil.ignore_patterns(RECORD_FILE, ".*"))
+    history = history_of(origin) or History(())
     history.save(run.path)
-    facts = Facts(history, inputs, (given.folder or given.path).parent)
-    write_json(run.path / BLOCKS_FILE, facts.blocks())
+    facts = Facts(history, inputs, origin.parent)
+    blocks = facts.blocks()
+    write_json(run.path / BLOCKS_FILE, blocks)
     if "card" in inputs:
         card = inputs["card"].read_text(encoding="utf-8")
-        write_text(run.path / "README.md", fill(card, facts.blocks(), frozenset(config.later)))
+        write_text(run.path / "README.md", fill(card, blocks, frozenset(config.later)))
     if "curve" in inputs:
         shutil.copyfile(inputs["curve"] / CURVE_FILE, run.path / EVALUATION_FILE)
     write_report(config.title or run.name, facts, run.path)
