@@ -15,7 +15,6 @@ import importlib.util
 import json
 import platform
 import statistics
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,10 +22,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from common import ROOT, commit
 from sansi.base.files import write_json
 from sansi.text import Codec, Tokenizer
 
-ROOT = Path(__file__).resolve().parents[1]
 WORDS = (
     "The sum of the first n odd numbers is n squared, so we add 17 and 24 and check the carry twice. 你好，世界 naïve "
 )
@@ -227,11 +226,6 @@ def table(rows: list[Row]) -> str:
             f"| {row.question} | {row.chat} | {row.size} | {ours} {row.unit} | {theirs} | {ratio} | {row.target} |"
         )
     return "\n".join(lines) + "\n"
-
-
-def commit() -> str:
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-    return done.stdout.strip()
 
 
 def main() -> None:

@@ -45,9 +45,11 @@ def machine(threads: int) -> dict[str, Any]:
     }
 
 
-def commit() -> str:
+def commit(checkout: Path = ROOT) -> str:
+    """The commit of a checkout, with a "+" where its package differs from it."""
+
     def git(*arguments: str) -> str:
-        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(["git", *arguments], cwd=checkout, capture_output=True, text=True).stdout.strip()
 
     return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "--", "sansi") else "")
 

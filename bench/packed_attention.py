@@ -19,20 +19,11 @@ import torch
 import torch.nn.functional as F
 from sansi.model.attention import Documents, _one_by_one, attend_documents
 from torch import Tensor
+from train_contenders import draw_lengths
 
 Way = Callable[[Tensor, Tensor, Tensor], Tensor]
 CASES = [(256, 60), (256, 256), (384, 110), (1024, 100), (1024, 1024), (4096, 100), (4096, 4096)]
 TOKENS = 4096
-
-
-def draw_lengths(row_length: int, mean: int, rng: np.random.Generator) -> list[int]:
-    """Of one row; a mean as long as the row is one document."""
-    if mean >= row_length:
-        return [row_length]
-    lengths: list[int] = []
-    while (left := row_length - sum(lengths)) > 0:
-        lengths.append(min(left, max(2, int(rng.gamma(2, mean / 2)))))
-    return lengths
 
 
 def masked(documents: Documents) -> Way:

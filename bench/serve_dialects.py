@@ -154,14 +154,9 @@ def run(before: Path | None, model: str, rounds: int) -> dict[str, Any]:
         "commit": commit(),
         "machine": machine(2),
         "rounds": rounds,
-        "before": before and before_commit(before),
+        "before": before and commit(before),
         "ways": found,
     }
-
-
-def before_commit(checkout: Path) -> str:
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    return subprocess.run(command, cwd=checkout, capture_output=True, text=True).stdout.strip()
 
 
 def report(results: dict[str, Any]) -> str:

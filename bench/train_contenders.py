@@ -73,7 +73,8 @@ class Rows:
     """Random tokens, the same for every contender; one document to a row, or several."""
 
     def __init__(self, shape: str, packed: bool = False):
-        self.rows, self.vocabulary, self.packed = ROWS[shape], SHAPES[shape]["vocab_size"], packed
+        self.rows, self.vocabulary = ROWS[shape], SHAPES[shape]["vocab_size"]
+        self.mean = DOCUMENT if packed else LENGTH + 1
         self.draw = np.random.default_rng(0)
 
     def ids(self) -> np.ndarray:
@@ -82,15 +83,17 @@ class Rows:
 
     def lengths(self) -> list[list[int]]:
         """Of the documents of each row."""
-        return [self._row_lengths() for _ in range(self.rows)]
+        return [draw_lengths(LENGTH + 1, self.mean, self.draw) for _ in range(self.rows)]
 
-    def _row_lengths(self) -> list[int]:
-        if not self.packed:
-            return [LENGTH + 1]
-        found: list[int] = []
-        while (left := LENGTH + 1 - sum(found)) > 0:
-            found.append(min(left, max(2, int(self.draw.gamma(2, DOCUMENT / 2)))))
-        return found
+
+def draw_lengths(row_length: int, mean: int, rng: np.random.Generator) -> list[int]:
+    """Of the documents of one row; a mean as long as the row is one document."""
+    if mean >= row_length:
+        return [row_length]
+    lengths: list[int] = []
+    while (left := row_length - sum(lengths)) > 0:
+        lengths.append(min(left, max(2, int(rng.gamma(2, mean / 2)))))
+    return lengths
 
 
 def model_of(shape: str) -> Any:
