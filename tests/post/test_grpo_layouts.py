@@ -13,7 +13,7 @@ from layouts import check_layouts
 from ranks import on_two_ranks
 from sansi.base import SansiError
 from sansi.data.batch import Batch
-from sansi.model import ModelConfig, Transformer
+from sansi.model import Transformer
 from sansi.post.packing import Learned, pack_rollouts
 from sansi.post.policy import PolicyGradient, score_batch
 from sansi.post.rewards import Reward
@@ -21,24 +21,15 @@ from sansi.post.rollouts import Rollouts
 from sansi.post.sampling import Rollout
 from sansi.train.config import TrainConfig
 from sansi.train.loop import Trainer
+from tiny_policy import small_model
 
 VOCAB = 23
-
-
-def make_model(seed: int) -> Transformer:
-    shape = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "max_position_embeddings": 64}
-    model = Transformer(ModelConfig.preset("nano", vocab_size=VOCAB, **shape))
-    model.init_weights(seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.mul_(5.0 if parameter.ndim > 1 else 1.0)
-    return model.double()
 
 
 @torch.no_grad()
 def policy_gradient() -> tuple[Transformer, Batch, Any]:
     """Rollouts of very different lengths, off-policy so that some are clipped, with a KL term to another model."""
-    model, reference = make_model(0), make_model(1)
+    model, reference = small_model(VOCAB).double(), small_model(VOCAB, 1).double()
     draw = torch.Generator().manual_seed(5)
     learned = []
     for prompt, length in ((3, 5), (2, 17), (6, 1), (1, 4), (4, 12), (2, 15), (5, 14), (3, 9)):

@@ -9,25 +9,16 @@ import pytest
 import torch
 from sansi.base import SansiError
 from sansi.data.batch import Batch
-from sansi.model import ModelConfig, Transformer
+from sansi.model import Transformer
 from sansi.post.packing import Learned, pack_rollouts
 from sansi.post.policy import PolicyGradient, clipped_objective, kl_penalty, score_batch
 from sansi.post.rewards import Reward
 from sansi.post.sampling import Rollout
+from tiny_policy import small_model
 from torch import Tensor
 
 CLIP = {"clip_low": 0.2, "clip_high": 0.28}
 VOCAB = 23
-
-
-def make_model(seed: int = 0) -> Transformer:
-    shape = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "max_position_embeddings": 64}
-    model = Transformer(ModelConfig.preset("nano", vocab_size=VOCAB, **shape))
-    model.init_weights(seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.mul_(5.0 if parameter.ndim > 1 else 1.0)  # a model with opinions
-    return model
 
 
 def plain_logprobs(model: Transformer, rollout: Rollout) -> Tensor:
@@ -95,7 +86,7 @@ def test_the_kl_penalty_is_an_unbiased_estimate_of_the_divergence_and_its_gradie
 
 @pytest.mark.parametrize("shift", [0.0, 0.6])
 def test_the_loss_of_packed_rollouts_is_that_of_each_by_itself(shift):
-    model = make_model()
+    model = small_model(VOCAB)
     learned = rollouts(model, shift)
     batch = pack_rollouts(learned, pad_id=0)
     assert len(batch) < len(learned)  # several in a row
@@ -126,7 +117,7 @@ def test_the_loss_of_packed_rollouts_is_that_of_each_by_itself(shift):
 
 
 def test_weights_of_tokens_scale_what_they_say():
-    model = make_model()
+    model = small_model(VOCAB)
     batch = pack_rollouts(rollouts(model, 0.3), pad_id=0)
     objective = PolicyGradient(**CLIP)
     twice = objective(model, _with(batch, weights=torch.full(batch.ids.shape, 2.0)), {})
@@ -135,7 +126,7 @@ def test_weights_of_tokens_scale_what_they_say():
 
 
 def test_a_reference_adds_a_kl_term():
-    model, other = make_model(), make_model(1)
+    model, other = small_model(VOCAB), small_model(VOCAB, 1)
     batch = pack_rollouts(rollouts(model, 0.3), pad_id=0)
     with torch.no_grad():
         values = torch.zeros(batch.ids.shape)
@@ -155,7 +146,7 @@ def test_a_reference_adds_a_kl_term():
 
 
 def test_what_is_missing_or_impossible_is_named():
-    model = make_model()
+    model = small_model(VOCAB)
     batch = pack_rollouts(rollouts(model), pad_id=0)
     for name in ("logprobs", "advantages"):
         with pytest.raises(SansiError, match=f'needs "{name}"'):
@@ -168,7 +159,7 @@ def test_what_is_missing_or_impossible_is_named():
 
 
 def test_a_batch_without_targets_has_a_loss_of_nothing():
-    model = make_model()
+    model = small_model(VOCAB)
     loss = PolicyGradient()(model, pack_rollouts([], pad_id=0), {})
     assert loss.sum == 0 and loss.count == 0
     loss.sum.backward()

@@ -27,14 +27,19 @@ def make_codec() -> Codec:
 
 
 def make_model(codec: Codec, seed: int = 0, scale: float = 1.0) -> Transformer:
+    shape = {"intermediate_size": 64, "max_position_embeddings": 256}
+    return small_model(codec.tokenizer.vocab_size, seed, scale, **shape).eval()
+
+
+def small_model(vocab_size: int, seed: int = 0, scale: float = 5.0, **overrides: int) -> Transformer:
     """`scale` multiplies the matrices: above 1, the model has opinions."""
-    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "max_position_embeddings": 256}
-    model = Transformer(ModelConfig.preset("nano", vocab_size=codec.tokenizer.vocab_size, **shape))
+    shape = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "max_position_embeddings": 64}
+    model = Transformer(ModelConfig.preset("nano", vocab_size=vocab_size, **{**shape, **overrides}))
     model.init_weights(seed)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(scale if parameter.ndim > 1 else 1.0)
-    return model.eval()
+    return model
 
 
 def make_policy(codec: Codec, folder: Path) -> Transformer:

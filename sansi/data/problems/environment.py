@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from sansi.base.errors import SansiError
-from sansi.data.problems.task import Problem, Verdict
+from sansi.data.problems.task import Levelled, Problem, Verdict
 from sansi.text import Message
 
 
@@ -42,16 +42,8 @@ class Step:
 
 
 @runtime_checkable
-class Environment(Protocol):
+class Environment(Levelled, Protocol):
     """Episodes from a seed at a difficulty. `sansi.eval.play.play` runs one with an agent."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def levels(self) -> int:
-        """Levels of difficulty, from 0 (easiest) to levels - 1."""
-        ...
 
     def reset(self, seed: int, difficulty: int = 0) -> Episode:
         """The episode of this seed, always the same. Raises SansiError for a level that there is not."""

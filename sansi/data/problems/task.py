@@ -132,23 +132,7 @@ class Problem:
 
 
 class Levelled(Protocol):
-    """What has levels of difficulty, a task or an environment: from 0 (easiest) to levels - 1."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def levels(self) -> int: ...
-
-
-@runtime_checkable
-class Task(Protocol):
-    """Problems from a seed at a difficulty, and verdicts on answers to them.
-
-    Two further attributes are optional. `trusted` (False): `verify` neither hangs nor harms, whatever the answer, and
-    is called in this process; every other one runs in a worker process. `size` (None): the number of problems there
-    are, seed i giving problem i modulo size.
-    """
+    """What has levels of difficulty: a task or an environment."""
 
     @property
     def name(self) -> str: ...
@@ -157,6 +141,16 @@ class Task(Protocol):
     def levels(self) -> int:
         """Levels of difficulty, from 0 (easiest) to levels - 1."""
         ...
+
+
+@runtime_checkable
+class Task(Levelled, Protocol):
+    """Problems from a seed at a difficulty, and verdicts on answers to them.
+
+    Two further attributes are optional. `trusted` (False): `verify` neither hangs nor harms, whatever the answer, and
+    is called in this process; every other one runs in a worker process. `size` (None): the number of problems there
+    are, seed i giving problem i modulo size.
+    """
 
     def problem(self, seed: int, difficulty: int = 0) -> Problem:
         """The problem of this seed, always the same. Raises SansiError for a level that there is not."""
