@@ -51,6 +51,9 @@ from sansi.post.phrases.english import (
 )
 from sansi.post.phrases.slots import SLOTS, Slots
 
+Maker = Callable[[random.Random], str]
+"""Draws a text."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -90,21 +93,21 @@ class Requests:
         return Request(kind, language, text)
 
     def _other(self, rng: random.Random) -> tuple[str, str]:
-        makers: list[tuple[Callable[[random.Random], str], float]] = [
-            (lambda r: _noisy(draw(r.choice(GENERAL), SLOTS, r), r), 12),
-            (lambda r: _noisy(draw(r.choice(COMPOSED), self.slots, r), r), 12),
-            (lambda r: _noisy(draw(r.choice(COMPUTING), self.slots, r), r), 9),
+        makers: list[tuple[Maker, float]] = [
+            (_english(GENERAL), 12),
+            (_english(COMPOSED, self.slots), 12),
+            (_english(COMPUTING, self.slots), 9),
             (near_miss, 26),
-            (lambda r: _noisy(draw(r.choice(ARITHMETIC), SLOTS, r), r), 5),
-            (lambda r: _noisy(draw(r.choice(COMPOSED_STORIES), SLOTS, r), r), 2),
-            (lambda r: _noisy(draw(r.choice(NEAR_MISSES), SLOTS, r), r), 6),
-            (lambda r: _noisy_zh(draw(r.choice(NEAR_MISSES_ZH), CHINESE, r), r), 5),
-            (lambda r: _noisy(draw(r.choice(NUMBERS_IN_PASSING), SLOTS, r), r), 5),
-            (lambda r: _noisy_zh(draw(r.choice(REQUESTS_ZH), CHINESE, r), r), 7),
-            (lambda r: _noisy_zh(draw(r.choice(COMPOSED_ZH), self.slots_zh, r), r), 8),
+            (_english(ARITHMETIC), 5),
+            (_english(COMPOSED_STORIES), 2),
+            (_english(NEAR_MISSES), 6),
+            (_chinese(NEAR_MISSES_ZH), 5),
+            (_english(NUMBERS_IN_PASSING), 5),
+            (_chinese(REQUESTS_ZH), 7),
+            (_chinese(COMPOSED_ZH, self.slots_zh), 8),
             (lambda r: choose(r.choice(OTHER_LANGUAGES), r), 2),
             (lambda r: draw(r.choice(ELSEWHERE), SLOTS, r), 4),
-            (lambda r: _noisy(draw(r.choice(SHORT), SLOTS, r), r, dressed=False), 4),
+            (_english(SHORT, dressed=False), 4),
             (gibberish, 5),
             (_plain_words, 2),
             (self._pasted, 6 if self.texts else 0),
@@ -171,6 +174,14 @@ def language_of(text: str) -> str:
     kana = len(re.findall(r"[\u3040-\u30ff]", text))
     latin = len(re.findall(r"[A-Za-z]+", text))
     return "zh" if chinese > latin and chinese > 8 * kana else "en"
+
+
+def _english(phrases: Sequence[str], slots: Slots = SLOTS, dressed: bool = True) -> Maker:
+    return lambda rng: _noisy(draw(rng.choice(phrases), slots, rng), rng, dressed)
+
+
+def _chinese(phrases: Sequence[str], slots: Slots = CHINESE) -> Maker:
+    return lambda rng: _noisy_zh(draw(rng.choice(phrases), slots, rng), rng)
 
 
 def _noisy(text: str, rng: random.Random, dressed: bool = True) -> str:
