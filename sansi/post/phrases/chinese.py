@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from sansi.post.phrases.slots import SLOTS, Slots
 
+WRITINGS = ("诗", "故事", "作文", "散文", "小说", "歌词", "文章", "笑话", "邮件", "简历", "演讲稿", "对联")
+"""Kinds of text, those that most ask for first."""
 CHINESE: Slots = {
     "topic": (
         "春天",
@@ -42,18 +44,7 @@ CHINESE: Slots = {
         "梦想",
     ),
     "thing": (
-        "诗",
-        "故事",
-        "作文",
-        "散文",
-        "小说",
-        "歌词",
-        "文章",
-        "笑话",
-        "邮件",
-        "简历",
-        "演讲稿",
-        "对联",
+        *WRITINGS,
         "七言绝句",
         "童话",
         "情书",

@@ -6,6 +6,7 @@ by heart and has to learn what they have in common. `<any>` is any word of a dic
 
 from __future__ import annotations
 
+from sansi.post.phrases.chinese import WRITINGS
 from sansi.post.phrases.slots import SLOTS, Slots
 
 _DOING = (
@@ -688,19 +689,8 @@ CHINESE_PARTS: Slots = {
         "押韵的",
     ),
     "text": (
+        *WRITINGS,
         *(
-            "诗",
-            "故事",
-            "作文",
-            "散文",
-            "小说",
-            "歌词",
-            "文章",
-            "笑话",
-            "邮件",
-            "简历",
-            "演讲稿",
-            "对联",
             "童话",
             "情书",
             "总结",
