@@ -69,7 +69,7 @@ def test_levels_in_words():
     ("tasks", "fields", "message"),
     [
         (["gdc"], {}, 'did you mean "gcd"'),
-        ([], {}, "with one at least"),
+        ([], {}, "one task at least"),
         ("gcd", {}, "must be a list"),
         (["gcd", "gcd"], {}, "named twice"),
         (["gcd"], {"difficulty": 9}, "levels are 0 to 3"),

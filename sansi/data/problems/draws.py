@@ -126,7 +126,10 @@ def _asked(problem: Problem) -> tuple[str, str]:
 def named_tasks(tasks: Sequence[Task | str]) -> dict[str, Task]:
     """The tasks by their names, in order. Raises SansiError for an empty list, and for a task that is named twice."""
     if isinstance(tasks, str) or not tasks:
-        raise SansiError(f"tasks must be a list of tasks or names, with one at least, not {tasks!r:.80}", param="tasks")
+        raise SansiError(
+            f"tasks must be a list of tasks or names, with one at least, not {tasks!r:.80}; give one task at least",
+            param="tasks",
+        )
     found = {}
     for task in map(as_task, tasks):
         if task.name in found:
