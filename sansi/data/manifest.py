@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from sansi.base.config import load_config
@@ -55,6 +56,16 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         write_json(Path(folder) / INDEX_FILE, {"format": FORMAT, **asdict(self)})
+
+    def entry(self, shard: Path) -> ShardEntry:
+        """What is said of a shard of the folder. Raises SansiError if nothing is."""
+        if shard.name not in self._entries:
+            raise SansiError(f"{shard}: {INDEX_FILE} beside it does not name this shard; it belongs to another folder")
+        return self._entries[shard.name]
+
+    @cached_property
+    def _entries(self) -> dict[str, ShardEntry]:
+        return {entry.name: entry for entry in self.shards}
 
     def check_tokenizer(self, tokenizer: str | None, where: Path) -> None:
         """Raise SansiError if the shards were encoded by another tokenizer than the one with this hash."""

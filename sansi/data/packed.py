@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from sansi.base.errors import SansiError
 from sansi.data.ids import as_id, as_ids
 from sansi.data.manifest import INDEX_FILE, Manifest
-from sansi.data.shards import TokenShard, shard_paths
+from sansi.data.shards import TokenShard
 from sansi.data.shuffle import Shuffle
 from sansi.data.streams import EpochStream, Row, as_row
 
@@ -45,10 +46,10 @@ class PackedDataset(EpochStream):
         self.pad_id = as_id(pad_id, '"pad_id"')
         if end_of_text_id is not None:
             end_of_text_id = as_id(end_of_text_id, '"end_of_text_id"')
-        opened = [part for shard in _listed(shards) for part in _open(shard, end_of_text_id, tokenizer_hash)]
+        read = cache(Manifest.load)  # once for a folder, however many of its shards are given
+        opened = [part for shard in _listed(shards) for part in _open(shard, end_of_text_id, tokenizer_hash, read)]
         self._shards = [part.shard for part in opened if len(part.shard.tokens)]
         self._offsets = np.cumsum([0, *(len(shard.tokens) for shard in self._shards)], dtype=np.int64)
-        self._digest: str | None = None
         if self.tokens < 2:
             raise SansiError("the shards hold no text to train on; check the corpus that was packed", param="shards")
         self.largest_id = max(self.pad_id, *(part.largest_id for part in opened))
@@ -68,11 +69,12 @@ class PackedDataset(EpochStream):
         return -(-(self.tokens - 1) // self.sequence_length)
 
     def fingerprint(self) -> dict[str, Any]:
-        if self._digest is None:
-            whole = hashlib.sha256("".join(shard.digest for shard in self._shards).encode())
-            self._digest = whole.hexdigest()
         facts = {"kind": "packed", "tokens": self.tokens, "digest": self._digest}
         return {**facts, "sequence_length": self.sequence_length, "seed": self.seed}
+
+    @cached_property
+    def _digest(self) -> str:
+        return hashlib.sha256("".join(shard.digest for shard in self._shards).encode()).hexdigest()
 
     def row(self, position: int) -> Row:
         # Computed, not looked up: the order of 36 trillion tokens in rows of 4,096 would take 72 GB.
@@ -123,7 +125,9 @@ def _listed(shards: Any) -> Iterable[Any]:
     return shards
 
 
-def _open(shard: Any, end_of_text_id: int | None, tokenizer_hash: str | None) -> list[_Opened]:
+def _open(
+    shard: Any, end_of_text_id: int | None, tokenizer_hash: str | None, read: Callable[[Path], Manifest]
+) -> list[_Opened]:
     if isinstance(shard, TokenShard):
         shard.check("the shard")
         return [_Opened(shard, _largest(shard.tokens))]
@@ -133,10 +137,10 @@ def _open(shard: Any, end_of_text_id: int | None, tokenizer_hash: str | None) ->
     path = Path(shard)
     folder = path if path.is_dir() else path.parent
     if path.is_dir() or (folder / INDEX_FILE).is_file():
-        manifest = Manifest.load(folder)
+        manifest = read(folder)
         manifest.check_tokenizer(tokenizer_hash, folder)
-        paths = shard_paths(folder) if path.is_dir() else [path]
-        return [_Opened(TokenShard.load(part), manifest.largest_id) for part in paths]
+        paths = [folder / entry.name for entry in manifest.shards] if path.is_dir() else [path]
+        return [_Opened(TokenShard.load(part, manifest), manifest.largest_id) for part in paths]
     loaded = TokenShard.load(path)
     return [_Opened(loaded, _largest(loaded.tokens))]
 

@@ -54,12 +54,13 @@ class TokenShard:
         return cls(np.concatenate(arrays) if arrays else np.zeros(0, dtype), starts)
 
     @classmethod
-    def load(cls, path: Path) -> TokenShard:
+    def load(cls, path: Path, manifest: Manifest | None = None) -> TokenShard:
         """Map the shard into memory. Raises SansiError when a file is missing or damaged, or is not what `index.json`
-        beside it describes."""
+        beside it describes. `manifest`: what that says, where it was read already."""
         path = Path(path)
         try:
-            shard = cls(np.load(path, mmap_mode="r"), np.load(starts_file(path), mmap_mode="r"), _entry_of(path))
+            tokens, starts = np.load(path, mmap_mode="r"), np.load(starts_file(path), mmap_mode="r")
+            shard = cls(tokens, starts, _entry_of(path, manifest))
         except (OSError, ValueError, EOFError) as error:
             raise SansiError(f"{path}: not a whole token shard ({error}); pack the corpus again") from error
         shard.check(str(path))
@@ -125,8 +126,10 @@ def shard_paths(folder: Path) -> list[Path]:
 
 def verify_shards(folder: Path) -> None:
     """Read all shards of a folder whole and raise SansiError for the first whose content is not what was written."""
-    for path in shard_paths(folder):
-        shard = TokenShard.load(path)
+    manifest = Manifest.load(folder)
+    for entry in manifest.shards:
+        path = Path(folder) / entry.name
+        shard = TokenShard.load(path, manifest)
         if shard.computed_digest() != shard.digest:
             raise SansiError(f"{path}: its content is not what was packed; it was damaged, pack the corpus again")
 
@@ -204,10 +207,7 @@ def _batches(documents: Iterable[npt.NDArray[np.integer]], limit: int) -> Iterab
         yield batch
 
 
-def _entry_of(path: Path) -> ShardEntry | None:
-    if not (path.parent / INDEX_FILE).is_file():
+def _entry_of(path: Path, manifest: Manifest | None) -> ShardEntry | None:
+    if manifest is None and not (path.parent / INDEX_FILE).is_file():
         return None
-    for entry in Manifest.load(path.parent).shards:
-        if entry.name == path.name:
-            return entry
-    raise SansiError(f"{path}: {INDEX_FILE} beside it does not name this shard; it belongs to another folder")
+    return (manifest or Manifest.load(path.parent)).entry(path)
