@@ -62,7 +62,7 @@ def annotate(raw: RawDocument, source: Source) -> Document:
         kind=raw.kind,
         language=language,
         detected_language=found.tag if found else None,
-        quality=round(quality(text, rule_of(language, script)), 3),
+        quality=document_quality(text, language, script),
         sha256=text_sha256(text),
         text=text,
         original=raw.original,
@@ -90,6 +90,11 @@ def _language(raw: RawDocument, found: Language | None) -> tuple[str, dict[str, 
 def rule_of(language: str, script: str | None) -> LanguageRule:
     """The rule for a document's language; where that is unknown, for its script."""
     return rule_for(f"und-{script}" if language == "und" and script else language)
+
+
+def document_quality(text: str, language: str, script: str | None) -> float:
+    """The quality that a document of this language, or script, keeps: rounded to three places."""
+    return round(quality(text, rule_of(language, script)), 3)
 
 
 def detect_language(text: str) -> str | None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from sansi.base.errors import SansiError
 from sansi.base.files import atomic_folder, scratch_folder
 from sansi.base.progress import Bar, progress_bar
-from sansi.data.annotate import annotate, quality, rule_of
+from sansi.data.annotate import annotate, document_quality
 from sansi.data.corpus_report import CorpusInputs, CorpusReport, SourceReport, check_inputs, with_limits
 from sansi.data.decontaminate import Decontaminator
 from sansi.data.dedup import Deduplicator, judging_order
@@ -109,7 +109,7 @@ class _Builder:
         self.decontaminate, self.cache = decontaminate, cache
         self.languages: set[str] = set()
         self._by_name = {source.name: source for source in sources}
-        self._deduplicator = Deduplicator(refilter=self._refilter)
+        self._deduplicator = Deduplicator(revise=self._revise)
         self._held_out: dict[str, list[Document]] = {}
         self._facts: dict[str, tuple[str, str | None]] = {}  # source -> version and digest of what was fetched
         self._dropped: dict[str, Counter[str]] = {source.name: Counter() for source in sources}
@@ -154,7 +154,7 @@ class _Builder:
             document, before = self._stages[name].read(index), self._deduplicator.dropped.copy()
             kept = self._deduplicator.judge(document)
             if kept is not None:
-                self._kept[name, index] = None if kept is document else _requalified(kept)
+                self._kept[name, index] = None if kept is document else kept
             self._dropped[name].update(self._deduplicator.dropped - before)
 
     def write(self, source: Source, folder: Path) -> SourceReport:
@@ -176,8 +176,11 @@ class _Builder:
             return "in an evaluation set"
         return reason
 
-    def _refilter(self, document: Document) -> str | None:
-        return reason_to_drop(_requalified(document), self._by_name[document.source])
+    def _revise(self, document: Document) -> Document | str:
+        document = dataclasses.replace(
+            document, quality=document_quality(document.text, document.language, document.script)
+        )
+        return reason_to_drop(document, self._by_name[document.source]) or document
 
     def _within_limit(self, source: Source) -> list[Document]:
         stage = self._stages[source.name]
@@ -190,12 +193,6 @@ class _Builder:
         if len(distinct) > len(kept):
             self._dropped[source.name]["over the limit"] = len(distinct) - len(kept)
         return kept
-
-
-def _requalified(document: Document) -> Document:
-    return dataclasses.replace(
-        document, quality=round(quality(document.text, rule_of(document.language, document.script)), 3)
-    )
 
 
 def cap(documents: list[Document], limit: int | None) -> list[Document]:

@@ -59,15 +59,15 @@ _HEAD = re.compile(
 class Deduplicator:
     """Judges documents one by one against those kept before. Calling it on all judges them in the order of its own."""
 
-    def __init__(self, similarity: float = SIMILARITY, refilter: Callable[[Document], str | None] | None = None):
-        """`refilter` says why what is left of a document that lost paragraphs is dropped, or None."""
+    def __init__(self, similarity: float = SIMILARITY, revise: Callable[[Document], Document | str] | None = None):
+        """`revise` takes what is left of a document that lost paragraphs, and says as what it is kept or why not."""
         try:
             from datasketch import MinHashLSH
         except ImportError as error:
             raise SansiError('deduplication needs datasketch; run: pip install "sansi[train]"') from error
         if not 0 < similarity <= 1:
             raise SansiError(f'"similarity" is {similarity}; it must lie above 0 and be at most 1', param="similarity")
-        self.similarity, self.refilter = similarity, refilter
+        self.similarity, self.revise = similarity, revise
         self.dropped: Counter[str] = Counter()
         self.repeated_bytes = 0  # taken out of documents that were kept
         self._documents_with: Counter[bytes] = Counter()  # paragraph -> documents
@@ -99,8 +99,10 @@ class Deduplicator:
         signature = minhash(shingles)
         if self._is_known(shingles, signature):
             return self._drop("duplicate")
-        if rest is not document and self.refilter and (reason := self.refilter(rest)):
-            return self._drop(reason)
+        if rest is not document and self.revise:
+            rest = self.revise(rest)
+            if isinstance(rest, str):
+                return self._drop(rest)
         self._index.insert(len(self._kept), signature)
         self._kept.append(shingles)
         self._paragraphs |= digests
@@ -203,7 +205,7 @@ def _run_hashes(
         begins, ends = np.asarray([0]), np.asarray([len(tokens)])
     # A run is a polynomial in its tokens, from differences of running sums; all of it wraps in 64 bits on purpose.
     size = len(tokens) + 1
-    powers = np.cumprod(np.full(size, _MULTIPLIER, np.uint64)) if size else np.zeros(0, np.uint64)
+    powers = np.cumprod(np.full(size, _MULTIPLIER, np.uint64))
     inverses = np.cumprod(np.full(size, _INVERSE, np.uint64))
     sums = np.zeros(size, np.uint64)
     np.cumsum(np.fromiter(map(_token_hash, tokens), np.uint64, len(tokens)) * powers[:-1], out=sums[1:])
