@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -152,19 +152,6 @@ class Batch:
         has_target = torch.zeros(len(sizes), dtype=torch.bool)
         has_target[owner[mask]] = True
         object.__setattr__(self, "relevant", has_target[owner].view(rows, length).to(self.device))
-
-
-def document_lengths(numbers: Iterable[Any]) -> tuple[int, ...]:
-    """Lengths of the documents of one row, from the number of the document that each of its tokens belongs to."""
-    lengths: list[int] = []
-    before = None
-    for number in numbers:
-        if lengths and number == before:
-            lengths[-1] += 1
-        else:
-            lengths.append(1)
-        before = number
-    return tuple(lengths)
 
 
 def _described(tensor: Tensor) -> str:

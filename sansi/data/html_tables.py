@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from sansi.data.mathml import children
+
 MAX_SPAN = 100  # columns or rows; pages have spans of thousands, by mistake
 
 
@@ -42,28 +44,16 @@ def table_grid(table: Any, is_hidden: Callable[[dict[str, str | None]], bool]) -
 
 def _rows(table: Any) -> list[Any]:
     rows = []
-    part = table.child
-    while part is not None:
+    for part in children(table):
         if part.tag == "tr":
             rows.append(part)
         elif part.tag in ("thead", "tbody", "tfoot"):
-            rows += _with_tags(part, ("tr",))
-        part = part.next
+            rows += [row for row in children(part) if row.tag == "tr"]
     return rows
 
 
 def _cells(row: Any) -> list[Any]:
-    return _with_tags(row, ("td", "th"))
-
-
-def _with_tags(node: Any, tags: tuple[str, ...]) -> list[Any]:
-    found = []
-    child = node.child
-    while child is not None:
-        if child.tag in tags:
-            found.append(child)
-        child = child.next
-    return found
+    return [cell for cell in children(row) if cell.tag in ("td", "th")]
 
 
 def _span(cell: Any, name: str) -> int:

@@ -187,7 +187,7 @@ class _Writer:
         """End the block; inside a listing only the line."""
         if not self._pre:
             self._flush()
-        elif self._parts and not "".join(self._parts).endswith("\n"):
+        elif self._parts and not next(filter(None, reversed(self._parts)), "").endswith("\n"):
             self._parts.append("\n")
 
     def _open_block(self, tag: str, node: Any) -> None:
