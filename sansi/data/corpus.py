@@ -19,7 +19,7 @@ from sansi.base.files import atomic_folder, scratch_folder
 from sansi.base.progress import Bar, progress_bar
 from sansi.data.annotate import annotate, document_quality
 from sansi.data.corpus_report import CorpusInputs, CorpusReport, SourceReport, check_inputs, with_limits
-from sansi.data.decontaminate import Decontaminator
+from sansi.data.decontaminate import Decontaminator, as_texts
 from sansi.data.dedup import Deduplicator, judging_order
 from sansi.data.documents import Document, read_documents, write_documents
 from sansi.data.fetch import fetched
@@ -47,7 +47,7 @@ def build_corpus(
     """
     out = Path(out)
     cache = Path(cache) if cache is not None else out.parent / "cache"
-    chosen, texts = _chosen(sources, limit_bytes, known), _texts(evaluation_texts)
+    chosen, texts = _chosen(sources, limit_bytes, known), as_texts(evaluation_texts)
     with atomic_folder(out) as draft, _Builder(chosen, Decontaminator(texts), cache) as builder:
         with progress_bar("corpus", len(chosen)) as bar:
             for source in chosen:
@@ -73,7 +73,7 @@ def check_corpus(
     Raises SansiError that says what differs: sources, their versions or limits, the evaluation texts, the rules.
     """
     chosen = _chosen(sources, limit_bytes, known)
-    return check_inputs(Path(folder), CorpusInputs.of(chosen, _texts(evaluation_texts)))
+    return check_inputs(Path(folder), CorpusInputs.of(chosen, as_texts(evaluation_texts)))
 
 
 def read_corpus(folder: Path, sources: Iterable[str] | None = None, held_out: bool = False) -> Iterator[Document]:
@@ -94,12 +94,6 @@ def _chosen(names: Iterable[str] | None, limits: Mapping[str, int] | None, known
     if isinstance(names, str):
         raise SansiError(f'"sources" is one name; give a list: ["{names}"]', param="sources")
     return with_limits(find_sources(names, known), limits or {})
-
-
-def _texts(evaluation_texts: Iterable[str]) -> list[str]:
-    if isinstance(evaluation_texts, str):
-        raise SansiError('"evaluation_texts" is one text; give a list of texts', param="evaluation_texts")
-    return list(evaluation_texts)
 
 
 class _Builder:

@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from sansi.base.config import load_config
+from sansi.base.differences import ABSENT, changes
 from sansi.base.errors import SansiError
 from sansi.base.files import read_json, write_json, write_text
-from sansi.data import dedup, filters, languages
+from sansi.data import decontaminate, dedup, filters, languages
 from sansi.data.sources import Source
 
 MANIFEST_FILE = "manifest.json"
@@ -54,13 +55,12 @@ class CorpusInputs:
 
     def differences(self, other: CorpusInputs) -> list[str]:
         """What `other` has otherwise, a phrase for each."""
-        mine, theirs = asdict(self), asdict(other)
         found = [] if self.evaluation == other.evaluation else ["another evaluation set"]
         for part, noun in (("sources", "source"), ("limits", "limit of"), ("rules", "rule")):
-            for name in sorted({*mine[part], *theirs[part]}):
-                here, there = mine[part].get(name, "none"), theirs[part].get(name, "none")
-                if here != there:
-                    found.append(f'{noun} "{name}": {here} there, {there} here')
+            there, here = (
+                {f'{noun} "{name}"': value for name, value in getattr(inputs, part).items()} for inputs in (self, other)
+            )
+            found += changes(there, here, lambda value: "none" if value == ABSENT else str(value))
         return found
 
 
@@ -74,7 +74,7 @@ RULES: dict[str, float] = {
     "max_markup": filters.MAX_MARKUP,
     "duplicate_similarity": dedup.SIMILARITY,
     "duplicate_shingle_words": dedup.SHINGLE_WORDS,
-    "evaluation_run_words": 13,
+    "evaluation_run_words": decontaminate.RUN_WORDS,
 }
 
 

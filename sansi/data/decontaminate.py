@@ -24,15 +24,25 @@ from sansi.data.words import Words, read_words, split_words
 
 __all__ = ["Decontaminator", "split_words"]
 
-ALONE_WORDS = 3
+RUN_WORDS, MIN_WORDS, ALONE_WORDS = 13, 8, 3
+
+
+def as_texts(evaluation_texts: Iterable[str]) -> list[str]:
+    """The evaluation texts as a list. Raises SansiError for one text that is given alone, and names what is no text."""
+    if isinstance(evaluation_texts, str):
+        raise SansiError('"evaluation_texts" is one text; give a list of texts', param="evaluation_texts")
+    texts = list(evaluation_texts)
+    for number, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise SansiError(f"evaluation text {number} is {type(text).__name__}; give texts", param="evaluation_texts")
+    return texts
 
 
 class Decontaminator:
     """Knows the evaluation texts and finds documents that overlap with them."""
 
-    def __init__(self, evaluation_texts: Iterable[str], n: int = 13, min_words: int = 8):
-        if isinstance(evaluation_texts, str):
-            raise SansiError('"evaluation_texts" is one text; give a list of texts', param="evaluation_texts")
+    def __init__(self, evaluation_texts: Iterable[str], n: int = RUN_WORDS, min_words: int = MIN_WORDS):
+        texts = as_texts(evaluation_texts)
         if not 0 < min_words <= n:
             raise SansiError(f'"min_words" is {min_words}, "n" {n}; give 0 < min_words <= n', param="min_words")
         self.n = n
@@ -41,11 +51,7 @@ class Decontaminator:
         self._anywhere: dict[int, set[bytes]] = {}  # tokens of a whole text -> texts
         self._alone: dict[int, set[bytes]] = {}
         self._whole: set[bytes] = set()
-        for number, text in enumerate(evaluation_texts):
-            if not isinstance(text, str):
-                raise SansiError(
-                    f"evaluation text {number} is {type(text).__name__}; give texts", param="evaluation_texts"
-                )
+        for text in texts:
             self._learn(read_words(text), min_words)
 
     def is_contaminated(self, text: str) -> bool:
