@@ -43,7 +43,6 @@ class SampleDataset(EpochStream):
         self._weights: list[float] = []
         self._content = hashlib.sha256()
         self._plan: tuple[int, list[list[int]]] | None = None  # of an epoch: the samples of each row
-        self._weighted = False  # whether any weight is not 1
         self.largest_id = self.pad_id
         if too_long not in ("error", "drop"):
             raise SansiError(f'"too_long" is {too_long!r}; it must be "error" or "drop"', param="too_long")
@@ -53,6 +52,7 @@ class SampleDataset(EpochStream):
             self._add(index, sample, too_long)
         if not self._ids:
             raise SansiError("there are no samples to train on", param="samples")
+        self._weighted = any(weight != 1.0 for weight in self._weights)
         if not any(self._weights):
             raise SansiError("all samples have weight 0; give one at least a larger one", param="weight")
 
@@ -94,13 +94,11 @@ class SampleDataset(EpochStream):
         return as_row(ids, document, mask, weights if self._weighted else None)
 
     def _add(self, index: int, sample: Any, too_long: str) -> None:
-        ids, mask = _sample(index, sample)
-        weight = _weight(index, sample)
+        ids, mask, weight = _sample(index, sample)
         if len(ids) <= self.sequence_length + 1:
             self._ids.append(ids)
             self._masks.append(mask)
             self._weights.append(weight)
-            self._weighted |= weight != 1.0
             if weight != 1.0:
                 self._content.update(f"weight {weight!r};".encode())
             self._content.update(digest_of((ids, mask), ("<i8", "u1")).encode())
@@ -131,42 +129,40 @@ def best_fit(lengths: Sequence[int], capacity: int) -> list[list[int]]:
     return bins
 
 
-def _sample(index: int, sample: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """The ids and the loss mask of a sample in one of its forms."""
+def _sample(index: int, sample: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], float]:
+    """The ids, the loss mask and the weight of a sample in one of its forms."""
     where = f"sample {index}"
-    if isinstance(sample, Mapping) and {"ids", "loss_mask"} <= set(sample):
-        pair = sample["ids"], sample["loss_mask"]
-    elif hasattr(sample, "ids") and hasattr(sample, "loss_mask"):
-        pair = sample.ids, sample.loss_mask
-    elif isinstance(sample, tuple | list) and len(sample) in (2, 3):
-        pair = sample[0], sample[1]
-    else:
-        shown = f"a dict of {', '.join(map(str, sample))}" if isinstance(sample, Mapping) else type(sample).__name__
-        raise SansiError(
-            f'{where} is {shown}; give "ids" and "loss_mask", as a pair, a dict or attributes', param="samples"
-        )
-    ids = as_ids(pair[0], np.int64, f"{where}, ids")
+    given, marks, weight = _parts(where, sample)
+    ids = as_ids(given, np.int64, f"{where}, ids")
     try:
-        mask = np.asarray(pair[1])
+        mask = np.asarray(marks)
     except (ValueError, TypeError) as error:
         raise SansiError(f"{where}: the loss mask is no flat list of 0 and 1 ({error})", param="samples") from error
     if len(ids) == 0 or ids.shape != mask.shape:
         raise SansiError(f"{where}: {ids.shape} ids and {mask.shape} mask values; give one of each per token")
     if mask.dtype != bool and not (mask.dtype.kind in "iuf" and np.all((mask == 0) | (mask == 1))):
         raise SansiError(f"{where}: the loss mask is neither true nor false somewhere; give 0 or 1 for each token")
-    return ids.astype(np.int64, copy=False), mask.astype(bool)
+    return ids.astype(np.int64, copy=False), mask.astype(bool), _weight(where, weight)
 
 
-def _weight(index: int, sample: Any) -> float:
+def _weight(where: str, weight: Any) -> float:
     """What a sample's learned tokens count."""
-    if isinstance(sample, Mapping):
-        weight = sample.get("weight")
-    elif isinstance(sample, tuple | list) and not hasattr(sample, "loss_mask"):
-        weight = sample[2] if len(sample) == 3 else None
-    else:
-        weight = getattr(sample, "weight", None)
     if weight is None:
         return 1.0
     if isinstance(weight, bool) or not isinstance(weight, int | float | np.number) or not 0 <= weight < np.inf:
-        raise SansiError(f"sample {index} has the weight {weight!r}; it must be a number, 0 or more", param="weight")
+        raise SansiError(f"{where} has the weight {weight!r}; it must be a number, 0 or more", param="weight")
     return float(weight)
+
+
+def _parts(where: str, sample: Any) -> tuple[Any, Any, Any]:
+    """Ids, loss mask and weight as they were given; None for a weight that was not."""
+    if isinstance(sample, Mapping) and {"ids", "loss_mask"} <= set(sample):
+        return sample["ids"], sample["loss_mask"], sample.get("weight")
+    if hasattr(sample, "ids") and hasattr(sample, "loss_mask"):
+        return sample.ids, sample.loss_mask, getattr(sample, "weight", None)
+    if isinstance(sample, tuple | list) and len(sample) in (2, 3):
+        return sample[0], sample[1], sample[2] if len(sample) == 3 else None
+    shown = f"a dict of {', '.join(map(str, sample))}" if isinstance(sample, Mapping) else type(sample).__name__
+    raise SansiError(
+        f'{where} is {shown}; give "ids" and "loss_mask", as a pair, a dict or attributes', param="samples"
+    )
