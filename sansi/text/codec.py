@@ -16,7 +16,7 @@ from typing import Any
 
 from sansi.base.codec_file import CODEC_FILE, write_codec_file
 from sansi.base.errors import SansiError, did_you_mean
-from sansi.base.files import WRITTEN, as_path, mark, read_json, write_json
+from sansi.base.files import WRITTEN, as_path, json_text, mark, read_json, write_json
 from sansi.text.chunks import ChunkEncoder
 from sansi.text.messages import ROLES, AssistantMessage, Message, read_messages, read_tools, tool_lines
 from sansi.text.mode import Mode, SoftSwitch, check_choice, check_flag, check_mode_options, is_query, select_mode
@@ -139,8 +139,7 @@ class Codec:
 
     def files(self) -> dict[str, bytes]:
         """What `save` writes into a new folder, by name, less `codec.json`: the files of a bundle."""
-        said = json.dumps(self.generation_config, indent=2) + "\n"
-        return {**self.tokenizer.files(), GENERATION_CONFIG: said.encode()}
+        return {**self.tokenizer.files(), GENERATION_CONFIG: json_text(self.generation_config).encode()}
 
     @property
     def generation_config(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from sansi.base.errors import SansiError
-from sansi.base.files import as_path, mark, read_json, write_bytes
+from sansi.base.files import as_path, json_text, mark, read_json, write_bytes
 from sansi.text.template import CHAT_TEMPLATE
 
 # Contractions, words with one leading mark, digits one by one, runs of marks, line breaks, other white space.
@@ -159,10 +159,9 @@ class Tokenizer:
         if "merges" in data["model"]:  # the library gives an added token the id that it has among the pieces, if any
             last = max(data["model"]["vocab"].values())
             data["model"]["vocab"] |= {token["content"]: token["id"] for token in self._added if token["id"] <= last}
-        config = json.dumps(self._config(), ensure_ascii=False, indent=2) + "\n"
         return {
             "tokenizer.json": (json.dumps(data, ensure_ascii=False, indent=1) + "\n").encode(),
-            "tokenizer_config.json": config.encode(),
+            "tokenizer_config.json": json_text(self._config()).encode(),
         }
 
     @cached_property
