@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from sansi.base.errors import SansiError
+from sansi.data.ids import is_whole
 from sansi.data.packed import PackedDataset
 from sansi.data.samples import SampleDataset, best_fit
-from sansi.data.streams import EpochStream, Row, RowStream, is_whole, stack
+from sansi.data.streams import EpochStream, Row, RowStream, stack
 
 __all__ = ["EpochStream", "Mixture", "PackedDataset", "Row", "RowStream", "SampleDataset", "best_fit", "stack"]
 

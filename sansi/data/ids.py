@@ -56,6 +56,11 @@ def as_id(value: Any, where: str) -> int:
     return int(as_ids([value], None, where)[0])
 
 
+def is_whole(value: object) -> bool:
+    """Whether it is a whole number, of Python or numpy; a truth value is none."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
 def _whole_dtype(dtype: npt.DTypeLike) -> np.dtype:
     try:
         found = np.dtype(dtype)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from sansi.base.errors import SansiError
 from sansi.base.files import as_path, atomic_folder
 from sansi.data.documents import Document
-from sansi.data.ids import as_ids, digest_of, dtype_for
+from sansi.data.ids import as_ids, digest_of, dtype_for, is_whole
 from sansi.data.manifest import INDEX_FILE, Manifest, ShardEntry, Tally
 
 PROBED = 1 << 16  # ids in a probe
@@ -145,7 +145,7 @@ def pack(
     """
     if isinstance(texts, str | Document):
         raise SansiError('"texts" is one text; give a list of texts', param="texts")
-    if isinstance(shard_tokens, bool) or not isinstance(shard_tokens, int | np.integer) or shard_tokens < 1:
+    if not is_whole(shard_tokens) or shard_tokens < 1:
         raise SansiError(
             f'"shard_tokens" is {shard_tokens!r}; it must be a whole number of at least 1', param="shard_tokens"
         )

@@ -18,6 +18,7 @@ import torch
 from sansi.base.differences import changes
 from sansi.base.errors import SansiError
 from sansi.data.batch import Batch
+from sansi.data.ids import is_whole
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,3 @@ def as_row(
     inside = np.zeros(len(ids), bool)
     inside[1:] = document[1:] == document[:-1]
     return Row(ids, document.astype(np.int32), target & inside, weights)
-
-
-def is_whole(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
