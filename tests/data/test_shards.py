@@ -13,7 +13,7 @@ from sansi.base import SansiError
 from sansi.data import Mixture, PackedDataset, SampleDataset, TokenShard, pack
 from sansi.data.ids import as_ids, dtype_for
 from sansi.data.manifest import Manifest
-from sansi.data.shards import verify_shards
+from sansi.data.shards import shard_paths, verify_shards
 from sansi.data.shuffle import Shuffle
 
 
@@ -107,6 +107,16 @@ def test_the_manifest_tells_what_was_packed(tmp_path: Path):
     PackedDataset([tmp_path / "p"], 4, 1, tokenizer_hash="a" * 64)
     with pytest.raises(SansiError, match="another tokenizer"):
         PackedDataset([tmp_path / "p"], 4, 1, tokenizer_hash="b" * 64)
+
+
+def test_the_manifest_of_a_folder_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pack(["ab"] * 5, ByteTokenizer(), tmp_path / "p", shard_tokens=1)
+    paths, manifest, read = shard_paths(tmp_path / "p"), Manifest.load(tmp_path / "p"), []
+    monkeypatch.setattr(Manifest, "load", lambda folder: read.append(folder) or manifest)
+    PackedDataset(tmp_path / "p", 4, 1)
+    PackedDataset(paths, 4, 1)
+    verify_shards(tmp_path / "p")
+    assert len(paths) == 5 and read == [tmp_path / "p"] * 3
 
 
 def flip(path: Path, place: int = -1) -> None:
