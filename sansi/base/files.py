@@ -38,9 +38,10 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         draft = _empty_draft(workspace, target)
         yield draft
         entries = _finish(draft)
+        before = entry_names(target)  # what comes later is nobody's to delete
         _keep_late_comers(target, draft, entries)
         _write_marker(draft, entries)
-        place(workspace, target, entry_names(target))
+        place(workspace, target, before)
 
 
 @contextmanager

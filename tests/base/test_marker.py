@@ -101,6 +101,18 @@ def test_a_file_that_comes_while_the_work_goes_on_joins_the_new_folder(folder, n
     refused(folder, name)
 
 
+def test_a_file_that_comes_while_the_folder_is_closed_joins_the_new_folder(folder, monkeypatch):
+    close = files._write_marker
+
+    def late(draft: Path, entries: dict[str, object]) -> None:
+        (folder / "thesis.txt").write_text("dear")
+        close(draft, entries)
+
+    monkeypatch.setattr(files, "_write_marker", late)
+    write(folder, "2")
+    assert (folder / "thesis.txt").read_text() == "dear" and (folder / "a").read_text() == "2"
+
+
 def test_a_file_that_comes_while_the_work_goes_on_is_not_replaced(tmp_path):
     with pytest.raises(SansiError, match="a came there"), atomic_folder(tmp_path / "new") as draft:
         (draft / "a").write_text("ours")
