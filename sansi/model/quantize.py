@@ -44,7 +44,7 @@ from sansi.model.kernels import (
     unpack_levels,
 )
 from sansi.model.kernels.cpu.packing import pack_into, rows_at_once
-from sansi.model.transformer import Transformer
+from sansi.model.transformer import Transformer, uncompiled
 
 FORM = MappingProxyType({"quant_method": QUANT_METHOD, "layout": "panels-16", "group_size": GROUP})
 """How the bytes of a tensor lie is in `kernels/cpu/gemm.h`; another layout will have another name."""
@@ -103,7 +103,7 @@ def quantize(source: Transformer | str | Path, kind: str, outer: str | None = No
     """
     outer = outer or DEFAULT_OUTER
     check_kinds(kind, outer)
-    source = getattr(source, "_orig_mod", source)  # what torch.compile wraps
+    source = uncompiled(source)
     if isinstance(source, Transformer):
         table = tensor_table(source)
         config, shapes = source.config, {name: tuple(tensor.shape) for name, tensor in table.items()}

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +27,7 @@ from sansi.model.inputs import check_inputs, check_mask_length, look_up
 from sansi.model.roles import Role
 from sansi.model.rope import apply_rope, rope_table
 
+M = TypeVar("M")
 Attending = Documents | Tensor | None
 """What a token may attend to besides being causal; see `Transformer.forward`."""
 
@@ -233,6 +234,11 @@ class DecoderLayer(nn.Module):
         y = self.mlp(self.post_attention_layernorm(x))
         y, router_logits = y if self.is_sparse else (y, None)
         return x + y, router_logits
+
+
+def uncompiled(model: M) -> M:
+    """The model itself, where torch.compile has wrapped it; whatever else as it is."""
+    return getattr(model, "_orig_mod", model)
 
 
 def recomputed(layer: nn.Module) -> Callable[..., Any]:

@@ -20,7 +20,7 @@ from sansi.model.config import ModelConfig
 from sansi.model.formats.files import INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE, indexed_names, is_ours
 from sansi.model.formats.names import full_name, is_stacked, stacked_place, tensor_table
 from sansi.model.formats.target import check_target, kept_cards, old_weights
-from sansi.model.transformer import Transformer
+from sansi.model.transformer import Transformer, uncompiled
 
 log = logging.getLogger("sansi")
 SHARD_BYTES = 4 * 2**30
@@ -42,7 +42,7 @@ def load(folder: str | Path, device: DeviceLike = "auto", dtype: DtypeLike = "au
     files = _weight_files(folder)
     with torch.device("meta"):
         model = Transformer(config).to(resolve_dtype(dtype, place))
-    shapes = {name: shape for file in files for name, shape in _shapes(file).items()}
+    shapes = TensorFiles(files).shapes
     _check(folder, model, shapes)
     model.to_empty(device=place)
     model.init_buffers()
@@ -62,9 +62,9 @@ def _with_stop_ids(config: ModelConfig, folder: Path) -> ModelConfig:
 def load_weights(model: Transformer, folder: str | Path) -> None:
     """Give a model the weights in `folder`, in the dtype and on the device that it has. Raises SansiError as `load`."""
     folder = model_folder(folder)
-    model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
+    model = uncompiled(model)
     files = _weight_files(folder)
-    shapes = {name: shape for file in files for name, shape in _shapes(file).items()}
+    shapes = TensorFiles(files).shapes
     _check(folder, model, shapes)
     _fill(model, files, stacked=is_stacked(shapes))
 
@@ -85,7 +85,7 @@ def save(
     Raises SansiError where a file that is not a model's would be replaced, and for a folder of quantised weights.
     """
     folder = as_path(folder, "a model folder")
-    model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
+    model = uncompiled(model)
     if not isinstance(model, Transformer):
         raise SansiError(f"the model is a {type(model).__name__}; give a sansi.model.Transformer", param="model")
     bundle = kept_cards(bundle, folder)
