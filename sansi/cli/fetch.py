@@ -63,16 +63,15 @@ def fetch(model: str, hub_name: str, plan: Mapping[str, Any]) -> tuple[ModelName
 
 def look_up(hub: Hub, name: ModelName) -> Offer:
     """What the hub offers under the name; nothing large is read. Raises SansiError where Sansi could not use it."""
-    from sansi.model.formats.files import INDEX_FILE
     from sansi.model.hub.checks import check_files, config_of, stored_kind
-    from sansi.model.hub.repository import CONFIG, files_of, weights_of
+    from sansi.model.hub.repository import CONFIG, files_of, read_index, weights_of
 
     with status(f"asking {hub.title} for {name}"):
         repository = hub.repository(name)
         check_files(repository)
         values = hub.read(repository, CONFIG)
         config = config_of(repository, values)
-        index = hub.read(repository, INDEX_FILE) if repository.file(INDEX_FILE) else None
+        index = read_index(hub, repository)
     from sansi.engine.memory import Stored  # torch comes with it: last, since most mistakes are found before
 
     files = files_of(repository, index)

@@ -21,16 +21,13 @@ def find_given_model(name: str) -> Path:
         return bundled
     from sansi.model.hub import open_hub, read_name
     from sansi.model.hub.checks import check_files
-    from sansi.model.hub.repository import files_of
+    from sansi.model.hub.repository import files_of, read_index
 
     wanted, hub = read_name(name), open_hub()
     if folder := hub.folder(wanted):
         return folder
     repository = hub.repository(wanted)
     check_files(repository)
-    from sansi.model.formats.files import INDEX_FILE
-
-    index = hub.read(repository, INDEX_FILE) if repository.file(INDEX_FILE) else None
-    files = files_of(repository, index)
+    files = files_of(repository, read_index(hub, repository))
     with progress_bar(str(repository.name), sum(file.size for file in files), unit="bytes") as bar:
         return hub.download(repository, files, bar.update)

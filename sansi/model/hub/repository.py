@@ -104,6 +104,11 @@ class Hub(Protocol):
         """Delete a model from the cache; the bytes that are free again. Raises SansiError if it is not there."""
 
 
+def read_index(hub: Hub, repository: Repository) -> dict[str, Any] | None:
+    """What INDEX_FILE says; None where there is none."""
+    return hub.read(repository, INDEX_FILE) if repository.file(INDEX_FILE) else None
+
+
 def files_of(repository: Repository, index: Mapping[str, Any] | None = None) -> list[HubFile]:
     """The files that make the model, its weights last. index: what INDEX_FILE says, where there is one."""
     small = [f for f in repository.files if any(fnmatch.fnmatchcase(f.name, pattern) for pattern in _COMPANIONS)]
