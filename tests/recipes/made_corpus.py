@@ -11,6 +11,7 @@ from sansi.base.files import write_json
 from sansi.data.documents import Document, text_sha256, write_documents
 from sansi.recipes.overrides import parse_override
 from sansi.recipes.recipe import LIBRARY, Recipe, load_recipe
+from sansi.recipes.records import StageRecord
 
 SMALL = (
     "*.log_every=1",
@@ -53,3 +54,9 @@ def write_small(corpus: Path) -> Path:
 def small_tiny(corpus: Path, changes: Iterable[str] = ()) -> Recipe:
     """`tiny` on this corpus."""
     return load_recipe(write_small(corpus), [parse_override(text) for text in (*SMALL, *changes)])
+
+
+def digests(out: Path) -> dict[str, str]:
+    """Of every finished stage's result but the report's, in which minutes stand."""
+    found = {folder.name: StageRecord.load(folder) for folder in sorted(out.iterdir()) if folder.is_dir()}
+    return {name: record.digest for name, record in found.items() if record and record.done and name != "publish"}

@@ -12,8 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from made_corpus import SMALL, make_corpus, write_small
-from sansi.recipes.records import StageRecord
+from made_corpus import SMALL, digests, make_corpus, write_small
 
 PROGRAM = [sys.executable, "-m", "sansi.cli", "make"]
 
@@ -38,11 +37,6 @@ def run_and_kill(arguments: list[str], now: Callable[[str], bool]) -> bool:
             return False
         process.wait()
     return True
-
-
-def digests(out: Path) -> dict[str, str]:
-    found = {folder.name: StageRecord.load(folder) for folder in sorted(out.iterdir()) if folder.is_dir()}
-    return {name: record.digest for name, record in found.items() if record and record.done and name != "publish"}
 
 
 def test_killed_once_it_goes_on(tmp_path):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from made_corpus import make_corpus, small_tiny
+from made_corpus import digests, make_corpus, small_tiny
 from sansi.base import SansiError
 from sansi.base.files import read_json
 from sansi.base.runs import RunFolder
@@ -29,12 +29,9 @@ from sansi.recipes.records import StageRecord
 from sansi.recipes.runner import Runner
 from sansi.recipes.stages import Given, Inputs, StageRun
 from sansi.text import Codec
+from small_recipe import Killed
 
 TRAINED = ("general", "reasoning", "long-context", "cold-start", "grpo", "fusion")
-
-
-class Killed(BaseException):
-    """Not an Exception, as the end of a process is none."""
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +45,6 @@ def whole(corpus, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("whole")
     Runner(small_tiny(corpus), out).run()
     return out
-
-
-def digests(out: Path) -> dict[str, str]:
-    """Of every stage's result but the report's, in which minutes stand."""
-    found = {folder.name: StageRecord.load(folder) for folder in sorted(out.iterdir()) if folder.is_dir()}
-    return {name: record.digest for name, record in found.items() if record and name != "publish"}
 
 
 def run_until(runner: Runner, owner: Any, method: str, call: int) -> None:
