@@ -105,6 +105,10 @@ class Batch:
         edges = [rows * part // count for part in range(count + 1)] if count else [0]
         return [self.rows(slice(*pair)) for pair in pairwise(edges)]
 
+    def micro_batches(self, rows: int | None) -> list[Batch]:
+        """Cut into micro-batches of at most so many rows, as even as whole rows allow; None: one of all rows."""
+        return self.split(-(-len(self) // rows) if rows and len(self) else 1)
+
     def __len__(self) -> int:
         """Rows."""
         return self.ids.shape[0]

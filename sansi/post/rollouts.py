@@ -246,8 +246,7 @@ class Rollouts:
 
     def _micro_batches(self, batch: Batch) -> Iterator[Batch]:
         device = next(self.model.parameters()).device
-        size = self.config.micro_batch_size or len(batch)
-        return (part.to(device) for part in batch.split(-(-len(batch) // size)))
+        return (part.to(device) for part in batch.micro_batches(self.config.micro_batch_size))
 
     def _notice_silence(self, groups: list[list[Rollout]], has_learned: bool) -> None:
         """Warn of a round that taught nothing, and stop the run after several in a row."""

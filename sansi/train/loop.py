@@ -20,6 +20,7 @@ from sansi.base.progress import progress_bar
 from sansi.base.runs import RunFolder
 from sansi.data.batch import Batch
 from sansi.model import ModelBundle, Transformer
+from sansi.model.transformer import uncompiled
 from sansi.train.checkpoint import Checkpointer
 from sansi.train.checks import check_batch, check_extras, check_parts, plain_figures
 from sansi.train.config import TrainConfig
@@ -97,7 +98,7 @@ class Trainer:
         inputs: Mapping[str, str | Path] | None = None,
     ):
         config = as_config(TrainConfig, config, "training configuration")
-        model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
+        model = uncompiled(model)
         check_parts(model, batches, objective)
         check_extras(bundle, evaluate, inputs)
         self.model, self.batches, self.objective, self.config = model, batches, objective, config
@@ -186,8 +187,7 @@ class Trainer:
             batch = self._next_batch(stream)
             if not self._shared_out:
                 batch = self.world.share(batch)
-            size = self.config.micro_batch_size or max(len(batch), 1)
-            for part in batch.split(max(-(-len(batch) // size), 1)):
+            for part in batch.micro_batches(self.config.micro_batch_size):
                 known = self.objective.counts(part) if isinstance(self.objective, Counting) else {LOSS: part.targets}
                 counts.update(dict(known))  # type: ignore[arg-type]  # floats add up as well
                 parts.append(with_attention(part.to(self.device)))

@@ -6,6 +6,7 @@ import copy
 
 from sansi.base import SansiError
 from sansi.model import Transformer
+from sansi.model.transformer import uncompiled
 
 
 def extend_context(model: Transformer, rope_theta: float, max_position_embeddings: int) -> Transformer:
@@ -17,7 +18,7 @@ def extend_context(model: Transformer, rope_theta: float, max_position_embedding
     the slow rotations slower still, so that positions beyond the old context are not wholly new angles.
     Raises SansiError when either value would fall.
     """
-    model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
+    model = uncompiled(model)
     old = model.config
     config = old.replace(rope_theta=rope_theta, max_position_embeddings=max_position_embeddings)
     if rope_theta < old.rope_theta or max_position_embeddings < old.max_position_embeddings:
