@@ -38,10 +38,6 @@ class Content:
         lines = [f"{name}\0{file.sha256}\n" for name, file in sorted(self.files.items())]
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
-    @property
-    def size(self) -> int:
-        return sum(file.size for file in self.files.values())
-
     def to_dict(self) -> dict[str, Any]:
         return {name: asdict(file) for name, file in self.files.items()}
 
