@@ -1,8 +1,8 @@
 """What each dialect of the API costs beside chat completions, and those beside an earlier checkout's.
 
-    python bench/serve_dialects.py [--before CHECKOUT] [--rounds 9] [--publish]
+    python bench/serve_dialects.py [--before CHECKOUT] [--clients 1 8 32] [--rounds 9] [--publish]
 
-The same questions at temperature 0 with thought, so the same tokens, streamed to 8 clients at a time: OpenAI's chat
+The same questions at temperature 0 with thought, so the same tokens, streamed to some clients at a time: OpenAI's chat
 completions and responses, Anthropic's messages, Ollama's chat. One server per checkout, each round in another order,
 with the same model folder. Told are tokens a second and, steadier on a shared machine, the processor time that the
 server's process takes for a token (all threads, the model's own work included: the floor that no dialect goes below).
@@ -30,7 +30,7 @@ from sansi.base.files import read_json, write_json
 from serve_cases import LoadCase
 from serve_load import HOST, Exchange, free_port, request_of
 
-CASE = LoadCase("dialects", 8, 64)
+CASES = {clients: LoadCase("dialects", clients, 64 if clients > 1 else 16) for clients in (1, 8, 32)}
 RESULTS = ROOT / "bench" / "results" / "serve-dialects.json"
 TICKS = os.sysconf("SC_CLK_TCK")
 MOST = 256  # tokens of an answer
@@ -120,10 +120,10 @@ async def ask(port: int, requests: Sequence[bytes], concurrency: int) -> list[by
     return replies
 
 
-def measure(server: Server, way: Way, round_: int) -> dict[str, float]:
-    requests = [request_of(body_of(way, body["messages"]), way.path) for body in CASE.make(round_)]
+def measure(server: Server, way: Way, case: LoadCase, round_: int) -> dict[str, float]:
+    requests = [request_of(body_of(way, body["messages"]), way.path) for body in case.make(round_)]
     begun, processor = time.perf_counter(), server.processor_seconds()
-    replies = asyncio.run(ask(server.port, requests, CASE.concurrency))
+    replies = asyncio.run(ask(server.port, requests, case.concurrency))
     seconds, processor = time.perf_counter() - begun, server.processor_seconds() - processor
     counts = []
     for reply in replies:
@@ -134,19 +134,21 @@ def measure(server: Server, way: Way, round_: int) -> dict[str, float]:
     return {"tokens": tokens, "tokens_per_second": tokens / seconds, "cpu_us_per_token": 1e6 * processor / tokens}
 
 
-def run(before: Path | None, model: str, rounds: int) -> dict[str, Any]:
+def run(before: Path | None, model: str, rounds: int, clients: Sequence[int]) -> dict[str, Any]:
     servers = {"": Server(ROOT, model)}
     try:
         if before is not None:
             servers["before: "] = Server(before, model)
         lanes = [("", way) for way in WAYS] + [("before: ", way) for way in WAYS[:1] if before is not None]
-        found: dict[str, list[dict[str, float]]] = {prefix + way.name: [] for prefix, way in lanes}
-        for prefix, way in lanes:
-            measure(servers[prefix], way, -1)  # thrown away
-        for number in range(rounds):
+        found: dict[int, dict[str, list[dict[str, float]]]] = {}
+        for many in clients:
+            found[many] = {prefix + way.name: [] for prefix, way in lanes}
+            for prefix, way in lanes:
+                measure(servers[prefix], way, CASES[many], -1)  # thrown away
+        for number, many in itertools.product(range(rounds), clients):
             turn = number % len(lanes)
             for prefix, way in [*lanes[turn:], *lanes[:turn]]:
-                found[prefix + way.name].append(measure(servers[prefix], way, number))
+                found[many][prefix + way.name].append(measure(servers[prefix], way, CASES[many], number))
     finally:
         for server in servers.values():
             server.close()
@@ -155,28 +157,30 @@ def run(before: Path | None, model: str, rounds: int) -> dict[str, Any]:
         "machine": machine(2),
         "rounds": rounds,
         "before": before and commit(before),
-        "ways": found,
+        "clients": found,
     }
 
 
 def report(results: dict[str, Any]) -> str:
     """Medians, and the medians of the ratios within each round."""
-    base = results["ways"]["chat completions"]
-    lines = ["| way | tokens/s | beside chat | server µs of processor a token | beside chat |", "|---|--:|--:|--:|--:|"]
-    for name, runs in results["ways"].items():
-        cells = [name]
-        for key, digits in (("tokens_per_second", 0), ("cpu_us_per_token", 1)):
-            ratios = [run[key] / other[key] for run, other in zip(runs, base, strict=True)]
-            value = statistics.median(run[key] for run in runs)
-            cells += [
-                f"{value:,.{digits}f}",
-                f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
-            ]
-        lines.append("| " + " | ".join(cells) + " |")
+    lines = ["| clients | way | tokens/s | beside chat | server µs of processor a token | beside chat |"]
+    lines.append("|--:|---|--:|--:|--:|--:|")
+    for clients, ways in results["clients"].items():
+        for name, runs in ways.items():
+            cells = [str(clients), name]
+            for key, digits in (("tokens_per_second", 0), ("cpu_us_per_token", 1)):
+                pairs = zip(runs, ways["chat completions"], strict=True)
+                ratios = [run[key] / other[key] for run, other in pairs]
+                value = statistics.median(run[key] for run in runs)
+                cells += [
+                    f"{value:,.{digits}f}",
+                    f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
+                ]
+            lines.append("| " + " | ".join(cells) + " |")
     about = results["machine"]
     where = f"{about['cores']} cores of {about['cpu']} ({', '.join(about['features'])})"
     earlier = f"; before: `{results['before']}`" if results["before"] else ""
-    rounds = f"{results['rounds']} rounds of {CASE.requests} questions, 8 at a time"
+    rounds = f"{results['rounds']} rounds of {CASES[8].requests} questions ({CASES[1].requests} for one client)"
     lines.append(f"\nCommit `{results['commit']}`{earlier}; {where}; {rounds}.")
     return "\n".join(lines) + "\n"
 
@@ -186,11 +190,14 @@ def main() -> None:
     options.add_argument("--before", type=Path, help="a checkout to compare chat completions with")
     options.add_argument("--model", default=str(ROOT / "checkpoints" / "nano"))
     options.add_argument("--rounds", type=int, default=9)
+    options.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32], choices=list(CASES))
     options.add_argument("--publish", action="store_true", help="only write the saved figures into docs/RESULTS.md")
     chosen = options.parse_args()
     if chosen.publish:
         return publish("serve:dialects", report(read_json(RESULTS)))
-    results = run(chosen.before and chosen.before.resolve(), str(Path(chosen.model).resolve()), chosen.rounds)
+    results = run(
+        chosen.before and chosen.before.resolve(), str(Path(chosen.model).resolve()), chosen.rounds, chosen.clients
+    )
     write_json(RESULTS, results)
     print(report(results))
 

@@ -4,7 +4,7 @@ from sansi.text.codec import Codec, Prompt, ThinkingIds, TrainingSample
 from sansi.text.foreign import ForeignPrompt, ForeignTemplate, TemplateLimits
 from sansi.text.messages import AssistantMessage, Message, ToolCall, message_to_dict, read_messages
 from sansi.text.mode import Mode, select_mode
-from sansi.text.parser import Content, Event, Reasoning, StreamParser, ToolCallDelta
+from sansi.text.parser import ClosingPhrase, Content, Event, Reasoning, StreamParser, ToolCallDelta
 from sansi.text.render import Span
 from sansi.text.template import NO_THINK_FLAG, THINK_FLAG
 from sansi.text.tokenizer import ControlTokens, StreamDecoder, Tokenizer
@@ -13,6 +13,7 @@ __all__ = [
     "NO_THINK_FLAG",
     "THINK_FLAG",
     "AssistantMessage",
+    "ClosingPhrase",
     "Codec",
     "Content",
     "ControlTokens",

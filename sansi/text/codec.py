@@ -202,9 +202,11 @@ class Codec:
         check_flag("add_generation_prompt", add_generation_prompt)
         check_flag("open_thought", open_thought)
         mode = select_mode(chat, enable_thinking, soft_switch)
-        for role in read_tags:
-            check_choice("read_tags", role, ROLES)
-        policy = Policy(enable_thinking, soft_switch, history, open_thought, read_tags=frozenset(read_tags))
+        policy = Policy(enable_thinking, soft_switch, history, open_thought)
+        if read_tags:
+            for role in read_tags:
+                check_choice("read_tags", role, ROLES)
+            policy = policy._replace(read_tags=frozenset(read_tags))
         if continue_final is not None:
             return self._unfinished(chat, tool_list, lines, policy, mode, continue_final)
         layout = self._renderer.turns(chat, lines, policy)

@@ -46,7 +46,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from sansi.text.messages import AssistantMessage, Message, ToolCall
 from sansi.text.tokenizer import CONTROL_TEXT, ControlTokens, Tokenizer
@@ -58,8 +58,15 @@ class Reasoning:
     """More text of the thought."""
 
     text: str
-    closing: bool = False
-    """It is not the model's own, but the phrase with which a limit closes the thought."""
+    closing: ClassVar[bool] = False
+    """It is not the model's own, but the phrase with which a limit closes the thought: a `ClosingPhrase`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClosingPhrase(Reasoning):
+    """More of the phrase with which a limit closes the thought. A class, so that other thoughts do not pay for it."""
+
+    closing: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +276,10 @@ class StreamParser:
         if self._ids is not None:
             self._ids += ids
         if self._state == "thought":
-            self._count(ids)
+            if self._closing or self._framing_due:
+                self._count(ids)
+            else:
+                self.reasoning_tokens += len(ids)
         raw = self._tokenizer.token_bytes(ids[0]) if len(ids) == 1 else self._tokenizer.decode_bytes(ids)
         if raw.isascii() and not self._half_character:  # the usual case, and many times as fast
             text = raw.decode("ascii")
@@ -460,7 +470,7 @@ class StreamParser:
     def _say(self, kind: Literal["reasoning", "content", "framing"], text: str) -> None:
         self._trace.append((kind, text))
         if kind == "reasoning":
-            self._events.append(Reasoning(text, self._closing))
+            self._events.append((ClosingPhrase if self._closing else Reasoning)(text))
         elif kind == "content":
             self._events.append(Content(text))
 
@@ -542,9 +552,7 @@ def joined(events: Iterable[Event]) -> list[Event]:
 
 def _kind(event: Event) -> object:
     """The first delta of a call, which has its name, stays apart, and so does a closing phrase."""
-    if isinstance(event, ToolCallDelta):
-        return event.index, event.name
-    return type(event), isinstance(event, Reasoning) and event.closing
+    return (event.index, event.name) if isinstance(event, ToolCallDelta) else type(event)
 
 
 def _join(run: list[Event]) -> Event:
@@ -554,8 +562,7 @@ def _join(run: list[Event]) -> Event:
     if isinstance(first, ToolCallDelta):
         arguments = "".join([event.arguments for event in run])  # type: ignore[union-attr]
         return ToolCallDelta(first.index, first.id, None, arguments)
-    text = "".join([event.text for event in run])  # type: ignore[union-attr]
-    return Reasoning(text, first.closing) if isinstance(first, Reasoning) else Content(text)
+    return type(first)("".join([event.text for event in run]))  # type: ignore[union-attr]
 
 
 def _canonical(arguments: str) -> str:

@@ -206,7 +206,10 @@ class Renderer:
                 self._result_turn(layout, chat, index, policy)
             else:
                 pieces += self._user if role == "user" else self._system
-                self._said(layout, message.content, "content", 0, role in policy.read_tags)
+                if role in policy.read_tags:
+                    self._said(layout, message.content, "content", 0, True)
+                else:
+                    pieces.append((message.content, None, "content", 0))
                 pieces += self._end[0]
         return layout
 
@@ -243,8 +246,10 @@ class Renderer:
     def answer(self, layout: Layout, answer: str, message: Message, loss: int, read_tags: bool = False) -> None:
         """Answer, calls and end of an assistant's turn."""
         pieces = layout.pieces
-        if answer:
-            self._said(layout, answer, "answer", loss, read_tags)
+        if answer and read_tags:
+            self._said(layout, answer, "answer", loss, True)
+        elif answer:
+            pieces.append((answer, None, "answer", loss))
         if message.tool_calls:
             # The published template looks at the content before it drops the leading line breaks.
             content = split_thought(message)[1]

@@ -11,7 +11,7 @@ from typing import Any
 
 from fake_chat import CLOSING, FakeChat
 from sansi.chat import ChatOptions, ChatResult, ChatUsage
-from sansi.text import Content, Message, Reasoning, ToolCall, ToolCallDelta, read_messages
+from sansi.text import ClosingPhrase, Content, Message, Reasoning, ToolCall, ToolCallDelta, read_messages
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class ScriptedChat(FakeChat):
         content = script.said_at(options.thinking_budget)
         thought, cut = self._cut(script.thought, options) if thinking else ([], False)
         own = len(thought) - len(CLOSING) * cut
-        events = [Reasoning(word, closing=i >= own) for i, word in enumerate(thought)]
+        events = [(ClosingPhrase if i >= own else Reasoning)(word) for i, word in enumerate(thought)]
         events += map(Content, _words(content))
         if script.endless:
             events = events[: len(thought)] or events

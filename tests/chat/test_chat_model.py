@@ -13,7 +13,7 @@ from sansi.chat.model import NO_ROOM_TO_THINK
 from sansi.engine import Engine
 from sansi.model import ModelConfig, Transformer, save
 from sansi.text import Codec
-from sansi.text.parser import Content, Reasoning
+from sansi.text.parser import ClosingPhrase, Content, Reasoning
 
 ASK = [{"role": "user", "content": "What is 1 + 1?"}]
 PHRASE = "\n\nConsidering the limited time by the user, I have to give the solution based on the thinking directly now."
@@ -84,7 +84,7 @@ def test_a_character_that_the_cut_splits_is_the_models_own(scripted, codec):
         == "\ufffd" + PHRASE
         == scripted.complete(ASK, options).message.reasoning_content
     )
-    assert [e for e in events if isinstance(e, Reasoning)] == [Reasoning("\ufffd"), Reasoning(PHRASE, closing=True)]
+    assert [e for e in events if isinstance(e, Reasoning)] == [Reasoning("\ufffd"), ClosingPhrase(PHRASE)]
 
 
 def test_a_call_that_the_thought_planned_is_told_apart_from_the_phrase(scripted, codec):

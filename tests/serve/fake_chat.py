@@ -11,7 +11,7 @@ from typing import Any
 
 from sansi.base.errors import SansiError
 from sansi.chat import ChatOptions, ChatResult, ChatUsage, Presets, Report
-from sansi.text import Content, Message, Reasoning, read_messages
+from sansi.text import ClosingPhrase, Content, Message, Reasoning, read_messages
 from sansi.text.messages import read_tools
 
 CLOSING = ("Considering ", "the ", "limited ", "time. ")
@@ -51,7 +51,7 @@ class FakeChat:
         self.most_at_once = max(self.most_at_once, self.running)
         try:
             own = len(thought) - len(CLOSING) * cut
-            thoughts = [Reasoning(word, closing=index >= own) for index, word in enumerate(thought)]
+            thoughts = [(ClosingPhrase if index >= own else Reasoning)(word) for index, word in enumerate(thought)]
             for number, event in enumerate([*thoughts, *map(Content, _words(self.content))]):
                 if number == self.fail_at:
                     raise RuntimeError("secret detail of a bug")

@@ -33,7 +33,7 @@ class Printer:
         self._last: type | None = None  # the kind of the event whose text is not ended yet
 
     def show(self, event: Event) -> None:
-        kind = type(event)
+        kind = Reasoning if isinstance(event, Reasoning) else type(event)
         if self._last is not kind or _starts_call(event):
             self.end()
             if kind is Reasoning:

@@ -11,7 +11,7 @@ from sansi.base.errors import SansiError, did_you_mean
 from sansi.chat import ChatOptions, ChatResult, Preset
 from sansi.chat.options import ChatUsage, Report
 from sansi.chat.presets import Presets
-from sansi.text import Content, Event, Message, Reasoning, ToolCall, ToolCallDelta
+from sansi.text import ClosingPhrase, Content, Event, Message, Reasoning, ToolCall, ToolCallDelta
 from sansi.text.messages import message_to_dict
 
 SAMPLING = tuple(field.name for field in fields(Preset))
@@ -94,7 +94,7 @@ class _Heard:
         found: list[Event] = []
         if thought := delta.get("reasoning_content") or delta.get("reasoning"):
             self.thought += thought
-            found.append(Reasoning(thought, closing=bool(delta.get("closing_phrase"))))
+            found.append((ClosingPhrase if delta.get("closing_phrase") else Reasoning)(thought))
         if content := delta.get("content"):
             self.content += content
             found.append(Content(content))

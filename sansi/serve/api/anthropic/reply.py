@@ -97,7 +97,8 @@ class MessagesReply(Reply):
         return []
 
     def _text(self, event: Reasoning | Content) -> list[Chunk]:
-        kind, chunks = type(event), []
+        chunks: list[Chunk] = []
+        kind = Reasoning if isinstance(event, Reasoning) else Content
         if self._open is not kind:
             empty = (
                 {"type": "thinking", "thinking": "", "signature": ""}
