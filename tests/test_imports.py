@@ -40,6 +40,7 @@ ROOMS["cli"] = set(ROOMS)  # the command line may import every room; no room may
 
 LIBRARIES: dict[str, set[str]] = {
     "base": {"numpy", "rich", "torch"},  # torch only inside functions: see test_no_torch
+    "documents": {"pypdfium2", "selectolax", "trafilatura"},
     "text": {"huggingface_hub", "jinja2", "jsonschema_rs", "numpy", "tokenizers"},
     "model": {"filelock", "huggingface_hub", "modelscope_hub", "numpy", "safetensors", "torch", "triton"},
     # torch for batches alone
@@ -53,7 +54,6 @@ LIBRARIES: dict[str, set[str]] = {
         "reasoning_gym",
         "regex",
         "rich",
-        "selectolax",
         "torch",
     },
     "engine": {"llguidance", "numpy", "safetensors", "torch"},

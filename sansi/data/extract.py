@@ -10,7 +10,10 @@ from pathlib import Path
 
 from sansi.base.errors import SansiError
 from sansi.data.documents import RawDocument
-from sansi.data.markup import html_to_text, man_to_text, parse_html, untag, unwrap
+from sansi.data.tagged import untag
+from sansi.documents.html_text import html_to_text, parse_html
+from sansi.documents.lines import unwrap
+from sansi.documents.roff import man_to_text
 
 # Articles of the Universal Declaration that are kept for evaluation in every language.
 HELD_OUT_ARTICLES = ("9", "15", "24")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from sansi.data.markup import display_width, html_to_text, join_lines, man_to_text, parse_html, untag, unwrap
+from sansi.data.tagged import untag
+from sansi.documents.html_text import html_to_text, parse_html
+from sansi.documents.lines import display_width, join_lines, unwrap
+from sansi.documents.roff import man_to_text
 
 
 def test_html_keeps_text_and_structure_only():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sansi.data.mathml import children
+from sansi.documents.mathml import children
 
 MAX_SPAN = 100  # columns or rows; pages have spans of thousands, by mistake
 

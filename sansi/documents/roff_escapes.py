@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from sansi.data.roff_characters import character, overstruck
+from sansi.documents.roff_characters import character, overstruck
 
 CONTINUES = "\x01"  # \c: the next line goes on without a space
 MAX_DEPTH = 8  # of strings in strings

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sansi.base.errors import SansiError
-from sansi.data.html_tables import is_layout, table_grid
-from sansi.data.mathml import braced, children, formula
+from sansi.documents.html_tables import is_layout, table_grid
+from sansi.documents.mathml import braced, children, formula
 
 # Elements that stand in a line of text. All others end the paragraph, or, if HTML does not know them, part words.
 _INLINE_NAMES = (
@@ -74,7 +74,7 @@ def parse_html(source: str) -> Page:
     try:
         from selectolax.lexbor import LexborHTMLParser
     except ImportError as error:
-        raise SansiError('reading HTML needs selectolax; run: pip install "sansi[train]"') from error
+        raise SansiError("reading HTML needs selectolax; run: pip install selectolax") from error
     root = LexborHTMLParser(_plain_html(source.replace("\x00", ""))).root
     if root is None:
         return Page((), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sansi.data.markup import man_to_text
+from sansi.documents.roff import man_to_text
 
 BULLET = ".sp\n.RS 4\n.ie n \\{\\\n\\h'-04'\\(bu\\h'+03'\\c\n.\\}\n.el \\{\\\n.sp -1\n.IP \\(bu 2.3\n.\\}\n%s\n.RE\n"
 CASES = {
@@ -54,7 +54,7 @@ def test_man_pages(name: str):
 
 
 def test_a_page_that_calls_itself_without_end_is_read_up_to_a_bound(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("sansi.data.roff.MAX_LINES", 1000)
+    monkeypatch.setattr("sansi.documents.roff.MAX_LINES", 1000)
     assert man_to_text(".de Xx\n.Xx\n..\na\n.Xx\nb").startswith("a")
 
 

@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sansi.data.lines import join_lines
-from sansi.data.roff_characters import STRINGS
-from sansi.data.roff_escapes import CONTINUES, expand
-from sansi.data.roff_tables import table_rows
+from sansi.documents.lines import join_lines
+from sansi.documents.roff_characters import STRINGS
+from sansi.documents.roff_escapes import CONTINUES, expand
+from sansi.documents.roff_tables import table_rows
 
 MAX_LINES = 1_000_000  # that macros may become, should one call itself
 _CONTROL = re.compile(r"[.'][ \t]*(?P<name>\\\"|\\#|\.|[^\s\\]*)(?P<rest>.*)", re.DOTALL)

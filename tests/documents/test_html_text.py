@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sansi.data.markup import html_to_text, parse_html
+from sansi.documents.html_text import html_to_text, parse_html
 
 CASES = {
     # end tags that may be left out, and broken markup

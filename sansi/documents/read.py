@@ -1,0 +1,68 @@
+"""One function for every kind of file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sansi.documents.charset import Decoded, decode
+from sansi.documents.document import READABLE, Document, DocumentError, Limits, named
+from sansi.documents.media_types import Kind, binary_kind, kind_of
+from sansi.documents.roff import man_to_text
+
+Reader = Callable[[Decoded, Kind, Limits], Document]
+
+
+def read_document(
+    data: bytes, name: str | None = None, media_type: str | None = None, limits: Limits | None = None
+) -> Document:
+    """The text of a file.
+
+    name: the file's, for its ending and for what is said of it. media_type: as HTTP has it, with its charset; what the
+    bytes themselves say goes before both. Raises DocumentError, a SansiError of one sentence.
+    """
+    limits = limits or Limits()
+    if len(data) > limits.max_bytes:
+        size = f"{len(data) / 2**20:.1f} MiB, and at most {limits.max_bytes / 2**20:.4g} MiB are read"
+        raise DocumentError(f"{named(name)} has {size}; take a part of it", code="too_large")
+    if not data.strip(b"\0 \t\r\n\xef\xbb\xbf"):
+        raise DocumentError(f"{named(name)} is empty", code="empty")
+    if (binary := binary_kind(data, name)) is not None:
+        raise DocumentError(f"{named(name)} is {binary.told}; {binary.instead or READABLE}", code="binary")
+    kind = kind_of(data, name, media_type)
+    if kind.media_type == "application/pdf":
+        from sansi.documents.pdf import read_pdf
+
+        return read_pdf(data, name, limits)
+    return _read_text(data, name, kind, limits)
+
+
+def _read_text(data: bytes, name: str | None, kind: Kind, limits: Limits) -> Document:
+    decoded = decode(data, kind.charset, kind.media_type)
+    if decoded is None:
+        raise DocumentError(f"{named(name)} is no text; {READABLE}", code="binary")
+    found = _READERS.get(kind.media_type, _plain)(decoded, kind, limits)
+    if not found.text.strip():
+        raise DocumentError(f"{named(name)} holds no text", code="empty")
+    notes, text = (*decoded.notes, *found.notes), found.text
+    if len(text) > limits.max_characters:
+        notes = (*notes, f"only the first {limits.max_characters:,} of {len(text):,} characters were read")
+        text = text[: limits.max_characters]
+    return Document(text, found.media_type, found.title, notes=notes)
+
+
+def _plain(decoded: Decoded, kind: Kind, limits: Limits) -> Document:
+    return Document(decoded.text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n"), kind.media_type)
+
+
+def _html(decoded: Decoded, kind: Kind, limits: Limits) -> Document:
+    from sansi.documents.main_text import read_html
+
+    return read_html(decoded.text)
+
+
+def _man(decoded: Decoded, kind: Kind, limits: Limits) -> Document:
+    plain = _plain(decoded, kind, limits)
+    return Document(man_to_text(plain.text) or plain.text, kind.media_type)  # "": a page in mdoc(7) macros
+
+
+_READERS: dict[str, Reader] = {"text/html": _html, "application/xhtml+xml": _html, "text/troff": _man}
