@@ -55,7 +55,7 @@ class Process:
             **os.environ,
             "OMP_NUM_THREADS": str(threads),
             "TOKENIZERS_PARALLELISM": "false",
-            "PYTHONPATH": str(PEERS.parent.parent),
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(PEERS.parent.parent), os.environ.get("PYTHONPATH")))),
             **spec.environment,
         }
         with log.open("a") as errors:

@@ -1,6 +1,6 @@
 """GPU bench: the engine on one H100, 0.6B shape in bfloat16, beside any peer that is installed. Ends in ten minutes.
 
-    python runs/gpu/bench_engine.py [--device cuda] [--out DIR] [--minutes 9]
+    python runs/gpu/bench_engine.py [--device cuda] [--out DIR] [--minutes 9] [--contenders sansi,vllm]
 
 First correctness, on random weights of the official shape: log-probabilities that the engine reports for its greedy
 tokens equal the model's own forward pass on the same ids (float32, TF32 off: 1e-3; bfloat16: 0.1), also in a batch.
@@ -198,6 +198,9 @@ def main() -> None:
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--out", type=Path, default=Path(os.environ.get("OUT", ".")))
     parser.add_argument("--model", type=Path, help="checkpoint folder; default: written beside the temporary files")
+    parser.add_argument(
+        "--contenders", default="sansi,vllm,sglang,transformers", help="default: all that are installed"
+    )
     parser.add_argument("--minutes", type=float, default=9.0, help="start nothing new after this")
     options = parser.parse_args()
     device, deadline = options.device, time.monotonic() + 60 * options.minutes
@@ -215,7 +218,8 @@ def main() -> None:
     if device == "cuda":
         torch.cuda.empty_cache()  # the contenders have the device for themselves
     for spec in specs(str(folder), device):
-        run_contender(spec, notes, device, options.out, deadline)
+        if spec.name in options.contenders.split(","):
+            run_contender(spec, notes, device, options.out, deadline)
     notes.known["passed"] = all(notes.known[f"difference {dtype}"] < most for dtype, most in TOLERANCE.items())
     notes.known["summary"] = summary(notes, read_config(folder), device)
     notes.file.write_text(json.dumps(notes.known, indent=2) + "\n")

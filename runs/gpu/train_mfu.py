@@ -1,6 +1,6 @@
 """GPU check: training on one H100 or H200. Ends within ten minutes; goes on where it stopped.
 
-    python runs/gpu/train_mfu.py [--out DIR] [--from FILE] [--minutes 9] [--device cuda]
+    python runs/gpu/train_mfu.py [--out DIR] [--from FILE] [--parts A,B] [--minutes 9] [--device cuda]
 
 Checks: (1) attention by document lengths against the masked attention in float64, forward and backward, in bfloat16
 (the varlen kernel) and float32; (2) log-probabilities in chunks against the whole logits; (3) losses and gradients of
@@ -97,6 +97,17 @@ def config_of(run: Run, experts: bool = False, layers: int | None = None) -> Mod
     return ModelConfig.preset("Qwen3-0.6B", max_position_embeddings=run.size(4096, 64), **shape)
 
 
+def model_of(run: Run, config: ModelConfig) -> Transformer:
+    """Random weights, drawn on the device: `init_weights` draws on one core of the host, ten seconds for 0.6B."""
+    with torch.device("meta"):
+        model = Transformer(config)
+    model.to_empty(device=run.device).init_buffers()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(1.0) if parameter.dim() == 1 else parameter.normal_(0.0, config.initializer_range)
+    return model
+
+
 def batch_of(run: Run, config: ModelConfig, rows: int, length: int, document: int, seed: int = 0) -> Batch:
     draw = torch.Generator().manual_seed(seed)
     ids = torch.randint(0, config.vocab_size, (rows, length + 1), generator=draw)
@@ -122,7 +133,7 @@ def packed_model(run: Run) -> dict[str, Any]:
     passed = True
     for name, experts in (("dense", False), ("experts", True)):
         config = config_of(run, experts, layers=4)
-        model = Transformer(config).to(run.device)
+        model = model_of(run, config)
         batch = with_attention(batch_of(run, config, 2, run.size(1024, 40), run.size(100, 9)).to(run.device))
         exact, of_exact = gradients(model, batch, torch.float32)
         rounded, of_rounded = gradients(model, batch, torch.bfloat16)
@@ -162,24 +173,26 @@ class Stream:
         pass
 
 
-def speed(run: Run, document: int | None = None, experts: bool = False, **options: Any) -> dict[str, Any]:
+def speed(
+    run: Run, document: int | None = None, experts: bool = False, steps: int = STEPS, **options: Any
+) -> dict[str, Any]:
     """Tokens per second, MFU and peak memory of the trainer."""
     config = config_of(run, experts, layers=12 if experts else None)
     rows, length = 4, run.size(4096, 48)
-    model = Transformer(config).to(run.device)
+    model = model_of(run, config)
     batches = [batch_of(run, config, rows, length, document or 2 * length, seed) for seed in range(3)]
     stream = Stream(run, batches)
     if run.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     settings = {"optimizer": "adamw", "compile": not run.rehearsal, **options}
     plan = TrainConfig(
-        steps=WARM + STEPS + 1, learning_rate=1e-4, dtype="bfloat16", schedule=Schedule(warmup_steps=1),
+        steps=WARM + steps + 1, learning_rate=1e-4, dtype="bfloat16", schedule=Schedule(warmup_steps=1),
         checkpoint_every=10**9, log_every=10**9, spike_factor=0.0, **settings,
     )  # fmt: skip
     trainer = Trainer(model, stream, NextToken(), plan, Path(tempfile.mkdtemp()))
     trainer._save = lambda: None  # type: ignore[method-assign]  # a checkpoint of random weights is of no use
     trainer.train()
-    seconds = (stream.times[WARM + STEPS] - stream.times[WARM]) / STEPS
+    seconds = (stream.times[WARM + steps] - stream.times[WARM]) / steps
     rate = rows * length / seconds
     peak = peak_flops(torch.device(run.device), torch.bfloat16)
     done = rate * flops_per_token(config, document or length)
@@ -195,6 +208,15 @@ def speed(run: Run, document: int | None = None, experts: bool = False, **option
 
 def rows(run: Run) -> dict[str, Any]:
     return speed(run)
+
+
+def compile_rows(run: Run) -> dict[str, Any]:
+    """`rows` in advance, beside other work: what is compiled is kept on the disk, and its figures mean nothing."""
+    return speed(run, steps=1)
+
+
+def compile_documents(run: Run) -> dict[str, Any]:
+    return speed(run, document=run.size(512, 12), steps=1)
 
 
 def rows_eager(run: Run) -> dict[str, Any]:
@@ -220,8 +242,8 @@ def mixture_of_experts(run: Run) -> dict[str, Any]:
 PARTS = {
     part.__name__: part
     for part in (
-        device, attention, logprobs, packed_model, rows_eager, documents, rows, documents_recomputed,
-        documents_muon, mixture_of_experts,
+        device, attention, logprobs, packed_model, compile_rows, compile_documents, rows_eager, documents, rows,
+        documents_recomputed, documents_muon, mixture_of_experts,
     )
 }  # fmt: skip
 

@@ -11,18 +11,24 @@ N = B * T tokens here, since documents end where rows end.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.attention.varlen import varlen_attn
 
 from sansi.base.errors import SansiError
 
 LEAST_SIZE = 64
 """Documents that every batch has room for."""
+
+_SAYS_GROUPED = "enable_gqa" in inspect.signature(varlen_attn).parameters
+"""Whether fewer key heads than query heads must be announced: torch 2.11 takes them as they are."""
 
 _FLASH = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 _FLASH_BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
@@ -117,11 +123,10 @@ def attend_documents(q: Tensor, k: Tensor, v: Tensor, documents: Documents) -> T
 
 
 def _varlen(q: Tensor, k: Tensor, v: Tensor, documents: Documents) -> Tensor:
-    from torch.nn.attention.varlen import varlen_attn
-
     # The longest document is not asked for: the host would wait for it, and a bound serves the kernel as well.
     at, longest = documents.cu_seqlens, documents.row_length
-    y = varlen_attn(q, k, v, at, at, longest, longest, window_size=(-1, 0), enable_gqa=q.shape[1] != k.shape[1])
+    grouped: dict[str, Any] = {"enable_gqa": True} if _SAYS_GROUPED and q.shape[1] != k.shape[1] else {}
+    y = varlen_attn(q, k, v, at, at, longest, longest, window_size=(-1, 0), **grouped)
     assert isinstance(y, Tensor)
     return y
 
