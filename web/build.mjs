@@ -33,9 +33,8 @@ async function bundle() {
 function early(outputs) {
   const file = (name) => `/static/${relative(OUT, join(process.cwd(), name)).replaceAll("\\", "/")}`;
   const entry = Object.keys(outputs).find((name) => basename(name) === "page.js");
-  const words = Object.keys(outputs).find((name) => outputs[name].entryPoint?.endsWith("src/markdown.js"));
   const needs = (name) => outputs[name].imports.filter((each) => each.kind === "import-statement").flatMap((each) => [each.path, ...needs(each.path)]);
-  return [...new Set([...needs(entry), words, ...needs(words)])].map((name) => `<link rel="modulepreload" href="${file(name)}">`);
+  return [...new Set(needs(entry))].map((name) => `<link rel="modulepreload" href="${file(name)}">`);
 }
 
 /** KaTeX's own style sheet with the one kind of font that every browser of this decade reads. */

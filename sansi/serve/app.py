@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
@@ -108,7 +109,7 @@ def _add_page(app: FastAPI) -> None:
     async def page() -> Response:
         return FileResponse(STATIC / "index.html", headers=PAGE_HEADERS)
 
-    app.mount("/static", _Static(directory=STATIC))
+    app.mount("/static", GZipMiddleware(_Static(directory=STATIC), minimum_size=1024, compresslevel=5))
 
 
 def _add_state(app: FastAPI, models: Mapping[str, ChatModel], metrics: ServerMetrics) -> None:

@@ -44,13 +44,22 @@ def test_the_bundle_is_made_from_the_sources_that_are_here():
     )
 
 
+def test_the_page_travels_compressed(fake_url):
+    whole = (STATIC / "page.js").read_bytes()
+    packed = http.get(f"{fake_url}/static/page.js", headers={"Accept-Encoding": "gzip"})
+    assert packed.headers["content-encoding"] == "gzip" and packed.content == whole
+    assert packed.num_bytes_downloaded < len(whole) / 2
+    plain = http.get(f"{fake_url}/static/page.js", headers={"Accept-Encoding": "identity"})
+    assert "content-encoding" not in plain.headers and plain.content == whole
+
+
 def test_the_bundle_is_small():
     size = sum(path.stat().st_size for path in STATIC.rglob("*") if path.is_file() and path.suffix != ".woff2")
     page = (STATIC / "index.html").read_text(encoding="utf-8")
     early = re.findall(r'modulepreload" href="/static/([^"]+)"', page)
     at_once = sum((STATIC / name).stat().st_size for name in ("index.html", "page.js", "page.css", "first.js", *early))
-    shown = sum((STATIC / name).stat().st_size for name in ("page.js", *early) if "markdown" not in name)
-    assert size < 1_000_000 and at_once < 300_000 and shown < 120_000
+    shown = sum((STATIC / name).stat().st_size for name in ("page.js", *early))
+    assert size < 1_000_000 and at_once < 165_000 and shown < 120_000
 
 
 def test_the_licences_of_the_libraries_are_beside_it():
@@ -109,5 +118,5 @@ def test_what_the_page_needs_first_is_asked_for_beside_it(fake_url):
     early = re.findall(r'<link rel="modulepreload" href="(/static/lazy/[^"]+)">', page)
     entry = (STATIC / "page.js").read_text(encoding="utf-8")
     needed = re.findall(r'(?:from|import)"\./(lazy/[^"]+)"', entry)
-    assert needed and {f"/static/{name}" for name in needed} < set(early), "and the renderer of Markdown"
+    assert needed and {f"/static/{name}" for name in needed} == set(early), "nothing that comes after the first paint"
     assert all(http.get(fake_url + link).status_code == 200 for link in early)

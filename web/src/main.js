@@ -45,7 +45,7 @@ async function start() {
   listen();
   bind();
   composer.update();
-  loadMarkdown();
+  requestAnimationFrame(() => setTimeout(loadMarkdown)); // after the first paint, which it would hold up
   await Promise.all([store.open(), loadModels()]);
   shown.openFromAddress();
   composer.focus();
