@@ -17,10 +17,15 @@ def flat(values: Mapping[str, Any], path: str = "") -> dict[str, Any]:
     return found
 
 
-def changes(there: Mapping[str, Any], here: Mapping[str, Any], shown: Callable[[Any], str] = repr) -> list[str]:
+def changes(there: Mapping[str, Any], here: Mapping[str, Any], shown: Callable[[Any], str] | None = None) -> list[str]:
     """'field: value there, value here' for each field that differs, by name. shown: how a value, or ABSENT, is told."""
+    shown = shown or _described
     return [
         f"{name}: {shown(there.get(name, ABSENT))} there, {shown(here.get(name, ABSENT))} here"
         for name in sorted(there.keys() | here.keys())
         if (name in there) != (name in here) or there[name] != here[name]
     ]
+
+
+def _described(value: Any) -> str:
+    return ABSENT if value is ABSENT else repr(value)

@@ -43,7 +43,7 @@ def build_corpus(
 
     `sources` names the sources (default: those marked so); one that can not be fetched is an error. `limit_bytes` caps
     the text of a source by name, over its own limit. Archives are kept in `cache` (default: `cache/` beside `out`).
-    No document that overlaps with one of `evaluation_texts` is kept.
+    No document that overlaps with one of `evaluation_texts` is kept. Raises SansiError where none is left.
     """
     out = Path(out)
     cache = Path(cache) if cache is not None else out.parent / "cache"
@@ -55,6 +55,7 @@ def build_corpus(
                 bar.update(note=source.name)
         builder.deduplicate()
         reports = tuple(builder.write(source, draft) for source in chosen)
+        _check_kept(reports)
         report = CorpusReport(out, reports, len(builder.languages), CorpusInputs.of(chosen, texts))
         report.write(draft)
     return report
@@ -94,6 +95,17 @@ def _chosen(names: Iterable[str] | None, limits: Mapping[str, int] | None, known
     if isinstance(names, str):
         raise SansiError(f'"sources" is one name; give a list: ["{names}"]', param="sources")
     return with_limits(find_sources(names, known), limits or {})
+
+
+def _check_kept(reports: Iterable[SourceReport]) -> None:
+    """Raise SansiError for a corpus without a document, with what became of all that was read."""
+    dropped: Counter[str] = Counter()
+    for report in reports:
+        if report.documents or report.held_out:
+            return
+        dropped.update(report.dropped)
+    why = ", ".join(f"{count:,} {reason}" for reason, count in dropped.most_common()) or "their archives hold none"
+    raise SansiError(f"no document of the sources is left ({why}); name others, or loosen their rules", param="sources")
 
 
 class _Builder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
@@ -14,6 +15,8 @@ from sansi.base.errors import SansiError
 from sansi.data.ids import as_id, as_ids, digest_of
 from sansi.data.streams import EpochStream, Row, as_row
 
+log = logging.getLogger("sansi")
+
 
 class SampleDataset(EpochStream):
     """Fine-tuning rows: whole samples packed best-fit into rows of `sequence_length` + 1 tokens, none ever split.
@@ -21,7 +24,8 @@ class SampleDataset(EpochStream):
     `samples` are (ids, loss_mask) pairs, or objects or dicts with those names, such as `TrainingSample`. A third item,
     or `weight`, is what each learned token of the sample counts in the mean: 0 or more, 1 where it is left out. Each
     epoch shuffles and packs anew. Padding fills the row's end: `pad_id`, no loss, a document number of its own. A
-    sample that does not fit raises SansiError, or with `too_long="drop"` is left out and counted in `dropped`.
+    sample that does not fit raises SansiError, or with `too_long="drop"` is left out and counted in `dropped`. Samples
+    without a token to learn are warned of; if all are such, SansiError is raised.
     """
 
     def __init__(
@@ -53,8 +57,7 @@ class SampleDataset(EpochStream):
         if not self._ids:
             raise SansiError("there are no samples to train on", param="samples")
         self._weighted = any(weight != 1.0 for weight in self._weights)
-        if not any(self._weights):
-            raise SansiError("all samples have weight 0; give one at least a larger one", param="weight")
+        self._check_targets()
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -92,6 +95,23 @@ class SampleDataset(EpochStream):
             weights[begin:end] = self._weights[index]
             begin = end
         return as_row(ids, document, mask, weights if self._weighted else None)
+
+    def _check_targets(self) -> None:
+        """Raise SansiError where nothing is learned from any sample, and warn of those that teach nothing."""
+        if not any(self._weights):
+            raise SansiError("all samples have weight 0; give one at least a larger one", param="weight")
+        silent = [number for number, mask in enumerate(self._masks) if not mask[1:].any()]
+        if not any(self._weights[number] for number in set(range(len(self))) - set(silent)):
+            raise SansiError(
+                "no sample has a token to learn: their loss masks are 0 everywhere (the first token of a sample, which "
+                "nothing precedes, does not count); mark the assistant's tokens, as Codec.training_sample does",
+                param="loss_mask",
+            )
+        if silent:
+            log.warning(
+                "%d of %d samples have no token to learn (sample %d is the first): their loss masks are 0 everywhere",
+                *(len(silent), len(self), silent[0]),
+            )
 
     def _add(self, index: int, sample: Any, too_long: str) -> None:
         ids, mask, weight = _sample(index, sample)

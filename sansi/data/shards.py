@@ -141,7 +141,7 @@ def pack(
 
     `Document`s are counted by language, source and licence in the manifest. The folder appears whole or not at all. A
     document longer than `shard_tokens` gets a shard of its own. Raises SansiError for an id that the tokenizer's
-    `vocab_size` does not admit.
+    `vocab_size` does not admit, and where there is no text at all.
     """
     if isinstance(texts, str | Document):
         raise SansiError('"texts" is one text; give a list of texts', param="texts")
@@ -159,6 +159,8 @@ def pack(
             name = f"shard-{len(entries):05d}.npy"
             shard.save(draft / name)
             entries.append(ShardEntry(name, len(shard.tokens), len(shard.starts), shard.digest, shard.probe))
+        if not entries:
+            raise SansiError("there are no texts to pack; give at least one", param="texts")
         documents, tokens = sum(entry.documents for entry in entries), sum(entry.tokens for entry in entries)
         Manifest(
             tokens=tokens,

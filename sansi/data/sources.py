@@ -129,11 +129,16 @@ SOURCES: tuple[Source, ...] = (
 
 
 def find_sources(names: Iterable[str] | None = None, known: Iterable[Source] = SOURCES) -> list[Source]:
-    """The named sources, in the order of SOURCES; the default ones for None. Raises SansiError for unknown names."""
+    """The named sources, in the order of SOURCES; the default ones for None.
+
+    Raises SansiError for unknown names, and for an empty list.
+    """
     known = list(known)
     if names is None:
         return [source for source in known if source.default]
     wanted = list(names)
+    if not wanted:
+        raise SansiError('"sources" is empty; name some, or leave it out for the usual ones', param="sources")
     for name in wanted:
         if name not in (source.name for source in known):
             hint = did_you_mean(name, [source.name for source in known])

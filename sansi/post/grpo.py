@@ -31,6 +31,7 @@ from sansi.base.config import as_config
 from sansi.base.runs import RunFolder
 from sansi.chat import ChatModel
 from sansi.data.problems import Problem, Task, as_task
+from sansi.data.problems.fingerprints import judge_fingerprint
 from sansi.data.problems.task import check_problems
 from sansi.engine import Engine
 from sansi.model import ModelBundle, Transformer
@@ -90,7 +91,7 @@ class GRPO:
     checkpoint a complete model folder; None: what the codec says.
 
     Raises SansiError for impossible values in `config`, for fewer problems than a round asks, and for a run folder that
-    was begun with other problems or another configuration, which it names.
+    was begun with other problems, verifiers (their code counts) or another configuration, which it names.
     """
 
     def __init__(
@@ -120,7 +121,7 @@ class GRPO:
             config,
             codec.tokenizer.end_of_text_id,
             reference,
-            "" if task is None else task.name,
+            judge_fingerprint(task, problems),
         )
         self.trainer = Trainer(
             model,

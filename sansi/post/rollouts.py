@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from sansi.base import SansiError, config_to_dict
-from sansi.base.differences import changes
+from sansi.base.differences import changes, flat
 from sansi.data.batch import Batch
 from sansi.data.problems import Problem
 from sansi.model import Transformer
@@ -68,11 +68,13 @@ class Rollouts:
 
     Every pass over the problems has an order of its own, which the seed decides. Several ranks ask a share of a round's
     questions each and exchange the answers, so that all of them hand out the same batches. reference: a frozen model
-    for the KL term. judge: the name of who judges, for the record.
+    for the KL term. judge: who judges, a digest by name, for the record.
 
     Iterating raises SansiError when sampler and model disagree by more than `max_mismatch`, before anything is learned
     from such a round, and after `max_rounds_without_signal` rounds that taught nothing.
     """
+
+    may_be_silent = True  # a round without signal is warned of here
 
     def __init__(
         self,
@@ -82,7 +84,7 @@ class Rollouts:
         config: GRPOConfig,
         pad_id: int = 0,
         reference: Transformer | None = None,
-        judge: str = "",
+        judge: Mapping[str, str] | None = None,
     ):
         if len(problems) < config.questions_per_step:
             raise SansiError(
@@ -91,7 +93,7 @@ class Rollouts:
         if config.kl_weight and reference is None:
             raise SansiError(f'"kl_weight" is {config.kl_weight}, but there is no reference model', param="reference")
         self.model, self.sampler, self.problems, self.config = model, sampler, list(problems), config
-        self.pad_id, self.reference, self.judge = pad_id, reference, judge
+        self.pad_id, self.reference, self.judge = pad_id, reference, dict(judge or {})
         self.dtype = torch.float32  # of the trainer's products, which what is scored here has to be like
         self.round = 0  # rounds begun
         self.asked = 0  # questions asked so far, over all passes
@@ -127,7 +129,7 @@ class Rollouts:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a saved place. Raises SansiError that names what differs if it was made with something else."""
-        if found := changes(state.get("made_with", {}), self.fingerprint()):
+        if found := changes(flat(state.get("made_with", {})), flat(self.fingerprint())):
             raise SansiError(
                 f"the run was begun otherwise ({'; '.join(found)}); go on with the old values, or begin another run"
             )

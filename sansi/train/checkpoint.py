@@ -4,6 +4,9 @@
 
     optimizer.safetensors   the optimiser's state by parameter name
     trainer.json            step, place in the data, random state, and the settings that made the run what it is
+
+Until the first of them there is `beginning.json` in the run's folder: the settings, and the place in the data where
+the run began. So a run that was killed early is not gone on with by other settings in silence either.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from sansi.train.optim import Optimizer
 from sansi.train.settings import differences, plain
 
 FORMAT = 1
-SETTINGS = "settings"
+SETTINGS, BEGINNING = "settings", "beginning.json"
 FIELDS = {"step": int, "steps": int, "tokens": int, "batches": dict, "guard": dict, "random": list, SETTINGS: dict}
 """What every record has."""
 
@@ -69,6 +72,33 @@ class Checkpointer:
             ) from error
         self.run.keep_last(self.keep)
         return target
+
+    def save_beginning(self, batches: Mapping[str, Any]) -> None:
+        """Write down what the run is begun with, unless that is done. batches: their state before the first step."""
+        if not self._beginning.is_file():
+            write_json(self._beginning, {"format": FORMAT, "batches": batches, SETTINGS: self.settings})
+
+    def read_beginning(self) -> dict[str, Any] | None:
+        """The batches' state at the beginning of a run that has no checkpoint yet; None in a fresh run.
+
+        Raises SansiError when the record is damaged, or names what differs when the run was begun with other settings.
+        """
+        if not self._beginning.is_file():
+            return None
+        advice = f"delete {self._beginning} to begin anew"
+        state = read_json(self._beginning, advice=advice)
+        if not isinstance(state, dict) or not all(isinstance(state.get(name), dict) for name in ("batches", SETTINGS)):
+            raise SansiError(f"{self._beginning} is damaged; {advice}")
+        if found := differences(state[SETTINGS], self.settings):
+            raise SansiError(
+                f"{self.run.path} was begun with other settings, and has no checkpoint yet: {'; '.join(found)}. Go on "
+                f"with the old ones, give the run another name, or {advice}"
+            )
+        return state["batches"]
+
+    @property
+    def _beginning(self) -> Path:
+        return self.run.path / BEGINNING
 
     def read(self) -> dict[str, Any] | None:
         """The state that was saved with the newest checkpoint, `step` included; None in a fresh run.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -30,7 +31,7 @@ from sansi.train.optim import Optimizer, clip_to
 from sansi.train.parallel import World, check_ranks
 from sansi.train.precision import autocast, compute_dtype, to_master_weights
 from sansi.train.random_state import random_state, set_random_state, untouched_random_state
-from sansi.train.settings import check_steps, run_settings
+from sansi.train.settings import check_steps, plain, run_settings
 from sansi.train.throughput import Throughput
 from sansi.train.totals import LOSS, Totals, add_statistics, minimised
 
@@ -44,7 +45,8 @@ class Batches(Protocol):
 
     The next one is asked for when the update by the last is done, so a producer may use the model. It may have
     `metrics() -> dict[str, float]`, whose figures are logged beside the loop's; `rank` and `world_size`, if it gives
-    each rank rows of its own; and `largest_id`, the largest token id that it will ever yield.
+    each rank rows of its own; `largest_id`, the largest token id that it will ever yield; and `may_be_silent`, true if
+    it tells itself of batches that have nothing to learn.
     """
 
     def __iter__(self) -> Iterator[Batch]: ...
@@ -76,7 +78,7 @@ class Trainer:
     The model's weights become float32 (`dtype` says what the products are) and stay so. A resumed run equals an
     uninterrupted one bit for bit on one device. Under `torchrun` every rank works through its share of each batch, and
     the run is the same as on one, up to rounding; rank 0 evaluates, logs and writes. A batch without a target counts
-    as a step and changes nothing.
+    as a step and changes nothing; the first is warned of.
 
     bundle: what makes a checkpoint a complete model folder. evaluate: called every `evaluate_every` steps and after the
     last; draws from the random generators do not touch the training's. inputs: by name, what else the run depends on: a
@@ -121,6 +123,7 @@ class Trainer:
         )
         self.guard = SpikeGuard(config.spike_factor)
         self.step, self.tokens, self._row_length = 0, 0, 0
+        self._warned = False
         self._loss: Callable[..., Loss] = torch.compile(objective, dynamic=False) if config.compile else objective
         settings = {
             **run_settings(config, objective, model, inputs or {}),
@@ -135,6 +138,7 @@ class Trainer:
     def train(self, title: str = "training") -> Transformer:
         """Run to the last step and return the model."""
         config, stream = self.config, iter(self.batches)
+        beginning = None if self.step else plain(self.batches.state_dict())
         pace = Throughput(self.model.config, self.device, self.dtype, self.world.size)
         shown = progress_bar(title, config.steps, self.step) if self.world.is_main else nullcontext()
         self._enter()
@@ -144,6 +148,9 @@ class Trainer:
                     tokens = self.tokens
                     metrics = self._train_step(stream)
                     self.step += 1
+                    if beginning is not None:  # not before: a run that fails in its first step leaves nothing behind
+                        self.world.on_main(functools.partial(self.checkpointer.save_beginning, beginning))
+                        beginning = None
                     pace.add(self.tokens - tokens, self._row_length)
                     if bar:
                         bar.update(1, f"loss {metrics[LOSS]:.3f}  {pace.tokens_per_second:,.0f} tok/s")
@@ -166,6 +173,7 @@ class Trainer:
         factor = self.config.schedule.factor(self.step, self.config.steps)
         figures = {"learning_rate": factor * self.config.learning_rate, "target_tokens": look.targets}
         if look.counts[LOSS] == 0:
+            self._warn_of_no_target()
             return {LOSS: 0.0, **figures}
         statistics = self._statistics(parts, look.parts)
         totals = Totals.added(self.world.gather(lambda: self._backward(parts, look.counts, statistics)))
@@ -282,6 +290,8 @@ class Trainer:
     def _resume(self) -> None:
         state = self.checkpointer.read()
         if state is None:
+            if (beginning := self.checkpointer.read_beginning()) is not None:
+                self.batches.load_state_dict(beginning)
             return
         if problem := check_steps(self.config, state["steps"], state["step"]):
             raise SansiError(f"{self.run.latest()} was made with other settings: {problem}; give the run another name")
@@ -291,6 +301,17 @@ class Trainer:
         self.guard.load_state_dict(state["guard"])
         if self.world.rank < len(state["random"]):  # a rank that was not there then draws as it would have anyhow
             set_random_state(state["random"][self.world.rank])
+
+    def _warn_of_no_target(self) -> None:
+        """Of the first step that teaches nothing, unless the producer says itself why there may be such."""
+        if self._warned or getattr(self.batches, "may_be_silent", False):
+            return
+        self._warned = True
+        log.warning(
+            "the batch of step %d has no token to learn: its loss masks (or weights) are 0 everywhere; such a step "
+            "changes nothing. Look at what makes the batches; steps after it are not told of",
+            self.step + 1,
+        )
 
     def _warn_of_warmup(self) -> None:
         config = self.config

@@ -7,8 +7,8 @@ def test_fields_are_named_in_order_with_both_values():
     there, here = {"b": 1, "a": "x", "same": [1]}, {"a": "y", "c": None, "same": [1]}
     assert changes(there, here) == [
         "a: 'x' there, 'y' here",
-        "b: 1 there, '(absent)' here",
-        "c: '(absent)' there, None here",
+        "b: 1 there, (absent) here",
+        "c: (absent) there, None here",
     ]
     assert changes({"a": 1}, {"a": 2}, lambda value: f"<{value}>") == ["a: <1> there, <2> here"]
 

@@ -32,7 +32,7 @@ def test_the_same_configuration_resumes(tmp_path):
     [
         ({**CONFIG, "lr": 0.2}, "lr: 0.1 there, 0.2 here"),
         ({"lr": 0.1, "name": "三思"}, "betas: "),
-        ({**CONFIG, "seed": None}, "seed: '(absent)' there, None here"),
+        ({**CONFIG, "seed": None}, "seed: (absent) there, None here"),
     ],
 )
 def test_another_configuration_is_a_conflict_that_names_the_keys(tmp_path, config, words):

@@ -233,3 +233,14 @@ def test_a_folder_of_somebody_else_is_not_replaced(tmp_path: Path):
     (tmp_path / "corpus" / "notes.txt").write_text("dear")
     with pytest.raises(SansiError, match=r"notes\.txt"):
         build_corpus(tmp_path / "corpus", known=known)
+
+
+def test_a_corpus_of_nothing_is_refused(tmp_path: Path):
+    known = [source([RawDocument("a", "Short.")])]
+    with pytest.raises(SansiError, match='"sources" is empty'):
+        build_corpus(tmp_path / "corpus", [], known=known)
+    with pytest.raises(SansiError, match=r"no document of the sources is left \(1 too short\)"):
+        build_corpus(tmp_path / "corpus", known=known)
+    with pytest.raises(SansiError, match=r"no document of the sources is left \(their archives hold none\)"):
+        build_corpus(tmp_path / "corpus", known=[source([])])
+    assert not (tmp_path / "corpus").exists()

@@ -290,3 +290,19 @@ def test_samples_may_be_dicts_or_objects_and_one_shard_needs_no_list():
     assert len({json.dumps(dataset.state_dict()) for dataset in sets}) == 1 and sets[0].largest_id == 2
     shard = TokenShard.from_documents([[1, 2, 3]])
     assert PackedDataset(shard, 2, 1).tokens == PackedDataset(np.arange(3), 2, 1).tokens == 3
+
+
+def test_masks_that_teach_nothing_are_named(caplog):
+    with pytest.raises(SansiError, match="no sample has a token to learn: their loss masks are 0 everywhere"):
+        SampleDataset([([1, 2], [0, 0]), ([3, 4, 5], [1, 0, 0])], 4, 1)  # nothing comes before a first token
+    with pytest.raises(SansiError, match="no sample has a token to learn"):
+        SampleDataset([([1, 2], [0, 0]), ([3, 4], [0, 1], 0.0), ([3, 4], [0, 0], 1.0)], 4, 1)
+    SampleDataset([([1, 2], [0, 1]), ([3, 4, 5], [0, 0, 0])], 4, 1)
+    assert "1 of 2 samples have no token to learn (sample 1 is the first)" in caplog.text
+
+
+@pytest.mark.parametrize("texts", [[], iter(())])
+def test_nothing_is_not_packed(tmp_path: Path, texts: Any):
+    with pytest.raises(SansiError, match="no texts to pack"):
+        pack(texts, ByteTokenizer(), tmp_path / "packed")
+    assert not (tmp_path / "packed").exists()

@@ -166,7 +166,9 @@ def test_a_function_can_judge_a_whole_run(codec, policy, tmp_path):
     assert 0.1 < row["reward"] < 0.4 and row["right"] == 0 and row["mixed_groups"] == 1
     with pytest.raises(SansiError, match=r"evaluate is 0\.5; give a function"):
         GRPO(model, codec, [Problem("mine", "Say it.", "yes")] * 2, config, RunFolder(tmp_path), evaluate=0.5)
-    with pytest.raises(SansiError, match=r"judge: 'generous' there, '' here"):
+    with pytest.raises(
+        SansiError, match=r"judge.exact: \(absent\) there, '\w{16}' here; judge.generous: '\w{16}' there"
+    ):
         GRPO(model, codec, [Problem("mine", "Say it.", "yes")] * 2, config, RunFolder(tmp_path))
 
 

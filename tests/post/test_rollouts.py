@@ -204,8 +204,8 @@ def test_a_state_of_other_problems_or_another_judge_is_refused(model):
     for problems in others:
         with pytest.raises(SansiError, match="problems: '"):
             Rollouts(model, sampler, problems, CONFIG).load_state_dict(state)
-    with pytest.raises(SansiError, match="judge: '' there, 'strict' here"):
-        Rollouts(model, sampler, PROBLEMS, CONFIG, judge="strict").load_state_dict(state)
+    with pytest.raises(SansiError, match=r"judge.strict: \(absent\) there, 'abc' here"):
+        Rollouts(model, sampler, PROBLEMS, CONFIG, judge={"strict": "abc"}).load_state_dict(state)
 
 
 def test_too_few_problems_are_refused(model):

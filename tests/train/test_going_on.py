@@ -15,7 +15,7 @@ import torch
 from sansi.base import SansiError
 from sansi.base.runs import RunFolder
 from sansi.data import PackedDataset
-from tiny_training import VOCAB, make_trainer, tiny_model
+from tiny_training import VOCAB, batches, make_trainer, tiny_model
 
 FLAT = {"warmup_steps": 2, "decay_from": 1.0}
 
@@ -246,3 +246,54 @@ def test_random_numbers_go_on_where_they_were(tmp_path):
     again = Noisy()
     make_trainer(tmp_path, data=again, steps=5, schedule=FLAT).train()
     assert list(again.drawn[0]) == expected
+
+
+class Stopping:
+    """Batches of `data` that end after some, as a process does that is killed."""
+
+    def __init__(self, data, after: int):
+        self.data, self.after = data, after
+
+    def __iter__(self):
+        for number, batch in enumerate(self.data):
+            if number == self.after:
+                raise KeyboardInterrupt
+            yield batch
+
+    def state_dict(self):
+        return self.data.state_dict()
+
+    def load_state_dict(self, state):
+        self.data.load_state_dict(state)
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_says_what_differs(tmp_path, whole):
+    with pytest.raises(KeyboardInterrupt):
+        make_trainer(tmp_path, data=Stopping(batches(), 1)).train()
+    assert RunFolder(tmp_path).latest() is None
+    with pytest.raises(
+        SansiError, match=r"has no checkpoint yet: learning_rate: 0\.01 there, 0\.5 here.*beginning\.json"
+    ):
+        make_trainer(tmp_path, data=Stopping(batches(), 9), learning_rate=0.5)
+    with pytest.raises(SansiError, match="other data"):
+        make_trainer(tmp_path, data=Stopping(PackedDataset([np.arange(1, 20)], 16, 3), 9))
+    with pytest.raises(SansiError, match=r"hidden_size: 16 there, 8 here"):
+        make_trainer(tmp_path, data=Stopping(batches(), 9), model=tiny_model(hidden_size=8))
+    trainer = make_trainer(tmp_path, data=Stopping(batches(), 99), micro_batch_size=3)  # as later on
+    trainer.train()
+    assert same(weights(trainer), whole[0])
+    (tmp_path / "beginning.json").write_text("{}")
+    make_trainer(tmp_path, data=Stopping(batches(), 99))  # the checkpoint counts from now on
+
+
+def test_a_run_that_fails_in_its_first_step_leaves_nothing_to_go_on_with(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        make_trainer(tmp_path, data=Stopping(batches(), 0)).train()
+    make_trainer(tmp_path, learning_rate=0.5)
+
+
+def test_a_damaged_beginning_is_named(tmp_path):
+    RunFolder(tmp_path)
+    (tmp_path / "beginning.json").write_text('{"batches": 1}')
+    with pytest.raises(SansiError, match=r"beginning\.json is damaged; delete .*beginning\.json to begin anew"):
+        make_trainer(tmp_path)

@@ -38,8 +38,6 @@ class Corpus(Config):
     """Where fetched archives are kept, so that another corpus does not fetch them again."""
 
     def problems(self) -> list[str]:
-        if self.sources == ():
-            return ['"sources" is empty; name some, or leave it out']
         try:
             find_sources(self.sources)
         except SansiError as error:
