@@ -2,7 +2,8 @@
 
 import sys
 
-from sansi.agents import Agent, HTTPChatClient, Tool, calculator
+from sansi.agents import Agent, Tool, calculator
+from sansi.client import HTTPChatClient
 
 
 def population(country: str) -> int:
@@ -17,7 +18,7 @@ def population(country: str) -> int:
 url = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000/v1"
 model = sys.argv[2] if len(sys.argv) > 2 else "Qwen3-0.6B"
 tools = [Tool.from_function(population), Tool.from_function(calculator)]
-agent = Agent(HTTPChatClient(url, model), tools, max_calls=8, options={"thinking_budget": 512})
+agent = Agent(HTTPChatClient(url, model), tools, max_calls=8, thinking_budget=512)
 
 run = agent.run([{"role": "user", "content": "How many people live in Iceland and Malta together?"}])
 for record in run.calls:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sansi.agents.calculator import evaluate
+from sansi.agents.tools.calculator import evaluate
 
 ROOT = Path(__file__).resolve().parents[1]
 USER_PAGES = sorted(

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sansi.agents import Agent, ChatClient, Tool
-from sansi.agents.client import Usage
-from sansi.agents.loop import AgentRun, CallRecord
+from sansi.agents import Agent, AgentRun, CallRecord, Tool
+from sansi.client import ChatClient, Usage
 from sansi.data.problems.environment import Environment, Episode, Step
 from sansi.data.problems.task import Problem, Verdict, check_whole, unknown
 from sansi.text import Message, read_messages

@@ -5,9 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from sansi.agents import Agent, InProcessChatClient, Tool, calculator
+from sansi.agents import Agent, Tool, calculator
 from sansi.base import SansiError
 from sansi.chat import ChatModel, ChatOptions
+from sansi.client import InProcessChatClient
 from sansi.engine import Engine
 from sansi.model import ModelConfig, Transformer
 from sansi.text import Codec, Tokenizer

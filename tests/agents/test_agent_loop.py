@@ -4,8 +4,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sansi.agents import Agent, AssistantReply, Tool, Usage, calculator
+from sansi.agents import Agent, RunFailed, Tool, calculator
 from sansi.base import SansiError
+from sansi.client import AssistantReply, Usage
 from sansi.text import Message, ToolCall, message_to_dict, read_messages
 
 QUESTION = [{"role": "user", "content": "What is 17 * 23?"}]
@@ -78,9 +79,11 @@ def test_a_call_with_an_error_is_not_executed_and_the_model_is_told_why():
     made, _ = agent(replace(reply, message=replace(reply.message, tool_calls=(wrong, right))), says("4"))
     run = made.run(QUESTION)
     assert [(record.status, record.observation) for record in run.calls] == [
-        ("invalid_arguments", "error: not executed: malformed: no closing brace"),
+        ("invalid_arguments", run.calls[0].observation),
         ("ok", "4"),
     ]
+    assert run.calls[0].observation.startswith("error: not executed: malformed: no closing brace")
+    assert '"expression"' in run.calls[0].observation  # the schema
 
 
 def test_a_run_can_be_continued():
@@ -188,12 +191,19 @@ def test_mistaken_calls_count_towards_the_cap():
     assert [c.status for c in made.run(QUESTION).calls][:3] == ["unknown_tool"] * 3
 
 
-def test_every_message_is_shown_as_it_comes():
-    shown = []
-    made, _ = agent(calls(compute("1+1")), on_message=shown.append)
-    with pytest.raises(IndexError):  # the script has ended: as if the server had gone
+def test_what_there_was_is_not_lost_when_the_client_fails():
+    class Gone(Script):
+        def complete(self, messages, tools, **options):
+            if not self.replies:
+                raise SansiError("the server has gone", code="gone")
+            return super().complete(messages, tools, **options)
+
+    made = Agent(Gone(calls(compute("1+1"))), [Tool.from_function(calculator)])
+    with pytest.raises(RunFailed, match="the server has gone") as caught:
         made.run(QUESTION)
-    assert [m.role for m in shown] == ["assistant", "tool"]
+    assert [m.role for m in caught.value.run.messages] == ["user", "assistant", "tool"]
+    made.client.replies = [says("2")]
+    assert made.run(caught.value.run.messages).answer == "2"
 
 
 def test_bad_settings_are_named():

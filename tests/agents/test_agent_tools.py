@@ -1,3 +1,5 @@
+import asyncio
+import contextlib
 import contextvars
 import json
 import sys
@@ -6,7 +8,7 @@ import time
 from typing import Literal
 
 import pytest
-from sansi.agents import Tool, calculator
+from sansi.agents import Attachment, Result, Tool, ToolContext, calculator, tool, tools_of
 from sansi.base import SansiError
 
 
@@ -85,17 +87,13 @@ def _misdocumented(x: int) -> None:
     """
 
 
-async def _async(x: int) -> None:
-    """Doc."""
-
-
 def _unresolved(x: "Nowhere") -> None:  # noqa: F821
     """Doc."""
 
 
 @pytest.mark.parametrize(
     "function",
-    [_undocumented, _unannotated, _variadic, _positional, _set, _misdocumented, _async, _unresolved],
+    [_undocumented, _unannotated, _variadic, _positional, _set, _misdocumented, _unresolved],
 )
 def test_a_function_that_makes_no_tool_is_refused_by_name(function):
     with pytest.raises(SansiError, match=function.__name__):
@@ -188,7 +186,7 @@ def test_long_results_are_cut_and_the_cut_is_stated():
         return "x" * 100
 
     done = Tool.from_function(long, max_result_chars=10).call("{}")
-    assert done.text == "x" * 10 + "\n[cut: 90 more characters]"
+    assert done.text == "x" * 28 + "\n[60 characters left out]\n" + "x" * 12
 
 
 @pytest.mark.parametrize(
@@ -217,35 +215,172 @@ def test_a_result_that_is_no_json_is_an_error_observation():
     assert Tool.from_function(give).call("{}").status == "error"
 
 
-def test_approval_sees_typed_arguments_and_decides():
-    asked, ran = [], []
+def test_an_async_function_is_a_tool_too():
+    async def wait(seconds: float) -> str:
+        """Wait."""
+        await asyncio.sleep(seconds)
+        return "waited"
 
-    def pay(amount: int) -> str:
-        """Pay."""
-        ran.append(amount)
-        return "paid"
-
-    def approve(name, arguments):
-        asked.append((name, arguments))
-        return arguments["amount"] < 10
-
-    tool = Tool.from_function(pay, approve=approve)
-    assert tool.call('{"amount": "5"}').status == "ok"
-    assert tool.call('{"amount": 50}').status == "denied"
-    assert tool.call('{"amount": "much"}').status == "invalid_arguments"
-    assert asked == [("pay", {"amount": 5}), ("pay", {"amount": 50})]
-    assert ran == [5]
+    tool = Tool.from_function(wait, timeout=0.2)
+    assert tool.call('{"seconds": 0}').text == "waited"
+    assert tool.call('{"seconds": 60}').status == "timeout"
+    assert asyncio.run(tool.acall('{"seconds": 0}')).text == "waited"
 
 
-@pytest.mark.parametrize("answer", [None, "yes", 1])
-def test_only_true_is_an_approval(answer):
-    assert Tool.from_function(forecast, approve=lambda *_: answer).call('{"city": "Oslo"}').status == "denied"
+def test_a_tool_is_called_from_within_a_running_loop():
+    async def main():
+        return Tool.from_function(calculator).call('{"expression": "1+1"}').text
+
+    assert asyncio.run(main()) == "2"
 
 
-def test_a_failing_approval_is_none():
-    def approve(name, arguments):
-        raise EOFError
+def test_an_async_tool_that_can_not_be_cancelled_holds_nobody_up():
+    async def stubborn() -> str:
+        """Wait."""
+        while True:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(3)
 
-    done = Tool.from_function(forecast, approve=approve).call('{"city": "Oslo"}')
-    assert done.status == "denied"
-    assert "EOFError" in done.text
+    start = time.perf_counter()
+    assert Tool.from_function(stubborn, timeout=0.05).call("{}").status == "timeout"
+    assert time.perf_counter() - start < 30
+
+
+def test_a_late_tool_is_told_by_its_context():
+    told = threading.Event()
+
+    def slow(context: ToolContext) -> str:
+        """Wait."""
+        if context.cancelled.wait(60):
+            told.set()
+        return "late"
+
+    assert Tool.from_function(slow, timeout=0.05).call("{}").status == "timeout"
+    assert told.wait(30)
+
+
+def test_the_context_is_no_argument_of_the_model(tmp_path):
+    said = []
+
+    def keep(text: str, context: ToolContext) -> str:
+        """Keep a text.
+
+        Args:
+            text: The text.
+        """
+        (context.folder / "kept.txt").write_text(text)
+        context.progress("kept")
+        return f"{context.conversation} {context.room}"
+
+    made = Tool.from_function(keep)
+    assert list(made.parameters["properties"]) == ["text"]
+    context = ToolContext("talk", room=99, folder=tmp_path / "new", progress=said.append)
+    assert made.call('{"text": "x"}', context).text == "talk 99"
+    assert (tmp_path / "new" / "kept.txt").read_text() == "x" and said == ["kept"]
+    assert made.call('{"text": "x", "context": 1}').status == "invalid_arguments"
+
+
+def test_progress_begins_the_time_anew():
+    def slow(context: ToolContext) -> str:
+        """Wait."""
+        for _ in range(4):
+            time.sleep(0.3)
+            context.progress("still here")
+        return "done"
+
+    assert Tool.from_function(slow, timeout=1.0).call("{}").text == "done"
+
+
+def test_endless_progress_ends_all_the_same():
+    def endless(context: ToolContext) -> str:
+        """Wait."""
+        while not context.cancelled.wait(0.005):
+            context.progress("more")
+        return "never"
+
+    done = Tool.from_function(endless, timeout=0.05).call("{}")
+    assert done.status == "timeout" and "0.5 s, for all its progress" in done.text
+
+
+def test_a_result_may_have_files_and_an_origin():
+    plot = Attachment("plot.png", "image/png", b"png")
+
+    def draw() -> Result:
+        """Draw."""
+        return Result("drawn", (plot,), origin="http://a.example", tainted=True)
+
+    done = Tool.from_function(draw, origin="built-in").call("{}")
+    assert (done.text, done.attachments, done.origin, done.tainted) == (
+        "drawn",
+        (plot,),
+        "built-in http://a.example",
+        True,
+    )
+    failed = Tool.from_function(lambda: Result("no ink", is_error=True), name="draw", description="Draw.")
+    assert (failed.call("{}").status, failed.call("{}").text) == ("error", "error: no ink")
+
+
+def test_a_tainted_tool_taints_its_results_and_its_errors():
+    made = Tool.from_function(forecast, tainted=True)
+    assert made.call('{"city": "Oslo"}').tainted
+    assert Tool.from_function(lambda: 1 / 0, name="f", description="F.", tainted=True).call("{}").tainted
+
+
+def test_groups_of_errors_are_told_by_their_cause():
+    def fail() -> str:
+        """Fail."""
+        raise BaseExceptionGroup("group", [ExceptionGroup("inner", [KeyError("cause")])])
+
+    assert Tool.from_function(fail).call("{}").text == "error: KeyError: 'cause'"
+
+
+def test_the_decorator_makes_a_tool():
+    @tool
+    def double(x: int) -> int:
+        """Double a number."""
+        return 2 * x
+
+    @tool(name="thrice", timeout=5, effects={"execute"})
+    def triple(x: int) -> int:
+        """Triple a number."""
+        return 3 * x
+
+    assert double.call('{"x": 2}').text == "4" and double.name == "double"
+    assert (triple.name, triple.timeout, triple.effects) == ("thrice", 5, frozenset({"execute"}))
+
+
+class Notes:
+    def __init__(self):
+        self.kept = []
+
+    @tool(effects={"write"})
+    def note(self, text: str) -> int:
+        """Keep a note."""
+        self.kept.append(text)
+        return len(self.kept)
+
+    @tool
+    def notes(self) -> list[str]:
+        """All notes."""
+        return self.kept
+
+
+def test_methods_share_the_state_of_their_object():
+    one, other = Notes(), Notes()
+    note, notes = tools_of(one)
+    assert (note.name, note.effects, notes.effects) == ("note", frozenset({"write"}), frozenset({"read"}))
+    note.call('{"text": "a"}')
+    assert notes.call("{}").text == '["a"]' and other.kept == [] and one.note("b") == 2
+    with pytest.raises(SansiError, match="int has no method with @tool"):
+        tools_of(3)
+
+
+def test_the_fingerprint_is_of_what_is_known_of_a_tool():
+    made = Tool.from_function(forecast)
+    assert made.fingerprint == Tool.from_function(forecast, timeout=1).fingerprint
+    assert made.fingerprint != Tool.from_function(forecast, description="Else.").fingerprint
+
+
+def test_unknown_effects_are_named():
+    with pytest.raises(SansiError, match='unknown effect "burn"'):
+        Tool.from_function(forecast, effects={"burn"})

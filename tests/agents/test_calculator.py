@@ -4,7 +4,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sansi.agents.calculator import MAX_CHARS, calculator, evaluate
+from sansi.agents.tools.calculator import MAX_CHARS, calculator, evaluate
 from sansi.base import SansiError
 
 

@@ -6,8 +6,8 @@ import json
 import re
 
 import pytest
-from sansi.agents import AssistantReply, Usage
 from sansi.base import SansiError
+from sansi.client import AssistantReply, Usage
 from sansi.data.problems.environment import Environment, Episode, Step
 from sansi.data.problems.environments import Till
 from sansi.data.problems.task import Problem, Verdict

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from typing import Any
 
-from sansi.agents.streaming import Server, list_models, streamed
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.chat import ChatOptions, ChatResult, Preset
 from sansi.chat.options import ChatUsage, Report
 from sansi.chat.presets import Presets
-from sansi.text import ClosingPhrase, Content, Event, Message, Reasoning, ToolCall, ToolCallDelta
+from sansi.client.reply import ReplyReader
+from sansi.client.streaming import Server, list_models, streamed
+from sansi.text import Event, Message
 from sansi.text.messages import message_to_dict
 
 SAMPLING = tuple(field.name for field in fields(Preset))
@@ -43,13 +44,13 @@ class RemoteChat:
         self, messages: Sequence[Message], options: ChatOptions
     ) -> AsyncGenerator[Event | ChatResult, None]:
         """As `ChatModel.stream`: the events of one answer, then its result."""
-        heard = _Heard()
+        heard = ReplyReader()
         body = {"model": self.name, "messages": [message_to_dict(message) for message in messages]}
         async with streamed(self._server, body | _fields(options)) as chunks:
             async for chunk in chunks:
-                for event in heard.events(chunk):
+                for event in heard.feed(chunk):
                     yield event
-        yield heard.result(options)
+        yield _result(heard, options)
 
 
 def _fields(options: ChatOptions) -> dict[str, Any]:
@@ -67,91 +68,45 @@ def _fields(options: ChatOptions) -> dict[str, Any]:
     return body | {"stream_options": {"include_usage": True}}
 
 
-@dataclass
-class _Heard:
-    """What has come of an answer so far."""
-
-    thought: str = ""
-    content: str = ""
-    calls: dict[int, ToolCall] = field(default_factory=dict)
-    finish_reason: str = "stop"
-    usage: Mapping[str, Any] = field(default_factory=dict)
-    report: Mapping[str, Any] = field(default_factory=dict)
-
-    def events(self, chunk: Mapping[str, Any]) -> list[Event]:
-        """What a chunk adds. Raises SansiError for one that is no chunk of a chat completion."""
-        try:
-            self.usage = chunk.get("usage") or self.usage
-            self.report = chunk.get("sansi") or self.report
-            choices = chunk.get("choices") or ()
-            return [event for choice in choices for event in self._of_choice(choice)]
-        except (KeyError, TypeError, AttributeError) as error:
-            raise SansiError(f"the server sent something else than a chat completion ({error!r})") from error
-
-    def _of_choice(self, choice: Mapping[str, Any]) -> list[Event]:
-        self.finish_reason = choice.get("finish_reason") or self.finish_reason
-        delta = choice.get("delta") or {}
-        found: list[Event] = []
-        if thought := delta.get("reasoning_content") or delta.get("reasoning"):
-            self.thought += thought
-            found.append((ClosingPhrase if delta.get("closing_phrase") else Reasoning)(thought))
-        if content := delta.get("content"):
-            self.content += content
-            found.append(Content(content))
-        return [*found, *(self._call(call) for call in delta.get("tool_calls") or ())]
-
-    def _call(self, call: Mapping[str, Any]) -> Event:
-        index, function = int(call.get("index") or 0), call.get("function") or {}
-        name, arguments = function.get("name"), function.get("arguments") or ""
-        known = self.calls.get(index) or ToolCall(call.get("id") or f"call_{index}", name or "", "")
-        self.calls[index] = ToolCall(known.id, known.name, known.arguments + arguments)
-        return ToolCallDelta(index, known.id, name, arguments)
-
-    def result(self, options: ChatOptions) -> ChatResult:
-        """The answer as the terminal tells it. Where a server says nothing, nothing is made up."""
-        told, details = self.report, self.usage.get("completion_tokens_details") or {}
-        message = Message(
-            "assistant",
-            self.content,
-            reasoning_content=self.thought or None,
-            tool_calls=tuple(self.calls[index] for index in sorted(self.calls)),
-        )
-        prompt_details = self.usage.get("prompt_tokens_details") or {}
-        timing = told.get("timing") or {}
-        completion = _number(self.usage.get("completion_tokens"))
-        closing = _number(told.get("closing_phrase_tokens"))
-        usage = ChatUsage(
-            prompt_tokens=_number(self.usage.get("prompt_tokens")),
-            completion_tokens=completion,
-            reasoning_tokens=_number(details.get("reasoning_tokens")),
-            cached_tokens=_number(prompt_details.get("cached_tokens")),
-            sampled_tokens=max(0, completion - closing),
-        )
-        report = Report(
-            mode=told.get("mode") or ("thinking" if self.thought else "non-thinking"),
-            mode_source=told.get("mode_source") or "the server",
-            budget_requested=told.get("thinking_budget_requested", options.thinking_budget),
-            budget_applied=told.get("thinking_budget_applied"),
-            thinking_end_reason=told.get("thinking_end_reason"),
-            closing_phrase_tokens=closing,
-            closing_phrase=told.get("closing_phrase") or "",
-            max_tokens=_number(told.get("max_tokens")),
-            answer_reserve=_number(told.get("answer_reserve")),
-            sampling=dict(told.get("sampling") or {}),
-            preset=told.get("preset") or "the server's",
-            warnings=tuple(told.get("warnings") or ()),
-        )
-        rate = timing.get("tokens_per_second")
-        seconds = max(0, usage.sampled_tokens - 1) / rate if isinstance(rate, int | float) and rate > 0 else None
-        return ChatResult(
-            message=message,
-            finish_reason=self.finish_reason,  # type: ignore[arg-type]
-            usage=usage,
-            report=report,
-            ids=(),
-            prompt_ids=(),
-            decode_seconds=seconds,
-        )
+def _result(heard: ReplyReader, options: ChatOptions) -> ChatResult:
+    """The answer as the terminal tells it. Where a server says nothing, nothing is made up."""
+    told, details = heard.report, heard.usage.get("completion_tokens_details") or {}
+    prompt_details = heard.usage.get("prompt_tokens_details") or {}
+    timing = told.get("timing") or {}
+    completion = _number(heard.usage.get("completion_tokens"))
+    closing = _number(told.get("closing_phrase_tokens"))
+    usage = ChatUsage(
+        prompt_tokens=_number(heard.usage.get("prompt_tokens")),
+        completion_tokens=completion,
+        reasoning_tokens=_number(details.get("reasoning_tokens")),
+        cached_tokens=_number(prompt_details.get("cached_tokens")),
+        sampled_tokens=max(0, completion - closing),
+    )
+    report = Report(
+        mode=told.get("mode") or ("thinking" if heard.thought else "non-thinking"),
+        mode_source=told.get("mode_source") or "the server",
+        budget_requested=told.get("thinking_budget_requested", options.thinking_budget),
+        budget_applied=told.get("thinking_budget_applied"),
+        thinking_end_reason=told.get("thinking_end_reason"),
+        closing_phrase_tokens=closing,
+        closing_phrase=told.get("closing_phrase") or "",
+        max_tokens=_number(told.get("max_tokens")),
+        answer_reserve=_number(told.get("answer_reserve")),
+        sampling=dict(told.get("sampling") or {}),
+        preset=told.get("preset") or "the server's",
+        warnings=tuple(told.get("warnings") or ()),
+    )
+    rate = timing.get("tokens_per_second")
+    seconds = max(0, usage.sampled_tokens - 1) / rate if isinstance(rate, int | float) and rate > 0 else None
+    return ChatResult(
+        message=heard.message,
+        finish_reason=heard.finish_reason or "stop",  # type: ignore[arg-type]
+        usage=usage,
+        report=report,
+        ids=(),
+        prompt_ids=(),
+        decode_seconds=seconds,
+    )
 
 
 def _number(value: Any) -> int:

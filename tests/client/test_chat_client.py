@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
-from sansi.agents import HTTPChatClient, InProcessChatClient, Usage
 from sansi.base import SansiError
+from sansi.client import HTTPChatClient, InProcessChatClient, Usage
 from sansi.text import Message, ToolCall
 
 URL = "http://model.test/v1/"

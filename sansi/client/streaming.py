@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,8 +13,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from sansi.agents.client import http_error
 from sansi.base import SansiError
+
+HINT = 'base_url must be that of an OpenAI-compatible API and usually ends in "/v1"'
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,19 @@ class Server:
         """For a client of httpx. Variables of the environment are not read: what counts is what is given here."""
         headers = {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
         timeout = httpx.Timeout(self.timeout, connect=self.connect_timeout)
-        return {"headers": headers, "timeout": timeout, "trust_env": False}
+        return {"headers": headers, "timeout": timeout, "trust_env": False, "verify": _certificates()}
 
 
-def list_models(server: Server) -> list[dict[str, Any]]:
+@functools.cache
+def _certificates() -> ssl.SSLContext:
+    return httpx.create_ssl_context(trust_env=False)  # 20 ms that each client would take anew
+
+
+def list_models(server: Server, **client: Any) -> list[dict[str, Any]]:
     """The cards of the models that a server has. Raises SansiError where it can not be reached, or is none."""
     url = f"{server.base_url}/models"
     try:
-        with httpx.Client(**server.options) as http:
+        with httpx.Client(**server.options, **client) as http:
             response = http.get(url)
         if response.status_code != 200:
             raise http_error(response, url)
@@ -61,23 +69,29 @@ def list_models(server: Server) -> list[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def streamed(server: Server, body: Mapping[str, Any]) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
-    """The chunks of one completion; leaving early ends it at the server too.
+async def streamed(
+    server: Server, body: Mapping[str, Any], **client: Any
+) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+    """The chunks of one completion; leaving early ends it at the server too. `client` goes to httpx (proxy, …).
 
     Raises SansiError, there or between the chunks, where the server refuses, breaks off, or answers something else.
     """
     url = f"{server.base_url}/chat/completions"
     try:
         async with (
-            httpx.AsyncClient(**server.options) as http,
+            httpx.AsyncClient(**server.options, **client) as http,
             http.stream("POST", url, json={**body, "stream": True}) as response,
         ):
             if response.status_code != 200:
                 await response.aread()
                 raise http_error(response, url)
             yield _chunks(response, url)
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise unreachable(url, error) from error
+    except (TypeError, ValueError) as error:
+        if isinstance(error, SansiError):
+            raise
+        raise SansiError(f"an option can not be sent as JSON: {error}") from error
 
 
 async def _chunks(response: httpx.Response, url: str) -> AsyncIterator[dict[str, Any]]:
@@ -97,7 +111,19 @@ async def _chunks(response: httpx.Response, url: str) -> AsyncIterator[dict[str,
         yield chunk
 
 
-def unreachable(url: str, error: httpx.HTTPError) -> SansiError:
+def http_error(response: httpx.Response, url: str) -> SansiError:
+    """An error with the server's own words where it has any, else with the status."""
+    try:
+        error = response.json()["error"]
+        known = error if isinstance(error, dict) else {"message": str(error)}
+        message, param, code = known["message"], known.get("param"), known.get("code")
+    except (ValueError, KeyError, TypeError):
+        message, param, code = f"{response.reason_phrase}; {HINT}", None, None
+    code = code if isinstance(code, str) else None
+    return SansiError(f"{url}: HTTP {response.status_code}: {message}", param=param, code=code)
+
+
+def unreachable(url: str, error: Exception) -> SansiError:
     """The error of a server that does not answer, or stopped in the middle."""
     if isinstance(error, httpx.TimeoutException):
         return SansiError(f"{url}: no answer in time ({type(error).__name__})")

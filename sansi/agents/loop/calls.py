@@ -1,0 +1,129 @@
+"""The calls of one reply: checked, decided on and run side by side; their observations stand in call order."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sansi.agents.context import ToolContext
+from sansi.agents.events import AgentEvent, CallReady, CallRunning, ObservationMade, Progress
+from sansi.agents.loop.run import CallRecord, Pending, PlannedCall
+from sansi.agents.observation import Observation
+from sansi.agents.tool import Tool, invalid_arguments
+from sansi.base import SansiError
+from sansi.base.errors import did_you_mean
+from sansi.text import ToolCall
+
+Emit = Callable[[AgentEvent], None]
+
+
+class Gate(Protocol):
+    """Who decides whether a call is made. Asked for every call that could run, for those of one reply side by side."""
+
+    def admit(self, planned: PlannedCall, emit: Emit) -> Awaitable[Observation | Pending | None]:
+        """None: run it. An Observation: it is not run, and this is what the model is told. Pending: the run pauses."""
+        ...
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """An observation in the room that there is for it."""
+
+    observation: Observation
+    whole: str | None = None
+    """The file with the whole text."""
+
+
+@dataclass
+class Caller:
+    """What is the same for all calls of a run."""
+
+    tools: Mapping[str, Tool]
+    gate: Gate | None
+    emit: Emit
+    context: Callable[[Tool, ToolCall, int], ToolContext]
+    """A context for a call, of so many that run side by side."""
+    fit: Callable[[Observation, Tool, ToolCall, ToolContext], Fitted]
+
+    held: dict[str, CallRecord] = field(default_factory=dict)
+    """Where each answer goes as it comes, by the id of its call."""
+
+    async def answer(
+        self, calls: Sequence[ToolCall], refused: Mapping[str, Observation], tainted: bool
+    ) -> list[Pending]:
+        """Answer calls side by side into `held`, less those that have an observation in `refused`; what waits comes
+        back. Cancelled, it cancels them all.
+
+        tainted: what the model has read holds text of strangers.
+        """
+        jobs = [asyncio.ensure_future(self._one(call, refused.get(call.id), tainted, len(calls))) for call in calls]
+        try:
+            waiting = await asyncio.gather(*jobs)
+        finally:
+            for job in jobs:
+                job.cancel()
+        return [pending for pending in waiting if pending is not None]
+
+    async def _one(self, call: ToolCall, refused: Observation | None, tainted: bool, abreast: int) -> Pending | None:
+        planned = self._planned(call, tainted) if refused is None else refused
+        if isinstance(planned, Observation):
+            self.record(call, Fitted(planned), 0.0)
+            return None
+        verdict = await self._admitted(planned)
+        if isinstance(verdict, Pending):
+            return verdict
+        begun = time.perf_counter()  # the time of the question is not the tool's
+        fitted = Fitted(verdict) if verdict is not None else await self._run(planned, abreast)
+        self.record(call, fitted, time.perf_counter() - begun)
+        return None
+
+    def _planned(self, call: ToolCall, tainted: bool) -> PlannedCall | Observation:
+        """The call with its tool and typed arguments, or why it can not be made; then nobody is asked about it."""
+        tool = self.tools.get(call.name)
+        if tool is None:
+            known = did_you_mean(call.name, self.tools) + f" (tools: {', '.join(sorted(self.tools)) or 'none'})"
+            return Observation(f'error: unknown tool "{call.name}"{known}', "unknown_tool")
+        try:
+            if not call.executable:  # the codec has found it truncated, malformed or not to fit the tool
+                raise SansiError(str(call.error))
+            typed = tool.read(call.arguments)
+        except SansiError as error:
+            return Observation(invalid_arguments(error, tool), "invalid_arguments")
+        return PlannedCall(call, tool, typed, tainted)
+
+    async def _admitted(self, planned: PlannedCall) -> Observation | Pending | None:
+        call, tool = planned.call, planned.tool
+        self.emit(CallReady(call.id, tool.name, planned.arguments, tool.origin, _shown(planned)))
+        if self.gate is None:
+            return None
+        try:
+            return await self.gate.admit(planned, self.emit)
+        except Exception as error:  # an approval that fails is not an approval
+            return Observation(f"error: the call was not made: asking for approval failed ({error!r})", "denied")
+
+    async def _run(self, planned: PlannedCall, abreast: int) -> Fitted:
+        call, tool = planned.call, planned.tool
+        context = self.context(tool, call, abreast)
+        self.emit(CallRunning(call.id, tool.name))
+        return self.fit(await tool.run(planned.arguments, context), tool, call, context)
+
+    def record(self, call: ToolCall, fitted: Fitted, seconds: float) -> None:
+        """Hold an observation, and tell of it as it comes."""
+        seen, whole = fitted.observation, fitted.whole
+        self.held[call.id] = CallRecord(
+            call, seen.status, seen.text, seconds, seen.attachments, seen.origin, seen.tainted, whole
+        )
+        self.emit(ObservationMade.of(call, seen, seconds, whole))
+
+    def progress_of(self, call: ToolCall) -> Callable[[str], None]:
+        return lambda text: self.emit(Progress(call.id, call.name, text))
+
+
+def _shown(planned: PlannedCall) -> str:
+    try:
+        return planned.tool.shown(planned.arguments)
+    except Exception as error:  # a tool's own way of showing a call must not decide what is shown
+        return f"{dict(planned.arguments)!r} (the tool could not show it: {error!r})"

@@ -1,0 +1,92 @@
+"""The caps of a run, and its one thinking budget. Of each a quarter is kept for the answer.
+
+| cap           | until the reserve                              | then                                               |
+|---------------|------------------------------------------------|----------------------------------------------------|
+| `max_calls`   | calls run                                      | further ones are refused, one last reply           |
+| `max_tokens`  | replies may be as long as what is left of 3/4  | one last reply, as long as what is left of all     |
+| `max_seconds` | replies and tools may take what is left of 3/4 | what runs is given up, one last reply in the rest  |
+
+The last reply is asked for with `tool_choice: "none"`: the prompt begins as before, so that its cache holds.
+
+The thinking budget is spent thus. A step may think for two thirds (rounded up) of what is left beyond the reserve, so
+that the plan gets most, and what one step leaves the next ones have. The last reply may use all that is left, which is
+never less than the reserve. A step that gets less than the reserve, uses it up and then answers is asked once more,
+with the reserve: no answer has less. With Sansi the sum is exact; for a server that counts no reasoning tokens, the
+thought is counted by its text, and the report says so.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields
+
+from sansi.base import SansiError
+
+RESERVED = 4  # the reserve is this part of a cap
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The caps of one run; None: no cap."""
+
+    max_calls: int | None = 16
+    """Tool calls, mistaken ones too."""
+    max_tokens: int | None = None
+    """Tokens that the model writes, thoughts included."""
+    max_seconds: float | None = None
+    """From the first step to the end."""
+    thinking_budget: int | None = None
+    """Tokens of thought, over all steps."""
+    thinking_reserve: int | None = None
+    """Of these kept for the answer; None: a quarter, rounded up."""
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value = getattr(self, f.name)
+            kinds = (int, float) if f.name == "max_seconds" else int
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, kinds) or value < 0 or not math.isfinite(value):
+                raise SansiError(f"{f.name} must be a number of 0 or more, not {value!r}", param=f.name)
+        if self.max_tokens is not None and self.max_tokens < RESERVED:
+            raise SansiError(f"max_tokens must be at least {RESERVED}, not {self.max_tokens}", param="max_tokens")
+        if (self.thinking_reserve or 0) > (self.thinking_budget or 0):
+            raise SansiError(
+                f"thinking_reserve is {self.thinking_reserve}, more than the thinking_budget {self.thinking_budget}",
+                param="thinking_reserve",
+            )
+
+
+@dataclass
+class ThinkingLedger:
+    """What is spent of the run's thinking budget, step by step."""
+
+    budget: int | None
+    reserve: int = 0
+    spent: list[int] = field(default_factory=list)
+    granted: list[int | None] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, limits: Limits) -> ThinkingLedger:
+        budget, reserve = limits.thinking_budget, limits.thinking_reserve
+        return cls(budget, -(-(budget or 0) // RESERVED) if reserve is None else reserve)
+
+    @property
+    def left(self) -> int:
+        return max(0, (self.budget or 0) - sum(self.spent))
+
+    def grant(self, last: bool) -> int | None:
+        """Most tokens that the next step may think for; None: no bound."""
+        if self.budget is None:
+            return None
+        return self.left if last else -(-2 * max(0, self.left - self.reserve) // 3)
+
+    def spend(self, grant: int | None, tokens: int) -> None:
+        self.granted.append(grant)
+        self.spent.append(tokens)
+
+    def starved(self) -> bool:
+        """The last step had less than the reserve, and used all of it: an answer deserves more."""
+        if not self.granted or self.granted[-1] is None:
+            return False
+        return self.granted[-1] < min(self.reserve, self.left) and self.spent[-1] >= self.granted[-1]

@@ -1,0 +1,164 @@
+"""Running one call: a deadline, cancellation, and whatever goes wrong as an observation without a traceback."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import threading
+import time
+from collections.abc import Coroutine, Mapping
+from typing import Any, Protocol, TypeVar
+
+from sansi.agents.context import ToolContext
+from sansi.agents.observation import Observation, head_and_tail, read_result
+from sansi.base import SansiError
+from sansi.client.chat_client import on_thread
+
+T = TypeVar("T")
+EXTENSIONS = 10  # progress begins the deadline anew, up to so many timeouts in all
+PATIENCE = 1.0  # seconds that tasks have to end once they are cancelled
+
+
+class Runnable(Protocol):
+    """What is needed of a Tool."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def function(self) -> Any: ...
+    @property
+    def timeout(self) -> float: ...
+    @property
+    def max_result_chars(self) -> int: ...
+    @property
+    def origin(self) -> str: ...
+    @property
+    def tainted(self) -> bool: ...
+    @property
+    def takes_context(self) -> str | None: ...
+
+
+async def observe(tool: Runnable, typed: Mapping[str, Any], context: ToolContext) -> Observation:
+    """The observation of one call. Raises nothing but the cancellation of the task that waits for it.
+
+    Python can not stop a thread: one that is late goes on, its context says that nobody waits, its result is dropped.
+    """
+    deadline = _Deadline(tool.timeout)
+    watched = deadline.watching(context)
+    work = asyncio.ensure_future(_outcome(tool, typed, watched))
+    try:
+        while not work.done() and (left := deadline.left()) > 0:
+            await asyncio.wait({work}, timeout=left)
+        if work.done():
+            return work.result()
+    finally:
+        if not work.done():
+            watched.cancelled.set()
+            work.cancel()
+    return Observation(f"error: no result within {deadline.told}", "timeout", origin=tool.origin)
+
+
+async def _outcome(tool: Runnable, typed: Mapping[str, Any], context: ToolContext) -> Observation:
+    try:
+        result = read_result(await _returned(tool, dict(typed), context))
+    except asyncio.CancelledError:
+        if _is_cancelled():  # from outside; a tool may also cancel itself
+            raise
+        return _failed(tool, "the tool was cancelled")
+    except BaseException as error:  # also SystemExit: a tool must not end the program
+        return _failed(tool, str(error) if isinstance(error, SansiError) else _named(error))
+    tainted = tool.tainted if result.tainted is None else result.tainted
+    origin = f"{tool.origin} {result.origin}" if result.origin else tool.origin
+    status, text = ("error", f"error: {result.text}") if result.is_error else ("ok", result.text)
+    return Observation(text, status, result.attachments, origin, tainted)  # type: ignore[arg-type]
+
+
+async def _returned(tool: Runnable, typed: dict[str, Any], context: ToolContext) -> Any:
+    if tool.takes_context:
+        typed[tool.takes_context] = context
+    if inspect.iscoroutinefunction(tool.function):
+        return await tool.function(**typed)
+    returned = await on_thread(lambda: tool.function(**typed), f"tool-{tool.name}")
+    return await returned if inspect.isawaitable(returned) else returned
+
+
+def _failed(tool: Runnable, reason: str) -> Observation:
+    text = head_and_tail(f"error: {reason}", tool.max_result_chars, "{cut} characters left out")
+    return Observation(text, "error", origin=tool.origin, tainted=tool.tainted)
+
+
+def _named(error: BaseException) -> str:
+    """An error of a group of errors by its first cause."""
+    while isinstance(error, BaseExceptionGroup) and error.exceptions:
+        error = error.exceptions[0]
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # an error whose text can not be made
+        return type(error).__name__
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+class _Deadline:
+    """`timeout` seconds from the start, and again from each progress, up to EXTENSIONS times the timeout in all."""
+
+    def __init__(self, timeout: float):
+        self._timeout, self._begun = timeout, time.monotonic()
+        self._last = self._begun
+
+    def left(self) -> float:
+        end = min(self._last + self._timeout, self._begun + EXTENSIONS * self._timeout)
+        return min(end - time.monotonic(), threading.TIMEOUT_MAX)
+
+    @property
+    def told(self) -> str:
+        if self._last == self._begun:
+            return f"{self._timeout:g} s"
+        if self._last + self._timeout >= self._begun + EXTENSIONS * self._timeout:
+            return f"{EXTENSIONS * self._timeout:g} s, for all its progress"
+        return f"{self._timeout:g} s of its last progress"
+
+    def watching(self, context: ToolContext) -> ToolContext:
+        """The same context for the one call, with its own `cancelled`, whose progress this deadline hears."""
+
+        def progress(text: str) -> None:
+            self._last = time.monotonic()
+            context.progress(text)
+
+        return ToolContext(
+            context.conversation, context.room, lambda: context.folder, progress, context.cancelled, context.call_id
+        )
+
+
+def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
+    """The coroutine's result, from a thread with or without a running event loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return run_loop(coroutine)
+    outcome: list[T] = []
+    context = contextvars.copy_context()
+    work = lambda: outcome.append(context.run(run_loop, coroutine))  # noqa: E731
+    thread = threading.Thread(target=work, name="run_sync", daemon=True)
+    thread.start()
+    thread.join()
+    return outcome[0]
+
+
+def run_loop(coroutine: Coroutine[Any, Any, T]) -> T:
+    """As asyncio.run, but tasks that do not end when they are cancelled are left behind after a second."""
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(coroutine)
+    finally:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.wait(left, timeout=PATIENCE))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()

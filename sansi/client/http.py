@@ -1,0 +1,146 @@
+"""`HTTPChatClient`: any OpenAI-compatible server as a `ChatClient`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any, Literal
+
+import httpx
+
+from sansi.base import SansiError
+from sansi.client.chat_client import Completes, Delta, Tools
+from sansi.client.reply import AssistantReply, ReplyReader, read_reply
+from sansi.client.streaming import HINT, Server, http_error, list_models, streamed
+from sansi.client.token_count import TokenCount
+from sansi.text import Message, message_to_dict
+
+COUNTED = ("enable_thinking", "chat_template_kwargs", "history", "soft_switch")  # options that change the prompt
+
+
+class HTTPChatClient(Completes):
+    """Any OpenAI-compatible server, for example `HTTPChatClient("http://127.0.0.1:8000/v1", "nano")`.
+
+    Environment variables (proxies, keys) are not read: what counts is what is passed here. `reasoning_field` is the
+    name under which thoughts are sent back, and None sends none; in answers both names are understood.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        model: str,
+        api_key: str | None = None,
+        *,
+        timeout: float = 600.0,
+        connect_timeout: float = 10.0,
+        reasoning_field: Literal["reasoning_content", "reasoning"] | None = "reasoning_content",
+        proxy: str | None = None,
+        transport: Any = None,
+    ):
+        if not base_url.startswith(("http://", "https://")):
+            raise SansiError(f'base_url must start with http:// or https://, not "{base_url}"', param="base_url")
+        if reasoning_field not in ("reasoning_content", "reasoning", None):
+            raise SansiError(f'unknown reasoning_field "{reasoning_field}"', param="reasoning_field")
+        self.server = Server(base_url.rstrip("/"), api_key, timeout, connect_timeout)
+        self.url = self.server.base_url + "/chat/completions"
+        self.model = model
+        self.reasoning_field = reasoning_field
+        self._reach = {"proxy": proxy, "transport": transport}
+        self._http = httpx.Client(**self.server.options, **self._reach)
+        self._facts = threading.Lock()
+        self._known: dict[str, Any] = {}  # what the server has told of itself: its context, whether it counts
+
+    def complete(self, messages: Sequence[Message], tools: Tools = (), **options: Any) -> AssistantReply:
+        """POST one chat completion. `options` go into the request body as they are (temperature, thinking_budget, ...).
+
+        Raises SansiError when the server can not be reached, refuses, or answers something else than a completion.
+        """
+        body = self._post(self.url, self._body(messages, tools, options))
+        try:
+            return read_reply(body)
+        except (KeyError, IndexError, TypeError, AttributeError) as error:
+            raise SansiError(f"{self.url}: the answer is not a chat completion ({error!r}); {HINT}") from error
+
+    async def stream(
+        self, messages: Sequence[Message], tools: Tools = (), **options: Any
+    ) -> AsyncGenerator[Delta, None]:
+        """As `complete`, as it is written; leaving early ends the completion at the server too."""
+        reader = ReplyReader()
+        body = self._body(messages, tools, options)
+        body.setdefault("stream_options", {"include_usage": True})
+        async with streamed(self.server, body, **self._reach) as chunks:
+            async for chunk in chunks:
+                for event in reader.feed(chunk):
+                    yield event
+        yield reader.reply
+
+    def count_tokens(self, messages: Sequence[Message], tools: Tools = (), **options: Any) -> TokenCount | None:
+        """What `/tokenize` of the server says (Sansi, vLLM); None where it has none. Asked once more only if it has."""
+        if self._known.get("counts") is False:
+            return None
+        body = {"model": self.model, "messages": [self._wire(m) for m in messages]}
+        body |= {name: options[name] for name in COUNTED if name in options} | ({"tools": list(tools)} if tools else {})
+        try:
+            told = self._post(self.server.base_url.removesuffix("/v1") + "/tokenize", body)
+            count = TokenCount(int(told["count"]), "endpoint")
+        except (SansiError, KeyError, TypeError, ValueError) as error:
+            self._known.setdefault("counts", getattr(error, "code", None) is not None)
+            return None
+        self._known["counts"] = True
+        if isinstance(told.get("max_model_len"), int):
+            self._known["context_length"] = told["max_model_len"]
+        return count
+
+    @property
+    def context_length(self) -> int | None:
+        """Tokens of prompt and reply together, as the server's card of the model says; None where it does not."""
+        with self._facts:
+            if "context_length" not in self._known:
+                self._known["context_length"] = self._told_context()
+            return self._known["context_length"]
+
+    def _told_context(self) -> int | None:
+        try:
+            cards = [card for card in list_models(self.server, **self._reach) if card["id"] == self.model]
+        except SansiError:
+            return None
+        sizes = [card.get(name) for card in cards for name in ("context_length", "max_model_len", "context_window")]
+        return next((size for size in sizes if isinstance(size, int) and size > 0), None)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> HTTPChatClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _body(self, messages: Sequence[Message], tools: Tools, options: Mapping[str, Any]) -> dict[str, Any]:
+        if "stream" in options:
+            raise SansiError('the option "stream" does not work here: use complete() or stream()', param="stream")
+        body = {"model": self.model, "messages": [self._wire(m) for m in messages], **options}
+        return body | ({"tools": list(tools)} if tools else {})
+
+    def _wire(self, message: Message) -> dict[str, Any]:
+        wire = dict(message_to_dict(message))
+        thought = wire.pop("reasoning_content", None)
+        if thought is not None and self.reasoning_field is not None:
+            wire[self.reasoning_field] = thought
+        return wire
+
+    def _post(self, url: str, body: Mapping[str, Any]) -> Any:
+        try:
+            response = self._http.post(url, json=body)
+        except httpx.TimeoutException as error:
+            raise SansiError(f"{url}: no answer in time ({type(error).__name__}); raise the timeout") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise SansiError(f"{url}: can not be reached ({error}); is the server running?") from error
+        except (TypeError, ValueError) as error:
+            raise SansiError(f"an option can not be sent as JSON: {error}") from error
+        if response.status_code != 200:
+            raise http_error(response, url)
+        try:
+            return response.json()
+        except ValueError as error:
+            raise SansiError(f"{url}: the answer is not JSON; {HINT}") from error
