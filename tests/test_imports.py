@@ -74,6 +74,7 @@ LIBRARIES: dict[str, set[str]] = {
     },
     "client": {"httpx"},
     "agents": set(),
+    "sandbox": {"matplotlib"},  # for code in there, where it is installed
     "recipes": {"filelock", "numpy", "torch"},
     "cli": {"rich", "typer"},
 }

@@ -1,0 +1,1 @@
+"""Our code that runs inside a sandbox, on the standard library alone: nothing else of Sansi can be seen in there."""

@@ -1,0 +1,156 @@
+"""The rungs of the ladder: how a process is started so that it is shut in."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from sansi.base.errors import SansiError
+from sansi.sandbox import bubblewrap
+from sansi.sandbox.launch import Guard, end_group, start
+from sansi.sandbox.limits import Limits
+from sansi.sandbox.seccomp import filter_program
+from sansi.sandbox.system import INSIDE, Visible, environment, visible
+
+Kind = Literal["bubblewrap", "bubblewrap-as-root", "landlock"]
+KINDS: tuple[Kind, ...] = ("bubblewrap", "bubblewrap-as-root", "landlock")  # the strongest first
+NAMES: dict[Kind, str] = {
+    "bubblewrap": "bubblewrap",
+    "bubblewrap-as-root": "bubblewrap without a user namespace",
+    "landlock": "Landlock + seccomp",
+}
+BOOT = "import sys; sys.path.insert(0, sys.argv[2]); from inside.main import main; main()"
+DEVICES = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"]
+OF_THE_MACHINE = ["/proc/cpuinfo", "/proc/meminfo"]
+THREADS_EACH = 16  # a brake on threads where the kernel counts them for us: this many for each process
+
+
+class NotHolding(Exception):
+    """A rung can not be had here, or something got through it; the message says why."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """A process that is about to shut itself in, and what it takes to end it."""
+
+    process: subprocess.Popen[bytes]
+    setup: dict[str, Any]
+    """The first message to it, without the canaries."""
+    folder_inside: str
+    guard: Guard | None = None
+    tmp: Path | None = None
+    """A folder on the machine that stands for /tmp."""
+
+    def end(self) -> None:
+        """Kill everything in there. What is left of it at return is dying."""
+        end_group(self.process)
+        if self.guard:
+            self.guard.dismiss()
+        if self.tmp:
+            shutil.rmtree(self.tmp, ignore_errors=True)
+
+
+def start_on(kind: Kind, folder: Path, limits: Limits, pipes: Mapping[str, int]) -> Started:
+    """Start our process of this rung. pipes: the ends for requests, output and replies. Raises NotHolding."""
+    if platform.system() != "Linux":
+        raise NotHolding(f"it needs Linux, not {platform.system()}")
+    try:
+        program = filter_program(shared=kind == "landlock")
+    except SansiError as error:
+        raise NotHolding(str(error)) from error
+    try:
+        if kind == "landlock":
+            return _start_landlock(folder, limits, program, pipes)
+        return _start_bubblewrap(kind == "bubblewrap", folder, limits, program, pipes)
+    except OSError as error:
+        raise NotHolding(f"it can not be started ({error})") from error
+
+
+def _start_bubblewrap(
+    user_namespace: bool, folder: Path, limits: Limits, program: bytes, pipes: Mapping[str, int]
+) -> Started:
+    if not (bwrap := bubblewrap.find_bwrap()):
+        raise NotHolding("bwrap is not installed")
+    if not user_namespace and os.geteuid() != 0:
+        raise NotHolding("only root has namespaces without a user namespace")
+    seen, filter_fd = visible(), _filled_pipe(program)
+    try:
+        command = bubblewrap.arguments(bwrap, seen, folder, limits, filter_fd, user_namespace)
+        command += _python(seen, pipes["replies"], bubblewrap.OWN)
+        process = _start(command, pipes, folder=Path("/"), env={}, pass_fds=[filter_fd])
+    finally:
+        os.close(filter_fd)
+    counted = {"NPROC": limits.processes * THREADS_EACH} if user_namespace else {}
+    return Started(process, _setup(seen, limits, counted), bubblewrap.FOLDER)
+
+
+def _start_landlock(folder: Path, limits: Limits, program: bytes, pipes: Mapping[str, int]) -> Started:
+    seen, tmp = visible(), Path(tempfile.mkdtemp(prefix="sansi-sandbox-"))
+    try:
+        env = environment(str(folder), str(tmp), limits.threads)
+        process = _start(_python(seen, pipes["replies"], str(INSIDE.parent)), pipes, folder, env, [])
+        guard = Guard(process.pid)
+    except OSError:
+        shutil.rmtree(tmp, ignore_errors=True)
+        raise
+    readable = [path for folder in seen.folders for path in _without(folder, seen.hidden)]
+    confine = {
+        "readable": [*readable, str(INSIDE), *(path for path in OF_THE_MACHINE if os.path.exists(path))],
+        "writable": [str(folder), str(tmp)],
+        "devices": [path for path in DEVICES if os.path.exists(path)],
+        "program": program,
+        "parent": os.getpid(),
+    }
+    return Started(process, _setup(seen, limits, {}, confine), str(folder), guard, tmp)
+
+
+def _without(folder: str, hidden: tuple[str, ...]) -> list[str]:
+    """The folder, or what is in it where something in it is hidden: Landlock can only allow."""
+    if folder in hidden:
+        return []
+    if not any(path.startswith(folder + "/") for path in hidden):
+        return [folder]
+    entries = (os.path.join(folder, name) for name in sorted(os.listdir(folder)))
+    return [path for entry in entries for path in _without(entry, hidden)]
+
+
+def _python(seen: Visible, replies: int, own: str) -> list[str]:
+    return [seen.python, "-I", "-S", "-B", "-c", BOOT, str(replies), own]
+
+
+def _setup(
+    seen: Visible, limits: Limits, counted: dict[str, int], confine: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    quotas = {"AS": limits.memory, "FSIZE": limits.file_size, "NOFILE": limits.open_files}
+    quotas |= {"CORE": 0, "MEMLOCK": 0, "MSGQUEUE": 0} | counted
+    return {"python_path": list(seen.python_path), "confine": confine, "limits": quotas}
+
+
+def _start(
+    command: list[str], pipes: Mapping[str, int], folder: Path, env: dict[str, str], pass_fds: list[int]
+) -> subprocess.Popen[bytes]:
+    return start(
+        command,
+        stdin=pipes["requests"],
+        stdout=pipes["output"],
+        stderr=pipes["output"],
+        cwd=folder,
+        env=env,
+        start_new_session=True,  # no terminal to type into, and a group of its own
+        pass_fds=[pipes["replies"], *pass_fds],
+    )
+
+
+def _filled_pipe(data: bytes) -> int:
+    reading, writing = os.pipe()
+    with suppress(BrokenPipeError), os.fdopen(writing, "wb") as file:
+        file.write(data)
+    return reading

@@ -1,0 +1,273 @@
+"""One process inside a sandbox and the talk with it: requests, output and replies over three pipes.
+
+Nothing that comes back is trusted: it is bounded, and read as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import marshal
+import os
+import selectors
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sansi.base.errors import SansiError
+from sansi.sandbox.canaries import canaries
+from sansi.sandbox.launch import has_ended
+from sansi.sandbox.limits import Limits
+from sansi.sandbox.rungs import Kind, NotHolding, Started, start_on
+from sansi.sandbox.stream import HeadTail
+from sansi.sandbox.usage import children, folder_usage
+from sansi.sandbox.watch import Watch
+
+SETUP_SECONDS = 30.0
+GRACE_SECONDS = 2.0  # between the interrupt and the kill
+SLOT = 0.02  # seconds between looks at the clock, the limits and `cancelled`
+LONGEST_HEADER, MOST_BLOBS = 4 * 2**20, 160 * 2**20  # bytes of a reply
+CHUNK = 1 << 16
+MOST_COUNTED = 100_000  # files
+
+
+@dataclass
+class Exchange:
+    """What came of one request."""
+
+    reply: dict[str, Any] | None = None
+    """None when the process did not answer."""
+    blobs: list[bytes] = field(default_factory=list)
+    output: str = ""
+    stopped: str | None = None
+    """Why the request was cut off: its time, a limit, somebody who cancelled it."""
+    timed_out: bool = False
+    dead: str | None = None
+    """How the process ended, if it did."""
+    seconds: float = 0.0
+
+
+class Session:
+    """A started and proven process. Raises NotHolding where the rung does not hold."""
+
+    def __init__(self, kind: Kind, folder: Path, limits: Limits):
+        self.kind, self.folder, self.limits = kind, folder, limits
+        request_end, self._requests = os.pipe()
+        self._output, output_end = os.pipe()
+        self._replies, reply_end = os.pipe()
+        ends = {"requests": request_end, "output": output_end, "replies": reply_end}
+        self._started: Started | None = None
+        try:
+            self._started = start_on(kind, folder, limits, ends)
+        finally:
+            for end in ends.values():
+                os.close(end)
+            if self._started is None:
+                self.close()
+        self.before = folder_usage(os.fspath(folder), MOST_COUNTED)
+        for end in (self._requests, self._output, self._replies):
+            os.set_blocking(end, False)
+        self._prove()
+
+    @property
+    def folder_inside(self) -> str:
+        """The path of the folder for code in there."""
+        assert self._started
+        return self._started.folder_inside
+
+    def _prove(self) -> None:
+        assert self._started
+        done = self.exchange({**self._started.setup, "canaries": canaries()}, SETUP_SECONDS)
+        escapes = (done.reply or {}).get("escapes")
+        if escapes == []:
+            return
+        self.close()
+        if isinstance(escapes, list):
+            raise NotHolding(f"an attempt to get out succeeded ({'; '.join(map(str, escapes))})")
+        if done.stopped:  # a busy machine, not a rung that does not hold
+            raise SansiError(f"the sandbox did not start ({done.stopped}); try again when the machine is less busy")
+        last = done.output.strip().splitlines()[-1:] or [done.dead or "no answer"]
+        raise NotHolding(last[0])
+
+    def exchange(self, request: dict[str, Any], seconds: float, cancelled: threading.Event | None = None) -> Exchange:
+        """Ask and wait for the answer; after `seconds` it is interrupted, then killed, as beyond any limit."""
+        return _Talk(self, request, seconds, cancelled).finish()
+
+    @property
+    def pid(self) -> int:
+        assert self._started
+        return self._started.process.pid
+
+    def interrupt(self) -> None:
+        """Ctrl-C for the code."""
+        worker = self.pid
+        if self.kind != "landlock":  # bwrap, its first process inside, and ours
+            for _ in range(2):
+                worker = next(iter(children(worker)), 0)
+        if worker:
+            os.kill(worker, signal.SIGINT)
+
+    def died(self) -> str:
+        """End what is left, and say how it ended."""
+        assert self._started
+        in_time = has_ended(self._started.process, 0.2)  # closed pipes are seen a moment before
+        self.close()
+        status = self._started.process.returncode if in_time else None
+        if status is None:
+            return "it closed its connection"
+        number = -status if status < 0 else status - 128 if status > 128 else 0
+        return f"killed by signal {_signal_name(number)}" if number else f"it ended with exit status {status}"
+
+    def close(self) -> None:
+        """Kill everything in there; the folder stays as it is."""
+        if self._started:
+            self._started.end()
+        for name in ("_requests", "_output", "_replies"):
+            end = getattr(self, name)
+            if end >= 0:
+                os.close(end)
+                setattr(self, name, -1)
+
+
+class _Talk:
+    """One exchange while it lasts."""
+
+    def __init__(self, session: Session, request: dict[str, Any], seconds: float, cancelled: threading.Event | None):
+        self.session, self.cancelled = session, cancelled
+        self.seconds, self.start = seconds, time.monotonic()
+        self.waiting = memoryview(marshal.dumps(request))
+        self.output, self.answer = HeadTail(session.limits.output), bytearray()
+        self.watch = Watch(
+            session.pid, session.kind == "landlock", session.folder, session.limits, session.folder_before
+        )
+        self.done = Exchange()
+        self.header: dict[str, Any] | None = None
+        self.killing_at: float | None = None
+
+    def finish(self) -> Exchange:
+        with selectors.PollSelector() as selector:
+            selector.register(self.session._requests, selectors.EVENT_WRITE, self._send)
+            selector.register(self.session._output, selectors.EVENT_READ, self._read_output)
+            selector.register(self.session._replies, selectors.EVENT_READ, self._read_reply)
+            self.selector = selector
+            while self.done.reply is None and self.done.dead is None:
+                for key, _ in selector.select(SLOT):
+                    handle: Callable[[], None] = key.data
+                    handle()
+                    if self.done.dead:
+                        break
+                else:
+                    self._look_at_the_clock()
+        self._read_what_is_left()
+        self.done.output = self.output.text()
+        self.done.seconds = time.monotonic() - self.start
+        return self.done
+
+    def _send(self) -> None:
+        try:
+            self.waiting = self.waiting[os.write(self.session._requests, self.waiting[:CHUNK]) :]
+        except BlockingIOError:
+            return
+        except BrokenPipeError:
+            return self._dead()
+        if not self.waiting:
+            self.selector.unregister(self.session._requests)
+
+    def _read_output(self) -> None:
+        data = _read(self.session._output)
+        if data == b"":
+            self.selector.unregister(self.session._output)
+        self.output.add(data or b"")
+
+    def _read_reply(self) -> None:
+        data = _read(self.session._replies)
+        if data == b"":
+            return self._dead()
+        self.answer += data or b""
+        try:
+            self._parse()
+        except ValueError as error:
+            self._kill(f"its answer could not be read ({error})")
+
+    def _parse(self) -> None:
+        if self.header is None:
+            if b"\n" not in self.answer:
+                if len(self.answer) > LONGEST_HEADER:
+                    raise ValueError("it is too long")
+                return
+            line, _, rest = bytes(self.answer).partition(b"\n")
+            self.header, self.answer = _header(line), bytearray(rest)
+        lengths = self.header["blobs"]
+        if len(self.answer) >= sum(lengths):
+            for length in lengths:
+                self.done.blobs.append(bytes(self.answer[:length]))
+                del self.answer[:length]
+            self.done.reply = self.header
+
+    def _look_at_the_clock(self) -> None:
+        now = time.monotonic()
+        if self.killing_at is not None:
+            if now >= self.killing_at:
+                self._kill(self.done.stopped or "")
+        elif breach := self.watch.breach(now):
+            self._kill(breach)
+        elif now - self.start >= self.seconds:
+            self.done.timed_out = True
+            self._interrupt(f"stopped after {self.seconds:g} seconds")
+        elif self.cancelled is not None and self.cancelled.is_set():
+            self._interrupt("stopped: it was cancelled")
+
+    def _interrupt(self, why: str) -> None:
+        self.done.stopped = why
+        self.killing_at = time.monotonic() + GRACE_SECONDS
+        try:
+            self.session.interrupt()
+        except OSError:
+            self._kill(why)
+
+    def _kill(self, why: str) -> None:
+        self.done.stopped, self.done.dead = why, "it was killed"
+        assert self.session._started
+        self.session._started.end()
+
+    def _dead(self) -> None:
+        self._read_what_is_left()
+        self.done.dead = self.session.died()
+
+    def _read_what_is_left(self) -> None:
+        """What was printed before the answer is in the pipe by now; a flood that goes on is not waited for."""
+        for _ in range(64):
+            data = _read(self.session._output) if self.session._output >= 0 else b""
+            if not data:
+                return
+            self.output.add(data)
+
+
+def _read(descriptor: int) -> bytes | None:
+    """What is there; None when nothing is there yet, b"" at the end."""
+    try:
+        return os.read(descriptor, CHUNK)
+    except BlockingIOError:
+        return None
+
+
+def _header(line: bytes) -> dict[str, Any]:
+    header = json.loads(line)
+    lengths = header.get("blobs") if isinstance(header, dict) else None
+    if (
+        not isinstance(lengths, list)
+        or not all(type(n) is int and n >= 0 for n in lengths)
+        or sum(lengths) > MOST_BLOBS
+    ):
+        raise ValueError("it is no answer of ours")
+    return header
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)

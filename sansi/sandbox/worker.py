@@ -1,0 +1,197 @@
+"""A Python worker in a sandbox: one for each conversation, which keeps its variables from call to call."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sansi.base.errors import SansiError
+from sansi.sandbox.ladder import Rung, open_session, rung_of
+from sansi.sandbox.limits import Limits
+from sansi.sandbox.rungs import Kind
+from sansi.sandbox.session import Exchange, Session
+
+LOST = "variables are gone, files are kept"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """Something that came out of a sandbox beside text."""
+
+    name: str
+    media_type: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What became of one call."""
+
+    text: str
+    """What was printed, and the value of the last expression; the middle is left out when it is long."""
+    error: str | None
+    """The exception as a traceback, or why the call was stopped; None when all went well."""
+    attachments: tuple[Artifact, ...]
+    """Figures as PNG."""
+    seconds: float
+    rung: str
+    """The name of the rung that it ran on."""
+    timed_out: bool = False
+    status: int | None = None
+    """Exit status of a command."""
+    fresh: bool = False
+    """Whether an earlier process of this worker was lost: what the code knew is gone."""
+    files: tuple[str, ...] = ()
+    """Files of the folder that are new or changed."""
+
+
+class Worker:
+    """Runs code, one piece at a time, in a process that starts with the first.
+
+    folder: what the code sees as its working folder; None makes a private one, which `close` removes.
+    kind: this rung and no other. Raises SansiError, on the first run, where no rung holds.
+    """
+
+    def __init__(self, folder: Path | None = None, limits: Limits | None = None, kind: Kind | None = None):
+        self.limits = limits or Limits()
+        self._own_folder = folder is None
+        self.folder = Path(tempfile.mkdtemp(prefix="sansi-folder-")) if folder is None else _folder(folder)
+        self._kind = kind
+        self._session: Session | None = None
+        self._lost = False
+        self._lock = threading.Lock()
+
+    def run(self, code: str, seconds: float | None = None, cancelled: threading.Event | None = None) -> RunResult:
+        """Run Python code; names that it defines stay for the next call. seconds: instead of the limits'."""
+        return self._ask({"do": "run", "code": str(code)}, seconds, cancelled)
+
+    def command(
+        self, argv: Sequence[str], seconds: float | None = None, cancelled: threading.Event | None = None
+    ) -> RunResult:
+        """Run a program to its end, in the folder."""
+        if isinstance(argv, str) or not argv or not all(isinstance(word, str) and "\0" not in word for word in argv):
+            raise SansiError(f"a command is a list of words, not {argv!r}", param="argv")
+        return self._ask({"do": "command", "argv": list(argv)}, seconds, cancelled)
+
+    @property
+    def rung(self) -> Rung:
+        """The rung that it runs on; starts the process if there is none."""
+        with self._lock:
+            return rung_of(self._running().kind)
+
+    def start(self) -> None:
+        """Start the process now, so that the first call need not wait for it."""
+        with self._lock:
+            self._running()
+
+    def reset(self) -> None:
+        """Forget all variables; files stay."""
+        with self._lock:
+            self._end()
+            self._lost = False
+
+    def close(self) -> None:
+        """End the process, and remove the folder if it is our own."""
+        with self._lock:
+            self._end()
+            if self._own_folder:
+                shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def _running(self) -> Session:
+        if self._session is None:
+            self._session = open_session(self.folder, self.limits, self._kind)
+        return self._session
+
+    def _end(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def _ask(self, request: dict[str, Any], seconds: float | None, cancelled: threading.Event | None) -> RunResult:
+        with self._lock:
+            before = snapshot(self.folder)
+            session, fresh = self._running(), self._lost
+            self._lost = False
+            try:
+                done = session.exchange(request, seconds or self.limits.seconds, cancelled)
+            except BaseException:
+                self._end()  # half a talk can not be continued
+                self._lost = True
+                raise
+            if done.dead:
+                self._end()
+                self._lost = True
+            changed = tuple(name for name, state in snapshot(self.folder).items() if before.get(name) != state)
+            return _result(done, session, fresh, changed)
+
+
+def run_command(
+    argv: Sequence[str], folder: Path | None = None, limits: Limits | None = None, seconds: float | None = None
+) -> RunResult:
+    """Run one program in a sandbox of its own."""
+    with Worker(folder, limits) as worker:
+        return worker.command(argv, seconds)
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of the files right in a folder, by name."""
+    found = {}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_file(follow_symlinks=False):
+                state = entry.stat(follow_symlinks=False)
+                found[entry.name] = (state.st_size, state.st_mtime_ns)
+    return found
+
+
+def _result(done: Exchange, session: Session, fresh: bool, changed: tuple[str, ...]) -> RunResult:
+    reply = done.reply or {}
+    names = reply.get("figures") or []
+    pictures = tuple(
+        Artifact(str(name), "image/png", data) for name, data in zip(names, done.blobs, strict=False) if _is_png(data)
+    )
+    status = reply.get("status")
+    return RunResult(
+        text=done.output,
+        error=_error(done),
+        attachments=pictures,
+        seconds=done.seconds,
+        rung=rung_of(session.kind).name,
+        timed_out=done.timed_out,
+        status=status if isinstance(status, int) else None,
+        fresh=fresh,
+        files=changed,
+    )
+
+
+def _error(done: Exchange) -> str | None:
+    if done.dead:
+        why = f"{done.stopped}; the process was killed" if done.stopped else f"the process died ({done.dead})"
+        return f"{why}: {LOST}"
+    if done.stopped:
+        return f"{done.stopped}; variables are kept"
+    error = (done.reply or {}).get("error")
+    return None if error is None else str(error)
+
+
+def _is_png(data: bytes) -> bool:
+    return data.startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def _folder(folder: Path) -> Path:
+    path = Path(os.path.realpath(folder))
+    if not path.is_dir():
+        raise SansiError(f"{folder} is no folder; a sandbox needs one to work in", param="folder")
+    return path

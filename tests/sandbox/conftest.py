@@ -1,0 +1,36 @@
+"""Every test of the sandbox runs on each rung that can be had here; the others are skipped with the reason."""
+
+import time
+from functools import cache
+
+import pytest
+from sansi.sandbox import survey
+from sansi.sandbox.rungs import KINDS, NAMES
+
+found = cache(survey)
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    if reason := found()[request.param]:
+        pytest.skip(f"{NAMES[request.param]} can not be had here: {reason}")
+    return request.param
+
+
+@pytest.fixture
+def gone():
+    """Wait until a process is gone; a test of a busy machine gives it time."""
+    return _gone
+
+
+def _gone(pid: int, seconds: float = 30) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            with open(f"/proc/{pid}/stat") as file:
+                if file.read().rpartition(")")[2].split()[0] == "Z":
+                    return True
+        except OSError:
+            return True
+        time.sleep(0.02)
+    return False
