@@ -140,9 +140,7 @@ class _Talk:
         self.seconds, self.start = seconds, time.monotonic()
         self.waiting = memoryview(marshal.dumps(request))
         self.output, self.answer = HeadTail(session.limits.output), bytearray()
-        self.watch = Watch(
-            session.pid, session.kind == "landlock", session.folder, session.limits, session.folder_before
-        )
+        self.watch = Watch(session.pid, session.kind == "landlock", session.folder, session.limits, session.before)
         self.done = Exchange()
         self.header: dict[str, Any] | None = None
         self.killing_at: float | None = None
