@@ -73,7 +73,7 @@ LIBRARIES: dict[str, set[str]] = {
         "uvicorn",
     },
     "client": {"httpx"},
-    "agents": set(),
+    "agents": {"filelock"},
     "sandbox": {"matplotlib"},  # for code in there, where it is installed
     "recipes": {"filelock", "numpy", "torch"},
     "cli": {"rich", "typer"},

@@ -63,6 +63,10 @@ class Message:
     """The ids that the model wrote for this turn, without the one that ended it; never in dictionaries."""
     prefill: tuple[int, ...] | None = field(default=None, compare=False, repr=False)
     """The ids that the prompt had already written of this turn: an open or an empty think block, or nothing."""
+    origin: str | None = field(default=None, compare=False, repr=False)
+    """Where a tool's text came from ("mcp:github", an address); never in dictionaries."""
+    tainted: bool = field(default=False, compare=False, repr=False)
+    """It is text of strangers, which may hold orders that nobody gave; never in dictionaries."""
 
 
 AssistantMessage = Message  # with role "assistant"

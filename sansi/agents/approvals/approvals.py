@@ -1,0 +1,258 @@
+"""Approvals of one session: the policy, what was answered so far, what is remembered, and whom to ask."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sansi.agents.approvals.definitions import definition_of, fingerprint_of
+from sansi.agents.approvals.policy import HOME_TOOLS, Action, Circumstances, Mode, Policy, Ruling, UnknownTool
+from sansi.agents.approvals.questions import CHOICES, Answer, Approver, Choice, Copied, Question
+from sansi.agents.approvals.remembered import Remembered, canonical
+from sansi.agents.approvals.rules import Described
+from sansi.agents.approvals.showing import shown_call, visible
+from sansi.agents.approvals.taint import Provenance, Suspicion
+from sansi.base import SansiError
+from sansi.text import Message, ToolCall
+from sansi.text.schema import conform, parse_arguments
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is to be done with one call."""
+
+    action: Action
+    reason: str = ""
+    """Of a refusal, for the model."""
+    question: Question | None = None
+    """What is to be asked, where the action is "ask"."""
+    notice: str = ""
+    """What the user is to be told beside it; mostly nothing."""
+
+
+class Approvals:
+    """Decides on calls, and learns from the answers. Safe to share between threads.
+
+    approver: asked where the policy wants it; without one the run pauses. remembered: approvals for always; without a
+    path they last as long as the object. `Approvals("auto")` is a policy of that mode without rules.
+    """
+
+    def __init__(
+        self,
+        policy: Policy | Mode = "ask",
+        approver: Approver | None = None,
+        remembered: Remembered | str | Path | None = None,
+    ):
+        self.policy = Policy(policy) if isinstance(policy, str) else policy
+        self.approver = approver
+        self.remembered = remembered if isinstance(remembered, Remembered) else Remembered(_path(remembered))
+        self._session: list[tuple[str, str | None]] = []
+        self._values: list[str] = []
+        self._refused = 0
+        self._asked: dict[str, tuple[Described, dict[str, Any]]] = {}
+        self._lock = threading.RLock()
+
+    @property
+    def mode(self) -> Mode:
+        return self.policy.mode
+
+    @mode.setter
+    def mode(self, mode: Mode) -> None:
+        """The user may change it in the middle of a session. Raises SansiError for none of the four."""
+        self.policy = Policy(mode, self.policy.rules)
+
+    def decide(self, call: ToolCall, tool: Described | None, messages: Sequence[Message] = ()) -> Decision:
+        """What is to be done with a call that stands at the end of these messages. Never waits, never raises.
+
+        tool: None where nobody has a tool of that name.
+        """
+        with self._lock:
+            return self._decide(call, UnknownTool(call.name) if tool is None else tool, messages)
+
+    def _decide(self, call: ToolCall, tool: Described, messages: Sequence[Message]) -> Decision:
+        arguments = _typed(call, tool)
+        policy = Policy(self.policy.mode, (*self.policy.rules, *self.remembered.rules))
+        suspicion, around = Suspicion(), Circumstances()
+        if arguments is not None:
+            vouched = policy.vouched(tool, arguments)
+            suspicion = Provenance(messages, self._values).suspicion(tool, arguments, vouched)
+            around = self._circumstances(tool, arguments, suspicion)
+        ruling = policy.decide(tool, arguments, around)
+        if ruling.action == "deny":
+            self._refused += 1
+            return Decision("deny", f"not approved: {'; '.join(ruling.reasons)}")
+        assert arguments is not None
+        if ruling.action == "ask":
+            self._asked[call.id] = (tool, arguments)
+            return Decision("ask", question=self._question(call, tool, arguments, ruling, suspicion.copied))
+        self._refused = 0
+        self._note(tool)
+        return Decision("allow")
+
+    def ask(self, question: Question) -> Answer | None:
+        """The approver's answer; None where there is no approver. What goes wrong in it is a "no"."""
+        if self.approver is None:
+            return None
+        return _read_answer(lambda: _waited_for(self.approver(question)))  # type: ignore[misc]
+
+    async def aask(self, question: Question) -> Answer | None:
+        """The same, without blocking the loop of events: an approver that is not async gets a thread of its own."""
+        approver = self.approver
+        if approver is None:
+            return None
+        try:
+            if inspect.iscoroutinefunction(approver) or inspect.iscoroutinefunction(type(approver).__call__):
+                answer = await approver(question)
+            else:
+                answer = await asyncio.to_thread(approver, question)
+                answer = await answer if inspect.isawaitable(answer) else answer
+        except Exception as error:
+            return _failed(error)
+        return _read_answer(lambda: answer)
+
+    def settle(
+        self, question: Question, answer: Answer | str | Mapping[str, Any], tool: Described | None = None
+    ) -> Decision:
+        """What an answer to a question comes to. Raises SansiError for one that is no answer.
+
+        What was answered for longer than once is kept; values that were seen and approved count as the user's words.
+        An answer that the question does not offer holds once. tool: as it is now; if it is not the one that was asked
+        about, the call is refused.
+        """
+        answer = Answer.read(answer)
+        with self._lock:
+            asked, arguments = self._asked.pop(question.id, (tool, json.loads(question.arguments)))
+            tool = tool or asked
+            if answer.choice == "no":
+                self._refused += 1
+                reason = "the user did not approve this call"
+                return Decision("deny", f"{reason}: {answer.reason}" if answer.reason else reason)
+            if tool is not None and fingerprint_of(definition_of(tool)) != question.fingerprint:
+                return Decision("deny", "the tool changed after the user was asked; make the call again")
+            self._refused = 0
+            self._values += [copied.value for copied in question.copied if copied.value not in self._values]
+            kept = answer.choice if answer.choice in question.choices else "once"
+            return Decision("allow", notice=self._keep(question, kept, tool, arguments if answer.exact else None))
+
+    def _keep(
+        self, question: Question, choice: Choice, tool: Described | None, arguments: dict[str, Any] | None
+    ) -> str:
+        """Keep an approval for as long as it is to hold; what the user must be told of that, or nothing."""
+        if choice == "once":
+            return ""
+        self._session.append((question.fingerprint, None if arguments is None else canonical(arguments)))
+        if choice == "session":
+            return ""
+        if tool is None or isinstance(tool, UnknownTool):
+            return f'"{question.tool}" can not be remembered for always, since it is not here; approved for the session'
+        try:
+            self.remembered.approve(tool, arguments)
+        except (OSError, SansiError) as error:
+            return f"the approval could not be written down, and holds for this session alone: {error}"
+        return ""
+
+    def _note(self, tool: Described) -> None:
+        """A tool that others define is remembered as it was when it first ran."""
+        if tool.origin not in HOME_TOOLS:
+            with suppress(OSError, SansiError):  # it is in memory all the same
+                self.remembered.note(tool)
+
+    def _circumstances(self, tool: Described, arguments: dict[str, Any], suspicion: Suspicion) -> Circumstances:
+        fingerprint = fingerprint_of(definition_of(tool))
+        in_session = [covered for known, covered in self._session if known == fingerprint]
+        approved = None in in_session or canonical(arguments) in in_session
+        approved = approved or self.remembered.is_approved(tool, arguments)
+        changed = not in_session and bool(self.remembered.change_of(tool))
+        return Circumstances(approved, changed, self._refused, suspicion.reasons)
+
+    def _question(
+        self, call: ToolCall, tool: Described, arguments: dict[str, Any], ruling: Ruling, copied: tuple[Copied, ...]
+    ) -> Question:
+        return Question(
+            id=call.id,
+            tool=call.name,
+            origin=tool.origin,
+            title=tool.title or tool.name,
+            effects=tuple(sorted(tool.effects)),
+            arguments=json.dumps(arguments, ensure_ascii=False),
+            fingerprint=fingerprint_of(definition_of(tool)),
+            shown=shown_call(tool, arguments),
+            reasons=tuple(map(visible, ruling.reasons)),
+            difference=visible(self.remembered.change_of(tool)),
+            copied=copied,
+            choices=("once", "no") if ruling.each_time else CHOICES,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """What the answers of this session came to, for a run that is saved."""
+        with self._lock:
+            return {
+                "mode": self.mode,
+                "session": [list(kept) for kept in self._session],
+                "values": self._values,
+                "refused": self._refused,
+            }
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Take over what `to_json` wrote, but for the mode, which is whoever goes on's to choose. Raises SansiError."""
+        try:
+            session = [(str(f), None if a is None else str(a)) for f, a in saved["session"]]
+            values, refused = [str(value) for value in saved["values"]], int(saved["refused"])
+        except (TypeError, KeyError, ValueError) as error:
+            raise SansiError(f"these are no saved approvals ({error!r:.100})", param="approvals") from error
+        with self._lock:
+            self._session, self._values, self._refused = session, values, refused
+
+
+def _typed(call: ToolCall, tool: Described) -> dict[str, Any] | None:
+    """The arguments as the tool would get them; None where they can not be read, or do not fit."""
+    if call.error is not None:
+        return None
+    try:
+        arguments = parse_arguments(call.arguments)
+        return arguments if isinstance(tool, UnknownTool) else conform(tool.parameters, arguments)
+    except SansiError:
+        return None
+
+
+def _path(given: str | Path | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
+def _waited_for(answer: Any) -> Any:
+    if not inspect.isawaitable(answer):
+        return answer
+
+    async def waiting() -> Any:
+        return await answer
+
+    outcome: list[Any] = []
+
+    def work() -> None:
+        try:
+            outcome.append(asyncio.run(waiting()))
+        except BaseException as error:
+            outcome.append(_failed(error))
+
+    thread = threading.Thread(target=work, name="approver", daemon=True)  # a loop may run in this one
+    thread.start()
+    thread.join()
+    return outcome[0]
+
+
+def _read_answer(ask: Any) -> Answer:
+    try:
+        return Answer.read(ask())
+    except Exception as error:  # an approval that fails is not an approval
+        return _failed(error)
+
+
+def _failed(error: BaseException) -> Answer:
+    return Answer("no", f"asking for approval failed ({type(error).__name__}: {error})")

@@ -1,0 +1,105 @@
+"""Questions to the user about one call, and the answers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from sansi.base import SansiError
+from sansi.base.errors import did_you_mean
+
+Choice = Literal["once", "session", "always", "no"]
+CHOICES: tuple[Choice, ...] = ("once", "session", "always", "no")
+
+
+@dataclass(frozen=True)
+class Copied:
+    """A value of a call that stands in text of strangers, and not in what the user said."""
+
+    argument: str
+    """Where in the arguments, as `recipients[0]`."""
+    value: str
+    origin: str
+    """Whose text it was found in."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One call that waits for an answer, with all that a user needs to see. Plain data: it is saved with a run."""
+
+    id: str
+    """That of the call."""
+    tool: str
+    origin: str
+    """Where the tool comes from: "python", "built-in" or "mcp:SERVER"."""
+    title: str
+    """The name where it comes from."""
+    effects: tuple[str, ...]
+    arguments: str
+    """JSON text."""
+    fingerprint: str
+    """Of the tool's definition."""
+    shown: str
+    """The thing itself: the whole command, the diff, the address. Characters that hide are spelled out."""
+    reasons: tuple[str, ...]
+    """Why it is asked, a sentence each."""
+    difference: str = ""
+    """What changed in the tool's definition since it was approved, by lines; else empty."""
+    copied: tuple[Copied, ...] = ()
+    choices: tuple[Choice, ...] = CHOICES
+    """What may be answered; a question that a rule wants each time can not be answered for longer."""
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> Question:
+        """Raises SansiError where it is no question that `to_json` wrote."""
+        try:
+            lists = {name: tuple(saved[name]) for name in ("effects", "reasons", "choices")}
+            return cls(**{**saved, **lists, "copied": tuple(Copied(**copied) for copied in saved["copied"])})
+        except (TypeError, KeyError) as error:
+            raise SansiError(f"this is no saved question ({error})", param="pending") from error
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the user says. A "no" tells the model why; the other three let the call run."""
+
+    choice: Choice
+    """once: this call. session: this tool, as long as the session lasts. always: this tool, from now on. no: not."""
+    reason: str = ""
+    """For the model, in the user's words."""
+    exact: bool = False
+    """With session and always: only calls with these very arguments."""
+
+    def __post_init__(self) -> None:
+        if self.choice not in CHOICES:
+            raise SansiError(f"an answer is {self.choice!r:.60}{did_you_mean(self.choice, CHOICES)}", param="answer")
+
+    @classmethod
+    def read(cls, answer: object) -> Answer:
+        """From an Answer, one of its words, or a mapping with its fields. Raises SansiError for anything else."""
+        if isinstance(answer, Answer):
+            return answer
+        if isinstance(answer, str):
+            return cls(answer)  # type: ignore[arg-type]
+        if isinstance(answer, Mapping):
+            known = [field.name for field in dataclasses.fields(cls)]
+            for name in answer:
+                if name not in known:
+                    raise SansiError(
+                        f'an answer has no field "{name!s:.60}"{did_you_mean(name, known)}', param="answer"
+                    )
+            if "choice" in answer:
+                return cls(**answer)
+        raise SansiError(f'an answer is "once", "session", "always" or "no", not {answer!r:.60}', param="answer")
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+Approver: TypeAlias = Callable[[Question], Any] | Callable[[Question], Awaitable[Any]]
+"""Asked about a call; gives an Answer or one of its words. May be async."""

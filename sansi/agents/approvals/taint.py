@@ -1,0 +1,144 @@
+"""Taint: text of strangers may hold orders that nobody gave, so where it is read, calls with effects look to whose
+words they are made of.
+
+The rule. Once text of strangers (a web page, a passage, a result of a server that is not trusted) is in the context, a
+call that writes, uses the network or executes is asked about, unless what it does comes from the user:
+
+1. Every address in it (e-mail, web, account, telephone) stands in the user's words.
+2. No value that is one word (a name, an id, a path, a password) stands in the running text of strangers, unless the
+   user wrote it too. Of what is executed, no line and no path does.
+3. At least one value is made of the user's words, or the user named the action.
+
+The user's words are the messages of the user and of the system, results of tools that are not strangers', values that
+a rule of the user's approves by a pattern, values that the user saw in a question and approved, and what stands as a
+single word in a record that the user named: who says "Sarah Baker" means the address beside her name.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sansi.agents.approvals.questions import Copied
+from sansi.agents.approvals.rules import Described
+from sansi.agents.approvals.words import Strangers, Trusted, addresses, folded
+from sansi.text import Message
+from sansi.text.render import Span
+
+NOBODY = "nobody that was heard"
+_LINES = re.compile(r"[\n;]|&&|\|\|?")
+_PATH = re.compile(r"[^\s\"'`()\[\]{}=,;|&<>]*[/\\][^\s\"'`()\[\]{}=,;|&<>]+")
+SHORTEST_LINE, SHORTEST_OWN = 4, 3  # characters
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """What speaks against a call in a tainted context."""
+
+    copied: tuple[Copied, ...] = ()
+    origin: str = ""
+    """Whose text was read, where nothing in the call comes from the user; else empty."""
+
+    def __bool__(self) -> bool:
+        return bool(self.copied or self.origin)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """A sentence each, for the user."""
+        named = tuple(_sentence(copied) for copied in self.copied)
+        if self.origin:
+            named += (f"text from {self.origin} has been read, and nothing in this call comes from you",)
+        return named
+
+
+def _sentence(copied: Copied) -> str:
+    if copied.origin == NOBODY:
+        return f'{copied.argument}: the address "{copied.value:.200}" does not come from you'
+    return f'{copied.argument}: "{copied.value:.200}" stands in text from {copied.origin}, and does not come from you'
+
+
+class Provenance:
+    """Who said what in a conversation.
+
+    approved: values that the user has approved. What a tool says after strangers have spoken may be what they said (a
+    note, a file, decoded text), so it vouches for nothing.
+    """
+
+    def __init__(self, messages: Sequence[Message], approved: Iterable[str] = ()):
+        own: list[str] = [*approved]
+        theirs: list[tuple[str, str]] = []
+        for message in messages:
+            if message.role in ("user", "system"):
+                own.append(message.content)
+            elif message.role == "tool" and message.tainted:
+                theirs.append((message.origin or message.name or "a tool", message.content))
+            elif message.role == "tool" and not theirs:
+                own.append(message.content)
+        self._trusted, self._strangers = Trusted(own, [text for _, text in theirs]), Strangers(theirs)
+
+    @property
+    def tainted(self) -> bool:
+        return bool(self._strangers)
+
+    def suspicion(self, tool: Described, arguments: Mapping[str, Any], vouched: Iterable[str] = ()) -> Suspicion:
+        """What the rule above finds in a call. vouched: names of arguments that a rule of the user's approves."""
+        if not self._strangers or not tool.effects - {"read"}:
+            return Suspicion()
+        vouched = set(vouched)
+        values = [item for item in walk(arguments) if _top(item[0]) not in vouched]
+        execute = "execute" in tool.effects
+        copied = tuple(found for where, value in values for found in self._copied(where, value, execute))
+        if copied or vouched & arguments.keys() or self._is_users(tool, values):
+            return Suspicion(copied)
+        return Suspicion((), self._strangers.last)
+
+    def _copied(self, where: str, value: Any, execute: bool) -> Iterator[Copied]:
+        text = value if isinstance(value, str) else json.dumps(value)
+        foreign = [address for address in addresses(text) if not self._trusted.knows(address)]
+        for address in foreign:
+            yield Copied(where, address, self._strangers.origin_of(address) or NOBODY)
+        if foreign or isinstance(value, bool | float) or value is None:
+            return
+        for part in _pointers(text, execute):
+            if not self._trusted.holds(part) and (origin := self._strangers.origin_of(part)) is not None:
+                yield Copied(where, part, origin)
+
+    def _is_users(self, tool: Described, values: Iterable[tuple[str, Any]]) -> bool:
+        texts = [str(value) for _, value in values if isinstance(value, str | int) and not isinstance(value, bool)]
+        if any(folded(text) in self._trusted.handles for text in texts):
+            return True
+        said = any(self._trusted.says(text) for text in texts if len(text) >= SHORTEST_OWN)
+        return said or self._trusted.names(tool.title or tool.name)
+
+
+def tainted_spans(spans: Iterable[Span], messages: Sequence[Message]) -> list[tuple[Span, str]]:
+    """Which ids of a rendered prompt (`prompt.spans`) are text of strangers, and whose."""
+    theirs = {i: message.origin or message.name or "a tool" for i, message in enumerate(messages) if message.tainted}
+    return [(span, theirs[span.message]) for span in spans if span.kind == "tool_response" and span.message in theirs]
+
+
+def walk(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
+    """Each plain value of an object of arguments and its place, as `recipients[0].address`."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from walk(inner, f"{where}.{key}" if where else str(key))
+    elif isinstance(value, list | tuple):
+        for i, inner in enumerate(value):
+            yield from walk(inner, f"{where}[{i}]")
+    else:
+        yield where, value
+
+
+def _top(where: str) -> str:
+    return re.split(r"[.\[]", where, maxsplit=1)[0]
+
+
+def _pointers(text: str, execute: bool) -> list[str]:
+    """What in a value says where to or what with: the value if it is one word; in what is executed lines and paths."""
+    if execute:
+        lines = [line.strip() for line in _LINES.split(text)]
+        return [line for line in lines if len(line) >= SHORTEST_LINE] + _PATH.findall(text)
+    return [text] if text and len(text.split()) == 1 else []

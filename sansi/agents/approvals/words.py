@@ -1,0 +1,205 @@
+"""Whose words a value is: looked up in texts, narrowly where it would be trusted and widely where it would not."""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from sansi.base.strict_json import parse_json
+
+_BLANKS = re.compile(r"\s+")
+_EDGES = "\"'`.,;:!?()[]{}<>«»“”‘’„（）【】「」，。；：！？、*_"
+_EMAIL = r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
+_URL = r"[a-z][a-z0-9+.-]*://[^\s\"'<>`]+|www\.[^\s\"'<>`]+"
+_ACCOUNT = r"\b[a-z]{2}\d{2}[a-z0-9]{8,}\b|\+\d(?:[ ()/-]?\d){7,}|\b\d{9,}\b"
+_ADDRESS = re.compile(f"{_URL}|{_EMAIL}|{_ACCOUNT}", re.IGNORECASE)
+_HOST = re.compile(r"(?:[a-z][a-z0-9+.-]*://)?(?:[^/?#]*@)?([^/?#:\s]+)", re.IGNORECASE)
+LONGEST_FIELD = 256
+"""Characters of a value that may still be a name or an id."""
+SHORTEST_NAME = 3
+MOST_DIGITS = 3
+
+
+def folded(text: str) -> str:
+    """In one case, width and kind of blank."""
+    return _BLANKS.sub(" ", unicodedata.normalize("NFKC", text)).strip().casefold()
+
+
+def addresses(text: str) -> Iterator[str]:
+    """Where something could be sent to, in a text: e-mail and web addresses, numbers of accounts and telephones."""
+    for found in _ADDRESS.finditer(text):
+        yield found[0].rstrip(_EDGES)
+
+
+class Trusted:
+    """What the user and the operator wrote, and tools that are not strangers' told. A value stands there whole."""
+
+    def __init__(self, texts: Iterable[str], results: Iterable[str] = ()):
+        self._texts = [folded(text) for text in texts]
+        self._words = {word for text in self._texts for word in _words(text)}
+        self.handles = {folded(field) for text in results for field in _handles(text, self)}
+        """The single words in records of these results (objects of JSON) that the user named: with "Sarah Baker" said,
+        the id and the address beside her name are meant, too."""
+        self._words |= self.handles
+
+    def holds(self, value: str) -> bool:
+        """Whether the value is there: as a word of its own, or as several words that follow each other."""
+        value = folded(value)
+        if not value:
+            return False
+        if " " not in value:
+            return value in self._words or value.strip(_EDGES) in self._words
+        return any(_stands_in(value, text) for text in self._texts)
+
+    def says(self, value: str) -> bool:
+        """Whether the value is there, or an address in it, or each of its words, in whatever order."""
+        words = folded(value).split(" ")
+        return self.holds(value) or any(map(self.knows, addresses(value))) or all(map(self.holds, words))
+
+    def knows(self, address: str) -> bool:
+        """Whether the address is there, or the host of a web address."""
+        if self.holds(address):
+            return True
+        found = _HOST.match(address) if "://" in address or address.lower().startswith("www.") else None
+        host = folded(found[1]) if found else ""
+        return bool(host) and any(host in (word, host_of(word)) for word in self._words)
+
+    def names_thing(self, value: str) -> bool:
+        """Whether a field is a name that was said: several words, or one that does not look like any word of prose."""
+        told = len(value.split()) > 1 or not value.isascii() or not (value.isalpha() and value.islower())
+        return told and len(value) >= SHORTEST_NAME and self.holds(value)
+
+    def names(self, action: str) -> bool:
+        """Whether what a tool does is asked for: the first word of its name stands there, and one more if there is."""
+        first, *more = [word for word in re.split(r"[^a-z0-9]+", _snake(action)) if word]
+        return self._begins(first) and (not more or any(map(self._begins, more)))
+
+    def _begins(self, word: str) -> bool:
+        return word in self._words or (len(word) >= 4 and any(known.startswith(word) for known in self._words))
+
+
+class Strangers:
+    """Texts of strangers, each with its origin. Only running text can hold orders, so a field of a result that is
+    nothing but a word (an id, a date, a number) is not looked at."""
+
+    def __init__(self, texts: Iterable[tuple[str, str]]):
+        texts = list(texts)
+        self._texts = [(origin, _running(text)) for origin, text in texts]
+        self._numbers = {number for _, text in texts for number in _small_numbers(text)}
+
+    def __bool__(self) -> bool:
+        return bool(self._texts)
+
+    def origin_of(self, value: str) -> str | None:
+        """Whose text the value stands in, as words of its own; None where it does not.
+
+        A number of few digits stands in any text by chance: where it is an id, too, that is where it comes from.
+        """
+        value = folded(value)
+        if value in self._numbers:
+            return None
+        for origin, text in reversed(self._texts):
+            if value and _stands_in(value, text):
+                return origin
+        return None
+
+    @property
+    def last(self) -> str:
+        return self._texts[-1][0]
+
+
+def host_of(word: str) -> str:
+    """The host of a web address, or nothing."""
+    found = _HOST.match(word) if "://" in word or word.startswith("www.") else None
+    return found[1] if found else ""
+
+
+def _words(text: str) -> Iterator[str]:
+    for word in text.split(" "):
+        yield word
+        yield (bare := word.strip(_EDGES))
+        yield bare.removesuffix("'s").removesuffix("’s")
+
+
+def _stands_in(value: str, text: str) -> bool:
+    """As a substring that begins and ends where words do."""
+    at = text.find(value)
+    while at >= 0:
+        end = at + len(value)
+        inside = (at > 0 and text[at - 1].isalnum() and value[0].isalnum()) or (
+            end < len(text) and text[end].isalnum() and value[-1].isalnum()
+        )
+        if not inside or not value.isascii():  # many scripts write no blanks
+            return True
+        at = text.find(value, at + 1)
+    return False
+
+
+def _handles(text: str, trusted: Trusted) -> Iterator[str]:
+    for record in _records(_parsed(text)):
+        fields = list(_fields(record))
+        if any(trusted.names_thing(field) for field in fields):
+            yield from (field for field in fields if _is_field(field))
+
+
+@functools.lru_cache(maxsize=256)
+def _running(text: str) -> str:
+    """The running text in a result: all of it, or if it is JSON the texts in it that are more than one word."""
+    value = _parsed(text)
+    return folded(text if value is None else "\n".join(t for t in _texts(value) if not _is_field(t)))
+
+
+@functools.lru_cache(maxsize=256)
+def _small_numbers(text: str) -> frozenset[str]:
+    fields = (field for record in _records(_parsed(text)) for field in _fields(record))
+    return frozenset(field for field in fields if len(field) <= MOST_DIGITS and field.isdecimal())
+
+
+def _is_field(text: str) -> bool:
+    return len(text.split()) == 1 and len(text) <= LONGEST_FIELD and text.isascii()
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed(text: str) -> Any:
+    """The object or list that a result is, else None."""
+    try:
+        value = parse_json(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict | list) else None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in a value of JSON, keys too."""
+    if isinstance(value, dict):
+        yield from value
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
+    elif isinstance(value, str):
+        yield value
+
+
+def _records(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from _records(inner)
+
+
+def _fields(record: dict[str, Any]) -> Iterator[str]:
+    """The plain values of a record itself, and those in its lists."""
+    for value in record.values():
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, str | int) and not isinstance(item, bool):
+                yield str(item)
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).casefold()
