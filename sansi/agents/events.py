@@ -185,6 +185,7 @@ NoticeAbout = Literal[
     "thinking_budget",
     "result_cut",
     "answer_again",
+    "approval",
 ]
 
 
@@ -270,4 +271,8 @@ def _message(message: Message) -> dict[str, Any]:
     for name in ("ids", "prefill"):
         if getattr(message, name) is not None:
             found[name] = list(getattr(message, name))
+    if message.origin is not None:
+        found["origin"] = message.origin
+    if message.tainted:
+        found["tainted"] = True
     return found

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,10 @@ from sansi.agents.approvals.remembered import Remembered, canonical
 from sansi.agents.approvals.rules import Described
 from sansi.agents.approvals.showing import shown_call, visible
 from sansi.agents.approvals.taint import Provenance, Suspicion
+from sansi.agents.approvals.turns import Turn
+from sansi.agents.events import AgentEvent, ApprovalAnswered, ApprovalAsked, Notice
+from sansi.agents.loop.run import Pending, PlannedCall
+from sansi.agents.observation import Observation
 from sansi.base import SansiError
 from sansi.text import Message, ToolCall
 from sansi.text.schema import conform, parse_arguments
@@ -57,7 +61,9 @@ class Approvals:
         self._values: list[str] = []
         self._refused = 0
         self._asked: dict[str, tuple[Described, dict[str, Any]]] = {}
+        self._given: dict[str, tuple[Question, Answer]] = {}
         self._lock = threading.RLock()
+        self._turn = Turn()
 
     @property
     def mode(self) -> Mode:
@@ -96,8 +102,55 @@ class Approvals:
         self._note(tool)
         return Decision("allow")
 
+    async def admit(self, planned: PlannedCall, emit: Callable[[AgentEvent], None]) -> Observation | Pending | None:
+        """The loop's gate: None lets a call run, an Observation refuses it, a Pending pauses the run.
+
+        Questions of calls that run side by side are asked one after the other, in call order, so that an answer for
+        the session counts for the next.
+        """
+        decision = self.decide(planned.call, planned.tool, planned.messages)
+        if decision.action == "ask":
+            async with self._turn.mine():
+                decision = self.decide(planned.call, planned.tool, planned.messages)
+                if decision.question is not None:
+                    question = decision.question
+                    answered = await self._answered(question, planned, emit)
+                    if answered is None:
+                        return Pending(planned, question)
+                    decision = answered
+        elif decision.action == "deny":
+            emit(ApprovalAnswered(planned.call.id, planned.tool.name, "no", "policy", decision.reason))
+        if decision.notice:
+            emit(Notice("approval", decision.notice))
+        return None if decision.action == "allow" else Observation(f"error: {decision.reason}", "denied")
+
+    async def _answered(
+        self, question: Question, planned: PlannedCall, emit: Callable[[AgentEvent], None]
+    ) -> Decision | None:
+        given = self._given.pop(question.id, None)
+        answer = given[1] if given is not None and _same_call(given[0], question) else None
+        if answer is None:
+            reason = "; ".join(question.reasons)
+            name, shown = planned.tool.name, question.shown
+            emit(
+                ApprovalAsked(question.id, name, planned.arguments, shown, question.origin, reason, question.to_json())
+            )
+            answer = await self.aask(question)
+        if answer is None:
+            return None
+        decision = self.settle(question, answer, planned.tool)
+        emit(ApprovalAnswered(question.id, planned.tool.name, answer.choice, "user", answer.reason))
+        return decision
+
+    def give(self, question: Question, answer: Answer | str | Mapping[str, Any]) -> None:
+        """Answer ahead a question that a paused run waits for: used once, if the very same call is asked about.
+
+        Raises SansiError for what is no answer.
+        """
+        self._given[question.id] = (question, Answer.read(answer))
+
     def ask(self, question: Question) -> Answer | None:
-        """The approver's answer; None where there is no approver. What goes wrong in it is a "no"."""
+        """The approver's answer; None where there is no approver, or it has none. What goes wrong in it is a "no"."""
         if self.approver is None:
             return None
         return _read_answer(lambda: _waited_for(self.approver(question)))  # type: ignore[misc]
@@ -247,9 +300,14 @@ def _waited_for(answer: Any) -> Any:
     return outcome[0]
 
 
-def _read_answer(ask: Any) -> Answer:
+def _same_call(one: Question, other: Question) -> bool:
+    return (one.tool, one.fingerprint, one.arguments) == (other.tool, other.fingerprint, other.arguments)
+
+
+def _read_answer(ask: Any) -> Answer | None:
     try:
-        return Answer.read(ask())
+        answer = ask()
+        return None if answer is None else Answer.read(answer)
     except Exception as error:  # an approval that fails is not an approval
         return _failed(error)
 

@@ -15,7 +15,7 @@ from sansi.agents.observation import Observation
 from sansi.agents.tool import Tool, invalid_arguments
 from sansi.base import SansiError
 from sansi.base.errors import did_you_mean
-from sansi.text import ToolCall
+from sansi.text import Message, ToolCall
 
 Emit = Callable[[AgentEvent], None]
 
@@ -50,15 +50,21 @@ class Caller:
 
     held: dict[str, CallRecord] = field(default_factory=dict)
     """Where each answer goes as it comes, by the id of its call."""
+    _messages: tuple[Message, ...] = ()
 
     async def answer(
-        self, calls: Sequence[ToolCall], refused: Mapping[str, Observation], tainted: bool
+        self,
+        calls: Sequence[ToolCall],
+        refused: Mapping[str, Observation],
+        tainted: bool,
+        messages: Sequence[Message] = (),
     ) -> list[Pending]:
         """Answer calls side by side into `held`, less those that have an observation in `refused`; what waits comes
         back. Cancelled, it cancels them all.
 
-        tainted: what the model has read holds text of strangers.
+        tainted: what the model has read, `messages`, holds text of strangers.
         """
+        self._messages = tuple(messages)
         jobs = [asyncio.ensure_future(self._one(call, refused.get(call.id), tainted, len(calls))) for call in calls]
         try:
             waiting = await asyncio.gather(*jobs)
@@ -92,7 +98,7 @@ class Caller:
             typed = tool.read(call.arguments)
         except SansiError as error:
             return Observation(invalid_arguments(error, tool), "invalid_arguments")
-        return PlannedCall(call, tool, typed, tainted)
+        return PlannedCall(call, tool, typed, tainted, self._messages)
 
     async def _admitted(self, planned: PlannedCall) -> Observation | Pending | None:
         call, tool = planned.call, planned.tool

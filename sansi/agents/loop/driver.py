@@ -229,7 +229,7 @@ class Driver:
         """Answer calls, and tell the model in call order; False if some wait for somebody who is not there."""
         refused = self._over_the_cap(calls)
         left = [call for call in calls if call.id not in self.state.held]
-        self._pending = await self._caller.answer(left, refused, self.state.tainted)
+        self._pending = await self._caller.answer(left, refused, self.state.tainted, self.state.messages)
         if self._pending:
             return False
         self._take(calls)

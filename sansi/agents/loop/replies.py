@@ -51,7 +51,15 @@ def _is_object(arguments: str) -> bool:
 
 def results_of(calls: Sequence[ToolCall], records: dict[str, CallRecord]) -> list[Message]:
     """The messages that answer calls, in call order, whatever the order in which they ended."""
-    return [
-        Message(role="tool", content=records[call.id].observation, tool_call_id=call.id, name=call.name)
-        for call in calls
-    ]
+    return [_result(call, records[call.id]) for call in calls]
+
+
+def _result(call: ToolCall, record: CallRecord) -> Message:
+    return Message(
+        role="tool",
+        content=record.observation,
+        tool_call_id=call.id,
+        name=call.name,
+        origin=record.origin,
+        tainted=record.tainted,
+    )

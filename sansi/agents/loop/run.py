@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -53,6 +53,8 @@ class PlannedCall:
     arguments: Mapping[str, Any]
     tainted: bool
     """Text of strangers is among what the model has read."""
+    messages: Sequence[Message] = field(default=(), repr=False)
+    """What the model has read and said so far; those of tools tell whose text they are."""
 
 
 @dataclass(frozen=True)

@@ -259,7 +259,7 @@ def test_approvers_may_be_sync_or_async_and_one_that_fails_is_no_approval():
     for approver in (lambda question: "once", later, lambda question: later(question)):
         approvals = Approvals("ask", approver)
         assert approvals.ask(question) == Answer("once") == asyncio.run(approvals.aask(question))
-    for wrong in (broken, lambda question: "yes", lambda question: True):
+    for wrong in (broken, lambda question: "yes", lambda question: 3):
         approvals = Approvals("ask", wrong)
         answers = [approvals.ask(question), asyncio.run(approvals.aask(question))]
         assert [answer.choice for answer in answers] == ["no", "no"] and "failed" in answers[0].reason
