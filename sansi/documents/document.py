@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sansi.base.errors import SansiError
 
+_LONGEST_NAME = 120
 READABLE = "text, Markdown, source code, HTML and PDF can be read"
 
 
@@ -49,4 +50,5 @@ class DocumentError(SansiError):
 
 def named(name: str | None) -> str:
     """How a sentence speaks of the file."""
-    return f"“{name[-120:]}”" if name else "the document"
+    shown = "".join(c if c.isprintable() else " " for c in name or "").strip()
+    return f"“{shown[-_LONGEST_NAME:]}”" if shown else "the document"

@@ -30,12 +30,13 @@ from sansi.serve.http.access import AccessControl
 from sansi.serve.http.admission import Admission
 from sansi.serve.http.bodies import Bodies
 from sansi.serve.http.computations import add_computations
+from sansi.serve.http.document_routes import add_documents
 from sansi.serve.http.metrics import ServerMetrics
 from sansi.serve.http.model_facts import facts_of
 from sansi.serve.http.ollama_routes import add_ollama
 from sansi.serve.http.paths import PROBES, Paths
 from sansi.serve.http.request_log import Record, Recorder, record_of
-from sansi.serve.http.settings import ServerSettings, body_limit
+from sansi.serve.http.settings import LARGEST_LIMIT, ServerSettings, body_limit
 from sansi.serve.http.streaming_response import Generation
 from sansi.serve.http.tools import add_tools
 from sansi.serve.http.workers import Workers
@@ -60,12 +61,13 @@ def create_app(
     """The application that serves `chat_models`, each under its `.name`; `cards` say what each is, per name.
 
     Routes: those of `dialects.places`, GET /v1/models, GET /v1/models/{id}, GET /v1/tools, POST /v1/tools/{name},
-    GET /health, GET /metrics, GET /openapi.json, GET / (the chat page). The caller owns the models and closes them.
-    `app.state.admission` is what a server tells when it is to stop.
+    POST /v1/documents, GET /health, GET /metrics, GET /openapi.json, GET / (the chat page). The caller owns the models
+    and closes them. `app.state.admission` is what a server tells when it is to stop.
     """
     models = {chat.name: chat for chat in chat_models}
     assert models and len(models) == len(chat_models), "chat models need distinct names"
     settings = settings or ServerSettings()
+    max_document = settings.max_body or LARGEST_LIMIT  # a file may be of use that is larger than any context
     if settings.max_body is None:
         settings = replace(settings, max_body=body_limit(max(chat.context_length for chat in chat_models)))
     app = FastAPI(title="Sansi", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
@@ -86,6 +88,7 @@ def create_app(
     bodies = Bodies(settings)
     _add_generation(app, models, metrics, bodies, settings.policy)
     add_tools(app, bodies)
+    add_documents(app, models, bodies, max_document)
     _add_heads(app)
     openapi.describe(app, with_keys=settings.keys is not None)
     return app

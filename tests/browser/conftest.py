@@ -19,7 +19,8 @@ import pytest
 from sansi.base.model_card import CurvePoint, Example, ModelCard
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "tests" / "serve"))  # its scripted model and live server serve here too
+# The scripted model and live server serve here too, and the files that are made for the readers of files.
+sys.path += [str(ROOT / "tests" / "serve"), str(ROOT / "tests" / "documents")]
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from pdf_made import pdf, scan
 from steps import answered_by, ask, plain, saved, send, set_mode, shows, whole
 
 
@@ -186,14 +187,8 @@ def test_the_calculator_runs_by_itself(visit, scripted, scripted_url):
 def test_files_go_along_as_text(visit, scripted, scripted_url, tmp_path):
     page = visit(scripted_url).page
     (tmp_path / "notes.md").write_text("# Notes\n\n```\nx\n```\n", encoding="utf-8")
-    (tmp_path / "paper.pdf").write_bytes(b"%PDF-1.7 ...")
-    (tmp_path / "picture.png").write_bytes(bytes(range(256)))
-    page.locator("#attach-file").set_input_files([tmp_path / "paper.pdf"])
-    shows(page.locator("#toast"), "is a PDF, whose text this page can not read")
-    page.locator("#attach-file").set_input_files([tmp_path / "picture.png"])
-    shows(page.locator("#toast"), "“picture.png” is no text")
     page.locator("#attach-file").set_input_files([tmp_path / "notes.md"])
-    shows(page.locator("#attachments"), "notes.md")
+    shows(page.locator("#attachments .ready"), "notes.md")
     assert page.locator("#gauge-text").inner_text().split()[0] != "0"
     ask(page, "What does it say?")
     assert scripted.seen[-1][0][0]["content"] == (
@@ -203,6 +198,67 @@ def test_files_go_along_as_text(visit, scripted, scripted_url, tmp_path):
     assert page.locator(".bubble .attached").inner_text() == "notes.md"
     page.locator(".bubble .attached summary").click()
     assert "# Notes" in page.locator(".bubble .attached pre").inner_text()
+
+
+def test_a_pdf_goes_along_with_its_pages_and_tokens(visit, scripted, scripted_url, tmp_path):
+    page = visit(scripted_url).page
+    (tmp_path / "paper.pdf").write_bytes(pdf(["Whoever thinks three times", "三思而后行"]))
+    (tmp_path / "old.txt").write_bytes("三思而后行，他在街上走了很久。".encode("gb18030"))
+    page.locator("#attach-file").set_input_files([tmp_path / "paper.pdf"])
+    shows(page.locator("#attachments .ready"), "2 pages")
+    count = len(scripted.ids_of("[Page 1]\nWhoever thinks three times\n\n[Page 2]\n三思而后行"))
+    assert f"2 pages · {count} tokens" in plain(page.locator("#attachments .ready").inner_text())
+    page.locator("#attach-file").set_input_files([tmp_path / "old.txt"])
+    shows(page.locator("#attachments .ready"), "it was read as gb18030")
+    page.get_by_role("button", name="Remove “old.txt”").click()
+    ask(page, "What does it say?")
+    assert scripted.seen[-1][0][0]["content"] == (
+        "What does it say?\n\nAttached file “paper.pdf”:\n"
+        "```\n[Page 1]\nWhoever thinks three times\n\n[Page 2]\n三思而后行\n```"
+    )
+    assert page.locator(".bubble .attached").inner_text().split("\n") == ["paper.pdf", "2 pages"]
+
+
+def test_why_a_file_is_not_attached_stands_where_it_would(visit, scripted, scripted_url, tmp_path):
+    watched = visit(scripted_url)
+    page = watched.page
+    watched.expect("400")  # the browser tells of each
+    refused = page.locator("#attachments .refused")
+    (tmp_path / "scan.pdf").write_bytes(scan())
+    (tmp_path / "secret.pdf").write_bytes(pdf(["x"], password="secret"))
+    (tmp_path / "half.pdf").write_bytes(pdf(["x"])[:300])
+    (tmp_path / "picture.png").write_bytes(bytes(range(256)))
+    (tmp_path / "empty.txt").write_bytes(b" \n")
+    for name, said in {
+        "scan.pdf": "holds pictures of text and no text",
+        "secret.pdf": "is encrypted",
+        "half.pdf": "is broken",
+        "picture.png": "“picture.png” is no text",
+        "empty.txt": "holds no text",
+    }.items():
+        page.locator("#attach-file").set_input_files([tmp_path / name])
+        shows(refused, said)
+        assert refused.count() == 1 and page.locator("#send").is_disabled()
+    page.get_by_role("button", name="Remove “empty.txt”").click()
+    assert not page.locator("#attachments").is_visible()
+    page.locator("#attach-file").set_input_files([tmp_path / "scan.pdf"])
+    shows(refused, "run it through text recognition")
+    ask(page, "hello")
+    assert scripted.seen[-1][0][0]["content"] == "hello" and not refused.count()
+
+
+def test_a_message_waits_for_a_file_that_is_being_read(visit, scripted_url, tmp_path):
+    watched = visit(scripted_url)
+    page = watched.page
+    watched.expect("ERR_ABORTED|Failed to load")
+    (tmp_path / "slow.pdf").write_bytes(pdf(["text"]))
+    page.route("**/v1/documents*", lambda route: None)  # it never comes
+    page.locator("#attach-file").set_input_files([tmp_path / "slow.pdf"])
+    shows(page.locator("#attachments .reading"), "reading…")
+    page.locator("#question").fill("hello")
+    assert page.locator("#send").is_disabled()
+    page.get_by_role("button", name="Remove “slow.pdf”").click()
+    assert page.locator("#send").is_enabled() and not page.locator("#attachments").is_visible()
 
 
 def test_a_file_that_is_dropped_is_attached(visit, scripted_url):

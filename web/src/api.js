@@ -3,9 +3,9 @@ import { apiKey } from "./store.js";
 
 /** kind: "offline", "cut", "key", "busy", "context", "server" or "request"; `wait`: seconds that the server asks to wait. */
 export class ApiError extends Error {
-  constructor(kind, message = "", { status = 0, wait = null } = {}) {
+  constructor(kind, message = "", { status = 0, wait = null, code = null } = {}) {
     super(message);
-    Object.assign(this, { kind, status, wait });
+    Object.assign(this, { kind, status, wait, code });
   }
 }
 
@@ -37,6 +37,13 @@ export async function countTokens(model, text) {
   } catch {
     return null;
   }
+}
+
+/** The text of a file: {text, pages, tokens, notes, …}. */
+export async function readDocument(file, name, model, signal) {
+  const query = new URLSearchParams({ name, ...(model ? { model } : {}) });
+  const headers = { "Content-Type": file.type || "application/octet-stream" };
+  return (await ask(`/v1/documents?${query}`, { method: "POST", headers, body: file, signal })).json();
 }
 
 /** An answer in one piece. */
@@ -73,7 +80,7 @@ async function problemOf(response) {
   }
   if (code === "context_length_exceeded") return new ApiError("context", message, { status });
   const kind = status === 401 ? "key" : status === 429 ? "busy" : status >= 500 ? "server" : "request";
-  return new ApiError(kind, message, { status, wait: waitOf(response.headers.get("Retry-After")) });
+  return new ApiError(kind, message, { status, code, wait: waitOf(response.headers.get("Retry-After")) });
 }
 
 /** Seconds of a Retry-After header, which is a number or a date. */

@@ -2,7 +2,7 @@
 import { attachedFrom } from "./attach.js";
 import { budgetField, budgetRow } from "./budgets.js";
 import { MOST } from "./compare.js";
-import { $, fit, h, icon, isComposing, toast } from "./dom.js";
+import { $, fit, h, icon, isComposing } from "./dom.js";
 import { prefer, preferences } from "./store.js";
 import { number, t, tokens } from "./strings.js";
 
@@ -17,9 +17,9 @@ export function budgetSteps(context) {
 }
 
 export class Composer {
-  /** `parts`: send(message), stop, editLast, canSend, cannotSend, changed, sizeOf(attached), in words. */
+  /** `parts`: send(message), stop, editLast, canSend, cannotSend, changed, model(), counted(text, tokens), sizeOf(attached), in words. */
   constructor(parts) {
-    Object.assign(this, { ...parts, steps: [null], context: Infinity, busy: false, attachments: [], recommended: undefined });
+    Object.assign(this, { ...parts, steps: [null], context: Infinity, busy: false, attachments: [], reading: [], refused: [], recommended: undefined });
     this.field = budgetField(null, t("budget"), (budget) => this.#chosen({ budget }));
     $("budget-typed").append(this.field.element);
     $("composer").addEventListener("submit", (event) => {
@@ -58,10 +58,11 @@ export class Composer {
 
   submit() {
     const { text, attachments } = this.draft;
-    if (!(text || attachments.length) || this.busy) return;
+    if (!(text || attachments.length) || this.busy || this.reading.length) return;
     if (!this.canSend()) return this.cannotSend();
     $("question").value = "";
     this.attachments = [];
+    this.refused = [];
     this.update();
     this.send({ text, attachments, budgets: preferences.compare ? this.budgets : null });
   }
@@ -74,17 +75,27 @@ export class Composer {
     this.update();
   }
 
-  /** Read files; each that is text is attached, of any other it is said why not. */
+  /** Read files; each that has text is attached, of any other it is said why not. */
   async attach(files) {
-    for (const file of files) {
-      try {
-        this.attachments = [...this.attachments, await attachedFrom(file)];
-      } catch (error) {
-        toast(error.message);
-      }
-    }
-    this.update();
+    this.refused = [];
+    await Promise.all(files.map((file) => this.#read(file)));
     this.focus();
+  }
+
+  async #read(file) {
+    const stop = new AbortController();
+    const entry = { name: file.name, stop: () => stop.abort() };
+    this.reading = [...this.reading, entry];
+    this.update();
+    try {
+      const { tokens, ...attached } = await attachedFrom(file, this.model(), stop.signal);
+      if (Number.isFinite(tokens)) this.counted(attached.text, tokens);
+      if (!stop.signal.aborted) this.attachments = [...this.attachments, attached];
+    } catch (error) {
+      if (!stop.signal.aborted) this.refused = [...this.refused, { name: file.name, message: error.message }];
+    }
+    this.reading = this.reading.filter((each) => each !== entry);
+    this.update();
   }
 
   /** `recommended`: a budget that is nearly as good as none, where the model's curve tells it. */
@@ -112,7 +123,7 @@ export class Composer {
     $("composer").classList.toggle("busy", this.busy);
     const label = t(this.busy ? "stop" : preferences.compare ? "sendCompare" : "send");
     const { text, attachments } = this.draft;
-    Object.assign($("send"), { disabled: !this.busy && !(text || attachments.length), title: label });
+    Object.assign($("send"), { disabled: !this.busy && (!(text || attachments.length) || this.reading.length > 0), title: label });
     $("send").setAttribute("aria-label", label);
     this.changed();
   }
@@ -151,18 +162,25 @@ export class Composer {
   }
 
   #showAttached() {
-    const one = (attached) => {
+    const one = (list, entry, ...shown) => {
       const drop = () => {
-        this.attachments = this.attachments.filter((each) => each !== attached);
+        entry.stop?.();
+        this[list] = this[list].filter((each) => each !== entry);
         this.update();
         this.focus();
       };
-      const name = h("span", { class: "attached-name", dir: "auto" }, attached.name);
-      const size = h("span", { class: "unit" }, this.sizeOf(attached));
-      return h("li", {}, icon("file"), name, size, h("button", { type: "button", class: "drop", title: t("detach", attached.name), "aria-label": t("detach", attached.name), onclick: drop }, "×"));
+      const label = t("detach", entry.name);
+      return h("li", { class: list === "attachments" ? "ready" : list }, icon(list === "refused" ? "alert" : "file"), ...shown, h("button", { type: "button", class: "drop", title: label, "aria-label": label, onclick: drop }, "×"));
     };
-    $("attachments").hidden = !this.attachments.length;
-    $("attachments").replaceChildren(...this.attachments.map(one));
+    const named = (entry, size) => [h("span", { class: "attached-name", dir: "auto" }, entry.name), h("span", { class: "unit" }, size)];
+    const sizeOf = (entry) => [...(entry.pages ? [t("pages", entry.pages)] : []), this.sizeOf(entry), ...(entry.notes ?? [])].filter(Boolean).join(" · ");
+    const shown = [
+      ...this.attachments.map((entry) => one("attachments", entry, ...named(entry, sizeOf(entry)))),
+      ...this.reading.map((entry) => one("reading", entry, ...named(entry, t("attachReading")))),
+      ...this.refused.map((entry) => one("refused", entry, h("span", { role: "alert" }, entry.message))),
+    ];
+    $("attachments").hidden = !shown.length;
+    $("attachments").replaceChildren(...shown);
   }
 
   #chosen(changes) {

@@ -48,6 +48,11 @@ export class Gauge {
     return { tokens: Math.ceil(text.length * rateOf(nodes)), exact: false };
   }
 
+  /** What the server has counted by itself. */
+  counted(text, tokens) {
+    this.#counted.set(text, tokens);
+  }
+
   /** Of a file that is attached, in words. */
   sizeOf({ text }) {
     const model = this.models.of(this.shown.conversation);

@@ -236,6 +236,8 @@ const composer = new Composer({
   canSend: () => models.list.length > 0,
   cannotSend: () => loadModels(),
   changed: () => gauge.update(),
+  model: () => models.of(shown.conversation)?.id,
+  counted: (text, tokens) => gauge.counted(text, tokens),
   sizeOf: (attached) => gauge.sizeOf(attached),
 });
 const actions = new Actions({ store, models, answers, shown, composer, enterKey, openProbabilities });

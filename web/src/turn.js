@@ -43,8 +43,9 @@ export class Question extends Turn {
 
   /** Each as its name, which opens to its text. */
   attachments() {
-    const one = ({ name, text }) =>
-      h("details", { class: "attached" }, h("summary", {}, icon("file"), h("span", {}, name)), h("pre", { tabIndex: 0, dir: "auto" }, text));
+    const size = (pages) => (pages ? [h("span", { class: "unit" }, t("pages", pages))] : []);
+    const one = ({ name, text, pages }) =>
+      h("details", { class: "attached" }, h("summary", {}, icon("file"), h("span", {}, name), ...size(pages)), h("pre", { tabIndex: 0, dir: "auto" }, text));
     return (this.node.attachments ?? []).map(one);
   }
 

@@ -25,34 +25,36 @@ class Bodies:
         self._settings, self._most = settings, settings.max_body
         self._held = 0  # bytes of the bodies that are being read
 
-    async def read(self, request: Request) -> bytes:
+    async def read(self, request: Request, most: int | None = None) -> bytes:
+        """most: bytes, for a route with a limit of its own."""
+        most = self._most if most is None else most
         encoding = request.headers.get("content-encoding", "identity")
         if encoding.lower() != "identity":
             message = f'a body of Content-Encoding "{encoding[:40]}" can not be read; send it as it is'
             raise ServeError(415, message, "encoding_not_supported", CLOSE)
         stated, expects = request.headers.get("content-length", ""), request.headers.get("expect", "")
-        if stated.isdecimal() and int(stated) > self._most:
+        if stated.isdecimal() and int(stated) > most:
             if "100-continue" not in expects.lower():  # that client waits for leave to send, and gets none
-                await self._discard(request.receive)
-            raise self._too_large()
+                await self._discard(request.receive, most)
+            raise _too_large(most)
         try:
             async with asyncio.timeout(self._settings.body_timeout):
-                return await self._read(request.receive)
+                return await self._read(request.receive, most)
         except TimeoutError:
             message = f"the request body did not arrive within {self._settings.body_timeout:g} seconds"
             raise ServeError(408, message, "body_timeout", CLOSE | NO_RETRY) from None
 
-    async def _read(self, receive: Receive) -> bytes:
+    async def _read(self, receive: Receive, most: int) -> bytes:
         body, more = bytearray(), True
         try:
             while more:
                 part, more = await _next_part(receive)
                 body += part
                 self._held += len(part)
-                if len(body) > self._most:
+                if len(body) > most:
                     if more:
-                        await self._discard(receive)
-                    raise self._too_large()
+                        await self._discard(receive, most)
+                    raise _too_large(most)
                 if self._held > self._settings.max_bodies:
                     message = "too many large requests arrive at once; try again later"
                     raise ServeError(429, message, "too_many_bodies", CLOSE | {"Retry-After": "1"})
@@ -60,18 +62,19 @@ class Bodies:
         finally:
             self._held -= len(body)
 
-    async def _discard(self, receive: Receive) -> None:
+    async def _discard(self, receive: Receive, most: int) -> None:
         """Let the client end its sending, within limits: one that is cut off in it does not hear why."""
-        left, more = 4 * self._most, True
+        left, more = 4 * most, True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DISCARD_SECONDS):
                 while more and left > 0:
                     part, more = await _next_part(receive)
                     left -= len(part)
 
-    def _too_large(self) -> ServeError:
-        message = f"the request body is larger than {self._most / 2**20:.4g} MiB"
-        return ServeError(413, message, "request_too_large", CLOSE)
+
+def _too_large(most: int) -> ServeError:
+    message = f"the request body is larger than {most / 2**20:.4g} MiB"
+    return ServeError(413, message, "request_too_large", CLOSE)
 
 
 async def _next_part(receive: Receive) -> tuple[bytes, bool]:

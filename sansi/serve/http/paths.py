@@ -26,7 +26,7 @@ NOT_HERE = {
     f"{VERSION}/moderations": "ask a model of your own to judge, by /v1/chat/completions",
     f"{VERSION}/audio": ONLY_TEXT,
     f"{VERSION}/images": ONLY_TEXT,
-    f"{VERSION}/files": "nothing is stored; send texts in messages",
+    f"{VERSION}/files": "nothing is stored; post a file to /v1/documents for its text, and send that in a message",
     f"{VERSION}/batches": "nothing is stored; `sansi run --jsonl FILE` answers a batch file",
     f"{VERSION}/fine_tuning": "the server trains nothing; see `sansi --help`",
     f"{VERSION}/responses": "no response is stored; post the whole conversation to /v1/responses",
