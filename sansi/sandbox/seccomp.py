@@ -29,8 +29,8 @@ REFUSED = """
     settimeofday shmget swapoff swapon sysfs syslog umount2 unshare uselib userfaultfd ustat vhangup vmsplice
 """
 # As if the kernel were older: programs have another way, or say that they need it. Memory behind a descriptor counts to
-# no limit, and clone3 hides its flags from filters.
-UNKNOWN = "clone3 io_uring_enter io_uring_register io_uring_setup memfd_create memfd_secret"
+# no limit, and clone3 and openat2 hide their flags from filters.
+UNKNOWN = "clone3 io_uring_enter io_uring_register io_uring_setup memfd_create memfd_secret openat2"
 # With a shared view of the machine: processes that leave the group could not be ended together, and a watch tells
 # names in folders that can not be read.
 REFUSED_SHARED = "bind connect inotify_add_watch listen setpgid setsid socket"
@@ -46,6 +46,10 @@ NEW_NAMESPACES = 0x7E020000  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, 
 AF_UNIX, SOCK_STREAM, SOCK_SEQPACKET = 1, 1, 5
 TIOCSTI, TIOCLINUX = 0x5412, 0x541C  # typing into somebody's terminal
 PR_SET_PDEATHSIG = 1
+# A file of the folder is a file of the machine: with these bits, and of our user, anybody there could become us.
+SETUID_SETGID, O_CREAT_O_TMPFILE = 0o6000, 0o20000100
+MODE_OF = {"chmod": 1, "creat": 1, "fchmod": 1, "fchmodat": 2, "fchmodat2": 2, "mknod": 1, "mknodat": 2}  # arguments
+FLAGS_AND_MODE_OF = {"open": (1, 2), "openat": (2, 3)}
 
 LOAD, AND, JUMP_EQUAL, JUMP_OVER, JUMP_ANY, RETURN = 0x20, 0x54, 0x15, 0x25, 0x45, 0x06
 ALLOW, KILL = 0x7FFF0000, 0x80000000
@@ -94,6 +98,10 @@ def _rules(shared: bool) -> dict[str, list[Step]]:
     rules["socket"] = [_argument(0), *_allowed_if(AF_UNIX, error=errno.EACCES)]
     rules["socketpair"] = rules["socket"]
     rules |= {name: [_argument(0), *_allowed_if(0)] for name in OF_ITSELF.split()}
+    rules |= {name: [_argument(mode), *_refused_if(JUMP_ANY, SETUID_SETGID)] for name, mode in MODE_OF.items()}
+    for name, (flags, mode) in FLAGS_AND_MODE_OF.items():
+        makes = [_argument(flags), Step(JUMP_ANY, O_CREAT_O_TMPFILE, 1, 0), Step(RETURN, ALLOW)]
+        rules[name] = [*makes, _argument(mode), *_refused_if(JUMP_ANY, SETUID_SETGID)]
     if shared:
         rules |= {name: [Step(RETURN, _error(errno.EACCES))] for name in REFUSED_SHARED.split()}
         rules |= {name: [Step(RETURN, _error(0))] for name in IGNORED_SHARED.split()}
@@ -101,6 +109,9 @@ def _rules(shared: bool) -> dict[str, list[Step]]:
         rules["prctl"] = [_argument(0), *_refused_if(JUMP_EQUAL, PR_SET_PDEATHSIG)]
         # A pair of datagram sockets can send to any address of the machine; streams stay between the two.
         rules["socketpair"] = [
+            _argument(0),
+            Step(JUMP_EQUAL, AF_UNIX, 1, 0),
+            Step(RETURN, _error(errno.EACCES)),
             _argument(1),
             Step(AND, 0xF),
             *_allowed_if(SOCK_STREAM, SOCK_SEQPACKET, error=errno.EACCES),

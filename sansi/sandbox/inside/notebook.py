@@ -43,7 +43,7 @@ class Notebook:
             self._execute(source, name)
         except BaseException as raised:  # SystemExit too: the process stays
             self.running = False
-            error = _told(raised, source, self.sources)
+            error = self._told(raised, source)
         self.running = False
         names, blobs = plots.finish()
         return {"error": error, "figures": names}, blobs
@@ -64,6 +64,12 @@ class Notebook:
 
             return asyncio.run(value)
         return value
+
+    def _told(self, raised: BaseException, source: str) -> str:
+        try:
+            return _told(raised, source, self.sources)
+        except BaseException:  # no memory, no open file, or no sense is left for a traceback
+            return f"{type(raised).__name__}: {raised.args[0] if raised.args else ''}"[:LONGEST_ERROR]
 
     def _interrupt(self, number: int, frame: Any) -> None:
         if self.running:  # else the code had just ended
