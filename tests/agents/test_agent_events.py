@@ -9,7 +9,7 @@ import pytest
 from sansi.agents import Agent, Observation, Pending, Stop, Tool, ToolContext, calculator, tool
 from sansi.agents.events import CallReady, Finished, ObservationMade
 from sansi.base import SansiError
-from scripted import QUESTION, Script, StreamedScript, calls, compute, says, several, with_ids
+from scripted_client import QUESTION, Script, StreamedScript, calls, compute, says, several, with_ids
 
 CALCULATOR = Tool.from_function(calculator, origin="built-in")
 

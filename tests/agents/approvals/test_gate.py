@@ -12,7 +12,7 @@ from sansi.agents.approvals import Answer, Approvals, Policy
 from sansi.agents.events import ApprovalAnswered, ApprovalAsked, Finished, Notice
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from scripted import QUESTION, Script, StreamedScript, calls, says, several
+from scripted_client import QUESTION, Script, StreamedScript, calls, says, several
 
 
 def note(text: str) -> str:
