@@ -11,6 +11,7 @@ from sansi.base.errors import SansiError
 ROOT = Path(__file__).resolve().parents[2]  # of a checkout; where a wheel is, the folder of all packages
 EXTRAS = {
     "train": ("reasoning_gym", "matplotlib", "pycld2", "datasketch"),
+    "agents": ("mcp",),
     "modelscope": ("modelscope_hub",),
     "test": ("pytest", "hypothesis", "transformers", "openai"),
     "browser": ("playwright",),

@@ -1,0 +1,339 @@
+"""One live connection to a server: it is agreed which protocol is spoken, then requests are made within their times."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack, asynccontextmanager, suppress
+from typing import Any
+
+import anyio
+import anyio.abc
+import anyio.to_thread
+import mcp_types as types
+from mcp.client.session import ClientRequestContext, ClientSession
+from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost, listen
+from mcp.shared.exceptions import MCPError
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
+from pydantic import TypeAdapter, ValidationError
+
+from sansi import __version__
+from sansi.agents.mcp.config import ServerConfig
+from sansi.agents.mcp.deadline import Deadline
+from sansi.agents.mcp.definitions import Ask, Progress, Question, Reply
+from sansi.agents.mcp.dispatcher import Dispatcher
+from sansi.agents.mcp.failures import DeadlinePassed
+from sansi.agents.mcp.http import HTTP_FAILED, NOT_THIS_TRANSPORT, http_transport, sse_transport
+from sansi.agents.mcp.process import ServerProcess
+from sansi.agents.mcp.stdio import stdio_transport
+from sansi.agents.mcp.traffic import Traffic
+from sansi.base import SansiError
+from sansi.text.schema import conform
+
+logging.getLogger("mcp").addHandler(logging.NullHandler())  # the SDK logs tracebacks; ours are sentences
+
+MOST_PAGES, MOST_ITEMS, MOST_ROUNDS = 200, 10_000, 10
+PROBE_PATIENCE = 5.0  # seconds until a server that does not answer `server/discover` is offered the handshake, too
+STATE_PAUSE = 0.25  # seconds before a request is repeated that the server has only put off
+
+_CALL: TypeAdapter[Any] = TypeAdapter(types.CallToolResult | types.InputRequiredResult)
+_PROMPT: TypeAdapter[Any] = TypeAdapter(types.GetPromptResult | types.InputRequiredResult)
+_RESOURCE: TypeAdapter[Any] = TypeAdapter(types.ReadResourceResult | types.InputRequiredResult)
+
+
+class Connection:
+    """A session with a server. Made by `connect`; used from any task of the loop that made it."""
+
+    def __init__(self, config: ServerConfig, traffic: Traffic, ask: Ask | None):
+        self.config, self.traffic, self._ask = config, traffic, ask
+        self.process: ServerProcess | None = None
+        self.transport = config.transport
+        self.changed = anyio.Event()
+        """Set when the server says that its list of tools is another; whoever reads the list makes it anew."""
+        self.notes: list[str] = []
+        self._deadlines: set[Deadline] = set()
+        self.session: ClientSession
+        self.dispatcher: Dispatcher
+
+    @property
+    def protocol(self) -> str:
+        return self.session.protocol_version or "unknown"
+
+    @property
+    def capabilities(self) -> types.ServerCapabilities:
+        return self.session.server_capabilities or types.ServerCapabilities()
+
+    @property
+    def rejected(self) -> dict[str, str]:
+        """Tools that no client could read, and why."""
+        return self.dispatcher.rejected.get("tools/list", {})
+
+    async def tools(self) -> list[types.Tool]:
+        self.dispatcher.rejected.pop("tools/list", None)
+        return await self._pages(self.session.list_tools, "tools", lambda page: page.tools)
+
+    async def resources(self) -> list[types.Resource]:
+        return await self._pages(self.session.list_resources, "resources", lambda page: page.resources)
+
+    async def templates(self) -> list[types.ResourceTemplate]:
+        return await self._pages(
+            self.session.list_resource_templates, "templates", lambda page: page.resource_templates
+        )
+
+    async def prompts(self) -> list[types.Prompt]:
+        return await self._pages(self.session.list_prompts, "prompts", lambda page: page.prompts)
+
+    async def call(self, name: str, arguments: dict[str, Any], progress: Progress | None) -> types.CallToolResult:
+        def request(responses: Any, state: Any) -> types.CallToolRequest:
+            return types.CallToolRequest(
+                params=types.CallToolRequestParams(
+                    name=name, arguments=arguments, input_responses=responses, request_state=state
+                )
+            )
+
+        return await self._ask_for(request, _CALL, progress)
+
+    async def read_resource(self, uri: str) -> types.ReadResourceResult:
+        def request(responses: Any, state: Any) -> types.ReadResourceRequest:
+            return types.ReadResourceRequest(
+                params=types.ReadResourceRequestParams(uri=uri, input_responses=responses, request_state=state)
+            )
+
+        return await self._ask_for(request, _RESOURCE, None)
+
+    async def get_prompt(self, name: str, arguments: dict[str, str]) -> types.GetPromptResult:
+        def request(responses: Any, state: Any) -> types.GetPromptRequest:
+            return types.GetPromptRequest(
+                params=types.GetPromptRequestParams(
+                    name=name, arguments=arguments, input_responses=responses, request_state=state
+                )
+            )
+
+        return await self._ask_for(request, _PROMPT, None)
+
+    async def _pages(
+        self, fetch: Callable[..., Awaitable[Any]], what: str, items_of: Callable[[Any], list[Any]]
+    ) -> Any:
+        """All pages of a list, within its time. What a list that never ends has repeated is told, not read on."""
+        found: list[Any] = []
+        seen: set[Any] = set()
+        cursors: set[str] = set()
+        cursor: str | None = None
+        with anyio.move_on_after(self.config.list_timeout):
+            for _ in range(MOST_PAGES):
+                page = await fetch(params=types.PaginatedRequestParams(cursor=cursor) if cursor else None)
+                new = [item for item in items_of(page) if _identity(item) not in seen]
+                seen |= {_identity(item) for item in new}
+                found += new if cursor else items_of(page)
+                cursor = page.next_cursor
+                if not cursor:
+                    return found
+                if cursor in cursors or not new or len(found) >= MOST_ITEMS:
+                    break
+                cursors.add(cursor)
+            self.notes.append(f"its list of {what} does not end: the first {len(found)} are kept")
+            return found
+        got = f" (after {len(found)} {what})" if found else ""
+        raise DeadlinePassed(
+            f"no answer within {self.config.list_timeout:g} s{got} (list_timeout_s){self.traffic.told()}"
+        )
+
+    async def _ask_for(
+        self, request: Callable[[Any, Any], Any], answer: TypeAdapter[Any], progress: Progress | None
+    ) -> Any:
+        """One request within the limits of a call. Raises DeadlinePassed, and what the session raises."""
+        deadline = Deadline(self.config.call_timeout, self.config.call_limit)
+
+        async def heard(done: float, total: float | None, message: str | None) -> None:
+            deadline.heard()
+            if progress is not None:
+                progress(_words(done, total, message))
+
+        self._deadlines.add(deadline)
+        try:
+            with deadline.scope:
+                return await self._rounds(request, answer, heard)
+        finally:
+            self._deadlines.discard(deadline)
+        raise DeadlinePassed(f"{deadline.passed()}{self.traffic.told()}")
+
+    async def _rounds(self, request: Callable[[Any, Any], Any], answer: TypeAdapter[Any], heard: Any) -> Any:
+        """The answer, after all that the server wants to know first (2026-07-28: it answers with its questions)."""
+        responses = state = None
+        for _ in range(MOST_ROUNDS):
+            result = await self.session.send_request(request(responses, state), answer, progress_callback=heard)
+            if not isinstance(result, types.InputRequiredResult):
+                return result
+            responses = {key: await self._input(key, wanted) for key, wanted in (result.input_requests or {}).items()}
+            responses, state = responses or None, result.request_state
+            if responses is None:
+                await anyio.sleep(STATE_PAUSE)
+        raise SansiError(f"it asked for more input {MOST_ROUNDS} times, and was given up")
+
+    async def _input(self, key: str, wanted: Any) -> Any:
+        context = ClientRequestContext(session=self.session, request_id=key, meta=None)
+        given = await self.session.dispatch_input_request(context, wanted)
+        if isinstance(given, types.ErrorData):
+            raise MCPError.from_error_data(given)
+        return given
+
+    async def _elicit(self, _: ClientRequestContext, params: types.ElicitRequestParams) -> types.ElicitResult:
+        """Ask the user what the server wants to know; without a user, decline. No call's time runs meanwhile."""
+        form = isinstance(params, types.ElicitRequestFormParams)
+        schema = dict(params.requested_schema) if isinstance(params, types.ElicitRequestFormParams) else None
+        url = None if isinstance(params, types.ElicitRequestFormParams) else params.url
+        if self._ask is None:
+            self.traffic.odd("asked the user a question, which was declined as nobody is there", params.message)
+            return types.ElicitResult(action="decline")
+        with ExitStack() as pauses:
+            for deadline in list(self._deadlines):
+                pauses.enter_context(deadline.paused())
+            reply = await _reply(self._ask, Question(self.config.name, params.message, schema, url))
+            if reply.action != "accept" or not form:
+                return types.ElicitResult(action=reply.action)
+            content = _with_defaults(schema or {}, dict(reply.content))
+            return types.ElicitResult(action="accept", content=conform(_object(schema or {}), content, "the form"))
+
+    async def _heard(self, message: Any) -> None:
+        if isinstance(message, types.ToolListChangedNotification):
+            self.changed.set()
+
+    async def watch(self) -> None:
+        """Keep `changed` up to date where the server has to be asked for such news (2026-07-28)."""
+        offered = self.capabilities.tools
+        if self.protocol not in MODERN_PROTOCOL_VERSIONS or offered is None or not offered.list_changed:
+            return
+        with suppress(ListenNotSupportedError, SubscriptionLost, MCPError):
+            async with listen(self.session, tools_list_changed=True) as events:
+                async for _ in events:
+                    self.changed.set()
+
+
+@asynccontextmanager
+async def connect(config: ServerConfig, ask: Ask | None, traffic: Traffic) -> AsyncIterator[Connection]:
+    """A connection to the server, by the first transport that it speaks. The caller sets the time for it."""
+    connection = Connection(config, traffic, ask)
+    async with _streams(connection, traffic) as (read, write):
+        patience = min(PROBE_PATIENCE, config.start_timeout / 2)
+        dispatcher = Dispatcher(read, write, traffic, discover_timeout=config.start_timeout)
+        session = ClientSession(
+            dispatcher=dispatcher,
+            elicitation_callback=connection._elicit,  # type: ignore[arg-type]  # a union, spelled otherwise
+            message_handler=connection._heard,
+            client_info=types.Implementation(name="sansi", version=__version__),
+        )
+        connection.session, connection.dispatcher = session, dispatcher
+        async with session:
+            await _agree(session, config, patience)
+            dispatcher.version = session.protocol_version
+            traffic.healthy = True
+            yield connection
+
+
+@asynccontextmanager
+async def _streams(connection: Connection, traffic: Traffic) -> AsyncIterator[Any]:
+    config = connection.config
+    if config.transport == "stdio":
+        async with stdio_transport(config, traffic) as (read, write, process):
+            connection.process = process
+            yield read, write
+    elif config.transport == "sse":
+        async with sse_transport(config, traffic) as streams:
+            yield streams
+    else:
+        connection.transport = "http"
+        async with http_transport(config, traffic) as streams:
+            yield streams
+
+
+def speaks_sse_perhaps(error: BaseException) -> bool:
+    """Whether an address refused the first request in the way that one of SSE alone does."""
+    data = error.data if isinstance(error, MCPError) and error.code == HTTP_FAILED else None
+    return isinstance(data, dict) and data.get("status") in NOT_THIS_TRANSPORT
+
+
+async def _agree(session: ClientSession, config: ServerConfig, patience: float) -> None:
+    """Find the protocol: ask what is spoken, and shake hands where the answer is none of the modern ones.
+
+    A server on stdio that says nothing for a while is offered the handshake as well, and whichever it answers first
+    holds: some ignore what they do not know, others are only slow to start.
+    """
+    if config.era == "legacy":
+        await session.initialize()
+    elif config.era == "modern":
+        await session.discover()
+    else:
+        async with anyio.create_task_group() as tasks:
+            probe = _Probe(session, tasks)
+            tasks.start_soon(probe.run)
+            with anyio.move_on_after(patience if config.transport == "stdio" else None):
+                await probe.over.wait()
+            await _shake_hands(session, probe)
+            tasks.cancel_scope.cancel()
+
+
+class _Probe:
+    """Asking a server for its modern versions. When it has some, whatever else is tried is over."""
+
+    def __init__(self, session: ClientSession, tasks: anyio.abc.TaskGroup):
+        self._session, self._tasks = session, tasks
+        self.over = anyio.Event()
+        self.refused: Exception | None = None
+
+    async def run(self) -> None:
+        try:
+            await self._session.discover()
+            self._tasks.cancel_scope.cancel()
+        except (MCPError, ValidationError, RuntimeError) as error:  # no such method; no answer; no modern version
+            self.refused = error
+        self.over.set()
+
+
+async def _shake_hands(session: ClientSession, probe: _Probe) -> None:
+    error = probe.refused
+    if isinstance(error, MCPError):
+        if error.code == HTTP_FAILED and not speaks_sse_perhaps(error):
+            raise error  # no answer about protocols: nobody is there, or not for this client
+        supported = error.data.get("supported") if isinstance(error.data, dict) else None
+        if isinstance(supported, list) and not set(map(str, supported)) & set(HANDSHAKE_PROTOCOL_VERSIONS):
+            versions = ", ".join(map(str, supported))
+            raise SansiError(f"it speaks only versions of the protocol that are not known here: {versions}") from error
+    try:
+        await session.initialize()
+    except MCPError:
+        if probe.over.is_set():
+            raise
+        await probe.over.wait()  # it may be modern and only slow: then this does not return
+        raise
+
+
+def _identity(item: Any) -> Any:
+    return getattr(item, "uri", None) or getattr(item, "uri_template", None) or item.name
+
+
+def _words(done: float, total: float | None, message: str | None) -> str:
+    count = f"{done:g} of {total:g}" if total else f"{done:g}"
+    return f"{message} ({count})" if message else count
+
+
+async def _reply(ask: Ask, question: Question) -> Reply:
+    if inspect.iscoroutinefunction(ask):
+        return await ask(question)
+    reply = await anyio.to_thread.run_sync(ask, question, abandon_on_cancel=True)
+    return await reply if inspect.isawaitable(reply) else reply  # type: ignore[return-value]
+
+
+def _object(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", **schema}
+
+
+def _with_defaults(schema: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
+    """The form's values, with the server's defaults for what was left empty."""
+    properties = schema.get("properties")
+    defaults = {
+        name: field["default"]
+        for name, field in (properties.items() if isinstance(properties, dict) else ())
+        if isinstance(field, dict) and "default" in field
+    }
+    return {**defaults, **content}

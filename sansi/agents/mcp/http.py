@@ -1,0 +1,181 @@
+"""The HTTP transports: streamable HTTP and SSE, by the SDK, over a client that turns every failure into its cause."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import anyio
+import httpx2
+from anyio.streams.memory import MemoryObjectSendStream
+from mcp.client.sse import sse_client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.message import SessionMessage
+
+from sansi.agents.mcp.config import ServerConfig
+from sansi.agents.mcp.traffic import ReadStream, Traffic, WriteStream
+
+HTTP_FAILED = -32099  # of ours: the error's data say what happened
+CONNECT_TIMEOUT = 30.0  # seconds; the phase's own deadline is shorter
+NEWS_TIMEOUT = 1.0  # seconds for a server to take what it does not answer: a notification, the end of a session
+NOT_THIS_TRANSPORT = (400, 404, 405, 406, 415, 501)
+"""Statuses by which an address says that it does not speak streamable HTTP."""
+REASONS = {
+    401: "it wants to know who asks (HTTP 401); give a token in its headers, such as Authorization",
+    403: "it refuses this client (HTTP 403)",
+    404: "there is nothing at this address (HTTP 404)",
+    429: "it refuses more requests for now (HTTP 429)",
+}
+
+
+@asynccontextmanager
+async def http_transport(config: ServerConfig, traffic: Traffic) -> AsyncIterator[tuple[ReadStream, WriteStream]]:
+    """Streams of messages over streamable HTTP. A request that fails gets an error; the session goes on."""
+    async with (
+        _Client(config, traffic) as client,
+        streamable_http_client(
+            config.url or "", http_client=client, max_sse_event_size=config.max_message_bytes
+        ) as streams,
+        _unblocked(streams[1]) as outgoing,
+    ):
+        yield ReadStream(streams[0], traffic), WriteStream(outgoing, traffic)
+
+
+@asynccontextmanager
+async def sse_transport(config: ServerConfig, traffic: Traffic) -> AsyncIterator[tuple[ReadStream, WriteStream]]:
+    """Streams of messages over SSE: one stream of events for all answers, which ends the connection when it ends."""
+
+    def make(headers: Any = None, timeout: Any = None, auth: Any = None) -> httpx2.AsyncClient:
+        return _Client(config, traffic, one_stream=True)
+
+    async with (
+        sse_client(config.url or "", httpx_client_factory=make) as streams,
+        _unblocked(streams[1]) as outgoing,
+    ):
+        yield ReadStream(streams[0], traffic), WriteStream(outgoing, traffic)
+
+
+@asynccontextmanager
+async def _unblocked(stream: Any) -> AsyncIterator[MemoryObjectSendStream[SessionMessage]]:
+    """A stream into which one never waits to write: a server that takes nothing must not hold up who gives up on it."""
+    outgoing, outbox = anyio.create_memory_object_stream[SessionMessage](math.inf)
+
+    async def forward() -> None:
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            async for item in outbox:
+                await stream.send(item)
+        outbox.close()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(forward)
+        try:
+            yield outgoing
+        finally:
+            tasks.cancel_scope.cancel()
+            outgoing.close()
+            outbox.close()
+
+
+class _Client(httpx2.AsyncClient):
+    """A client whose failures are answers: a JSON-RPC error that names the cause, for that request alone.
+
+    one_stream: answers come by another stream than the POST's, so that a failure is told to `traffic` instead.
+    """
+
+    def __init__(self, config: ServerConfig, traffic: Traffic, one_stream: bool = False):
+        timeout = httpx2.Timeout(None, connect=CONNECT_TIMEOUT)
+        super().__init__(headers=dict(config.headers), timeout=timeout)
+        self._traffic, self._one_stream, self._max = traffic, one_stream, config.max_message_bytes
+
+    async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        if request.method == "DELETE" or b'"method":"notifications/' in request.content[:200]:
+            with anyio.move_on_after(NEWS_TIMEOUT), suppress(httpx2.TransportError, OSError):
+                return await super().send(request, **options)
+            return httpx2.Response(202, request=request)
+        try:
+            response = await super().send(request, **options)
+        except (httpx2.TransportError, httpx2.InvalidURL, OSError) as error:
+            return self._failure(request, 503, _unreachable(error), sent=not isinstance(error, httpx2.ConnectError))
+        if request.method != "POST" or response.is_redirect:
+            return self._read_failure(request, response)
+        if response.status_code >= 400:
+            return await self._refused(request, response)
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == "text/event-stream":
+            return response
+        if kind == "application/json" or response.status_code == 202 or self._one_stream:
+            return await self._whole(request, response)
+        await response.aclose()
+        return self._failure(
+            request, 502, f"it answered with {kind or 'no content'}, which is no MCP; is its url right?"
+        )
+
+    def _read_failure(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        if self._one_stream and response.status_code >= 400:
+            self._traffic.end(_reason(response))
+        return response
+
+    async def _refused(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        """What the server itself says of the error, in JSON-RPC; else the status in words."""
+        body = await self._body(response)
+        lost = response.status_code == 404 and "mcp-session-id" in request.headers
+        if isinstance(body, bytes) and not lost and _is_error(body):
+            return _answer(request, response.status_code, body)
+        return self._failure(request, response.status_code, _reason(response), sent=not lost, session_lost=lost)
+
+    async def _whole(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        body = await self._body(response)
+        if isinstance(body, str):
+            return self._failure(request, 502, body)
+        headers = {key: value for key, value in response.headers.items() if key not in ("content-encoding",)}
+        headers["content-length"] = str(len(body))
+        return httpx2.Response(response.status_code, headers=headers, content=body, request=request)
+
+    async def _body(self, response: httpx2.Response) -> bytes | str:
+        """The body; in words why there is none."""
+        parts, size = [], 0
+        try:
+            async for part in response.aiter_bytes():
+                parts.append(part)
+                size += len(part)
+                if size > self._max:
+                    return f"it sent a message of over {self._max / 2**20:g} MiB (max_message_mib)"
+        except (httpx2.TransportError, httpx2.DecodingError, OSError) as error:
+            return f"its answer broke off: {_unreachable(error)}"
+        finally:
+            await response.aclose()
+        return b"".join(parts)
+
+    def _failure(
+        self, request: httpx2.Request, status: int, cause: str, *, sent: bool = True, session_lost: bool = False
+    ) -> httpx2.Response:
+        if self._one_stream:
+            self._traffic.end(cause)
+        data = {"status": status, "sent": sent, "session_lost": session_lost}
+        error = {"code": HTTP_FAILED, "message": cause, "data": data}
+        body = json.dumps({"jsonrpc": "2.0", "id": None, "error": error}).encode()
+        return _answer(request, status if status >= 400 else 502, body)
+
+
+def _answer(request: httpx2.Request, status: int, body: bytes) -> httpx2.Response:
+    return httpx2.Response(status, headers={"content-type": "application/json"}, content=body, request=request)
+
+
+def _is_error(body: bytes) -> bool:
+    try:
+        return "message" in json.loads(body)["error"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
+
+
+def _reason(response: httpx2.Response) -> str:
+    known = REASONS.get(response.status_code)
+    return known or f"it answered HTTP {response.status_code} {response.reason_phrase}".rstrip()
+
+
+def _unreachable(error: Exception) -> str:
+    text = str(error) or type(error).__name__
+    return f"its address cannot be reached ({text})" if isinstance(error, httpx2.ConnectError) else text

@@ -1,0 +1,211 @@
+"""Many servers on one thread in the background: started at once, used from any thread, closed together."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import concurrent.futures
+import contextlib
+import threading
+import weakref
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from importlib.util import find_spec
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sansi.agents.mcp.config import ServerConfig
+from sansi.agents.mcp.definitions import Ask, CallResult, Definition, Progress, Prompt, Resource
+from sansi.agents.mcp.status import ServerStatus, Status
+from sansi.base import SansiError
+from sansi.base.errors import did_you_mean
+
+if TYPE_CHECKING:
+    from sansi.agents.mcp.server import Server
+
+Result = TypeVar("Result")
+CLOSE_TIMEOUT = 10.0  # seconds for all servers to end, each of which takes about two at most
+
+
+class MCPServers:
+    """The servers of a configuration. They start when this is made, at the same time and in the background.
+
+    `ask` is called when a server asks the user something in the middle of a call; without it such questions are
+    declined. `on_change` is called with the new status whenever it is another, on the servers' thread: it may not wait.
+
+        with MCPServers(load_servers("mcp.json")) as servers:
+            agent = Agent(client, servers.tools())
+    """
+
+    def __init__(
+        self,
+        configs: Iterable[ServerConfig],
+        *,
+        ask: Ask | None = None,
+        on_change: Callable[[Status], None] | None = None,
+    ):
+        if find_spec("mcp") is None:
+            raise ModuleNotFoundError("MCP needs the package mcp: pip install 'sansi[agents]'", name="mcp")
+        self.configs = tuple(configs)
+        names = [config.name for config in self.configs]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise SansiError(f'two MCP servers are called "{twice}"; rename one of them', param="mcp")
+        self._ask, self._on_change = ask, on_change
+        self._servers: dict[str, Server] = {}
+        self._loop = asyncio.new_event_loop()
+        self._made = threading.Event()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="mcp-servers", daemon=True)
+        self._thread.start()
+        _OPEN.add(self)
+
+    def status(self) -> Status:
+        """How they are now: `str()` of it is "N of M MCP servers ready" and a sentence for each that is not."""
+        servers = self._servers
+        return Status(
+            tuple(
+                servers[config.name].current() if config.name in servers else ServerStatus(config.name, "starting")
+                for config in self.configs
+            )
+        )
+
+    def wait(self, timeout: float | None = None) -> Status:
+        """Until none is starting any more (each has its own deadline), or `timeout` seconds."""
+
+        async def settled() -> None:
+            await asyncio.gather(*(server.settled() for server in self._servers.values()))
+
+        with contextlib.suppress(TimeoutError):
+            self._do(settled(), timeout)
+        return self.status()
+
+    def definitions(self, timeout: float | None = None) -> list[Definition]:
+        """The tools of all servers that are ready, after `wait(timeout)`; server by server in the configured order."""
+        self.wait(timeout)
+        return [definition for server in self._servers.values() for definition in list(server.definitions.values())]
+
+    def config(self, name: str) -> ServerConfig:
+        return next(config for config in self.configs if config.name == name)
+
+    def call(
+        self, definition: Definition, arguments: Mapping[str, Any], progress: Progress | None = None
+    ) -> CallResult:
+        """Call a tool and wait. Raises MCPFailure: a sentence with server, phase and cause."""
+        return self._do(self._server(definition.server).call(definition, dict(arguments), progress))
+
+    def submit(
+        self, definition: Definition, arguments: Mapping[str, Any], progress: Progress | None = None
+    ) -> concurrent.futures.Future[CallResult]:
+        """Call a tool and do not wait. Cancelling the future tells the server that nobody wants the result any more."""
+        return self._submit(self._server(definition.server).call(definition, dict(arguments), progress))
+
+    async def acall(
+        self, definition: Definition, arguments: Mapping[str, Any], progress: Progress | None = None
+    ) -> CallResult:
+        """The same for a task of any loop; cancelling it reaches the server."""
+        return await asyncio.wrap_future(self.submit(definition, arguments, progress))
+
+    def resources(self, server: str | None = None) -> list[Resource]:
+        """What can be read: of one server, or of all that are ready."""
+        return [found for one in self._chosen(server) for found in self._do(one.resources())]
+
+    def read_resource(self, server: str, uri: str) -> CallResult:
+        return self._do(self._server(server).read_resource(uri))
+
+    def prompts(self, server: str | None = None) -> list[Prompt]:
+        """Prompts of one server, or of all that are ready."""
+        return [found for one in self._chosen(server) for found in self._do(one.prompts())]
+
+    def get_prompt(self, server: str, name: str, arguments: Mapping[str, str] | None = None) -> CallResult:
+        return self._do(self._server(server).get_prompt(name, dict(arguments or {})))
+
+    def restart(self, server: str) -> None:
+        """Start a server again that failed or was lost, in the background."""
+        one = self._server(server)
+        self._loop.call_soon_threadsafe(one.restart)
+
+    def close(self) -> None:
+        """End all servers and what they started, calls in progress included. Nothing of them is left afterwards."""
+        if self._closed:
+            return
+        self._made.wait()
+        self._closed = True
+        self._loop.call_soon_threadsafe(self._end)
+        if threading.current_thread() is not self._thread:
+            self._thread.join(CLOSE_TIMEOUT)
+        _OPEN.discard(self)
+
+    def __enter__(self) -> MCPServers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        """The thread: all servers' tasks, until they are closed."""
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._run_all())
+        finally:
+            self._made.set()
+            with_rest = asyncio.all_tasks(self._loop)
+            for task in with_rest:
+                task.cancel()
+            self._loop.run_until_complete(asyncio.gather(*with_rest, return_exceptions=True))
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+            self._loop.close()
+
+    async def _run_all(self) -> None:
+        from sansi.agents.mcp.server import Server  # the SDK takes a second to import: not the caller's
+
+        self._ending = asyncio.Event()
+        self._servers = {config.name: Server(config, self._ask, self._told) for config in self.configs}
+        self._made.set()
+        await asyncio.gather(self._ending.wait(), *(server.run() for server in self._servers.values()))
+
+    def _end(self) -> None:
+        self._ending.set()
+        for server in self._servers.values():
+            server.close()
+
+    def _told(self) -> None:
+        if self._on_change is not None:
+            self._on_change(self.status())
+
+    def _server(self, name: str) -> Server:
+        self._made.wait()
+        if name not in self._servers:
+            raise SansiError(f'there is no MCP server "{name}"{did_you_mean(name, self._servers)}')
+        return self._servers[name]
+
+    def _chosen(self, name: str | None) -> list[Server]:
+        if name is not None:
+            return [self._server(name)]
+        self.wait()
+        return [server for server in self._servers.values() if server.status.state in ("ready", "lost")]
+
+    def _submit(self, work: Coroutine[Any, Any, Result]) -> concurrent.futures.Future[Result]:
+        if self._closed:
+            work.close()
+            raise SansiError("the MCP servers were closed")
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def _do(self, work: Coroutine[Any, Any, Result], timeout: float | None = None) -> Result:
+        self._made.wait()
+        future = self._submit(work)
+        try:
+            return future.result(timeout)
+        except BaseException:  # Ctrl-C, too: the server hears that nobody waits any more
+            future.cancel()
+            raise
+
+
+_OPEN: weakref.WeakSet[MCPServers] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for servers in list(_OPEN):
+        servers.close()

@@ -1,0 +1,215 @@
+"""Each faulty server beside a sound one: the cause is named, the sound one goes on, no process is left."""
+
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("mcp", reason="the extra `agents` is not installed")
+
+from mcp_faults import FAULTS, Fault
+from mcp_faulty_http import serving
+from sansi.agents.mcp import MCPFailure, MCPServers, ServerConfig, connection
+
+FAULTY = Path(__file__).with_name("mcp_faulty.py")
+
+
+def program(word, name=None, **fields):
+    command = (sys.executable, "-I", "-S", str(FAULTY), word)
+    return ServerConfig(name or word, command=command[0], args=command[1:], transport="stdio", **fields)
+
+
+def config_of(fault: Fault, stack: ExitStack):
+    if not fault.http:
+        return program(fault.word, **fault.times)
+    return ServerConfig(fault.word, url=stack.enter_context(serving(fault.word)).url, **fault.times)
+
+
+@pytest.fixture
+def limits(monkeypatch):
+    """Limits of the calls that are made while they stand in it; a server's own are of no matter."""
+    standing = {}
+    kind = connection.Deadline
+    monkeypatch.setattr(
+        connection, "Deadline", lambda silence, limit: kind(**{"silence": 600, "limit": 600, **standing})
+    )
+    monkeypatch.setattr(connection, "PROBE_PATIENCE", 0.3)
+    return standing
+
+
+def echo(servers, name, text):
+    definition = next(d for d in servers.definitions() if d.server == name and d.name.startswith("echo"))
+    return servers.call(definition, {"text": text})
+
+
+def processes_of(text):
+    """Process ids whose command line holds `text`."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            line = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if text.encode() in line and int(pid) != os.getpid():
+            found.append(int(pid))
+    return found
+
+
+def descendants():
+    """Processes below this one that still run."""
+    parents = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            state, parent = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[:2]
+        except OSError:
+            continue
+        if state != b"Z":
+            parents[int(pid)] = int(parent)
+    return {pid for pid in parents if _is_below(pid, parents)}
+
+
+def _is_below(pid, parents):
+    while pid in parents:
+        pid = parents[pid]
+        if pid == os.getpid():
+            return True
+    return False
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.word)
+def test_fault(fault, limits):
+    before = descendants()
+    with ExitStack() as stack:
+        servers = stack.enter_context(MCPServers([config_of(fault, stack), program("sound", "neighbour")]))
+        status = servers.wait()
+        assert status["neighbour"].state == "ready"
+        if fault.phase in ("start", "list"):
+            assert_failed(status[fault.word], fault)
+        else:
+            assert status[fault.word].state == "ready", status
+            exercise(servers, fault, limits)
+        assert echo(servers, "neighbour", "still here").text == "still here"
+    assert descendants() <= before, "a process is left"
+
+
+def assert_failed(status, fault):
+    assert (status.state, status.phase) == ("failed", fault.phase)
+    assert f'MCP server "{fault.word}"' in status.cause and fault.cause in status.cause
+    assert "\n" not in status.cause and "Traceback" not in status.cause and "TaskGroup" not in status.cause
+
+
+def exercise(servers, fault, limits):
+    if fault.good:
+        echo(servers, fault.word, fault.good)
+    if fault.phase == "call":
+        limits |= fault.limits
+        assert_call_fails(servers, fault)
+        limits.clear()
+        if fault.good and fault.survives:
+            echo(servers, fault.word, fault.good)
+        return
+    result = echo(servers, fault.word, fault.text)
+    assert not result.is_error
+    status = servers.status()[fault.word]
+    if fault.cause:
+        told = [*status.notes, *(f"{name}: {why}" for name, why in status.rejected)]
+        assert any(fault.cause in each for each in told), told
+
+
+def assert_call_fails(servers, fault):
+    definition = next(d for d in servers.definitions() if d.server == fault.word)
+    if fault.word == "rug_pull":
+        wait_for(servers, lambda status: status["rug_pull"].changes)
+    text = "y" * 2**21 if fault.word == "deaf" else fault.text
+    old = RUG_PULLED.get(fault.word, lambda d: d)(definition)
+    try:
+        result = servers.call(old, {"text": text})
+        assert result.is_error and fault.cause in result.text
+    except MCPFailure as failure:
+        assert failure.phase == "call" and fault.cause in str(failure), str(failure)
+        assert f'MCP server "{fault.word}" failed in the call of "echo"' in str(failure)
+
+
+def _as_it_was(definition):
+    from dataclasses import replace
+
+    return replace(definition, description="Say it again.")
+
+
+RUG_PULLED = {"rug_pull": _as_it_was}
+
+
+def wait_for(servers, condition):
+    """Until the status fulfils the condition; each change of it is told."""
+    import threading
+
+    changed = threading.Event()
+    servers._on_change = lambda status: changed.set()
+    while not condition(servers.status()):
+        assert changed.wait(20)
+        changed.clear()
+
+
+def test_the_matrix_has_more_than_twenty_faults():
+    assert len({fault.word for fault in FAULTS}) >= 20
+
+
+def test_strange_content_is_named_and_the_rest_kept():
+    with MCPServers([program("strange_content")]) as servers:
+        text = echo(servers, "strange_content", "x").text
+    assert text.startswith("before\n[part 2 of the result cannot be read") and text.endswith("after")
+
+
+def test_a_call_that_passed_its_deadline_is_cancelled_at_the_server(limits):
+    with MCPServers([program("hangs_in_call")]) as servers:
+        limits["silence"] = 0.3
+        with pytest.raises(MCPFailure, match=r"no answer within 0.3 s"):
+            echo(servers, "hangs_in_call", "x")
+        limits.clear()
+        assert echo(servers, "hangs_in_call", "cancelled?").text != "None"
+
+
+def test_a_call_that_its_caller_cancels_is_cancelled_at_the_server():
+    with MCPServers([program("hangs_in_call")]) as servers:
+        definition = servers.definitions()[0]
+        calling = servers.submit(definition, {"text": "x"})
+        echo(servers, "hangs_in_call", "cancelled?")  # the server has read the first call when it answers this
+        calling.cancel()
+        assert echo(servers, "hangs_in_call", "cancelled?").text != "None"
+
+
+def test_a_lost_server_is_started_anew_and_a_call_that_may_have_been_done_is_not_repeated():
+    with MCPServers([program("dies_in_call")]) as servers:
+        with pytest.raises(MCPFailure, match=r"whether it was done is not known, and it was not repeated") as failed:
+            echo(servers, "dies_in_call", "x")
+        assert 'its stderr ends with "segmentation fault"' in str(failed.value)
+        assert echo(servers, "dies_in_call", "alive").text == "alive"
+        assert servers.status()["dies_in_call"].restarts == 1
+
+
+def test_a_server_that_answers_an_error_says_so_in_its_result():
+    with MCPServers([program("says_error")]) as servers:
+        result = echo(servers, "says_error", "x")
+    assert result.is_error and result.text == "no such file: a.txt"
+
+
+def test_processes_end_with_the_program_that_is_killed():
+    """kill -9 of the program that started a server leaves neither the server nor what it started."""
+    code = (
+        "import os, signal, sys; sys.path.insert(0, sys.argv[1]);"
+        "from test_mcp_torture import MCPServers, program;"
+        "servers = MCPServers([program('orphan')]); assert servers.wait().ready == 1;"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    import subprocess
+    import time
+
+    before = set(processes_of("orphan"))
+    subprocess.run([sys.executable, "-c", code, str(Path(__file__).parent)], timeout=60)
+    for _ in range(200):
+        if not set(processes_of("orphan")) - before:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"left: {set(processes_of('orphan')) - before}")
