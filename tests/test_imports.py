@@ -73,7 +73,7 @@ LIBRARIES: dict[str, set[str]] = {
         "uvicorn",
     },
     "client": {"httpx"},
-    "agents": {"filelock"},
+    "agents": {"anyio", "filelock", "httpx2", "mcp", "mcp_types", "pydantic"},  # most of it for MCP, when it starts
     "sandbox": {"matplotlib"},  # for code in there, where it is installed
     "recipes": {"filelock", "numpy", "torch"},
     "cli": {"rich", "typer"},

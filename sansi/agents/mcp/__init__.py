@@ -1,7 +1,7 @@
 """MCP: tools, resources and prompts of other programs. Nothing here loads the SDK until servers are started."""
 
 from sansi.agents.mcp.config import ServerConfig
-from sansi.agents.mcp.definitions import CallResult, Definition, File, Prompt, Question, Reply, Resource
+from sansi.agents.mcp.definitions import CallResult, Definition, Prompt, Question, Reply, Resource
 from sansi.agents.mcp.failures import MCPFailure
 from sansi.agents.mcp.load import ToolList, load_servers, read_tool_list
 from sansi.agents.mcp.servers import MCPServers
@@ -11,7 +11,6 @@ __all__ = [
     "CallResult",
     "Change",
     "Definition",
-    "File",
     "MCPFailure",
     "MCPServers",
     "Prompt",

@@ -52,7 +52,7 @@ class Connection:
         self.changed = anyio.Event()
         """Set when the server says that its list of tools is another; whoever reads the list makes it anew."""
         self.notes: list[str] = []
-        self._deadlines: set[Deadline] = set()
+        self._running: dict[Deadline, Progress | None] = {}
         self.session: ClientSession
         self.dispatcher: Dispatcher
 
@@ -150,12 +150,12 @@ class Connection:
             if progress is not None:
                 progress(_words(done, total, message))
 
-        self._deadlines.add(deadline)
+        self._running[deadline] = progress
         try:
             with deadline.scope:
                 return await self._rounds(request, answer, heard)
         finally:
-            self._deadlines.discard(deadline)
+            del self._running[deadline]
         raise DeadlinePassed(f"{deadline.passed()}{self.traffic.told()}")
 
     async def _rounds(self, request: Callable[[Any, Any], Any], answer: TypeAdapter[Any], heard: Any) -> Any:
@@ -187,8 +187,10 @@ class Connection:
             self.traffic.odd("asked the user a question, which was declined as nobody is there", params.message)
             return types.ElicitResult(action="decline")
         with ExitStack() as pauses:
-            for deadline in list(self._deadlines):
+            for deadline, progress in self._running.items():
                 pauses.enter_context(deadline.paused())
+                if progress is not None:
+                    progress(f"waiting for the user's answer: {params.message}")
             reply = await _reply(self._ask, Question(self.config.name, params.message, schema, url))
             if reply.action != "accept" or not form:
                 return types.ElicitResult(action=reply.action)

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from sansi.agents.observation import Attachment
+
 
 @dataclass(frozen=True)
 class Definition:
@@ -69,20 +71,12 @@ class Prompt:
 
 
 @dataclass(frozen=True)
-class File:
-    """Bytes in a result: a picture, a sound, a resource."""
-
-    name: str
-    media_type: str
-    data: bytes
-
-
-@dataclass(frozen=True)
 class CallResult:
     """What a call, a resource or a prompt gave."""
 
     text: str
-    files: tuple[File, ...] = ()
+    files: tuple[Attachment, ...] = ()
+    """Pictures, sounds, resources."""
     is_error: bool = False
     """The tool itself says that it failed; `text` says how."""
     roles: tuple[tuple[str, str], ...] = ()

@@ -26,7 +26,8 @@ def definitions_of(config: ServerConfig, tools: Sequence[types.Tool]) -> tuple[d
             found[tool.name] = _definition(config.name, tool)
         except SansiError as error:
             rejected[tool.name] = str(error)
-    missing = [name for name in config.include or () if name not in found and name not in rejected]
+    known = {tool.name for tool in tools}
+    missing = [name for name in config.include or () if name not in known]
     return found, rejected | dict.fromkeys(missing, "the server does not offer it (includeTools)")
 
 

@@ -11,11 +11,14 @@ from typing import Any
 
 import mcp_types as types
 
-from sansi.agents.mcp.definitions import CallResult, Definition, File
+from sansi.agents.mcp.definitions import CallResult, Definition
+from sansi.agents.observation import Attachment
 from sansi.base import SansiError
 from sansi.text.schema import tool_schema
 
 PROBLEMS_TOLD = 3
+ENDINGS = {"image/png": ".png", "image/jpeg": ".jpg", "audio/wav": ".wav", "audio/mpeg": ".mp3", "audio/ogg": ".ogg"}
+"""Of files without a name, where systems differ or know none."""
 
 
 def call_result(result: types.CallToolResult, definition: Definition | None = None) -> CallResult:
@@ -57,7 +60,7 @@ class _Parts:
 
     def __init__(self) -> None:
         self.texts: list[str] = []
-        self.files: list[File] = []
+        self.files: list[Attachment] = []
 
     @property
     def text(self) -> str:
@@ -95,9 +98,10 @@ class _Parts:
         except (binascii.Error, ValueError) as error:
             self.texts.append(f"[a part of type {media_type} cannot be read: {error}]")
             return
-        ending = mimetypes.guess_extension(media_type.partition(";")[0].strip()) or ""
+        kind = media_type.partition(";")[0].strip().lower()
+        ending = ENDINGS.get(kind) or mimetypes.guess_extension(kind) or ""
         name = name or f"{media_type.partition('/')[0] or 'file'}-{len(self.files) + 1}{ending}"
-        self.files.append(File(name, media_type, content))
+        self.files.append(Attachment(name, media_type, content))
         self.texts.append(f"[{name}: {media_type}, {len(content)} bytes]")
 
 

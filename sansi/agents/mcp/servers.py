@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sansi.agents.mcp.config import ServerConfig
 from sansi.agents.mcp.definitions import Ask, CallResult, Definition, Progress, Prompt, Resource
 from sansi.agents.mcp.status import ServerStatus, Status
+from sansi.agents.mcp.tools import tool_of
+from sansi.agents.tool import Tool
 from sansi.base import SansiError
 from sansi.base.errors import did_you_mean
 
@@ -84,8 +86,10 @@ class MCPServers:
         self.wait(timeout)
         return [definition for server in self._servers.values() for definition in list(server.definitions.values())]
 
-    def config(self, name: str) -> ServerConfig:
-        return next(config for config in self.configs if config.name == name)
+    def tools(self, timeout: float | None = None) -> list[Tool]:
+        """The same as tools for an agent."""
+        configs = {config.name: config for config in self.configs}
+        return [tool_of(self, configs[each.server], each) for each in self.definitions(timeout)]
 
     def call(
         self, definition: Definition, arguments: Mapping[str, Any], progress: Progress | None = None

@@ -32,10 +32,10 @@ class Fault:
         return [sys.executable, "-I", "-S", str(HERE / "mcp_faulty.py"), self.word]
 
 
-START, CALL = {"start_timeout": 1.0}, {"silence": 1.0}
+START, CALL = {"start_timeout": 0.4}, {"silence": 0.4}
 FAULTS = [
-    Fault("silent", "never says a word", "start", "no answer within 1 s", good=None, times=START),
-    Fault("slow_start", "needs 1.5 s to start", "", ""),
+    Fault("silent", "never says a word", "start", "no answer within 0.4 s", good=None, times=START),
+    Fault("slow_start", "needs 0.7 s to start", "", ""),
     Fault("ignores_the_unknown", "answers the handshake alone", "", ""),
     Fault("banner", "prints a banner and debug lines on stdout", "", "no JSON-RPC"),
     Fault("bad_byte", "bytes that are no UTF-8", "", "", text="BYTE"),
@@ -47,13 +47,17 @@ FAULTS = [
     Fault("name_clash", "two tools of one name", "", "two tools of this name"),
     Fault("orphan", "starts a process that outlives it", "", ""),
     Fault("stays", "does not end when it is asked to", "", ""),
+    Fault("rug_pull", "changes a tool after its first call", "call", "changed its definition", survives=False),
     Fault(
-        "rug_pull", "changes a tool's definition after the first call", "call", "changed its definition", survives=False
+        "endless_progress",
+        "tells progress for ever",
+        "call",
+        "for 0.4 s",
+        "quick",
+        limits={"limit": 0.4},
+        survives=False,
     ),
-    Fault(
-        "endless_progress", "tells progress for ever", "call", "at work for 1 s", good="quick", limits={"limit": 1.0}
-    ),
-    Fault("hangs_in_call", "never answers a call", "call", "no answer within 1 s", good="cancelled?", limits=CALL),
+    Fault("hangs_in_call", "never answers a call", "call", "no answer within 0.4 s", good="cancelled?", limits=CALL),
     Fault("floods_stderr", "50 MB a second on stderr", "", ""),
     Fault("floods_stdout", "20,000 lines of garbage in a call", "", "no JSON-RPC"),
     Fault("lies", "results that do not fit its schema", "call", "does not fit the schema", good=None),
@@ -62,7 +66,12 @@ FAULTS = [
     Fault("endless_list", "a list whose pages go in a circle", "", "does not end"),
     Fault("endless_new_tools", "a list with new tools for ever", "", "does not end"),
     Fault(
-        "deaf", "reads nothing more after its tools are listed", "call", "no answer within 1 s", good=None, limits=CALL
+        "deaf",
+        "reads nothing more after its tools are listed",
+        "call",
+        "no answer within 0.4 s",
+        good=None,
+        limits=CALL,
     ),
     Fault("mute", "closes its stdout and lives on", "call", "closed its stdout", good=None),
     Fault("strange_content", "content of a type that does not exist", "", ""),
@@ -71,7 +80,13 @@ FAULTS = [
     Fault("unauthorised", "wants a token (HTTP 401)", "start", "HTTP 401", good=None, http=True),
     Fault("bad_gateway", "HTTP 502 in a call", "call", "HTTP 502", text="fail", http=True),
     Fault(
-        "hangs", "takes requests over HTTP and never answers", "start", "within 1 s", good=None, http=True, times=START
+        "hangs",
+        "takes requests over HTTP and never answers",
+        "start",
+        "within 0.4 s",
+        good=None,
+        http=True,
+        times=START,
     ),
     Fault("breaks_off", "ends the connection within an answer", "call", "broke off", good="whole", http=True),
     Fault("huge_body", "a body of 64 MiB", "call", "over 48 MiB", good="small", http=True),

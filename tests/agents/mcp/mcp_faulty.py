@@ -140,16 +140,14 @@ class bad_schema(Server):
 class orphan(Server):
     def run(self):
         code = "import signal,time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
-        nothing = subprocess.DEVNULL
-        subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", code, "orphan-of-mcp"], start_new_session=True, stdin=nothing
-        )
+        command = [sys.executable, "-I", "-S", "-c", code, "orphan-of-mcp", *sys.argv[2:]]
+        subprocess.Popen(command, start_new_session=True, stdin=subprocess.DEVNULL)
         super().run()
 
 
 class slow_start(Server):
     def run(self):
-        time.sleep(1.5)
+        time.sleep(0.7)
         super().run()
 
 

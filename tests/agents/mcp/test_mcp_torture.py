@@ -1,8 +1,12 @@
 """Each faulty server beside a sound one: the cause is named, the sound one goes on, no process is left."""
 
 import os
+import subprocess
 import sys
+import threading
+import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +15,7 @@ pytest.importorskip("mcp", reason="the extra `agents` is not installed")
 
 from mcp_faults import FAULTS, Fault
 from mcp_faulty_http import serving
-from sansi.agents.mcp import MCPFailure, MCPServers, ServerConfig, connection
+from sansi.agents.mcp import MCPFailure, MCPServers, ServerConfig, connection, stdio
 
 FAULTY = Path(__file__).with_name("mcp_faulty.py")
 
@@ -36,6 +40,7 @@ def limits(monkeypatch):
         connection, "Deadline", lambda silence, limit: kind(**{"silence": 600, "limit": 600, **standing})
     )
     monkeypatch.setattr(connection, "PROBE_PATIENCE", 0.3)
+    monkeypatch.setattr(stdio, "STOP_GRACE", 0.2)
     return standing
 
 
@@ -133,8 +138,6 @@ def assert_call_fails(servers, fault):
 
 
 def _as_it_was(definition):
-    from dataclasses import replace
-
     return replace(definition, description="Say it again.")
 
 
@@ -143,8 +146,6 @@ RUG_PULLED = {"rug_pull": _as_it_was}
 
 def wait_for(servers, condition):
     """Until the status fulfils the condition; each change of it is told."""
-    import threading
-
     changed = threading.Event()
     servers._on_change = lambda status: changed.set()
     while not condition(servers.status()):
@@ -195,21 +196,23 @@ def test_a_server_that_answers_an_error_says_so_in_its_result():
     assert result.is_error and result.text == "no such file: a.txt"
 
 
+KILLED = """
+import os, signal, sys
+from sansi.agents.mcp import MCPServers, ServerConfig
+program, *args = sys.argv[1:]
+servers = MCPServers([ServerConfig("x", command=program, args=tuple(args), transport="stdio")])
+assert servers.wait().ready == 1
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
 def test_processes_end_with_the_program_that_is_killed():
     """kill -9 of the program that started a server leaves neither the server nor what it started."""
-    code = (
-        "import os, signal, sys; sys.path.insert(0, sys.argv[1]);"
-        "from test_mcp_torture import MCPServers, program;"
-        "servers = MCPServers([program('orphan')]); assert servers.wait().ready == 1;"
-        "os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    import subprocess
-    import time
-
-    before = set(processes_of("orphan"))
-    subprocess.run([sys.executable, "-c", code, str(Path(__file__).parent)], timeout=60)
-    for _ in range(200):
-        if not set(processes_of("orphan")) - before:
+    mark = f"killed-{os.getpid()}"
+    command = [sys.executable, "-I", "-S", str(FAULTY), "orphan", mark]
+    subprocess.run([sys.executable, "-c", KILLED, *command], timeout=120)
+    for _ in range(400):
+        if not processes_of(mark):
             return
         time.sleep(0.05)
-    raise AssertionError(f"left: {set(processes_of('orphan')) - before}")
+    raise AssertionError(f"left: {processes_of(mark)}")

@@ -1,0 +1,256 @@
+"""What servers offer in both eras of the protocol: tools, results, resources, prompts, progress, questions, changes."""
+
+import json
+import sys
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("mcp", reason="the extra `agents` is not installed")
+
+from sansi.agents import Agent, ToolContext
+from sansi.agents.mcp import MCPFailure, MCPServers, Reply, ServerConfig, connection
+from sansi.base import SansiError
+from sansi.client import AssistantReply, Usage
+from sansi.text import Message, ToolCall
+
+SOUND = Path(__file__).with_name("mcp_sound.py")
+
+
+def server(kind, name="sound", **fields):
+    args = ("-I", "-S", str(SOUND), kind)
+    return ServerConfig(name, command=sys.executable, args=args, transport="stdio", **fields)
+
+
+@pytest.fixture(scope="module", params=["legacy", "modern"])
+def servers(request):
+    with MCPServers([server(request.param)]) as running:
+        assert running.wait().ready == 1, running.status()
+        yield running
+
+
+def tool(servers, name):
+    return next(each for each in servers.tools() if each.title == name or each.name.endswith(f"__{name}"))
+
+
+def run(servers, name, **arguments):
+    return tool(servers, name).call(json.dumps(arguments))
+
+
+def test_every_page_of_tools_is_there_under_the_servers_name(servers):
+    assert [each.name for each in servers.tools()][:3] == ["sound__echo", "sound__picture", "sound__ask"]
+    assert {each.origin for each in servers.tools()} == {"mcp:sound"}
+    assert servers.status()["sound"].instructions == "Be kind."
+
+
+def test_a_call(servers):
+    observation = run(servers, "echo", text="hé")
+    assert (observation.text, observation.status) == ("hé", "ok")
+    assert observation.origin == "mcp:sound" and observation.tainted
+
+
+def test_arguments_are_checked_before_the_server_sees_them(servers):
+    assert run(servers, "echo", texts="x").status == "invalid_arguments"
+
+
+def test_what_is_no_text_becomes_attachments_and_links(servers):
+    observation = run(servers, "picture")
+    assert [(each.name, each.media_type) for each in observation.attachments] == [
+        ("image-1.png", "image/png"),
+        ("audio-2.wav", "audio/wav"),
+    ]
+    assert observation.attachments[0].data == b"\x89PNG not really"
+    assert "[resource memo://a (a): a memo]" in observation.text
+    assert observation.text.endswith("[resource memo://b]\ninside")
+
+
+def test_a_structured_result_without_text_is_told(servers):
+    assert run(servers, "sum").text == '{"sum": 3}'
+
+
+def test_a_schema_that_refers_to_itself_is_kept_whole(servers):
+    assert "$defs" in tool(servers, "tree").parameters
+    assert run(servers, "tree", node={"name": "a", "children": [{"name": "b"}]}).text == "b"
+    assert run(servers, "tree", node={"name": "a", "children": [{"nam": "b"}]}).status == "invalid_arguments"
+
+
+def test_progress_is_told(servers):
+    told = []
+    observation = tool(servers, "steps").call("{}", ToolContext(progress=told.append))
+    assert observation.text == "done"
+    assert told == ["step 1 (1 of 2)", "step 2 (2 of 2)"]
+
+
+def test_resources_and_templates(servers):
+    found = servers.resources()
+    assert [(each.uri, each.template, each.size) for each in found] == [
+        ("memo://a", False, 5),
+        ("memo://{name}", True, None),
+    ]
+    assert servers.read_resource("sound", "memo://a").text == "hello"
+    assert servers.read_resource("sound", "memo://b.png").files[0].media_type == "image/png"
+
+
+def test_prompts(servers):
+    (prompt,) = servers.prompts("sound")
+    assert prompt.arguments == (("name", "Whom", True),)
+    got = servers.get_prompt("sound", "greet", {"name": "Ada"})
+    assert (got.text, got.roles) == ("Greet Ada.", (("user", "Greet Ada."),))
+
+
+def test_a_question_is_declined_where_nobody_is(servers):
+    assert json.loads(run(servers, "ask").text) == {"action": "decline"}
+    assert any("nobody is there" in note for note in servers.status()["sound"].notes)
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_a_question_reaches_the_user(era):
+    asked = []
+
+    def ask(question):
+        asked.append(question)
+        return Reply("accept", {"colour": "red"})
+
+    with MCPServers([server(era)], ask=ask) as servers:
+        assert json.loads(run(servers, "ask").text) == {"action": "accept", "content": {"colour": "red", "count": 3}}
+    assert (asked[0].server, asked[0].message) == ("sound", "Which colour?")
+    assert set(asked[0].schema["properties"]) == {"colour", "count"}
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_an_async_function_may_ask_too(era):
+    async def ask(question):
+        return Reply("cancel")
+
+    with MCPServers([server(era)], ask=ask) as servers:
+        assert json.loads(run(servers, "ask").text) == {"action": "cancel"}
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_no_time_of_the_call_runs_while_the_user_is_asked(era, monkeypatch):
+    made = []
+
+    class Watched(connection.Deadline):
+        def __init__(self, *limits):
+            super().__init__(*limits)
+            made.append(self)
+
+    seen, told = [], []
+
+    def ask(question):
+        seen.extend(deadline.scope.deadline for deadline in made)
+        return Reply("decline")
+
+    monkeypatch.setattr(connection, "Deadline", Watched)
+    with MCPServers([server(era)], ask=ask) as servers:
+        tool(servers, "ask").call("{}", ToolContext(progress=told.append))
+    assert seen == [float("inf")]
+    assert told == ["waiting for the user's answer: Which colour?"]
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_a_changed_list_is_read_anew(era):
+    seen = threading.Event()
+
+    def told(status):
+        if any(change.name == "grown" for change in status["sound"].changes):
+            seen.set()
+
+    with MCPServers([server(era)], on_change=told) as servers:
+        before = servers.tools()
+        run(servers, "grow")
+        assert seen.wait(20)
+        assert [each.name for each in servers.tools()] == [*(each.name for each in before), "sound__grown"]
+        (change,) = servers.status()["sound"].changes
+        assert str(change) == 'tool "grown" of MCP server "sound" is new'
+
+
+def test_the_era_can_be_set():
+    configs = [server("modern", "new", era="modern"), server("legacy", "old", era="legacy")]
+    with MCPServers([*configs, server("modern", "wrong", era="legacy")]) as servers:
+        status = servers.wait()
+        assert (status["new"].protocol, status["old"].protocol) == ("2026-07-28", "2025-11-25")
+        assert status["wrong"].state == "failed" and "Unsupported" in status["wrong"].cause
+
+
+def test_effects_follow_annotations_only_of_trusted_servers():
+    with MCPServers([server("legacy", "stranger"), server("legacy", "friend", trusted=True)]) as servers:
+        tools = {each.name: each for each in servers.tools()}
+    assert tools["stranger__echo"].effects == {"read", "write", "network"} and tools["stranger__echo"].tainted
+    assert tools["friend__sum"].effects == {"read"} and not tools["friend__sum"].tainted
+    assert tools["friend__echo"].effects == {"read", "network"}
+    assert tools["friend__picture"].effects == {"read", "write", "network"}
+
+
+def test_a_question_for_approval_shows_server_and_arguments():
+    with MCPServers([server("legacy")]) as servers:
+        shown = tool(servers, "echo").shown({"text": "x"})
+    assert shown == 'MCP server "sound", tool "echo":\n{\n  "text": "x"\n}'
+
+
+def test_tools_that_are_not_wanted_are_not_offered():
+    with MCPServers([server("legacy", include=("echo", "sum", "no_such"), exclude=("sum",))]) as servers:
+        assert [each.name for each in servers.tools()] == ["sound__echo"]
+        assert servers.status()["sound"].rejected == (("no_such", "the server does not offer it (includeTools)"),)
+
+
+def test_an_agent_calls_two_servers():
+    calls = (ToolCall("1", "one__echo", '{"text": "a"}'), ToolCall("2", "two__echo", '{"text": "b"}'))
+    replies = [
+        AssistantReply(Message(role="assistant", content="", tool_calls=calls), "tool_calls", Usage()),
+        AssistantReply(Message(role="assistant", content="ab"), "stop", Usage()),
+    ]
+    client = SimpleNamespace(complete=lambda messages, tools, **options: replies.pop(0))
+    with MCPServers([server("legacy", "one"), server("modern", "two")]) as servers:
+        done = Agent(client, servers.tools()).run([{"role": "user", "content": "Say a and b."}])
+    assert [record.observation for record in done.calls] == ["a", "b"] and done.answer == "ab"
+
+
+def test_statuses_are_told_in_one_sentence_each(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    configs = [
+        server("legacy"),
+        ServerConfig("time", command="uvx", args=("mcp-server-time",), transport="stdio"),
+        ServerConfig("off", command="uvx", disabled=True, transport="stdio"),
+        ServerConfig("lost", url="http://127.0.0.1:1/mcp"),
+    ]
+    with MCPServers(configs) as servers:
+        lines = str(servers.wait()).split("\n")
+    assert lines[0] == "1 of 3 MCP servers ready"
+    assert lines[1] == (
+        'MCP server "time" did not start: its program "uvx" is not installed; install uv (pip install uv) '
+        "(looked in /nowhere)"
+    )
+    assert lines[2].startswith('MCP server "lost" did not start: its address cannot be reached')
+
+
+def test_two_servers_of_one_name_are_refused():
+    with pytest.raises(SansiError, match='two MCP servers are called "sound"; rename one of them'):
+        MCPServers([server("legacy"), server("modern")])
+
+
+def test_closed_servers_take_no_calls():
+    with MCPServers([server("legacy")]) as servers:
+        (definition, *_) = servers.definitions()
+    with pytest.raises(SansiError, match="the MCP servers were closed"):
+        servers.call(definition, {"text": "x"})
+    servers.close()
+
+
+def test_an_unknown_server_is_named():
+    with MCPServers([server("legacy")]) as servers, pytest.raises(SansiError, match='did you mean "sound"'):
+        servers.read_resource("soun", "memo://a")
+
+
+def test_a_failed_server_can_be_started_again(tmp_path):
+    script = tmp_path / "later.py"
+    config = ServerConfig("later", command=sys.executable, args=("-I", "-S", str(script), "legacy"), transport="stdio")
+    with MCPServers([config]) as servers:
+        assert servers.wait()["later"].state == "failed"
+        with pytest.raises(MCPFailure, match="did not start"):
+            servers.read_resource("later", "memo://a")
+        script.write_text(SOUND.read_text())
+        servers.restart("later")
+        assert servers.read_resource("later", "memo://a").text == "hello"
