@@ -46,7 +46,7 @@ properties: $(VENV)/.test ## the codec's properties on 10,000 examples each
 soak: $(VENV)/.test ## the slow tests: thousands of random requests, whole matrices
 	$(BIN)/python -m pytest -m slow
 
-nano: $(VENV)/.test ## the main job: makes the bundled model from raw text, two to three hours on 2 cores (ARGS="--dry-run")
+nano: $(VENV)/.test ## the main job: makes the bundled model from raw text, one and a half to two hours on 2 cores (ARGS="--dry-run")
 	$(BIN)/sansi make nano $(call given,ARGS)
 
 # Read docs/*.md and the docstrings; nothing is fetched.

@@ -28,7 +28,7 @@ from engine_cases import CASES, NANO_CASES, Case, figure
 from engine_report import report
 from sansi.base.files import read_json, write_json
 from sansi.model import ModelConfig
-from sansi.model.formats.hf import read_config
+from sansi.model.formats.folders import read_config
 
 WARM_UP = -1  # the round whose figures are thrown away
 SLOW_ROUNDS = 2  # of a contender that takes over a minute for the case

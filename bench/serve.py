@@ -41,7 +41,7 @@ from common import ROOT, commit, machine, parser, publish  # beside this script
 from contenders import ContenderError, Pool, Process, Spec
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from sansi.base.files import read_json, write_text
-from sansi.model.formats.hf import read_config
+from sansi.model.formats.folders import read_config
 from serve_cases import CASES, NANO_CASES, LoadCase, run_of
 from serve_load import HOST, ceiling, free_port, run_load
 from serve_report import report

@@ -27,7 +27,7 @@ from sansi.data.problems.verifiers import VERIFIERS  # noqa: E402
 from sansi.engine.memory import CPU_SHARE, sizes_of  # noqa: E402
 from sansi.eval.budget_curve import BudgetCurve, markdown_table, table_rows  # noqa: E402
 from sansi.model import PRESETS, ModelConfig  # noqa: E402
-from sansi.model.formats.hf import read_config  # noqa: E402
+from sansi.model.formats.folders import read_config  # noqa: E402
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 BLOCK = re.compile(r"(<!-- made:([\w.]+) -->\n?).*?(<!-- /made:\2 -->)", re.DOTALL)

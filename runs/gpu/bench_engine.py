@@ -28,7 +28,7 @@ from typing import Any
 import torch
 from sansi.engine import Engine, SamplingParams
 from sansi.model import Transformer, load
-from sansi.model.formats.hf import read_config
+from sansi.model.formats.folders import read_config
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
 import checkpoints

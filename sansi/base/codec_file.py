@@ -9,6 +9,8 @@ from pathlib import Path
 from sansi.base.files import write_json
 
 CODEC_FILE = "codec.json"
+GENERATION_CONFIG = "generation_config.json"
+"""How a model is sampled from and which ids end a turn; of a model folder, like the files of its tokenizer."""
 TOKENIZER_FILES = (
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json"),
     *("merges.txt", "*.tiktoken", "tokenizer.model", "chat_template.jinja", "chat_template.json"),

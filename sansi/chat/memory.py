@@ -7,7 +7,8 @@ from pathlib import Path
 
 from sansi.base.device import DeviceLike, resolve_device
 from sansi.base.errors import SansiError
-from sansi.engine.memory import CPU_SHARE, GPU_SHARE, free_memory, size_text, stored_bytes
+from sansi.base.sizes import size_text
+from sansi.engine.memory import CPU_SHARE, GPU_SHARE, free_memory, stored_bytes
 
 
 def share_memory(

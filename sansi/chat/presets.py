@@ -8,13 +8,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from sansi.base.codec_file import GENERATION_CONFIG
 from sansi.base.config import Config, config_to_dict, load_config
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.base.files import read_json
 from sansi.engine import SamplingParams
 from sansi.engine.params import Sampling, check_params
 
-GENERATION_CONFIG = "generation_config.json"
 KEY = "sansi_presets"
 MODES = ("thinking", "non-thinking")
 # Budgets by name. They name an order of magnitude, not a promise of quality; None is what the answer's reserve leaves.

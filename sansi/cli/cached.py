@@ -12,8 +12,8 @@ import typer
 
 from sansi.base.bundled import bundled_models
 from sansi.base.errors import SansiError
+from sansi.base.sizes import size_text
 from sansi.cli.options import HUB_HELP, AsJson, Hub
-from sansi.cli.sizes import show_bytes
 
 if TYPE_CHECKING:
     from sansi.model.hub import CachedModel, ModelName
@@ -34,8 +34,9 @@ def pull(name: Name, hub: Hub = "huggingface") -> None:
 
     Half a download is gone on from, what came is verified, and what other programs have in the cache is not read again.
     """
-    from sansi.cli.fetch import check_memory, download, look_up, tell
+    from sansi.cli.fetch import check_memory, stored_of, tell
     from sansi.model.hub import open_hub, read_name
+    from sansi.model.hub.offer import download, look_up
 
     if name.lower() in bundled_models():
         raise SansiError(f"{name} comes with the package and needs no fetching: sansi serve {name.lower()}")
@@ -43,7 +44,7 @@ def pull(name: Name, hub: Hub = "huggingface") -> None:
     offer = look_up(place, read_name(name))
     tell(str(offer))
     try:
-        check_memory(offer.stored, {})
+        check_memory(stored_of(offer), {})
     except SansiError as error:
         tell(f"warning: on this machine, {error}")  # it may be meant for another
     typer.echo(download(place, offer))
@@ -86,7 +87,7 @@ def list_models(as_json: AsJson = False) -> None:
             "yes": "fits in memory",
             "no": "does not fit in memory",
         }
-        told = (show_bytes(row.size), row.licence or "no licence stated", fits.get(row.fits, f"fits with {row.fits}"))
+        told = (size_text(row.size), row.licence or "no licence stated", fits.get(row.fits, f"fits with {row.fits}"))
         typer.echo(f"  {', '.join(told)}\n  {row.path or row.hub}")
 
 
@@ -113,12 +114,12 @@ def remove(
     held = [model for model in place.models() if _is(model, wanted, place.default_revision)]
     if not held:
         raise SansiError(f"{wanted} is not in the cache ({place.cache}); `sansi list` shows what is")
-    size = show_bytes(place.freed(wanted))
+    size = size_text(place.freed(wanted))
     if not yes:
         if not sys.stdin.isatty():
             raise SansiError(f"remove {wanted} ({size})? Nobody can be asked here; give --yes")
         typer.confirm(f"Remove {wanted} ({size}) from {place.cache}?", abort=True, err=True)
-    typer.echo(f"{show_bytes(place.remove(wanted))} are free again")
+    typer.echo(f"{size_text(place.remove(wanted))} are free again")
 
 
 def _is(model: CachedModel, wanted: ModelName, default: str) -> bool:

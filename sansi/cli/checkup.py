@@ -14,8 +14,8 @@ from typing import Literal
 from sansi import __version__
 from sansi.base.bundled import bundled_models
 from sansi.base.errors import SansiError
+from sansi.base.sizes import size_text
 from sansi.cli.extras import missing, what_to_install
-from sansi.cli.sizes import show_bytes
 
 State = Literal["good", "note", "bad"]
 LITTLE_MEMORY, LITTLE_DISK = 2 * 2**30, 5 * 2**30  # bytes: less serves no Qwen3 in full, holds no large one
@@ -107,8 +107,8 @@ def _memory() -> Finding:
     from sansi.engine.memory import CPU_SHARE, control_group_limit, free_memory
 
     free, limit = free_memory(resolve_device("cpu")), control_group_limit()
-    held = f", limited to {show_bytes(limit)} by the control group (container)" if limit else ""
-    found = f"{show_bytes(free)} free{held}; Sansi takes {CPU_SHARE:.0%} of it, or --memory GIB"
+    held = f", limited to {size_text(limit)} by the control group (container)" if limit else ""
+    found = f"{size_text(free)} free{held}; Sansi takes {CPU_SHARE:.0%} of it, or --memory GIB"
     todo = "close programs, raise the container's limit, or take --quantize int4" if free < LITTLE_MEMORY else ""
     return Finding("memory", "note" if todo else "good", found, todo)
 
@@ -136,7 +136,7 @@ def _cache(hub: str) -> Finding:
         return Finding(f"{hub} cache", "note", "its client is not installed", str(error))
     folder = next(folder for folder in (place.cache, *place.cache.parents) if folder.exists())
     free, whole = shutil.disk_usage(folder).free, [model for model in place.models() if model.folder]
-    found = f"{place.cache}: {len(whole)} models, {show_bytes(free)} free on the disk"
+    found = f"{place.cache}: {len(whole)} models, {size_text(free)} free on the disk"
     variable = "HF_HOME" if hub == "huggingface" else "MODELSCOPE_CACHE"
     if not os.access(folder, os.W_OK):
         return Finding(f"{hub} cache", "bad", f"{found}; not writable", f"set {variable} to a folder of yours")

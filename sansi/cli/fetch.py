@@ -1,47 +1,19 @@
-"""A model of a hub: what it is and whether it fits is told, and refused, before anything large is fetched."""
+"""A model of a hub for a command: what it is and whether it fits in memory is told before anything is fetched."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from sansi.base.errors import SansiError
-from sansi.base.progress import status
-from sansi.cli.sizes import show_bytes
 
 if TYPE_CHECKING:
     from sansi.engine.memory import MemoryPlan, Stored
-    from sansi.model.hub import Hub, HubFile, ModelName, Repository
-
-SPARE_DISK = 64 * 2**20  # bytes that a download leaves free
-
-
-@dataclass(frozen=True)
-class Offer:
-    """A model on a hub, and what fetching it takes."""
-
-    repository: Repository
-    files: list[HubFile]
-    stored: Stored
-    dtype: str
-    """Of weights that are not quantised."""
-    missing: int
-    """Bytes that are not in the cache."""
-
-    @property
-    def size(self) -> int:
-        return sum(file.size for file in self.files)
-
-    def __str__(self) -> str:
-        size = show_bytes(self.size)
-        here = "" if self.missing == self.size else f", {show_bytes(self.size - self.missing)} of it are here already"
-        licence = self.repository.licence or "not stated"
-        return f"{self.repository.name}: {size}{here}; licence: {licence}; from {self.repository.hub}"
+    from sansi.model.hub import ModelName
+    from sansi.model.hub.offer import Offer
 
 
 def fetch(model: str, hub_name: str, plan: Mapping[str, Any]) -> tuple[ModelName, Path]:
@@ -50,49 +22,23 @@ def fetch(model: str, hub_name: str, plan: Mapping[str, Any]) -> tuple[ModelName
     Raises SansiError, before the download, for what is unknown, not for you, not of this kind, or too large.
     """
     from sansi.model.hub import open_hub, read_name
+    from sansi.model.hub.offer import download, look_up
 
     name, hub = read_name(model), open_hub(hub_name)
     folder = hub.folder(name)
     if folder is None:
         offer = look_up(hub, name)
         tell(str(offer))
-        check_memory(offer.stored, plan)
+        check_memory(stored_of(offer), plan)
         folder = download(hub, offer)
     return name, folder
 
 
-def look_up(hub: Hub, name: ModelName) -> Offer:
-    """What the hub offers under the name; nothing large is read. Raises SansiError where Sansi could not use it."""
-    from sansi.model.hub.checks import check_files, config_of, stored_kind
-    from sansi.model.hub.repository import CONFIG, files_of, read_index, weights_of
-
-    with status(f"asking {hub.title} for {name}"):
-        repository = hub.repository(name)
-        check_files(repository)
-        values = hub.read(repository, CONFIG)
-        config = config_of(repository, values)
-        index = read_index(hub, repository)
+def stored_of(offer: Offer) -> Stored:
+    """Its weights, for who plans memory."""
     from sansi.engine.memory import Stored  # torch comes with it: last, since most mistakes are found before
 
-    files = files_of(repository, index)
-    nbytes = sum(file.size for file in weights_of(repository, index))
-    missing = sum(file.size - hub.present(repository, file) for file in files)
-    dtype = str(values.get("torch_dtype") or values.get("dtype") or "float32")
-    return Offer(repository, files, Stored(config, nbytes, stored_kind(values)), dtype, missing)
-
-
-def download(hub: Hub, offer: Offer) -> Path:
-    """Fetch the files, with a bar. Raises SansiError if the disk is too small, before anything is fetched."""
-    from sansi.base.progress import progress_bar
-
-    place = next(folder for folder in (hub.cache, *hub.cache.parents) if folder.exists())
-    free = shutil.disk_usage(place).free
-    if offer.missing + SPARE_DISK > free:
-        variable = "HF_HOME" if hub.title == "Hugging Face" else "MODELSCOPE_CACHE"
-        sizes = f"{show_bytes(offer.missing)} are to be fetched, and {show_bytes(free)} are free at {hub.cache}"
-        raise SansiError(f"{sizes}; make room (`sansi list`, `sansi remove`), or set {variable} to another disk")
-    with progress_bar(str(offer.repository.name), offer.size, unit="bytes") as bar:
-        return hub.download(offer.repository, offer.files, bar.update)
+    return Stored(offer.config, offer.weight_bytes, offer.kind)
 
 
 def check_memory(stored: Stored, plan: Mapping[str, Any]) -> MemoryPlan:

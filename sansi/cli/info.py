@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from sansi.base.sizes import size_text
 from sansi.cli.models import find_local
 from sansi.cli.options import DEFAULT_MODEL, AsJson, Hub, Model
-from sansi.cli.sizes import show_bytes
 
 if TYPE_CHECKING:
     from sansi.engine.memory import Stored
@@ -98,15 +98,16 @@ def _subject(model: str, hub: str) -> Subject:
     name, place = read_name(model), open_hub(hub)
     if cached := place.folder(name):
         return _of_folder(str(name), cached)
-    from sansi.cli.fetch import look_up
+    from sansi.cli.fetch import stored_of
+    from sansi.model.hub.offer import look_up
 
     offer = look_up(place, name)
-    return Subject(str(name), offer.stored, offer.dtype, licence=offer.repository.licence)
+    return Subject(str(name), stored_of(offer), offer.dtype, licence=offer.repository.licence)
 
 
 def _of_folder(name: str, folder: Path) -> Subject:
     from sansi.engine.memory import stored_in
-    from sansi.model.formats.hf import read_config_values
+    from sansi.model.formats.folders import read_config_values
     from sansi.model.hub.repository import licence_of
     from sansi.model.quantize import stored_kinds
 
@@ -166,7 +167,7 @@ def _described(facts: dict[str, Any]) -> dict[str, str]:
     active = f", {_count(f['active_parameters'])} active per token" if moe else ""
     ffn = f"{f['experts']} experts of {f['ffn_size']:,}, {f['active_experts']} active" if moe else f"{f['ffn_size']:,}"
     heads = f"{f['query_heads']} query and {f['key_value_heads']} key-value heads of {f['head_dim']}"
-    per_token, full = show_bytes(f["kv_cache_bytes_per_token_bf16"]), show_bytes(f["kv_cache_bytes_full_context_bf16"])
+    per_token, full = size_text(f["kv_cache_bytes_per_token_bf16"]), size_text(f["kv_cache_bytes_full_context_bf16"])
     told = {
         "parameters": f"{_count(f['parameters'])} ({f['parameters']:,}){active}",
         "layers": f"{f['layers']}, {f['hidden_size']:,} wide",
@@ -184,15 +185,15 @@ def _described(facts: dict[str, Any]) -> dict[str, str]:
 
 
 def _weights(f: dict[str, Any]) -> str:
-    size = show_bytes(f["weights_bytes"])
+    size = size_text(f["weights_bytes"])
     if f["quantised"]:
         return f"{size}, {f['quantised']['kind']}; embedding and LM head {f['quantised']['outer']}"
-    smaller = ", ".join(f"{show_bytes(f[f'weights_bytes_{kind}'])} as {kind}" for kind in ("int8", "int4"))
+    smaller = ", ".join(f"{size_text(f[f'weights_bytes_{kind}'])} as {kind}" for kind in ("int8", "int4"))
     return f"{size} in {f['weights_dtype']}, {smaller}"
 
 
 def _fits(f: dict[str, Any]) -> str:
-    free = f"{show_bytes(f['free_memory_bytes'])} of memory are free"
+    free = f"{size_text(f['free_memory_bytes'])} of memory are free"
     if f["fits"] == "no":
         return f"does not fit, {free}"
     return f"fits, {free}" if f["fits"] == "yes" else f"fits with {f['fits']}, {free}"

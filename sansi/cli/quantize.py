@@ -9,9 +9,9 @@ import typer
 
 from sansi.base.errors import SansiError
 from sansi.base.progress import status
+from sansi.base.sizes import size_text
 from sansi.cli.models import Found, find_model
 from sansi.cli.options import Hub, Model
-from sansi.cli.sizes import show_bytes
 
 if TYPE_CHECKING:
     from sansi.chat import ChatModel
@@ -59,7 +59,7 @@ def quantize(
         weights.save(out, bundle)
     full, small = stored_bytes(found.folder), stored_bytes(out)
     bits = f"{weights.bits_per_weight:.2f} bits a weight"
-    typer.echo(f"{out}: {weights.kind}, {show_bytes(small)} in the place of {show_bytes(full)}, {bits}")
+    typer.echo(f"{out}: {weights.kind}, {size_text(small)} in the place of {size_text(full)}, {bits}")
     compared = None
     if report:
         source = "its own answers" if text is None else text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from sansi.base.sizes import size_text
 from sansi.documents.charset import Decoded, decode
 from sansi.documents.document import READABLE, Document, DocumentError, Limits, named
 from sansi.documents.media_types import Kind, binary_kind, kind_of
@@ -22,7 +23,7 @@ def read_document(
     """
     limits = limits or Limits()
     if len(data) > limits.max_bytes:
-        size = f"{len(data) / 2**20:.1f} MiB, and at most {limits.max_bytes / 2**20:.4g} MiB are read"
+        size = f"{size_text(len(data))}, and at most {size_text(limits.max_bytes)} are read"
         raise DocumentError(f"{named(name)} has {size}; take a part of it", code="too_large")
     if not data.strip(b"\0 \t\r\n\xef\xbb\xbf"):
         raise DocumentError(f"{named(name)} is empty", code="empty")

@@ -12,11 +12,12 @@ import torch
 
 from sansi.base.device import DeviceLike, DtypeLike, resolve_device, resolve_dtype
 from sansi.base.errors import SansiError
+from sansi.base.sizes import size_text
 from sansi.engine.batch import BLOCK
 from sansi.engine.blocks import blocks_for
 from sansi.model import ModelConfig
 from sansi.model.formats.files import stored_bytes
-from sansi.model.formats.hf import read_config
+from sansi.model.formats.folders import read_config
 from sansi.model.quantize import stored_kinds
 
 CPU_SHARE = 0.6  # of the free memory, for everything: other programs live here too
@@ -337,10 +338,3 @@ def _reclaimable(statistics: Path) -> int:
     except (OSError, ValueError):
         return 0
     return int(fields.get("total_inactive_file", fields.get("inactive_file", 0)))
-
-
-def size_text(size: float) -> str:
-    for unit, name in ((GIB, "GiB"), (MIB, "MiB"), (1024, "KiB")):
-        if size >= unit:
-            return f"{size / unit:.2f} {name}" if size < 10 * unit else f"{size / unit:.1f} {name}"
-    return f"{size:.0f} B"

@@ -12,11 +12,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from sansi.base.codec_file import CODEC_FILE, TOKENIZER_FILES, recorded_codec_hash, write_codec_file
+from sansi.base.codec_file import CODEC_FILE, GENERATION_CONFIG, TOKENIZER_FILES, recorded_codec_hash, write_codec_file
 from sansi.base.errors import SansiError
 from sansi.base.files import as_path, mark, write_bytes
 
-GENERATION_CONFIG = "generation_config.json"
 CARDS = ("README.md", "LICENSE*", "NOTICE*")
 """Written for people, perhaps by the owner of the folder: never written over."""
 _PATTERNS = (*TOKENIZER_FILES, GENERATION_CONFIG, "model_card.json", *CARDS)

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.model.config import ModelConfig
-from sansi.model.formats.hf import EMBEDDING, LM_HEAD, WeightReader
 from sansi.model.formats.names import tensor_table
+from sansi.model.formats.tensors import EMBEDDING, LM_HEAD, WeightReader
 from sansi.model.kernels import KINDS, Arena, PackedWeight
 from sansi.model.kernels.cpu.build import load_kernels
 from sansi.model.kernels.cpu.cores import available_cores

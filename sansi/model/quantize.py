@@ -22,17 +22,10 @@ from sansi.base.files import as_path, updated_folder, write_json
 from sansi.model.bundle import ModelBundle
 from sansi.model.config import ModelConfig
 from sansi.model.formats.files import QUANT_METHOD, QUANTIZED_FILE, is_ours
-from sansi.model.formats.hf import (
-    EMBEDDING,
-    LM_HEAD,
-    TensorFiles,
-    WeightReader,
-    model_folder,
-    read_config,
-    read_config_values,
-)
+from sansi.model.formats.folders import model_folder, read_config, read_config_values
 from sansi.model.formats.names import tensor_table
 from sansi.model.formats.target import check_target, kept_cards
+from sansi.model.formats.tensors import EMBEDDING, LM_HEAD, TensorFiles, WeightReader
 from sansi.model.kernels import (
     GROUP,
     LEVELS,

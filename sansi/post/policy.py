@@ -6,7 +6,6 @@ applied to the sampled tokens alone and in chunks: no tensor of [rows, tokens, v
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from sansi.base import SansiError
+from sansi.base.config import Config, too_small
 from sansi.data.batch import Batch
 from sansi.model import Transformer
 from sansi.model.head import TokenLogprobs, token_logprobs
@@ -65,7 +65,7 @@ def at_targets(values: Tensor, batch: Batch) -> Tensor:
 
 
 @dataclass(frozen=True)
-class PolicyGradient:
+class PolicyGradient(Config):
     """GRPO's objective, over the sampled tokens of the global batch; see `sansi.post.grpo` for its source.
 
     A batch needs `advantages` and `logprobs`, and with a `kl_weight` above 0 `reference_logprobs`. Beside the loss it
@@ -78,11 +78,8 @@ class PolicyGradient:
     kl_weight: float = 0.0
     """Weight of the mean KL to the reference, which is logged as `kl`."""
 
-    def __post_init__(self) -> None:
-        for name, lowest in (("clip_low", 0.0), ("clip_high", 0.0), ("kl_weight", 0.0)):
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or not math.isfinite(value) or value < lowest:
-                raise SansiError(f'"{name}" is {value!r}; it must be a number of at least {lowest}', param=name)
+    def problems(self) -> list[str]:
+        return too_small(self, 0, "clip_low", "clip_high", "kl_weight")
 
     def counts(self, batch: Batch) -> Mapping[str, float]:
         return dict.fromkeys(("loss", "kl"), batch.target_weight)

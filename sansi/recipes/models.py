@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from sansi.base.bundled import bundled_models
-from sansi.base.progress import progress_bar
 from sansi.model.presets import preset_of
 
 
@@ -16,18 +15,18 @@ def may_name_model(name: str) -> bool:
 
 
 def find_given_model(name: str) -> Path:
-    """The folder of a bundled model, or of a hub's, which is fetched unless its cache has it. Raises SansiError."""
+    """The folder of a bundled model, or of a hub's, which is fetched unless its cache has it.
+
+    Raises SansiError, before anything large is fetched, for what Sansi can not use and for a disk that is too small.
+    """
     if bundled := bundled_models().get(name.lower()):
         return bundled
     from sansi.model.hub import open_hub, read_name
-    from sansi.model.hub.checks import check_files
-    from sansi.model.hub.repository import files_of, read_index
+    from sansi.model.hub.offer import download, look_up
 
     wanted, hub = read_name(name), open_hub()
     if folder := hub.folder(wanted):
         return folder
-    repository = hub.repository(wanted)
-    check_files(repository)
-    files = files_of(repository, read_index(hub, repository))
-    with progress_bar(str(repository.name), sum(file.size for file in files), unit="bytes") as bar:
-        return hub.download(repository, files, bar.update)
+    offer = look_up(hub, wanted)
+    print(f"   {offer}", flush=True)
+    return download(hub, offer)

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sansi.base.sizes import size_text
 from sansi.model import ModelConfig
 from sansi.recipes.kinds.training import Rows
 from sansi.recipes.runner import Runner, State
@@ -144,9 +145,4 @@ def _time(seconds: float | None) -> str:
 
 
 def _size(size: int | None) -> str:
-    if not size:
-        return "-"
-    for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
-        if size >= unit:
-            return f"{size / unit:.1f} {name}"
-    return f"{size} B"
+    return size_text(size) if size else "-"

@@ -8,7 +8,7 @@ from pathlib import Path
 from sansi.base.bundled import bundled_models
 from sansi.base.errors import SansiError
 from sansi.model import ModelConfig
-from sansi.model.formats.hf import read_config
+from sansi.model.formats.folders import read_config
 from sansi.model.presets import preset_of
 from sansi.recipes.kinds.training import ExtendContext, Pretrain, Rows
 from sansi.recipes.records import StageRecord

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sansi.base.codec_file import CODEC_FILE, write_codec_file
+from sansi.base.codec_file import CODEC_FILE, GENERATION_CONFIG, write_codec_file
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.base.files import WRITTEN, as_path, json_text, mark, read_json, write_json
 from sansi.text.chunks import ChunkEncoder
@@ -29,7 +29,6 @@ from sansi.text.tool_calls import tool_schemas
 
 Messages = Sequence[Message | Mapping[str, Any]]
 Tools = Sequence[Mapping[str, Any]] | None
-GENERATION_CONFIG = "generation_config.json"
 
 
 @dataclass(frozen=True)

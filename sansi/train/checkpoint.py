@@ -21,10 +21,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sansi.base import SansiError, config_to_dict
+from sansi.base.codec_file import GENERATION_CONFIG
 from sansi.base.files import atomic_folder, read_json, write_json
 from sansi.base.runs import RunFolder
 from sansi.model import ModelBundle, Transformer, save
-from sansi.model.bundle import CARDS, GENERATION_CONFIG
+from sansi.model.bundle import CARDS
 from sansi.model.formats.hf import load_weights
 from sansi.train.optim import Optimizer
 from sansi.train.settings import differences, plain

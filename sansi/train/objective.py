@@ -7,7 +7,6 @@ two ranks with half of it each have the same gradient.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
@@ -15,7 +14,7 @@ from typing import Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from sansi.base import SansiError
+from sansi.base.config import Config, too_small
 from sansi.data.batch import Batch
 from sansi.model import Documents, Transformer, expert_counts, load_balancing_loss, token_logprobs
 
@@ -97,7 +96,7 @@ def with_attention(batch: Batch) -> Batch:
 
 
 @dataclass(frozen=True)
-class NextToken:
+class NextToken(Config):
     """Cross-entropy of the next token over the targets of a batch: pre-training and supervised fine-tuning.
 
     A mixture of experts has the load-balancing loss of `sansi.model.balance` beside it, over the tokens of documents
@@ -112,11 +111,8 @@ class NextToken:
     z_loss_weight: float = 0.0
     """Weight of the mean squared log-sum-exp of the head's logits (Chowdhery et al. 2022, "PaLM", section 5: 1e-4)."""
 
-    def __post_init__(self) -> None:
-        for name in ("balance_weight", "router_z_loss_weight", "z_loss_weight"):
-            value = getattr(self, name)
-            if value is not None and not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
-                raise SansiError(f'"{name}" is {value!r}; it must be a number, 0 or more', param=name)
+    def problems(self) -> list[str]:
+        return too_small(self, 0, "balance_weight", "router_z_loss_weight", "z_loss_weight")
 
     def counts(self, batch: Batch) -> Mapping[str, float]:
         read = float(batch.relevant[:, :-1].sum())

@@ -125,7 +125,7 @@ def test_what_is_no_text_is_named(data, name, said):
 
 def test_sizes():
     said = str(refusal(b"x" * 3_000_000, "long.txt", limits=Limits(max_bytes=2**20)))
-    assert said == "“long.txt” has 2.9 MiB, and at most 1 MiB are read; take a part of it"
+    assert said == "“long.txt” has 2.861 MiB, and at most 1 MiB are read; take a part of it"
     read = read_document(b"word " * 100, limits=Limits(max_characters=7))
     assert (read.text, read.notes) == ("word wo", ("only the first 7 of 500 characters were read",))
 

@@ -412,7 +412,7 @@ def test_a_full_disk_is_named(hugging_face, monkeypatch):
 
 
 def test_names_and_refusals_need_no_torch():
-    modules = "sys, sansi.cli.fetch, sansi.model.hub.checks, sansi.model.hub.huggingface"
+    modules = "sys, sansi.cli.fetch, sansi.model.hub.offer, sansi.model.hub.huggingface"
     code = f"import {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
 

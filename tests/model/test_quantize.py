@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from sansi.base.errors import SansiError
 from sansi.model import ModelConfig, Transformer, load, save
 from sansi.model.bundle import ModelBundle
-from sansi.model.formats.hf import QUANTIZED_FILE
+from sansi.model.formats.files import QUANTIZED_FILE
 from sansi.model.kernels import GROUP, LEVELS, Arena, PackedWeight, nearest_levels, pack, round_to_levels, unpack
 from sansi.model.kernels.cpu.packing import pack_into
 from sansi.model.quantize import (

@@ -154,7 +154,7 @@ def test_what_is_missing_or_impossible_is_named():
     with pytest.raises(SansiError, match='needs "reference_logprobs"'):
         PolicyGradient(kl_weight=0.1)(model, batch, {})
     for name, value in (("clip_low", -0.1), ("clip_high", math.nan), ("kl_weight", "much")):
-        with pytest.raises(SansiError, match=f'"{name}" is'):
+        with pytest.raises(SansiError, match=f'"{name}" must be'):
             PolicyGradient(**{name: value})
 
 

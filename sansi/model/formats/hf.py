@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from sansi.base.device import DeviceLike, DtypeLike, resolve_device, resolve_dtype
 from sansi.base.errors import SansiError
-from sansi.base.files import as_path, read_json, updated_folder, write_json
+from sansi.base.files import as_path, updated_folder, write_json
 from sansi.model.bundle import GENERATION_CONFIG, ModelBundle
 from sansi.model.config import ModelConfig
-from sansi.model.formats.files import INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE, indexed_names, is_ours
-from sansi.model.formats.names import full_name, is_stacked, stacked_place, tensor_table
+from sansi.model.formats.files import INDEX_FILE, SINGLE_FILE
+from sansi.model.formats.folders import model_folder, read_config
+from sansi.model.formats.names import is_stacked, tensor_table
 from sansi.model.formats.target import check_target, kept_cards, old_weights
+from sansi.model.formats.tensors import EMBEDDING, LM_HEAD, TensorFiles, check_tensors, open_weights, weight_files
 from sansi.model.transformer import Transformer, uncompiled
 
-log = logging.getLogger("sansi")
 SHARD_BYTES = 4 * 2**30
-LM_HEAD, EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
 
 
 def load(folder: str | Path, device: DeviceLike = "auto", dtype: DtypeLike = "auto") -> Transformer:
@@ -39,11 +37,11 @@ def load(folder: str | Path, device: DeviceLike = "auto", dtype: DtypeLike = "au
     folder = model_folder(folder)
     place = resolve_device(device)
     config = _with_stop_ids(read_config(folder), folder)
-    files = _weight_files(folder)
+    files = weight_files(folder)
     with torch.device("meta"):
         model = Transformer(config).to(resolve_dtype(dtype, place))
     shapes = TensorFiles(files).shapes
-    _check(folder, model, shapes)
+    check_tensors(folder, model, shapes)
     model.to_empty(device=place)
     model.init_buffers()
     _fill(model, files, stacked=is_stacked(shapes))
@@ -63,9 +61,9 @@ def load_weights(model: Transformer, folder: str | Path) -> None:
     """Give a model the weights in `folder`, in the dtype and on the device that it has. Raises SansiError as `load`."""
     folder = model_folder(folder)
     model = uncompiled(model)
-    files = _weight_files(folder)
+    files = weight_files(folder)
     shapes = TensorFiles(files).shapes
-    _check(folder, model, shapes)
+    check_tensors(folder, model, shapes)
     _fill(model, files, stacked=is_stacked(shapes))
 
 
@@ -102,214 +100,11 @@ def save(
         _write_weights(tensor_table(model), draft, shard_bytes)
 
 
-def model_folder(folder: str | Path) -> Path:
-    """The folder as a Path. Raises SansiError when it is not there or holds no config.json."""
-    path = as_path(folder, "a model folder")
-    if path.is_file():
-        raise SansiError(f"{path} is a file; give the folder that it is in, with config.json beside the weights")
-    if not path.is_dir():
-        raise SansiError(
-            f"{path}: no such model folder; give the path of a folder with config.json and *.safetensors "
-            "(a model of the hub: `hf download NAME --local-dir FOLDER` first)"
-        )
-    if checkpoint := _latest_checkpoint(path):
-        raise SansiError(f"{path} is the folder of a run; give one of its checkpoints: {checkpoint}")
-    if not (path / "config.json").is_file():
-        raise SansiError(f"{path} has no config.json, so it is not a model folder; check the path or download it again")
-    return path
-
-
-def _latest_checkpoint(path: Path) -> Path | None:
-    """The newest checkpoint, if the folder is a run's and no model's."""
-    if any((path / name).is_file() for name in (SINGLE_FILE, INDEX_FILE, QUANTIZED_FILE)):
-        return None
-    steps = [step for step in (path / "checkpoints").glob("step-*") if step.name[5:].isdecimal()]
-    return max(steps, key=lambda step: int(step.name[5:]), default=None)
-
-
-def read_config(folder: str | Path) -> ModelConfig:
-    """The configuration of a model folder, full or quantised by Sansi. Raises SansiError as `load` does."""
-    file = model_folder(folder) / "config.json"
-    values = read_config_values(folder)
-    if is_ours(values.get("quantization_config")):
-        del values["quantization_config"]
-    return ModelConfig.from_hf(values, str(file))
-
-
-def read_config_values(folder: str | Path) -> dict[str, Any]:
-    """config.json as it is. Raises SansiError when it is not there, or no JSON object."""
-    file = model_folder(folder) / "config.json"
-    values = read_json(file)
-    if not isinstance(values, dict):
-        raise SansiError(f"{file}: not a JSON object; the file is damaged, copy or download it again")
-    return values
-
-
-class TensorFiles:
-    """Pieces of the tensors in some files, by name.
-
-    The files are mapped anew after every REMAP_BYTES, so that what was read does not stay in memory. Raises SansiError
-    for a file that is damaged.
-    """
-
-    REMAP_BYTES = 64 * 2**20
-
-    def __init__(self, files: Iterable[Path]):
-        self._files: dict[str, Path] = {}
-        self.shapes: dict[str, tuple[int, ...]] = {}
-        """As they lie in the files."""
-        for file in files:
-            shapes = _shapes(file)
-            self.shapes |= shapes
-            self._files |= dict.fromkeys(shapes, file)
-        self._opened: dict[Path, Any] = {}
-        self._read = 0
-
-    def read(self, name: str, *index: int | slice) -> Tensor:
-        """The piece `index` of the tensor `name`, in the dtype of the file."""
-        if self._read > self.REMAP_BYTES:
-            self._opened.clear()
-            self._read = 0
-        file = self._files[name]
-        if file not in self._opened:
-            self._opened[file] = _open(file)
-        tensor = self._opened[file].slice(name)[index]
-        self._read += tensor.nbytes
-        return tensor
-
-
-class WeightReader:
-    """The weights in a model folder, piece by piece, by the names that they have on the hub. Raises as `load` does."""
-
-    def __init__(self, folder: str | Path):
-        folder = model_folder(folder)
-        self.config = read_config(folder)
-        self._files = TensorFiles(_weight_files(folder))
-        with torch.device("meta"):
-            model = Transformer(self.config)
-        _check(folder, model, self._files.shapes)
-        self._stacked = is_stacked(self._files.shapes)
-        self.shapes = {name: tuple(tensor.shape) for name, tensor in tensor_table(model).items()}
-        """Of every tensor of the model, experts one by one."""
-
-    def rows(self, name: str, first: int, last: int) -> Tensor:
-        """Rows [first, last) of the tensor `name`, in the dtype of the file."""
-        place = stacked_place(name) if self._stacked else None
-        if place is None:
-            tensor = self._files.read(name, slice(first, last))
-        else:
-            offset = place.offset * self.shapes[name][0]
-            tensor = self._files.read(place.name, place.expert, slice(offset + first, offset + last))
-        if not tensor.dtype.is_floating_point or tensor.element_size() < 2:
-            raise SansiError(f"{name} is {tensor.dtype}; Sansi loads unquantised weights only")
-        return tensor
-
-
-# --- reading ------------------------------------------------------------------------------------------------------
-
-
-def _weight_files(folder: Path) -> list[Path]:
-    if (folder / SINGLE_FILE).is_file():
-        _tell_unread(folder)
-        return [folder / SINGLE_FILE]
-    if (folder / INDEX_FILE).is_file():
-        return _indexed_files(folder / INDEX_FILE)
-    if (folder / QUANTIZED_FILE).is_file():
-        raise SansiError(
-            f"{folder} holds quantised weights (quantization_config in its config.json), and these are for inference: "
-            "the engine and `sansi serve` take them; training and other formats need the full model"
-        )
-    if shards := sorted(p.name for p in folder.glob("model-*.safetensors")):
-        raise SansiError(f"{folder} has {shards[0]} but no {INDEX_FILE} that names it; download or copy that too")
-    pickled = sorted(p.name for p in folder.glob("*.bin"))
-    hint = f"it has {pickled[0]}, a pickle, which Sansi does not open: convert it" if pickled else "download it again"
-    raise SansiError(f"{folder} has neither {SINGLE_FILE} nor {INDEX_FILE}; {hint}")
-
-
-def _tell_unread(folder: Path) -> None:
-    """Two saves lie in one folder: transformers reads the single file, and so do we, but not in silence."""
-    unread = [name for name in indexed_names(folder) if name != SINGLE_FILE and (folder / name).is_file()]
-    if unread:
-        told = "%s holds two models: %s is read, as other programs do, and %s, which %s names, is not; delete one"
-        log.warning(told, folder, SINGLE_FILE, unread[0], INDEX_FILE)
-
-
-def _indexed_files(index: Path) -> list[Path]:
-    value = read_json(index)
-    names = value.get("weight_map") if isinstance(value, dict) else None
-    if not isinstance(names, dict) or not names:
-        raise SansiError(f'{index} has no "weight_map"; the file is damaged, copy or download it again')
-    files = sorted(set(map(str, names.values())))
-    outside = [name for name in files if Path(name).name != name]
-    if outside:
-        raise SansiError(f"{index} names files outside its folder ({outside[0]}); do not use this checkpoint")
-    missing = [name for name in files if not (index.parent / name).is_file()]
-    if missing:
-        raise SansiError(f"{index.parent} lacks {', '.join(missing)}, which its index names; download it again")
-    return [index.parent / name for name in files]
-
-
-class _Opened:
-    """A file of weights, by the names of the table."""
-
-    def __init__(self, weights: Any):
-        self._weights = weights
-        self.names = {full: own for own in weights.keys() if (full := full_name(own))}  # noqa: SIM118 (not a mapping)
-        """Of the table, and in the file."""
-
-    def slice(self, name: str) -> Any:
-        return self._weights.get_slice(self.names[name])
-
-    def tensor(self, name: str) -> Tensor:
-        return self._weights.get_tensor(self.names[name])
-
-
-def _open(file: Path) -> _Opened:
-    try:
-        return _Opened(safe_open(file, framework="pt"))
-    except SafetensorError as error:
-        raise SansiError(f"{file}: {_why_damaged(file, error)}") from error
-
-
-def _why_damaged(file: Path, error: Exception) -> str:
-    with file.open("rb") as opened:
-        if opened.read(24).startswith(b"version https://git-lfs"):
-            return "not the weights but git's note of where they are; run `git lfs pull` in the folder"
-    return f"damaged ({error}); copy or download it again"
-
-
-def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
-    weights = _open(file)
-    return {name: tuple(weights.slice(name).get_shape()) for name in weights.names}
-
-
-def _check(folder: Path, model: Transformer, found: Mapping[str, tuple[int, ...]]) -> None:
-    """Raise SansiError unless the checkpoint holds exactly the tensors of the model."""
-    expected = {name: tuple(t.shape) for name, t in tensor_table(model, stacked=is_stacked(found)).items()}
-    if model.config.tie_word_embeddings and LM_HEAD in found:
-        expected[LM_HEAD] = expected[EMBEDDING]  # a copy of the table; some checkpoints carry it
-    problems = _listing("missing", expected.keys() - found.keys())
-    problems += _listing("not in the model", found.keys() - expected.keys())
-    problems += [
-        f"{name} has shape {list(found[name])}, but config.json makes it {list(shape)}"
-        for name, shape in sorted(expected.items())
-        if name in found and found[name] != shape
-    ][:10]
-    if problems:
-        raise SansiError(f"{folder}: the weights do not fit config.json: " + "; ".join(problems))
-
-
-def _listing(what: str, names: Iterable[str]) -> list[str]:
-    ordered = sorted(names)
-    more = f" and {len(ordered) - 10} more" if len(ordered) > 10 else ""
-    return [f"{what}: {', '.join(ordered[:10])}{more}"] if ordered else []
-
-
 @torch.no_grad()
 def _fill(model: Transformer, files: list[Path], stacked: bool) -> None:
     table = tensor_table(model, stacked)
     for file in files:
-        weights = _open(file)
+        weights = open_weights(file)
         for name in weights.names:
             tensor = weights.tensor(name)
             if not tensor.dtype.is_floating_point or tensor.element_size() < 2:
@@ -322,7 +117,7 @@ def _fill(model: Transformer, files: list[Path], stacked: bool) -> None:
 
 def _check_copied_head(model: Transformer, files: list[Path]) -> None:
     for file in files:
-        weights = _open(file)
+        weights = open_weights(file)
         if LM_HEAD in weights.names:
             head = weights.tensor(LM_HEAD).to(model.lm_head_weight)
             if not torch.equal(head, model.lm_head_weight):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from sansi.base.codec_file import GENERATION_CONFIG
 from sansi.base.errors import SansiError
 from sansi.base.files import read_json
 from sansi.model.formats.files import INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE, weight_names
@@ -18,7 +19,7 @@ from sansi.model.hub.names import ModelName
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
 MIXED = ".sansi-mixed"  # lies in a folder whose files are of two versions, until all are of one
 _COMPANIONS = (
-    *(CONFIG, "generation_config.json", INDEX_FILE, "model_card.json", "evaluation.json"),
+    *(CONFIG, GENERATION_CONFIG, INDEX_FILE, "model_card.json", "evaluation.json"),
     *("*token*.json", "vocab.json", "merges.txt", "chat_template*", "README*", "LICENSE*"),
 )
 """What belongs to a model beside its weights; nothing in folders, no pickles, no copies in other formats."""

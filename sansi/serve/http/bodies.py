@@ -8,6 +8,7 @@ import contextlib
 from fastapi import Request
 from starlette.types import Receive
 
+from sansi.base.sizes import size_text
 from sansi.serve.api.errors import ClientGone, ServeError
 from sansi.serve.http.settings import ServerSettings
 
@@ -73,7 +74,7 @@ class Bodies:
 
 
 def _too_large(most: int) -> ServeError:
-    message = f"the request body is larger than {most / 2**20:.4g} MiB"
+    message = f"the request body is larger than {size_text(most)}"
     return ServeError(413, message, "request_too_large", CLOSE)
 
 

@@ -1,0 +1,54 @@
+"""What a model folder is, and what its config.json says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sansi.base.errors import SansiError
+from sansi.base.files import as_path, read_json
+from sansi.model.config import ModelConfig
+from sansi.model.formats.files import INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE, is_ours
+
+
+def model_folder(folder: str | Path) -> Path:
+    """The folder as a Path. Raises SansiError when it is not there or holds no config.json."""
+    path = as_path(folder, "a model folder")
+    if path.is_file():
+        raise SansiError(f"{path} is a file; give the folder that it is in, with config.json beside the weights")
+    if not path.is_dir():
+        raise SansiError(
+            f"{path}: no such model folder; give the path of a folder with config.json and *.safetensors "
+            "(a model of the hub: `hf download NAME --local-dir FOLDER` first)"
+        )
+    if checkpoint := _latest_checkpoint(path):
+        raise SansiError(f"{path} is the folder of a run; give one of its checkpoints: {checkpoint}")
+    if not (path / "config.json").is_file():
+        raise SansiError(f"{path} has no config.json, so it is not a model folder; check the path or download it again")
+    return path
+
+
+def _latest_checkpoint(path: Path) -> Path | None:
+    """The newest checkpoint, if the folder is a run's and no model's."""
+    if any((path / name).is_file() for name in (SINGLE_FILE, INDEX_FILE, QUANTIZED_FILE)):
+        return None
+    steps = [step for step in (path / "checkpoints").glob("step-*") if step.name[5:].isdecimal()]
+    return max(steps, key=lambda step: int(step.name[5:]), default=None)
+
+
+def read_config(folder: str | Path) -> ModelConfig:
+    """The configuration of a model folder, full or quantised by Sansi. Raises SansiError as `load` does."""
+    file = model_folder(folder) / "config.json"
+    values = read_config_values(folder)
+    if is_ours(values.get("quantization_config")):
+        del values["quantization_config"]
+    return ModelConfig.from_hf(values, str(file))
+
+
+def read_config_values(folder: str | Path) -> dict[str, Any]:
+    """config.json as it is. Raises SansiError when it is not there, or no JSON object."""
+    file = model_folder(folder) / "config.json"
+    values = read_json(file)
+    if not isinstance(values, dict):
+        raise SansiError(f"{file}: not a JSON object; the file is damaged, copy or download it again")
+    return values
