@@ -21,9 +21,13 @@ class SansiError(ValueError):
 class ConfigError(SansiError):
     """One or more configuration values are wrong; all of them are listed in the one message."""
 
-    def __init__(self, where: str, problems: Iterable[str]):
+    def __init__(self, where: str, problems: Iterable[str], *, a_line_each: bool = False):
+        """a_line_each: several problems stand in lines of their own, for a file that a person goes through."""
         self.problems = list(problems)
-        super().__init__(f"{where}: " + "; ".join(self.problems))
+        if a_line_each and len(self.problems) > 1:
+            super().__init__("\n".join([f"{where}: {len(self.problems)} problems", *(f"  {p}" for p in self.problems)]))
+        else:
+            super().__init__(f"{where}: " + "; ".join(self.problems))
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:

@@ -103,15 +103,16 @@ def read_recipe(values: Mapping[str, Any], file: Path | None = None, overrides: 
     problems += [f'unknown key "{key}"{did_you_mean(key, TOP)}' for key in values if key not in TOP]
     tables = values.get("stage", [])
     if not isinstance(tables, list) or not tables or not all(isinstance(table, Mapping) for table in tables):
-        raise ConfigError(where, [*problems, "a recipe needs stages, each under a line [[stage]]"])
+        stages_missing = "a recipe needs stages, each under a line [[stage]]"
+        raise ConfigError(where, [*problems, stages_missing], a_line_each=True)
     reader = _Reader(file.parent if file else None)
     stages = [reader.read(number, table) for number, table in enumerate(tables, 1)]
     problems += _top_problems(values, reader.names) + reader.problems
     if problems:
-        raise ConfigError(where, problems)
+        raise ConfigError(where, problems, a_line_each=True)
     whole = tuple(stage for stage in stages if stage is not None)
     if problems := row_problems(whole) + leak_problems(whole):
-        raise ConfigError(where, problems)
+        raise ConfigError(where, problems, a_line_each=True)
     return Recipe(
         name=values["name"],
         stages=whole,

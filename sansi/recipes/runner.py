@@ -170,7 +170,7 @@ class Runner:
         behind = [stage.name for stage in moved][1:]
         also = f", and with it {', '.join(behind)}" if behind else ""
         raise SansiError(
-            f"what lies in {self.out} was made otherwise: {', '.join(told)}. --restart {stale[0].stage.name} moves it "
+            f"what lies in {self.out} was made otherwise:{_listed(told)}--restart {stale[0].stage.name} moves it "
             f"aside{also} and makes it anew; another --out keeps both; or give the old values again"
         )
 
@@ -257,6 +257,11 @@ class Runner:
         done = record.finished(folder, output, time.monotonic() - started, run.facts)
         done.save(folder)
         return done
+
+
+def _listed(told: list[str]) -> str:
+    """One behind the colon, several in lines of their own."""
+    return f" {told[0]}. " if len(told) == 1 else "".join(f"\n  {one}" for one in told) + "\n"
 
 
 def _is_empty(folder: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +192,34 @@ def test_ids_of_a_large_vocabulary_do_not_wrap(tmp_path, monkeypatch):
     given = Inputs({"tokenizer": [Given("t", tmp_path)], "corpus": [Given("c", tmp_path)]})
     tasks.make_samples(tasks.Samples(count=2), given, StageRun(tmp_path, tmp_path, "s", 0))
     assert [ids.tolist() for ids, _ in read_samples(tmp_path)] == [[70_000, 1]] * 2
+
+
+def test_conversations_of_ones_own_are_tuned_on(whole, tmp_path):
+    """A file of chats as samples, then a fine-tuning on them, as a recipe of two stages."""
+    chat = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Good day."}]
+    (tmp_path / "chats.jsonl").write_text((json.dumps({"messages": chat}) + "\n") * 3)
+    (tmp_path / "mine.toml").write_text(f"""
+        name = "mine"
+        [[stage]]
+        kind = "samples"
+        name = "chats"
+        style = "conversations"
+        inputs = {{ tokenizer = "{whole / "cold-start"}", conversations = "chats.jsonl" }}
+        [[stage]]
+        kind = "sft"
+        name = "tuned"
+        steps = 1
+        sequence_length = 64
+        batch_size = 2
+        compile = false
+        inputs = {{ model = "{whole / "cold-start"}", samples = "chats" }}
+    """)
+    Runner(load_recipe(tmp_path / "mine.toml"), tmp_path / "out").run()
+    assert StageRecord.load(tmp_path / "out" / "chats").facts["conversations"] == 3
+    assert StageRecord.load(tmp_path / "out" / "tuned").facts["samples"] == 3
+    (tmp_path / "chats.jsonl").write_text("{}\n")
+    with pytest.raises(SansiError, match=r"input conversations: .* has another content"):
+        Runner(load_recipe(tmp_path / "mine.toml"), tmp_path / "out").run()
 
 
 def test_a_corpus_of_other_inputs_is_not_taken(corpus, whole, tmp_path):

@@ -14,6 +14,7 @@ from sansi.recipes.stages import Role
 
 PROBLEMS = '[[stage]]\nkind = "problems"\nname = "asked"\ncount = 3\n'
 CORPUS = '[[stage]]\nkind = "corpus"\nname = "corpus"\ninputs = { held_out = "asked" }\n'
+CHATS = '[[stage]]\nkind = "samples"\nname = "chats"\nstyle = "conversations"\ninputs = { tokenizer = "nano" }\n'
 
 
 def write(folder: Path, text: str) -> Path:
@@ -131,6 +132,9 @@ def test_every_mistake_of_a_file_comes_at_once(tmp_path):
             f'name = "r"\n{PROBLEMS}[[stage]]\nkind = "export"\nname = "m"',
             'the input "model" is missing: the model (model)',
         ),
+        (f'name = "r"\n{CHATS}', 'the input "conversations" is missing, which the style "conversations" reads'),
+        (f'name = "r"\n{CHATS}seed = 3', '"seed" is of made samples; conversations are yours'),
+        (f'name = "r"\n{CHATS.replace("conversations", "fusion")}', '"count" is missing: the stream of samples'),
         (
             f'name = "r"\n{CORPUS.replace("asked", "/")}sources = ["brwon"]',
             'unknown source "brwon"; did you mean "brown"?',
@@ -303,3 +307,13 @@ def test_every_field_and_input_says_what_it_is(kind):
             assert f"    {field.name}: " in source
             rest = source.split(f"    {field.name}: ", 1)[1].split("\n", 1)[1]
             assert rest.lstrip().startswith('"""'), f"{kind.name}: {field.name} has no docstring"
+
+
+def test_several_problems_stand_in_lines_of_their_own(tmp_path):
+    file = tmp_path / "r.toml"
+    file.write_text('name = "R/x"\nsede = 1\n[[stage]]\nkind = "corups"\n')
+    with pytest.raises(ConfigError) as caught:
+        load_recipe(file)
+    head, *lines = str(caught.value).splitlines()
+    assert head == f"{file}: {len(caught.value.problems)} problems" and len(lines) > 2
+    assert lines == [f"  {problem}" for problem in caught.value.problems]

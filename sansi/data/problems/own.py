@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from sansi.base.errors import SansiError, did_you_mean
-from sansi.base.strict_json import parse_json
+from sansi.data.jsonl import read_jsonl
 from sansi.data.problems.task import Problem, Verdict, as_verdict, check_level, check_whole
 from sansi.data.problems.verifiers import verifier_of
 from sansi.text import Message, message_to_dict, read_messages
 
 FIELDS = ("messages", "question", "answer", "verifier", "metadata", "difficulty")
-MOST_NAMED = 20  # bad lines in one message
 MOST_LEVELS = 1_000
 
 
@@ -92,31 +90,10 @@ def read_problems(path: str | Path) -> list[Problem]:
     `question`, a text, may stand in the place of `messages`; `verifier` is "exact" where it is left out; `metadata` (an
     object) and `difficulty` (0, 1, ...) are optional. Raises SansiError that names every bad line; none is skipped.
     """
-    try:
-        lines = Path(path).read_bytes().split(b"\n")
-    except OSError as error:
-        raise SansiError(f"{path}: can not be read: {error.strerror or error}", param="task") from error
-    lines = lines[:-1] if lines and not lines[-1].strip() else lines  # what follows the last line break
-    problems, bad = [], []
-    for number, line in enumerate(lines, 1):
-        try:
-            problems.append(_problem(line, str(path)))
-        except SansiError as error:
-            bad.append(f"line {number}: {error}")
-    if bad:
-        more = f"; and {len(bad) - MOST_NAMED} more bad lines" if len(bad) > MOST_NAMED else ""
-        raise SansiError(f"{path}: {'; '.join(bad[:MOST_NAMED])}{more}", param="task")
-    if not problems:
-        raise SansiError(f"{path}: it holds no problems", param="task")
-    return problems
+    return read_jsonl(path, lambda record: _problem(record, str(path)), "problems", "task")
 
 
-def _problem(line: bytes, task: str) -> Problem:
-    record = _record(line)
-    try:
-        json.dumps(record, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        raise SansiError("holds half of a surrogate pair, which is not Unicode text") from error
+def _problem(record: Mapping[str, Any], task: str) -> Problem:
     if unknown := [key for key in record if key not in FIELDS]:
         raise SansiError(f'unknown field "{unknown[0]}"{did_you_mean(unknown[0], FIELDS)}')
     context, question = _conversation(record)
@@ -136,21 +113,6 @@ def _problem(line: bytes, task: str) -> Problem:
         context=context,
         verifier=verifier,
     )
-
-
-def _record(line: bytes) -> dict[str, Any]:
-    try:
-        record = parse_json(line.decode("utf-8"), unique_keys=True)
-    except UnicodeDecodeError as error:
-        raise SansiError(f"not UTF-8 at byte {error.start}") from error
-    except json.JSONDecodeError as error:
-        where = f"not JSON: {error.msg} at character {error.pos + 1}"
-        raise SansiError(where if line.strip() else "empty") from error
-    except ValueError as error:
-        raise SansiError(f"not JSON: {error}") from error
-    if not isinstance(record, dict):
-        raise SansiError(f"must be a JSON object, not {record!r:.60}")
-    return record
 
 
 def _conversation(record: Mapping[str, Any]) -> tuple[tuple[dict[str, Any], ...], str]:

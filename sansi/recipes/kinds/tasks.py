@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,11 +22,12 @@ from sansi.data.problems import Problem, evaluation_set, get_task, held_out_sums
 from sansi.data.problems import read_problems as read_file
 from sansi.data.problems.seeds import EVALUATION_SEED, check_evaluation_seed, first_training_seed
 from sansi.post.config import GRPOConfig
+from sansi.post.conversations import apart_from, read_conversations
 from sansi.post.requests import Requests
 from sansi.post.samples import Exchange, FusionMix, Shares, cold_start_samples, exchanges, fusion_samples
 from sansi.post.sampling import learnable
 from sansi.recipes.stages import Estimate, Inputs, Kind, Role, StageRun
-from sansi.text import Codec
+from sansi.text import Codec, TrainingSample
 
 PROBLEMS_FILE, SAMPLES_FILE = "problems.jsonl", "samples.npz"
 MOST_TRIES = 100  # draws for each problem that is wanted: small tasks repeat themselves
@@ -159,10 +160,11 @@ def exchange_stream(seed: int, shares: Shares, inputs: Inputs) -> Iterator[Excha
 class Samples(Config):
     """Chats as token ids with a loss mask, for supervised fine-tuning."""
 
-    style: Literal["cold_start", "fusion"] = "fusion"
-    """Whole thoughts before every answer; or both modes, cut thoughts, switches and several turns."""
-    count: int
-    """How many."""
+    style: Literal["cold_start", "fusion", "conversations"] = "fusion"
+    """Whole thoughts before every answer; or both modes, cut thoughts, switches and several turns; or conversations of
+    your own, of the input "conversations"."""
+    count: int | None = None
+    """How many; of conversations: the first so many, left out: all."""
     seed: int = 0
     """Of the stream of exchanges, 0 to 999; give every stage its own."""
     shares: Shares = field(default_factory=Shares)
@@ -174,22 +176,44 @@ class Samples(Config):
         found = too_small(self, 1, "count") + too_small(self, 0, "seed")
         if self.style == "cold_start" and self.mix != FusionMix():
             found.append('"mix" belongs to the style "fusion"; in a cold start every answer follows a whole thought')
-        return found
+        if self.style != "conversations":
+            return found + (['"count" is missing: the stream of samples is endless'] if self.count is None else [])
+        made = (("seed", 0), ("shares", Shares()), ("mix", FusionMix()))
+        return found + [f'"{k}" is of made samples; conversations are yours' for k, v in made if getattr(self, k) != v]
 
 
 def make_samples(config: Samples, inputs: Inputs, run: StageRun) -> Path:
     codec = Codec.from_pretrained(inputs["tokenizer"])
-    stream = exchange_stream(config.seed, config.shares, inputs)
-    if config.style == "cold_start":
-        made = list(cold_start_samples(codec, itertools.islice(stream, config.count)))
+    if config.style == "conversations":
+        made = _own_samples(config, codec, inputs, run)
     else:
-        made = list(fusion_samples(codec, stream, config.count, run.seed, config.mix))
+        made = _made_samples(config, codec, inputs, run.seed)
     dtype = dtype_for(codec.vocab_size)
     ids = np.concatenate([as_ids(sample.ids, dtype, f"sample {number}") for number, sample in enumerate(made)])
     masks = np.concatenate([np.asarray(sample.loss_mask, bool) for sample in made])
     np.savez(run.path / SAMPLES_FILE, ids=ids, masks=masks, ends=np.cumsum([len(sample.ids) for sample in made]))
     run.record(samples=len(made), tokens=len(ids), targets=int(masks.sum()))
     return run.path
+
+
+def _made_samples(config: Samples, codec: Codec, inputs: Inputs, seed: int) -> list[TrainingSample]:
+    assert config.count is not None
+    stream = exchange_stream(config.seed, config.shares, inputs)
+    if config.style == "cold_start":
+        return list(cold_start_samples(codec, itertools.islice(stream, config.count)))
+    return list(fusion_samples(codec, stream, config.count, seed, config.mix))
+
+
+def _own_samples(config: Samples, codec: Codec, inputs: Inputs, run: StageRun) -> list[TrainingSample]:
+    """Of the user's conversations; those that share a passage with a held-out problem are left out and counted."""
+    found = read_conversations(inputs["conversations"], codec)[: config.count]
+    asked = [problem.asked for given in inputs.all("held_out") for problem in read_problems(given.path)]
+    kept = list(apart_from(found, asked)) if asked else found
+    run.say(f"{len(kept)} of {len(found)} conversations; the others share a passage with a held-out problem")
+    run.record(conversations=len(kept), held_out=len(found) - len(kept))
+    if not kept:
+        raise SansiError(f"{run.name}: no conversations are left; all of them share passages with held-out problems")
+    return [sample for conversation in kept for sample in conversation.samples]
 
 
 def read_samples(folder: Path) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -209,7 +233,16 @@ def _sources(config: Problems, inputs: Mapping[str, tuple[str, ...]]) -> list[st
     return [] if "file" in inputs or config.draw != "file" else ['the input "file" is missing, which "draw" names']
 
 
+def _sample_sources(config: Samples, inputs: Mapping[str, tuple[str, ...]]) -> list[str]:
+    own = config.style == "conversations"
+    wanted, other = ("conversations", "corpus") if own else ("corpus", "conversations")
+    found = [] if wanted in inputs else [f'the input "{wanted}" is missing, which the style "{config.style}" reads']
+    return found + ([f'the input "{other}" is not read by the style "{config.style}"'] if other in inputs else [])
+
+
 def _samples_size(config: Samples, before: Mapping[str, Estimate]) -> Estimate:
+    if config.count is None:
+        return Estimate("all conversations")
     tokens = 109 * config.count  # of the nano recipe's samples, on average
     return Estimate(f"{config.count:,} samples", tokens=tokens, seconds=config.count / 950, disk=3 * tokens)
 
@@ -235,12 +268,18 @@ KINDS = (
     ),
     Kind(
         "samples",
-        "makes chats with loss masks from worked problems",
+        "makes chats with loss masks from worked problems, or from conversations of your own",
         Samples,
         make_samples,
         "samples",
-        {"tokenizer": TOKENIZER, "corpus": CORPUS, "held_out": HELD_OUT},
+        {
+            "tokenizer": TOKENIZER,
+            "corpus": replace(CORPUS, optional=True),
+            "conversations": Role("conversations of one's own, one a line: {messages}", ("file",), optional=True),
+            "held_out": HELD_OUT,
+        },
         seeded=True,
+        check=_sample_sources,
         estimate=_samples_size,
     ),
 )
