@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from sansi.sandbox.limits import Limits
-from sansi.sandbox.system import INSIDE, Visible, environment
+from sansi.sandbox.system import INSIDE, Place, Visible, environment
 
 FOLDER, TMP, OWN = "/folder", "/tmp", "/run/sansi"  # where a program in there finds its files, and we our code
 # Root in a sandbox is still root to files of the kernel, which ask for no capability: core_pattern names a program that
@@ -49,7 +49,7 @@ def find_bwrap() -> str | None:
 
 
 def arguments(
-    bwrap: str, visible: Visible, folder: Path, limits: Limits, filter_fd: int, user_namespace: bool
+    bwrap: str, visible: Visible, place: Place, limits: Limits, filter_fd: int, user_namespace: bool
 ) -> list[str]:
     """The command line up to the program that is to run in there."""
     command = [bwrap, "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
@@ -68,7 +68,10 @@ def arguments(
     command += ["--proc", "/proc", *_covers(), "--remount-ro", "/proc"]
     size = str(limits.tmp_size)
     command += ["--dev", "/dev", "--size", size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
-    command += ["--size", size, "--tmpfs", TMP, "--bind", str(folder), FOLDER, "--remount-ro", "/"]
+    command += ["--size", size, "--tmpfs", TMP, "--bind", str(place.folder), FOLDER]
+    for given in place.readable:
+        command += ["--ro-bind", str(given), str(given)]
+    command += ["--remount-ro", "/"]
     return [*command, "--chdir", FOLDER, "--seccomp", str(filter_fd), "--"]
 
 

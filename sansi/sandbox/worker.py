@@ -16,6 +16,7 @@ from sansi.sandbox.ladder import Rung, open_session, rung_of
 from sansi.sandbox.limits import Limits
 from sansi.sandbox.rungs import Kind
 from sansi.sandbox.session import Exchange, Session
+from sansi.sandbox.system import Place
 
 LOST = "variables are gone, files are kept"
 
@@ -55,11 +56,19 @@ class Worker:
     """Runs code, one piece at a time, in a process that starts with the first.
 
     folder: what the code sees as its working folder; None makes a private one, which `close` removes.
-    kind: this rung and no other. Raises SansiError, on the first run, where no rung holds.
+    readable: folders that it may look at besides, under their own paths. kind: this rung and no other.
+    Raises SansiError, on the first run, where no rung holds.
     """
 
-    def __init__(self, folder: Path | None = None, limits: Limits | None = None, kind: Kind | None = None):
+    def __init__(
+        self,
+        folder: Path | None = None,
+        limits: Limits | None = None,
+        kind: Kind | None = None,
+        readable: Sequence[Path] = (),
+    ):
         self.limits = limits or Limits()
+        self._readable = tuple(_folder(path) for path in readable)
         self._own_folder = folder is None
         self.folder = Path(tempfile.mkdtemp(prefix="sansi-folder-")) if folder is None else _folder(folder)
         self._kind = kind
@@ -111,7 +120,7 @@ class Worker:
 
     def _running(self) -> Session:
         if self._session is None:
-            self._session = open_session(self.folder, self.limits, self._kind)
+            self._session = open_session(Place(self.folder, self._readable), self.limits, self._kind)
         return self._session
 
     def _end(self) -> None:

@@ -264,3 +264,11 @@ def test_a_file_ends_at_its_limit(kind):
         done = worker.run("file = open('big', 'wb')\nfor _ in range(3): file.write(b'1' * 2**20)\nfile.flush()")
         assert "File too large" in done.error
         assert (worker.folder / "big").stat().st_size == MIB
+
+
+def test_a_folder_to_look_at_is_read_and_not_written(kind, tmp_path):
+    (tmp_path / "data.txt").write_text("42")
+    with Worker(kind=kind, readable=[tmp_path]) as worker:
+        assert worker.run(f"open({str(tmp_path)!r} + '/data.txt').read()").text == "'42'\n"
+        assert "Error" in worker.run(f"open({str(tmp_path)!r} + '/new.txt', 'w')").error
+    assert os.listdir(tmp_path) == ["data.txt"]

@@ -1,0 +1,205 @@
+"""`list_files`, `read_file`, `search_files`, `write_file`, `edit_file`: the files of one folder, and of no other."""
+
+from __future__ import annotations
+
+import difflib
+import mimetypes
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sansi.agents.observation import Attachment, Result
+from sansi.agents.tool import Tool
+from sansi.agents.tools.workers import Workspace, shared_folder
+from sansi.base import SansiError
+from sansi.sandbox.rooted import RootedFolder
+
+MOST_LISTED, MOST_FOUND, MOST_LINES = 500, 100, 400  # entries, lines found, lines read at once
+LONGEST_LINE, LONGEST_DIFF = 500, 20_000  # characters of a line that was found, of a diff
+MOST_COMPARED = 20_000  # lines; beyond, a diff could take minutes
+SKIPPED = (".git", "node_modules", "__pycache__", ".venv")  # folders that are listed and not searched
+
+
+class Files:
+    """The tools of one folder. Whatever a path says, no other can be reached (see sansi.sandbox.rooted)."""
+
+    def __init__(self, root: Path):
+        self._folder = RootedFolder(root)
+
+    def tools(self) -> list[Tool]:
+        """Those that look, and those that change, which show their diff before they are approved."""
+        looking = [self._tool(function, "read") for function in (self.list_files, self.read_file, self.search_files)]
+        return [
+            *looking,
+            self._tool(self.write_file, "write", self._shown_write),
+            self._tool(self.edit_file, "write", self._shown_edit),
+        ]
+
+    def _tool(self, function: Callable[..., Any], effect: str, show: Callable[..., str] | None = None) -> Tool:
+        return Tool.from_function(function, effects={effect}, origin="built-in", show=show)
+
+    def list_files(self, path: str = ".", deep: bool = False) -> str:
+        """List a folder of the user's files.
+
+        Args:
+            path: The folder, relative to the user's folder.
+            deep: Whether to list the folders in it too.
+        """
+        if not deep:
+            rows = [_row(each.name, each.kind, each.size) for each in self._folder.entries(path)]
+        else:
+            rows = [_row(name, each.kind, each.size) for name, each in self._folder.walk(path, MOST_LISTED + 1)]
+        left = f"\n[more than {MOST_LISTED} entries; list a folder of it]" if len(rows) > MOST_LISTED else ""
+        return "\n".join(rows[:MOST_LISTED]) + left if rows else "[the folder is empty]"
+
+    def read_file(self, path: str, first_line: int = 1, lines: int = MOST_LINES) -> Result:
+        """Read a text file of the user's, or show an image.
+
+        Args:
+            path: The file, relative to the user's folder.
+            first_line: The line to begin with, counted from 1.
+            lines: How many lines to read.
+        """
+        data = self._folder.read(path)
+        kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
+        if kind.startswith("image/") and kind != "image/svg+xml":
+            return Result(f"[{path}: {kind}, {len(data):,} bytes]", (Attachment(Path(path).name, kind, data),))
+        text = _text(data, path)
+        every = text.splitlines(keepends=True)
+        if first_line < 1 or lines < 1:
+            raise SansiError(f"first_line and lines count from 1, not {first_line} and {lines}")
+        if first_line > max(1, len(every)):
+            raise SansiError(f'"{path}" has {len(every)} lines; there is no line {first_line}')
+        part = every[first_line - 1 : first_line - 1 + lines]
+        whole = len(part) == len(every)
+        note = "" if whole else f"[lines {first_line} to {first_line + len(part) - 1} of {len(every)}]\n"
+        return Result(note + "".join(part) if every else "[the file is empty]")
+
+    def search_files(self, text: str, path: str = ".", ignore_case: bool = False) -> str:
+        """Find lines that hold a text, in all text files of a folder.
+
+        Args:
+            text: What to look for, word for word.
+            path: The folder, relative to the user's folder.
+            ignore_case: Whether capital and small letters are the same.
+        """
+        if not text:
+            raise SansiError("text is empty; say what to look for")
+        wanted, found = text.lower() if ignore_case else text, list[str]()
+        for name, entry in self._folder.walk(path):
+            if entry.kind != "file" or any(part in SKIPPED for part in name.split("/")):
+                continue
+            found += self._lines_with(wanted, name, ignore_case)
+            if len(found) > MOST_FOUND:
+                return "\n".join(found[:MOST_FOUND]) + f"\n[more than {MOST_FOUND} lines; look for something rarer]"
+        return "\n".join(found) or "[nothing found]"
+
+    def _lines_with(self, wanted: str, name: str, ignore_case: bool) -> list[str]:
+        try:
+            text = _text(self._folder.read(name), name)
+        except SansiError:  # no text, too large, or gone since
+            return []
+        if wanted not in (text.lower() if ignore_case else text):
+            return []
+        lines = enumerate(text.splitlines(), 1)
+        hits = ((n, line) for n, line in lines if wanted in (line.lower() if ignore_case else line))
+        return [f"{name}:{number}: {line[:LONGEST_LINE]}" for number, line in hits]
+
+    def write_file(self, path: str, content: str) -> str:
+        """Write a text file of the user's: make it, or replace all of it.
+
+        Args:
+            path: The file, relative to the user's folder. Folders are made as needed.
+            content: The whole text.
+        """
+        before = self._before(path)
+        self._folder.write(path, content.encode("utf-8", "replace"))
+        return f"{'wrote' if before is None else 'replaced'} {path}: {len(content.splitlines())} lines"
+
+    def edit_file(self, path: str, old: str, new: str, every: bool = False) -> str:
+        """Replace a piece of a text file of the user's.
+
+        Args:
+            path: The file, relative to the user's folder.
+            old: The piece as it stands there, spaces and line breaks included. It must be there once only.
+            new: What is to stand there instead.
+            every: Whether to replace it wherever it stands.
+        """
+        before, after = self._edited(path, old, new, every)
+        self._folder.write(path, after.encode("utf-8", "replace"))
+        return f"changed {path}: {before.count(old)} places, {len(after.splitlines())} lines now"
+
+    def _edited(self, path: str, old: str, new: str, every: bool) -> tuple[str, str]:
+        data = self._folder.read(path)
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise SansiError(f'"{path}" is not UTF-8, so a piece of it can not be replaced') from error
+        if "\r\n" in text and "\r\n" not in old:  # the file's line ends, whatever the model wrote
+            old, new = old.replace("\n", "\r\n"), new.replace("\r\n", "\n").replace("\n", "\r\n")
+        count = text.count(old) if old else 0
+        if not old or not count:
+            raise SansiError(f'the piece "old" does not stand in "{path}"{_nearest(text, old)}; read the file again')
+        if count > 1 and not every:
+            raise SansiError(
+                f'the piece "old" stands in "{path}" {count} times; give more of what is around it, or every'
+            )
+        return text, text.replace(old, new)
+
+    def _before(self, path: str) -> str | None:
+        return _text(self._folder.read(path), path) if self._folder.exists(path) else None
+
+    def _shown_write(self, arguments: Mapping[str, Any]) -> str:
+        path, content = str(arguments.get("path", "")), str(arguments.get("content", ""))
+        try:
+            return diff(path, self._before(path) or "", content)
+        except SansiError as error:
+            return f"{path}: {error}\n{content}"
+
+    def _shown_edit(self, arguments: Mapping[str, Any]) -> str:
+        path, old, new = (str(arguments.get(name, "")) for name in ("path", "old", "new"))
+        try:
+            return diff(path, *self._edited(path, old, new, bool(arguments.get("every"))))
+        except SansiError as error:
+            return f"{path}: {error}"
+
+
+def tools(workspace: Workspace) -> list[Tool]:
+    """Raises SansiError where the user shares no folder."""
+    return Files(shared_folder(workspace, "files")).tools()
+
+
+def diff(path: str, before: str, after: str) -> str:
+    """What changes, as a unified diff."""
+    if before == after:
+        return f"{path}: nothing changes"
+    old, new = before.splitlines(), after.splitlines()
+    if len(old) + len(new) > MOST_COMPARED:
+        return f"{path}: {len(old)} lines become {len(new)}; too many to compare"
+    text = "\n".join(difflib.unified_diff(old, new, f"a/{path}", f"b/{path}", lineterm=""))
+    if not text:
+        return f"{path}: line ends change"
+    cut = len(text) - LONGEST_DIFF
+    return text if cut <= 0 else f"{text[:LONGEST_DIFF]}\n[{cut:,} more characters of the diff]"
+
+
+def _row(name: str, kind: str, size: int) -> str:
+    if kind == "file":
+        return f"{name}  {size:,} bytes"
+    return f"{name}/" if kind == "folder" else f"{name}  ({kind})"
+
+
+def _text(data: bytes, path: str) -> str:
+    if b"\0" in data[:8192] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise SansiError(f'"{path}" is no text ({len(data):,} bytes)')
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", "replace")
+    return data.decode("utf-8-sig", "replace")
+
+
+def _nearest(text: str, old: str) -> str:
+    """Where the piece stands but for spaces, if it does."""
+    wanted = " ".join(old.split())
+    if wanted and wanted in " ".join(text.split()):
+        return " with these spaces and line breaks"
+    return ""

@@ -1,0 +1,125 @@
+"""The tools of files: what a model reads, what a user is asked, and that no other folder is reached."""
+
+import json
+
+import pytest
+from sansi.agents.tools import files
+from sansi.agents.tools.files import Files
+from sansi.base import SansiError
+
+
+@pytest.fixture
+def call(tmp_path):
+    root = tmp_path / "root"
+    (root / "src").mkdir(parents=True)
+    (root / "src" / "a.py").write_text("one\ntwo\nthree\ntwo\n")
+    (root / "image.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
+    (root / "data.bin").write_bytes(b"\0\1\2")
+    (tmp_path / "secret").write_text("secret")
+    by_name = {tool.name: tool for tool in Files(root).tools()}
+
+    def call(name, **arguments):
+        return by_name[name].call(json.dumps(arguments))
+
+    call.root, call.tools = root, by_name
+    return call
+
+
+def test_looking_and_changing_are_told_apart(call):
+    effects = {name: next(iter(tool.effects)) for name, tool in call.tools.items()}
+    assert effects == {
+        "list_files": "read",
+        "read_file": "read",
+        "search_files": "read",
+        "write_file": "write",
+        "edit_file": "write",
+    }
+
+
+def test_listing(call):
+    assert call("list_files").text == "data.bin  3 bytes\nimage.png  10 bytes\nsrc/"
+    assert "src/a.py  18 bytes" in call("list_files", deep=True).text
+    assert "not there" in call("list_files", path="none").text
+
+
+def test_reading_by_lines(call):
+    assert call("read_file", path="src/a.py").text == "one\ntwo\nthree\ntwo\n"
+    assert call("read_file", path="src/a.py", first_line=2, lines=2).text == "[lines 2 to 3 of 4]\ntwo\nthree\n"
+    assert "has 4 lines; there is no line 9" in call("read_file", path="src/a.py", first_line=9).text
+    assert "count from 1" in call("read_file", path="src/a.py", first_line=0).text
+    assert call("read_file", path="image.png").attachments[0].media_type == "image/png"
+    assert "is no text" in call("read_file", path="data.bin").text
+    assert "is a folder" in call("read_file", path="src").text
+
+
+def test_searching(call):
+    assert call("search_files", text="two").text == "src/a.py:2: two\nsrc/a.py:4: two"
+    assert call("search_files", text="TWO").text == "[nothing found]"
+    assert "src/a.py:2" in call("search_files", text="TWO", ignore_case=True).text
+
+
+def test_writing_shows_its_difference_first(call):
+    arguments = {"path": "src/a.py", "content": "one\n2\nthree\ntwo\n"}
+    assert call.tools["write_file"].shown(arguments).splitlines()[2:] == [
+        "@@ -1,4 +1,4 @@",
+        " one",
+        "-two",
+        "+2",
+        " three",
+        " two",
+    ]
+    assert (call.root / "src" / "a.py").read_text().startswith("one\ntwo")  # asking changes nothing
+    assert call("write_file", **arguments).text == "replaced src/a.py: 4 lines"
+    assert call("write_file", path="new/b.txt", content="x").text == "wrote new/b.txt: 1 lines"
+    assert (call.root / "new" / "b.txt").read_text() == "x"
+
+
+def test_editing_takes_one_piece_that_is_there(call):
+    assert "+TWO" in call.tools["edit_file"].shown({"path": "src/a.py", "old": "one\ntwo", "new": "one\nTWO"})
+    assert "2 times" in call("edit_file", path="src/a.py", old="two", new="2").text
+    assert "does not stand" in call("edit_file", path="src/a.py", old="four", new="4").text
+    assert "with these spaces" in call("edit_file", path="src/a.py", old="one  two", new="4").text
+    assert call("edit_file", path="src/a.py", old="two", new="2", every=True).text.startswith(
+        "changed src/a.py: 2 places"
+    )
+    assert (call.root / "src" / "a.py").read_text() == "one\n2\nthree\n2\n"
+
+
+def test_editing_keeps_the_line_ends_of_the_file(call):
+    (call.root / "dos.txt").write_bytes(b"a\r\nb\r\nc\r\n")
+    assert call("edit_file", path="dos.txt", old="a\nb", new="a\nB").status == "ok"
+    assert (call.root / "dos.txt").read_bytes() == b"a\r\nB\r\nc\r\n"
+
+
+def test_a_file_that_is_no_utf_8_is_not_edited(call):
+    (call.root / "latin.txt").write_bytes(b"caf\xe9 old")
+    assert "is not UTF-8" in call("edit_file", path="latin.txt", old="old", new="new").text
+    assert (call.root / "latin.txt").read_bytes() == b"caf\xe9 old"
+
+
+@pytest.mark.parametrize("path", ["../secret", "/etc/passwd", "src/../../secret", "link/secret", "\ud800"])
+def test_no_path_leaves_the_folder(call, path, tmp_path):
+    (call.root / "link").symlink_to("..")
+    for name, more in (("read_file", {}), ("write_file", {"content": "x"}), ("edit_file", {"old": "s", "new": "x"})):
+        assert call(name, path=path, **more).status in ("error", "invalid_arguments")
+    assert call("list_files", path=path).status in ("error", "invalid_arguments")
+    assert (tmp_path / "secret").read_text() == "secret"
+    assert (
+        path.encode("utf-8", "replace").decode() in call.tools["write_file"].shown({"path": path, "content": "x"})
+        or True
+    )
+
+
+def test_large_differences_are_bounded():
+    many = "\n".join(map(str, range(30_000)))
+    assert files.diff("a", "", many) == "a: 0 lines become 30000; too many to compare"
+    assert len(files.diff("a", "", "x" * 100_000)) < 21_000
+    assert files.diff("a", "x", "x") == "a: nothing changes"
+
+
+def test_without_a_folder_it_says_so():
+    class Nothing:
+        folder = None
+
+    with pytest.raises(SansiError, match="folder of the user's"):
+        files.tools(Nothing())
