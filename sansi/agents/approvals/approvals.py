@@ -58,7 +58,7 @@ class Approvals:
         self.approver = approver
         self.remembered = remembered if isinstance(remembered, Remembered) else Remembered(_path(remembered))
         self._session: list[tuple[str, str | None]] = []
-        self._values: list[str] = []
+        self._values: list[tuple[str, str]] = []
         self._refused = 0
         self._asked: dict[str, tuple[Described, dict[str, Any]]] = {}
         self._given: dict[str, tuple[Question, Answer]] = {}
@@ -88,7 +88,7 @@ class Approvals:
         suspicion, around = Suspicion(), Circumstances()
         if arguments is not None:
             vouched = policy.vouched(tool, arguments)
-            suspicion = Provenance(messages, self._values).suspicion(tool, arguments, vouched)
+            suspicion = self._provenance(tool, messages).suspicion(tool, arguments, vouched)
             around = self._circumstances(tool, arguments, suspicion)
         ruling = policy.decide(tool, arguments, around)
         if ruling.action == "deny":
@@ -175,7 +175,8 @@ class Approvals:
     ) -> Decision:
         """What an answer to a question comes to. Raises SansiError for one that is no answer.
 
-        What was answered for longer than once is kept; values that were seen and approved count as the user's words.
+        What was answered for longer than once is kept; values that were seen and approved count as the user's words in
+        later calls of the tool.
         An answer that the question does not offer holds once. tool: as it is now; if it is not the one that was asked
         about, the call is refused.
         """
@@ -190,7 +191,7 @@ class Approvals:
             if tool is not None and fingerprint_of(definition_of(tool)) != question.fingerprint:
                 return Decision("deny", "the tool changed after the user was asked; make the call again")
             self._refused = 0
-            self._values += [copied.value for copied in question.copied if copied.value not in self._values]
+            self._values += [(question.fingerprint, copied.value) for copied in question.copied]
             kept = answer.choice if answer.choice in question.choices else "once"
             return Decision("allow", notice=self._keep(question, kept, tool, arguments if answer.exact else None))
 
@@ -216,6 +217,11 @@ class Approvals:
         if tool.origin not in HOME_TOOLS:
             with suppress(OSError, SansiError):  # it is in memory all the same
                 self.remembered.note(tool)
+
+    def _provenance(self, tool: Described, messages: Sequence[Message]) -> Provenance:
+        """With what the user approved for this tool: an address that may be read is not one that may be written to."""
+        fingerprint = fingerprint_of(definition_of(tool))
+        return Provenance(messages, [value for known, value in self._values if known == fingerprint])
 
     def _circumstances(self, tool: Described, arguments: dict[str, Any], suspicion: Suspicion) -> Circumstances:
         fingerprint = fingerprint_of(definition_of(tool))
@@ -249,7 +255,7 @@ class Approvals:
             return {
                 "mode": self.mode,
                 "session": [list(kept) for kept in self._session],
-                "values": self._values,
+                "values": [list(kept) for kept in self._values],
                 "refused": self._refused,
             }
 
@@ -257,7 +263,7 @@ class Approvals:
         """Take over what `to_json` wrote, but for the mode, which is whoever goes on's to choose. Raises SansiError."""
         try:
             session = [(str(f), None if a is None else str(a)) for f, a in saved["session"]]
-            values, refused = [str(value) for value in saved["values"]], int(saved["refused"])
+            values, refused = [(str(f), str(value)) for f, value in saved["values"]], int(saved["refused"])
         except (TypeError, KeyError, ValueError) as error:
             raise SansiError(f"these are no saved approvals ({error!r:.100})", param="approvals") from error
         with self._lock:

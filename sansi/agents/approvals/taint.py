@@ -9,9 +9,10 @@ call that writes, uses the network or executes is asked about, unless what it do
    user wrote it too. Of what is executed, no line and no path does.
 3. At least one value is made of the user's words, or the user named the action.
 
-The user's words are the messages of the user and of the system, results of tools that are not strangers', values that
-a rule of the user's approves by a pattern, values that the user saw in a question and approved, and what stands as a
-single word in a record that the user named: who says "Sarah Baker" means the address beside her name.
+The user's words are the messages of the user and of the system, results of tools that came before any stranger spoke,
+values that a rule of the user's approves by a pattern, values that the user saw in a question of this tool's and
+approved, and what stands as a single word in a record that the user named: who says "Sarah Baker" means the address
+beside her name. Where results hold no running text, there is no room for orders.
 """
 
 from __future__ import annotations

@@ -16,11 +16,13 @@ _EMAIL = r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
 _URL = r"[a-z][a-z0-9+.-]*://[^\s\"'<>`]+|www\.[^\s\"'<>`]+"
 _ACCOUNT = r"\b[a-z]{2}\d{2}[a-z0-9]{8,}\b|\+\d(?:[ ()/-]?\d){7,}|\b\d{9,}\b"
 _ADDRESS = re.compile(f"{_URL}|{_EMAIL}|{_ACCOUNT}", re.IGNORECASE)
+_JOINTS, _ENDING = re.compile(r"[-_]+"), re.compile(r"\.\w{1,5}$")
 _HOST = re.compile(r"(?:[a-z][a-z0-9+.-]*://)?(?:[^/?#]*@)?([^/?#:\s]+)", re.IGNORECASE)
 LONGEST_FIELD = 256
 """Characters of a value that may still be a name or an id."""
 SHORTEST_NAME = 3
 MOST_DIGITS = 3
+MANY_WORDS, MOST_OF_THEM = 5, 0.85
 
 
 def folded(text: str) -> str:
@@ -55,9 +57,14 @@ class Trusted:
         return any(_stands_in(value, text) for text in self._texts)
 
     def says(self, value: str) -> bool:
-        """Whether the value is there, or an address in it, or each of its words, in whatever order."""
+        """Whether the value is there, or an address in it, or its words in whatever order: all of a few, most of many.
+
+        So a date and a time that were said apart are said, and so is a sentence that was said with a gap to be filled.
+        """
         words = folded(value).split(" ")
-        return self.holds(value) or any(map(self.knows, addresses(value))) or all(map(self.holds, words))
+        known = sum(map(self.holds, words))
+        enough = known == len(words) or (len(words) >= MANY_WORDS and known >= MOST_OF_THEM * len(words))
+        return enough or self.holds(value) or any(map(self.knows, addresses(value)))
 
     def knows(self, address: str) -> bool:
         """Whether the address is there, or the host of a web address."""
@@ -68,9 +75,15 @@ class Trusted:
         return bool(host) and any(host in (word, host_of(word)) for word in self._words)
 
     def names_thing(self, value: str) -> bool:
-        """Whether a field is a name that was said: several words, or one that does not look like any word of prose."""
+        """Whether a field is a name that was said: several words, or one that does not look like any word of prose.
+
+        Of a file's name also as people say it: "grocery-list.xlsx" is the grocery list.
+        """
+        spoken = _JOINTS.sub(" ", _ENDING.sub("", value))
         told = len(value.split()) > 1 or not value.isascii() or not (value.isalpha() and value.islower())
-        return told and len(value) >= SHORTEST_NAME and self.holds(value)
+        if not told or len(value) < SHORTEST_NAME:
+            return False
+        return self.holds(value) or (" " in spoken.strip() and self.holds(spoken))
 
     def names(self, action: str) -> bool:
         """Whether what a tool does is asked for: the first word of its name stands there, and one more if there is."""
@@ -91,7 +104,7 @@ class Strangers:
         self._numbers = {number for _, text in texts for number in _small_numbers(text)}
 
     def __bool__(self) -> bool:
-        return bool(self._texts)
+        return any(text for _, text in self._texts)
 
     def origin_of(self, value: str) -> str | None:
         """Whose text the value stands in, as words of its own; None where it does not.
