@@ -35,8 +35,10 @@ class StepStarted(_Event):
     """"codec", "endpoint" or "estimate"; None: nobody counted."""
     context_length: int | None = None
     thinking_budget: int | None = None
+    tools: tuple[str, ...] = ()
+    """The names of the tools that are offered."""
     last: bool = False
-    """No tools are offered any longer: it is asked for its answer."""
+    """None of them may be called any longer: the model is asked for its answer."""
 
 
 @dataclass(frozen=True)

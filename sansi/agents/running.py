@@ -28,8 +28,6 @@ class Runnable(Protocol):
     @property
     def function(self) -> Any: ...
     @property
-    def timeout(self) -> float: ...
-    @property
     def max_result_chars(self) -> int: ...
     @property
     def origin(self) -> str: ...
@@ -39,12 +37,12 @@ class Runnable(Protocol):
     def takes_context(self) -> str | None: ...
 
 
-async def observe(tool: Runnable, typed: Mapping[str, Any], context: ToolContext) -> Observation:
-    """The observation of one call. Raises nothing but the cancellation of the task that waits for it.
+async def observe(tool: Runnable, typed: Mapping[str, Any], context: ToolContext, timeout: float) -> Observation:
+    """The observation of one call, within `timeout` seconds. Raises nothing but the cancellation of who waits for it.
 
     Python can not stop a thread: one that is late goes on, its context says that nobody waits, its result is dropped.
     """
-    deadline = _Deadline(tool.timeout)
+    deadline = _Deadline(timeout)
     watched = deadline.watching(context)
     work = asyncio.ensure_future(_outcome(tool, typed, watched))
     try:

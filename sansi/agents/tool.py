@@ -81,7 +81,8 @@ class Tool:
         name = fields.pop("name", getattr(function, "__name__", "tool"))
         summary, notes = read_docstring(inspect.getdoc(function) or "")
         fields.setdefault("description", summary)
-        fields.setdefault("parameters", parameters_of(function, name, notes))
+        if "parameters" not in fields:
+            fields["parameters"] = parameters_of(function, name, notes)
         return cls(name=name, function=function, **fields)
 
     @property
@@ -119,9 +120,13 @@ class Tool:
         whole = await self.run(typed, context)
         return whole.with_text(head_and_tail(whole.text, self.max_result_chars, "{cut} characters left out"))
 
-    async def run(self, typed: Mapping[str, Any], context: ToolContext | None = None) -> Observation:
-        """Run with arguments that `read` has typed. Never raises, but for a cancellation from outside."""
-        return await observe(self, typed, context or ToolContext(room=self.max_result_chars))
+    async def run(
+        self, typed: Mapping[str, Any], context: ToolContext | None = None, timeout: float | None = None
+    ) -> Observation:
+        """Run with arguments that `read` has typed, for at most `timeout` seconds where that is less than the tool's
+        own. The text is whole. Never raises, but for a cancellation from outside."""
+        within = self.timeout if timeout is None else min(timeout, self.timeout)
+        return await observe(self, typed, context or ToolContext(room=self.max_result_chars), within)
 
 
 def invalid_arguments(error: object, tool: Tool) -> str:

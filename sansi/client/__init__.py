@@ -5,7 +5,7 @@ from sansi.client.http import HTTPChatClient
 from sansi.client.in_process import InProcessChatClient
 from sansi.client.reply import AssistantReply, Usage
 from sansi.client.streaming import Server
-from sansi.client.token_count import TokenCount, TokenCounter, estimated_tokens
+from sansi.client.token_count import TokenCount, TokenCounter, chars_within, estimated_tokens
 
 __all__ = [
     "AssistantReply",
@@ -18,6 +18,7 @@ __all__ = [
     "TokenCount",
     "TokenCounter",
     "Usage",
+    "chars_within",
     "deltas_of",
     "estimated_tokens",
 ]

@@ -41,6 +41,12 @@ def estimated_tokens(text: str) -> int:
     return int((len(text) - wide) / CHARS_PER_TOKEN) + wide + 1
 
 
+def chars_within(text: str, tokens: int | None) -> int:
+    """Characters of `text` that take about so many tokens; all of them where no bound is given."""
+    estimate = estimated_tokens(text)
+    return len(text) if tokens is None or estimate <= tokens else int(len(text) * tokens / estimate)
+
+
 def estimated_count(messages: Sequence[Message], tools: Sequence[Any] = ()) -> TokenCount:
     """Of a whole conversation: all that is text in it, and the frame of each message."""
     total = sum(estimated_tokens(repr(dict(tool))) for tool in tools)

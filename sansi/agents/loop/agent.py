@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from sansi.agents.events import AgentEvent, Finished
+from sansi.agents.loop.asking import Settings
 from sansi.agents.loop.calls import Gate
 from sansi.agents.loop.conversation import Conversations
-from sansi.agents.loop.driver import Driver, Settings
+from sansi.agents.loop.driver import Driver
 from sansi.agents.loop.limits import Limits
 from sansi.agents.loop.run import AgentRun, RunFailed, RunState
 from sansi.agents.loop.stop import Stop
@@ -114,7 +115,7 @@ class Agent:
     def _state(self, messages: Messages, conversation: str | None) -> RunState:
         chat = read_messages(messages)
         found = self._conversations.of(chat, conversation)
-        return RunState(list(chat), found.id, tainted=found.tainted)
+        return RunState(list(chat), found.id, tainted=found.tainted or any(m.tainted for m in chat))
 
 
 _END: Any = object()

@@ -44,10 +44,11 @@ class Caller:
     tools: Mapping[str, Tool]
     gate: Gate | None
     emit: Emit
-    context: Callable[[Tool, ToolCall, int], ToolContext]
-    """A context for a call, of so many that run side by side."""
-    fit: Callable[[Observation, Tool, ToolCall, ToolContext], Fitted]
+    context: Callable[[Tool, ToolCall], ToolContext]
+    fit: Callable[[Observation, Tool], Fitted]
 
+    seconds: Callable[[], float | None] = lambda: None
+    """What is left of the run's time for calls; None: no bound."""
     held: dict[str, CallRecord] = field(default_factory=dict)
     """Where each answer goes as it comes, by the id of its call."""
     _messages: tuple[Message, ...] = ()
@@ -65,7 +66,7 @@ class Caller:
         tainted: what the model has read, `messages`, holds text of strangers.
         """
         self._messages = tuple(messages)
-        jobs = [asyncio.ensure_future(self._one(call, refused.get(call.id), tainted, len(calls))) for call in calls]
+        jobs = [asyncio.ensure_future(self._one(call, refused.get(call.id), tainted)) for call in calls]
         try:
             waiting = await asyncio.gather(*jobs)
         finally:
@@ -73,7 +74,7 @@ class Caller:
                 job.cancel()
         return [pending for pending in waiting if pending is not None]
 
-    async def _one(self, call: ToolCall, refused: Observation | None, tainted: bool, abreast: int) -> Pending | None:
+    async def _one(self, call: ToolCall, refused: Observation | None, tainted: bool) -> Pending | None:
         planned = self._planned(call, tainted) if refused is None else refused
         if isinstance(planned, Observation):
             self.record(call, Fitted(planned), 0.0)
@@ -82,7 +83,7 @@ class Caller:
         if isinstance(verdict, Pending):
             return verdict
         begun = time.perf_counter()  # the time of the question is not the tool's
-        fitted = Fitted(verdict) if verdict is not None else await self._run(planned, abreast)
+        fitted = Fitted(verdict) if verdict is not None else await self._run(planned)
         self.record(call, fitted, time.perf_counter() - begun)
         return None
 
@@ -110,11 +111,11 @@ class Caller:
         except Exception as error:  # an approval that fails is not an approval
             return Observation(f"error: the call was not made: asking for approval failed ({error!r})", "denied")
 
-    async def _run(self, planned: PlannedCall, abreast: int) -> Fitted:
+    async def _run(self, planned: PlannedCall) -> Fitted:
         call, tool = planned.call, planned.tool
-        context = self.context(tool, call, abreast)
+        context = self.context(tool, call)
         self.emit(CallRunning(call.id, tool.name))
-        return self.fit(await tool.run(planned.arguments, context), tool, call, context)
+        return self.fit(await tool.run(planned.arguments, context, self.seconds()), tool)
 
     def record(self, call: ToolCall, fitted: Fitted, seconds: float) -> None:
         """Hold an observation, and tell of it as it comes."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sansi.agents.tools.read_result import RESULTS
 from sansi.base import SansiError
 from sansi.base.files import as_path
 from sansi.text import Message
@@ -27,6 +28,11 @@ class Conversation:
     """As its last run left it."""
     saved: int = 0
     """Files of whole texts so far."""
+
+    @property
+    def has_results(self) -> bool:
+        """Whether whole texts are there, which may be of a run before a restart."""
+        return self.saved > 0 or (self.root / self.id / RESULTS).is_dir()
 
     @property
     def folder(self) -> Path:

@@ -4,34 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sansi.agents.context import ToolContext
-from sansi.agents.events import (
-    CallArguments,
-    CallStarted,
-    ContentText,
-    Finished,
-    MessageAdded,
-    Notice,
-    ReasoningText,
-    ReplyDone,
-    StepStarted,
-)
-from sansi.agents.loop.calls import Caller, Emit, Fitted, Gate
+from sansi.agents.events import Finished, MessageAdded, Notice, NoticeAbout, ReplyDone, StepStarted
+from sansi.agents.loop.asking import Heard, Settings, counted, hear, partial
+from sansi.agents.loop.calls import Caller, Emit, Fitted
 from sansi.agents.loop.conversation import Conversation
-from sansi.agents.loop.limits import RESERVED, Limits, ThinkingLedger
+from sansi.agents.loop.honesty import unmade
+from sansi.agents.loop.limits import Meter, ThinkingLedger
+from sansi.agents.loop.repetition import LoopBreaker
 from sansi.agents.loop.replies import repeatable, results_of, with_own_ids
-from sansi.agents.loop.run import AgentRun, Pending, RunState, StoppedReason
+from sansi.agents.loop.results import Results, room_in_chars
+from sansi.agents.loop.run import AgentRun, CallRecord, Pending, RunState, StoppedReason
 from sansi.agents.loop.stop import Stop
-from sansi.agents.observation import Observation, head_and_tail
+from sansi.agents.loop.window import Window, is_overflow
+from sansi.agents.observation import Observation
 from sansi.agents.tool import Tool
+from sansi.agents.tools.read_result import READ_RESULT
 from sansi.base import SansiError
-from sansi.client import AssistantReply, ChatClient, deltas_of, estimated_tokens
-from sansi.text import ClosingPhrase, Content, Message, Reasoning, ToolCall
+from sansi.client import AssistantReply
+from sansi.text import Message, ToolCall
 
 WHOLE = ("stop", "tool_calls")  # reasons that end a reply which is not cut
 CUT = Observation("error: not executed: the reply that made this call was cut", "not_executed")
@@ -39,48 +34,33 @@ STOPPED = Observation("error: cancelled: the run was stopped before this call en
 NO_TOOLS_LEFT = Observation("error: not executed: no tools are left; this was the last reply", "not_executed")
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What is the same for all runs of an agent."""
-
-    client: ChatClient
-    tools: Mapping[str, Tool]
-    options: Mapping[str, Any]
-    limits: Limits
-    gate: Gate | None = None
-
-
-@dataclass
-class _Heard:
-    """What has come of a reply that may never become whole."""
-
-    thought: str = ""
-    content: str = ""
-    reply: AssistantReply | None = None
-
-
 class Driver:
     """Drives one run; `state` is where it is."""
 
     def __init__(self, settings: Settings, conversation: Conversation, state: RunState, emit: Emit, stop: Stop):
-        self._settings, self._conversation, self.state, self._emit, self._stop = (
-            settings,
-            conversation,
-            state,
-            emit,
-            stop,
+        self.state = state
+        self._settings, self._conversation, self._emit, self._stop = settings, conversation, emit, stop
+        self._ledger = ThinkingLedger.of(settings.limits, state.granted, state.spent)
+        self._meter = Meter(settings.limits, state.seconds, time.monotonic())
+        self._results = Results(conversation)
+        self._window = Window(settings.client, settings.options, self._results)
+        self._tools = dict(settings.tools)
+        self._caller = Caller(
+            self._tools, settings.gate, emit, self._context, self._fit, self._seconds_for_calls, state.held
         )
-        self._ledger = ThinkingLedger.of(settings.limits)
-        self._ledger.granted, self._ledger.spent = state.granted, state.spent
-        self._caller = Caller(settings.tools, settings.gate, emit, self._context, self._fit, state.held)
-        self._specs = [tool.spec for tool in settings.tools.values()]
+        self._breaker = LoopBreaker(self._tools)
+        for record in state.records:
+            self._breaker.note(record)
         self._pending: list[Pending] = []
-        self._before = state.seconds
-        self._begun = time.monotonic()
+        self._heard = Heard()
+        self._abreast = 1
+        self._answer_now = False  # the next reply is the last one, though no cap has been reached
+        self._made_room = False  # since the last reply, because a server said that the prompt is too long
+        self._error: SansiError | None = None
 
     async def run(self) -> AgentRun:
         """The whole run; the last event is `Finished`. Never raises, but for a cancellation of the waiting task."""
-        loop, error = asyncio.get_running_loop(), None
+        loop = asyncio.get_running_loop()
         steps = asyncio.ensure_future(self._steps())
 
         def stop() -> None:
@@ -90,42 +70,42 @@ class Driver:
         self._stop.listen(stop)
         if self._stop.is_set:
             steps.cancel()  # before it begins
-        reason: StoppedReason
         try:
-            reason = await steps
+            reason: StoppedReason = await steps
         except asyncio.CancelledError:
             if not self._stop.is_set:
                 raise
             reason = "cancelled"
         except SansiError as raised:
-            reason, error = "failed", raised
+            reason, self._error = "failed", raised
         finally:
             self._stop.forget(stop)
             if not steps.done():
                 steps.cancel()
                 await asyncio.wait({steps}, timeout=1.0)  # the model's stream is closed before we leave
-        return self._finished(reason, error)
+        return self._finished(reason)
 
-    def _finished(self, reason: StoppedReason, error: SansiError | None) -> AgentRun:
+    def _finished(self, reason: StoppedReason) -> AgentRun:
+        if reason == "cancelled" and self._heard.content and self._heard.reply is None:
+            self._add(partial(self._heard).message)  # what the user has seen of the answer stays
         if reason != "paused" and self.state.open_calls():
             self._close(self.state.open_calls(), STOPPED)
-        state, limits = self.state, self._settings.limits
-        state.seconds = self._seconds()
-        self._conversation.tainted = state.tainted
+        state = self.state
+        state.seconds = self._meter.seconds()
         self._conversation.messages = tuple(state.messages)
         run = AgentRun(
             messages=tuple(state.messages),
             calls=tuple(state.records),
             stopped_reason=reason,
             usage=state.usage,
-            report=state.report(limits.thinking_budget),
+            report=state.report(self._settings.limits.thinking_budget),
             conversation=state.conversation,
             pending=tuple(self._pending),
             tainted=state.tainted,
-            error=None if error is None else str(error),
+            error=None if self._error is None else str(self._error),
             state=state,
         )
-        told = {f: getattr(run.report, f) for f in run.report.__dataclass_fields__}
+        told = {name: getattr(run.report, name) for name in run.report.__dataclass_fields__}
         self._emit(Finished(run.status, reason, run.answer, run.usage, told, run.error, run))
         return run
 
@@ -134,94 +114,121 @@ class Driver:
             return "paused"
         while True:
             last = self._check_caps()
-            reply = await self._ask(last)
+            if not await self._fits():
+                return "context"
+            try:
+                reply = await self._ask(last)
+            except SansiError as error:
+                if not is_overflow(error):
+                    raise
+                if not await self._make_room(error):
+                    return "context"
+                continue
+            if reply is None and last:
+                return self.state.limit or "max_seconds"
             if reply is None:
-                if last:
-                    return self.state.limit or "max_seconds"
-                self._reach("max_seconds", "the time of the run is nearly up")
-                continue
-            whole = reply.finish_reason in WHOLE
-            if not whole and not last and self._cut_by_the_run(reply):
-                self._reach("max_tokens", "the tokens of the run are nearly used up")
-                continue
-            message = with_own_ids(reply.message)
-            self._add(repeatable(message))
-            if not whole or last:
-                self._close(message.tool_calls, NO_TOOLS_LEFT if whole else CUT)
-                return self.state.limit or ("length" if reply.finish_reason == "length" else "abort")
-            if not message.tool_calls:
-                return "answer"
-            if not await self._answer(message.tool_calls):
-                return "paused"
+                self._without_time()
+            elif ended := await self._take_reply(reply, last):
+                return ended
 
     # --- asking ------------------------------------------------------------------------------------------------------
 
     async def _ask(self, last: bool) -> AssistantReply | None:
         """One reply; None where the run's time ended it."""
         grant = self._ledger.grant(last)
+        specs, window = self._specs(), self._window
+        count = window.count
+        self._emit(
+            StepStarted(
+                len(self.state.spent),
+                prompt_tokens=None if count is None else count.tokens,
+                counted_by=None if count is None else count.source,
+                context_length=window.context_length,
+                thinking_budget=grant,
+                tools=tuple(self._tools),
+                last=last,
+            )
+        )
+        self._heard = heard = Heard(holds_content=self._ledger.may_starve(grant, last))
         options = self._options(last, grant)
-        self._emit(StepStarted(len(self.state.spent), thinking_budget=grant, last=last))
-        heard = _Heard()
         try:
-            async with asyncio.timeout(self._seconds_left(last)):
-                await self._hear(heard, options)
+            async with asyncio.timeout(self._meter.seconds_left(last)):
+                await hear(heard, self._settings.client, tuple(self.state.messages), specs, options, self._emit)
         except TimeoutError:
-            self._account(grant, _partial(heard, "length"))
+            self._account(grant, partial(heard))
             if last and heard.content:
-                self._add(Message("assistant", heard.content, heard.thought or None))
+                self._add(partial(heard).message)
             return None
-        if heard.reply is None:
-            raise SansiError("the client's stream ended without a reply")
+        assert heard.reply is not None
+        self._made_room = False
         self._account(grant, heard.reply)
         self._emit(ReplyDone.of(heard.reply, heard.reply.message))
         return heard.reply
 
-    async def _hear(self, heard: _Heard, options: dict[str, Any]) -> None:
-        names: dict[int, str] = {}
-        stream = deltas_of(self._settings.client, tuple(self.state.messages), self._specs, options)
-        async with aclosing(stream):
-            async for delta in stream:
-                if isinstance(delta, AssistantReply):
-                    heard.reply = delta
-                elif isinstance(delta, Reasoning):
-                    heard.thought += delta.text
-                    self._emit(ReasoningText(delta.text, isinstance(delta, ClosingPhrase)))
-                elif isinstance(delta, Content):
-                    heard.content += delta.text
-                    self._emit(ContentText(delta.text))
-                else:
-                    if delta.index not in names:
-                        names[delta.index] = delta.name or ""
-                        self._emit(CallStarted(delta.index, delta.id, delta.name or ""))
-                    if delta.arguments:
-                        self._emit(CallArguments(delta.index, delta.id, delta.arguments))
+    def _specs(self) -> list[dict[str, Any]]:
+        """The tools that are offered; once a result was cut, the tool that reads on in it is among them."""
+        if self._tools and self._conversation.has_results:
+            self._tools.setdefault(READ_RESULT.name, READ_RESULT)
+        return [tool.spec for tool in self._tools.values()]
 
     def _options(self, last: bool, grant: int | None) -> dict[str, Any]:
         """The client's options, with what the step may use. A call that was asked for is asked for once."""
         options = dict(self._settings.options)
-        if self._specs and last:
+        if self._tools and last:
             options["tool_choice"] = "none"
         elif self.state.records and options.get("tool_choice") not in (None, "auto", "none"):
             options["tool_choice"] = "auto"  # else it would have to call for ever
         if grant is not None:
             options["thinking_budget"] = grant
-        left = self._tokens_left(last)
+        left = self._meter.tokens_left(self.state.usage, last)
         if left is not None:
             options["max_tokens"] = min(left, options.get("max_tokens") or left)
         return options
 
     def _account(self, grant: int | None, reply: AssistantReply) -> None:
-        """Add up what a reply has used; where a server does not count, its text is."""
-        usage, message = reply.usage, reply.message
-        if not usage.completion_tokens:
-            written = [message.content, message.reasoning_content or "", *(c.arguments for c in message.tool_calls)]
-            usage = replace(usage, completion_tokens=sum(estimated_tokens(text) for text in written if text))
-        if not usage.reasoning_tokens and message.reasoning_content and "mode" not in reply.report:
-            thought = min(estimated_tokens(message.reasoning_content), usage.completion_tokens)
-            usage = replace(usage, reasoning_tokens=thought)
-            self.state.count("thoughts_estimated")
+        usage, estimated = counted(reply)
         self.state.usage += usage
         self._ledger.spend(grant, usage.reasoning_tokens)
+        if estimated:
+            self.state.count("thoughts_estimated")
+
+    # --- what came ---------------------------------------------------------------------------------------------------
+
+    async def _take_reply(self, reply: AssistantReply, last: bool) -> StoppedReason | None:
+        """Do what a reply asks for; why the run ends, if it does."""
+        whole = reply.finish_reason in WHOLE
+        if not whole and not last and self._cut_by_the_run(reply):
+            self._reach("max_tokens", "the tokens of the run are nearly used up")
+            return None
+        message = with_own_ids(reply.message)
+        if whole and not message.tool_calls and not last and self._ledger.starved():
+            text = "the thinking budget left little for this step: the answer is asked for again, with its reserve"
+            self._notice("answer_again", text, granted=self._ledger.granted[-1], reserve=self._ledger.reserve)
+            self._answer_now = True
+            return None
+        self._heard.release(self._emit)
+        self._add(repeatable(message))
+        if not whole:
+            self._close(message.tool_calls, CUT)
+            return self.state.limit or ("length" if reply.finish_reason == "length" else "abort")
+        if last or not message.tool_calls:
+            self._close(message.tool_calls, NO_TOOLS_LEFT)
+            return None if self._asked_again(message, last) else self.state.limit or "answer"
+        return None if await self._answer(message.tool_calls) else "paused"
+
+    def _asked_again(self, message: Message, last: bool) -> bool:
+        """Whether the model is asked once more, because it says that it calls, or has called, and has not."""
+        found = unmade(message, self.state.messages[:-1], self._settings.tools)
+        if found is None:
+            return False
+        self.state.count(f"{found.kind}_unmade")
+        if last or not self._settings.limits.ask_again or self.state.counts.get("asked_again"):
+            return False
+        self.state.count("asked_again")
+        what = "announced a call and made none" if found.kind == "planned" else "claimed what no call has done"
+        self._notice("asked_again", f"the reply {what} (“{found.quote}”): it is asked once more", claim=found.kind)
+        self._add(Message("user", found.request))
+        return True
 
     # --- answering ---------------------------------------------------------------------------------------------------
 
@@ -229,17 +236,16 @@ class Driver:
         """Answer calls, and tell the model in call order; False if some wait for somebody who is not there."""
         refused = self._over_the_cap(calls)
         left = [call for call in calls if call.id not in self.state.held]
+        self._abreast = len(left) - len(refused)
         self._pending = await self._caller.answer(left, refused, self.state.tainted, self.state.messages)
         if self._pending:
             return False
-        self._take(calls)
+        self._take_results()
         return True
 
     def _over_the_cap(self, calls: Sequence[ToolCall]) -> dict[str, Observation]:
         cap = self._settings.limits.max_calls
-        if cap is None:
-            return {}
-        over = [call for i, call in enumerate(calls) if len(self.state.records) + i >= cap]
+        over = [] if cap is None else [c for i, c in enumerate(calls) if len(self.state.records) + i >= cap]
         if not over:
             return {}
         self._reach("max_calls", f"the limit of {cap} tool calls is reached")
@@ -251,74 +257,119 @@ class Driver:
         for call in calls:
             if call.id not in self.state.held:
                 self._caller.record(call, Fitted(seen), 0.0)
-        self._take(calls)
+        if calls:
+            self._take_results()
 
-    def _take(self, calls: Sequence[ToolCall]) -> None:
+    def _take_results(self) -> None:
         """What is held becomes messages, in call order."""
         shown = self.state.messages[-1].tool_calls
-        for message in results_of(shown, self.state.held):
-            record = self.state.held[message.tool_call_id or ""]
+        for call in shown:
+            self.state.held[call.id] = record = self._looked_at(self.state.held[call.id])
             self.state.records.append(record)
             self.state.tainted |= record.tainted
-            self._add(message, record.tainted)
+        self._conversation.tainted = self.state.tainted
+        for message in results_of(shown, self.state.held):
+            self._add(message, self.state.held[message.tool_call_id or ""].tainted)
         self.state.held.clear()
 
-    def _context(self, tool: Tool, call: ToolCall, abreast: int) -> ToolContext:
+    def _looked_at(self, record: CallRecord) -> CallRecord:
+        """The record, with what has to be said where its call repeats itself."""
+        repetition = self._breaker.note(record) if self._settings.limits.loop_breaker else None
+        if repetition is None:
+            return record
+        call, times = record.call, repetition.times
+        details = {"name": call.name, "arguments": call.arguments, "times": times}
+        if repetition.stops:
+            self._notice("loop_stopped", f"{call.name} gave the same result {times} times: no more calls", **details)
+            self._reach("loop", f"{call.name} was called {times} times with the same result")
+        else:
+            self.state.count("loops_told")
+            self._notice("loop_told", f"{call.name} gave the same result {times} times: the model is told", **details)
+        return replace(record, remark=repetition.remark)
+
+    def _context(self, tool: Tool, call: ToolCall) -> ToolContext:
         return ToolContext(
             conversation=self.state.conversation,
-            room=tool.max_result_chars,
+            room=room_in_chars(tool, self._window.room(self._abreast)),
             folder=lambda: self._conversation.folder,
             progress=self._caller.progress_of(call),
             call_id=call.id,
         )
 
-    def _fit(self, seen: Observation, tool: Tool, call: ToolCall, context: ToolContext) -> Fitted:
-        return Fitted(seen.with_text(head_and_tail(seen.text, context.room, "{cut} characters left out")))
+    def _fit(self, seen: Observation, tool: Tool) -> Fitted:
+        fitted = self._results.fit(seen, tool, self._window.room(self._abreast))
+        if fitted.whole is not None:
+            self.state.count("results_cut")
+            told = (
+                f"{tool.name} gave {len(seen.text)} characters; the model reads {len(fitted.observation.text)} of them"
+            )
+            self._notice("result_cut", told, name=fitted.whole, characters=len(seen.text))
+        return fitted
+
+    # --- the context -------------------------------------------------------------------------------------------------
+
+    async def _fits(self) -> bool:
+        """Whether the prompt fits the model, once older results are shortened where they must be."""
+        await self._window.measure(self.state.messages, self._specs())
+        return not self._window.overflow or await self._trim(None)
+
+    async def _make_room(self, error: SansiError) -> bool:
+        """After a server has said that the prompt is too long; once for each reply."""
+        excess = self._window.excess(self.state.messages, self._specs(), error)
+        if not self._made_room and excess > 0:
+            self._made_room = True
+            return await self._trim(excess)
+        self._error = SansiError(f"the conversation does not fit the model any longer: {error}", code=error.code)
+        return False
+
+    async def _trim(self, excess: int | None) -> bool:
+        trimmed = await self._window.trim(self.state.messages, self._specs(), excess)
+        if trimmed.results:
+            self.state.count("trimmed_tokens", max(0, trimmed.before.tokens - trimmed.after.tokens))
+            figures = {"before": trimmed.before.tokens, "after": trimmed.after.tokens, "results": trimmed.results}
+            self._notice("context_trimmed", trimmed.told, **figures, counted_by=trimmed.after.source)
+        if not trimmed.fits:
+            held, count = self._window.context_length, trimmed.after
+            self._error = SansiError(
+                f"the conversation has {count} tokens and its reply needs {self._window.reply_room}; the model's "
+                f"context holds {held}, and no result is left to shorten: begin a new conversation",
+                code="context_length_exceeded",
+            )
+        return trimmed.fits
 
     # --- caps --------------------------------------------------------------------------------------------------------
 
     def _check_caps(self) -> bool:
         """Whether the next reply is the last one, because a cap has been reached."""
-        left, limits = self._tokens_left(last=False), self._settings.limits
-        if self.state.limit is None and left is not None and left < 1:
+        left = self._meter.tokens_left(self.state.usage, last=False)
+        if left is not None and left < 1:
             self._reach("max_tokens", "the tokens of the run are nearly used up")
-        if self.state.limit is None and limits.max_seconds is not None and self._seconds_left(last=False) == 0:
-            self._reach("max_seconds", "the time of the run is nearly up")
-        return self.state.limit is not None
+        if self._meter.seconds_left(last=False) == 0:
+            self._without_time()
+        return self.state.limit is not None or self._answer_now
 
     def _reach(self, limit: StoppedReason, why: str) -> None:
         if self.state.limit is None:
             self.state.limit = limit
-            self._emit(Notice("limit", f"{why}: the model is asked for its answer, without tools", {"limit": limit}))
+            self._notice("limit", f"{why}: the model is asked for its answer, without tools", limit=limit)
+
+    def _without_time(self) -> None:
+        self._reach("max_seconds", "the time of the run is nearly up")
 
     def _cut_by_the_run(self, reply: AssistantReply) -> bool:
+        """Whether the run's own cap, not the user's option, has cut a reply."""
+        if reply.finish_reason != "length" or self._settings.limits.max_tokens is None:
+            return False
         own = self._settings.options.get("max_tokens")
-        left = self._tokens_left(last=True)
-        return (
-            reply.finish_reason == "length"
-            and left is not None
-            and (own is None or reply.usage.completion_tokens < own)
-        )
+        return own is None or counted(reply)[0].completion_tokens < own
 
-    def _tokens_left(self, last: bool) -> int | None:
-        cap = self._settings.limits.max_tokens
-        if cap is None:
-            return None
-        return max(1 if last else 0, cap - self.state.usage.completion_tokens - (0 if last else -(-cap // RESERVED)))
+    def _seconds_for_calls(self) -> float | None:
+        left = self._meter.seconds_left(last=False)
+        return None if left is None else max(0.001, left)
 
-    def _seconds_left(self, last: bool) -> float | None:
-        cap = self._settings.limits.max_seconds
-        if cap is None:
-            return None
-        return max(0.0, cap * (1 if last else 1 - 1 / RESERVED) - self._seconds())
-
-    def _seconds(self) -> float:
-        return self._before + time.monotonic() - self._begun
+    def _notice(self, about: NoticeAbout, text: str, **details: Any) -> None:
+        self._emit(Notice(about, text, details))
 
     def _add(self, message: Message, tainted: bool = False) -> None:
         self.state.messages.append(message)
         self._emit(MessageAdded(message, tainted))
-
-
-def _partial(heard: _Heard, reason: str) -> AssistantReply:
-    return AssistantReply(Message("assistant", heard.content, heard.thought or None), reason)

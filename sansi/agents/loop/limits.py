@@ -18,9 +18,11 @@ thought is counted by its text, and the report says so.
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass, field, fields
 
 from sansi.base import SansiError
+from sansi.client.reply import Usage
 
 RESERVED = 4  # the reserve is this part of a cap
 
@@ -39,11 +41,19 @@ class Limits:
     """Tokens of thought, over all steps."""
     thinking_reserve: int | None = None
     """Of these kept for the answer; None: a quarter, rounded up."""
+    loop_breaker: bool = True
+    """Tell the model of a call that repeats itself, and stop it: see `sansi.agents.loop.repetition`."""
+    ask_again: bool = True
+    """Ask once more where calls are planned or claimed and not made: see `sansi.agents.loop.honesty`."""
 
     def __post_init__(self) -> None:
         for f in fields(self):
             value = getattr(self, f.name)
             kinds = (int, float) if f.name == "max_seconds" else int
+            if f.name in ("loop_breaker", "ask_again"):
+                if not isinstance(value, bool):
+                    raise SansiError(f"{f.name} must be True or False, not {value!r}", param=f.name)
+                continue
             if value is None:
                 continue
             if isinstance(value, bool) or not isinstance(value, kinds) or value < 0 or not math.isfinite(value):
@@ -67,9 +77,10 @@ class ThinkingLedger:
     granted: list[int | None] = field(default_factory=list)
 
     @classmethod
-    def of(cls, limits: Limits) -> ThinkingLedger:
+    def of(cls, limits: Limits, granted: list[int | None], spent: list[int]) -> ThinkingLedger:
+        """The ledger over the lists of a run's state."""
         budget, reserve = limits.thinking_budget, limits.thinking_reserve
-        return cls(budget, -(-(budget or 0) // RESERVED) if reserve is None else reserve)
+        return cls(budget, -(-(budget or 0) // RESERVED) if reserve is None else reserve, spent, granted)
 
     @property
     def left(self) -> int:
@@ -85,8 +96,38 @@ class ThinkingLedger:
         self.granted.append(grant)
         self.spent.append(tokens)
 
+    def may_starve(self, grant: int | None, last: bool) -> bool:
+        """The next step gets less than the reserve: if it uses it up, its answer deserves more."""
+        return not last and grant is not None and grant < min(self.reserve, self.left)
+
     def starved(self) -> bool:
-        """The last step had less than the reserve, and used all of it: an answer deserves more."""
-        if not self.granted or self.granted[-1] is None:
-            return False
-        return self.granted[-1] < min(self.reserve, self.left) and self.spent[-1] >= self.granted[-1]
+        """The last step had less than the reserve, and has used it up."""
+        grant = self.granted[-1]
+        return grant is not None and grant < min(self.reserve, self.left) and self.spent[-1] >= grant
+
+
+@dataclass(frozen=True)
+class Meter:
+    """What is left of a run's tokens and seconds, for a step and for the last reply."""
+
+    limits: Limits
+    before: float
+    """Seconds of the run before it was resumed."""
+    begun: float
+
+    def seconds(self) -> float:
+        return self.before + time.monotonic() - self.begun
+
+    def seconds_left(self, last: bool) -> float | None:
+        cap = self.limits.max_seconds
+        if cap is None:
+            return None
+        return max(0.0, cap * (1 if last else 1 - 1 / RESERVED) - self.seconds())
+
+    def tokens_left(self, usage: Usage, last: bool) -> int | None:
+        """At least one for the last reply."""
+        cap = self.limits.max_tokens
+        if cap is None:
+            return None
+        reserve = 0 if last else -(-cap // RESERVED)
+        return max(int(last), cap - usage.completion_tokens - reserve)

@@ -57,7 +57,7 @@ def results_of(calls: Sequence[ToolCall], records: dict[str, CallRecord]) -> lis
 def _result(call: ToolCall, record: CallRecord) -> Message:
     return Message(
         role="tool",
-        content=record.observation,
+        content=f"{record.observation}\n[{record.remark}]" if record.remark else record.observation,
         tool_call_id=call.id,
         name=call.name,
         origin=record.origin,

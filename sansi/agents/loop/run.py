@@ -41,7 +41,9 @@ class CallRecord:
     origin: str | None = None
     tainted: bool = False
     whole: str | None = None
-    """The file that holds the whole text, where the model was told head and tail."""
+    """The name under which `read_result` has the whole text, where the model was told head and tail."""
+    remark: str = ""
+    """What the loop added to the observation."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class RunReport:
     """Replies that claimed what no call had done."""
     asked_again: int = 0
     loops_told: int = 0
+    """Calls that had given the same result three times."""
     results_cut: int = 0
     """Results that were longer than the context had room for."""
     trimmed_tokens: int = 0
