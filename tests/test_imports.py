@@ -73,7 +73,8 @@ LIBRARIES: dict[str, set[str]] = {
         "uvicorn",
     },
     "client": {"httpx"},
-    "agents": {"anyio", "filelock", "httpx2", "mcp", "mcp_types", "pydantic"},  # most of it for MCP, when it starts
+    # much of it for MCP, when it starts
+    "agents": {"anyio", "filelock", "httpcore", "httpx", "httpx2", "idna", "mcp", "mcp_types", "numpy", "pydantic"},
     "sandbox": {"matplotlib"},  # for code in there, where it is installed
     "recipes": {"filelock", "numpy", "torch"},
     "cli": {"rich", "typer"},
