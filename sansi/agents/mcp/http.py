@@ -14,9 +14,10 @@ from anyio.streams.memory import MemoryObjectSendStream
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCError, jsonrpc_message_adapter
 
 from sansi.agents.mcp.config import ServerConfig
-from sansi.agents.mcp.traffic import ReadStream, Traffic, WriteStream
+from sansi.agents.mcp.traffic import QUOTED, ReadStream, Traffic, WriteStream
 
 HTTP_FAILED = -32099  # of ours: the error's data say what happened
 CONNECT_TIMEOUT = 30.0  # seconds; the phase's own deadline is shorter
@@ -122,9 +123,11 @@ class _Client(httpx2.AsyncClient):
         """What the server itself says of the error, in JSON-RPC; else the status in words."""
         body = await self._body(response)
         lost = response.status_code == 404 and "mcp-session-id" in request.headers
-        if isinstance(body, bytes) and not lost and _is_error(body):
+        said = _error_of(body) if isinstance(body, bytes) else None
+        if isinstance(body, bytes) and not lost and _is_json_rpc(body):
             return _answer(request, response.status_code, body)
-        return self._failure(request, response.status_code, _reason(response), sent=not lost, session_lost=lost)
+        cause = _reason(response) + (f": {said}" if said and not lost else "")
+        return self._failure(request, response.status_code, cause, sent=not lost, session_lost=lost)
 
     async def _whole(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
         body = await self._body(response)
@@ -164,11 +167,22 @@ def _answer(request: httpx2.Request, status: int, body: bytes) -> httpx2.Respons
     return httpx2.Response(status, headers={"content-type": "application/json"}, content=body, request=request)
 
 
-def _is_error(body: bytes) -> bool:
+def _is_json_rpc(body: bytes) -> bool:
     try:
-        return "message" in json.loads(body)["error"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        return isinstance(jsonrpc_message_adapter.validate_json(body, by_name=False), JSONRPCError)
+    except ValueError:
         return False
+
+
+def _error_of(body: bytes) -> str | None:
+    """What a body in one of the usual forms says of an error."""
+    try:
+        value = json.loads(body)
+        error = value.get("error", value.get("detail", value.get("message")))
+        text = error.get("message") if isinstance(error, dict) else error
+    except (ValueError, AttributeError, RecursionError):
+        return None
+    return " ".join(text.split())[:QUOTED] if isinstance(text, str) and text.strip() else None
 
 
 def _reason(response: httpx2.Response) -> str:

@@ -1,0 +1,164 @@
+"""`sansi mcp`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sansi.base.errors import SansiError, did_you_mean
+from sansi.cli.extras import need
+from sansi.cli.models import find_model, loaded
+from sansi.cli.options import DEFAULT_MODEL, MODEL_HELP, Budget, Device, Hub, Quantize, Sampling
+
+if TYPE_CHECKING:
+    from sansi.agents.mcp.serve import LookUp
+    from sansi.client import HTTPChatClient
+
+LISTEN = "Over HTTP"
+
+
+def mcp(
+    model: Annotated[
+        str | None, typer.Argument(metavar="MODEL", help=f"{MODEL_HELP} Default: {DEFAULT_MODEL}.")
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(help="A running OpenAI-compatible server to ask, in the place of loading a model.")
+    ] = None,
+    url_key_env: Annotated[str | None, typer.Option(help="With --url: a variable that holds its key.")] = None,
+    thinking_budget: Budget = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Most tokens of thought and answer together.")] = None,
+    temperature: Sampling = None,
+    device: Device = "auto",
+    quantize: Quantize = None,
+    hub: Hub = "huggingface",
+    http: Annotated[
+        bool, typer.Option("--http", help="Listen on an address, not on stdin and stdout.", rich_help_panel=LISTEN)
+    ] = False,
+    host: Annotated[str, typer.Option(help="Address to listen on.", rich_help_panel=LISTEN)] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", rich_help_panel=LISTEN)] = 8001,
+    api_key_file: Annotated[
+        str | None, typer.Option(help="File of API keys, one a line. Requests then need one.", rich_help_panel=LISTEN)
+    ] = None,
+    api_key_env: Annotated[
+        str | None, typer.Option(help="Environment variable that holds API keys.", rich_help_panel=LISTEN)
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="A name that requests may call the server by.", rich_help_panel=LISTEN),
+    ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(help="A web page that may use it: https://example.com, or *.", rich_help_panel=LISTEN),
+    ] = None,
+) -> None:
+    """Serve a model to MCP clients: a tool "chat" with a thinking budget, and a calculator.
+
+    Examples:
+
+      sansi mcp
+
+      sansi mcp Qwen/Qwen3-0.6B --thinking-budget 256
+
+      sansi mcp --url http://127.0.0.1:8000 --http --port 8001
+
+    In a client's file of MCP servers:
+
+      {"mcpServers": {"sansi": {"command": "sansi", "args": ["mcp", "nano"]}}}
+
+    Without --http it speaks on stdin and stdout until they are closed; with it, at http://127.0.0.1:8001/mcp.
+    """
+    need("mcp")
+    if url is not None and (quantize is not None or device != "auto"):
+        raise SansiError("--url asks a server that has its model loaded; --device and --quantize are not for it")
+    key = _key(url_key_env)
+    options = {"thinking_budget": thinking_budget, "max_tokens": max_tokens, "temperature": temperature}
+    defaults = {key: value for key, value in options.items() if value is not None}
+    with ExitStack() as stack:
+        if http:
+            from sansi.serve.http.launch import bind
+            from sansi.serve.http.settings import ServerSettings, read_keys
+
+            settings = ServerSettings(
+                keys=read_keys(api_key_file, api_key_env),
+                hosts=tuple(name.lower() for name in allow_host) if allow_host else None,
+                origins=tuple(origin.rstrip("/").lower() for origin in allow_origin or ()),
+            )
+            listener = stack.enter_context(bind(host, port))
+        name, client = stack.enter_context(_client(model, url, key, hub, device, quantize))
+        from sansi.agents.mcp.serve import chat_server
+
+        server = chat_server(client, name, defaults)
+        if not http:
+            server.run("stdio")
+            return
+        _serve_http(server, name, host, listener, settings)
+
+
+def _serve_http(server: Any, name: str, host: str, listener: Any, settings: Any) -> None:
+    from sansi.agents.mcp.serve import http_app
+    from sansi.serve.http.mcp import guarded, run
+
+    app = guarded(http_app(server), host, settings)
+    listener.listen(128)
+    print(f"Sansi serves {name} to MCP clients at http://{host}:{listener.getsockname()[1]}/mcp", flush=True)
+    run(app, listener)
+
+
+def _key(variable: str | None) -> str | None:
+    if variable is not None and not os.environ.get(variable):
+        raise SansiError(f"--url-key-env {variable}: that environment variable is not set")
+    return os.environ[variable].strip() if variable else None
+
+
+def _remote(url: str, model: str | None, key: str | None) -> HTTPChatClient:
+    """The model called `model` of a running server; None: its first one."""
+    from sansi.client import HTTPChatClient, Server
+    from sansi.client.streaming import list_models
+
+    server = Server.at(url, key)
+    names = [card["id"] for card in list_models(server)]
+    if not names or (model is not None and model not in names):
+        raise SansiError(f'{server.base_url} has no model "{model or ""}"{did_you_mean(model or "", names)}')
+    return HTTPChatClient(server.base_url, model or names[0], key)
+
+
+@contextmanager
+def _client(
+    model: str | None, url: str | None, key: str | None, hub: str, device: str, quantize: str | None
+) -> Iterator[tuple[str, LookUp]]:
+    """The model's name, and who waits until it can be asked. A model loads while its client is greeted."""
+    if url is not None:
+        remote = _remote(url, model, key)
+
+        async def ask() -> Any:
+            return remote
+
+        yield remote.model, ask
+        return
+    found = find_model(model or DEFAULT_MODEL, hub, device=device, quantize=quantize)
+    with ExitStack() as stack:
+        from concurrent.futures import ThreadPoolExecutor
+
+        def load() -> Any:
+            from sansi.chat import ChatOptions
+            from sansi.client import InProcessChatClient
+
+            return InProcessChatClient(stack.enter_context(loaded(found, device, quantize)), ChatOptions())
+
+        with ThreadPoolExecutor(1, "load") as executor:
+            loading = executor.submit(load)
+
+            async def wait() -> Any:
+                return await asyncio.wrap_future(loading)
+
+            try:
+                yield found.name, wait
+            finally:
+                if not loading.done():
+                    print("waiting for the model to load, to close it", file=sys.stderr)
