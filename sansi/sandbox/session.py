@@ -8,11 +8,10 @@ from __future__ import annotations
 import json
 import marshal
 import os
-import selectors
+import select
 import signal
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,8 +67,11 @@ class Session:
             if self._started is None:
                 self.close()
         self.before = folder_usage(os.fspath(place.folder), MOST_COUNTED)
+        self._poll = select.poll()
         for end in (self._requests, self._output, self._replies):
             os.set_blocking(end, False)
+        for end in (self._output, self._replies):
+            self._poll.register(end, select.POLLIN)
         self._prove()
 
     @property
@@ -146,40 +148,48 @@ class _Talk:
         self.done = Exchange()
         self.header: dict[str, Any] | None = None
         self.killing_at: float | None = None
+        self.sending = False  # whether a part of the request still waits
 
     def finish(self) -> Exchange:
-        with selectors.PollSelector() as selector:
-            selector.register(self.session._requests, selectors.EVENT_WRITE, self._send)
-            selector.register(self.session._output, selectors.EVENT_READ, self._read_output)
-            selector.register(self.session._replies, selectors.EVENT_READ, self._read_reply)
-            self.selector = selector
-            while self.done.reply is None and self.done.dead is None:
-                for key, _ in selector.select(SLOT):
-                    handle: Callable[[], None] = key.data
-                    handle()
-                    if self.done.dead:
-                        break
-                else:
-                    self._look_at_the_clock()
+        session = self.session
+        handles = {
+            session._requests: self._send,
+            session._output: self._read_output,
+            session._replies: self._read_reply,
+        }
+        self._send()
+        while self.done.reply is None and self.done.dead is None:
+            for end, _ in session._poll.poll(SLOT * 1000):
+                handles[end]()
+                if self.done.dead:
+                    break
+            else:
+                self._look_at_the_clock()
         self._read_what_is_left()
         self.done.output = self.output.text()
         self.done.seconds = time.monotonic() - self.start
         return self.done
 
     def _send(self) -> None:
+        """As much as fits now; the rest when there is room."""
+        session = self.session
         try:
-            self.waiting = self.waiting[os.write(self.session._requests, self.waiting[:CHUNK]) :]
+            self.waiting = self.waiting[os.write(session._requests, self.waiting[:CHUNK]) :]
         except BlockingIOError:
-            return
+            pass
         except BrokenPipeError:
             return self._dead()
-        if not self.waiting:
-            self.selector.unregister(self.session._requests)
+        if self.waiting:
+            session._poll.register(session._requests, select.POLLOUT)
+            self.sending = True
+        elif self.sending:
+            session._poll.unregister(session._requests)
+            self.sending = False
 
     def _read_output(self) -> None:
         data = _read(self.session._output)
         if data == b"":
-            self.selector.unregister(self.session._output)
+            self.session._poll.unregister(self.session._output)
         self.output.add(data or b"")
 
     def _read_reply(self) -> None:

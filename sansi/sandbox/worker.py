@@ -14,7 +14,7 @@ from typing import Any
 from sansi.base.errors import SansiError
 from sansi.sandbox.ladder import Rung, open_session, rung_of
 from sansi.sandbox.limits import Limits
-from sansi.sandbox.rungs import Kind
+from sansi.sandbox.rungs import NAMES, Kind
 from sansi.sandbox.session import Exchange, Session
 from sansi.sandbox.system import Place
 
@@ -177,7 +177,7 @@ def _result(done: Exchange, session: Session, fresh: bool, changed: tuple[str, .
         error=_error(done),
         attachments=pictures,
         seconds=done.seconds,
-        rung=rung_of(session.kind).name,
+        rung=NAMES[session.kind],
         timed_out=done.timed_out,
         status=status if isinstance(status, int) else None,
         fresh=fresh,

@@ -61,7 +61,7 @@ def test_without_any_rung_nothing_runs(monkeypatch):
     monkeypatch.setattr(ladder, "_failed", dict.fromkeys(KINDS, "not here"))
     with (
         Worker() as worker,
-        pytest.raises(SansiError, match=r"no sandbox holds here.*install Debian"),
+        pytest.raises(SansiError, match="no sandbox holds here, so no code is run"),
     ):
         worker.run("1")
 
