@@ -180,7 +180,8 @@ def test_a_reader_that_had_enough_is_no_error(tiny):
 
 
 def test_an_interrupt_ends_a_batch_with_130(tiny, tmp_path):
-    (tmp_path / "lines").write_text('{"prompt": "Hi", "max_tokens": 900}\n' * 300)
+    short, long = '{"prompt": "Hi", "max_tokens": 1}\n', '{"prompt": "Hi", "max_tokens": 900}\n'
+    (tmp_path / "lines").write_text(short + long * 300)
     command = [sys.executable, "-m", "sansi.cli", "run", "-m", tiny, "--jsonl", str(tmp_path / "lines")]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "errors": "replace"}
     with subprocess.Popen(command, **pipes) as batch:

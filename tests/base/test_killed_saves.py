@@ -134,9 +134,10 @@ def test_a_killed_file_is_the_old_one_or_the_new_one(tmp_path):
     assert step > 3
 
 
-def test_a_second_kill_while_the_first_is_cleaned_up(tmp_path, disk):
+@pytest.mark.parametrize("stride", [11, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_second_kill_while_the_first_is_cleaned_up(tmp_path, disk, stride):
     target = tmp_path / "model"
-    for step in range(0, 40, 3):
+    for step in range(0, 40, stride):
         write(target, "1")
         killed_at(step, lambda: write(target, "2"))
         again = 0

@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 CHECKS += [negative_data_rejection]  # nothing that the document forbids is accepted and ignored
-SOME = settings(max_examples=30, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+SOME = settings(max_examples=12, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 MANY = settings(max_examples=400, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 QUESTION = "4 + 3 ="
 # What makes a drawn request one that the model answers soon: a prompt, and a bound.

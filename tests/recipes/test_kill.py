@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from made_corpus import SMALL, digests, make_corpus, write_small
+from made_corpus import SMALL, digests, make_corpus, small_tiny, write_small
+from sansi.recipes.runner import Runner
 
 PROGRAM = [sys.executable, "-m", "sansi.cli", "make"]
 
@@ -40,12 +41,12 @@ def run_and_kill(arguments: list[str], now: Callable[[str], bool]) -> bool:
 
 
 def test_killed_once_it_goes_on(tmp_path):
-    """One kill while shards and mixtures are written; the slow test kills everywhere."""
+    """One kill while shards and mixtures are written; the slow tests kill everywhere, and go on as processes too."""
     corpus = make_corpus(tmp_path / "corpus")
-    until = ("--until", "worked")
-    subprocess.run(command(corpus, tmp_path / "whole", *until), check=True, capture_output=True)
-    assert run_and_kill(command(corpus, tmp_path / "killed", *until), lambda line: line.startswith("== 3/"))
-    subprocess.run(command(corpus, tmp_path / "killed", *until), check=True, capture_output=True)
+    Runner(small_tiny(corpus), tmp_path / "whole").run(until="worked")
+    killed = command(corpus, tmp_path / "killed", "--until", "worked")
+    assert run_and_kill(killed, lambda line: line.startswith("== 3/"))
+    Runner(small_tiny(corpus), tmp_path / "killed").run(until="worked")
     assert digests(tmp_path / "killed") == digests(tmp_path / "whole")
     assert len(digests(tmp_path / "whole")) == 4
     left = [p.name for p in (tmp_path / "killed").iterdir() if p.name.startswith(".") and p.is_dir()]

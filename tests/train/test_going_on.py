@@ -82,7 +82,10 @@ def test_a_record_without_one_of_its_fields_is_named(tmp_path):
 # ---- what may change ------------------------------------------------------------------------------------------------
 
 
-def test_how_work_is_laid_out_and_written_may_change(tmp_path, whole):
+def test_how_work_is_laid_out_and_written_may_change(tmp_path, whole, monkeypatch):
+    monkeypatch.setattr(
+        torch, "compile", lambda function, **options: function
+    )  # asked for, and importing it takes long
     make_trainer(tmp_path, steps=7, checkpoint_every=3).train()
     step_6 = tmp_path / "checkpoints" / "step-7"
     assert step_6.exists()
