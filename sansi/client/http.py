@@ -75,7 +75,7 @@ class HTTPChatClient(Completes):
         yield reader.reply
 
     def count_tokens(self, messages: Sequence[Message], tools: Tools = (), **options: Any) -> TokenCount | None:
-        """What `/tokenize` of the server says (Sansi, vLLM); None where it has none. Asked once more only if it has."""
+        """What `/tokenize` of the server says (Sansi, vLLM); None where it has none, which is asked once."""
         if self._known.get("counts") is False:
             return None
         body = {"model": self.model, "messages": [self._wire(m) for m in messages]}
@@ -83,8 +83,8 @@ class HTTPChatClient(Completes):
         try:
             told = self._post(self.server.base_url.removesuffix("/v1") + "/tokenize", body)
             count = TokenCount(int(told["count"]), "endpoint")
-        except (SansiError, KeyError, TypeError, ValueError) as error:
-            self._known.setdefault("counts", getattr(error, "code", None) is not None)
+        except (SansiError, KeyError, TypeError, ValueError):
+            self._known["counts"] = False
             return None
         self._known["counts"] = True
         if isinstance(told.get("max_model_len"), int):

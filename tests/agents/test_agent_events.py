@@ -9,6 +9,7 @@ import pytest
 from sansi.agents import Agent, Observation, Pending, Stop, Tool, ToolContext, calculator, tool
 from sansi.agents.events import CallReady, Finished, ObservationMade
 from sansi.base import SansiError
+from sansi.text import read_messages
 from scripted_client import QUESTION, Script, StreamedScript, calls, compute, says, several, with_ids
 
 CALCULATOR = Tool.from_function(calculator, origin="built-in")
@@ -122,6 +123,43 @@ def test_results_are_told_apart_whatever_ids_the_server_gives(ids):
         (made[0].id, "2"),
         (made[1].id, "4"),
     ]
+
+
+def test_a_server_that_begins_its_ids_anew_each_time_is_understood():
+    client = StreamedScript(calls(compute("1+1")), calls(compute("2+2"), compute("3+3")), says("ok"))
+    events = list(Agent(client, [CALCULATOR]).stream(QUESTION))
+    started = [event.id for event in events if event.kind == "call_started"]
+    assert started == ["call_0", "call_0_2", "call_1"]
+    assert started == [event.id for event in events if event.kind == "observation"]
+    assert [m.content for m in events[-1].run.messages if m.role == "tool"] == ["2", "4", "6"]
+
+
+def kinds_until(stop_at, replies, tools):
+    """A run that is stopped at its event number `stop_at`; its state, and how many events came."""
+    stop, client, count, run = Stop(), StreamedScript(*replies), 0, None
+    for event in Agent(client, tools).stream(QUESTION, stop=stop):
+        if count == stop_at:
+            stop.set()
+        count += 1
+        run = event.run if event.kind == "finished" else run
+    assert client.open == 0
+    return run, count
+
+
+def test_wherever_it_is_stopped_the_conversation_can_go_on():
+    replies = several(("calculator", {"expression": "1+1"}), ("calculator", {"expression": "2+2"})), says("6")
+    _, whole = kinds_until(-1, replies, [CALCULATOR])
+    ended = set()
+    for stop_at in range(whole):
+        run, _ = kinds_until(stop_at, replies, [CALCULATOR])
+        read_messages(run.messages)
+        called = [call.id for m in run.messages for call in m.tool_calls]
+        assert called == [m.tool_call_id for m in run.messages if m.role == "tool"]
+        assert called == [record.call.id for record in run.calls]
+        ended.add(run.status)
+        on = [*run.messages, {"role": "user", "content": "Go on."}]
+        assert Agent(Script(says("gone on")), [CALCULATOR]).run(on).answer == "gone on"
+    assert "cancelled" in ended
 
 
 def test_stop_ends_model_and_stream():

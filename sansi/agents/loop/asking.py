@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -36,12 +36,15 @@ class Heard:
     reply: AssistantReply | None = None
     holds_content: bool = False
     """Its text is not shown before it is known that it counts."""
-    _calls: set[int] = field(default_factory=set)
+    taken: Collection[str] = ()
+    """Ids of earlier calls: results are told apart by the ids of their calls, and some servers begin anew each time."""
+    _calls: dict[int, str] = field(default_factory=dict)
+    """The ids of the calls, by their index."""
     _held: list[AgentEvent] = field(default_factory=list)
 
     def take(self, delta: Delta, emit: Emit) -> None:
         if isinstance(delta, AssistantReply):
-            self.reply = delta
+            self.reply = replace(delta, message=self._with_own_ids(delta.message))
         elif isinstance(delta, Reasoning):
             self.thought += delta.text
             emit(ReasoningText(delta.text, delta.closing))
@@ -51,10 +54,30 @@ class Heard:
         else:
             self.release(emit)
             if delta.index not in self._calls:
-                self._calls.add(delta.index)
-                emit(CallStarted(delta.index, delta.id, delta.name or ""))
+                self._calls[delta.index] = self._own(delta.id, delta.index)
+                emit(CallStarted(delta.index, self._calls[delta.index], delta.name or ""))
             if delta.arguments:
-                emit(CallArguments(delta.index, delta.id, delta.arguments))
+                emit(CallArguments(delta.index, self._calls[delta.index], delta.arguments))
+
+    def _own(self, given: str, index: int) -> str:
+        """An id that no other call of the conversation has: the given one, if it is."""
+        own, known, number = given or f"call_{index}", {*self.taken, *self._calls.values()}, 1
+        while own in known:
+            number += 1
+            own = f"{given or 'call'}_{number}"
+        return own
+
+    def _with_own_ids(self, message: Message) -> Message:
+        """The message with the ids that its calls had when they were told of."""
+        if len(self._calls) != len(message.tool_calls):  # a client that tells of none, or of others
+            self._calls = {}
+            for index, call in enumerate(message.tool_calls):
+                self._calls[index] = self._own(call.id, index)
+        own = [self._calls[index] for index in sorted(self._calls)]
+        if own == [call.id for call in message.tool_calls]:
+            return message
+        calls = tuple(replace(call, id=id_) for call, id_ in zip(message.tool_calls, own, strict=True))
+        return replace(message, tool_calls=calls)
 
     def release(self, emit: Emit) -> None:
         """Show what was held back: it counts."""

@@ -16,7 +16,7 @@ from sansi.agents.loop.conversation import Conversation
 from sansi.agents.loop.honesty import unmade
 from sansi.agents.loop.limits import Meter, ThinkingLedger
 from sansi.agents.loop.repetition import LoopBreaker
-from sansi.agents.loop.replies import repeatable, results_of, with_own_ids
+from sansi.agents.loop.replies import repeatable, results_of
 from sansi.agents.loop.results import Results, room_in_chars
 from sansi.agents.loop.run import AgentRun, CallRecord, Pending, RunState, StoppedReason
 from sansi.agents.loop.stop import Stop
@@ -149,7 +149,8 @@ class Driver:
                 last=last,
             )
         )
-        self._heard = heard = Heard(holds_content=self._ledger.may_starve(grant, last))
+        taken = {call.id for message in self.state.messages for call in message.tool_calls}
+        self._heard = heard = Heard(holds_content=self._ledger.may_starve(grant, last), taken=taken)
         options = self._options(last, grant)
         try:
             async with asyncio.timeout(self._meter.seconds_left(last)):
@@ -200,7 +201,7 @@ class Driver:
         if not whole and not last and self._cut_by_the_run(reply):
             self._reach("max_tokens", "the tokens of the run are nearly used up")
             return None
-        message = with_own_ids(reply.message)
+        message = reply.message
         if whole and not message.tool_calls and not last and self._ledger.starved():
             text = "the thinking budget left little for this step: the answer is asked for again, with its reserve"
             self._notice("answer_again", text, granted=self._ledger.granted[-1], reserve=self._ledger.reserve)

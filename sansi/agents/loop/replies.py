@@ -12,19 +12,6 @@ from sansi.text.messages import is_tool_name
 from sansi.text.schema import parse_arguments
 
 
-def with_own_ids(message: Message) -> Message:
-    """Each call with an id that no other call of the reply has: results are told apart by it."""
-    seen: set[str] = set()
-    calls: list[ToolCall] = []
-    for index, call in enumerate(message.tool_calls):
-        id_ = call.id or f"call_{index}"
-        while id_ in seen:
-            id_ += f"_{index}"
-        seen.add(id_)
-        calls.append(call if id_ == call.id else replace(call, id=id_))
-    return replace(message, tool_calls=tuple(calls)) if tuple(calls) != message.tool_calls else message
-
-
 def repeatable(message: Message) -> Message:
     """`message` as it may be sent again: arguments that are no JSON object, or a name that no tool may have, would make
     every later request invalid.
