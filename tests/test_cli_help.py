@@ -12,8 +12,9 @@ import typer
 from sansi import cli
 
 COMMAND = typer.main.get_command(cli.app)
+GROUPS = ("agent", "eval")
 VERBS = [(name,) for name in COMMAND.commands if name != "eval"] + [
-    ("eval", name) for name in COMMAND.commands["eval"].commands
+    (group, name) for group in GROUPS for name in COMMAND.commands[group].commands
 ]
 
 

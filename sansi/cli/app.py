@@ -13,7 +13,7 @@ import typer
 
 from sansi import __version__
 from sansi.base.errors import SansiError
-from sansi.cli import cached, chat, doctor, eval, info, make, mcp, quantize, run, serve
+from sansi.cli import agent, cached, chat, doctor, eval, info, make, mcp, quantize, run, serve
 from sansi.cli.extras import what_to_install
 from sansi.cli.help import Command, Group, show_help
 
@@ -43,6 +43,7 @@ VERBS: dict[str, Callable[..., None]] = {
 }
 for name, verb in VERBS.items():
     app.command(name, cls=Command)(verb)
+app.add_typer(agent.app, name="agent")
 app.add_typer(eval.app, name="eval")
 
 

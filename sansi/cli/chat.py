@@ -51,7 +51,7 @@ def chat(
     /r asks again, /save keeps the conversation, /help lists the rest. Ctrl-C stops an answer, not the program.
     """
     if url is not None:
-        _chat_with_server(url, model, _key(api_key_file, api_key_env), thinking_budget, system, load)
+        _chat_with_server(url, model, read_key(api_key_file, api_key_env), thinking_budget, system, load)
         return
     if api_key_file or api_key_env:
         raise SansiError("a key is for a server; give --url with it")
@@ -91,7 +91,7 @@ def _talk(
     terminal.run()
 
 
-def _key(file: str | None, variable: str | None) -> str | None:
+def read_key(file: str | None, variable: str | None) -> str | None:
     """The key that a file or a variable holds: on the command line others on the machine could read it."""
     if file is not None:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sansi.base.errors import SansiError, did_you_mean, nearest
@@ -75,7 +75,7 @@ class Call:
     rest: str
 
 
-def parse_command(line: str) -> Call | None:
+def parse_command(line: str, names: Mapping[str, Command] = NAMES, aliases: Mapping[str, str] = ALIASES) -> Call | None:
     """The command in a line, or None where it is a message: "/usr/bin is …", "/no_think why …", or " /budget".
 
     Raises SansiError for a slash and a word that is no command.
@@ -84,14 +84,14 @@ def parse_command(line: str) -> Call | None:
     if match is None:
         return None
     word, rest = match[1], (match[2] or "").strip()
-    name = ALIASES.get(word, word)
+    name = aliases.get(word, word)
     if name in MODES and rest:
         return None
-    if name not in NAMES:
-        near = nearest(word, [*NAMES, *ALIASES])
-        hint = f'; did you mean "{ALIASES.get(near, near)}"?' if near else "; /help lists them"
+    if name not in names:
+        near = nearest(word, [*names, *aliases])
+        hint = f'; did you mean "{aliases.get(near, near)}"?' if near else "; /help lists them"
         raise SansiError(f"{word} is not a command{hint} (a blank in front makes it a message)")
-    if rest and not NAMES[name].arguments:
+    if rest and not names[name].arguments:
         raise SansiError(f"{name} takes nothing after it (a blank in front makes it a message)")
     return Call(name, rest)
 

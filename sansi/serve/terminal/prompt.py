@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +16,7 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.styles import Style
 
-from sansi.serve.terminal.commands import COMMANDS, NAMES
+from sansi.serve.terminal.commands import NAMES, Command
 
 STYLE = Style.from_dict({"bottom-toolbar": "noreverse fg:ansibrightblack", "prompt": "bold"})
 PROMPT, CONTINUATION = "› ", "  "
@@ -49,16 +49,26 @@ class PlainReader:
 
 
 class TerminalReader:
-    """The editor of prompt_toolkit. Enter sends; Alt-Enter, or a backslash before Enter, begins a new line."""
+    """The editor of prompt_toolkit. Enter sends; Alt-Enter, or a backslash before Enter, begins a new line.
+
+    cycle: called for Shift-Tab. history: the file of earlier inputs.
+    """
 
     drafts = True
 
-    def __init__(self, toolbar: Callable[[], str], **terminal: Any):
+    def __init__(
+        self,
+        toolbar: Callable[[], str],
+        commands: Mapping[str, Command] = NAMES,
+        history: str = "chat_history",
+        cycle: Callable[[], None] | None = None,
+        **terminal: Any,
+    ):
         self._session: PromptSession[str] = PromptSession(
-            history=open_history(),
-            completer=CommandCompleter(),
+            history=open_history(history),
+            completer=CommandCompleter(commands),
             complete_while_typing=True,
-            key_bindings=key_bindings(),
+            key_bindings=key_bindings(cycle),
             multiline=True,
             prompt_continuation=CONTINUATION,
             bottom_toolbar=toolbar,
@@ -71,7 +81,7 @@ class TerminalReader:
         return self._session.prompt([("class:prompt", PROMPT)], default=draft)
 
 
-def key_bindings() -> KeyBindings:
+def key_bindings(cycle: Callable[[], None] | None = None) -> KeyBindings:
     bindings = KeyBindings()
 
     @bindings.add("enter")
@@ -95,14 +105,21 @@ def key_bindings() -> KeyBindings:
         else:
             event.app.exit(exception=KeyboardInterrupt())
 
+    if cycle is not None:
+
+        @bindings.add("s-tab")
+        def _cycle(event: KeyPressEvent) -> None:
+            cycle()
+            event.app.invalidate()
+
     return bindings
 
 
 class CommandCompleter(Completer):
     """Completes a command at the start of the input, and what may follow it."""
 
-    def __init__(self) -> None:
-        self._files = PathCompleter(expanduser=True)
+    def __init__(self, commands: Mapping[str, Command] = NAMES) -> None:
+        self._commands, self._files = commands, PathCompleter(expanduser=True)
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
         text = document.text_before_cursor
@@ -110,11 +127,11 @@ class CommandCompleter(Completer):
             return
         word, blank, rest = text.partition(" ")
         if not blank:
-            for command in COMMANDS:
+            for command in self._commands.values():
                 if command.name.startswith(word):
                     yield Completion(command.name, -len(word), display_meta=command.help)
-        elif word in NAMES:
-            command, last = NAMES[word], rest.rpartition(" ")[2]
+        elif word in self._commands:
+            command, last = self._commands[word], rest.rpartition(" ")[2]
             yield from (Completion(choice, -len(last)) for choice in command.choices if choice.startswith(last))
             if command.takes_file:
                 yield from self._files.get_completions(Document(last), complete_event)
@@ -126,9 +143,9 @@ def state_folder() -> Path:
     return (Path(home) if os.path.isabs(home) else Path.home() / ".local" / "state") / "sansi"
 
 
-def open_history() -> History:
+def open_history(name: str = "chat_history") -> History:
     """The inputs of earlier conversations, for nobody else to read; of this one alone where the folder is read-only."""
-    file = state_folder() / "chat_history"
+    file = state_folder() / name
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         file.touch(mode=0o600)

@@ -286,11 +286,11 @@ def _turn_to_markdown(turn: Turn) -> str:
         parts.append(f"<details>\n<summary>Thought</summary>\n\n{message.reasoning_content}\n\n</details>")
     if message.content:
         parts.append(message.content)
-    parts += [_fenced(f"{call.name} {call.arguments}") for call in message.tool_calls]
+    parts += [fenced(f"{call.name} {call.arguments}") for call in message.tool_calls]
     return "\n\n".join(parts)
 
 
-def _fenced(text: str) -> str:
+def fenced(text: str) -> str:
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}\n{text}\n{fence}"

@@ -1,0 +1,159 @@
+"""Tools by their names, and those of MCP servers by a file: what an operator or a user turns on, and closes again."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from sansi.agents.tool import Tool
+from sansi.base import SansiError
+from sansi.base.errors import did_you_mean
+from sansi.base.files import as_path
+
+if TYPE_CHECKING:
+    from sansi.agents.mcp import MCPServers, Status
+
+NO_WAIT = 0.0
+
+
+class Workspace:
+    """What a built-in tool is made with: the folder that the user shares, and a place to say how it is closed."""
+
+    def __init__(self, folder: str | Path | None = None):
+        self.folder = None if folder is None else as_path(folder, "the folder of the tools").expanduser()
+        if self.folder is not None and not self.folder.is_dir():
+            raise SansiError(f"{self.folder}: there is no such folder to share with tools", param="folder")
+        self._closing = contextlib.ExitStack()
+
+    def close_with(self, close: Callable[[], Any]) -> None:
+        """Call `close` when the tools are no longer wanted; the last first."""
+        self._closing.callback(close)
+
+    def close(self) -> None:
+        self._closing.close()
+
+
+def _calculator(workspace: Workspace) -> list[Tool]:
+    from sansi.agents.tools.calculator import calculator
+
+    return [Tool.from_function(calculator, timeout=5.0, origin="built-in")]
+
+
+def _code_interpreter(workspace: Workspace) -> list[Tool]:
+    from sansi.agents.tools import code_interpreter
+
+    return code_interpreter.tools(workspace)
+
+
+def _fetch(workspace: Workspace) -> list[Tool]:
+    from sansi.agents.tools import fetch
+
+    return fetch.tools(workspace)
+
+
+def _files(workspace: Workspace) -> list[Tool]:
+    from sansi.agents.tools import files
+
+    return files.tools(workspace)
+
+
+def _shell(workspace: Workspace) -> list[Tool]:
+    from sansi.agents.tools import shell
+
+    return shell.tools(workspace)
+
+
+BUILT_IN: dict[str, Callable[[Workspace], list[Tool]]] = {
+    "calculator": _calculator,
+    "code_interpreter": _code_interpreter,
+    "fetch": _fetch,
+    "files": _files,
+    "shell": _shell,
+}
+"""By name; what they are made of is loaded when they are wanted. None is on unless it is named."""
+
+
+class Toolset:
+    """Built-in tools and MCP servers, until they are closed. Servers start at once, in the background.
+
+    names: of built-in tools. mcp: files or objects with "mcpServers". folder: that files and shell work in, and code
+    may read; None: none. ask: answers questions of servers to the user. on_change: told the servers' new status,
+    on their thread. Raises SansiError for an unknown name, a tool that needs a folder, or a file that names no servers.
+
+        with Toolset(["calculator"], mcp=["mcp.json"]) as tools:
+            agent = Agent(client, tools.all())
+    """
+
+    def __init__(
+        self,
+        names: Iterable[str] = (),
+        mcp: Sequence[str | Path | Mapping[str, Any]] = (),
+        *,
+        folder: str | Path | None = None,
+        ask: Any = None,
+        on_change: Callable[[Status], None] | None = None,
+    ):
+        chosen = [(name, _maker(name)) for name in dict.fromkeys(names)]
+        self.workspace = Workspace(folder)
+        self._servers: MCPServers | None = None
+        try:
+            self._own = [tool for _, make in chosen for tool in make(self.workspace)]
+            if mcp:
+                self._servers = _start(mcp, ask, on_change)
+                self.workspace.close_with(self._servers.close)
+        except BaseException:
+            self.workspace.close()
+            raise
+
+    def all(self, wait: float | None = NO_WAIT) -> list[Tool]:
+        """The tools that can be called now. wait: seconds for servers that are starting; None: until none is."""
+        theirs = [] if self._servers is None else self._servers.tools(wait)
+        taken = {tool.name for tool in self._own}
+        return [*self._own, *(tool for tool in theirs if tool.name not in taken)]
+
+    @property
+    def servers(self) -> MCPServers | None:
+        """None where none are configured."""
+        return self._servers
+
+    def status(self) -> Status | None:
+        """How the servers are; None where none are configured."""
+        return None if self._servers is None else self._servers.status()
+
+    def close(self) -> None:
+        """End servers, workers and what else the tools keep open."""
+        self.workspace.close()
+
+    def __enter__(self) -> Toolset:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def names_in(given: Iterable[str]) -> list[str]:
+    """Names as a command line has them: each option one, or several with commas. Raises SansiError for unknown ones."""
+    found = [name.strip() for part in given for name in part.split(",") if name.strip()]
+    for name in found:
+        _maker(name)
+    return list(dict.fromkeys(found))
+
+
+def _maker(name: str) -> Callable[[Workspace], list[Tool]]:
+    if name not in BUILT_IN:
+        known = ", ".join(sorted(BUILT_IN))
+        raise SansiError(f'there is no built-in tool "{name}"{did_you_mean(name, BUILT_IN)} (there are: {known})')
+    return BUILT_IN[name]
+
+
+def _start(sources: Sequence[str | Path | Mapping[str, Any]], ask: Any, on_change: Any) -> MCPServers:
+    from sansi.agents.mcp import MCPServers, load_servers
+
+    # Whoever names the file on the command line has chosen it, so that it may say which of its servers are trusted.
+    configs = [config for source in sources for config in load_servers(source, trusted=True)]
+    return MCPServers(configs, ask=ask, on_change=on_change)

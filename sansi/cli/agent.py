@@ -1,0 +1,344 @@
+"""`sansi agent`: a model with tools in the terminal, or without a user."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sansi.base.errors import SansiError
+from sansi.base.progress import status
+from sansi.cli.chat import read_key
+from sansi.cli.help import Command, Group
+from sansi.cli.models import find_model, loaded
+from sansi.cli.options import DEFAULT_MODEL, MODEL_HELP, Budget, Device, Hub, Quantize, System
+
+if TYPE_CHECKING:
+    from sansi.agents.approvals import Policy
+    from sansi.agents.toolset import Toolset
+    from sansi.client import ChatClient
+    from sansi.serve.terminal.agent.session import Session, Sessions
+    from sansi.serve.terminal.agent.turns import Setup
+
+TOOLS, RULES, LIMITS, HEADLESS, SESSIONS = "Tools", "Approvals", "Limits of one answer", "Without a user", "Sessions"
+MODE_HELP = (
+    "plan: only what reads runs. ask: what writes, runs code or uses the network asks. auto: asks only where text of "
+    "strangers is at play. yolo: asks never."
+)
+
+
+def _modes() -> list[str]:
+    from sansi.agents.approvals import MODES
+
+    return list(MODES)
+
+
+def _tool_names() -> list[str]:
+    from sansi.agents.toolset import BUILT_IN
+
+    return sorted(BUILT_IN)
+
+
+def _session_names() -> list[tuple[str, str]]:
+    return [(session.id, session.title) for session in _sessions().all()] + [("last", "the latest")]
+
+
+app = typer.Typer(cls=Group, invoke_without_command=True, rich_markup_mode=None)
+
+
+@app.callback()
+def agent(
+    ctx: typer.Context,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help=f"{MODEL_HELP} Default: {DEFAULT_MODEL}, or the server's first."),
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Ask an OpenAI-compatible server, such as http://127.0.0.1:8000.")
+    ] = None,
+    api_key_file: Annotated[str | None, typer.Option(help="With --url: file whose first line is the key.")] = None,
+    api_key_env: Annotated[str | None, typer.Option(help="With --url: a variable that holds the key.")] = None,
+    system: System = None,
+    device: Device = "auto",
+    quantize: Quantize = None,
+    hub: Hub = "huggingface",
+    tools: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Built-in tools by name, once each or with commas; “list” lists them. Default: calculator.",
+            rich_help_panel=TOOLS,
+            autocompletion=_tool_names,
+        ),
+    ] = None,
+    mcp: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help='A file with "mcpServers", as Claude, Qwen-Agent, qwen-code, Cline and LM Studio have it.',
+            rich_help_panel=TOOLS,
+        ),
+    ] = None,
+    folder: Annotated[str, typer.Option(help="The folder that files and shell may use.", rich_help_panel=TOOLS)] = ".",
+    mode: Annotated[str, typer.Option(help=MODE_HELP, rich_help_panel=RULES, autocompletion=_modes)] = "ask",
+    always: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RULE", help="Runs unasked, such as: shell(command=git status*)", rich_help_panel=RULES),
+    ] = None,
+    never: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RULE", help="Is refused in every mode, such as: mcp:github/delete_*", rich_help_panel=RULES
+        ),
+    ] = None,
+    thinking_budget: Budget = None,
+    max_calls: Annotated[int, typer.Option(min=0, help="Most calls of tools.", rich_help_panel=LIMITS)] = 16,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=4, help="Most tokens that the model writes.", rich_help_panel=LIMITS)
+    ] = None,
+    max_seconds: Annotated[
+        float | None, typer.Option(min=0.1, help="Longest time, tools included.", rich_help_panel=LIMITS)
+    ] = None,
+    prompt: Annotated[
+        str | None,
+        typer.Option("--prompt", "-p", help="Ask this, answer, and end; “-” reads it.", rich_help_panel=HEADLESS),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With -p: every event as a line of JSON.", rich_help_panel=HEADLESS)
+    ] = False,
+    answer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WORD",
+            help="With --resume: once, session, always or no for what waits, or CALL=WORD; “no: why” tells the model.",
+            rich_help_panel=HEADLESS,
+        ),
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SESSION",
+            help="Go on with a session; “last”.",
+            rich_help_panel=SESSIONS,
+            autocompletion=_session_names,
+        ),
+    ] = None,
+    fork: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SESSION",
+            help="Go on with a copy of a session.",
+            rich_help_panel=SESSIONS,
+            autocompletion=_session_names,
+        ),
+    ] = None,
+) -> None:
+    """A model that calls tools: built-in ones and those of MCP servers. You see each call, approve it, and can stop it.
+
+    Examples:
+
+      sansi agent --url http://127.0.0.1:8000 --tools calculator
+
+      sansi agent -m Qwen/Qwen3-4B --mcp mcp.json --mode auto
+
+      sansi agent --url http://127.0.0.1:8000 -p "What is 17 * 23?" --json
+
+      sansi agent --resume last
+
+      sansi agent export last answer.md
+
+    Ctrl-C stops model, tool and server at once; Shift-Tab changes the mode; /help lists the commands. A call that asks
+    is shown whole: [o]nce, [s]ession, [a]lways, [n]o with a reason for the model.
+
+    With -p nobody is asked: a call that would ask pauses the run, and --resume … --answer once goes on with it. Exit
+    codes: 0 answered; 1 it failed; 2 wrong command line; 3 paused, a call waits for approval; 4 a limit ended it;
+    5 answered, but a call was refused; 130 Ctrl-C.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    if tools == ["list"]:
+        return _list_tools()
+    _check(as_json, prompt, answer, resume, fork, url, api_key_file, api_key_env)
+    from sansi.agents import Limits
+    from sansi.agents.toolset import Toolset, names_in
+
+    limits = Limits(max_calls, max_tokens, max_seconds, thinking_budget)
+    names = names_in(tools if tools is not None else ([] if mcp else ["calculator"]))
+    approvals = _approvals(_policy(mode, always, never))
+    sessions = _sessions()
+    chosen = _chosen(sessions, resume, fork)
+    with contextlib.ExitStack() as stack:
+        toolset = stack.enter_context(Toolset(names, mcp or (), folder=folder))  # servers start while the model loads
+        key = read_key(api_key_file, api_key_env)
+        client, name = stack.enter_context(_client(url, model, key, hub, device, quantize))
+        setup = _setup(client, name, toolset, approvals, sessions, limits, system)
+        code = _run(setup, chosen, prompt, as_json, answer or [])
+    if code:
+        sys.exit(code)
+
+
+@app.command("export", cls=Command)
+def export_session(
+    session: Annotated[
+        str,
+        typer.Argument(
+            metavar="SESSION", help="Its id, the beginning of one, or “last”.", autocompletion=_session_names
+        ),
+    ],
+    file: Annotated[
+        str | None, typer.Argument(metavar="FILE", help="Ends in .md, .json or .jsonl; default: Markdown, printed.")
+    ] = None,
+) -> None:
+    """A session as a document (.md), as OpenAI's messages (.json), or with every event (.jsonl).
+
+    Examples:
+
+      sansi agent export last
+
+      sansi agent export 20261128-021500-1a2b report.md
+    """
+    from sansi.serve.terminal.agent.export import export, text_of
+
+    found = _sessions().open(session)
+    if file is None:
+        sys.stdout.write(text_of(found, "md"))
+        return
+    if Path(file).exists():
+        raise SansiError(f"{file} is there already; choose another name")
+    export(found, Path(file))
+
+
+@app.command("list", cls=Command)
+def list_sessions() -> None:
+    """The sessions that are kept, the latest last.
+
+    Examples:
+
+      sansi agent list
+    """
+    for session in _sessions().all():
+        typer.echo(
+            f"{session.id}  {session.head.get('model', '')}  {session.title}{'  (waits)' if session.waits else ''}"
+        )
+
+
+def _check(
+    as_json: bool,
+    prompt: str | None,
+    answer: list[str] | None,
+    resume: str | None,
+    fork: str | None,
+    url: str | None,
+    *keys: str | None,
+) -> None:
+    if as_json and prompt is None and not answer:
+        raise SansiError("--json is for -p: give what to ask")
+    if answer and resume is None:
+        raise SansiError("--answer is for a session that waits: give --resume SESSION")
+    if resume is not None and fork is not None:
+        raise SansiError("--resume and --fork exclude each other")
+    if any(keys) and url is None:
+        raise SansiError("a key is for a server; give --url with it")
+
+
+def _list_tools() -> None:
+    from sansi.agents.toolset import BUILT_IN
+
+    for name in sorted(BUILT_IN):
+        typer.echo(name)
+
+
+def _policy(mode: str, always: list[str] | None, never: list[str] | None) -> Policy:
+    from sansi.agents.approvals import Policy
+
+    return Policy.of(mode, always=always or (), never=never or ())  # type: ignore[arg-type]
+
+
+def _approvals(policy: Policy) -> Any:
+    from sansi.agents.approvals import Approvals
+    from sansi.serve.terminal.prompt import state_folder
+
+    return Approvals(policy, remembered=state_folder() / "approvals.json")
+
+
+def _sessions() -> Sessions:
+    from sansi.serve.terminal.agent.session import Sessions
+    from sansi.serve.terminal.prompt import state_folder
+
+    return Sessions(state_folder() / "agents")
+
+
+def _chosen(sessions: Sessions, resume: str | None, fork: str | None) -> Session | None:
+    """The session to go on with, before anything is loaded; None: a new one."""
+    if resume is not None:
+        return sessions.open(resume)
+    return sessions.fork(sessions.open(fork)) if fork is not None else None
+
+
+@contextlib.contextmanager
+def _client(
+    url: str | None, model: str | None, key: str | None, hub: str, device: str, quantize: str | None
+) -> Iterator[tuple[ChatClient, str]]:
+    """The model and its name: behind a server, or in this process."""
+    if url is not None:
+        from sansi.client import HTTPChatClient
+        from sansi.client.streaming import Server, list_models
+
+        server = Server.at(url, key)
+        with status(f"asking {url}"):
+            name = model or _first(list_models(server), server.base_url)
+        with HTTPChatClient(server.base_url, name, key) as client:
+            yield client, name
+        return
+    from sansi.client import InProcessChatClient
+
+    found = find_model(model or DEFAULT_MODEL, hub, device=device, quantize=quantize)
+    with loaded(found, device, quantize) as chat_model:
+        from sansi.chat import ChatOptions
+
+        yield InProcessChatClient(chat_model, ChatOptions()), found.name
+
+
+def _first(cards: list[dict[str, Any]], where: str) -> str:
+    if not cards:
+        raise SansiError(f"{where} has no model; give one with -m")
+    return str(cards[0]["id"])
+
+
+def _setup(
+    client: ChatClient,
+    name: str,
+    tools: Toolset,
+    approvals: Any,
+    sessions: Sessions,
+    limits: Any,
+    system: str | None,
+) -> Setup:
+    from sansi.serve.terminal.agent.turns import Setup
+
+    return Setup(client, name, tools, approvals, sessions, limits, system=system or "")
+
+
+def _run(setup: Setup, chosen: Session | None, prompt: str | None, as_json: bool, answers: list[str]) -> int:
+    from sansi.serve.terminal.agent import headless
+    from sansi.text import Message
+
+    session = chosen or setup.begin()
+    if answers:
+        headless.answer_pending(setup, session, answers)
+    if prompt is None and not answers:
+        from sansi.serve.terminal.agent.chat import AgentChat
+
+        AgentChat(setup, session).run()
+        return 0
+    if prompt is not None:
+        if session.waits and not answers:
+            raise SansiError(f"session {session.id} waits for approval; give --answer once (or no) with --resume")
+        if not session.waits:
+            from sansi.serve.terminal.inputs import question
+
+            session.ask(Message("user", question(prompt)))
+    return headless.run(setup, session, as_json).exit_code

@@ -1,0 +1,352 @@
+"""`sansi agent` at a prompt: a model with tools, whose calls the user sees, approves and stops."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sansi.agents import Stop
+from sansi.agents.approvals import MODES, Answer, Question
+from sansi.agents.desk import AnswerDesk
+from sansi.agents.events import ApprovalAsked, Finished, ObservationMade
+from sansi.base.errors import SansiError, did_you_mean
+from sansi.serve.terminal import looks
+from sansi.serve.terminal.agent.commands import ALIASES, COMMANDS, NAMES
+from sansi.serve.terminal.agent.export import export
+from sansi.serve.terminal.agent.question import KeyReader, ask, key_reader
+from sansi.serve.terminal.agent.session import Session
+from sansi.serve.terminal.agent.turns import Setup, stopped_by_interrupt
+from sansi.serve.terminal.agent.view import RunView, Spent, spending
+from sansi.serve.terminal.commands import Call, parse_budget, parse_command
+from sansi.serve.terminal.prompt import PlainReader, Reader, TerminalReader
+from sansi.text import Message
+
+KEYS = """\
+Enter sends; Alt-Enter, or a backslash before Enter, begins a new line; Tab completes; Shift-Tab goes to the next mode.
+Ctrl-C stops model, tools and servers' calls at once; twice at an empty prompt, or Ctrl-D, leaves."""
+RESOURCE = re.compile(r"(?<!\S)@([\w.-]+):(\S+)")
+
+
+class AgentChat:
+    """A session at the terminal. `read` and `keys` are how a line and an answer are asked for."""
+
+    def __init__(
+        self,
+        setup: Setup,
+        session: Session,
+        console: Console | None = None,
+        read: Reader | None = None,
+        keys: KeyReader | None = None,
+    ):
+        self.setup, self.session = setup, session
+        self.console = console or looks.console()
+        self.desk = setup.desk = AnswerDesk()
+        self._keys = keys or key_reader(self.console)
+        self.view = RunView(self.console, keep=self._keep)
+        self.spent, self.last = Spent(), None
+        self._read = read or self._reader()
+
+    spent: Spent
+    last: Finished | None
+
+    def run(self) -> None:
+        """Read, answer, repeat, until /exit or the end of the input."""
+        self._introduce()
+        interrupts = 0
+        while interrupts < 2:
+            try:
+                line = self._read()
+                interrupts = 0
+                if not self.handle(line):
+                    return
+            except KeyboardInterrupt:
+                interrupts += 1
+                if interrupts == 1:
+                    self.view.note("Ctrl-C once more, or Ctrl-D, leaves")
+            except EOFError:
+                return self.console.print()
+
+    def handle(self, line: str) -> bool:
+        """Do what a line says. False: leave."""
+        try:
+            call = parse_command(line, NAMES, ALIASES)
+            if call is None:
+                if line.strip():
+                    self.say(line.strip())
+                return True
+            if call.name == "/exit":
+                return False
+            self._do(call)
+        except (SansiError, OSError) as error:
+            self.view.error(f"error: {error}")
+        return True
+
+    def say(self, text: str) -> None:
+        """Ask, and show what becomes of it."""
+        if self.session.waits:
+            raise SansiError("calls of the last answer wait still: /continue goes on with them")
+        self.session.ask(Message("user", self._with_resources(text)))
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Answer the last message, or the calls that wait."""
+        stop, calls = Stop(), self.view.calls
+        with stopped_by_interrupt(stop):
+            for event in self.setup.events(self.session, stop):
+                self.view.show(event)
+                if isinstance(event, ApprovalAsked):
+                    self._ask(event, stop)
+                if isinstance(event, Finished):
+                    self.last = event
+                    self.spent.add(event, self.view.calls - calls)
+        self.console.print()
+        self.view.note(self.status())
+
+    def _ask(self, event: ApprovalAsked, stop: Stop) -> None:
+        self.view.end()
+        try:
+            answer = ask(self.console, Question.from_json(event.details), self._keys)
+        except (KeyboardInterrupt, EOFError):
+            stop.set()
+            answer = Answer("no", "the user stopped the run")
+        self.desk.answer(event.id, answer)
+
+    # --- what is told ------------------------------------------------------------------------------------------------
+
+    def status(self) -> str:
+        """The line below an answer: mode, servers, what was spent."""
+        return " · ".join(
+            filter(
+                None, (self.setup.approvals.mode, self._servers_line(), spending(self.spent, self._budget, self.last))
+            )
+        )
+
+    def toolbar(self) -> str:
+        told = [self.setup.approvals.mode, self.setup.name, self._servers_line(), self.session.id]
+        if self.spent.steps:
+            told.append(spending(self.spent, self._budget, self.last))
+        return " · ".join(filter(None, told))
+
+    @property
+    def _budget(self) -> int | None:
+        return self.setup.limits.thinking_budget
+
+    def _servers_line(self) -> str:
+        found = self.setup.tools.status()
+        return "" if found is None else str(found).split("\n")[0]
+
+    def _introduce(self) -> None:
+        names = ", ".join(tool.name for tool in self.setup.tools.all()) or "no tools yet"
+        self.view.note(
+            f"{self.setup.name} · {names} · mode {self.setup.approvals.mode} · session {self.session.id} · /help"
+        )
+        status = self.setup.tools.status()
+        if status is not None:
+            self.view.note(str(status))
+        if self.session.messages and self.session.file.exists():
+            self._show()
+        if self.session.waits:
+            self.view.note("calls of the last answer wait: /continue goes on with them")
+
+    def _keep(self, event: ObservationMade) -> list[str]:
+        """Files that a tool made are put beside the session; where each is."""
+        kept = []
+        for attachment in event.attachments:
+            folder = self.session.folder / "files"
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            name = re.sub(r"[^\w.-]+", "_", Path(attachment.name).name).lstrip(".") or "file"
+            place = folder / name
+            for number in range(2, 10_000):
+                if not place.exists():
+                    break
+                place = folder / f"{Path(name).stem}-{number}{Path(name).suffix}"
+            place.write_bytes(attachment.data)
+            kept.append(f"{attachment.media_type}, {len(attachment.data):,} bytes: {place}")
+        return kept
+
+    # --- commands ----------------------------------------------------------------------------------------------------
+
+    def _do(self, call: Call) -> None:
+        actions: dict[str, Callable[[str], None]] = {
+            "/mode": self._mode,
+            "/tools": lambda _: self._tools(),
+            "/servers": lambda _: self._servers(),
+            "/restart": self._restart,
+            "/resources": lambda _: self._resources(),
+            "/prompts": lambda _: self._prompts(),
+            "/prompt": self._prompt,
+            "/result": self._result,
+            "/thoughts": self._thoughts,
+            "/budget": lambda rest: self._limit(thinking_budget=parse_budget(rest)),
+            "/calls": lambda rest: self._limit(max_calls=_number(rest)),
+            "/retry": lambda _: self._retry(),
+            "/continue": lambda _: self._continue(),
+            "/new": lambda _: self._other(self.setup.begin()),
+            "/sessions": lambda _: self._sessions(),
+            "/resume": lambda rest: self._other(self.setup.sessions.open(rest or "last")),
+            "/fork": lambda _: self._fork(),
+            "/export": self._export,
+            "/show": lambda _: self._show(),
+            "/help": lambda _: self._help(),
+        }
+        actions[call.name](call.rest)
+
+    def _mode(self, word: str) -> None:
+        if word:
+            self.setup.approvals.mode = word  # type: ignore[assignment]
+        self.view.note(f"mode {self.setup.approvals.mode} (of {', '.join(MODES)}; Shift-Tab goes on)")
+
+    def next_mode(self) -> None:
+        self.setup.approvals.mode = MODES[(MODES.index(self.setup.approvals.mode) + 1) % len(MODES)]
+
+    def _tools(self) -> None:
+        rows = Table.grid(padding=(0, 2))
+        for tool in self.setup.tools.all():
+            effects = ", ".join(sorted(tool.effects))
+            about = " ".join(looks.printable(tool.description).split())
+            rows.add_row(Text(tool.name, "bold"), Text(f"{tool.origin}; {effects}", "dim"), Text(about[:160]))
+        self.console.print(rows)
+
+    def _servers(self) -> None:
+        status = self.setup.tools.status()
+        self.view.note("no MCP servers; --mcp FILE names some" if status is None else str(status))
+
+    def _servers_or_raise(self):  # type: ignore[no-untyped-def]
+        if self.setup.tools.servers is None:
+            raise SansiError("there are no MCP servers; --mcp FILE names some")
+        return self.setup.tools.servers
+
+    def _restart(self, name: str) -> None:
+        self._servers_or_raise().restart(name)
+        self.view.note(f"{name} is started again; /servers tells how it is")
+
+    def _resources(self) -> None:
+        for one in self._servers_or_raise().resources():
+            self.view.note(f"@{one.server}:{one.uri}  {one.description or one.name}")
+
+    def _prompts(self) -> None:
+        for one in self._servers_or_raise().prompts():
+            self.view.note(f"/prompt {one.server}/{one.name}  {one.description or ''}")
+
+    def _prompt(self, rest: str) -> None:
+        try:
+            name, *pairs = shlex.split(rest)
+        except ValueError:
+            name, pairs = "", []
+        server, slash, prompt = name.partition("/")
+        if not slash or any("=" not in pair for pair in pairs):
+            raise SansiError("usage: /prompt SERVER/NAME KEY=VALUE …; /prompts lists them")
+        arguments = dict(pair.split("=", 1) for pair in pairs)
+        self.say(self._servers_or_raise().get_prompt(server, prompt, arguments).text)
+
+    def _with_resources(self, text: str) -> str:
+        """The message, and after it each resource that it names by @SERVER:ADDRESS."""
+        found, parts = self.setup.tools.servers, [text]
+        configured = {config.name for config in found.configs} if found is not None else set()
+        for server, uri in RESOURCE.findall(text):
+            if found is not None and server in configured:
+                parts.append(f"Resource {uri} of {server}:\n\n{found.read_resource(server, uri).text}")
+        return "\n\n".join(parts)
+
+    def _result(self, word: str) -> None:
+        if not self.view.results:
+            raise SansiError("no tool has been called yet")
+        number = _number(word) if word else len(self.view.results)
+        if not 1 <= number <= len(self.view.results):
+            raise SansiError(f"there are results 1 to {len(self.view.results)}, and no {number}")
+        shown = self.view.results[number - 1]
+        self.console.print(Text(looks.printable(shown.text)), soft_wrap=True)
+        if shown.whole:
+            self.view.note(f"the model was given head and tail; all of it: {shown.whole}")
+
+    def _thoughts(self, word: str) -> None:
+        if word not in ("on", "off", ""):
+            raise SansiError("usage: /thoughts on, or /thoughts off")
+        self.view.thoughts = word == "on" if word else not self.view.thoughts
+        self.view.note(f"thoughts are {'shown whole' if self.view.thoughts else 'folded'}")
+
+    def _limit(self, **changes: int | None) -> None:
+        self.setup.limits = replace(self.setup.limits, **changes)  # type: ignore[arg-type]
+        limits = self.setup.limits
+        budget = "unlimited" if limits.thinking_budget is None else f"{limits.thinking_budget:,} tokens"
+        self.view.note(f"thinking budget of one answer: {budget} · calls: at most {limits.max_calls}")
+
+    def _retry(self) -> None:
+        kept = self.setup.sessions.new(
+            **{k: v for k, v in self.session.head.items() if k in ("model", "mode", "system")}
+        )
+        messages = self.session.messages
+        at = max((i for i, m in enumerate(messages) if m.role == "user"), default=None)
+        if at is None:
+            raise SansiError("nothing has been asked yet")
+        before = self.session
+        self.session = kept
+        kept.head["retries"] = before.id
+        for message in messages[: at + 1]:
+            kept.ask(message) if message.role != "system" else kept.messages.append(message)
+        self.view.note(f"asked again in session {kept.id}; {before.id} stays as it is")
+        self.go_on()
+
+    def _continue(self) -> None:
+        if not self.session.waits and (not self.session.messages or self.session.messages[-1].role == "assistant"):
+            raise SansiError("nothing waits: the last message is an answer")
+        self.go_on()
+
+    def _other(self, session: Session) -> None:
+        self.session, self.spent, self.last = session, Spent(), None
+        self.view.results.clear()
+        self._introduce()
+
+    def _sessions(self) -> None:
+        for session in self.setup.sessions.all()[-20:]:
+            when = time.strftime("%Y-%m-%d %H:%M", time.localtime(session.head.get("created", 0)))
+            waits = "  (waits)" if session.waits else ""
+            self.view.note(f"{session.id}  {when}  {session.title}{waits}")
+
+    def _fork(self) -> None:
+        if not self.session.file.exists():
+            raise SansiError("nothing has been said in this session yet")
+        before = self.session.id
+        self.session = self.setup.sessions.fork(self.session)
+        self.view.note(f"session {self.session.id}, a copy of {before}")
+
+    def _export(self, name: str) -> None:
+        if not name:
+            raise SansiError("usage: /export FILE.md, FILE.json or FILE.jsonl")
+        file = Path(name).expanduser()
+        if file.exists():
+            raise SansiError(f"{file} is there already; choose another name")
+        export(self.session, file)
+        self.view.note(f"saved: {file}")
+
+    def _show(self) -> None:
+        for message in self.session.messages:
+            self.view.replay(message, message.tainted)
+
+    def _help(self) -> None:
+        rows = Table.grid(padding=(0, 2))
+        for command in COMMANDS:
+            rows.add_row(Text(f"{command.name} {command.arguments}".strip(), "bold"), Text(command.help, "dim"))
+        self.console.print(rows)
+        self.view.note(KEYS)
+
+    def _reader(self) -> Reader:
+        import sys
+
+        if looks.is_plain(self.console) or not sys.stdin.isatty():
+            return PlainReader()
+        return TerminalReader(self.toolbar, NAMES, "agent_history", self.next_mode)
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise SansiError(f'a whole number is wanted, not "{text}"{did_you_mean(text, [])}')
+    return int(text)

@@ -1,0 +1,104 @@
+"""Asking for approval: the call itself, why it is asked, and one key for the answer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from rich.console import Console
+from rich.text import Text
+
+from sansi.agents.approvals import Answer, Question
+from sansi.serve.terminal.looks import is_plain, printable
+
+KEYS = {"o": "once", "y": "once", "s": "session", "a": "always", "n": "no"}
+MEANING = {
+    "once": "this call",
+    "session": "this tool, until the session ends",
+    "always": "this tool, from now on",
+    "no": "not, and why",
+}
+
+
+class KeyReader(Protocol):
+    """Reads one of some keys, and a line. Raises KeyboardInterrupt for Ctrl-C, EOFError where nobody is there."""
+
+    def key(self, prompt: str, keys: Sequence[str]) -> str: ...
+
+    def line(self, prompt: str) -> str: ...
+
+
+class TerminalKeys:
+    """A key counts as it is pressed."""
+
+    def key(self, prompt: str, keys: Sequence[str]) -> str:
+        from prompt_toolkit import PromptSession
+        from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+
+        bindings = KeyBindings()
+
+        def chosen(key: str) -> Callable[[KeyPressEvent], None]:
+            return lambda event: event.app.exit(result=key)
+
+        for key in keys:
+            bindings.add(key)(chosen(key))
+            bindings.add(key.upper())(chosen(key))
+
+        @bindings.add("<any>")
+        @bindings.add("enter")
+        def _other(event: KeyPressEvent) -> None:
+            """Nothing is approved by a key that was meant for something else."""
+
+        session: PromptSession[str] = PromptSession(key_bindings=bindings)
+        return session.prompt(prompt)
+
+    def line(self, prompt: str) -> str:
+        from prompt_toolkit import PromptSession
+
+        session: PromptSession[str] = PromptSession()
+        return session.prompt(prompt)
+
+
+class LineKeys:
+    """A key is the first letter of a line."""
+
+    def key(self, prompt: str, keys: Sequence[str]) -> str:
+        while True:
+            given = input(prompt).strip().lower()[:1]
+            if given in keys:
+                return given
+
+    def line(self, prompt: str) -> str:
+        return input(prompt).strip()
+
+
+def ask(console: Console, question: Question, keys: KeyReader) -> Answer:
+    """The user's answer. Raises KeyboardInterrupt where the user stops the run instead."""
+    show(console, question)
+    offered = {key: word for key, word in KEYS.items() if word in question.choices}
+    legend = "  ".join(f"[{key}] {word}" for key, word in offered.items() if key != "y")
+    pressed = offered[keys.key(f"  {legend}  › ", list(offered))]
+    reason = keys.line("  why not (for the model; Enter: no reason) › ").strip() if pressed == "no" else ""
+    console.print(Text(f"  {pressed}" + (f": {printable(reason)}" if reason else ""), "note"))
+    return Answer(pressed, reason)  # type: ignore[arg-type]
+
+
+def show(console: Console, question: Question) -> None:
+    """The thing itself: whole, with what hides in it spelled out."""
+    effects = ", ".join(question.effects) or "unknown"
+    console.print()
+    console.print(Text(f"? {question.tool} wants to run ({question.origin}; it may {effects})", "bold yellow"))
+    console.print(Text("\n".join(f"  │ {line}" for line in printable(question.shown).split("\n"))), soft_wrap=True)
+    for reason in question.reasons:
+        console.print(Text(f"  {printable(reason)}", "note"), soft_wrap=True)
+    for copied in question.copied:
+        told = f"  {copied.argument} stands in text of {copied.origin}: {printable(copied.value)[:200]}"
+        console.print(Text(told, "yellow"), soft_wrap=True)
+    if question.difference:
+        console.print(Text("  its definition changed:", "yellow"))
+        console.print(Text("\n".join(f"    {line}" for line in printable(question.difference).split("\n"))))
+
+
+def key_reader(console: Console) -> KeyReader:
+    return LineKeys() if is_plain(console) or not sys.stdin.isatty() else TerminalKeys()

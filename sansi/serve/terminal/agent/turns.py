@@ -1,0 +1,111 @@
+"""What a turn of `sansi agent` runs with, and the one way in which it runs, watched or not."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+from sansi.agents import Agent, Limits, Stop, Tool
+from sansi.agents.approvals import Approvals
+from sansi.agents.desk import AnswerDesk
+from sansi.agents.events import AgentEvent, Finished
+from sansi.agents.toolset import Toolset
+from sansi.client import ChatClient
+from sansi.serve.terminal.agent.session import Session, Sessions
+from sansi.text import Message
+
+STARTING = 15.0  # seconds that a first question waits for servers that are starting
+
+
+@dataclass
+class Setup:
+    """Model, tools, approvals and limits: all but the conversation."""
+
+    client: ChatClient
+    name: str
+    """The model's."""
+    tools: Toolset
+    approvals: Approvals
+    sessions: Sessions
+    limits: Limits = field(default_factory=Limits)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    system: str = ""
+    desk: AnswerDesk | None = None
+    """Where a user answers; None: nobody is there, and a run that must ask pauses."""
+    _agent: Agent | None = None
+
+    def begin(self) -> Session:
+        session = self.sessions.new(model=self.name, mode=self.approvals.mode)
+        if self.system:
+            session.messages.append(Message("system", self.system))
+            session.head["system"] = self.system
+        return session
+
+    def events(self, session: Session, stop: Stop) -> Iterator[AgentEvent]:
+        """Go on with a conversation: answer its last message. Each event is kept before it is given out."""
+        self.approvals.approver = self.desk
+        for event in self._agent_for(self.tools.all(STARTING)).resume_stream(session.state(), stop=stop):
+            session.record(event)
+            yield event
+
+    def _agent_for(self, tools: list[Tool]) -> Agent:
+        """The same one for as long as its tools and settings are the same: it knows the conversation's files."""
+        old = self._agent
+        same = old is not None and [t.fingerprint for t in old.tools.values()] == [t.fingerprint for t in tools]
+        if old is None or not same or old.limits != self.limits or old.options != dict(self.options):
+            folder = self.sessions.root
+            self._agent = Agent(
+                self.client, tools, options=self.options, limits=self.limits, gate=self.approvals, folder=folder
+            )
+        assert self._agent is not None
+        return self._agent
+
+
+@dataclass
+class Outcome:
+    """How a turn ended, for programs."""
+
+    finished: Finished
+    denied: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        return exit_code(self)
+
+
+DONE, FAILED, PAUSED, LIMIT, REFUSED, INTERRUPTED = 0, 1, 3, 4, 5, 130
+
+
+def exit_code(outcome: Outcome) -> int:
+    """0 answered; 1 failed; 3 paused; 4 a limit ended it; 5 answered, but a call was refused; 130 Ctrl-C."""
+    status, reason = outcome.finished.status, outcome.finished.stopped_reason
+    if status != "finished":
+        return {"failed": FAILED, "paused": PAUSED, "cancelled": INTERRUPTED}[status]
+    if reason != "answer":
+        return LIMIT
+    return REFUSED if outcome.denied else DONE
+
+
+@contextlib.contextmanager
+def stopped_by_interrupt(stop: Stop) -> Iterator[None]:
+    """Within it the first Ctrl-C sets `stop`, which ends model, tools and servers' calls; the second is raised."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if stop.is_set:
+            raise KeyboardInterrupt
+        stop.set()
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

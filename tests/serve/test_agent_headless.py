@@ -1,0 +1,202 @@
+"""`sansi agent -p`: what scripts read of it, and the exit codes; the whole command against a running server."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from agent_setup import setup_of
+from sansi import cli
+from sansi.agents import Limits
+from sansi.agents.toolset import BUILT_IN, Toolset, names_in
+from sansi.base import SansiError
+from sansi.serve.terminal.agent import headless
+from sansi.text import Message
+from scripted_client import says, several
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "clients"))
+WRITE = several(("put", {"path": "a.txt", "text": "hello"}))
+
+
+def run(setup, session=None, question="Go", as_json=False):
+    """Exit code, standard output, standard error."""
+    session = session or setup.begin()
+    if question:
+        session.ask(Message("user", question))
+    out, err = io.StringIO(), io.StringIO()
+    return headless.run(setup, session, as_json, out, err).exit_code, out.getvalue(), err.getvalue()
+
+
+def test_the_answer_goes_to_standard_output_and_what_tools_do_to_the_other(tmp_path):
+    code, out, err = run(setup_of(tmp_path, several(("lines", {"count": 2})), says("Two lines.")))
+    assert (code, out) == (0, "Two lines.\n")
+    assert '⚙ lines {"count": 2}' in err and "ok, 13 characters" in err
+
+
+def test_every_event_is_a_line_of_json(tmp_path):
+    code, out, err = run(setup_of(tmp_path, several(("plot", {})), says("See.")), as_json=True)
+    lines = [json.loads(line) for line in out.splitlines()]
+    kinds = [line["kind"] for line in lines]
+    assert code == 0 and not err and kinds[0] == "session" and kinds[-1] == "finished"
+    assert {"step", "reasoning", "call_started", "call_ready", "call_running", "observation", "content"} <= set(kinds)
+    [seen] = [line for line in lines if line["kind"] == "observation"]
+    assert seen["attachments"][0]["media_type"] == "image/png" and lines[-1]["answer"] == "See."
+
+
+def test_a_call_that_would_ask_pauses_and_is_gone_on_with_in_another_process(tmp_path):
+    setup = setup_of(tmp_path, WRITE)
+    code, out, err = run(setup)
+    assert (code, out) == (3, "")
+    assert "--- a.txt\n+hello" in err and "sansi agent --resume " in err and "--answer once" in err
+    setup = setup_of(tmp_path, says("Written."))  # nothing is left of the first process but its files
+    session = setup.sessions.open("last")
+    assert list(session.pending) == ["call_0"]
+    headless.answer_pending(setup, session, ["once"])
+    assert run(setup, session, question=None)[:2] == (0, "Written.\n")
+
+
+def test_a_no_with_a_reason_is_told_to_the_model_and_exits_with_5(tmp_path):
+    run(setup_of(tmp_path, WRITE))
+    setup = setup_of(tmp_path, says("I did not."))
+    session = setup.sessions.open("last")
+    headless.answer_pending(setup, session, ["call_0=no: not there"])
+    code, out, err = run(setup, session, question=None)
+    assert (code, out) == (5, "I did not.\n") and "denied" in err
+    assert "not there" in session.messages[2].content
+
+
+def test_what_is_no_answer_is_told(tmp_path):
+    run(setup_of(tmp_path, WRITE))
+    setup = setup_of(tmp_path)
+    session = setup.sessions.open("last")
+    with pytest.raises(SansiError, match="maybe"):
+        headless.answer_pending(setup, session, ["maybe"])
+    with pytest.raises(SansiError, match='no call "call_9" waits; waiting: call_0'):
+        headless.answer_pending(setup, session, ["call_9=once"])
+    with pytest.raises(SansiError, match="waits for no approval"):
+        headless.answer_pending(setup, setup.begin(), ["once"])
+
+
+def test_a_mode_that_refuses_exits_with_5_a_limit_with_4_and_a_failure_with_1(tmp_path):
+    assert run(setup_of(tmp_path, WRITE, says("No."), mode="plan"))[0] == 5
+    capped = setup_of(tmp_path, several(("lines", {"count": 1})), says("One."), limits=Limits(max_calls=0))
+    assert run(capped)[:2] == (4, "One.\n")
+    code, _, err = run(setup_of(tmp_path, SansiError("the server is gone")))
+    assert code == 1 and "error: the server is gone" in err
+
+
+def test_tools_are_chosen_by_name():
+    assert names_in(["calculator,calculator", " calculator "]) == ["calculator"]
+    with pytest.raises(SansiError, match='no built-in tool "calculater"; did you mean "calculator"'):
+        names_in(["calculater"])
+    with Toolset(["calculator"]) as tools:
+        assert [(tool.name, tool.origin) for tool in tools.all()] == [("calculator", "built-in")]
+        assert tools.status() is None
+
+
+@pytest.fixture
+def sansi(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["sansi", "agent", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        captured = capsys.readouterr()
+        return caught.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def url():
+    from live_server import running
+    from scripted import Planned
+
+    def multiply(told):
+        return f"It is {told[-1]}." if told else ("calculator", {"expression": "17 * 23"})
+
+    with running([Planned("planned", multiply)]) as address:
+        yield address
+
+
+def test_the_command_asks_a_server_keeps_the_session_and_exports_it(sansi, url, tmp_path):
+    code, out, err = sansi("--url", url, "-p", "What is 17 * 23?")
+    assert (code, out) == (0, "It is 391.\n") and "calculator" in err
+    code, out, _ = sansi("list")
+    assert code == 0 and "planned  What is 17 * 23?" in out
+    assert "It is 391." in sansi("export", "last")[1]
+    assert sansi("export", "last", str(tmp_path / "a.jsonl"))[0] == 0
+    assert '"kind": "observation"' in (tmp_path / "a.jsonl").read_text()
+    code, out, _ = sansi("--url", url, "--resume", "last", "-p", "Again", "--json")
+    assert code == 0 and json.loads(out.splitlines()[-1])["answer"] == "It is 391."
+
+
+def test_a_server_of_a_file_is_asked_about_and_goes_on_in_another_process(sansi, tmp_path):
+    from live_server import running
+    from scripted import Planned
+
+    sound = Path(__file__).resolve().parents[1] / "agents" / "mcp" / "mcp_sound.py"
+    server = {"command": sys.executable, "args": ["-I", "-S", str(sound), "modern"]}
+    file = tmp_path / "mcp.json"
+    file.write_text(json.dumps({"mcpServers": {"sound": server, "gone": {"command": "no-such-program"}}}))
+
+    def echo(told):
+        return f"It said {told[-1]}." if told else ("sound__echo", {"text": "hello"})
+
+    with running([Planned("planned", echo)]) as address:
+        code, _, err = sansi("--url", address, "--mcp", str(file), "-p", "Echo")
+        assert code == 3 and "sound__echo (mcp:sound)" in err and '"text": "hello"' in err
+        code, out, _ = sansi("--url", address, "--mcp", str(file), "--resume", "last", "--answer", "once")
+    assert (code, out) == (0, "It said hello.\n")
+
+
+def test_every_built_in_tool_can_be_had_by_its_name(tmp_path):
+    with Toolset(BUILT_IN, folder=tmp_path) as tools:
+        names = {tool.name for tool in tools.all()}
+    assert {"calculator", "code_interpreter", "fetch", "read_file", "write_file", "shell"} <= names
+    with pytest.raises(SansiError, match="no such folder to share"):
+        Toolset([], folder=tmp_path / "gone")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--json"], "--json is for -p"),
+        (["--answer", "once"], "give --resume SESSION"),
+        (["--resume", "a", "--fork", "b"], "exclude each other"),
+        (["--resume", "a"], "there are no sessions yet"),
+        (["--api-key-env", "X"], "give --url with it"),
+        (["--mode", "ynlo"], 'did you mean "yolo"'),
+        (["--tools", "shel"], 'there is no built-in tool "shel"'),
+        (["--always", "shell(command"], "write TOOL or TOOL(ARGUMENT=PATTERN"),
+        (["--url", "nowhere", "-p", "x"], '"nowhere" is no address of a server'),
+        (["export", "last"], "there are no sessions yet"),
+    ],
+)
+def test_mistakes_are_one_sentence(sansi, arguments, words):
+    code, _, err = sansi(*arguments)
+    assert code == 1 and words in err and err.count("\n") == 1, err
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"),
+    [("--mode ", "yolo"), ("--tools ca", "calculator"), ("--resume ", "last"), ("export ", "last"), ("e", "export")],
+)
+def test_a_shell_completes_modes_tools_and_sessions(typed, wanted, tmp_path):
+    command = [str(Path(sys.executable).parent / "sansi")]
+    words = f"sansi agent {typed}"
+    environment = {
+        **os.environ,
+        "_SANSI_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split(" ")) - 1),
+        "XDG_STATE_HOME": str(tmp_path),
+    }
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert wanted in done.stdout.split(), done
