@@ -34,6 +34,8 @@ class Result:
     """Where the text is from, as an address or a path, where that is another place than the tool's own."""
     tainted: bool | None = None
     """Whether strangers wrote the text; None: as the tool says of all its results."""
+    ends_run: bool = False
+    """The run ends with this result: no further reply is asked for."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Observation:
     """Who says it: the origin of the tool, and of the text where they differ; None: Sansi itself."""
     tainted: bool = False
     """Strangers may have written the text: what it asks for is not what the user asked for."""
+    ends_run: bool = False
+    """The run ends with it."""
 
     def __post_init__(self) -> None:
         # Half of a surrogate pair, from a tool or quoted from the model, can be neither sent nor encoded.

@@ -69,7 +69,7 @@ async def _outcome(tool: Runnable, typed: Mapping[str, Any], context: ToolContex
     tainted = tool.tainted if result.tainted is None else result.tainted
     origin = f"{tool.origin} {result.origin}" if result.origin else tool.origin
     status, text = ("error", f"error: {result.text}") if result.is_error else ("ok", result.text)
-    return Observation(text, status, result.attachments, origin, tainted)  # type: ignore[arg-type]
+    return Observation(text, status, result.attachments, origin, tainted, result.ends_run)  # type: ignore[arg-type]
 
 
 async def _returned(tool: Runnable, typed: dict[str, Any], context: ToolContext) -> Any:
@@ -124,8 +124,9 @@ class _Deadline:
         """The same context for the one call, with its own `cancelled`, whose progress this deadline hears."""
 
         def progress(text: str) -> None:
-            self._last = time.monotonic()
-            context.progress(text)
+            if not context.cancelled.is_set():  # nobody waits any longer
+                self._last = time.monotonic()
+                context.progress(text)
 
         return ToolContext(
             context.conversation, context.room, lambda: context.folder, progress, context.cancelled, context.call_id
@@ -157,6 +158,8 @@ def run_loop(coroutine: Coroutine[Any, Any, T]) -> T:
         for task in left:
             task.cancel()
         if left:
-            loop.run_until_complete(asyncio.wait(left, timeout=PATIENCE))
+            _, stubborn = loop.run_until_complete(asyncio.wait(left, timeout=PATIENCE))
+            for task in stubborn:
+                task._log_destroy_pending = False  # type: ignore[attr-defined]  # nobody can end it
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()

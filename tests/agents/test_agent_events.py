@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from sansi.agents import Agent, Observation, Pending, Stop, Tool, ToolContext, calculator, tool
+from sansi.agents import Agent, Observation, Pending, Result, Stop, Tool, ToolContext, calculator, tool
 from sansi.agents.events import CallReady, Finished, ObservationMade
 from sansi.base import SansiError
 from sansi.text import read_messages
@@ -160,6 +160,33 @@ def test_wherever_it_is_stopped_the_conversation_can_go_on():
         on = [*run.messages, {"role": "user", "content": "Go on."}]
         assert Agent(Script(says("gone on")), [CALCULATOR]).run(on).answer == "gone on"
     assert "cancelled" in ended
+
+
+def test_a_result_may_end_the_run():
+    def leave() -> Result:
+        """Leave."""
+        return Result("left", ends_run=True)
+
+    client = Script(several(("leave", {}), ("calculator", {"expression": "1+1"})))
+    run = Agent(client, [Tool.from_function(leave), CALCULATOR]).run(QUESTION)
+    assert (run.stopped_reason, run.status) == ("tool", "finished")
+    assert [m.content for m in run.messages[2:]] == ["left", "2"]
+
+
+def test_progress_is_told_while_the_tool_runs():
+    heard = threading.Event()
+
+    @tool
+    def slow(context: ToolContext) -> str:
+        """Wait."""
+        context.progress("half")
+        return "heard" if heard.wait(30) else "not heard"
+
+    for event in Agent(Script(calls("{}", name="slow"), says("ok")), [slow]).stream(QUESTION):
+        if event.kind == "progress":
+            assert (event.id, event.name, event.text) == ("call_0", "slow", "half")
+            heard.set()
+    assert event.run.calls[0].observation == "heard"
 
 
 def test_stop_ends_model_and_stream():

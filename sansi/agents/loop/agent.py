@@ -13,7 +13,7 @@ from typing import Any
 
 from sansi.agents.events import AgentEvent, Finished
 from sansi.agents.loop.asking import Settings
-from sansi.agents.loop.calls import Gate
+from sansi.agents.loop.calls import Emit, Gate
 from sansi.agents.loop.conversation import Conversations
 from sansi.agents.loop.driver import Driver
 from sansi.agents.loop.limits import Limits
@@ -100,7 +100,7 @@ class Agent:
         events: asyncio.Queue[AgentEvent] = asyncio.Queue()
         conversation = self._conversations.of(state.messages, state.conversation)
         settings = Settings(self.client, self.tools, self.options, self.limits, self.gate)
-        driver = Driver(settings, conversation, state, events.put_nowait, stop or Stop())
+        driver = Driver(settings, conversation, state, _emitter(events), stop or Stop())
         running = asyncio.ensure_future(driver.run())
         running.add_done_callback(lambda _: events.put_nowait(_END))
         try:
@@ -119,6 +119,19 @@ class Agent:
 
 
 _END: Any = object()
+
+
+def _emitter(events: asyncio.Queue[AgentEvent]) -> Emit:
+    """Puts events into the queue of the running loop, also from threads of tools, which tell their progress."""
+    loop, here = asyncio.get_running_loop(), threading.get_ident()
+
+    def emit(event: AgentEvent) -> None:
+        if threading.get_ident() == here:
+            events.put_nowait(event)
+        elif not loop.is_closed():
+            loop.call_soon_threadsafe(events.put_nowait, event)
+
+    return emit
 
 
 def _by_name(tools: Iterable[Tool]) -> dict[str, Tool]:

@@ -121,7 +121,7 @@ class Caller:
         """Hold an observation, and tell of it as it comes."""
         seen, whole = fitted.observation, fitted.whole
         self.held[call.id] = CallRecord(
-            call, seen.status, seen.text, seconds, seen.attachments, seen.origin, seen.tainted, whole
+            call, seen.status, seen.text, seconds, seen.attachments, seen.origin, seen.tainted, whole, seen.ends_run
         )
         self.emit(ObservationMade.of(call, seen, seconds, whole))
 

@@ -110,8 +110,8 @@ class Driver:
         return run
 
     async def _steps(self) -> StoppedReason:
-        if (open_calls := self.state.open_calls()) and not await self._answer(open_calls):
-            return "paused"
+        if (open_calls := self.state.open_calls()) and (ended := await self._answer(open_calls)):
+            return ended
         while True:
             last = self._check_caps()
             if not await self._fits():
@@ -215,7 +215,7 @@ class Driver:
         if last or not message.tool_calls:
             self._close(message.tool_calls, NO_TOOLS_LEFT)
             return None if self._asked_again(message, last) else self.state.limit or "answer"
-        return None if await self._answer(message.tool_calls) else "paused"
+        return await self._answer(message.tool_calls)
 
     def _asked_again(self, message: Message, last: bool) -> bool:
         """Whether the model is asked once more, because it says that it calls, or has called, and has not."""
@@ -233,16 +233,17 @@ class Driver:
 
     # --- answering ---------------------------------------------------------------------------------------------------
 
-    async def _answer(self, calls: Sequence[ToolCall]) -> bool:
-        """Answer calls, and tell the model in call order; False if some wait for somebody who is not there."""
+    async def _answer(self, calls: Sequence[ToolCall]) -> StoppedReason | None:
+        """Answer calls, and tell the model in call order. Why the run ends: calls wait for somebody who is not there,
+        or a result ends it."""
         refused = self._over_the_cap(calls)
         left = [call for call in calls if call.id not in self.state.held]
         self._abreast = len(left) - len(refused)
         self._pending = await self._caller.answer(left, refused, self.state.tainted, self.state.messages)
         if self._pending:
-            return False
+            return "paused"
         self._take_results()
-        return True
+        return "tool" if any(record.ends_run for record in self.state.records[-len(calls) :]) else None
 
     def _over_the_cap(self, calls: Sequence[ToolCall]) -> dict[str, Observation]:
         cap = self._settings.limits.max_calls

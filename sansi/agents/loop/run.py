@@ -14,6 +14,7 @@ from sansi.text import Message, ToolCall
 
 StoppedReason = Literal[
     "answer",
+    "tool",
     "max_calls",
     "max_tokens",
     "max_seconds",
@@ -42,6 +43,8 @@ class CallRecord:
     tainted: bool = False
     whole: str | None = None
     """The name under which `read_result` has the whole text, where the model was told head and tail."""
+    ends_run: bool = False
+    """The tool has ended the run with it."""
     remark: str = ""
     """What the loop added to the observation."""
 
@@ -141,9 +144,9 @@ class AgentRun:
     """The messages given, then all that the run added; assistant messages carry their thoughts (reasoning_content)."""
     calls: tuple[CallRecord, ...]
     stopped_reason: StoppedReason
-    """"answer"; a cap or "loop" (the model was asked for its answer all the same); "length": a reply was cut; "abort":
-    the other side ended it; "context": the conversation does not fit the model; "paused": calls wait for approval;
-    "cancelled"; "failed": the client raised an error."""
+    """"answer"; "tool": a result ended it; a cap or "loop" (the model was asked for its answer all the same); "length":
+    a reply was cut; "abort": the other side ended it; "context": the conversation does not fit the model; "paused":
+    calls wait for approval; "cancelled"; "failed": the client raised an error."""
     usage: Usage = field(default_factory=Usage)
     """Summed over the completions of the run."""
     report: RunReport = field(default_factory=RunReport)
