@@ -12,7 +12,6 @@ import dataclasses
 import functools
 import math
 import numbers
-import reprlib
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sansi.base.errors import ConfigError, did_you_mean
+from sansi.base.shown import show
 
 C = TypeVar("C")
 _PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", Path: "a path"}
@@ -67,7 +67,7 @@ class Config(metaclass=_Checked):
 def load_config(cls: type[C], values: Mapping[str, Any], where: str = "configuration") -> C:
     """Build the dataclass `cls` from `values`. Raises ConfigError that lists every problem found."""
     if not isinstance(values, Mapping):
-        raise ConfigError(where, [f"must be a mapping of keys to values, not {reprlib.repr(values)}"])
+        raise ConfigError(where, [f"must be a mapping of keys to values, not {show(values)}"])
     fields = {name: field for name, field in _fields(cls).items() if field.init}  # type: ignore[arg-type]
     unknown = [f'unknown key "{key}"{did_you_mean(str(key), fields)}' for key in values if key not in fields]
     unusable: list[str] = []
@@ -95,7 +95,7 @@ def as_config(cls: type[C], value: Any, where: str = "configuration") -> C:
         return value
     if isinstance(value, Mapping):
         return load_config(cls, value, where)
-    raise ConfigError(where, [f"must be of type {cls.__name__}, or a mapping of its fields, not {reprlib.repr(value)}"])
+    raise ConfigError(where, [f"must be of type {cls.__name__}, or a mapping of its fields, not {show(value)}"])
 
 
 def check_config(config: Any, where: str = "configuration") -> None:
@@ -176,7 +176,7 @@ def _coerce(hint: Any, value: Any, name: str) -> Any:
     if origin is typing.Literal:
         if any(type(value) is type(choice) and value == choice for choice in arguments):  # True == 1 in Python
             return value
-        raise TypeError(f'"{name}" is {reprlib.repr(value)}{did_you_mean(str(value), map(str, arguments))}')
+        raise TypeError(f'"{name}" is {show(value)}{did_you_mean(str(value), map(str, arguments))}')
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return value if isinstance(value, hint) else _nested(hint, value, name)
     if origin in (tuple, list) and isinstance(value, list | tuple):
@@ -194,7 +194,7 @@ def _instance(hint: Any, kind: Any, value: Any, name: str) -> Any:
     looked_at = isinstance(kind, type) and not getattr(kind, "_is_protocol", False)
     if not looked_at or (isinstance(value, kind) and not (isinstance(value, str) and kind is not str)):
         return value
-    raise TypeError(f'"{name}" must be {_words(hint)}, not {reprlib.repr(value)}')
+    raise TypeError(f'"{name}" must be {_words(hint)}, not {show(value)}')
 
 
 def _coerce_plain(hint: Any, value: Any, name: str) -> Any:
@@ -208,7 +208,7 @@ def _coerce_plain(hint: Any, value: Any, name: str) -> Any:
             return _finite(value, name)
     elif hint not in (int, float) and isinstance(value, hint):
         return value
-    raise TypeError(f'"{name}" must be {_PLAIN[hint]}, not {reprlib.repr(value)}{_advice(hint, value)}')
+    raise TypeError(f'"{name}" must be {_PLAIN[hint]}, not {show(value)}{_advice(hint, value)}')
 
 
 def _finite(value: Any, name: str) -> float:
@@ -217,7 +217,7 @@ def _finite(value: Any, name: str) -> float:
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise TypeError(f'"{name}" must be a finite number, not {reprlib.repr(value)}')
+        raise TypeError(f'"{name}" must be a finite number, not {show(value)}')
     return number
 
 
@@ -241,9 +241,7 @@ def _words(hint: Any) -> str:
 
 def _nested(hint: type, value: Any, name: str) -> Any:
     if not isinstance(value, Mapping):
-        raise TypeError(
-            f'"{name}" must be of type {hint.__name__}, or a mapping of its fields, not {reprlib.repr(value)}'
-        )
+        raise TypeError(f'"{name}" must be of type {hint.__name__}, or a mapping of its fields, not {show(value)}')
     return load_config(hint, value, name)
 
 
@@ -284,5 +282,5 @@ def _coerce_union(options: tuple[Any, ...], value: Any, name: str) -> Any:
 
 def _mapping(value: Any, name: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise TypeError(f'"{name}" must be a mapping, not {reprlib.repr(value)}')
+        raise TypeError(f'"{name}" must be a mapping, not {show(value)}')
     return value

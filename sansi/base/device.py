@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import reprlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from sansi.base.errors import SansiError, did_you_mean
+from sansi.base.shown import show
 
 if TYPE_CHECKING:
     import torch
@@ -44,7 +44,7 @@ def resolve_device(device: DeviceLike = "auto") -> torch.device:
     if device is None or device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if isinstance(device, bool) or not isinstance(device, str | torch.device | int):
-        reason = f'"device" must be a name such as "cpu" or "cuda:0", not {reprlib.repr(device)}'
+        reason = f'"device" must be a name such as "cpu" or "cuda:0", not {show(device)}'
         raise SansiError(reason, param="device")
     if isinstance(device, int):
         device = f"cuda:{device}"
@@ -70,7 +70,7 @@ def resolve_dtype(dtype: DtypeLike, device: torch.device) -> torch.dtype:
     if dtype is None or dtype == "auto":
         dtype = "bfloat16" if device.type == "cuda" else "float32"
     if not isinstance(dtype, str | torch.dtype):
-        reason = f'"dtype" must be one of {", ".join(["auto", *DTYPES])}, not {reprlib.repr(dtype)}'
+        reason = f'"dtype" must be one of {", ".join(["auto", *DTYPES])}, not {show(dtype)}'
         raise SansiError(reason, param="dtype")
     name = str(dtype).removeprefix("torch.")
     if name not in DTYPES:

@@ -6,7 +6,6 @@ import errno
 import json
 import os
 import re
-import reprlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,8 @@ from sansi.base.drafts import draft_beside
 from sansi.base.errors import SansiError
 from sansi.base.marker import MARKER, Entries, describe, entry_names, marker_of, others_files, read_marker, shown
 from sansi.base.placing import NEW, flush_folder, hide, place, settle
+from sansi.base.shown import show
+from sansi.base.strict_json import json_fault
 
 UNMARKED = f"(a folder of an earlier version has no {MARKER}: if nothing in it is yours, delete it first)"
 
@@ -79,14 +80,14 @@ def remove_folder(folder: Path) -> None:
 def as_path(folder: object, what: str = "a folder") -> Path:
     """The path that was given. Raises SansiError for what is none, and for what no file system takes."""
     if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
-        raise SansiError(f"{what} is given by its path, not by {reprlib.repr(folder)}", param="folder")
+        raise SansiError(f"{what} is given by its path, not by {show(folder)}", param="folder")
     try:
         os.stat(folder)
     except ValueError as error:
-        raise SansiError(f"{reprlib.repr(folder)} is no path ({error}); choose another name", param="folder") from error
+        raise SansiError(f"{show(folder)} is no path ({error}); choose another name", param="folder") from error
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
-            shown = reprlib.repr(os.fspath(folder))
+            shown = show(os.fspath(folder))
             raise SansiError(f"{shown}: the name is too long; choose a shorter one", param="folder") from error
     return Path(folder)
 
@@ -318,5 +319,5 @@ def read_json(path: Path, advice: str = DAMAGED) -> Any:
         raise SansiError(f"{path}: no such file")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise SansiError(f"{path}: not valid JSON ({error}); {advice}") from error
+    except (ValueError, RecursionError) as error:
+        raise SansiError(f"{path}: not valid JSON ({json_fault(error)}); {advice}") from error

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin
 
+from sansi.base.shown import show
+
 MAX_DEPTH = 200  # of the lists and objects of a schema, within which its parts are looked for
 
 MAPS = ("properties", "patternProperties", "dependentSchemas", "$defs", "definitions")
@@ -40,7 +42,7 @@ class References:
         """What the `$ref` of `part` refers to. Raises LookupError that says why there is nothing."""
         ref = part["$ref"]
         if not isinstance(ref, str):
-            raise LookupError(f"$ref is {ref!r:.80}, which is no text")
+            raise LookupError(f"$ref is {show(ref, 80)}, which is no text")
         resource, fragment = urldefrag(_joined(self.base(part), ref))
         if resource not in self._named:
             raise LookupError(f'$ref "{ref:.80}" leads out of the schema; only what stands in it can be referred to')

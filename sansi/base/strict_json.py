@@ -16,8 +16,34 @@ def parse_json(text: str | bytes, unique_keys: bool = False) -> Any:
     pairs = _unique if unique_keys else None
     try:
         return json.loads(text, parse_constant=refuse_constant, parse_int=_whole_number, object_pairs_hook=pairs)
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(json_fault(error)) from error
+
+
+def json_fault(error: Exception) -> str:
+    """What a decoder of JSON, or of its UTF-8, found wrong: which character is, and why, not what Python calls it."""
+    if isinstance(error, json.JSONDecodeError):
+        known = next((said for begin, said in _FAULTS.items() if error.msg.startswith(begin)), "it can not be read on")
+        return f"{known} at line {error.lineno}, character {error.colno}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start} begins no character of UTF-8"
+    if isinstance(error, UnicodeEncodeError):
+        return "it holds half of a surrogate pair"
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+
+
+_FAULTS = {
+    "Expecting value": "a value is missing",
+    "Expecting property name": "a key in double quotation marks is missing",
+    "Expecting ':'": "a colon is missing",
+    "Expecting ','": "a comma or a closing bracket is missing",
+    "Illegal trailing comma": "a comma stands before a closing bracket",
+    "Extra data": "the value has ended, but text follows",
+    "Unterminated string": "a string has no end that begins",
+    "Invalid control character": "a string holds a line break or another control character",
+    "Invalid \\": "a string holds a backslash that begins no escape",
+    "Unexpected UTF-8 BOM": "a byte order mark stands",
+}
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

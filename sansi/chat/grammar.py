@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sansi.base.errors import SansiError, did_you_mean
+from sansi.base.shown import show
 from sansi.engine import Grammar, GrammarCompiler
 from sansi.engine.json_schema import Unsupported
 from sansi.text import Codec
@@ -111,7 +112,7 @@ class Grammars:
         where = f"tools[{index}].function"
         strict = function.get("strict")
         if strict not in (None, True, False):
-            raise SansiError(f"{where}.strict must be true or false, not {strict!r}", param=f"{where}.strict")
+            raise SansiError(f"{where}.strict must be true or false, not {show(strict)}", param=f"{where}.strict")
         if strict:
             _named(lambda: self._compiler.check(_parameters(function), "object"), f"{where}.parameters")
         return bool(strict)
@@ -119,9 +120,9 @@ class Grammars:
 
 def check_tool_choice(choice: Any, offered: Mapping[str, Any]) -> None:
     """Raise SansiError unless `choice` is one of CHOICES, or the name of an offered tool."""
-    known = [*CHOICES, *offered]
+    known = list(dict.fromkeys([*CHOICES, *offered]))
     if choice not in known:
-        raise SansiError(f"tool_choice is {choice!r}{did_you_mean(str(choice), known)}", param="tool_choice")
+        raise SansiError(f"tool_choice is {show(choice)}{did_you_mean(str(choice), known)}", param="tool_choice")
     if choice == "required" and not offered:
         raise SansiError('tool_choice is "required", but there are no tools; give some', param="tool_choice")
 
@@ -132,10 +133,10 @@ def _read_format(value: Mapping[str, Any] | None) -> tuple[Mapping[str, Any], bo
         return None
     where = "response_format"
     if not isinstance(value, Mapping):
-        raise SansiError(f"{where} must be an object, not {value!r:.40}", param=where)
+        raise SansiError(f"{where} must be an object, not {show(value, 40)}", param=where)
     kind = value.get("type")
     if kind not in FORMATS:
-        raise SansiError(f"{where}.type is {kind!r}{did_you_mean(str(kind), FORMATS)}", param=f"{where}.type")
+        raise SansiError(f"{where}.type is {show(kind)}{did_you_mean(str(kind), FORMATS)}", param=f"{where}.type")
     _only_keys(value, where, ("type", "json_schema") if kind == "json_schema" else ("type",))
     if kind == "text":
         return None
@@ -150,23 +151,23 @@ def _read_expression(value: Mapping[str, Any] | None) -> str | None:
     _only_keys(value, where, ("type", "regex"))
     expression = value.get("regex")
     if not isinstance(expression, str) or not expression:
-        raise SansiError(f"{where}.regex must be an expression, not {expression!r:.40}", param=f"{where}.regex")
+        raise SansiError(f"{where}.regex must be an expression, not {show(expression, 40)}", param=f"{where}.regex")
     return expression
 
 
 def _read_schema(value: Any) -> tuple[Mapping[str, Any], bool]:
     where = "response_format.json_schema"
     if not isinstance(value, Mapping):
-        raise SansiError(f"{where} must be an object with a name and a schema, not {value!r:.40}", param=where)
+        raise SansiError(f"{where} must be an object with a name and a schema, not {show(value, 40)}", param=where)
     _only_keys(value, where, ("name", "description", "schema", "strict"))
     for key, kinds, least in (("name", str, True), ("description", str, False), ("strict", bool, False)):
         given = value.get(key)
         if not isinstance(given, kinds) and (least or given is not None):
             wanted = "text" if kinds is str else "true or false"
-            raise SansiError(f"{where}.{key} must be {wanted}, not {given!r:.40}", param=f"{where}.{key}")
+            raise SansiError(f"{where}.{key} must be {wanted}, not {show(given, 40)}", param=f"{where}.{key}")
     schema = value.get("schema", ANY_OBJECT)
     if not isinstance(schema, Mapping):
-        raise SansiError(f"{where}.schema must be an object, not {schema!r:.40}", param=f"{where}.schema")
+        raise SansiError(f"{where}.schema must be an object, not {show(schema, 40)}", param=f"{where}.schema")
     return schema, not value.get("strict")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sansi.base.errors import SansiError, did_you_mean
+from sansi.base.shown import show
 from sansi.chat.presets import EFFORTS
 from sansi.chat.stop import check_stops
 from sansi.engine import TokenLogprob
@@ -224,29 +225,30 @@ _FLAGS = (
 def check_options(options: ChatOptions) -> None:
     """Raise SansiError, with `param` the field, for values that the layers below do not check."""
     if not isinstance(options, ChatOptions):
-        raise SansiError(f"options must be ChatOptions, not {options!r}", param="options")
+        raise SansiError(f"options must be ChatOptions, not {show(options)}", param="options")
     for name, least in (("thinking_budget", 0), ("answer_reserve", 0), ("max_tokens", 0), ("min_tokens", 0)):
         value = getattr(options, name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-            raise SansiError(f"{name} must be a whole number of {least} or more, not {value!r}", param=name)
+            raise SansiError(f"{name} must be a whole number of {least} or more, not {show(value)}", param=name)
     if options.enable_thinking not in (None, True, False):
         raise SansiError(
-            f"enable_thinking must be true, false or null, not {options.enable_thinking!r}", param="enable_thinking"
+            f"enable_thinking must be true, false or null, not {show(options.enable_thinking)}", param="enable_thinking"
         )
     for name in _FLAGS:
         value = getattr(options, name)
         if not isinstance(value, bool):
-            raise SansiError(f"{name} must be true or false, not {value!r}", param=name)
+            raise SansiError(f"{name} must be true or false, not {show(value)}", param=name)
     effort = options.reasoning_effort
     if effort is not None and effort not in EFFORTS:
-        reason = f"reasoning_effort is {effort!r}{did_you_mean(str(effort), EFFORTS)}"
+        reason = f"reasoning_effort is {show(effort)}{did_you_mean(str(effort), EFFORTS)}"
         raise SansiError(reason, param="reasoning_effort")
     if options.max_tokens is not None and options.min_tokens > options.max_tokens:
         reason = f"min_tokens is {options.min_tokens}, but max_tokens allows {options.max_tokens}; lower the one"
         raise SansiError(f"{reason}, or raise the other", param="min_tokens")
     check_stops(options.stop)
     if options.continue_final == "answer" and (options.response_format or {}).get("type") not in (None, "text"):
-        reason = 'response_format binds an answer from its start on; with continue_final="answer" it has begun already'
+        reason = "response_format binds an answer from its start on, and continue_final goes on with one that has begun"
+        reason += "; leave out one of them"
         raise SansiError(reason, param="response_format")
 
 

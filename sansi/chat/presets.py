@@ -12,6 +12,7 @@ from sansi.base.codec_file import GENERATION_CONFIG
 from sansi.base.config import Config, config_to_dict, load_config
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.base.files import read_json
+from sansi.base.shown import show
 from sansi.engine import SamplingParams
 from sansi.engine.params import Sampling, check_params
 
@@ -74,5 +75,5 @@ def _override(default: Preset, values: Any, where: str) -> Preset:
 
 def _mapping(value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise SansiError(f"{where} must be an object, not {value!r}", param=KEY)
+        raise SansiError(f"{where} must be an object, not {show(value)}", param=KEY)
     return value

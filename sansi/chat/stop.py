@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sansi.base.errors import SansiError
+from sansi.base.shown import show
 
 MAX_STOPS = 64
 MAX_STOP_CHARACTERS = 256  # looking for long ones takes time at every token
@@ -59,10 +60,10 @@ class StopStrings:
 def check_stops(stops: Any) -> None:
     """Raise SansiError unless `stops` is a list of at most MAX_STOPS strings that are neither empty nor too long."""
     if isinstance(stops, str) or not isinstance(stops, Sequence):
-        raise SansiError(f"stop must be a list of strings, not {stops!r}", param="stop")
+        raise SansiError(f"stop must be a list of strings, not {show(stops)}", param="stop")
     if len(stops) > MAX_STOPS:
         raise SansiError(f"stop has {len(stops)} strings; at most {MAX_STOPS} are looked for", param="stop")
     for i, stop in enumerate(stops):
         if not isinstance(stop, str) or not 0 < len(stop) <= MAX_STOP_CHARACTERS:
-            reason = f"stop[{i}] must be a string of 1 to {MAX_STOP_CHARACTERS} characters, not {stop!r:.40}"
+            reason = f"stop[{i}] must be a string of 1 to {MAX_STOP_CHARACTERS} characters, not {show(stop, 40)}"
             raise SansiError(reason, param="stop")

@@ -5,13 +5,13 @@ Every dataset here is an endless iterator of `Batch`es, stacked from rows of T +
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from sansi.base.errors import SansiError
+from sansi.base.shown import show
 from sansi.data.ids import is_whole
 from sansi.data.packed import PackedDataset
 from sansi.data.samples import SampleDataset, best_fit
@@ -41,7 +41,7 @@ class Mixture(RowStream):
         self.datasets = [dataset for dataset, _ in datasets]
         for _, weight in datasets:
             if isinstance(weight, bool) or not isinstance(weight, int | float | np.number):
-                raise SansiError(f"mixture weights must be numbers, not {reprlib.repr(weight)}", param="weight")
+                raise SansiError(f"mixture weights must be numbers, not {show(weight)}", param="weight")
         weights = np.asarray([weight for _, weight in datasets], np.float64)
         lengths = sorted({dataset.sequence_length for dataset in self.datasets})
         if not (np.all(np.isfinite(weights)) and np.all(weights > 0)):

@@ -18,6 +18,7 @@ import torch
 from sansi.base.device import DeviceLike, DtypeLike
 from sansi.base.errors import SansiError
 from sansi.base.progress import Bar
+from sansi.base.shown import show
 from sansi.base.threads import run_operators_alone
 from sansi.engine.backends import check_choice, load_backend, make_backend
 from sansi.engine.batch import BLOCK, Backend
@@ -569,10 +570,10 @@ def _check_options(
     sizes = {"context_length": context_length, "max_prefill_tokens": max_prefill_tokens, "num_blocks": num_blocks}
     for name, value in (("max_batch", max_batch), *((n, v) for n, v in sizes.items() if v is not None)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise SansiError(f"{name} must be 1 or more, not {value!r}", param=name)
+            raise SansiError(f"{name} must be 1 or more, not {show(value)}", param=name)
     for name, value in (("prefix_cache", prefix_cache), ("batch_invariant", batch_invariant)):
         if not isinstance(value, bool):
-            raise SansiError(f"{name} must be true or false, not {value!r}", param=name)
+            raise SansiError(f"{name} must be true or false, not {show(value)}", param=name)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -19,6 +19,7 @@ import llguidance
 import numpy as np
 
 from sansi.base.errors import SansiError
+from sansi.base.shown import show
 from sansi.engine.json_schema import Rules, Style, schema_rules
 from sansi.engine.rehearsal import LIMITS, ends_in_time, is_doubtful
 from sansi.engine.thinking import ThinkingState
@@ -104,7 +105,7 @@ class GrammarCompiler:
     def regex(self, pattern: str) -> Grammar:
         r"""A text that `pattern` matches from start to end. Rust syntax: no look-around, no back-references."""
         if not isinstance(pattern, str):
-            raise SansiError(f"regex must be a string, not {pattern!r}", param="regex")
+            raise SansiError(f"regex must be a string, not {show(pattern)}", param="regex")
         _check_text(pattern, "regex")
         return self._cached(pattern, lambda: f"start: /{llguidance.regex_to_lark(pattern)}/", "regex")
 
@@ -130,7 +131,7 @@ class GrammarCompiler:
         if not tools:
             raise SansiError("tool_calls needs at least one tool", param="tools")
         if choice not in ("auto", "required"):
-            raise SansiError(f'tool choice must be "auto" or "required", not {choice!r}', param="tool_choice")
+            raise SansiError(f'tool choice must be "auto" or "required", not {show(choice)}', param="tool_choice")
         for name in tools:
             _check_text(name, "tools")
         arguments = {name: _Source(f"tools.{name}", _json_text(tools[name], f"tools.{name}"), True) for name in tools}
@@ -416,7 +417,7 @@ def _schema_lark(source: _Source, style: Style) -> str:
 
 def _json_text(schema: Mapping[str, Any], param: str) -> str:
     if not isinstance(schema, Mapping):
-        raise SansiError(f"{param}: a schema must be an object, not {schema!r:.80}", param=param)
+        raise SansiError(f"{param}: a schema must be an object, not {show(schema, 80)}", param=param)
     try:
         text = json.dumps(schema, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:

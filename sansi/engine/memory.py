@@ -12,6 +12,7 @@ import torch
 
 from sansi.base.device import DeviceLike, DtypeLike, resolve_device, resolve_dtype
 from sansi.base.errors import SansiError
+from sansi.base.shown import show
 from sansi.base.sizes import size_text
 from sansi.engine.batch import BLOCK
 from sansi.engine.blocks import blocks_for
@@ -268,7 +269,7 @@ def _budget(memory: int | float | None, free: int, device: torch.device) -> int:
     if memory is None:
         return int(free * share)
     if isinstance(memory, bool) or not isinstance(memory, int | float) or not 0 < memory < math.inf:
-        raise SansiError(f"memory must be a number of bytes, or a share up to 1, not {memory!r}", param="memory")
+        raise SansiError(f"memory must be a number of bytes, or a share up to 1, not {show(memory)}", param="memory")
     if memory > max(free, 1):
         raise SansiError(
             f"memory is {size_text(memory)}, but {size_text(free)} are free on {device}; give less, or a share up to 1",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from sansi.base.errors import SansiError
+from sansi.base.shown import show
 from sansi.engine.grammar import Grammar
 from sansi.engine.thinking import ThinkingLimits
 
@@ -105,16 +106,16 @@ def check_params(params: SamplingParams, vocab_size: int) -> SamplingParams:
     Raises SansiError, with `param` the field, for the first value that cannot be honoured.
     """
     if not isinstance(params, SamplingParams):
-        raise SansiError(f"params must be SamplingParams, not {params!r}", param="params")
+        raise SansiError(f"params must be SamplingParams, not {show(params)}", param="params")
     for field in fields(params):
         value = getattr(params, field.name)
         if field.name in _RANGES and not (field.name == "seed" and value is None):
             _check_number(field.name, value)
     for name in ("logprobs", "prompt_logprobs"):
         if not _is_bool(params, name):
-            raise SansiError(f"{name} must be true or false, not {getattr(params, name)!r}", param=name)
+            raise SansiError(f"{name} must be true or false, not {show(getattr(params, name))}", param=name)
     if params.stop_when is not None and not callable(params.stop_when):
-        raise SansiError(f"stop_when must be a function of an id, not {params.stop_when!r}", param="stop_when")
+        raise SansiError(f"stop_when must be a function of an id, not {show(params.stop_when)}", param="stop_when")
     if params.min_tokens > params.max_tokens:
         reason = f"min_tokens is {params.min_tokens}, but max_tokens allows {params.max_tokens}; lower the one"
         raise SansiError(f"{reason}, or raise the other", param="min_tokens")
@@ -153,10 +154,10 @@ def checked_bias(bias: Any, vocab_size: int) -> tuple[tuple[int, float], ...]:
     found: dict[int, float] = {}
     for pair in _listed("logit_bias", pairs):
         if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
-            raise SansiError(f"logit_bias must be pairs of an id and a number, not {pair!r}", param="logit_bias")
+            raise SansiError(f"logit_bias must be pairs of an id and a number, not {show(pair)}", param="logit_bias")
         id_, value = _checked_id("logit_bias", pair[0], vocab_size), pair[1]
         if isinstance(value, bool) or not isinstance(value, int | float) or not -MAX_BIAS <= value <= MAX_BIAS:
-            reason = f"logit_bias of {id_} must be between -{MAX_BIAS:g} and {MAX_BIAS:g}, not {value!r}"
+            reason = f"logit_bias of {id_} must be between -{MAX_BIAS:g} and {MAX_BIAS:g}, not {show(value)}"
             raise SansiError(reason, param="logit_bias")
         if id_ in found:
             raise SansiError(f"logit_bias names {id_} twice", param="logit_bias")
@@ -166,14 +167,14 @@ def checked_bias(bias: Any, vocab_size: int) -> tuple[tuple[int, float], ...]:
 
 def _listed(name: str, items: Any) -> Iterable[Any]:
     if isinstance(items, str | bytes) or not isinstance(items, Iterable):
-        raise SansiError(f"{name} must be a mapping of ids to numbers, not {items!r}", param=name)
+        raise SansiError(f"{name} must be a mapping of ids to numbers, not {show(items)}", param=name)
     return items
 
 
 def checked_ids(name: str, ids: Any, vocab_size: int) -> list[int]:
     """Whatever holds whole numbers (a tuple, numpy's or torch's array) as token ids; SansiError for anything else."""
     if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
-        raise SansiError(f"{name} must be token ids, not {ids!r}", param=name)
+        raise SansiError(f"{name} must be token ids, not {show(ids)}", param=name)
     return [_checked_id(name, id_, vocab_size) for id_ in ids]
 
 
@@ -183,13 +184,13 @@ def _checked_id(name: str, value: Any, vocab_size: int) -> int:
     except TypeError:
         id_ = -1
     if not 0 <= id_ < vocab_size:
-        raise SansiError(f"{name}: {value!r} is not a token id; ids are 0 to {vocab_size - 1}", param=name)
+        raise SansiError(f"{name}: {show(value)} is not a token id; ids are 0 to {vocab_size - 1}", param=name)
     return id_
 
 
 def _checked_limits(limits: Any, vocab_size: int) -> ThinkingLimits:
     if not isinstance(limits, ThinkingLimits):
-        raise SansiError(f"thinking must be ThinkingLimits, not {limits!r}", param="thinking")
+        raise SansiError(f"thinking must be ThinkingLimits, not {show(limits)}", param="thinking")
     limits = replace(
         limits,
         start_id=_checked_id("thinking", limits.start_id, vocab_size),
@@ -214,12 +215,12 @@ def _check_number(name: str, value: Any) -> None:
     # `not (low <= value)` also catches NaN.
     if isinstance(value, bool) or not isinstance(value, kinds) or not (low <= value <= high):
         whole = " and whole" if name in _WHOLE else ""
-        raise SansiError(f"{name} must be {text}{whole}, not {value!r}", param=name)
+        raise SansiError(f"{name} must be {text}{whole}, not {show(value)}", param=name)
 
 
 def _check_grammar(grammar: Any, vocab_size: int) -> None:
     if not isinstance(grammar, Grammar):
-        raise SansiError(f"grammar must be made by a GrammarCompiler, not {grammar!r}", param="grammar")
+        raise SansiError(f"grammar must be made by a GrammarCompiler, not {show(grammar)}", param="grammar")
     if grammar.vocab_size > vocab_size:
         raise SansiError(
             f"the grammar was compiled for {grammar.vocab_size} token ids, but the model has {vocab_size}; "

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sansi.base.shown import show
 from sansi.engine.results import FinishReason, ThinkingEnd, ThinkingReport
 
 LOOP_TOKENS = 96  # a repetition must cover this many tokens,
@@ -59,9 +60,9 @@ class ThinkingLimits:
     def problems(self) -> list[str]:
         found = []
         if self.budget is not None and not _is_count(self.budget):
-            found.append(f"budget must be a whole number, 0 or more, not {self.budget!r}")
+            found.append(f"budget must be a whole number, 0 or more, not {show(self.budget)}")
         if not _is_count(self.answer_reserve):
-            found.append(f"answer_reserve must be a whole number, 0 or more, not {self.answer_reserve!r}")
+            found.append(f"answer_reserve must be a whole number, 0 or more, not {show(self.answer_reserve)}")
         flags = {"open": self.open, "loop_breaker": self.loop_breaker}
         found += [f"{name} must be true or false" for name, flag in flags.items() if not isinstance(flag, bool)]
         if not self.end_ids:

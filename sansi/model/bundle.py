@@ -15,6 +15,7 @@ from typing import Any
 from sansi.base.codec_file import CODEC_FILE, GENERATION_CONFIG, TOKENIZER_FILES, recorded_codec_hash, write_codec_file
 from sansi.base.errors import SansiError
 from sansi.base.files import as_path, mark, write_bytes
+from sansi.base.strict_json import json_fault
 
 CARDS = ("README.md", "LICENSE*", "NOTICE*")
 """Written for people, perhaps by the owner of the folder: never written over."""
@@ -64,8 +65,8 @@ class ModelBundle:
             return MappingProxyType({})
         try:
             value = json.loads(data)
-        except ValueError as error:
-            raise SansiError(f"{GENERATION_CONFIG}: not valid JSON ({error}); correct it there") from error
+        except (ValueError, RecursionError) as error:
+            raise SansiError(f"{GENERATION_CONFIG}: not valid JSON ({json_fault(error)}); correct it there") from error
         if not isinstance(value, dict):
             raise SansiError(f"{GENERATION_CONFIG}: not a JSON object; correct it there")
         return MappingProxyType(value)

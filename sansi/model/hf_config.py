@@ -6,13 +6,13 @@ Two spellings are read: the hub's (`rope_theta`, `rope_scaling`, `num_experts`) 
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 from sansi.base.errors import nearest
+from sansi.base.shown import show
 from sansi.model.hf_refusals import MODEL_TYPES as MODEL_TYPES
 from sansi.model.hf_refusals import why_not_ours
 from sansi.model.hf_rope import read_rope, write_rope
@@ -135,7 +135,7 @@ def write_hf(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _fixed_problems(values: Mapping[str, Any]) -> list[str]:
     return [
-        f'"{key}" is {reprlib.repr(values[key])}, but only {allowed[0]!r} is implemented'
+        f'"{key}" is {show(values[key])}, but only {show(allowed[0])} is implemented'
         + (f": {_ADVICE[key]}" if key in _ADVICE else "")
         for key, allowed in _FIXED_VALUES.items()
         if key in values and values[key] not in allowed
@@ -158,7 +158,7 @@ def _window_problems(values: Mapping[str, Any]) -> list[str]:
     wide = type(window) is type(longest) is int and window >= longest and not values.get("rope_scaling")
     if values["use_sliding_window"] is True and (window is None or late or wide):
         return []
-    told = f"sliding_window {reprlib.repr(window)}, from layer {reprlib.repr(first) if slides_late else 0}"
+    told = f"sliding_window {show(window)}, from layer {show(first) if slides_late else 0}"
     return [f'"use_sliding_window" asks for windows of attention ({told}), and only full attention is implemented']
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Mapping
 from typing import Any
+
+from sansi.base.shown import show
 
 MODEL_TYPES = ("qwen3", "qwen3_moe")
 _HEADS = ("ForCausalLM", "Model", "LMHeadModel")
@@ -23,7 +24,7 @@ def _model_type(values: Mapping[str, Any]) -> str | None:
         return None
     if kind is None:
         return '"model_type" is missing; a model that Sansi opens says "qwen3" or "qwen3_moe"'
-    shown = reprlib.repr(kind)
+    shown = show(kind)
     if isinstance(kind, str) and kind.lower().replace("-", "_") in MODEL_TYPES:
         return f'"model_type" is {shown}; write "{kind.lower().replace("-", "_")}"'
     if isinstance(kind, str) and kind.lower().startswith(_RELATIVES):
@@ -37,13 +38,11 @@ def _architecture(values: Mapping[str, Any]) -> str | None:
     named = values.get("architectures") or []
     names = [named] if isinstance(named, str) else named
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        return f'"architectures" must be a list of names, not {reprlib.repr(named)}'
+        return f'"architectures" must be a list of names, not {show(named)}'
     other = next((name for name in names if not (name.startswith("Qwen3") and name.endswith(_HEADS))), None)
     if other is None:
         return None
-    return (
-        f'"architectures" names {reprlib.repr(other)}, a model with another head or layers; Sansi opens language models'
-    )
+    return f'"architectures" names {show(other)}, a model with another head or layers; Sansi opens language models'
 
 
 def _quantised(values: Mapping[str, Any]) -> str | None:
@@ -52,7 +51,7 @@ def _quantised(values: Mapping[str, Any]) -> str | None:
         if described:
             usual = "mlx" if key == "quantization" else None
             method = described.get("quant_method", usual) if isinstance(described, Mapping) else None
-            shown = method if isinstance(method, str) else reprlib.repr(described)
+            shown = method if isinstance(method, str) else show(described)
             advice = "take the model that it was made of, and serve that with --quantize int8 or int4"
             return f'"{key}" says that the weights are quantised ({shown}), and Sansi opens full weights: {advice}'
     return None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-import reprlib
 from collections.abc import Mapping
 from typing import Any
+
+from sansi.base.shown import show
 
 OLD, NEW = "rope_scaling", "rope_parameters"
 _NO_EFFECT: Mapping[str, tuple[Any, ...]] = {"finetuned": (True, False, None), "extrapolation_factor": (1, None)}
@@ -38,12 +39,12 @@ def _read(where: str, rope: Any, fields: dict[str, Any], problems: list[str]) ->
     if rope is None or rope == {}:
         return None
     if not isinstance(rope, Mapping):
-        problems.append(f'"{where}" must be a mapping, not {reprlib.repr(rope)}')
+        problems.append(f'"{where}" must be a mapping, not {show(rope)}')
         return None
     scaling = {key: value for key, value in rope.items() if value is not None}
     _theta(where, scaling.pop("rope_theta", None), fields, problems)
     if (part := scaling.pop("partial_rotary_factor", 1.0)) != 1.0:
-        problems.append(f'"partial_rotary_factor" is {reprlib.repr(part)}, but only 1.0 is implemented')
+        problems.append(f'"partial_rotary_factor" is {show(part)}, but only 1.0 is implemented')
     kinds = [scaling.pop(key) for key in ("rope_type", "type") if key in scaling]
     if len(kinds) == 2 and kinds[0] != kinds[1]:
         problems.append(f'"{where}" has "rope_type" {kinds[0]!r:.40} and "type" {kinds[1]!r:.40}; keep one of them')
@@ -52,8 +53,8 @@ def _read(where: str, rope: Any, fields: dict[str, Any], problems: list[str]) ->
 
 def _theta(where: str, theta: Any, fields: dict[str, Any], problems: list[str]) -> None:
     if theta is not None and fields.setdefault("rope_theta", theta) != theta:
-        outside = reprlib.repr(fields["rope_theta"])
-        problems.append(f'"rope_theta" is {outside}, and {reprlib.repr(theta)} in "{where}"; keep one of them')
+        outside = show(fields["rope_theta"])
+        problems.append(f'"rope_theta" is {outside}, and {show(theta)} in "{where}"; keep one of them')
 
 
 def _scaling(
@@ -64,11 +65,11 @@ def _scaling(
         return {}
     if kind != "yarn":
         advice = f'only "yarn" is; without "{where}" the model has its own context'
-        problems.append(f'"rope_type" is {reprlib.repr(kind)}, which is not implemented: {advice}')
+        problems.append(f'"rope_type" is {show(kind)}, which is not implemented: {advice}')
         return None
     for key, values in _NO_EFFECT.items():
         if key in scaling and (value := scaling.pop(key)) not in values:
-            problems.append(f'"{key}" is {reprlib.repr(value)} in "{where}", but only {values[0]!r} is implemented')
+            problems.append(f'"{key}" is {show(value)} in "{where}", but only {show(values[0])} is implemented')
     if "factor" not in scaling:
         problems.append(f'"factor" is missing in "{where}"{_likely_factor(scaling, fields)}')
         return None
@@ -93,7 +94,7 @@ def _attention(where: str, scaling: dict[str, Any], problems: list[str]) -> None
         return
     usual = _usual_attention(scaling)
     if usual is None or type(share) not in (int, float) or not math.isfinite(share) or share <= 0:
-        problems.append(f'"attn_factor" must be a number above 0, not {reprlib.repr(share)}; leave it out')
+        problems.append(f'"attn_factor" must be a number above 0, not {show(share)}; leave it out')
         return
     whole = scaling.setdefault("attention_factor", usual * share)
     if type(whole) in (int, float) and not math.isclose(whole, usual * share, rel_tol=1e-5):

@@ -11,6 +11,7 @@ from typing import Any
 
 from sansi.base.config import field_names, load_config
 from sansi.base.errors import ConfigError, SansiError, did_you_mean
+from sansi.base.shown import show
 from sansi.recipes.kinds import KINDS, NOT_BUILT
 from sansi.recipes.leaks import leak_problems
 from sansi.recipes.models import may_name_model
@@ -128,13 +129,13 @@ def _top_problems(values: Mapping[str, Any], names: Iterable[str]) -> list[str]:
     if "name" not in values:
         problems.append('"name" is missing')
     elif not _is_name(values["name"]):
-        problems.append(f'"name" is {values["name"]!r}; it names a folder: {_NAME_RULE}')
+        problems.append(f'"name" is {show(values["name"])}; it names a folder: {_NAME_RULE}')
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
-        problems.append(f'"seed" must be a whole number from 0 to {MAX_SEED}, not {seed!r}')
+        problems.append(f'"seed" must be a whole number from 0 to {MAX_SEED}, not {show(seed)}')
     if not isinstance(values.get("about", ""), str):
-        problems.append(f'"about" must be a text, not {values["about"]!r}')
+        problems.append(f'"about" must be a text, not {show(values["about"])}')
     if until is not None and until not in names:
-        problems.append(f'"until" is {until!r}, which is no stage{did_you_mean(str(until), names)}')
+        problems.append(f'"until" is {show(until)}, which is no stage{did_you_mean(str(until), names)}')
     return problems
 
 
@@ -189,7 +190,7 @@ class _Reader:
         if name is None:
             self._say('"name" is missing; it names the folder of the stage')
         elif not _is_name(name):
-            self._say(f"{name!r} is no name of a stage: {_NAME_RULE}")
+            self._say(f"{show(name)} is no name of a stage: {_NAME_RULE}")
         elif name in self.names:
             self._say("there is a stage of this name before it; give each its own")
 
@@ -209,7 +210,7 @@ class _Reader:
     def _inputs(self, kind: Kind, given: Any) -> dict[str, tuple[str, ...]]:
         if not isinstance(given, Mapping):
             self._say(
-                f'"inputs" must be a table, such as {{ {next(iter(kind.inputs), "model")} = "NAME" }}, not {given!r}'
+                f'"inputs" must be a table like {{ {next(iter(kind.inputs), "model")} = "NAME" }}, not {show(given)}'
             )
             return {}
         for role in [role for role in given if role not in kind.inputs]:
@@ -229,7 +230,7 @@ class _Reader:
     def _item(self, name: str, role: Role, item: Any) -> str | None:
         """The name of a stage as it is, a path as an absolute one, a hub's name as it is; None for a mistake."""
         if not isinstance(item, str) or not item:
-            self._say(f'the input "{name}" must be the name of a stage, or a path, not {item!r}')
+            self._say(f'the input "{name}" must be the name of a stage, or a path, not {show(item)}')
         elif item in self.names:
             kind = self.names[item]
             if kind is None or kind.gives in role.accepts:

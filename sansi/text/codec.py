@@ -17,6 +17,7 @@ from typing import Any
 from sansi.base.codec_file import CODEC_FILE, GENERATION_CONFIG, write_codec_file
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.base.files import WRITTEN, as_path, json_text, mark, read_json, write_json
+from sansi.base.shown import show
 from sansi.text.chunks import ChunkEncoder
 from sansi.text.messages import ROLES, AssistantMessage, Message, read_messages, read_tools, tool_lines
 from sansi.text.mode import Mode, SoftSwitch, check_choice, check_flag, check_mode_options, is_query, select_mode
@@ -283,7 +284,7 @@ class Codec:
         Loss is on the answer and its <|im_end|> alone. A thought of at most `budget` tokens stays whole.
         """
         if not isinstance(budget, int) or isinstance(budget, bool):
-            raise SansiError(f"budget is {budget!r}; a number of tokens is whole", param="budget")
+            raise SansiError(f"budget is {show(budget)}; a number of tokens is whole", param="budget")
         if budget < 1:
             raise SansiError(f"budget is {budget}; a cut thought has at least 1 token", param="budget")
         chat, tool_list = self._conversation(messages, tools, None, "prefill")

@@ -28,6 +28,7 @@ import tokenizers
 
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.base.files import read_json
+from sansi.base.shown import show
 from sansi.text.messages import Message, message_to_dict
 from sansi.text.mode import check_flag
 from sansi.text.tokenizer import CONTROL_TEXT, Tokenizer
@@ -403,11 +404,11 @@ def _read_chat(messages: Any, as_objects: bool) -> list[dict[str, Any]]:
 
 def _read_message(message: Any, where: str, as_objects: bool) -> dict[str, Any]:
     if not isinstance(message, Message | Mapping):
-        raise SansiError(f"{where} must be an object, not {type(message).__name__}", param=where)
+        raise SansiError(f"{where} must be an object, not {show(message)}", param=where)
     out = message_to_dict(message) if isinstance(message, Message) else dict(message)
     if out.get("role") not in FOREIGN_ROLES:
         hint = did_you_mean(str(out.get("role")), FOREIGN_ROLES)
-        raise SansiError(f"{where}.role is {out.get('role')!r}{hint}", param=f"{where}.role")
+        raise SansiError(f"{where}.role is {show(out.get('role'))}{hint}", param=f"{where}.role")
     thought = next((out[key] for key in _REASONING if out.get(key) is not None), None)
     if thought is not None:  # templates differ in which of these they read
         out = {"thinking": thought, **out, "reasoning_content": thought}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sansi.base.errors import SansiError, did_you_mean
+from sansi.base.shown import show
 from sansi.base.strict_json import parse_json
 from sansi.text.schema import check_tool_schema
 
@@ -162,7 +163,7 @@ def is_tool_name(name: str) -> bool:
 
 def _check_name(name: str, where: str) -> None:
     if not is_tool_name(name):
-        reason = f"{where} is {name!r:.{MAX_SHOWN}}; a name that is called has no quotes, backslashes or line breaks"
+        reason = f"{where} is {show(name, MAX_SHOWN)}; a name that is called has no quotes, backslashes or line breaks"
         raise SansiError(reason, param=where)
 
 
@@ -258,7 +259,7 @@ def _read_message(message: Message | Mapping[str, Any], where: str) -> Message:
     role = message.get("role")
     if role not in ROLES:
         near = did_you_mean(role if isinstance(role, str) else "", ROLES)
-        raise SansiError(f"{where}.role is {role!r:.{MAX_SHOWN}}{near}", param=f"{where}.role")
+        raise SansiError(f"{where}.role is {show(role, MAX_SHOWN)}{near}", param=f"{where}.role")
     for key, value in message.items():
         # Clients send back whole messages: an unused field that holds nothing is fine, one that says something is not.
         if key not in FIELDS[role] and value not in UNUSED:
@@ -280,7 +281,7 @@ def _checked(message: Message, where: str) -> Message:
         _check_ids(getattr(message, key), f"{where}.{key}")
     calls = message.tool_calls
     if isinstance(calls, str | Mapping) or not isinstance(calls, Sequence):
-        reason = f"{where}.tool_calls must be a tuple of ToolCalls, not {type(calls).__name__}; () where there are none"
+        reason = f"{where}.tool_calls must be a tuple of ToolCalls, not {show(calls)}; () where there are none"
         raise SansiError(reason, param=f"{where}.tool_calls")
     whole = tuple(_whole(call, f"{where}.tool_calls[{i}]") for i, call in enumerate(calls))
     _read_message(message_to_dict(replace(message, tool_calls=whole)), where)
@@ -306,10 +307,10 @@ def _check_ids(ids: Any, where: str) -> None:
     if ids is None:
         return
     if isinstance(ids, str | bytes | bytearray) or not isinstance(ids, Sequence):
-        raise SansiError(f"{where} must be a tuple of ids, not {type(ids).__name__}", param=where)
+        raise SansiError(f"{where} must be a tuple of ids, not {show(ids)}", param=where)
     if not {int}.issuperset(map(type, ids)):
         other = next(token for token in ids if type(token) is not int)
-        raise SansiError(f"{where} holds {other!r}; ids are whole numbers", param=where)
+        raise SansiError(f"{where} holds {show(other)}; ids are whole numbers", param=where)
     if ids and min(ids) < 0:
         raise SansiError(f"{where} holds {min(ids)}; ids begin at 0", param=where)
 
@@ -329,7 +330,7 @@ def _part(part: Any, where: str) -> str:
     if not isinstance(part, Mapping):
         raise _wrong(where, "an object", part)
     if part.get("type") != "text":
-        found = f"{part.get('type')!r:.{MAX_SHOWN}}"
+        found = show(part.get("type"), MAX_SHOWN)
         raise SansiError(f'{where}.type is {found}; only "text" parts can be read', param=f"{where}.type")
     for key, value in part.items():
         if key not in ("type", "text") and value not in UNUSED:
@@ -370,7 +371,7 @@ def _tool_call(call: Any, where: str, index: int) -> ToolCall:
     if not isinstance(call, Mapping):
         raise _wrong(where, "an object", call)
     if call.get("type") not in (None, "function"):
-        found = f"{call['type']!r:.{MAX_SHOWN}}"
+        found = show(call["type"], MAX_SHOWN)
         raise SansiError(f'{where}.type is {found}; only "function" calls can be read', param=f"{where}.type")
     function, inner = _function(call, where)
     if not isinstance(function, Mapping):
@@ -425,5 +426,5 @@ def _string(value: Any, where: str) -> str:
 
 
 def _wrong(where: str, wanted: str, value: Any) -> SansiError:
-    found = "missing" if value is None else f"not {type(value).__name__}"
-    return SansiError(f"{where} must be {wanted}, {found}" if value is not None else f"{where} is missing", param=where)
+    reason = "is missing" if value is None else f"must be {wanted}, not {show(value)}"
+    return SansiError(f"{where} {reason}", param=where)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sansi.base.errors import SansiError, did_you_mean
+from sansi.base.shown import show
 from sansi.text.messages import Message
 from sansi.text.tokenizer import CONTROL_TEXT
 
@@ -82,13 +83,13 @@ def check_mode_options(enable_thinking: bool | None, soft_switch: SoftSwitch) ->
 def check_flag(name: str, value: bool) -> None:
     """Raise SansiError unless `value` is true or false: "no" would count as true."""
     if not isinstance(value, bool):
-        raise SansiError(f"{name} is {value!r}; true or false", param=name)
+        raise SansiError(f"{name} is {show(value)}; true or false", param=name)
 
 
 def check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
     """Raise SansiError unless `value` is one of `known`."""
     if value not in known:
-        raise SansiError(f"{name} is {value!r}{did_you_mean(str(value), known)}", param=name)
+        raise SansiError(f"{name} is {show(value)}{did_you_mean(str(value), known)}", param=name)
 
 
 _START, _END = CONTROL_TEXT["tool_response"], CONTROL_TEXT["tool_response_end"]

@@ -32,7 +32,8 @@ import jsonschema_rs
 
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.base.references import LISTS, MAPS, SINGLES, References, subschemas
-from sansi.base.strict_json import refuse_constant
+from sansi.base.shown import show
+from sansi.base.strict_json import json_fault, refuse_constant
 
 MAX_SCHEMA_CHARS = 100_000
 MAX_SCHEMA_DEPTH = 64
@@ -101,10 +102,8 @@ def read_json(text: str) -> Any:
         value = _DECODER.decode(text)
         if _HALF_SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        raise ValueError("it holds half of a surrogate pair") from error
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(json_fault(error)) from error
     return value
 
 
@@ -580,7 +579,7 @@ def _one_of(kinds: Iterable[str]) -> str:
 
 
 def _shown(value: Any, limit: int = 80) -> str:
-    return _cut(json.dumps(value, ensure_ascii=False, default=repr), limit)
+    return show(value, limit)
 
 
 def _cut(text: str, limit: int) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sansi.base.errors import did_you_mean
+from sansi.base.shown import show
 from sansi.text.messages import is_tool_name
 from sansi.text.schema import ToolSchema, keeps_strings, read_json, tool_schema
 
@@ -216,7 +217,7 @@ class CallReader:
     def _held_string(self) -> Generator[None, None, int]:
         """Reads a string whose text is kept together; returns where in `_read` it starts."""
         if (yield from self._next()) != '"':
-            raise _Malformed(f"a string must stand where {self._buffer[self._at]!r} stands")
+            raise _Malformed(f"a string must stand where {show(self._buffer[self._at])} stands")
         self._decide()
         start, self._holding = len(self._read), True
         yield from self._value()
@@ -277,12 +278,12 @@ class CallReader:
                 break
             yield
         if empty:
-            raise _Malformed(f"a value must stand where {self._buffer[self._at]!r} stands")
+            raise _Malformed(f"a value must stand where {show(self._buffer[self._at])} stands")
 
     def _mark(self, mark: str) -> Steps:
         char = yield from self._next()
         if char != mark:
-            raise _Malformed(f"{mark!r} must stand where {char!r} stands")
+            raise _Malformed(f"{show(mark)} must stand where {show(char)} stands")
         self._advance(self._at + 1)
         self._decide()
 

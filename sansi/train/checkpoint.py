@@ -11,7 +11,6 @@ the run began. So a run that was killed early is not gone on with by other setti
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from sansi.base import SansiError, config_to_dict
 from sansi.base.codec_file import GENERATION_CONFIG
 from sansi.base.files import atomic_folder, read_json, write_json
 from sansi.base.runs import RunFolder
+from sansi.base.shown import show
 from sansi.model import ModelBundle, Transformer, save
 from sansi.model.bundle import CARDS
 from sansi.model.formats.hf import load_weights
@@ -141,7 +141,7 @@ def _check_record(folder: Path, state: Mapping[str, Any]) -> None:
     for name, kind in FIELDS.items():
         value = state.get(name)
         if not isinstance(value, kind) or isinstance(value, bool):
-            shown = "is missing" if name not in state else f"is {reprlib.repr(value)}"
+            shown = "is missing" if name not in state else f"is {show(value)}"
             raise SansiError(f'{folder / "trainer.json"} is damaged: "{name}" {shown}; {_older(folder)}')
 
 

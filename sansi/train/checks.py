@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from sansi.base import SansiError
+from sansi.base.shown import show
 from sansi.data.batch import Batch
 from sansi.model import ModelBundle, Transformer
 
@@ -53,7 +53,7 @@ def check_extras(bundle: Any, evaluate: Any, inputs: Any) -> None:
     for name, value in (inputs or {}).items():
         if not isinstance(value, str | Path):
             raise SansiError(
-                f'the input "{name}" is {reprlib.repr(value)}; give its digest as a text, or the Path of it',
+                f'the input "{name}" is {show(value)}; give its digest as a text, or the Path of it',
                 param="inputs",
             )
 
@@ -64,7 +64,7 @@ def plain_figures(figures: Any) -> dict[str, float]:
         return {str(name): float(value) for name, value in figures.items()}
     except (AttributeError, TypeError, ValueError) as error:
         raise SansiError(
-            f"evaluate returned {reprlib.repr(figures)}; it must be figures by name, such as {{'accuracy': 0.5}}",
+            f"evaluate returned {show(figures)}; it must be figures by name, such as {{'accuracy': 0.5}}",
             param="evaluate",
         ) from error
 

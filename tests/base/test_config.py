@@ -57,11 +57,11 @@ def refused(make: Callable[[], Any]) -> list[str]:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"steps": "3"}, "\"steps\" must be a whole number, not '3'; write 3, without quotation marks"),
+        ({"steps": "3"}, '"steps" must be a whole number, not "3"; write 3, without quotation marks'),
         ({"steps": 3.0}, '"steps" must be a whole number, not 3.0; write 3'),
-        ({"steps": True}, '"steps" must be a whole number, not True'),
-        ({"steps": None}, '"steps" must be a whole number, not None'),
-        ({"rate": "0.1"}, "\"rate\" must be a number, not '0.1'; write 0.1, without quotation marks"),
+        ({"steps": True}, '"steps" must be a whole number, not true'),
+        ({"steps": None}, '"steps" must be a whole number, not null'),
+        ({"rate": "0.1"}, '"rate" must be a number, not "0.1"; write 0.1, without quotation marks'),
         ({"rate": math.nan}, '"rate" must be a finite number, not nan'),
         ({"rate": math.inf}, '"rate" must be a finite number, not inf'),
         ({"rate": 10**400}, '"rate" must be a finite number'),
@@ -70,17 +70,17 @@ def refused(make: Callable[[], Any]) -> list[str]:
         ({"name": b"x"}, "\"name\" must be a text, not b'x'"),
         ({"folder": 3}, '"folder" must be a path, not 3'),
         ({"inner": 3}, '"inner" must be of type Inner, or a mapping of its fields, not 3'),
-        ({"inner": {"kind": "cosin"}}, 'inner: "kind" is \'cosin\'; did you mean "cosine"?'),
+        ({"inner": {"kind": "cosin"}}, 'inner: "kind" is "cosin"; did you mean "cosine"?'),
         ({"inner": {"share": 2}}, 'inner: "share" must lie between 0 and 1, not 2.0'),
         ({"betas": (0.9, math.nan)}, '"betas[1]" must be a finite number, not nan'),
         ({"betas": (0.9,)}, '"betas" must have 2 values, not 1'),
-        ({"layers": "12"}, "\"layers\" must be a list, not '12'"),
-        ({"layers": ["a", 1, "b"]}, "\"layers[0]\" must be a whole number, not 'a'"),
-        ({"weights": {"a": "b"}}, "\"weights.a\" must be a number, not 'b'"),
+        ({"layers": "12"}, '"layers" must be a list, not "12"'),
+        ({"layers": ["a", 1, "b"]}, '"layers[0]" must be a whole number, not "a"'),
+        ({"weights": {"a": "b"}}, '"weights.a" must be a number, not "b"'),
         ({"limits": {"a": 0.5}}, '"limits.a" must be a whole number, not 0.5'),
-        ({"roles": "user"}, "\"roles\" must be a list, not 'user'"),
+        ({"roles": "user"}, '"roles" must be a list, not "user"'),
         ({"stops": 5}, '"stops" must be a list, not 5'),
-        ({"measure": "accuracy"}, "\"measure\" must be a function, not 'accuracy'"),
+        ({"measure": "accuracy"}, '"measure" must be a function, not "accuracy"'),
         ({"steps": 0}, '"steps" must be above 0, not 0'),
         ({"stesp": 5}, 'unknown key "stesp"; did you mean "steps"?'),
     ],
@@ -98,8 +98,8 @@ def test_a_wrong_value_is_refused_by_every_way_of_making_it(values, message):
 def test_all_problems_come_together():
     assert refused(lambda: Outer("x", "y", nmae="z")) == [
         'unknown key "nmae"; did you mean "name"?',
-        "\"steps\" must be a whole number, not 'x'",
-        "\"rate\" must be a number, not 'y'",
+        '"steps" must be a whole number, not "x"',
+        '"rate" must be a number, not "y"',
     ]
     assert refused(lambda: Outer()) == ['"steps" is missing']
     with pytest.raises(ConfigError, match=r"^Outer: "):

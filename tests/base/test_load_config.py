@@ -72,19 +72,19 @@ def test_every_problem_is_reported_at_once():
     assert found == [
         'unknown key "step"; did you mean "steps"?',
         '"name" is missing',
-        "\"steps\" must be a whole number, not 'many'",
+        '"steps" must be a whole number, not "many"',
         '"compile" must be true or false, not 1',
-        'schedule: unknown key "warm"; did you mean "warmup"?; "kind" is \'cosin\'; did you mean "cosine"?',
+        'schedule: unknown key "warm"; did you mean "warmup"?; "kind" is "cosin"; did you mean "cosine"?',
     ]
 
 
 def test_every_item_of_a_sequence_or_mapping_is_reported():
     found = problems({"name": "x", "layers": ["a", 1, "b"], "weights": {"u": "v", "w": 1, "y": None}})
     assert found == [
-        "\"layers[0]\" must be a whole number, not 'a'",
-        "\"layers[2]\" must be a whole number, not 'b'",
-        "\"weights.u\" must be a number, not 'v'",
-        '"weights.y" must be a number, not None',
+        '"layers[0]" must be a whole number, not "a"',
+        '"layers[2]" must be a whole number, not "b"',
+        '"weights.u" must be a number, not "v"',
+        '"weights.y" must be a number, not null',
     ]
 
 

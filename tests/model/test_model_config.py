@@ -93,15 +93,15 @@ def test_book_keeping_of_hugging_face_is_no_error() -> None:
     "changes, message",
     [
         ({"hiden_size": 4}, 'unknown key "hiden_size"; did you mean "hidden_size"'),
-        ({"attention_bias": True}, '"attention_bias" is True, but only False is implemented'),
-        ({"hidden_act": "gelu"}, "\"hidden_act\" is 'gelu', but only 'silu' is implemented"),
+        ({"attention_bias": True}, '"attention_bias" is true, but only false is implemented'),
+        ({"hidden_act": "gelu"}, '"hidden_act" is "gelu", but only "silu" is implemented'),
         (
             {"use_sliding_window": True, "sliding_window": 4096},
             "windows of attention .sliding_window 4096, from layer 0",
         ),
         ({"use_sliding_window": "no"}, '"use_sliding_window"'),
         ({"layer_types": ["sliding_attention"]}, '"layer_types"'),
-        ({"rope_scaling": {"rope_type": "linear", "factor": 2.0}}, "\"rope_type\" is 'linear'"),
+        ({"rope_scaling": {"rope_type": "linear", "factor": 2.0}}, '"rope_type" is "linear"'),
         ({"rope_scaling": {"rope_type": "yarn"}}, '"factor" is missing'),
         ({"rope_scaling": {**YARN, "beta_quick": 1}}, 'unknown key "beta_quick"'),
         ({"rope_scaling": {"factor": 2.0}}, '"factor" is set in "rope_scaling", but the rope type is'),
@@ -120,7 +120,7 @@ def test_book_keeping_of_hugging_face_is_no_error() -> None:
         ({"mlp_only_layers": [48]}, '"mlp_only_layers" names layer 48'),
         ({"num_key_value_heads": 3}, '"num_attention_heads" .32. must be a multiple'),
         ({"head_dim": 63}, '"head_dim" must be even'),
-        ({"hidden_size": "big"}, "\"hidden_size\" must be a whole number, not 'big'"),
+        ({"hidden_size": "big"}, '"hidden_size" must be a whole number, not "big"'),
         ({"hidden_size": 0}, '"hidden_size" must be positive'),
     ],
 )

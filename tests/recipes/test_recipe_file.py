@@ -87,11 +87,11 @@ def test_every_mistake_of_a_file_comes_at_once(tmp_path):
     assert problems(tmp_path, text) == [
         'unknown key "nmae"; did you mean "name"?',
         '"name" is missing',
-        "\"seed\" must be a whole number from 0 to 2147483647, not '3'",
-        '"until" is \'corpsu\', which is no stage; did you mean "corpus"?',
+        '"seed" must be a whole number from 0 to 2147483647, not "3"',
+        '"until" is "corpsu", which is no stage; did you mean "corpus"?',
         'stage "corpus": there is no kind "corups"; did you mean "corpus"?',
         f'stage "preferences": stages of the kind "dpo" are not built yet: {NOT_BUILT["dpo"]}',
-        "stage \"Tokens!\": 'Tokens!' is no name of a stage: give lower-case letters, digits, - and _, at most 64 of "
+        'stage "Tokens!": "Tokens!" is no name of a stage: give lower-case letters, digits, - and _, at most 64 of '
         "them, a letter or digit first",
         'stage "Tokens!": unknown key "vocab_siez" of the kind tokenizer; did you mean "vocab_size"?',
         'stage "Tokens!": "vocab_size" is missing',
@@ -279,7 +279,7 @@ def test_values_are_set(tmp_path):
             "asked.count='1'",
             'stage "asked": "count" must be a whole number, not \'1\'; write 1, without quotation marks',
         ),
-        ("asked.count=many", 'stage "asked": "count" must be a whole number, not \'many\''),
+        ("asked.count=many", 'stage "asked": "count" must be a whole number, not "many"'),
         ("asked.count.x=1", '--set asked.count.x: "count" has no parts to be set'),
         ("asked.kind=corpus", '--set asked.kind: "kind" can not be set'),
         ("asked.name=x", '--set asked.name: "name" can not be set'),
@@ -288,7 +288,7 @@ def test_values_are_set(tmp_path):
             "name=x",
             '--set name: write it as stage.key=value; of the recipe itself "seed" and "until" can be set, not "name"',
         ),
-        ("seed=x", "\"seed\" must be a whole number from 0 to 2147483647, not 'x'"),
+        ("seed=x", '"seed" must be a whole number from 0 to 2147483647, not "x"'),
     ],
 )
 def test_a_wrong_change_is_named(tmp_path, change, told):

@@ -75,7 +75,7 @@ def test_a_record_without_one_of_its_fields_is_named(tmp_path):
         with pytest.raises(SansiError, match=f'trainer.json is damaged: "{name}" is missing; delete .*step-2'):
             make_trainer(tmp_path, steps=2)
         file.write_text(json.dumps({**whole, name: "2"}))
-        with pytest.raises(SansiError, match=f"\"{name}\" is '2'; delete"):
+        with pytest.raises(SansiError, match=f'"{name}" is "2"; delete'):
             make_trainer(tmp_path, steps=2)
 
 

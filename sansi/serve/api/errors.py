@@ -8,9 +8,9 @@ from typing import Any
 from starlette.exceptions import HTTPException
 
 from sansi.base.errors import SansiError
+from sansi.base.shown import show
 from sansi.chat import ChatModel
 from sansi.serve.api import response_bodies
-from sansi.serve.api.fields import show
 
 
 class ServeError(HTTPException):

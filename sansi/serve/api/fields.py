@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sansi.base.errors import SansiError, did_you_mean, nearest
+from sansi.base.shown import cut, show
 
 MAX_NAMED = 5  # unknown fields that an error names
 MAX_IGNORED = 32  # ignored fields that an answer names
-MAX_SHOWN = 40  # characters of a value that an error shows
-MAX_KEY = 64  # and of a key
 WHOLE_FLOATS = 2**53  # up to here a float holds every whole number
 
 
@@ -157,10 +156,23 @@ def of_type(expected: type, **schema: Any) -> Kind:
 
     def check(value: Any, name: str, reading: Reading) -> Any:
         if not isinstance(value, expected):
-            raise SansiError(f'"{name}" must be {KINDS[expected]}, not {_kind(value)}', param=name)
+            raise SansiError(f'"{name}" must be {KINDS[expected]}, not {show(value)}', param=name)
         return value
 
     return Kind(check, {"type": JSON_TYPES[expected], **schema})
+
+
+def by_type(what: str, kinds: Mapping[type, Kind]) -> Kind:
+    """A value of one of several JSON types, each with a kind of its own; `what`: what it may be, in words."""
+
+    def check(value: Any, name: str, reading: Reading) -> Any:
+        kind = next((kind for expected, kind in kinds.items() if isinstance(value, expected)), None)
+        if kind is None:
+            raise SansiError(f'"{name}" must be {what}, not {show(value)}', param=name)
+        return kind.check(value, name, reading)
+
+    strict, lax = ([dict(kind.schema_for(how)) for kind in kinds.values()] for how in (True, False))
+    return Kind(check, {"anyOf": strict}, None if lax == strict else {"anyOf": lax})
 
 
 def choice(*known: str) -> Kind:
@@ -234,7 +246,7 @@ def only(*supported: Any, instead: str = "") -> Kind:
 
     def check(value: Any, name: str, reading: Reading) -> Any:
         if not any(value == one and type(value) is type(one) for one in supported):
-            shown = " or ".join(json.dumps(one) for one in supported)
+            shown = " or ".join(dict.fromkeys(json.dumps(one).removesuffix(".0") for one in supported))
             hint = f"; {instead}" if instead else ""
             if not supported:
                 raise SansiError(f'"{name}" is not supported{hint}', param=name)
@@ -246,27 +258,5 @@ def only(*supported: Any, instead: str = "") -> Kind:
 
 # --- words -----------------------------------------------------------------------------------------------------------
 
-KINDS = {bool: "true or false", str: "a string", list: "an array", dict: "an object", type(None): "null"}
+KINDS = {bool: "true or false", str: "a string", list: "an array", dict: "an object"}
 JSON_TYPES = {bool: "boolean", str: "string", list: "array", dict: "object"}
-
-
-def _kind(value: Any) -> str:
-    return KINDS.get(type(value), "a number")
-
-
-def show(value: Any) -> str:
-    """The value in JSON, or its beginning; what is not shown is not written either, as it may be megabytes."""
-    shown = ""
-    for part in _ENCODER.iterencode(value[: MAX_SHOWN + 1] if isinstance(value, str) else value):
-        shown += part
-        if len(shown) > MAX_SHOWN:
-            return shown[: MAX_SHOWN - 1] + "…"
-    return shown
-
-
-def cut(key: str) -> str:
-    """A key that may be of any length, as an error names it."""
-    return key if len(key) <= MAX_KEY else key[: MAX_KEY - 1] + "…"
-
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False)

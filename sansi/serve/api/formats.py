@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from sansi.base.errors import SansiError, did_you_mean
-from sansi.serve.api.fields import Field, Kind, Reading, array, of_type, record, show, text
+from sansi.base.shown import show
+from sansi.base.strict_json import parse_json
+from sansi.serve.api.fields import Field, Kind, Reading, array, by_type, of_type, record, text
 
 MAX_EXPRESSION = 2**16  # characters
 MAX_ALTERNATIVES = 1000
@@ -22,15 +23,16 @@ Format = dict[str, Any]  # as ChatOptions.response_format
 def _schema() -> Kind:
     """A JSON schema, or the text of one."""
 
-    def check(value: Any, name: str, reading: Reading) -> dict[str, Any]:
-        if isinstance(value, str):
-            try:
-                value = json.loads(value)
-            except (ValueError, RecursionError):
-                raise SansiError(f'"{name}" must be a JSON schema, not {show(value)}', param=name) from None
-        return of_type(dict).check(value, name, reading)
+    def written(value: Any, name: str, reading: Reading) -> dict[str, Any]:
+        try:
+            schema = parse_json(value)
+        except ValueError:
+            schema = None
+        if not isinstance(schema, dict):
+            raise SansiError(f'"{name}" must be a JSON schema, not {show(value)}', param=name)
+        return schema
 
-    return Kind(check, {"anyOf": [{"type": "object"}, {"type": "string"}]})
+    return by_type("a JSON schema", {dict: of_type(dict), str: Kind(written, {"type": "string"})})
 
 
 def _json_schema() -> Kind:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sansi.base.errors import SansiError, did_you_mean
+from sansi.base.shown import show
 from sansi.chat import ChatModel, ChatOptions, ChatResult, Tokens
 from sansi.serve.api.dialect import Dialect
 from sansi.serve.api.fields import (
@@ -14,12 +15,12 @@ from sansi.serve.api.fields import (
     Kind,
     Reading,
     array,
+    by_type,
     choice,
     integer,
     of_type,
     read_fields,
     record,
-    show,
     text,
 )
 from sansi.serve.api.formats import FORMATS, format_of
@@ -85,10 +86,10 @@ def _choice_of_tool() -> Kind:
     some = record("type", "allowed_tools", type=choice("allowed_tools"), allowed_tools=allowed)
     kinds = choice("function", "allowed_tools")
 
-    def check(value: Any, name: str, reading: Reading) -> Any:
-        if isinstance(value, str):
-            return "required" if word.check(value, name, reading) == "any" else value
-        given = of_type(dict).check(value, name, reading)
+    def said(value: Any, name: str, reading: Reading) -> str:
+        return "required" if word.check(value, name, reading) == "any" else value
+
+    def chosen(given: Any, name: str, reading: Reading) -> Named | Allowed:
         if "type" in given:
             kinds.check(given["type"], f"{name}.type", reading)
         if given.get("type") != "allowed_tools":
@@ -96,7 +97,9 @@ def _choice_of_tool() -> Kind:
         found = some.check(given, name, reading)["allowed_tools"]
         return Allowed(tuple(found["tools"]), found.get("mode", "auto"))
 
-    return Kind(check, {"anyOf": [word.schema, named.schema, flat.schema, some.schema]})
+    objects = Kind(chosen, {"anyOf": [named.schema, flat.schema, some.schema]})
+    what = f"one of {', '.join(TOOL_CHOICES)}, or an object that names a function"
+    return by_type(what, {str: Kind(said, word.schema), dict: objects})
 
 
 def _either_of(key: str, nested: Kind, flat: Kind) -> Kind:
@@ -130,11 +133,7 @@ def _tools() -> Kind:
 
 def _read_tags() -> Kind:
     roles = array(choice(*ROLES), 0, len(ROLES))
-
-    def check(value: Any, name: str, reading: Reading) -> bool | list[str]:
-        return value if isinstance(value, bool) else roles.check(value, name, reading)
-
-    return Kind(check, {"anyOf": [BOOLEAN.schema, roles.schema]})
+    return by_type(f"true, false or an array of roles ({', '.join(ROLES)})", {bool: BOOLEAN, list: roles})
 
 
 _MESSAGE = {

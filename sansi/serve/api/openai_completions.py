@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sansi.base.errors import SansiError
+from sansi.base.shown import show
 from sansi.chat import ChatModel, ChatOptions, TextResult, Tokens
 from sansi.serve.api.dialect import Dialect
-from sansi.serve.api.fields import Field, Kind, Reading, array, integer, of_type, read_fields
+from sansi.serve.api.fields import Field, Kind, Reading, array, by_type, integer, read_fields
 from sansi.serve.api.formats import FORMATS, format_of
 from sansi.serve.api.logprobs import TextScores, prompt_logprobs
 from sansi.serve.api.openai_fields import (
@@ -44,19 +45,23 @@ DEFAULT_MAX_TOKENS = 16  # where the request is silent: OpenAI's
 def _prompt() -> Kind:
     ids, texts = array(integer(0), 1, MAX_PROMPT_IDS), array(STRING, 1, MAX_CHOICES)
     lists = array(ids, 1, MAX_CHOICES)
+    alone = Kind(lambda value, name, reading: [STRING.check(value, name, reading)], STRING.schema)
 
-    def check(value: Any, name: str, reading: Reading) -> list[str | list[int]]:
-        if isinstance(value, str):
-            return [value]
-        first = of_type(list).check(value, name, reading)[:1]
-        if first and isinstance(first[0], str):
+    def several(value: list[Any], name: str, reading: Reading) -> list[str | list[int]]:
+        """What the first is, all must be."""
+        if not value:
+            raise SansiError(f'"{name}" is empty; give {_PROMPTS}', param=name)
+        if isinstance(value[0], dict | None):
+            raise SansiError(f'"{name}[0]" is {show(value[0])}; "{name}" is {_PROMPTS}', param=f"{name}[0]")
+        if isinstance(value[0], str):
             return texts.check(value, name, reading)
-        of_lists = bool(first) and isinstance(first[0], list)
-        return lists.check(value, name, reading) if of_lists else [ids.check(value, name, reading)]
+        return lists.check(value, name, reading) if isinstance(value[0], list) else [ids.check(value, name, reading)]
 
-    return Kind(check, {"anyOf": [STRING.schema, texts.schema, ids.schema, lists.schema]})
+    arrays = Kind(several, {"anyOf": [texts.schema, ids.schema, lists.schema]})
+    return by_type(_PROMPTS, {str: alone, list: arrays})
 
 
+_PROMPTS = "a text, token ids, or an array of either"
 _MAX_TOKENS = or_unlimited(integer(0))
 REQUIRED = ("model", "prompt")
 FIELDS: dict[str, Field] = {

@@ -7,10 +7,11 @@ its test.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sansi.base.errors import SansiError
+from sansi.base.shown import show
 from sansi.chat.presets import EFFORTS
 from sansi.chat.stop import MAX_STOP_CHARACTERS, MAX_STOPS
 from sansi.serve.api.fields import (
@@ -18,13 +19,13 @@ from sansi.serve.api.fields import (
     Kind,
     Reading,
     array,
+    by_type,
     choice,
     integer,
     number,
     of_type,
     only,
     record,
-    show,
     text,
 )
 
@@ -68,12 +69,8 @@ def or_unlimited(kind: Kind) -> Kind:
 
 def _stop() -> Kind:
     one = text(MAX_STOP_CHARACTERS, 1)
-    several = array(one, 0, MAX_STOPS)
-
-    def check(value: Any, name: str, reading: Reading) -> list[str]:
-        return [one.check(value, name, reading)] if isinstance(value, str) else several.check(value, name, reading)
-
-    return Kind(check, {"anyOf": [one.schema, several.schema]})
+    alone = Kind(lambda value, name, reading: [one.check(value, name, reading)], one.schema)
+    return by_type("a string or an array of strings", {str: alone, list: array(one, 0, MAX_STOPS)})
 
 
 def _top_k() -> Kind:
@@ -87,14 +84,16 @@ def _logit_bias() -> Kind:
 
     def check(value: Any, name: str, reading: Reading) -> dict[int, float]:
         if not isinstance(value, dict | list):
-            raise SansiError(f'"{name}" must be an object of token ids and biases, not {show(value)}', param=name)
+            reason = f'"{name}" must be an object such as {{"42": -100}}, of token ids and biases, not {show(value)}'
+            raise SansiError(reason, param=name)
         if len(value) > MAX_BIASES:
             raise SansiError(f'"{name}" must have at most {MAX_BIASES} ids, not {len(value)}', param=name)
         found = {}
-        for key, said in value.items() if isinstance(value, dict) else map(_pair, value):
+        for key, said in value.items() if isinstance(value, dict) else _pairs(value, name):
             digits = str(key) if isinstance(key, str | int) and not isinstance(key, bool) else ""
             if not (digits.isascii() and digits.isdecimal()) or len(digits) > 10:
-                raise SansiError(f'a key of "{name}" is {show(key)}; token ids are whole numbers', param=name)
+                reason = f'a key of "{name}" is {show(key)}; token ids are whole numbers of at most 10 digits'
+                raise SansiError(reason, param=name)
             found[int(digits)] = bias.check(-MAX_BIAS if said is False else said, f"{name}.{digits}", reading)
         return found
 
@@ -104,8 +103,12 @@ def _logit_bias() -> Kind:
     return Kind(check, {"anyOf": [{"type": "object", "additionalProperties": bias.schema, **keys}, pairs]})
 
 
-def _pair(value: Any) -> tuple[Any, Any]:
-    return (value[0], value[1]) if isinstance(value, list) and len(value) == 2 else (value, None)
+def _pairs(values: list[Any], name: str) -> Iterator[list[Any]]:
+    for i, value in enumerate(values):
+        if not isinstance(value, list) or len(value) != 2:
+            where = f"{name}[{i}]"
+            raise SansiError(f'"{where}" must be a pair of a token id and a bias, not {show(value)}', param=where)
+        yield value
 
 
 def _metadata() -> Kind:

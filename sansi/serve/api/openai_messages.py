@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sansi.base.errors import SansiError
-from sansi.serve.api.fields import Reading, cut, show
+from sansi.base.shown import cut, show
+from sansi.serve.api.fields import Reading
 from sansi.text.messages import FIELDS, UNUSED
 
 # Nearly all messages have these fields alone, and a text: they are passed on as they are.

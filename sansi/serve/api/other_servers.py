@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sansi.serve.api.fields import Field, Kind, Reading, choice, integer, only, record
+from sansi.chat.presets import EFFORTS
+from sansi.serve.api.fields import Field, Kind, by_type, choice, integer, only, record
 from sansi.serve.api.openai_fields import BOOLEAN, BUDGET, EFFORT, MAX_TOKENS, SAMPLING, STRING, hint, refused
 
 LATEST = ":latest"  # what Ollama's clients add to a model's name without a tag
@@ -12,11 +13,7 @@ LATEST = ":latest"  # what Ollama's clients add to a model's name without a tag
 
 def _switch() -> Kind:
     """Whether to think: true, false, or how hard."""
-
-    def check(value: object, name: str, reading: Reading) -> object:
-        return value if isinstance(value, bool) else EFFORT.check(value, name, reading)
-
-    return Kind(check, {"anyOf": [BOOLEAN.schema, EFFORT.schema]})
+    return by_type(f"true, false or an effort ({', '.join(EFFORTS)})", {bool: BOOLEAN, str: EFFORT})
 
 
 def _thinking_type() -> Kind:
@@ -26,15 +23,10 @@ def _thinking_type() -> Kind:
     return Kind(lambda value, name, reading: words[kind.check(value, name, reading)], kind.schema)
 
 
-def _either(*kinds: Kind) -> Kind:
-    """An object, as the last of the kinds has it, or a plain value, as the others have it."""
-    plain, whole = kinds[0], kinds[-1]
-
-    def check(value: object, name: str, reading: Reading) -> object:
-        return (whole if isinstance(value, dict) else plain).check(value, name, reading)
-
-    lax = {"anyOf": [plain.schema, whole.schema_for(False)]}
-    return Kind(check, {"anyOf": [plain.schema, whole.schema]}, lax)
+def _switch_or(whole: Kind) -> Kind:
+    """The same, or an object that says it."""
+    what = f"true, false, an effort ({', '.join(EFFORTS)}) or an object"
+    return by_type(what, {bool: BOOLEAN, str: EFFORT, dict: whole})
 
 
 REASONING = record(open_=True, effort=EFFORT, max_tokens=BUDGET, enabled=BOOLEAN)
@@ -43,8 +35,8 @@ TEMPLATE = record(open_=True, enable_thinking=BOOLEAN, thinking_budget=BUDGET)
 _BUDGET = Field(BUDGET, "Another name of thinking_budget.")
 THINKING_NAMES: dict[str, Field] = {
     "chat_template_kwargs": Field(TEMPLATE, "enable_thinking and thinking_budget in vLLM's and SGLang's place."),
-    "reasoning": Field(_either(_switch(), REASONING), "effort, max_tokens and enabled, as OpenRouter has them."),
-    "thinking": Field(_either(_switch(), THINKING_OBJECT), "type and budget_tokens, as Anthropic and DeepSeek do."),
+    "reasoning": Field(_switch_or(REASONING), "effort, max_tokens and enabled, as OpenRouter has them."),
+    "thinking": Field(_switch_or(THINKING_OBJECT), "type and budget_tokens, as Anthropic and DeepSeek do."),
     "think": Field(_switch(), "Another name of enable_thinking, or of reasoning_effort."),
 }
 BUDGET_NAMES: dict[str, Field] = dict.fromkeys(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sansi.base.errors import SansiError
-from sansi.serve.api.fields import show
+from sansi.base.shown import show
 
 
 @dataclass

@@ -5,16 +5,15 @@ Each dialect reads a body into one of these, by its table of fields; the chat mo
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sansi.base.errors import SansiError
-from sansi.base.strict_json import parse_json
+from sansi.base.shown import cut, show
+from sansi.base.strict_json import json_fault, parse_json
 from sansi.chat import ChatOptions
-from sansi.serve.api.fields import show
 
 SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 PATH = re.compile(r"\w+(?:\[\d+\])*(?:\.\w+(?:\[\d+\])*)*")
@@ -100,18 +99,34 @@ def parse_body(raw: bytes) -> dict[str, Any]:
     try:
         body = parse_json(raw.decode(), unique_keys=True)  # UTF-8, as the standard has it
         if SURROGATE.search(raw) is not None:  # half a pair of them is parsed, but no tokenizer can take it
-            json.dumps(body, ensure_ascii=False).encode()
+            _refuse_halves(body)
     except UnicodeDecodeError as error:
         raise SansiError(f"the request body is not JSON in UTF-8: byte {error.start} begins no character") from error
-    except UnicodeEncodeError as error:
-        raise SansiError(
-            "the JSON of the request body holds half of a surrogate pair; send whole characters"
-        ) from error
+    except SansiError:
+        raise
     except (ValueError, RecursionError) as error:
-        raise SansiError(f"the request body is not valid JSON: {error}") from error
+        raise SansiError(f"the request body is not valid JSON: {json_fault(error)}") from error
     if not isinstance(body, dict):
         raise SansiError(f"the request body must be a JSON object, not {show(body)}")
     return body
+
+
+def _refuse_halves(value: Any, where: str = "") -> None:
+    """Raise SansiError, with `param`, for half of a surrogate pair, wherever it stands."""
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            named = f'"{where}"' if where else "the request body"
+            reason = f"{named} holds half of a surrogate pair; send whole characters"
+            raise SansiError(reason, param=where or None) from error
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            _refuse_halves(item, f"{where}[{i}]")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _refuse_halves(key, where)
+            _refuse_halves(item, f"{where}.{cut(key)}" if where else cut(key))
 
 
 def renamed(error: SansiError, names: Mapping[str, str]) -> SansiError:

@@ -13,10 +13,10 @@ from fastapi.responses import Response
 
 from sansi import __version__
 from sansi.base.errors import SansiError
+from sansi.base.shown import show
 from sansi.chat import ChatModel
 from sansi.serve.api import openapi
 from sansi.serve.api.errors import ServeError, find_model
-from sansi.serve.api.fields import show
 from sansi.serve.api.other_servers import LATEST
 from sansi.serve.api.requests import parse_body
 from sansi.serve.http.bodies import Bodies

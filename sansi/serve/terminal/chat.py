@@ -19,6 +19,7 @@ from rich.text import Text
 
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.base.files import WRITTEN, read_json
+from sansi.base.shown import show
 from sansi.chat import ChatModel, ChatOptions, ChatResult, Preset
 from sansi.chat.options import check_options
 from sansi.serve.api import response_bodies
@@ -521,7 +522,7 @@ def _check(options: ChatOptions) -> None:
         raise SansiError(problems[0])
     seed = options.seed
     if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63):
-        raise SansiError(f"seed must be a whole number from 0 to {2**63 - 1}, not {seed!r}", param="seed")
+        raise SansiError(f"seed must be a whole number from 0 to {2**63 - 1}, not {show(seed)}", param="seed")
 
 
 def _mode(options: ChatOptions) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from sansi.base.errors import SansiError
 from sansi.base.files import WRITTEN, read_json
+from sansi.base.shown import show
 from sansi.base.strict_json import parse_json
 
 NOT_IN_A_BATCH = ("stream", "stream_options", "n")
@@ -64,7 +65,7 @@ def read_schema(file: str) -> dict[str, Any]:
     """The `response_format` for a file that holds a JSON schema."""
     schema = read_json(Path(file), WRITTEN)
     if not isinstance(schema, dict):
-        raise SansiError(f"{file}: a JSON schema is an object, not {schema!r}")
+        raise SansiError(f"{file}: a JSON schema is an object, not {show(schema)}")
     return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
 
 
@@ -78,7 +79,7 @@ def _batch_line(number: int, line: str, where: str) -> BatchLine:
         raise SansiError(f'{where}: must be a text, or an object with "messages" or "prompt"')
     custom_id = value.get("custom_id")
     if custom_id is not None and not isinstance(custom_id, str):
-        raise SansiError(f"{where}: custom_id must be a text, not {custom_id!r}")
+        raise SansiError(f"{where}: custom_id must be a text, not {show(custom_id)}")
     return BatchLine(number, _body(_unwrapped(value, where), where), custom_id)
 
 

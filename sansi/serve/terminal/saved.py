@@ -13,6 +13,8 @@ from typing import Any
 
 from sansi.base.errors import SansiError
 from sansi.base.files import read_json, write_json, write_text
+from sansi.base.shown import show
+from sansi.base.strict_json import parse_json
 from sansi.serve.terminal.commands import SAMPLING
 from sansi.serve.terminal.conversation import Conversation, Turn
 from sansi.text import Message, ToolCall, read_messages
@@ -54,8 +56,6 @@ def load(file: Path, which: int | None = None) -> Saved:
         value = read_json(file)
     except OSError as error:
         raise SansiError(f"{file}: cannot be read: {error.strerror or error}") from error
-    except RecursionError as error:
-        raise SansiError(f"{file}: nested too deeply") from error
     try:
         return from_json(value, which)
     except SansiError as error:
@@ -196,7 +196,7 @@ def _turns(node: Mapping[str, Any], where: str) -> list[Turn]:
     details = {key: value for key, value in node.items() if key not in MESSAGE_FIELDS}
     role = node.get("role")
     if role not in TITLES:
-        raise SansiError(f"{where}.role is {role!r}, not one of {', '.join(TITLES)}", param=where)
+        raise SansiError(f"{where}.role is {show(role)}, not one of {', '.join(TITLES)}", param=where)
     if role == "tool":
         return [Turn(message, details=details) for message in _list(node, "results", where, _result)]
     message = Message(role, _text(node.get("text"), f"{where}.text"))
@@ -244,7 +244,7 @@ def _settings(tree: Mapping[str, Any], turns: list[Turn]) -> dict[str, Any]:
 
 def _parsed(text: Any, where: str) -> Any:
     try:
-        return json.loads(_text(text, where))
+        return parse_json(_text(text, where))
     except ValueError as error:
         raise SansiError(f"{where} is not valid JSON: {error}", param=where) from error
 
@@ -252,19 +252,19 @@ def _parsed(text: Any, where: str) -> Any:
 def _list(node: Mapping[str, Any], key: str, where: str, read: Callable[[Mapping[str, Any], str], Any]) -> list[Any]:
     values = node.get(key) or []
     if not isinstance(values, list):
-        raise SansiError(f"{where}.{key} must be a list, not {values!r}", param=f"{where}.{key}")
+        raise SansiError(f"{where}.{key} must be a list, not {show(values)}", param=f"{where}.{key}")
     return [read(_object(value, f"{where}.{key}[{i}]"), f"{where}.{key}[{i}]") for i, value in enumerate(values)]
 
 
 def _object(value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise SansiError(f"{where} must be an object, not {value!r}", param=where)
+        raise SansiError(f"{where} must be an object, not {show(value)}", param=where)
     return value
 
 
 def _text(value: Any, where: str) -> str:
     if not isinstance(value, str):
-        raise SansiError(f"{where} must be a text, not {value!r}", param=where)
+        raise SansiError(f"{where} must be a text, not {show(value)}", param=where)
     return value
 
 

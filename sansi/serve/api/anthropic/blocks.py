@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from sansi.base.errors import SansiError, did_you_mean
-from sansi.serve.api.fields import Reading, cut, note_unread, show
+from sansi.base.shown import cut, show
+from sansi.serve.api.fields import Reading, note_unread
 from sansi.serve.api.placed_messages import PlacedMessages, string_of
 from sansi.serve.api.sealed_thoughts import unseal
 

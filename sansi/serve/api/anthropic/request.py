@@ -10,7 +10,7 @@ from sansi.base.errors import SansiError
 from sansi.chat import ChatOptions
 from sansi.serve.api.anthropic.blocks import read_messages
 from sansi.serve.api.anthropic.tools import read_choice, read_tools
-from sansi.serve.api.fields import Field, Kind, Reading, choice, integer, of_type, read_fields, record
+from sansi.serve.api.fields import Field, Kind, Reading, by_type, choice, integer, of_type, read_fields, record
 from sansi.serve.api.openai_fields import (
     BOOLEAN,
     BUDGET,
@@ -33,12 +33,7 @@ DISPLAYS = ("summarized", "omitted")
 
 
 def _text_or_blocks() -> Kind:
-    blocks = of_type(list, items={"type": "object"})
-
-    def check(value: Any, name: str, reading: Reading) -> Any:
-        return value if isinstance(value, str) else blocks.check(value, name, reading)
-
-    return Kind(check, {"anyOf": [STRING.schema, blocks.schema]})
+    return by_type("a string or an array of blocks", {str: STRING, list: of_type(list, items={"type": "object"})})
 
 
 def _thinking() -> Kind:

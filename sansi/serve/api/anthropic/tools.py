@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sansi.base.errors import SansiError
-from sansi.serve.api.fields import Reading, note_unread, show
+from sansi.base.shown import show
+from sansi.serve.api.fields import Reading, note_unread
 
 CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 # The API's own tools whose calls the client executes: a model would have to know them by heart.

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sansi.base.errors import SansiError, did_you_mean
-from sansi.serve.api.fields import Reading, cut, note_unread, show
+from sansi.base.shown import cut, show
+from sansi.serve.api.fields import Reading, note_unread
 
 ROLES = ("system", "user", "assistant", "tool")
 READ_KEYS = {

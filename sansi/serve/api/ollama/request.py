@@ -9,7 +9,7 @@ from typing import Any
 from sansi.base.errors import SansiError
 from sansi.chat import ChatOptions
 from sansi.serve.api.dialect import Told
-from sansi.serve.api.fields import Field, Kind, Reading, choice, integer, of_type, read_fields
+from sansi.serve.api.fields import Field, Kind, Reading, by_type, choice, integer, of_type, read_fields
 from sansi.serve.api.ollama.messages import Conversation, read_messages
 from sansi.serve.api.ollama.times import now
 from sansi.serve.api.openai_fields import (
@@ -60,12 +60,16 @@ def _options() -> Kind:
 def _format() -> Kind:
     """The form of the answer, as `response_format` has it; "" is none."""
 
-    def check(value: Any, name: str, reading: Reading) -> dict[str, Any] | None:
-        if isinstance(value, dict):
-            return {"type": "json_schema", "json_schema": {"name": "answer", "schema": value, "strict": True}}
-        return {"": None, "json": {"type": "json_object"}}[choice("", "json").check(value, name, reading)]
+    words = choice("", "json")
 
-    return Kind(check, {"anyOf": [{"enum": ["", "json"]}, {"type": "object"}]})
+    def said(value: Any, name: str, reading: Reading) -> dict[str, Any] | None:
+        return {"": None, "json": {"type": "json_object"}}[words.check(value, name, reading)]
+
+    def schema(value: Any, name: str, reading: Reading) -> dict[str, Any]:
+        return {"type": "json_schema", "json_schema": {"name": "answer", "schema": value, "strict": True}}
+
+    kinds = {str: Kind(said, words.schema), dict: Kind(schema, {"type": "object"})}
+    return by_type('"json" or a JSON schema', kinds)
 
 
 def _name() -> Kind:

@@ -13,6 +13,7 @@ from sansi.serve.api.fields import (
     Kind,
     Reading,
     array,
+    by_type,
     choice,
     integer,
     note_unread,
@@ -39,7 +40,7 @@ from sansi.serve.api.openai_fields import (
 from sansi.serve.api.other_servers import BUDGET_NAMES, HINTS, REFUSED, SILENT, SPELLINGS, THINKING_NAMES
 from sansi.serve.api.requests import LAX, ChatRequest, Policy, renamed
 from sansi.serve.api.responses.items import Recall, read_input
-from sansi.serve.api.responses.tools import Toolbox, read_choice, read_tools
+from sansi.serve.api.responses.tools import WORDS, Toolbox, read_choice, read_tools
 
 ENCRYPTED, LOGPROBS = "reasoning.encrypted_content", "message.output_text.logprobs"
 # They ask for more of tools and parts that there are none of here.
@@ -61,25 +62,14 @@ HISTORIES: dict[str, Literal["official", "keep"] | None] = {
 
 
 def _input() -> Kind:
-    items = of_type(list, items={"type": "object"}, minItems=1)
-
     def check(value: Any, name: str, reading: Reading) -> Any:
-        if not isinstance(value, str | list):
-            raise SansiError(f'"{name}" must be a string or an array of items', param=name)
         if not value:
             raise SansiError(f'"{name}" is empty; give a text, or one item at least', param=name)
         return value
 
-    return Kind(check, {"anyOf": [{"type": "string", "minLength": 1}, items.schema]})
-
-
-def _either(*kinds: type) -> Kind:
-    def check(value: Any, name: str, reading: Reading) -> Any:
-        if not isinstance(value, kinds):
-            raise SansiError(f'"{name}" must be a string or an object', param=name)
-        return value
-
-    return Kind(check, {"anyOf": [{"type": "string"}, {"type": "object"}]})
+    words = Kind(check, {"type": "string", "minLength": 1})
+    items = Kind(check, {"type": "array", "items": {"type": "object"}, "minItems": 1})
+    return by_type("a string or an array of items", {str: words, list: items})
 
 
 def _format() -> Kind:
@@ -99,6 +89,7 @@ def _format() -> Kind:
     return Kind(check, {"type": "object", "properties": {"type": kinds.schema}, "required": ["type"]})
 
 
+_CHOICE = by_type(f"{', '.join(WORDS)}, or an object that names a function", {str: STRING, dict: of_type(dict)})
 _SUMMARY = choice("auto", "concise", "detailed", "none")
 _REASONING = record(
     open_=True,
@@ -135,7 +126,7 @@ FIELDS: dict[str, Field] = {
     "soft_switch": Field(choice("prefill", "model"), "Whether the server or the model obeys the switches in messages."),
     "text": Field(record(open_=True, format=_format()), "format: bind the answer to JSON, or to a JSON schema."),
     "tools": Field(of_type(list, items={"type": "object"}), "Functions that the model may call."),
-    "tool_choice": Field(_either(str, dict), "Whether it may, may not or must call one, or which one it must call."),
+    "tool_choice": Field(_CHOICE, "Whether it may, may not or must call one, or which one it must call."),
     "parallel_tool_calls": Field(BOOLEAN, "false: one call at most."),
     "top_logprobs": Field(integer(0, MAX_TOP), f"So many of the most likely tokens; {LOGPROBS} in include tells them."),
     "include": Field(array(choice(ENCRYPTED, LOGPROBS, *OTHER_INCLUDES)), "What else to tell."),

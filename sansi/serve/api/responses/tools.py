@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sansi.base.errors import SansiError
-from sansi.serve.api.fields import Reading, note_unread, show
+from sansi.base.shown import show
+from sansi.serve.api.fields import Reading, note_unread
 from sansi.serve.api.responses.items import full_name
 
 CUSTOM_INPUT = {
