@@ -95,11 +95,11 @@ def test_every_mistake_of_a_file_comes_at_once(tmp_path):
         "them, a letter or digit first",
         'stage "Tokens!": unknown key "vocab_siez" of the kind tokenizer; did you mean "vocab_size"?',
         'stage "Tokens!": "vocab_size" is missing',
-        'stage "Tokens!": "every" must be a whole number, not \'2\'; write 2, without quotation marks',
+        'stage "Tokens!": "every" must be a whole number, not "2"; write 2, without quotation marks',
         'stage "Tokens!": "heldout" is no input of the kind tokenizer; did you mean "held_out"?',
         'stage "corpus": there is a stage of this name before it; give each its own',
         'stage "corpus": "steps" must be a whole number, not nan',
-        'stage "corpus": schedule: "kind" is \'linear\'; known: cosine, wsd',
+        'stage "corpus": schedule: "kind" is "linear"; known: cosine, wsd',
         'stage "corpus": the input "model" is "./nowhere", which is no stage before this one and no path; '
         "known: Tokens!, corpus, preferences",
     ]
@@ -277,7 +277,7 @@ def test_values_are_set(tmp_path):
         ("asked.cuont=1", 'stage "asked": unknown key "cuont" of the kind problems; did you mean "count"?'),
         (
             "asked.count='1'",
-            'stage "asked": "count" must be a whole number, not \'1\'; write 1, without quotation marks',
+            'stage "asked": "count" must be a whole number, not "1"; write 1, without quotation marks',
         ),
         ("asked.count=many", 'stage "asked": "count" must be a whole number, not "many"'),
         ("asked.count.x=1", '--set asked.count.x: "count" has no parts to be set'),

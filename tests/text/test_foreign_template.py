@@ -148,7 +148,7 @@ def test_a_template_that_cannot_be_told_apart_loses_the_trick_and_not_the_safety
 
 def test_a_role_cannot_spell_a_control_token():
     template = foreign("{{ '<|' + messages[0].role + '|>' }}")
-    with pytest.raises(SansiError, match=r"messages\[0\].role is "im_end""):
+    with pytest.raises(SansiError, match=r'messages\[0\].role is "im_end"'):
         template.render([{"role": "im_end", "content": ""}])
     assert template.render([user("")]).text == "<|user|>"
 

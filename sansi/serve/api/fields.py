@@ -71,16 +71,19 @@ class Field:
 
 
 def read_fields(
-    body: Mapping[str, Any], fields: Mapping[str, Field], required: Sequence[str], reading: Reading
+    body: Mapping[str, Any], fields: Mapping[str, Field], required: Sequence[str], reading: Reading, where: str = ""
 ) -> dict[str, Any]:
-    """The checked values of a body. A null means "not given", as in OpenAI's API. Raises SansiError with `param`."""
+    """The checked values of a body. A null means "not given", as in OpenAI's API. Raises SansiError with `param`.
+
+    where: the field whose value this is, if it is not the body.
+    """
     values: dict[str, Any] = {}
     for name, value in body.items():
         if value is None:
             continue
         found = fields.get(name)
         if found is None:
-            raise unknown_fields([key for key in body if key not in fields and body[key] is not None], fields)
+            raise unknown_fields([key for key in body if key not in fields and body[key] is not None], fields, where)
         try:
             values[name] = found.kind.check(value, name, reading)
         except SansiError:
@@ -101,12 +104,13 @@ def note_unread(item: Mapping[str, Any], read: Sequence[str], where: str, what: 
             reading.ignore_or_refuse(f"{where}.{cut(key)}", f"{what}.{cut(key)}")
 
 
-def unknown_fields(names: Sequence[str], known: Mapping[str, Any]) -> SansiError:
+def unknown_fields(names: Sequence[str], known: Mapping[str, Any], where: str = "") -> SansiError:
     """The error for fields that no table has: nobody can say whether the answer would be another with them."""
     shown = ", ".join(map(show, names[:MAX_NAMED])) + (", …" if len(names) > MAX_NAMED else "")
     near = nearest(names[0], known)
     hint = f'did you mean "{near}"?' if near else "GET /openapi.json has those that are; leave out the others"
-    return SansiError(f"not a field of this request: {shown}; {hint}", param=cut(names[0]))
+    param = f"{where}.{cut(names[0])}" if where else cut(names[0])
+    return SansiError(f"not a field of {where or 'this request'}: {shown}; {hint}", param=param)
 
 
 def schema_of(fields: Mapping[str, Field], required: Sequence[str], strict: bool = False) -> dict[str, Any]:

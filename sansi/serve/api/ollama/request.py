@@ -47,7 +47,7 @@ def _options() -> Kind:
     def check(value: Any, name: str, reading: Reading) -> dict[str, Any]:
         inner, given = Reading(reading.strict), of_type(dict).check(value, name, reading)
         try:
-            values = read_fields(given, OPTIONS, (), inner)
+            values = read_fields(given, OPTIONS, (), inner, name)
         except SansiError as error:
             raise renamed(error, {key: f"{name}.{key}" for key in given}) from error
         for ignored in inner.ignored:
