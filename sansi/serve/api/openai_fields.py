@@ -160,6 +160,10 @@ THINKING: dict[str, Field] = {
     "loop_breaker": Field(BOOLEAN, "Whether a thought that repeats itself is closed; true by default."),
     "answer_reserve": Field(integer(0), "Tokens of max_tokens that the thought may not use."),
 }
+OF_MESSAGES: dict[str, Field] = {
+    "history": Field(choice("official", "keep"), "Whether the thoughts of earlier turns are dropped or kept."),
+    "soft_switch": Field(choice("prefill", "model"), "Whether the server or the model obeys the switches in messages."),
+}
 STREAM_OPTIONS = record(open_=True, include_usage=BOOLEAN, include_obfuscation=BOOLEAN, continuous_usage_stats=BOOLEAN)
 COMMON: dict[str, Field] = {
     "model": Field(STRING, "The name of a served model."),

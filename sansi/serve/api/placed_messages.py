@@ -1,4 +1,4 @@
-"""Messages that a dialect made of its own kind of conversation, and where in the request each part of them stood."""
+"""Messages and tools that a dialect made of its own kind, and where in the request each of them stood."""
 
 from __future__ import annotations
 
@@ -28,6 +28,31 @@ class PlacedMessages:
     def place(self, path: str, where: str) -> None:
         """`path`: in the last message."""
         self.places[f"messages[{len(self.messages) - 1}].{path}"] = where
+
+
+@dataclass
+class PlacedTools:
+    """The same of tools."""
+
+    functions: list[dict[str, Any]] = field(default_factory=list)
+    """In the form of chat completions."""
+    places: dict[str, str] = field(default_factory=dict)
+    """Path in the functions -> path in the request."""
+
+    def add(self, where: str, function: dict[str, Any]) -> str:
+        """The path of the function among them; `where` it stood in the request."""
+        path = f"tools[{len(self.functions)}]"
+        self.places |= {path: where, f"{path}.function": where}
+        self.functions.append({"type": "function", "function": function})
+        return path
+
+    def refuse_word(self, name: str, param: str) -> None:
+        """Raise SansiError for a tool that would be chosen by a name that says something else."""
+        if name in CHOICES:
+            raise SansiError(f'a tool named "{name}" can not be chosen by its name; rename it', param=param)
+
+
+CHOICES = ("auto", "none", "required")
 
 
 def string_of(item: Mapping[str, Any], key: str, where: str) -> str:

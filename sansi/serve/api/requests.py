@@ -71,6 +71,11 @@ class ChatRequest(_Request):
     messages: list[Any] = field(default_factory=list)
     n: int = 1
     """Answers; the i-th has the seed + i."""
+    places: Mapping[str, str] = field(default_factory=dict)
+    """Where in the request stood what its messages and tools were made of: path there -> path in the request."""
+
+    def named(self, error: SansiError) -> SansiError:
+        return renamed(error, {**self.names, **self.places})
 
 
 @dataclass(frozen=True)

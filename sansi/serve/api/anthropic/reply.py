@@ -9,6 +9,7 @@ from typing import Any
 from sansi.chat import ChatModel, ChatResult, Tokens
 from sansi.serve.api.anthropic.blocks import UNSIGNED
 from sansi.serve.api.anthropic.request import MessagesRequest
+from sansi.serve.api.parts import Part, Parts
 from sansi.serve.api.response_bodies import Chunk, Done, Reply
 from sansi.serve.api.sealed_thoughts import seal
 from sansi.text import Content, Reasoning, ToolCallDelta
@@ -37,9 +38,7 @@ class MessagesReply(Reply):
         super().__init__(chat, asked)
         self._asked = asked
         self._id = f"{self.prefix}_{random.getrandbits(128):032x}"
-        self._index = -1
-        self._open: Any = None  # what the open block is of: Reasoning, Content, or the index of a call
-        self._thought: list[str] = []
+        self._parts = Parts(self._begin)
 
     # --- the whole ----------------------------------------------------------------------------------------------------
 
@@ -82,13 +81,11 @@ class MessagesReply(Reply):
         return [{"type": "message_start", "message": begun}, {"type": "ping"}]
 
     def chunks(self, index: int, event: Any, tokens: Sequence[Tokens]) -> list[Chunk]:
-        if isinstance(event, ToolCallDelta):
-            return self._call(event)
-        return self._text(event)
+        return self._parts.write(event)
 
     def last_chunks(self, done: Done, tokens: Sequence[Tokens]) -> list[Chunk]:
-        chunks = self._begin(Content, {"type": "text", "text": ""}) if self._index < 0 else []
-        chunks += self._end()
+        empty = _Text(0)  # clients take the first block without looking
+        chunks = self._parts.end() if self._parts.count else [*empty.begin(), *empty.end(True)]
         end = {"stop_reason": self._stop_reason(done), "stop_sequence": done.result.stop}
         last = {"type": "message_delta", "delta": end, "usage": usage(done), "sansi": self.report(done)}
         return [*chunks, last, {"type": "message_stop"}]
@@ -96,48 +93,10 @@ class MessagesReply(Reply):
     def final_chunks(self, answers: Sequence[Done]) -> list[Chunk]:
         return []
 
-    def _text(self, event: Reasoning | Content) -> list[Chunk]:
-        chunks: list[Chunk] = []
-        kind = Reasoning if isinstance(event, Reasoning) else Content
-        if self._open is not kind:
-            empty = (
-                {"type": "thinking", "thinking": "", "signature": ""}
-                if kind is Reasoning
-                else {"type": "text", "text": ""}
-            )
-            chunks = self._begin(kind, empty)
-        if kind is Content:
-            return [*chunks, self._delta({"type": "text_delta", "text": event.text})]
-        if self._asked.omit_thought:
-            self._thought.append(event.text)
-            return chunks
-        return [*chunks, self._delta({"type": "thinking_delta", "thinking": event.text})]
-
-    def _call(self, event: ToolCallDelta) -> list[Chunk]:
-        chunks: list[Chunk] = []
-        if self._open != event.index:
-            chunks = self._begin(event.index, {"type": "tool_use", "id": event.id, "name": event.name, "input": {}})
-        if event.arguments:
-            chunks.append(self._delta({"type": "input_json_delta", "partial_json": event.arguments}))
-        return chunks
-
-    def _begin(self, kind: Any, block: dict[str, Any]) -> list[Chunk]:
-        chunks = self._end()
-        self._index, self._open = self._index + 1, kind
-        return [*chunks, {"type": "content_block_start", "index": self._index, "content_block": block}]
-
-    def _end(self) -> list[Chunk]:
-        if self._open is None:
-            return []
-        chunks: list[Chunk] = []
-        if self._open is Reasoning:
-            signature = seal("".join(self._thought)) if self._asked.omit_thought else UNSIGNED
-            chunks = [self._delta({"type": "signature_delta", "signature": signature})]
-        self._open = None
-        return [*chunks, {"type": "content_block_stop", "index": self._index}]
-
-    def _delta(self, delta: dict[str, Any]) -> Chunk:
-        return {"type": "content_block_delta", "index": self._index, "delta": delta}
+    def _begin(self, event: Any, index: int) -> Part:
+        if isinstance(event, Reasoning):
+            return _Thought(index, self._asked.omit_thought)
+        return _Text(index) if isinstance(event, Content) else _Call(index, event)
 
     # --- its end ------------------------------------------------------------------------------------------------------
 
@@ -150,6 +109,67 @@ class MessagesReply(Reply):
         if result.finish_reason == "tool_calls":
             return "tool_use"
         return "end_turn" if result.stop is None else "stop_sequence"
+
+
+class _Block(Part):
+    """A block of the content while it is written."""
+
+    def __init__(self, index: int, empty: dict[str, Any]):
+        self._index, self._empty = index, empty
+
+    def begin(self) -> list[Chunk]:
+        return [{"type": "content_block_start", "index": self._index, "content_block": self._empty}]
+
+    def end(self, whole: bool) -> list[Chunk]:
+        return [{"type": "content_block_stop", "index": self._index}]
+
+    def _delta(self, type_: str, **said: str) -> Chunk:
+        return {"type": "content_block_delta", "index": self._index, "delta": {"type": type_, **said}}
+
+
+class _Thought(_Block):
+    """The thought, or nothing of it but a seal that holds it."""
+
+    def __init__(self, index: int, omitted: bool):
+        super().__init__(index, {"type": "thinking", "thinking": "", "signature": ""})
+        self._omitted = omitted
+        self._texts: list[str] = []
+
+    def takes(self, event: Any) -> bool:
+        return isinstance(event, Reasoning)
+
+    def add(self, event: Any) -> list[Chunk]:
+        if not self._omitted:
+            return [self._delta("thinking_delta", thinking=event.text)]
+        self._texts.append(event.text)
+        return []
+
+    def end(self, whole: bool) -> list[Chunk]:
+        signature = seal("".join(self._texts)) if self._omitted else UNSIGNED
+        return [self._delta("signature_delta", signature=signature), *super().end(whole)]
+
+
+class _Text(_Block):
+    def __init__(self, index: int):
+        super().__init__(index, {"type": "text", "text": ""})
+
+    def takes(self, event: Any) -> bool:
+        return isinstance(event, Content)
+
+    def add(self, event: Any) -> list[Chunk]:
+        return [self._delta("text_delta", text=event.text)]
+
+
+class _Call(_Block):
+    def __init__(self, index: int, event: ToolCallDelta):
+        super().__init__(index, {"type": "tool_use", "id": event.id, "name": event.name, "input": {}})
+        self._call = event.index
+
+    def takes(self, event: Any) -> bool:
+        return isinstance(event, ToolCallDelta) and event.index == self._call
+
+    def add(self, event: Any) -> list[Chunk]:
+        return [self._delta("input_json_delta", partial_json=event.arguments)] if event.arguments else []
 
 
 def usage(done: Done) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from sansi.base.errors import SansiError
@@ -17,6 +17,7 @@ from sansi.serve.api.openai_fields import (
     COMMON,
     EFFORT,
     MAX_USER,
+    OF_MESSAGES,
     SAMPLING,
     STRING,
     THINKING,
@@ -25,7 +26,7 @@ from sansi.serve.api.openai_fields import (
     resolve,
 )
 from sansi.serve.api.other_servers import BUDGET_NAMES, HINTS, REFUSED, SILENT, SPELLINGS, THINKING_NAMES
-from sansi.serve.api.requests import LAX, ChatRequest, Policy, renamed
+from sansi.serve.api.requests import LAX, ChatRequest, Policy
 
 DISPLAYS = ("summarized", "omitted")
 
@@ -91,8 +92,7 @@ FIELDS: dict[str, Field] = {
     "tool_choice": Field(_CHOICE, "auto, any, none, or the tool that it must call; disable_parallel_tool_use."),
     "enable_thinking": Field(BOOLEAN, "As thinking.type."),
     "reasoning_effort": Field(EFFORT, "As output_config.effort."),
-    "history": Field(choice("official", "keep"), "Whether the thoughts of earlier turns are dropped or kept."),
-    "soft_switch": Field(choice("prefill", "model"), "Whether the server or the model obeys the switches in messages."),
+    **OF_MESSAGES,
     "metadata": Field(record(open_=True, user_id=_user_id()), "user_id: a label for the server's log.", "ignored"),
     "service_tier": hint("there is one tier", "auto", "standard_only"),
     "speed": hint("there is one speed", "standard"),
@@ -126,10 +126,6 @@ class MessagesRequest(ChatRequest):
 
     omit_thought: bool = False
     """Tell that there was a thought, and its text only sealed."""
-    places: Mapping[str, str] = field(default_factory=dict)
-
-    def named(self, error: SansiError) -> SansiError:
-        return renamed(error, {**self.names, **self.places})
 
 
 def parse_messages_request(

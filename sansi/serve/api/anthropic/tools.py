@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from sansi.base.errors import SansiError
 from sansi.base.shown import show
 from sansi.serve.api.fields import Reading, note_unread
+from sansi.serve.api.placed_messages import PlacedTools
 
 CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 # The API's own tools whose calls the client executes: a model would have to know them by heart.
@@ -17,25 +17,15 @@ SILENT_KEYS = ("type", "cache_control", "allowed_callers", "defer_loading", "eag
 READ_KEYS = ("name", "description", "input_schema", "strict")
 
 
-@dataclass
-class Toolbox:
-    """The tools of a request."""
-
-    functions: list[dict[str, Any]] = field(default_factory=list)
-    """In the form of chat completions."""
-    places: dict[str, str] = field(default_factory=dict)
-    """Path in the functions -> path in the request."""
-
-
-def read_tools(tools: list[Any], reading: Reading) -> Toolbox:
+def read_tools(tools: list[Any], reading: Reading) -> PlacedTools:
     """Tools that would run at the provider are named as ignored. Raises SansiError, with `param`, for what is none."""
-    box = Toolbox()
+    box = PlacedTools()
     for i, tool in enumerate(tools):
         _read(tool, f"tools[{i}]", box, reading)
     return box
 
 
-def _read(tool: Any, where: str, box: Toolbox, reading: Reading) -> None:
+def _read(tool: Any, where: str, box: PlacedTools, reading: Reading) -> None:
     if not isinstance(tool, Mapping):
         raise SansiError(f"{where} must be an object, not {show(tool)}", param=where)
     kind = tool.get("type") or "custom"
@@ -48,7 +38,7 @@ def _read(tool: Any, where: str, box: Toolbox, reading: Reading) -> None:
         reading.ignore_or_refuse(where, f"tools[].type {kind}")
 
 
-def _add(tool: Mapping[str, Any], where: str, box: Toolbox, reading: Reading) -> None:
+def _add(tool: Mapping[str, Any], where: str, box: PlacedTools, reading: Reading) -> None:
     note_unread(tool, (*READ_KEYS, *SILENT_KEYS), where, "tools[]", reading)
     if not isinstance(tool.get("name"), str):
         raise SansiError(f"{where}.name must be a string, not {show(tool.get('name'))}", param=f"{where}.name")
@@ -57,12 +47,10 @@ def _add(tool: Mapping[str, Any], where: str, box: Toolbox, reading: Reading) ->
         function["parameters"] = tool["input_schema"]
     if tool.get("strict") is not None:
         function["strict"] = tool["strict"]
-    path = f"tools[{len(box.functions)}]"
-    box.places |= {path: where, f"{path}.function": where, f"{path}.function.parameters": f"{where}.input_schema"}
-    box.functions.append({"type": "function", "function": function})
+    box.places[f"{box.add(where, function)}.function.parameters"] = f"{where}.input_schema"
 
 
-def read_choice(choice: Mapping[str, Any], box: Toolbox) -> str:
+def read_choice(choice: Mapping[str, Any], box: PlacedTools) -> str:
     """ "auto", "none", "required", or the name of a tool."""
     if choice["type"] != "tool":
         wanted = CHOICES[choice["type"]]
@@ -72,7 +60,5 @@ def read_choice(choice: Mapping[str, Any], box: Toolbox) -> str:
     name = choice.get("name")
     if not isinstance(name, str) or name not in [tool["function"]["name"] for tool in box.functions]:
         raise SansiError(f"tool_choice names {show(name)}, which is not among the tools", param="tool_choice.name")
-    if name in ("auto", "none", "required"):
-        reason = f'a tool named "{name}" can not be chosen by its name; rename it'
-        raise SansiError(reason, param="tool_choice.name")
+    box.refuse_word(name, "tool_choice.name")
     return name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from sansi.base.errors import SansiError
@@ -147,16 +146,6 @@ _DIRECT = ("loop_breaker", "answer_reserve", "logprobs", "top_logprobs")
 # --- a body as a request ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class OllamaChat(ChatRequest):
-    """A conversation, from either route."""
-
-    places: Mapping[str, str] | None = None
-
-    def named(self, error: SansiError) -> SansiError:
-        return renamed(error, {**self.names, **(self.places or {})})
-
-
 def parse_chat(body: Mapping[str, Any], policy: Policy = LAX) -> ChatRequest | Told:
     """Check every field of a body for /api/chat. Raises SansiError with `param`."""
     reading = Reading(policy.strict)
@@ -190,7 +179,7 @@ def _loaded(values: Mapping[str, Any], **more: Any) -> Told:
 
 def _chat(values: Mapping[str, Any], conversation: Conversation, reading: Reading, tools: Any = None) -> ChatRequest:
     shared, options = _read(values, reading)
-    return OllamaChat(
+    return ChatRequest(
         messages=conversation.messages,
         places=conversation.places,
         options=ChatOptions(tools=tools, continue_final=conversation.continued, **options),

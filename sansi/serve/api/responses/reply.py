@@ -10,6 +10,7 @@ from typing import Any
 
 from sansi.chat import ChatModel, ChatResult, Tokens
 from sansi.serve.api.logprobs import chat_logprobs
+from sansi.serve.api.parts import Part, Parts
 from sansi.serve.api.response_bodies import Chunk, Done, Reply
 from sansi.serve.api.responses.request import ResponsesRequest
 from sansi.serve.api.sealed_thoughts import seal
@@ -30,7 +31,7 @@ class ResponsesReply(Reply):
         self._id = f"{self.prefix}_{random.getrandbits(128):032x}"
         self._number = -1
         self._output: list[dict[str, Any]] = []
-        self._item: _Item | None = None  # the one that is written
+        self._parts = Parts(self._begin)
         self._scores: list[dict[str, Any]] = []  # of tokens of the answer's text that no event has told yet
 
     # --- the whole ----------------------------------------------------------------------------------------------------
@@ -46,7 +47,7 @@ class ResponsesReply(Reply):
         for index, call in enumerate(message.tool_calls):
             self._write(ToolCallDelta(index, call.id, call.name, ""), ())
             self._write(ToolCallDelta(index, call.id, None, call.arguments), ())
-        self._end_item(self._last_status(done))
+        self._parts.end(self._is_whole(done))
         return self._ended(done)
 
     # --- the stream ---------------------------------------------------------------------------------------------------
@@ -61,7 +62,7 @@ class ResponsesReply(Reply):
     def last_chunks(self, done: Done, tokens: Sequence[Tokens]) -> list[Chunk]:
         chunks = self._write(Content(""), ()) if self._says_nothing(done) else []
         self._note(tokens)
-        chunks += self._end_item(self._last_status(done))
+        chunks += self._parts.end(self._is_whole(done))
         response = self._ended(done)
         return [*chunks, self._event(f"response.{response['status']}", response=response)]
 
@@ -76,15 +77,9 @@ class ResponsesReply(Reply):
     # --- items --------------------------------------------------------------------------------------------------------
 
     def _write(self, event: Any, tokens: Sequence[Tokens]) -> list[Chunk]:
-        """The events that a piece of the answer makes; it begins an item where it is of another kind."""
+        """The events that a piece of the answer makes."""
         self._note(tokens)
-        chunks: list[Chunk] = []
-        item = self._item
-        if item is None or not item.takes(event):
-            chunks = self._end_item(COMPLETED)
-            item = self._item = self._begin(event)
-            chunks += item.begin()
-        return chunks + item.add(event)
+        return self._parts.write(event)
 
     def _note(self, tokens: Sequence[Tokens]) -> None:
         if tokens and self._asked.options.logprobs:
@@ -95,20 +90,16 @@ class ResponsesReply(Reply):
         scores, self._scores = self._scores, []
         return scores
 
-    def _begin(self, event: Any) -> _Item:
+    def _begin(self, event: Any, index: int) -> _Item:
         if isinstance(event, Reasoning):
-            return _Thought(self)
-        return _Message(self) if isinstance(event, Content) else _Call(self, event)
+            return _Thought(self, index)
+        return _Message(self, index) if isinstance(event, Content) else _Call(self, index, event)
 
-    def _end_item(self, status: str) -> list[Chunk]:
-        item, self._item = self._item, None
-        if item is None:
-            return []
-        chunks = item.end(status)
-        self._output.append(item.whole)
+    def keep(self, item: dict[str, Any]) -> None:
+        """An item that has ended is part of the output."""
+        self._output.append(item)
         if self._asked.remember:
-            self._keep(item.whole)
-        return chunks
+            self._keep(item)
 
     def _says_nothing(self, done: Done) -> bool:
         """Whether an empty message is all that it says: clients ask again where a whole turn has none."""
@@ -116,10 +107,10 @@ class ResponsesReply(Reply):
         message = done.result.message
         if message.content or message.tool_calls:
             return False
-        return not message.reasoning_content or self._last_status(done) == COMPLETED
+        return not message.reasoning_content or self._is_whole(done)
 
-    def _last_status(self, done: Done) -> str:
-        return INCOMPLETE if done.result.finish_reason == "length" else COMPLETED
+    def _is_whole(self, done: Done) -> bool:
+        return done.result.finish_reason != "length"
 
     # --- the response -------------------------------------------------------------------------------------------------
 
@@ -141,7 +132,7 @@ class ResponsesReply(Reply):
     def _ended(self, done: Done) -> dict[str, Any]:
         assert isinstance(done.result, ChatResult)
         self._mark_broken(done.result)
-        status, sampling = self._last_status(done), done.result.report.sampling
+        status, sampling = _status(self._is_whole(done)), done.result.report.sampling
         more: dict[str, Any] = {name: sampling[name] for name in ("temperature", "top_p") if name in sampling}
         if status == COMPLETED:
             more["completed_at"] = int(time.time())
@@ -161,30 +152,19 @@ class ResponsesReply(Reply):
         return {"type": type_, "sequence_number": self._number, **more}
 
 
-class _Item:
+def _status(whole: bool) -> str:
+    return COMPLETED if whole else INCOMPLETE
+
+
+class _Item(Part):
     """An item of the output while it is written."""
 
     prefix = ""
 
-    def __init__(self, reply: ResponsesReply):
-        self._reply, self._index = reply, len(reply._output)
+    def __init__(self, reply: ResponsesReply, index: int):
+        self._reply, self._index = reply, index
         self._id = f"{self.prefix}_{random.getrandbits(128):032x}"
         self._texts: list[str] = []
-        self.whole: dict[str, Any] = {}
-
-    def takes(self, event: Any) -> bool:
-        """Whether the event adds to this item."""
-        raise NotImplementedError
-
-    def begin(self) -> list[Chunk]:
-        raise NotImplementedError
-
-    def add(self, event: Any) -> list[Chunk]:
-        raise NotImplementedError
-
-    def end(self, status: str) -> list[Chunk]:
-        """`whole` is the item afterwards."""
-        raise NotImplementedError
 
     @property
     def _text(self) -> str:
@@ -198,8 +178,9 @@ class _Item:
     def _added(self, item: dict[str, Any]) -> Chunk:
         return self._reply._event("response.output_item.added", output_index=self._index, item=item)
 
-    def _done(self) -> Chunk:
-        return self._reply._event("response.output_item.done", output_index=self._index, item=self.whole)
+    def _done(self, item: dict[str, Any]) -> Chunk:
+        self._reply.keep(item)
+        return self._reply._event("response.output_item.done", output_index=self._index, item=item)
 
 
 class _Thought(_Item):
@@ -207,8 +188,8 @@ class _Thought(_Item):
 
     prefix = "rs"
 
-    def __init__(self, reply: ResponsesReply):
-        super().__init__(reply)
+    def __init__(self, reply: ResponsesReply, index: int):
+        super().__init__(reply, index)
         summary = reply._asked.summary
         self._field, self._kind = ("summary", "summary_text") if summary else ("content", "reasoning_text")
         self._part = "reasoning_summary_part" if summary else "content_part"
@@ -227,16 +208,16 @@ class _Thought(_Item):
         self._texts.append(event.text)
         return [self._event(f"{self._delta}.delta", **self._place, delta=event.text)]
 
-    def end(self, status: str) -> list[Chunk]:
+    def end(self, whole: bool) -> list[Chunk]:
         text = self._text
         part = {"type": self._kind, "text": text}
-        self.whole = {"id": self._id, "type": "reasoning", "status": status, "summary": [], self._field: [part]}
+        item = {"id": self._id, "type": "reasoning", "status": _status(whole), "summary": [], self._field: [part]}
         if self._reply._asked.encrypted:
-            self.whole["encrypted_content"] = seal(text)
+            item["encrypted_content"] = seal(text)
         return [
             self._event(f"{self._delta}.done", **self._place, text=text),
             self._event(f"{self._part}.done", **self._place, part=part),
-            self._done(),
+            self._done(item),
         ]
 
 
@@ -245,8 +226,8 @@ class _Message(_Item):
 
     prefix = "msg"
 
-    def __init__(self, reply: ResponsesReply):
-        super().__init__(reply)
+    def __init__(self, reply: ResponsesReply, index: int):
+        super().__init__(reply, index)
         self._scores: list[dict[str, Any]] = []
 
     def takes(self, event: Any) -> bool:
@@ -264,15 +245,14 @@ class _Message(_Item):
         self._scores += scores
         return [self._event("output_text.delta", content_index=0, delta=event.text, logprobs=scores)]
 
-    def end(self, status: str) -> list[Chunk]:
+    def end(self, whole: bool) -> list[Chunk]:
         text = self._text
         self._scores += self._reply.take_scores()  # such as those of line breaks that are no part of the text
         part = _output_text(text, self._scores)
-        self.whole = self._item(status, [part])
         return [
             self._event("output_text.done", content_index=0, text=text, logprobs=self._scores),
             self._event("content_part.done", content_index=0, part=part),
-            self._done(),
+            self._done(self._item(_status(whole), [part])),
         ]
 
     def _item(self, status: str, content: list[dict[str, Any]]) -> dict[str, Any]:
@@ -284,8 +264,8 @@ class _Call(_Item):
 
     prefix = "fc"
 
-    def __init__(self, reply: ResponsesReply, event: ToolCallDelta):
-        super().__init__(reply)
+    def __init__(self, reply: ResponsesReply, index: int, event: ToolCallDelta):
+        super().__init__(reply, index)
         self._call, self._call_id = event.index, event.id
         self._origin = reply._asked.toolbox.origin(event.name or "")
         if self._origin.custom:
@@ -305,14 +285,16 @@ class _Call(_Item):
             return []
         return [self._event("function_call_arguments.delta", delta=event.arguments)]
 
-    def end(self, status: str) -> list[Chunk]:
+    def end(self, whole: bool) -> list[Chunk]:
+        said = _custom_input(self._text) if self._origin.custom else self._text
         if self._origin.custom:
-            text = _custom_input(self._text)
-            self.whole = self._item(status, text)
-            done = self._event("custom_tool_call_input.done", input=text)
-            return [self._event("custom_tool_call_input.delta", delta=text), done, self._done()]
-        self.whole = self._item(status, self._text)
-        return [self._event("function_call_arguments.done", arguments=self._text), self._done()]
+            told = [
+                self._event("custom_tool_call_input.delta", delta=said),
+                self._event("custom_tool_call_input.done", input=said),
+            ]
+        else:
+            told = [self._event("function_call_arguments.done", arguments=said)]
+        return [*told, self._done(self._item(_status(whole), said))]
 
     def _item(self, status: str, said: str) -> dict[str, Any]:
         kind, key = ("custom_tool_call", "input") if self._origin.custom else ("function_call", "arguments")

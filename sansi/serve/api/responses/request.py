@@ -29,6 +29,7 @@ from sansi.serve.api.openai_fields import (
     LABELS,
     MAX_TOKENS,
     MAX_TOP,
+    OF_MESSAGES,
     SAMPLING,
     STRING,
     THINKING,
@@ -38,9 +39,10 @@ from sansi.serve.api.openai_fields import (
     shared,
 )
 from sansi.serve.api.other_servers import BUDGET_NAMES, HINTS, REFUSED, SILENT, SPELLINGS, THINKING_NAMES
-from sansi.serve.api.requests import LAX, ChatRequest, Policy, renamed
+from sansi.serve.api.placed_messages import CHOICES
+from sansi.serve.api.requests import LAX, ChatRequest, Policy
 from sansi.serve.api.responses.items import Recall, read_input
-from sansi.serve.api.responses.tools import WORDS, Toolbox, read_choice, read_tools
+from sansi.serve.api.responses.tools import Toolbox, read_choice, read_tools
 
 ENCRYPTED, LOGPROBS = "reasoning.encrypted_content", "message.output_text.logprobs"
 # They ask for more of tools and parts that there are none of here.
@@ -89,7 +91,7 @@ def _format() -> Kind:
     return Kind(check, {"type": "object", "properties": {"type": kinds.schema}, "required": ["type"]})
 
 
-_CHOICE = by_type(f"{', '.join(WORDS)}, or an object that names a function", {str: STRING, dict: of_type(dict)})
+_CHOICE = by_type(f"{', '.join(CHOICES)}, or an object that names a function", {str: STRING, dict: of_type(dict)})
 _SUMMARY = choice("auto", "concise", "detailed", "none")
 _REASONING = record(
     open_=True,
@@ -122,8 +124,7 @@ FIELDS: dict[str, Field] = {
     "reasoning": Field(_REASONING, "effort is a thinking budget by name; summary: tell the thought as the summary."),
     "enable_thinking": Field(BOOLEAN, "false: do not think, whatever the messages say."),
     "reasoning_effort": Field(EFFORT, "As reasoning.effort."),
-    "history": Field(choice("official", "keep"), "Whether the thoughts of earlier turns are dropped or kept."),
-    "soft_switch": Field(choice("prefill", "model"), "Whether the server or the model obeys the switches in messages."),
+    **OF_MESSAGES,
     "text": Field(record(open_=True, format=_format()), "format: bind the answer to JSON, or to a JSON schema."),
     "tools": Field(of_type(list, items={"type": "object"}), "Functions that the model may call."),
     "tool_choice": Field(_CHOICE, "Whether it may, may not or must call one, or which one it must call."),
@@ -176,10 +177,6 @@ class ResponsesRequest(ChatRequest):
     """Tell it sealed too, so that clients send it back."""
     remember: bool = True
     """Keep the output items for a while."""
-    places: Mapping[str, str] = field(default_factory=dict)
-
-    def named(self, error: SansiError) -> SansiError:
-        return renamed(error, {**self.names, **self.toolbox.places, **self.places})
 
 
 def parse_responses_request(body: Mapping[str, Any], policy: Policy = LAX, *, recall: Recall) -> ResponsesRequest:
@@ -211,7 +208,7 @@ def parse_responses_request(body: Mapping[str, Any], policy: Policy = LAX, *, re
         messages=conversation.messages,
         options=options,
         names={**_NAMES, **names},
-        places=conversation.places,
+        places={**box.places, **conversation.places},
         toolbox=box,
         summary=summary not in (None, "none"),
         encrypted=ENCRYPTED in includes,

@@ -9,6 +9,7 @@ from typing import Any
 from sansi.base.errors import SansiError
 from sansi.base.shown import show
 from sansi.serve.api.fields import Reading, note_unread
+from sansi.serve.api.placed_messages import CHOICES, PlacedTools
 from sansi.serve.api.responses.items import full_name
 
 CUSTOM_INPUT = {
@@ -17,7 +18,6 @@ CUSTOM_INPUT = {
     "required": ["input"],
     "additionalProperties": False,
 }
-WORDS = ("auto", "none", "required")
 # What a function may say beside what is read; it changes no answer of a model that calls functions directly.
 SILENT_KEYS = ("type", "allowed_callers", "defer_loading", "async", "cache_control", "output_schema")
 READ_KEYS = ("name", "description", "parameters", "strict")
@@ -34,15 +34,11 @@ class Origin:
 
 
 @dataclass
-class Toolbox:
+class Toolbox(PlacedTools):
     """The tools of a request."""
 
-    functions: list[dict[str, Any]] = field(default_factory=list)
-    """In the form of chat completions."""
     origins: dict[str, Origin] = field(default_factory=dict)
     """By what the model calls them."""
-    places: dict[str, str] = field(default_factory=dict)
-    """Path in the functions -> path in the request."""
 
     def origin(self, name: str) -> Origin:
         return self.origins.get(name) or Origin(name)
@@ -92,10 +88,8 @@ def _add(tool: Mapping[str, Any], where: str, namespace: str | None, box: Toolbo
         function = {key: tool[key] for key in READ_KEYS if tool.get(key) is not None}
         note_unread(tool, (*READ_KEYS, *SILENT_KEYS), where, "tools[]", reading)
     function["name"] = full_name(name, namespace)
-    path = f"tools[{len(box.functions)}]"
-    box.places |= {f"{path}.function": where, path: where}
     box.origins[function["name"]] = Origin(name, namespace, tool["type"] == "custom")
-    box.functions.append({"type": "function", "function": function})
+    box.add(where, function)
 
 
 def _custom(tool: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -115,8 +109,8 @@ def _custom(tool: Mapping[str, Any], where: str) -> dict[str, Any]:
 def read_choice(choice: Any, box: Toolbox) -> str:
     """ "auto", "none", "required", or the name of a tool; tools that are not allowed leave the box."""
     if isinstance(choice, str):
-        if choice not in WORDS:
-            raise SansiError(f'"tool_choice" must be {", ".join(WORDS)} or an object', param="tool_choice")
+        if choice not in CHOICES:
+            raise SansiError(f'"tool_choice" must be {", ".join(CHOICES)} or an object', param="tool_choice")
         wanted = choice
     elif choice.get("type") == "allowed_tools":
         wanted = _allow(choice, box)
@@ -149,6 +143,5 @@ def _named(choice: Mapping[str, Any], box: Toolbox, where: str) -> str:
     full = full_name(name, choice.get("namespace")) if isinstance(name, str) else ""
     if full not in box.origins:
         raise SansiError(f"{where} names {show(name)}, which is not among the tools", param=where)
-    if full in WORDS:
-        raise SansiError(f'a tool named "{full}" can not be chosen by its name; rename it', param=where)
+    box.refuse_word(full, where)
     return full
