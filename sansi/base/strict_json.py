@@ -24,7 +24,8 @@ def json_fault(error: Exception) -> str:
     """What a decoder of JSON, or of its UTF-8, found wrong: which character is, and why, not what Python calls it."""
     if isinstance(error, json.JSONDecodeError):
         known = next((said for begin, said in _FAULTS.items() if error.msg.startswith(begin)), "it can not be read on")
-        return f"{known} at line {error.lineno}, character {error.colno}"
+        line = f"line {error.lineno}, " if "\n" in error.doc else ""
+        return f"{known} at {line}character {error.colno}"
     if isinstance(error, UnicodeDecodeError):
         return f"byte {error.start} begins no character of UTF-8"
     if isinstance(error, UnicodeEncodeError):

@@ -271,7 +271,7 @@ def test_skipping_is_arithmetic():
         (lambda t: SampleDataset([([1] * 20, [1] * 20)], 8, 1, too_long="cut"), "\"too_long\" is 'cut'"),
         (lambda t: Mixture([PackedDataset([np.arange(9)], 8, 1)]), "pairs"),
         (lambda t: Mixture([(PackedDataset([np.arange(9)], 8, 1), "a")]), "must be numbers"),
-        (lambda t: Mixture([(PackedDataset([np.arange(9)], 8, 1), "1")]), "must be numbers, not '1'"),
+        (lambda t: Mixture([(PackedDataset([np.arange(9)], 8, 1), "1")]), 'must be numbers, not "1"'),
         (lambda t: Mixture([(PackedDataset([np.arange(9)], 8, 1), 1)], 0), '"batch_size" is 0'),
         (lambda t: pack("abc", ByteTokenizer(), t / "x"), '"texts" is one text'),
         (lambda t: pack([b"abc"], ByteTokenizer(), t / "x"), "text 0 is bytes"),
