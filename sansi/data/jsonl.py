@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sansi.base.errors import SansiError
+from sansi.base.shown import show
 from sansi.base.strict_json import parse_json
 
 T = TypeVar("T")
@@ -43,13 +44,10 @@ def _record(line: bytes) -> dict[str, Any]:
         record = parse_json(line.decode("utf-8"), unique_keys=True)
     except UnicodeDecodeError as error:
         raise SansiError(f"not UTF-8 at byte {error.start}") from error
-    except json.JSONDecodeError as error:
-        where = f"not JSON: {error.msg} at character {error.pos + 1}"
-        raise SansiError(where if line.strip() else "empty") from error
     except ValueError as error:
-        raise SansiError(f"not JSON: {error}") from error
+        raise SansiError(f"not JSON: {error}" if line.strip() else "empty") from error
     if not isinstance(record, dict):
-        raise SansiError(f"must be a JSON object, not {record!r:.60}")
+        raise SansiError(f"must be a JSON object, not {show(record)}")
     try:
         json.dumps(record, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:

@@ -67,7 +67,7 @@ def _format() -> Kind:
     def schema(value: Any, name: str, reading: Reading) -> dict[str, Any]:
         return {"type": "json_schema", "json_schema": {"name": "answer", "schema": value, "strict": True}}
 
-    kinds = {str: Kind(said, words.schema), dict: Kind(schema, {"type": "object"})}
+    kinds: dict[type, Kind] = {str: Kind(said, words.schema), dict: Kind(schema, {"type": "object"})}
     return by_type('"json" or a JSON schema', kinds)
 
 
