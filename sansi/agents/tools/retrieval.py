@@ -1,0 +1,109 @@
+"""`retrieval`: passages of the user's documents that fit a question, each with its place."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from sansi.agents.context import ToolContext
+from sansi.agents.observation import Result
+from sansi.agents.tool import Tool
+from sansi.agents.tools.library import Found, Library, Passage
+from sansi.base.errors import SansiError, did_you_mean
+
+MOST, SHOWN_NAMES, SHOWN_NOTES = 20, 30, 5
+TIMEOUT = 120.0  # seconds for one file, as each begins the time anew
+
+
+class Retriever:
+    """Searches one library for whoever asks; one search at a time brings it up to date."""
+
+    def __init__(self, library: Library):
+        self._library = library
+        self._lock = threading.Lock()
+
+    def retrieval(self, query: str, context: ToolContext, count: int = 5, file: str | None = None) -> Result:
+        """Search the user's documents and get the passages that fit best, each with its file, page and place.
+
+        Cite what you take from one by its number, as [1]. Other words, or fewer, find other passages.
+
+        Args:
+            query: What to look for: a question, or words that stand in the text.
+            count: How many passages, 1 to 20.
+            file: Only in this file.
+        """
+        if not query.strip():
+            raise SansiError("query is empty; say what to look for", param="query")
+        with self._lock:  # of the library's notes, too
+            self._library.refresh(context.progress, context.cancelled.is_set)
+            names = self._library.names
+            if file is not None and file not in names:
+                raise SansiError(f'there is no file "{file[:200]}" here{did_you_mean(file, names)}', param="file")
+            found = self._library.search(query, min(max(count, 1), MOST), None if file is None else [file])
+            return _told(found, names, self._library.notes, context.room)
+
+
+def retrieval_tool(library: Library) -> Tool:
+    """The tool `retrieval` over a library."""
+    return Tool.from_function(
+        Retriever(library).retrieval,
+        name="retrieval",
+        timeout=TIMEOUT,
+        effects={"read"},
+        origin="built-in",
+        tainted=True,
+    )
+
+
+def tools(workspace: Any) -> list[Tool]:
+    """Over the files of a workspace's folder. Raises SansiError where it has none."""
+    if getattr(workspace, "folder", None) is None:
+        raise SansiError("retrieval searches a folder, and none was given")
+    library = Library.of(workspace.folder)
+    workspace.close_with(library.close)
+    return [retrieval_tool(library)]
+
+
+def _told(found: Sequence[Found], names: Sequence[str], notes: Sequence[str], room: int) -> Result:
+    noted = "".join(f"\n({note})" for note in notes[:SHOWN_NOTES])
+    noted += f"\n({len(notes) - SHOWN_NOTES} more files could not be read)" if len(notes) > SHOWN_NOTES else ""
+    if not found:
+        listed = ", ".join(names[:SHOWN_NAMES]) + (", …" if len(names) > SHOWN_NAMES else "")
+        where = f"in {len(names)} files: {listed}" if names else "as there are no files"
+        return Result(f"Nothing was found {where}.{noted}")
+    passages = _joined([each.passage for each in found])
+    parts: list[str] = []
+    left = room - len(noted) - 100
+    for number, passage in enumerate(passages, 1):
+        head = f"[{number}] {passage.place}" + (f" (under “{passage.heading}”)" if passage.heading else "")
+        if parts and left < len(head) + 200:
+            noted += f"\n({len(passages) - number + 1} more passages have no room here)"
+            break
+        text = (
+            passage.text if len(passage.text) <= left - len(head) else passage.text[: max(left - len(head), 100)] + "…"
+        )
+        parts.append(f"{head}\n{text}")
+        left -= len(parts[-1]) + 2
+    origin = ", ".join(dict.fromkeys(passage.file for passage in passages))
+    return Result("\n\n".join(parts) + noted, origin=origin[:500])
+
+
+def _joined(passages: Sequence[Passage]) -> list[Passage]:
+    """Neighbours as one passage, at the place of the better one."""
+    out: list[Passage] = []
+    for passage in passages:
+        near = next((i for i, other in enumerate(out) if _touch(other, passage)), None)
+        if near is None:
+            out.append(passage)
+        else:
+            first, second = sorted((out[near], passage), key=lambda each: each.start)
+            between = {0: "", 1: " "}.get(second.start - first.end, "\n\n")
+            text = first.text + between + second.text
+            out[near] = Passage(first.file, text, first.start, second.end, first.page, first.heading)
+    return out
+
+
+def _touch(one: Passage, other: Passage) -> bool:
+    gap = max(one.start, other.start) - min(one.end, other.end)
+    return one.file == other.file and one.page == other.page and 0 <= gap <= 4
