@@ -2,6 +2,8 @@
 
 loop: time per step of the loop with a scripted client, whose replies cost nothing, and the calculator; whole and
 streamed, from a program without an event loop and from one with it; with the tokens of each step counted or not.
+sandbox: time to a first result and of each call on every rung, beside a plain process and, with `--smolagents PYTHON`
+(an interpreter that has smolagents), its local executor.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(__import__("pathlib").Path(__file__).resolve().parent))
 
+from agents_sandbox import sandbox
 from common import commit, machine, publish
 from sansi.agents import Agent, Tool, calculator
 from sansi.client import AssistantReply, TokenCount, Usage
@@ -102,16 +105,20 @@ def loop() -> str:
     return "\n".join([*lines, f"| the call alone, `Tool.call` | {alone:.2f} |"])
 
 
-PARTS: dict[str, Callable[[], str]] = {"loop": loop}
+PARTS: dict[str, Callable[[argparse.Namespace], str]] = {
+    "loop": lambda asked: loop(),
+    "sandbox": lambda asked: sandbox(asked.smolagents),
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; default: all")
     parser.add_argument("--publish", action="store_true", help="write the tables into docs/RESULTS.md")
+    parser.add_argument("--smolagents", metavar="PYTHON", help="interpreter that has smolagents")
     asked = parser.parse_args()
     for name in asked.parts or PARTS:
-        table = PARTS[name]()
+        table = PARTS[name](asked)
         told = machine(1)
         source = f"`python bench/agents.py {name}` at `{commit()}`, {told['cpu']}, {told['cores']} cores"
         print(f"{source}\n\n{table}\n")

@@ -142,9 +142,9 @@ class _Talk:
         self.seconds, self.start = seconds, time.monotonic()
         self.waiting = memoryview(marshal.dumps(request))
         self.output, self.answer = HeadTail(session.limits.output), bytearray()
-        self.watch = Watch(
-            session.pid, session.kind == "landlock", session.place.folder, session.limits, session.before
-        )
+        assert session._started
+        shared, folder, tmp = session.kind == "landlock", session.place.folder, session._started.tmp
+        self.watch = Watch(session.pid, shared, folder, tmp, session.limits, session.before)
         self.done = Exchange()
         self.header: dict[str, Any] | None = None
         self.killing_at: float | None = None

@@ -14,11 +14,12 @@ SHARE = 10  # a look may take a tenth of the time
 
 
 class Watch:
-    """Of one call. group: look at the process group instead of descendants. before: bytes and files that the folder
-    held before this process: where that is beyond the limit, code can still delete."""
+    """Of one call. group: look at the process group instead of descendants. tmp: the folder that stands for /tmp, where
+    it is not bounded by itself. before: bytes and files that the folder held before this process: where that is beyond
+    the limit, code can still delete."""
 
-    def __init__(self, pid: int, group: bool, folder: Path, limits: Limits, before: tuple[int, int]):
-        self.pid, self.group, self.folder, self.limits = pid, group, folder, limits
+    def __init__(self, pid: int, group: bool, folder: Path, tmp: Path | None, limits: Limits, before: tuple[int, int]):
+        self.pid, self.group, self.folder, self.tmp, self.limits = pid, group, folder, tmp, limits
         self.most_bytes, self.most_files = max(limits.folder_size, before[0]), max(limits.folder_files, before[1])
         self.next = time.monotonic() + FIRST
         self.next_folder = self.next
@@ -57,6 +58,8 @@ class Watch:
         size, files = folder_usage(os.fspath(self.folder), self.most_files)
         if size > self.most_bytes:
             return f"stopped: more than {self.limits.folder_size // MIB} MiB in its folder"
+        if self.tmp and folder_usage(os.fspath(self.tmp), self.most_files)[0] > self.limits.tmp_size:
+            return f"stopped: more than {self.limits.tmp_size // MIB} MiB in its {self.tmp}"
         if files > self.most_files:
             return f"stopped: more than {self.limits.folder_files} files in its folder"
         return None

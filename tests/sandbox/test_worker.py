@@ -238,6 +238,12 @@ def test_nothing_is_left_when_the_parent_is_killed(kind, gone):
             "MiB in its folder",
         ),
         (
+            "import tempfile, time\nfor i in range(100):\n"
+            "    open(f'{tempfile.gettempdir()}/{i}', 'wb').write(b'1' * 2**20)\ntime.sleep(100)",
+            {"tmp_size": 20 * MIB},
+            "",
+        ),
+        (
             "for i in range(3000): open(f'f{i}', 'w').close()\nimport time\ntime.sleep(100)",
             {"folder_files": 500},
             "500 files",
@@ -248,7 +254,7 @@ def test_nothing_is_left_when_the_parent_is_killed(kind, gone):
             "",
         ),
     ],
-    ids=["forks", "cpu", "memory", "disk", "files", "threads"],
+    ids=["forks", "cpu", "memory", "disk", "tmp", "files", "threads"],
 )
 def test_a_bomb_ends_at_its_limit(kind, code, limits, told):
     with Worker(kind=kind, limits=Limits(seconds=60, **limits)) as worker:
