@@ -63,7 +63,7 @@ def _html(decoded: Decoded, kind: Kind, limits: Limits) -> Document:
 
 def _man(decoded: Decoded, kind: Kind, limits: Limits) -> Document:
     plain = _plain(decoded, kind, limits)
-    return Document(man_to_text(plain.text) or plain.text, kind.media_type)  # "": a page in mdoc(7) macros
+    return Document(man_to_text(plain.text) or plain.text, kind.media_type)  # "": a bare link to another page
 
 
 _READERS: dict[str, Reader] = {"text/html": _html, "application/xhtml+xml": _html, "text/troff": _man}

@@ -1,7 +1,7 @@
 """Man pages to plain text: the part of roff that pages use, and the man(7) macros.
 
 Conditions are decided as for a terminal, macros and strings that a page defines are applied, tables of tbl(1) become
-rows, listings fences, links keep their address. Left out are pages in mdoc(7) macros, equations and pictures.
+rows, listings fences, links keep their address. Left out are equations and pictures.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sansi.documents.lines import join_lines
+from sansi.documents.mdoc import is_mdoc, mdoc_to_man
 from sansi.documents.roff_characters import STRINGS
 from sansi.documents.roff_escapes import CONTINUES, expand
 from sansi.documents.roff_tables import table_rows
@@ -25,10 +26,8 @@ _DELIMITED = {"TS": "TE", "EQ": "EN", "PS": "PE", "GS": "GE"}
 
 
 def man_to_text(source: str) -> str:
-    """A man page in man(7) macros as plain text with Markdown headings. Empty for mdoc(7) pages and bare links."""
-    if re.search(r"^[.'][ \t]*Dd\s", source, re.MULTILINE):
-        return ""
-    return _Page().read(source)
+    """A man page in man(7) or mdoc(7) macros as plain text with Markdown headings. Empty for bare links."""
+    return _Page().read(mdoc_to_man(source) if is_mdoc(source) else source)
 
 
 @dataclass

@@ -16,6 +16,7 @@ from sansi.base.progress import progress_bar
 from sansi.chat import ChatModel, ChatOptions
 from sansi.data.problems import OUTCOMES, GymTask, Problem, Task, evaluation_problems
 from sansi.data.problems.draws import named_tasks
+from sansi.data.problems.gym import INSTRUCTION
 from sansi.data.problems.seeds import EVALUATION_SEED
 from sansi.data.problems.task import check_whole
 from sansi.eval.budget_curve import markdown_table, percent
@@ -99,6 +100,7 @@ def run(
         chat.engine.close()
     Console().print(_table(report))
     _tell_unknown(every)
+    _tell_untagged(every)
     if out is not None:
         _write(report, every, Path(out))
     return report
@@ -162,6 +164,17 @@ def _tell_unknown(answers: list[Graded]) -> None:
         reasons = list(dict.fromkeys(details))
         more = f"; and {len(reasons) - 3} more reasons" if len(reasons) > 3 else ""
         print(f"{len(details)} unknown, in no percentage: {'; '.join(reasons[:3])}{more}", flush=True)
+
+
+def _tell_untagged(answers: list[Graded]) -> None:
+    """Where a model never does what the questions' last sentence asks, its accuracy may say nothing of the task."""
+    asked = [graded for graded in answers if graded.problem.asked.endswith(INSTRUCTION)]
+    if asked and not any(graded.right or "<answer>" in graded.result.message.content.lower() for graded in asked):
+        print(
+            "none of the answers stands between the <answer> tags that the questions ask for: a model that never "
+            "learned them, such as nano, is measured with --no-instruction",
+            flush=True,
+        )
 
 
 def _write(report: TaskReport, answers: list[Graded], out: Path) -> None:

@@ -65,8 +65,8 @@ item"""
     )
 
 
-@pytest.mark.parametrize("page", [".so man1/other.1\n", ".Dd January 1\n.Sh NAME\n"])
-def test_man_links_and_mdoc_give_nothing(page: str):
+@pytest.mark.parametrize("page", [".so man1/other.1\n", ".Dd January 1\n.Sh\n"])
+def test_man_links_and_empty_pages_give_nothing(page: str):
     assert man_to_text(page) == ""
 
 

@@ -58,6 +58,79 @@ def test_a_page_that_calls_itself_without_end_is_read_up_to_a_bound(monkeypatch:
     assert man_to_text(".de Xx\n.Xx\n..\na\n.Xx\nb").startswith("a")
 
 
-@pytest.mark.parametrize("page", [".so man1/other.1\n", ".Dd January 1\n.Sh NAME\n", ""])
-def test_links_and_mdoc_give_nothing(page: str):
+MDOC = r""".Dd January 1, 2020
+.Dt GREP 1
+.Os
+.Sh NAME
+.Nm grep
+.Nd find lines
+.Sh SYNOPSIS
+.Nm
+.Op Fl abc
+.Op Fl Fl color Ns = Ns Ar when
+.Op Fl e Ar pattern
+.Ar
+.Sh DESCRIPTION
+The
+.Nm
+utility reads
+.Pq see Xr ed 1 , Dq quickly .
+.Oo
+.Ar x
+.Oc
+.Pp
+.Bl -tag -width Ds
+.It Fl a , Fl Fl all
+Every line of
+.Pa /etc/passwd .
+.It Ev TERM
+A name.
+.El
+.Bl -enum
+.It
+One.
+.It
+Two.
+.El
+.Bd -literal
+a  b
+.Ed
+.Fn strlen "const char *s"
+.Lk https://example.org "the site" .
+"""
+PLAIN = """## NAME
+
+grep — find lines
+
+## SYNOPSIS
+
+grep [-abc] [--color=when] [-e pattern] file ...
+
+## DESCRIPTION
+
+The grep utility reads (see ed(1), “quickly”). [x]
+
+-a, --all
+Every line of /etc/passwd.
+
+TERM
+A name.
+
+1. One.
+
+2. Two.
+
+```
+a  b
+```
+
+strlen(const char *s) the site <https://example.org>."""
+
+
+def test_pages_of_bsd_are_read_too():
+    assert man_to_text(MDOC) == PLAIN
+
+
+@pytest.mark.parametrize("page", [".so man1/other.1\n", ".Dd January 1\n.Sh\n", ""])
+def test_links_and_empty_pages_give_nothing(page: str):
     assert man_to_text(page) == ""

@@ -50,6 +50,12 @@ def test_a_whole_run(folder, tmp_path, capsys):
     assert json.loads((tmp_path / "out" / "tasks.json").read_text())["total"]["problems"] == 6
 
 
+def test_a_model_that_never_learned_the_instruction_is_told_of(folder, capsys):
+    for instruction in (True, False):
+        task_run.run(str(folder), ["gcd"], 2, None, 0, max_tokens=4, instruction=instruction)
+        assert ("--no-instruction" in capsys.readouterr().out) == instruction
+
+
 def test_verifiers_that_failed_are_told_with_their_reasons(capsys):
     failed = Verdict(None, "unknown", detail="raised: KeyError: 'colour'")
     answers = [types.SimpleNamespace(verdict=failed)] * 2 + [types.SimpleNamespace(verdict=Verdict(0.0, "wrong"))]
