@@ -470,3 +470,9 @@ def test_other_models_in_the_cache_are_not_ours(hugging_face, remote, tiny, tmp_
     remote.add("me/bert", tmp_path / "bert")
     pull(hugging_face, "me/bert")
     assert hugging_face.models() == []
+
+
+def test_why_a_hub_can_not_be_reached_is_told_without_numbers_of_the_system():
+    from sansi.model.hub.huggingface_errors import _why
+
+    assert _why(OSError(-2, "Name or service not known")) == "Name or service not known"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -84,4 +85,5 @@ def _why(error: BaseException) -> str:
         return "HF_HUB_OFFLINE is set"
     if "Timeout" in type(error).__name__:
         return "no answer in time"
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return re.sub(r"\[Errno -?\d+\] ", "", first)
