@@ -23,6 +23,7 @@ class ToolContext:
         progress: Callable[[str], None] = _nobody,
         cancelled: threading.Event | None = None,
         call_id: str = "",
+        tainted: bool = False,
     ):
         self.conversation = conversation
         """The id of the conversation: what a tool keeps between calls, it keeps for one conversation."""
@@ -30,6 +31,8 @@ class ToolContext:
         """Characters that the result may have before it is cut to its head and tail."""
         self.call_id = call_id
         """The id of the call that is answered."""
+        self.tainted = tainted
+        """The model has read text of strangers, so that what it passes on may be theirs."""
         self.cancelled = cancelled or threading.Event()
         """Set when nobody waits for the result any longer: its time is up, or the user stopped the run."""
         self._folder = folder

@@ -129,7 +129,13 @@ class _Deadline:
                 context.progress(text)
 
         return ToolContext(
-            context.conversation, context.room, lambda: context.folder, progress, context.cancelled, context.call_id
+            context.conversation,
+            context.room,
+            lambda: context.folder,
+            progress,
+            context.cancelled,
+            context.call_id,
+            context.tainted,
         )
 
 

@@ -42,6 +42,12 @@ def _calculator(workspace: Workspace) -> list[Tool]:
     return [Tool.from_function(calculator, timeout=5.0, origin="built-in")]
 
 
+def _clock(workspace: Workspace) -> list[Tool]:
+    from sansi.agents.tools import clock
+
+    return clock.tools(workspace)
+
+
 def _code_interpreter(workspace: Workspace) -> list[Tool]:
     from sansi.agents.tools import code_interpreter
 
@@ -60,6 +66,18 @@ def _files(workspace: Workspace) -> list[Tool]:
     return files.tools(workspace)
 
 
+def _memory(workspace: Workspace) -> list[Tool]:
+    from sansi.agents.tools import memory
+
+    return memory.tools(workspace)
+
+
+def _retrieval(workspace: Workspace) -> list[Tool]:
+    from sansi.agents.tools import retrieval
+
+    return retrieval.tools(workspace)
+
+
 def _shell(workspace: Workspace) -> list[Tool]:
     from sansi.agents.tools import shell
 
@@ -68,9 +86,12 @@ def _shell(workspace: Workspace) -> list[Tool]:
 
 BUILT_IN: dict[str, Callable[[Workspace], list[Tool]]] = {
     "calculator": _calculator,
+    "clock": _clock,
     "code_interpreter": _code_interpreter,
     "fetch": _fetch,
     "files": _files,
+    "memory": _memory,
+    "retrieval": _retrieval,
     "shell": _shell,
 }
 """By name; what they are made of is loaded when they are wanted. None is on unless it is named."""

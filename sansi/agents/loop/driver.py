@@ -296,6 +296,7 @@ class Driver:
             folder=lambda: self._conversation.folder,
             progress=self._caller.progress_of(call),
             call_id=call.id,
+            tainted=self.state.tainted,
         )
 
     def _fit(self, seen: Observation, tool: Tool) -> Fitted:
