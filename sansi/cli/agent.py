@@ -259,14 +259,14 @@ def _policy(mode: str, always: list[str] | None, never: list[str] | None) -> Pol
 
 def _approvals(policy: Policy) -> Any:
     from sansi.agents.approvals import Approvals
-    from sansi.serve.terminal.prompt import state_folder
+    from sansi.base.state import state_folder
 
     return Approvals(policy, remembered=state_folder() / "approvals.json")
 
 
 def _sessions() -> Sessions:
+    from sansi.base.state import state_folder
     from sansi.serve.terminal.agent.session import Sessions
-    from sansi.serve.terminal.prompt import state_folder
 
     return Sessions(state_folder() / "agents")
 

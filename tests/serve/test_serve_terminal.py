@@ -258,7 +258,8 @@ def test_commands_and_what_follows_them_are_completed(tmp_path):
 
 def test_the_history_is_private_and_can_do_without_a_disk(tmp_path, monkeypatch):
     from prompt_toolkit.history import FileHistory, InMemoryHistory
-    from sansi.serve.terminal.prompt import open_history, state_folder
+    from sansi.base.state import state_folder
+    from sansi.serve.terminal.prompt import open_history
 
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert isinstance(open_history(), FileHistory)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable
 from datetime import date, datetime, timedelta, tzinfo
@@ -10,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from sansi.agents.tool import Tool
-from sansi.base.errors import SansiError, nearest
+from sansi.base.errors import SansiError
 
 Now = Callable[[], datetime]
 _TIME = re.compile(r"(?:(\d{4}-\d{2}-\d{2})[T ]?)?(?:(\d{1,2}:\d{2}(?::\d{2})?)(Z|[+-]\d{2}:?\d{2})?)?")
@@ -62,8 +63,8 @@ def zone_of(name: str, local: tzinfo) -> tzinfo:
     found = known.get(name.lower().replace(" ", "_")) or known.get(name.lower().replace(" ", "_").rpartition("/")[2])
     if found is not None:
         return ZoneInfo(found)
-    near = nearest(name, known.values())
-    hint = f'; did you mean "{near}"?' if near else "; use an IANA name such as Asia/Shanghai, or UTC"
+    near = difflib.get_close_matches(name.lower()[:60], known, n=1)
+    hint = f'; did you mean "{known[near[0]]}"?' if near else "; use an IANA name such as Asia/Shanghai, or UTC"
     raise SansiError(f'the time zone "{name[:60]}" is not known{hint}', param="timezone")
 
 

@@ -6,7 +6,6 @@ has read words of strangers.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import time
@@ -20,8 +19,10 @@ from sansi.agents.observation import Result
 from sansi.agents.tool import Tool, tool, tools_of
 from sansi.agents.tools.library.words import query_of, terms
 from sansi.base.errors import SansiError, nearest
+from sansi.base.state import state_folder
 
 MOST_NOTES, MOST_CHARACTERS, MOST_KEY = 500, 4000, 80
+FILE = "memory.sqlite"
 BUSY_SECONDS = 10.0  # that another process may hold the file
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS notes (
@@ -44,24 +45,28 @@ class Note:
 
 
 class Memory:
-    """Notes in an SQLite file, for threads and processes. path: None keeps them as long as the object.
+    """Notes in an SQLite file, for threads and processes, opened when they are first wanted.
 
-    Raises SansiError where the file cannot be opened.
+    path: None keeps them as long as the object. Every method raises SansiError where the file cannot be opened.
     """
 
     def __init__(self, path: str | Path | None = None, most: int = MOST_NOTES):
-        self._lock, self._most = threading.RLock(), most
-        try:
-            if path is not None:
-                Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._base = sqlite3.connect(path or ":memory:", timeout=BUSY_SECONDS, check_same_thread=False)
-            self._base.executescript(_SCHEMA)
-        except (sqlite3.Error, OSError) as error:
-            raise SansiError(f"the memory {path or ''} can not be opened: {error}", param="memory") from error
+        self._path, self._most = path, most
+        self._lock = threading.RLock()
+        self._opened: sqlite3.Connection | None = None
+
+    @property
+    def _base(self) -> sqlite3.Connection:
+        with self._lock:
+            if self._opened is None:
+                self._opened = _open(self._path)
+            return self._opened
 
     def close(self) -> None:
         with self._lock:
-            self._base.close()
+            if self._opened is not None:
+                self._opened.close()
+                self._opened = None
 
     def get(self, key: str) -> Note | None:
         with self._lock:
@@ -128,9 +133,9 @@ class MemoryTools:
             text: What to remember, in a sentence or a few.
         """
         before = self._memory.save(key, text, context.tainted)
-        return (
-            f"Saved “{key.strip()}”." if before is None else f"Changed “{key.strip()}”. Before, it said: {before.text}"
-        )
+        if before is None:
+            return Result(f"Saved “{key.strip()}”.")
+        return Result(f"Changed “{key.strip()}”. Before, it said: {before.text}", tainted=before.tainted)
 
     @tool
     def memory_search(self, query: str = "", count: int = 10) -> Result:
@@ -143,9 +148,8 @@ class MemoryTools:
         found = self._memory.search(query, min(max(count, 1), 50))
         if not found:
             return Result("There are no notes." if not self._memory.keys else "No note fits; try other words.")
-        lines = [
-            f"{note.key}: {note.text}" + (" (noted from text of strangers)" if note.tainted else "") for note in found
-        ]
+        said = {True: " (noted after text of strangers had been read)", False: ""}
+        lines = [f"{note.key}: {note.text}{said[note.tainted]}" for note in found]
         return Result("\n".join(lines), tainted=any(note.tainted for note in found), origin="memory")
 
     @tool(effects={"write"})
@@ -179,16 +183,21 @@ def memory_tools(memory: Memory) -> list[Tool]:
 
 
 def tools(workspace: Any) -> list[Tool]:
-    """Over the user's own memory."""
-    memory = Memory(default_path())
+    """Over the one memory of a user of this machine."""
+    memory = Memory(state_folder() / FILE)
     workspace.close_with(memory.close)
     return memory_tools(memory)
 
 
-def default_path() -> Path:
-    """One memory for a user of this machine."""
-    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(state).expanduser() / "sansi" / "memory.sqlite"
+def _open(path: str | Path | None) -> sqlite3.Connection:
+    try:
+        if path is not None:
+            Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        base = sqlite3.connect(path or ":memory:", timeout=BUSY_SECONDS, check_same_thread=False)
+        base.executescript(_SCHEMA)
+    except (sqlite3.Error, OSError) as error:
+        raise SansiError(f"the memory {path or ''} can not be opened: {error}", param="memory") from error
+    return base
 
 
 def _checked(key: str, text: str) -> tuple[str, str]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
 from prompt_toolkit import PromptSession
@@ -16,6 +14,7 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.styles import Style
 
+from sansi.base.state import state_folder
 from sansi.serve.terminal.commands import NAMES, Command
 
 STYLE = Style.from_dict({"bottom-toolbar": "noreverse fg:ansibrightblack", "prompt": "bold"})
@@ -135,12 +134,6 @@ class CommandCompleter(Completer):
             yield from (Completion(choice, -len(last)) for choice in command.choices if choice.startswith(last))
             if command.takes_file:
                 yield from self._files.get_completions(Document(last), complete_event)
-
-
-def state_folder() -> Path:
-    """Where the program may keep what it remembers: the XDG state folder, by default ~/.local/state/sansi."""
-    home = os.environ.get("XDG_STATE_HOME", "")
-    return (Path(home) if os.path.isabs(home) else Path.home() / ".local" / "state") / "sansi"
 
 
 def open_history(name: str = "chat_history") -> History:

@@ -31,7 +31,10 @@ def asked(**arguments: str) -> str:
         ({"at": "09:30", "timezone": "UTC"}, "2026-11-28T08:30:00+00:00"),
         ({"at": "9:30", "of": "America/New_York"}, "2026-11-28T15:30:00+01:00"),
         ({"at": "2026-07-01 09:30", "of": "Asia/Tokyo", "timezone": "UTC"}, "Wednesday, 2026-07-01T00:30:00+00:00"),
-        ({"at": "2024-02-29T23:59:59Z", "timezone": "UTC"}, "Thursday, 2024-02-29T23:59:59+00:00 (UTC), week 9, day 60 of 366"),
+        (
+            {"at": "2024-02-29T23:59:59Z", "timezone": "UTC"},
+            "Thursday, 2024-02-29T23:59:59+00:00 (UTC), week 9, day 60",
+        ),
         ({"at": "2026-01-01T00:00+09:00", "timezone": "UTC"}, "2025-12-31T15:00:00+00:00"),
         ({"at": "2026-03-29 02:30", "of": "Europe/Berlin", "timezone": "Europe/Berlin"}, "2026-03-29T03:30:00+02:00"),
         ({"at": "2027-01-01", "timezone": ""}, "2027-01-01T00:00:00+01:00"),

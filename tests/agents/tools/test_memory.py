@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
+from pathlib import Path
 
 import pytest
-from sansi.agents import ToolContext
-from sansi.agents.tools.memory import Memory, default_path, memory_tools, tools
+from sansi.agents import Agent, Tool, ToolContext
+from sansi.agents.tools.memory import Memory, memory_tools, tools
 from sansi.base.errors import SansiError
+
+sys.path.append(str(Path(__file__).parents[1]))
+from scripted_client import Script, says, several
 
 
 def call(memory: Memory, name: str, tainted: bool = False, **arguments):
@@ -98,7 +103,7 @@ def test_two_processes_share_a_file(tmp_path):
 def test_what_is_no_memory_is_said(tmp_path):
     (tmp_path / "memory.sqlite").write_text("This is no database, but it is long enough to be looked at. " * 30)
     with pytest.raises(SansiError, match="can not be opened"):
-        Memory(tmp_path / "memory.sqlite")
+        Memory(tmp_path / "memory.sqlite").search()
 
 
 def test_the_users_own_memory(tmp_path, monkeypatch):
@@ -112,18 +117,17 @@ def test_the_users_own_memory(tmp_path, monkeypatch):
             closing.append(close)
 
     made = tools(Workspace())
+    assert not list(tmp_path.iterdir()), "nothing is written before there is a note"
     made[0].call('{"key": "k", "text": "t"}')
     closing[0]()
-    assert default_path() == tmp_path / "sansi" / "memory.sqlite" and Memory(default_path()).keys == ["k"]
+    assert Memory(tmp_path / "sansi" / "memory.sqlite").keys == ["k"]
 
 
 def test_a_run_tells_its_tools_that_strangers_were_heard():
-    from sansi.agents import Agent, Tool
-    from scripted_client import Script
-
     memory = Memory()
-    page = Tool.from_function(lambda: "text of a page", name="page", description="A page.", parameters={"type": "object", "properties": {}}, tainted=True)
-    save = lambda key: [("memory_save", {"key": key, "text": "t"})]  # noqa: E731
-    client = Script([save("before"), [("page", {})], save("after"), "Done."])
-    Agent(client, [page, *memory_tools(memory)]).run([{"role": "user", "content": "Go."}])
-    assert {key: memory.get(key).tainted for key in memory.keys} == {"before": False, "after": True}
+    page = Tool.from_function(lambda: "text of a page", name="page", description="A page.", tainted=True)
+    save = lambda key: ("memory_save", {"key": key, "text": "t"})  # noqa: E731
+    script = Script(several(save("before")), several(("page", {})), several(save("after")), says("Done."))
+    Agent(script, [page, *memory_tools(memory)]).run([{"role": "user", "content": "Go."}])
+    noted = {key: memory.search(key)[0].tainted for key in memory.keys}
+    assert noted == {"before": False, "after": True}
