@@ -5,6 +5,7 @@ Nothing that comes back is trusted: it is bounded, and read as JSON.
 
 from __future__ import annotations
 
+import itertools
 import json
 import marshal
 import os
@@ -31,6 +32,8 @@ SLOT = 0.02  # seconds between looks at the clock, the limits and `cancelled`
 LONGEST_HEADER, MOST_BLOBS = 4 * 2**20, 160 * 2**20  # bytes of a reply
 CHUNK = 1 << 16
 MOST_COUNTED = 100_000  # files
+
+_ids = itertools.count(1)
 
 
 @dataclass
@@ -59,6 +62,8 @@ class Session:
         self._replies, reply_end = os.pipe()
         ends = {"requests": request_end, "output": output_end, "replies": reply_end}
         self._started: Started | None = None
+        self.closing = threading.Event()
+        """Set by whoever wants it to end now, in the middle of a call too."""
         try:
             self._started = start_on(kind, place, limits, ends)
         finally:
@@ -140,7 +145,8 @@ class _Talk:
     def __init__(self, session: Session, request: dict[str, Any], seconds: float, cancelled: threading.Event | None):
         self.session, self.cancelled = session, cancelled
         self.seconds, self.start = seconds, time.monotonic()
-        self.waiting = memoryview(marshal.dumps(request))
+        self.id = next(_ids)
+        self.waiting = memoryview(marshal.dumps({**request, "id": self.id}))
         self.output, self.answer = HeadTail(session.limits.output), bytearray()
         assert session._started
         shared, folder, tmp = session.kind == "landlock", session.place.folder, session._started.tmp
@@ -209,12 +215,14 @@ class _Talk:
                     raise ValueError("it is too long")
                 return
             line, _, rest = bytes(self.answer).partition(b"\n")
-            self.header, self.answer = _header(line), bytearray(rest)
+            self.header, self.answer = _header(line, self.id), bytearray(rest)
         lengths = self.header["blobs"]
         if len(self.answer) >= sum(lengths):
             for length in lengths:
                 self.done.blobs.append(bytes(self.answer[:length]))
                 del self.answer[:length]
+            if self.answer:
+                raise ValueError("there is more than one")
             self.done.reply = self.header
 
     def _look_at_the_clock(self) -> None:
@@ -222,6 +230,8 @@ class _Talk:
         if self.killing_at is not None:
             if now >= self.killing_at:
                 self._kill(self.done.stopped or "")
+        elif self.session.closing.is_set():
+            self._kill("stopped: the worker was closed")
         elif breach := self.watch.breach(now):
             self._kill(breach)
         elif now - self.start >= self.seconds:
@@ -264,15 +274,14 @@ def _read(descriptor: int) -> bytes | None:
         return None
 
 
-def _header(line: bytes) -> dict[str, Any]:
+def _header(line: bytes, wanted: int) -> dict[str, Any]:
     header = json.loads(line)
     lengths = header.get("blobs") if isinstance(header, dict) else None
-    if (
-        not isinstance(lengths, list)
-        or not all(type(n) is int and n >= 0 for n in lengths)
-        or sum(lengths) > MOST_BLOBS
-    ):
+    counts = isinstance(lengths, list) and all(type(length) is int and length >= 0 for length in lengths)
+    if not counts or sum(lengths or ()) > MOST_BLOBS:
         raise ValueError("it is no answer of ours")
+    if header.get("id") != wanted:
+        raise ValueError("it is to another question")
     return header
 
 

@@ -84,6 +84,7 @@ def _python() -> str:
 
 def environment(folder: str, tmp: str, threads: int) -> dict[str, str]:
     """All of the environment that code in a sandbox gets; nothing of the caller's."""
+    packages = (path for path in visible().python_path if path.endswith("-packages"))
     count = str(threads)
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -92,6 +93,7 @@ def environment(folder: str, tmp: str, threads: int) -> dict[str, str]:
         "LOGNAME": "sandbox",
         "LANG": "C.UTF-8",
         "TMPDIR": tmp,
+        "PYTHONPATH": ":".join(packages),  # for programs in Python that the code starts
         "MPLBACKEND": "module://inside.backend",
         "MPLCONFIGDIR": f"{tmp}/matplotlib",
         "OMP_NUM_THREADS": count,

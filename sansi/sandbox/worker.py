@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import threading
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from sansi.sandbox.rungs import NAMES, Kind
 from sansi.sandbox.session import Exchange, Session
 from sansi.sandbox.system import Place
 
+OF_THE_SYSTEM = ("bin", "boot", "dev", "etc", "lib", "lib64", "proc", "run", "sbin", "sys", "usr")
 LOST = "variables are gone, files are kept"
 
 
@@ -73,8 +75,10 @@ class Worker:
         self.folder = Path(tempfile.mkdtemp(prefix="sansi-folder-")) if folder is None else _folder(folder)
         self._kind = kind
         self._session: Session | None = None
+        self._held = _Held()
         self._lost = False
         self._lock = threading.Lock()
+        self._finalizer = weakref.finalize(self, self._held.end, os.getpid(), self.folder if self._own_folder else None)
 
     def run(self, code: str, seconds: float | None = None, cancelled: threading.Event | None = None) -> RunResult:
         """Run Python code; names that it defines stay for the next call. seconds: instead of the limits'."""
@@ -100,17 +104,18 @@ class Worker:
             self._running()
 
     def reset(self) -> None:
-        """Forget all variables; files stay."""
+        """Forget all variables; files stay. A call that is running is stopped."""
+        self._stop()
         with self._lock:
             self._end()
             self._lost = False
 
     def close(self) -> None:
-        """End the process, and remove the folder if it is our own."""
+        """End the process, in the middle of a call too, and remove the folder if it is our own."""
+        self._stop()
         with self._lock:
             self._end()
-            if self._own_folder:
-                shutil.rmtree(self.folder, ignore_errors=True)
+        self._finalizer()
 
     def __enter__(self) -> Worker:
         return self
@@ -121,12 +126,17 @@ class Worker:
     def _running(self) -> Session:
         if self._session is None:
             self._session = open_session(Place(self.folder, self._readable), self.limits, self._kind)
+            self._held.session = self._session
         return self._session
+
+    def _stop(self) -> None:
+        if (session := self._session) is not None:
+            session.closing.set()
 
     def _end(self) -> None:
         if self._session is not None:
             self._session.close()
-            self._session = None
+            self._session = self._held.session = None
 
     def _ask(self, request: dict[str, Any], seconds: float | None, cancelled: threading.Event | None) -> RunResult:
         with self._lock:
@@ -144,6 +154,20 @@ class Worker:
                 self._lost = True
             changed = tuple(name for name, state in snapshot(self.folder).items() if before.get(name) != state)
             return _result(done, session, fresh, changed)
+
+
+class _Held:
+    """What must not outlive a worker that nobody closed."""
+
+    session: Session | None = None
+
+    def end(self, maker: int, folder: Path | None) -> None:
+        if os.getpid() != maker:  # a copy of the process: it is not ours to end
+            return
+        if self.session is not None:
+            self.session.close()
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def run_command(
@@ -203,4 +227,6 @@ def _folder(folder: Path) -> Path:
     path = Path(os.path.realpath(folder))
     if not path.is_dir():
         raise SansiError(f"{folder} is no folder; a sandbox needs one to work in", param="folder")
+    if str(path) == "/" or path.parts[1] in OF_THE_SYSTEM:
+        raise SansiError(f"{path} belongs to the system and is not given to a sandbox; name another", param="folder")
     return path

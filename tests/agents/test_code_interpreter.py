@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from sansi.agents import ToolContext
-from sansi.agents.tools import code_interpreter, shell
+from sansi.agents.tools import code_interpreter, files, shell
 from sansi.agents.tools.code_interpreter import CodeInterpreter
 from sansi.agents.tools.shell import Shell
 from sansi.agents.tools.workers import Workers
@@ -140,3 +140,16 @@ def test_a_shell_out_of_time_keeps_what_it_printed(tmp_path):
 def test_tools_that_need_a_folder_say_so(make):
     with pytest.raises(SansiError, match="folder of the user's"):
         make(Workspace(None))
+
+
+def test_a_home_is_not_shared(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    (tmp_path / "me" / "project").mkdir(parents=True)
+    for folder in (tmp_path / "me", tmp_path):
+        for make in (shell.tools, files.tools):
+            with pytest.raises(SansiError, match="keys included; name a folder in it"):
+                make(Workspace(folder))
+        (tool,) = code_interpreter.tools(Workspace(folder))
+        assert "It may read" not in tool.description
+    (tool,) = code_interpreter.tools(Workspace(tmp_path / "me" / "project"))
+    assert "project" in tool.description

@@ -44,7 +44,7 @@ def test_a_bomb_of_open_files_ends_at_its_limit(kind):
         assert worker.run("n = len(kept)\nkept.clear()\nn < 64").text == "True\n"
 
 
-def test_the_quick_attempts_run_at_every_start(monkeypatch):
+def test_the_quick_attempts_run_at_every_start(monkeypatch, some_rung):
     """One that gets through ends the session before any code has run, and the next rung is tried."""
     monkeypatch.setattr(ladder, "_failed", {})
     real = session.canaries
@@ -66,7 +66,7 @@ def test_without_any_rung_nothing_runs(monkeypatch):
         worker.run("1")
 
 
-def test_the_rung_says_how_it_was_proven():
+def test_the_rung_says_how_it_was_proven(some_rung):
     rung = best_rung()
     assert rung.kind in KINDS and f"{len(QUICK)} of {len(QUICK)}" in rung.proven
 

@@ -1,5 +1,6 @@
 """A worker keeps state, bounds what comes out, and survives whatever the code does to it."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from sansi.base import SansiError
 from sansi.sandbox import Limits, Worker, run_command
 from sansi.sandbox.limits import MIB
 from sansi.sandbox.rungs import NAMES
-from sansi.sandbox.usage import tree
+from sansi.sandbox.usage import children, tree
 
 
 @pytest.fixture
@@ -55,6 +56,7 @@ def test_an_error_shows_the_code_s_own_lines_and_keeps_what_was_there(worker):
         ("import json\njson.loads('{')", "JSONDecodeError"),
         ("bytearray(10**12)", "memory limit"),
         ("x = '\\ud800'\nraise ValueError(x)", "ValueError"),
+        ("x = '\ud800'", "UnicodeEncodeError"),
     ],
 )
 def test_what_went_wrong_is_told_and_the_worker_stays(worker, code, told):
@@ -205,7 +207,7 @@ def test_the_process_outlives_the_thread_that_started_it(kind):
 def test_nothing_is_left_when_the_parent_is_killed(kind, gone):
     code = f"""
         from sansi.sandbox import Worker
-        from sansi.sandbox.usage import tree
+        from sansi.sandbox.usage import children, tree
         worker = Worker(kind={kind!r})
         worker.run("import subprocess; child = subprocess.Popen(['sh', '-c', 'sleep 1000 & sleep 1000'])")
         worker.run("import time; time.sleep(0.2)")
@@ -278,3 +280,80 @@ def test_a_folder_to_look_at_is_read_and_not_written(kind, tmp_path):
         assert worker.run(f"open({str(tmp_path)!r} + '/data.txt').read()").text == "'42'\n"
         assert "Error" in worker.run(f"open({str(tmp_path)!r} + '/new.txt', 'w')").error
     assert os.listdir(tmp_path) == ["data.txt"]
+
+
+def test_modules_that_the_code_wrote_can_be_imported(worker):
+    worker.run("open('helper_of_mine.py', 'w').write('n = 3')")
+    assert worker.run("import helper_of_mine\nhelper_of_mine.n").text == "3\n"
+    program = "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'import numpy; print(7)']).returncode"
+    assert worker.run(program, seconds=100).text == "7\n0\n"
+
+
+FORGED = ['{"error": null, "figures": [], "blobs": [], "id": 0}', "[1]", "no JSON", "x" * 100]
+
+
+@pytest.mark.parametrize("answer", FORGED)
+def test_an_answer_that_the_code_forges_ends_the_worker(worker, answer):
+    """It is never taken for the answer to a later question."""
+    code = f"""
+        import gc, os, time
+        replies = [each for each in gc.get_objects() if type(each).__name__ == "BufferedWriter"]
+        ends = [each.fileno() for each in replies if not each.closed and each.fileno() > 2]
+        for end in ends:
+            os.write(end, {answer!r}.encode() + b"\\n")
+        time.sleep(60)
+    """
+    done = worker.run(textwrap.dedent(code), seconds=100)
+    assert "its answer could not be read" in done.error and not done.timed_out
+    assert worker.run("5").text == "5\n"
+
+
+def test_closing_does_not_wait_for_a_call(kind):
+    worker, seen = Worker(kind=kind), []
+    worker.start()
+    thread = threading.Thread(target=lambda: seen.append(worker.run("import time\ntime.sleep(1000)", seconds=900)))
+    thread.start()
+    time.sleep(0.1)
+    worker.close()
+    thread.join(60)
+    assert seen and "worker was closed" in seen[0].error
+
+
+def test_a_worker_that_nobody_closed_ends_with_its_last_reference(kind, gone):
+    worker = Worker(kind=kind)
+    worker.run("1")
+    pid, folder = worker._session.pid, worker.folder
+    del worker
+    gc.collect()
+    assert gone(pid) and not folder.exists()
+
+
+def test_workers_leave_no_open_files_and_no_dead_children(kind):
+    def use() -> None:
+        with Worker(kind=kind) as worker:
+            worker.run("1")
+            worker.run("import os\nos._exit(0)")
+            worker.run("1")
+
+    use()
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        use()
+    assert len(os.listdir("/proc/self/fd")) <= before
+    assert not [pid for pid in children(os.getpid()) if b"Z" in _state(pid)]
+
+
+def _state(pid: int) -> bytes:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0]
+    except OSError:
+        return b""
+
+
+@pytest.mark.parametrize("folder", ["/", "/usr", "/proc/self", "/etc"])
+def test_folders_of_the_system_are_not_given(folder):
+    with pytest.raises(SansiError, match="belongs to the system"):
+        Worker(folder)
+    with pytest.raises(SansiError, match="belongs to the system"):
+        Worker(readable=[folder])

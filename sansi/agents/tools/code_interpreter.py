@@ -12,7 +12,7 @@ from pathlib import Path
 from sansi.agents.context import ToolContext
 from sansi.agents.observation import Attachment, Result
 from sansi.agents.tool import Tool
-from sansi.agents.tools.workers import Workers, Workspace
+from sansi.agents.tools.workers import Workers, Workspace, holds_everything
 from sansi.base import SansiError
 from sansi.sandbox import Limits, RunResult
 from sansi.sandbox.rooted import RootedFolder
@@ -79,8 +79,9 @@ class CodeInterpreter:
 
 
 def tools(workspace: Workspace) -> list[Tool]:
-    """Its code may read what the user shares."""
-    interpreter = CodeInterpreter(readable=[workspace.folder] if workspace.folder else [])
+    """Its code may read what the user shares, unless that is everything."""
+    shared = [Path(workspace.folder).resolve()] if workspace.folder else []
+    interpreter = CodeInterpreter(readable=[folder for folder in shared if not holds_everything(folder)])
     workspace.close_with(interpreter.close)
     return [interpreter.tool()]
 

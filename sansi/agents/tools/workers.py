@@ -29,7 +29,18 @@ def shared_folder(workspace: Workspace, tool: str) -> Path:
     """The folder that the user shares. Raises SansiError where there is none."""
     if workspace.folder is None:
         raise SansiError(f'the tool "{tool}" works in a folder of the user\'s; name one', param="folder")
-    return Path(workspace.folder)
+    folder = Path(workspace.folder).resolve()
+    if holds_everything(folder):
+        raise SansiError(
+            f'the tool "{tool}" would have all of {folder}, keys included; name a folder in it', param="folder"
+        )
+    return folder
+
+
+def holds_everything(folder: Path) -> bool:
+    """Whether it is the user's home, or a folder around it."""
+    home = Path.home().resolve()
+    return home == folder or folder in home.parents
 
 
 class Workers:

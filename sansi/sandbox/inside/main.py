@@ -21,14 +21,14 @@ from .proof import prove
 def main() -> None:
     requests, replies = _channels(int(sys.argv[1]))
     setup = marshal.load(requests)
-    sys.path[:] = setup["python_path"]
+    sys.path[:] = [*setup["python_path"], os.getcwd()]  # modules that the code writes, after all others
     sys.argv = [""]
     if setup["confine"]:
         from .confine import confine
 
         confine(**setup["confine"])
     _limit(setup["limits"])
-    _send(replies, escapes=prove(setup["canaries"]))
+    _send(replies, escapes=prove(setup["canaries"]), id=setup["id"])
     notebook = Notebook()
     while True:
         try:
@@ -68,7 +68,7 @@ def _answer(request: dict[str, Any], notebook: Notebook, replies: BinaryIO) -> N
         reply, blobs = notebook.run(request["code"])
     if os.getpid() != pid:
         os._exit(0)  # a copy of this process that the code made, and that came back from it
-    _send(replies, blobs, **reply)
+    _send(replies, blobs, **reply, id=request["id"])
 
 
 def _send(replies: BinaryIO, blobs: Sequence[bytes] = (), **reply: object) -> None:

@@ -166,7 +166,7 @@ def write_to_our_own_code(outside: Canaries) -> str | None:
 
 @attempt("where it may write there")
 def write_to_packages(outside: Canaries) -> str | None:
-    for folder in [entry for entry in sys.path if os.path.isdir(entry)]:
+    for folder in [entry for entry in sys.path if os.path.isdir(entry) and entry != os.getcwd()]:
         path = os.path.join(folder, "sansi-probe.pth")
         try:
             open(path, "w").close()
