@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -42,59 +43,22 @@ def _calculator(workspace: Workspace) -> list[Tool]:
     return [Tool.from_function(calculator, timeout=5.0, origin="built-in")]
 
 
-def _clock(workspace: Workspace) -> list[Tool]:
-    from sansi.agents.tools import clock
+def _module(name: str) -> Callable[[Workspace], list[Tool]]:
+    """The tools of a file in `sansi.agents.tools`, which is loaded when they are wanted."""
 
-    return clock.tools(workspace)
+    def make(workspace: Workspace) -> list[Tool]:
+        made: list[Tool] = importlib.import_module(f"sansi.agents.tools.{name}").tools(workspace)
+        return made
 
-
-def _code_interpreter(workspace: Workspace) -> list[Tool]:
-    from sansi.agents.tools import code_interpreter
-
-    return code_interpreter.tools(workspace)
+    return make
 
 
-def _fetch(workspace: Workspace) -> list[Tool]:
-    from sansi.agents.tools import fetch
-
-    return fetch.tools(workspace)
-
-
-def _files(workspace: Workspace) -> list[Tool]:
-    from sansi.agents.tools import files
-
-    return files.tools(workspace)
-
-
-def _memory(workspace: Workspace) -> list[Tool]:
-    from sansi.agents.tools import memory
-
-    return memory.tools(workspace)
-
-
-def _retrieval(workspace: Workspace) -> list[Tool]:
-    from sansi.agents.tools import retrieval
-
-    return retrieval.tools(workspace)
-
-
-def _shell(workspace: Workspace) -> list[Tool]:
-    from sansi.agents.tools import shell
-
-    return shell.tools(workspace)
-
-
+MODULES = ("clock", "code_interpreter", "fetch", "files", "memory", "retrieval", "shell")
 BUILT_IN: dict[str, Callable[[Workspace], list[Tool]]] = {
     "calculator": _calculator,
-    "clock": _clock,
-    "code_interpreter": _code_interpreter,
-    "fetch": _fetch,
-    "files": _files,
-    "memory": _memory,
-    "retrieval": _retrieval,
-    "shell": _shell,
+    **{name: _module(name) for name in MODULES},
 }
-"""By name; what they are made of is loaded when they are wanted. None is on unless it is named."""
+"""By name; none is on unless it is named."""
 
 
 class Toolset:

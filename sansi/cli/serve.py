@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,10 +15,13 @@ from sansi.base.errors import SansiError
 from sansi.cli.models import find_model, name_of
 from sansi.cli.options import DEFAULT_MODEL, DEVICE_HELP, HUB_HELP, MODEL_HELP, QUANTIZE_HELP
 
+if TYPE_CHECKING:
+    from sansi.serve.agent.server_tools import ServerTools
+
 LOG_FORMATS = ("text", "json", "off")
 
 
-MODEL, DOOR, LIMITS, LOG = "Models and memory", "Who may ask", "Limits", "Log"
+MODEL, DOOR, LIMITS, LOG, TOOLS = "Models and memory", "Who may ask", "Limits", "Log", "Tools that the server runs"
 
 
 def serve(
@@ -108,6 +115,24 @@ def serve(
     log_text: Annotated[
         bool, typer.Option("--log-text", help="Write questions and answers into the log too.", rich_help_panel=LOG)
     ] = False,
+    tools: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Built-in tools, once each or with commas (sansi agent --tools list), for the page and /v1/agent.",
+            rich_help_panel=TOOLS,
+        ),
+    ] = None,
+    mcp: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help='A file with "mcpServers": their tools too.', rich_help_panel=TOOLS),
+    ] = None,
+    tool_mode: Annotated[
+        str,
+        typer.Option(help="plan, ask, auto or yolo, as of sansi agent: which calls ask.", rich_help_panel=TOOLS),
+    ] = "ask",
+    tool_folder: Annotated[
+        str | None, typer.Option(help="The folder that files and shell may use.", rich_help_panel=TOOLS)
+    ] = None,
 ) -> None:
     """Serve models: a chat page and an OpenAI-compatible API.
 
@@ -124,6 +149,8 @@ def serve(
       sansi serve small large --name fast --name good --memory 24
 
       sansi serve --host 0.0.0.0 --api-key-file keys.txt --log-format json
+
+      sansi serve Qwen/Qwen3-4B --tools calculator,code_interpreter --mcp mcp.json
 
     Then open http://127.0.0.1:8000, or ask with any OpenAI client:
 
@@ -163,7 +190,10 @@ def serve(
     wanted = models or [DEFAULT_MODEL]
     alone = shares[0] if shares and len(wanted) == 1 else None
     names = model_names(wanted, name or [name_of(model) for model in wanted])
-    with bind(host, port) as listener:  # a taken port is told before the minutes of a download, not after
+    with (
+        bind(host, port) as listener,  # a taken port is told before the minutes of a download, not after
+        _server_tools(tools, mcp, tool_mode, tool_folder) as server_tools,
+    ):
         found = [find_model(model, hub, memory=alone, **options) for model in wanted]
         launch(
             [model.folder for model in found],
@@ -175,8 +205,32 @@ def serve(
             log_format=log_format,
             open_page=open_page,
             verbose=verbose,
+            tools=server_tools,
             **options,
         )
+
+
+@contextlib.contextmanager
+def _server_tools(
+    tools: list[str] | None, mcp: list[str] | None, mode: str, folder: str | None
+) -> Iterator[ServerTools | None]:
+    """What the operator turns on; None: nothing. MCP servers start while the model loads, and end with the server."""
+    if not tools and not mcp:
+        if folder is not None or mode != "ask":
+            raise SansiError("--tool-mode and --tool-folder are for tools: give --tools or --mcp")
+        yield None
+        return
+    from sansi.agents.approvals import Policy
+    from sansi.agents.toolset import Toolset, names_in
+    from sansi.serve.agent.server_tools import ServerTools
+    from sansi.serve.terminal.prompt import state_folder
+
+    policy = Policy(mode)  # type: ignore[arg-type]
+    with (
+        tempfile.TemporaryDirectory(prefix="sansi-serve-", ignore_cleanup_errors=True) as conversations,
+        Toolset(names_in(tools or ()), mcp or (), folder=folder) as toolset,
+    ):
+        yield ServerTools(toolset, Path(conversations), policy, state_folder() / "approvals.json")
 
 
 def _roles(given: str | None) -> frozenset[str]:

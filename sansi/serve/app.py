@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
 from fastapi.middleware.gzip import GZipMiddleware
@@ -41,12 +41,17 @@ from sansi.serve.http.streaming_response import Generation
 from sansi.serve.http.tools import add_tools
 from sansi.serve.http.workers import Workers
 
+if TYPE_CHECKING:
+    from sansi.serve.agent.server_tools import ServerTools
+
 SMALL_BYTES = 2**13  # of a request that renders in a millisecond
 RENDERERS, COMPILERS = 2, 2  # threads
 STATIC = Path(__file__).parent / "static"
-# The page loads nothing from elsewhere and runs no inline script, so text from a model can never become one.
+# The page loads nothing from elsewhere and runs no inline script, so text from a model can never become one. Pictures
+# that a tool made come as bytes in an answer of this server, and are shown from the page's own memory (blob:).
 PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
@@ -57,6 +62,7 @@ def create_app(
     chat_models: Sequence[ChatModel],
     cards: Mapping[str, ModelCard] | None = None,
     settings: ServerSettings | None = None,
+    tools: ServerTools | None = None,
 ) -> FastAPI:
     """The application that serves `chat_models`, each under its `.name`; `cards` say what each is, per name.
 
@@ -87,7 +93,11 @@ def create_app(
     _add_models(app, models, cards or {})
     bodies = Bodies(settings)
     _add_generation(app, models, metrics, bodies, settings.policy)
-    add_tools(app, bodies)
+    add_tools(app, bodies, with_agents=tools is not None)
+    if tools is not None:
+        from sansi.serve.http.agent_routes import add_agents  # what agents are made of is loaded where they are wanted
+
+        add_agents(app, models, bodies, settings.policy, tools)
     add_documents(app, models, bodies, max_document)
     _add_heads(app)
     openapi.describe(app, with_keys=settings.keys is not None)

@@ -16,6 +16,7 @@ import httpx
 import openai
 import pytest
 from sansi.engine import Engine
+from sansi.serve.agent.server_tools import ServerTools
 from sansi.serve.app import create_app
 from sansi.serve.http.server import Server
 from sansi.serve.http.settings import ServerSettings
@@ -26,18 +27,22 @@ http = httpx.Client(timeout=LONG, limits=httpx.Limits(max_connections=None, max_
 
 
 @contextmanager
-def running(chats: Sequence, cards: dict | None = None, **settings: object) -> Iterator[str]:
+def running(
+    chats: Sequence, cards: dict | None = None, tools: ServerTools | None = None, **settings: object
+) -> Iterator[str]:
     """Serve `chats` on a free port of the loopback; yields the base URL. `settings` as for ServerSettings."""
-    with serving(chats, cards, **settings) as (url, _):
+    with serving(chats, cards, tools, **settings) as (url, _):
         yield url
 
 
 @contextmanager
-def serving(chats: Sequence, cards: dict | None = None, **settings: object) -> Iterator[tuple[str, Server]]:
+def serving(
+    chats: Sequence, cards: dict | None = None, tools: ServerTools | None = None, **settings: object
+) -> Iterator[tuple[str, Server]]:
     """The same, with the server itself."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     chosen = ServerSettings(**settings)  # type: ignore[arg-type]
-    server = Server(create_app(chats, cards, chosen), chosen)
+    server = Server(create_app(chats, cards, chosen, tools), chosen)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:

@@ -11,7 +11,7 @@ import contextlib
 import math
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 from sansi.chat import ChatModel
 from sansi.serve.api.errors import ServeError
@@ -127,6 +127,8 @@ class Admission:
 
     def __init__(self, models: Iterable[ChatModel], settings: ServerSettings):
         self._gates = {chat.name: Gate(_slots_of(chat), settings) for chat in models}
+        self.closers: list[Callable[[], None]] = []
+        """Called when nothing more is taken on, for what holds no place at a model and would wait for ever."""
 
     def check(self) -> None:
         """Raises as `enter` would, before it is known what is asked: where no model can take on anything."""
@@ -150,6 +152,8 @@ class Admission:
         """Take on nothing more; what runs goes on."""
         for gate in self._gates.values():
             gate.closing = True
+        for close in self.closers:
+            close()
 
     def end_all(self) -> None:
         """End what runs, each with an error that says why."""

@@ -20,6 +20,7 @@ from sansi.base.progress import status
 
 if TYPE_CHECKING:
     from sansi.chat import ChatModel
+    from sansi.serve.agent.server_tools import ServerTools
     from sansi.serve.http.settings import ServerSettings
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -37,12 +38,14 @@ def serve(
     memory: Sequence[float] | None = None,
     settings: ServerSettings | None = None,
     log_format: str = "text",
+    tools: ServerTools | None = None,
     **options: Any,
 ) -> None:
     """Serve the checkpoints in `folders` until interrupted. Port 0 takes a free one. Raises SansiError on bad input.
 
     listener: what `bind` made, in the place of a port. open_page: show the chat page in a browser once it is there.
     verbose: print what goes where in the memory.
+    tools: what the operator has turned on for agents.
     names: one for each folder; default: the folders' own. memory: bytes for all models together, or one for each.
     options: as for `ChatModel.from_pretrained`.
     """
@@ -55,7 +58,7 @@ def serve(
                 for folder, name, share in zip(folders, chosen, _shares(folders, memory, options), strict=True)
             ]
             cards = {chat.name: read_card(folder) for chat, folder in zip(chats, folders, strict=True)}
-            _serve_on(listener, chats, cards, host, settings, log_format, open_page)
+            _serve_on(listener, chats, cards, host, settings, log_format, open_page, tools)
     finally:
         listener.close()
 
@@ -102,6 +105,7 @@ def _serve_on(
     settings: ServerSettings | None,
     log_format: str,
     open_page: bool,
+    tools: ServerTools | None = None,
 ) -> None:
     from sansi.serve.app import create_app
     from sansi.serve.http import logs
@@ -113,8 +117,8 @@ def _serve_on(
     listener.listen(2048)  # from here on a client is queued, not refused
     port = listener.getsockname()[1]
     described = {chat.name: cards[chat.name].description_in() for chat in chats}
-    announce = functools.partial(_announce, described, host, port, settings, open_page)
-    Server(create_app(chats, cards, settings), settings, announce).run(sockets=[listener])
+    announce = functools.partial(_announce, described, host, port, settings, open_page, tools)
+    Server(create_app(chats, cards, settings, tools), settings, announce).run(sockets=[listener])
 
 
 def settings_for(host: str, settings: ServerSettings) -> ServerSettings:
@@ -161,7 +165,14 @@ def _why_not_bound(error: Exception, host: str, port: int) -> str:
     return f"can not listen on {host} port {port}: {error}"
 
 
-def _announce(described: Mapping[str, str], host: str, port: int, settings: ServerSettings, open_page: bool) -> None:
+def _announce(
+    described: Mapping[str, str],
+    host: str,
+    port: int,
+    settings: ServerSettings,
+    open_page: bool,
+    tools: ServerTools | None = None,
+) -> None:
     """What is served, in a line each, and where. described: what the models say of themselves, by name."""
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # all addresses are no address to go to
     shown = f"[{reached}]" if ":" in reached else reached
@@ -169,6 +180,8 @@ def _announce(described: Mapping[str, str], host: str, port: int, settings: Serv
     for name, what in described.items():
         print(f"Sansi serves {name}{f': {what}' if what else ''}")
     print(f"  chat  {url}\n  API   {url}/v1", flush=True)
+    if tools is not None:
+        print(f"  tools {tools}", flush=True)
     print("Ctrl-C stops it.", flush=True)
     if not is_loopback(host) and settings.keys is None:
         warning = "others on the network can reach this server, and it asks nobody for a key; see --api-key-file"

@@ -92,7 +92,7 @@ class Generation(Response):
         self._record.first_token = answer.first_token and answer.first_token - self._record.begun
 
     async def _send_events(self, send: Send) -> None:
-        stream, answer = _Stream(send, self._framing), None
+        stream, answer = EventStream(send, self._framing), None
         try:
             async with self._ticket.limits():
                 answer = await self._start()
@@ -110,7 +110,7 @@ class Generation(Response):
         else:
             await stream.end(self._framing.end)
 
-    async def _send_answer(self, stream: _Stream, answer: Answer) -> None:
+    async def _send_answer(self, stream: EventStream, answer: Answer) -> None:
         await stream.begin()
         beating = asyncio.create_task(stream.beat())
         try:
@@ -138,7 +138,7 @@ class Generation(Response):
         return response_bodies.bug(), 500
 
 
-class _Stream:
+class EventStream:
     """The sending half of a stream of events."""
 
     def __init__(self, send: Send, framing: Framing):

@@ -1,0 +1,74 @@
+"""A run as a response: its events one by one, or what came of it as one object. Who leaves stops it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Any
+
+from fastapi.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from sansi.agents import AgentEvent
+from sansi.agents.events import Finished, MessageAdded
+from sansi.serve.agent.server_tools import Running
+from sansi.serve.api.framing import EVENTS
+from sansi.serve.http.streaming_response import EventStream
+
+
+class RunResponse(Response):
+    """Sends a run's events. `start` begins the run; `ended` is called whatever happens."""
+
+    def __init__(
+        self,
+        running: Running,
+        start: Callable[[], AsyncIterator[AgentEvent]],
+        stream: bool,
+        ended: Callable[[], None],
+    ):
+        super().__init__()
+        self._running, self._start, self._as_stream, self._ended = running, start, stream, ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        leaving = asyncio.create_task(self._until_gone(receive))
+        try:
+            if self._as_stream:
+                await self._send_events(send)
+            else:
+                await JSONResponse(await self._whole())(scope, receive, send)
+        finally:
+            leaving.cancel()
+            self._ended()
+
+    async def _until_gone(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._running.stop.set()
+
+    async def _send_events(self, send: Send) -> None:
+        stream = EventStream(send, EVENTS)
+        await stream.begin()
+        beating = asyncio.create_task(stream.beat())
+        try:
+            await stream.send(EVENTS.chunk({"kind": "run", "id": self._running.id}))
+            async with aclosing(self._start()) as events:  # type: ignore[type-var]
+                async for event in events:
+                    await stream.send(EVENTS.chunk(event.to_json()))
+        finally:
+            beating.cancel()
+        await stream.end(EVENTS.end)
+
+    async def _whole(self) -> dict[str, Any]:
+        messages: list[Any] = []
+        pending: list[Any] = []
+        told: dict[str, Any] = {}
+        async with aclosing(self._start()) as events:  # type: ignore[type-var]
+            async for event in events:
+                if isinstance(event, MessageAdded):
+                    messages.append(event.to_json()["message"])
+                elif isinstance(event, Finished):
+                    told = event.to_json()
+                    pending = [each.question.to_json() for each in event.run.pending]
+        del told["kind"]
+        return {"object": "agent.run", "id": self._running.id, **told, "messages": messages, "pending": pending}

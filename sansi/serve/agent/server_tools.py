@@ -1,0 +1,127 @@
+"""What an operator has turned on: tools, MCP servers and who decides on calls; and the runs that are under way."""
+
+from __future__ import annotations
+
+import copy
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sansi.agents import Stop, Tool
+from sansi.agents.approvals import Approvals, Approver, Policy, Remembered
+from sansi.agents.desk import AnswerDesk
+from sansi.agents.toolset import Toolset
+from sansi.base import SansiError
+from sansi.base.errors import did_you_mean
+
+MOST_CONVERSATIONS = 256  # whose answers for the session are kept; those used longest ago are asked about again
+
+
+@dataclass
+class Running:
+    """One run under way: where its questions are answered, and what stops it."""
+
+    key: int | None
+    """Of the client that began it; nobody else may answer."""
+    desk: AnswerDesk = field(default_factory=AnswerDesk)
+    stop: Stop = field(default_factory=Stop)
+    id: str = field(default_factory=lambda: f"run-{secrets.token_hex(12)}")
+
+
+class ServerTools:
+    """The tools of one server. folder: where files of conversations go. remembered: approvals for always.
+
+    With API keys, "always" lasts as long as the server does: what one client approves must not hold for another.
+    """
+
+    def __init__(
+        self,
+        tools: Toolset,
+        folder: Path,
+        policy: Policy | None = None,
+        remembered: Path | None = None,
+        max_calls: int = 16,
+    ):
+        self.toolset, self.folder, self.policy = tools, folder, policy or Policy("ask")
+        self.max_calls = max_calls
+        self._remembered: dict[int | None, Remembered] = {None: Remembered(remembered)}
+        self._approvals: OrderedDict[tuple[int | None, str], Approvals] = OrderedDict()
+        self._runs: dict[str, Running] = {}
+        self._lock = threading.Lock()
+
+    def chosen(self, names: Sequence[str] | None, among: Iterable[Tool] | None = None) -> list[Tool]:
+        """The tools of these names; None: all. Raises SansiError for one that is not here."""
+        known = {tool.name: tool for tool in (self.toolset.all() if among is None else among)}
+        if names is None:
+            return list(known.values())
+        for name in names:
+            if name not in known:
+                raise SansiError(f'this server has no tool "{name}"{did_you_mean(name, known)}', param="tools")
+        return [known[name] for name in dict.fromkeys(names)]
+
+    def approvals(self, key: int | None, conversation: str, approver: Approver | None = None) -> Approvals:
+        """Of one conversation of one client, asking `approver`: answers for the session hold in it alone."""
+        with self._lock:
+            remembered = self._remembered.setdefault(key, Remembered())
+            found = self._approvals.setdefault((key, conversation), Approvals(self.policy, remembered=remembered))
+            self._approvals.move_to_end((key, conversation))
+            while len(self._approvals) > MOST_CONVERSATIONS:
+                self._approvals.popitem(last=False)
+        asking = copy.copy(found)  # what was answered is shared; whom to ask is the run's own
+        asking.approver = approver
+        return asking
+
+    def begin(self, key: int | None) -> Running:
+        running = Running(key)
+        self._runs[running.id] = running
+        return running
+
+    def end(self, running: Running) -> None:
+        self._runs.pop(running.id, None)
+
+    def running(self, id: str, key: int | None) -> Running | None:
+        """A run under way that this client began."""
+        found = self._runs.get(id)
+        return found if found is not None and found.key == key else None
+
+    def stop_waiting(self) -> None:
+        """The server is to end: runs that wait for somebody's answer do not hold it up."""
+        for running in list(self._runs.values()):
+            if running.desk.questions:
+                running.stop.set()
+
+    def __str__(self) -> str:
+        """The names of the tools, the servers' state and the mode, in a line each."""
+        own = ", ".join(tool.name for tool in self.toolset.all() if not tool.origin.startswith("mcp:"))
+        status = self.toolset.status()
+        servers = "" if status is None else str(status).replace("\n", "\n        ")
+        return "; ".join(filter(None, (own, f"mode {self.policy.mode}", servers)))
+
+    def described(self) -> dict[str, Any]:
+        """For clients: the tools, the MCP servers, and the mode."""
+        status = self.toolset.status()
+        servers = () if status is None else status.servers
+        return {
+            "object": "list",
+            "data": [_described(tool) for tool in self.toolset.all()],
+            "servers": [
+                {"name": each.name, "state": each.state, "cause": each.cause, "tools": each.tools} for each in servers
+            ],
+            "mode": self.policy.mode,
+        }
+
+
+def _described(tool: Tool) -> dict[str, Any]:
+    return {
+        "name": tool.name,
+        "title": tool.title or tool.name,
+        "origin": tool.origin,
+        "description": tool.description,
+        "parameters": tool.parameters,
+        "effects": sorted(tool.effects),
+        "tainted": tool.tainted,
+    }

@@ -1,0 +1,115 @@
+"""Agents on the server. Without tools that the operator turned on there are no such routes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from secrets import token_hex
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+
+from sansi.agents import Agent, AgentEvent, RunState
+from sansi.agents.approvals import Answer, Question
+from sansi.chat import ChatModel
+from sansi.client import InProcessChatClient
+from sansi.client.chat_client import on_thread
+from sansi.serve.agent.admitted_chat import AdmittedChat
+from sansi.serve.agent.run_request import RunRequest, messages_of, parse_run
+from sansi.serve.agent.run_response import RunResponse
+from sansi.serve.agent.server_tools import Running, ServerTools
+from sansi.serve.api import openapi
+from sansi.serve.api.answer_stream import check_size
+from sansi.serve.api.errors import ServeError, find_model
+from sansi.serve.api.requests import Policy, parse_body
+from sansi.serve.http.bodies import Bodies
+from sansi.serve.http.request_log import Record, record_of
+
+STARTING = 15.0  # seconds that a run waits for MCP servers that are starting
+
+
+def add_agents(
+    app: FastAPI, models: Mapping[str, ChatModel], bodies: Bodies, policy: Policy, server: ServerTools
+) -> None:
+    """Routes: GET /v1/agent/tools; POST /v1/agent/runs, a run with the server's tools, as events where the body has
+    `stream`; POST /v1/agent/runs/{id}/answers and /stop for a run under way."""
+    admission = app.state.admission
+    admission.closers.append(server.stop_waiting)
+    errors = openapi.errors(*openapi.ERRORS)
+
+    @app.get("/v1/agent/tools", responses=openapi.errors(*openapi.LOOKING))
+    async def list_tools() -> dict[str, Any]:
+        return server.described()
+
+    @app.post("/v1/agent/runs", responses=errors)
+    async def run(request: Request) -> Response:
+        record = record_of(request.scope)
+        admission.check()
+        asked = parse_run(parse_body(await bodies.read(request)), policy, server.max_calls)
+        chat = find_model(models, asked.chat.model)
+        check_size(chat, asked.chat)
+        record.model, record.stream, record.asked = chat.name, asked.chat.stream, asked.chat.messages
+        tools = await server_tools(server)
+        agent = _agent(server, AdmittedChat(chat, admission, record.results.append), asked, tools)
+        state = RunState(messages_of(asked, tools), _conversation(record, asked), tainted=False)
+        state.tainted = any(message.tainted for message in state.messages)
+        running = server.begin(record.key)
+        start = _starter(server, agent, state, running, asked, record)
+        return RunResponse(running, start, asked.chat.stream, lambda: server.end(running))
+
+    @app.post("/v1/agent/runs/{id}/answers", responses=errors)
+    async def answer(id: str, request: Request) -> Response:
+        """The body: {"id": the call's, "choice": "once", "session", "always" or "no", "reason": text}."""
+        running = _running(server, id, request)
+        body = dict(parse_body(await bodies.read(request)))
+        call = body.pop("id", None)
+        if not isinstance(call, str) or not running.desk.answer(call, body):
+            raise ServeError(404, f"no question about a call {json.dumps(call)} waits", "question_not_found")
+        return JSONResponse({"object": "agent.answer", "id": call})
+
+    @app.post("/v1/agent/runs/{id}/stop", responses=errors)
+    async def stop(id: str, request: Request) -> Response:
+        _running(server, id, request).stop.set()
+        return JSONResponse({"object": "agent.stop", "id": id})
+
+
+async def server_tools(server: ServerTools) -> dict[str, Any]:
+    """The tools by name, once the servers that are starting have had their time."""
+    return {tool.name: tool for tool in await on_thread(lambda: server.toolset.all(STARTING), "agent-tools")}
+
+
+def _agent(server: ServerTools, chat: AdmittedChat, asked: RunRequest, tools: Mapping[str, Any]) -> Agent:
+    chosen = server.chosen(asked.tools, tools.values())
+    return Agent(InProcessChatClient(chat, asked.chat.options), chosen, limits=asked.limits, folder=server.folder)
+
+
+def _starter(
+    server: ServerTools, agent: Agent, state: RunState, running: Running, asked: RunRequest, record: Record
+) -> Any:
+    """Begins the run: with somebody who answers where its events are streamed, else with the answers of the body."""
+
+    async def approver(question: Question) -> Answer | None:
+        given = asked.answers.get(question.id)
+        if given is not None or not asked.chat.stream:
+            return given
+        return await running.desk(question)
+
+    def start() -> AsyncIterator[AgentEvent]:
+        agent.gate = server.approvals(record.key, state.conversation, approver)
+        return agent.resume_astream(state, stop=running.stop)
+
+    return start
+
+
+def _conversation(record: Record, asked: RunRequest) -> str:
+    """Its id; those of clients with different keys are never the same."""
+    own = asked.conversation or token_hex(8)
+    return own if record.key is None else f"key{record.key}-{own}"
+
+
+def _running(server: ServerTools, id: str, request: Request) -> Running:
+    found = server.running(id, record_of(request.scope).key)
+    if found is None:
+        raise ServeError(404, f'no run "{id[:64]}" is under way', "run_not_found")
+    return found
