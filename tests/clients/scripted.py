@@ -56,15 +56,15 @@ class Caller(FakeChat):
         yield dataclasses.replace(result, message=message, finish_reason="tool_calls")
 
 
-class Planned(FakeChat):
-    """Says what a plan says, given the tools' results so far: a call, or a text that ends the turn."""
+class Played(FakeChat):
+    """Says what a part says, given the whole conversation: a call, or a text that ends the turn."""
 
-    def __init__(self, name: str, plan: Callable[[list[str]], tuple[str, dict[str, Any]] | str]):
+    def __init__(self, name: str, part: Callable[[tuple[Message, ...]], tuple[str, dict[str, Any]] | str]):
         super().__init__(name)
-        self.plan = plan
+        self.part = part
 
     async def stream(self, messages: Any, options: ChatOptions) -> AsyncIterator[Any]:
-        planned = self.plan([message.content or "" for message in read_messages(messages) if message.role == "tool"])
+        planned = self.part(read_messages(messages))
         result = self._result(options, False, [], False)
         if isinstance(planned, str):
             yield Content(planned)
@@ -74,3 +74,10 @@ class Planned(FakeChat):
         yield ToolCallDelta(0, call.id, call.name, call.arguments)
         message = Message("assistant", "", tool_calls=(call,))
         yield dataclasses.replace(result, message=message, finish_reason="tool_calls")
+
+
+class Planned(Played):
+    """Says what a plan says, given the tools' results so far."""
+
+    def __init__(self, name: str, plan: Callable[[list[str]], tuple[str, dict[str, Any]] | str]):
+        super().__init__(name, lambda chat: plan([message.content for message in chat if message.role == "tool"]))

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from live_server import LONG, running
 from sansi.chat import ChatModel
-from scripted import Planned
+from scripted import Planned, Played
 
 from doc_pages import ROOT, check
 
@@ -75,6 +75,74 @@ def test_tools_are_called(url, printed):
     out = printed("tools.py", url)
     assert out.splitlines()[-1] == f"Together {390_000 + 560_000}."
     assert 'population({"country": "Malta"}) -> 560000' in out
+
+
+def said_to(chat: tuple[Any, ...]) -> str:
+    return next(message.content for message in reversed(chat) if message.role == "user")
+
+
+def routes(chat: tuple[Any, ...]) -> tuple[str, dict[str, Any]] | str:
+    asked = said_to(chat)
+    if "Reply with one name" in asked:
+        return "mathematician" if "17 * 23" in asked else "The poet should."
+    if chat[-1].role == "tool":
+        return f"It is {chat[-1].content}."
+    return ("calculator", {"expression": "17*23"}) if "17" in asked else "The sea, the sea."
+
+
+def passes_on(chat: tuple[Any, ...]) -> tuple[str, dict[str, Any]] | str:
+    if "front desk" in chat[0].content:
+        return "hand_over", {"to": "billing", "why": "a refund"}
+    return f"Done: {chat[-1].content}." if "on its way" in chat[-1].content else ("refund", {"order": "A17"})
+
+
+def discusses(chat: tuple[Any, ...]) -> str:
+    return "A library." if "Ann" in chat[0].content[:12] else "AGREED."
+
+
+def finds(chat: tuple[Any, ...]) -> str:
+    asked = said_to(chat)
+    if asked.startswith("Findings"):
+        return "budgets.py [1]"
+    return "budgets.py does." if "several thinking budgets" in asked else "NOTHING"
+
+
+def cites(chat: tuple[Any, ...]) -> str:
+    number = re.search(r"\[(\d)\] \| \[budgets\.py", chat[-1].content)
+    assert number
+    return f"budgets.py does [{number[1]}], not another [7]."
+
+
+def writes(chat: tuple[Any, ...]) -> str:
+    title = re.search(r'Write the section "(.*)" now', said_to(chat))
+    return f"About {title[1]}." if title else "1. Arches\n2. Cables"
+
+
+def plans(chat: tuple[Any, ...]) -> tuple[str, dict[str, Any]] | str:
+    asked = said_to(chat)
+    if "Write a plan" in asked:
+        return "1. Compute 3 * 14 + 2 * 9."
+    if "Answer the task" in asked:
+        return "They cost " + re.findall(r"\d+", asked)[-1] + "."
+    return chat[-1].content if chat[-1].role == "tool" else ("calculator", {"expression": "3*14 + 2*9"})
+
+
+@pytest.mark.parametrize(
+    ("program", "part", "lines"),
+    [
+        ("router.py", routes, ["mathematician: It is 391.", "poet: The sea, the sea."]),
+        ("handoff.py", passes_on, ["desk -> billing", "Done: the money for A17 is on its way."]),
+        ("group_chat.py", discusses, ["Ann: A library.", "Ben: AGREED."]),
+        ("document_qa.py", finds, ["budgets.py [1]"]),
+        ("retrieval.py", cites, ["made up: 7"]),
+        ("writer.py", writes, ["## Arches", "About Cables."]),
+        ("planner.py", plans, ["They cost 60."]),
+    ],
+)
+def test_compositions(program, part, lines, printed):
+    with running([Played("Qwen3-0.6B", part)]) as address:
+        out = printed(program, f"{address}/v1")
+    assert all(line in out for line in lines), out
 
 
 def test_a_batch():

@@ -1,0 +1,29 @@
+"""Passages that are numbered on from one search to the next, so that a number names one alone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from sansi.agents.context import ToolContext
+from sansi.agents.observation import Result
+from sansi.agents.tool import Tool
+
+PASSAGE = re.compile(r"^\[(\d{1,3})\]", re.MULTILINE)
+
+
+def counting_on(tool: Tool) -> Tool:
+    """The tool with passages that are numbered on from search to search, so that a number names one alone."""
+    count = 0
+
+    async def search(context: ToolContext, **arguments: Any) -> Result:
+        nonlocal count
+        seen = await tool.run(arguments, context)
+        numbers, before = [int(number) for number in PASSAGE.findall(seen.text)], count
+        count += max(numbers, default=0)
+        text = PASSAGE.sub(lambda found: f"[{int(found[1]) + before}]", seen.text.removeprefix("error: "))
+        origin = (seen.origin or "").removeprefix(tool.origin).strip() or None
+        return Result(text, seen.attachments, seen.status != "ok", origin, seen.tainted)
+
+    return replace(tool, function=search)
