@@ -2,8 +2,8 @@
 
     python runs/nano/kill_every_stage.py [--out DIR] [--seed 7]
 
-Every stage of the recipe runs, with as few steps and samples as show something; corpus and tokenizer are the real ones, so
-it takes about a quarter of an hour on one core. Ends with 1 if a run ends by itself with an error, or goes on for ever.
+Every stage of the recipe runs, with as few steps and samples as show something; corpus and tokenizer are the real ones,
+so it takes half an hour on one core. Ends with 1 if a run ends by itself with an error, or goes on for ever.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 
 SMALL = {
     "worked.tokens": 1_000_000,
-    "s1-general.steps": 800,  # with fewer no problem is ever solved, and reinforcement learning has nothing to learn from
+    "s1-general.steps": 800,  # with fewer no problem is ever solved, and GRPO has nothing to learn from
     "s2-reasoning.steps": 300,
     "s3-worked.tokens": 100_000,
     "s3-long-context.steps": 12,
