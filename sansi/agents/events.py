@@ -21,7 +21,7 @@ class _Event:
 
     def to_json(self) -> dict[str, Any]:
         """The event as an object of JSON, with `kind`."""
-        return {"kind": self.kind} | {f.name: _json(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        return {"kind": self.kind} | {f.name: event_json(getattr(self, f.name)) for f in dataclasses.fields(self)}
 
 
 @dataclass(frozen=True)
@@ -134,6 +134,8 @@ class ApprovalAnswered(_Event):
     answer: str
     by: str = "user"
     reason: str = ""
+    exact: bool = False
+    """For these very arguments alone."""
 
 
 @dataclass(frozen=True)
@@ -249,22 +251,22 @@ AgentEvent: TypeAlias = (
 )
 
 
-def _json(value: Any) -> Any:
+def event_json(value: Any) -> Any:
     if isinstance(value, Message):
-        return _message(value)
+        return message_to_json(value)
     if isinstance(value, Attachment):
         data = base64.b64encode(value.data).decode("ascii")
         return {"name": value.name, "media_type": value.media_type, "size": len(value.data), "base64": data}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {f.name: event_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): _json(item) for key, item in value.items()}
+        return {str(key): event_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_json(item) for item in value]
+        return [event_json(item) for item in value]
     return value if isinstance(value, str | int | float | bool) or value is None else str(value)
 
 
-def _message(message: Message) -> dict[str, Any]:
+def message_to_json(message: Message) -> dict[str, Any]:
     """OpenAI's shape, with what a run needs to go on: why a call must not run, and the ids that were written."""
     found = message_to_dict(message)
     errors = {call.id: call.error for call in message.tool_calls if call.error is not None}

@@ -6,7 +6,17 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-Status = Literal["ok", "error", "invalid_arguments", "unknown_tool", "denied", "timeout", "cancelled", "not_executed"]
+Status = Literal[
+    "ok",
+    "error",
+    "invalid_arguments",
+    "unknown_tool",
+    "denied",
+    "timeout",
+    "cancelled",
+    "not_executed",
+    "unknown",  # the program ended while the call ran: it may have had its effect
+]
 SHARE_OF_HEAD = 0.7  # what a text begins with says most; errors and totals stand at its end
 
 

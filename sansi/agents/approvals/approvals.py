@@ -16,7 +16,7 @@ from sansi.agents.approvals.definitions import definition_of, fingerprint_of
 from sansi.agents.approvals.policy import HOME_TOOLS, Action, Circumstances, Mode, Policy, Ruling, UnknownTool
 from sansi.agents.approvals.questions import CHOICES, Answer, Approver, Choice, Copied, Question
 from sansi.agents.approvals.remembered import Remembered, canonical
-from sansi.agents.approvals.rules import Described
+from sansi.agents.approvals.rules import Described, Rule
 from sansi.agents.approvals.showing import shown_call, visible
 from sansi.agents.approvals.taint import Provenance, Suspicion
 from sansi.agents.approvals.turns import Turn
@@ -139,7 +139,7 @@ class Approvals:
         if answer is None:
             return None
         decision = self.settle(question, answer, planned.tool)
-        emit(ApprovalAnswered(question.id, planned.tool.name, answer.choice, "user", answer.reason))
+        emit(ApprovalAnswered(question.id, planned.tool.name, answer.choice, "user", answer.reason, answer.exact))
         return decision
 
     def give(self, question: Question, answer: Answer | str | Mapping[str, Any]) -> None:
@@ -249,25 +249,44 @@ class Approvals:
             choices=("once", "no") if ruling.each_time else CHOICES,
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """What the answers of this session came to, for a run that is saved."""
+    def to_json(self, whole: bool = False) -> dict[str, Any]:
+        """What the answers of this session came to, for a run that is saved. whole: with the rules and what is
+        remembered, so that `from_json` decides alike."""
         with self._lock:
-            return {
+            saved: dict[str, Any] = {
                 "mode": self.mode,
                 "session": [list(kept) for kept in self._session],
                 "values": [list(kept) for kept in self._values],
                 "refused": self._refused,
             }
+            if whole:
+                saved["rules"] = [[rule.verdict, str(rule)] for rule in self.policy.rules]
+                saved["remembered"] = self.remembered.to_json()
+            return saved
 
     def restore(self, saved: Mapping[str, Any]) -> None:
-        """Take over what `to_json` wrote, but for the mode, which is whoever goes on's to choose. Raises SansiError."""
+        """Add what the answers of a session came to, as `to_json` wrote it. Policy and what is remembered for always
+        stay as they are: they are whoever goes on's to choose. Raises SansiError for anything else."""
         try:
             session = [(str(f), None if a is None else str(a)) for f, a in saved["session"]]
             values, refused = [(str(f), str(value)) for f, value in saved["values"]], int(saved["refused"])
         except (TypeError, KeyError, ValueError) as error:
             raise SansiError(f"these are no saved approvals ({error!r:.100})", param="approvals") from error
         with self._lock:
-            self._session, self._values, self._refused = session, values, refused
+            self._session += [kept for kept in session if kept not in self._session]
+            self._values += [kept for kept in values if kept not in self._values]
+            self._refused = refused
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any], approver: Approver | None = None) -> Approvals:
+        """Approvals that decide as those did which `to_json` wrote down. Raises SansiError for anything else."""
+        try:
+            policy = Policy(saved["mode"], tuple(Rule.parse(verdict, text) for verdict, text in saved["rules"]))
+            made = cls(policy, approver, Remembered.from_json(saved["remembered"]))
+        except (TypeError, KeyError, ValueError) as error:
+            raise SansiError(f"these are no saved approvals ({error!r:.100})", param="approvals") from error
+        made.restore(saved)
+        return made
 
 
 def _typed(call: ToolCall, tool: Described) -> dict[str, Any] | None:

@@ -96,9 +96,16 @@ class Remembered:
         with FileLock(f"{self.path}.lock"):
             self._read()
             yield
-            write_json(self.path, self._to_json())
+            write_json(self.path, self.to_json())
 
-    def _to_json(self) -> dict[str, Any]:
+    @classmethod
+    def from_json(cls, saved: Any) -> Remembered:
+        """What `to_json` wrote, without a file. Raises SansiError for anything else."""
+        made = cls()
+        made._take(saved, "what is remembered")
+        return made
+
+    def to_json(self) -> dict[str, Any]:
         rules: dict[str, Any] = {v: [str(rule) for rule in self.rules if rule.verdict == v] for v in VERDICTS}
         approved = [{"tool": a.key, "fingerprint": a.fingerprint, "arguments": a.arguments} for a in self.approved]
         return {"format": FORMAT, **rules, "approved": approved, "definitions": self.definitions}
@@ -107,8 +114,9 @@ class Remembered:
         assert self.path is not None
         if not self.path.exists():
             return
-        saved = read_json(self.path, WRITTEN)
-        where = str(self.path)
+        self._take(read_json(self.path, WRITTEN), str(self.path))
+
+    def _take(self, saved: Any, where: str) -> None:
         if not isinstance(saved, dict):
             raise SansiError(f"{where}: an object of lists of rules is expected, not {type(saved).__name__}")
         for key in saved:

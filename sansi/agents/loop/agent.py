@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import queue
 import threading
-from collections.abc import AsyncGenerator, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from sansi.client import ChatClient
 from sansi.text import Message, read_messages
 
 Messages = Sequence[Message | Mapping[str, Any]]
+Watch = Callable[[AgentEvent], None]
 
 
 class Agent:
@@ -91,16 +92,23 @@ class Agent:
         """As `stream`, on the event loop of the caller. Async tools run on it, too."""
         return self.resume_astream(self._state(messages, conversation), stop=stop)
 
-    def resume_stream(self, state: RunState, *, stop: Stop | None = None) -> Generator[AgentEvent, None, None]:
-        """Go on from where a run is (`AgentRun.state`): one that paused, was stopped or failed."""
-        return _from_thread(lambda own: self.resume_astream(state, stop=own), stop or Stop())
+    def resume_stream(
+        self, state: RunState, *, stop: Stop | None = None, watch: Watch | None = None
+    ) -> Generator[AgentEvent, None, None]:
+        """Go on from where a run is (`AgentRun.state`): one that paused, was stopped or failed.
 
-    async def resume_astream(self, state: RunState, *, stop: Stop | None = None) -> AsyncGenerator[AgentEvent, None]:
+        watch: called with each event at once, before what it tells of goes on; a SansiError of its ends the run.
+        """
+        return _from_thread(lambda own: self.resume_astream(state, stop=own, watch=watch), stop or Stop())
+
+    async def resume_astream(
+        self, state: RunState, *, stop: Stop | None = None, watch: Watch | None = None
+    ) -> AsyncGenerator[AgentEvent, None]:
         """As `resume_stream`, on the event loop of the caller."""
         events: asyncio.Queue[AgentEvent] = asyncio.Queue()
         conversation = self._conversations.of(state.messages, state.conversation)
         settings = Settings(self.client, self.tools, self.options, self.limits, self.gate)
-        driver = Driver(settings, conversation, state, _emitter(events), stop or Stop())
+        driver = Driver(settings, conversation, state, _watched(_emitter(events), watch), stop or Stop())
         running = asyncio.ensure_future(driver.run())
         running.add_done_callback(lambda _: events.put_nowait(_END))
         try:
@@ -132,6 +140,15 @@ def _emitter(events: asyncio.Queue[AgentEvent]) -> Emit:
             loop.call_soon_threadsafe(events.put_nowait, event)
 
     return emit
+
+
+def _watched(emit: Watch, watch: Watch | None) -> Watch:
+    def watched(event: AgentEvent) -> None:
+        if watch is not None:
+            watch(event)
+        emit(event)
+
+    return emit if watch is None else watched
 
 
 def _by_name(tools: Iterable[Tool]) -> dict[str, Tool]:

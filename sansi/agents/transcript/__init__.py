@@ -1,0 +1,22 @@
+"""Transcripts: runs written down as they go, to be resumed after whatever end, replayed, forked and exported."""
+
+from sansi.agents.transcript.reading import Transcript, Turn, read_transcript
+from sansi.agents.transcript.recorder import Recorder
+from sansi.agents.transcript.replay import Replay, rendering, replay
+from sansi.agents.transcript.resuming import SavedRun, load_run, resume_run, save_run
+from sansi.agents.transcript.session import Session
+
+__all__ = [
+    "Recorder",
+    "Replay",
+    "SavedRun",
+    "Session",
+    "Transcript",
+    "Turn",
+    "load_run",
+    "read_transcript",
+    "rendering",
+    "replay",
+    "resume_run",
+    "save_run",
+]

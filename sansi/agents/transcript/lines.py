@@ -1,0 +1,150 @@
+"""The file of a transcript: one object of JSON to a line, written at once, readable however its writer ended."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from sansi.base import SansiError
+from sansi.base.files import as_path, check_above, make_folder
+from sansi.base.strict_json import parse_json
+
+FORMAT = 1
+try:
+    import fcntl
+except ImportError:  # not everywhere; then two writers are not kept apart
+    fcntl = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class Lines:
+    """What could be read of a file."""
+
+    objects: tuple[dict[str, Any], ...]
+    whole_bytes: int
+    """Up to the end of the last line that counts."""
+    notices: tuple[str, ...] = ()
+    """What could not be read, a sentence each."""
+
+
+def read_lines(path: Path) -> Lines:
+    """The lines of a transcript. One that is cut in the middle is read up to there, and a notice says so.
+
+    Raises SansiError where there is no file, or it is no transcript of this format.
+    """
+    path = as_path(path, "a transcript")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SansiError(f"{path}: the transcript can not be read ({error.strerror})", param="path") from error
+    objects: list[dict[str, Any]] = []
+    notices: list[str] = []
+    end = broken = 0  # broken: the number of the first line that cannot be read
+    for number, (line, at) in enumerate(_split(data), 1):
+        value = _read(line)
+        if value is None:
+            broken = broken or number
+        elif value["kind"] == "reopened":
+            objects, broken, end = objects[: value.get("kept", len(objects))], 0, at
+        elif not broken:
+            objects.append(value)
+            end = at
+    if broken:
+        notices.append(f"{path}: line {broken} is cut or damaged; the transcript is read up to there")
+    _check_header(path, objects)
+    return Lines(tuple(objects), end, tuple(notices))
+
+
+def _split(data: bytes) -> Iterator[tuple[bytes, int]]:
+    at = 0
+    for line in data.split(b"\n"):
+        at += len(line) + 1
+        if line.strip():
+            yield line if at <= len(data) else b"", at  # what no line break ends was not written to its end
+
+
+def _read(line: bytes) -> dict[str, Any] | None:
+    try:
+        value = parse_json(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) and isinstance(value.get("kind"), str) else None
+
+
+def _check_header(path: Path, objects: list[dict[str, Any]]) -> None:
+    if not objects or objects[0]["kind"] != "transcript":
+        raise SansiError(f"{path} is no transcript: its first line does not say so", param="path")
+    if objects[0].get("format") != FORMAT:
+        found = f"{objects[0].get('format')!r:.40}"
+        raise SansiError(f"{path}: the transcript's format is {found}; this version of Sansi reads {FORMAT}")
+
+
+class Writer:
+    """Appends lines to a transcript. One writer at a time: a second one is refused.
+
+    Each line is handed to the system before `write` returns, so that the end of the program loses none.
+    """
+
+    def __init__(self, path: Path, file: IO[bytes]):
+        self.path, self._file, self._lock = path, file, threading.Lock()
+
+    @classmethod
+    def create(cls, path: Path, header: dict[str, Any]) -> Writer:
+        """A new file. Raises SansiError where there is one already, or none can be made."""
+        path = as_path(path, "a transcript").expanduser()
+        check_above(path)
+        make_folder(path.parent)
+        try:
+            writer = cls(path, _locked(path.open("xb"), path))
+        except FileExistsError as error:
+            raise SansiError(f"{path} is there already; choose another name", param="path") from error
+        path.chmod(0o600)  # it holds what was said, and what tools found
+        writer.write({"kind": "transcript", "format": FORMAT, **header})
+        return writer
+
+    @classmethod
+    def reopen(cls, path: Path, kept: Lines) -> Writer:
+        """Go on in a file, after the lines that count; what else is in it stays there, and is passed over."""
+        path = as_path(path, "a transcript").expanduser()
+        try:
+            writer = cls(path, _locked(path.open("ab"), path))
+        except OSError as error:
+            raise SansiError(f"{path} can not be written ({error.strerror})", param="path") from error
+        if kept.whole_bytes < path.stat().st_size:
+            writer._append(b"\n")
+            writer.write({"kind": "reopened", "kept": len(kept.objects)})
+        return writer
+
+    def write(self, line: dict[str, Any]) -> None:
+        """Raises SansiError where it can not be written: a run whose transcript has gaps could not be resumed."""
+        text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
+        self._append(text.encode("utf-8", "replace") + b"\n")
+
+    def _append(self, data: bytes) -> None:
+        try:
+            with self._lock:
+                self._file.write(data)
+                self._file.flush()
+        except (OSError, ValueError) as error:
+            raise SansiError(
+                f"{self.path}: the transcript can not be written ({error}), so the run is ended"
+            ) from error
+
+    def close(self) -> None:
+        with self._lock:
+            self._file.close()
+
+
+def _locked(file: IO[bytes], path: Path) -> IO[bytes]:
+    if fcntl is None:
+        return file
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise SansiError(f"{path} is in use by another program; close it there, or fork it", param="path") from error
+    return file
