@@ -112,8 +112,11 @@ class Agent:
         running = asyncio.ensure_future(driver.run())
         running.add_done_callback(lambda _: events.put_nowait(_END))
         try:
+            over = False
             while (event := await events.get()) is not _END:
-                yield event
+                if not over:  # the thread of a tool that nobody waits for may still tell its progress
+                    yield event
+                over = over or isinstance(event, Finished)
             running.result()  # a bug of ours is raised, not swallowed
         finally:
             if not running.done():

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from sansi.agents.approvals import Answer, Question
-from sansi.agents.loop.replies import with_own_ids
 from sansi.agents.loop.run import CallRecord, RunState
 from sansi.agents.transcript.lines import Lines, read_lines
 from sansi.agents.transcript.plain import attachment_from_json, message_from_json, state_from
@@ -65,8 +64,7 @@ class Turn:
         self.status, self.setup = "interrupted", {**line, "conversation": self.setup["conversation"]}
 
     def _take_reply(self, line: dict[str, Any]) -> None:
-        calls = with_own_ids(message_from_json(line["message"])).tool_calls
-        self.written = {call.id: call for call in calls}
+        self.written = {call.id: call for call in message_from_json(line["message"]).tool_calls}
 
     def _take_message(self, line: dict[str, Any]) -> None:
         message = message_from_json(line["message"])

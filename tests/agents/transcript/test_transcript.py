@@ -136,10 +136,10 @@ def test_a_paused_run_is_one_file_and_goes_on_with_the_answers(tmp_path):
     saved = load_run(tmp_path / "paused.json")
     assert [question.shown for question in saved.pending] == ["text: one"]
     assert saved.state == paused.state
-    second = last(resume_run(agent_in(tmp_path, None), saved, {"call_1": Answer("no", "not now")}))
+    second = last(resume_run(agent_in(tmp_path, None), saved, {saved.pending[0].id: Answer("no", "not now")}))
     assert second.status == "paused"  # the next one
-    save_run(second, tmp_path / "paused.json")
-    third = last(resume_run(agent_in(tmp_path, None), tmp_path / "paused.json", {"call_0": "session"}))
+    (question,) = save_run(second, tmp_path / "paused.json").pending
+    third = last(resume_run(agent_in(tmp_path, None), tmp_path / "paused.json", {question.id: "session"}))
     assert third.status == "finished" and (tmp_path / "effects.txt").read_text() == "two\n"
     assert "not now" in third.messages[3].content
 
@@ -150,10 +150,10 @@ def test_what_was_answered_for_the_session_is_in_the_file_too(tmp_path):
     agent.tools["other"] = replace(agent.tools["write"], name="other")
     agent.client.steps = [[("write", {"text": "one"})], [("other", {"text": "x"})], [("write", {"text": "two"})], []]
     paused = last(agent.stream([{"role": "user", "content": "Go."}]))
-    save_run(paused, tmp_path / "paused.json", agent.gate)
+    (question,) = save_run(paused, tmp_path / "paused.json", agent.gate).pending
     again = agent_in(tmp_path, None, agent.client)
     again.tools["other"] = agent.tools["other"]
-    done = last(resume_run(again, tmp_path / "paused.json", {"call_0": "once"}))
+    done = last(resume_run(again, tmp_path / "paused.json", {question.id: "once"}))
     assert done.status == "finished" and (tmp_path / "effects.txt").read_text() == "one\nx\ntwo\n"
 
 
@@ -183,9 +183,9 @@ def test_a_session_pauses_and_goes_on(tmp_path):
         assert last(session.send("Go.")).status == "paused"
         assert [question.id for question in session.unfinished.pending] == ["call_1"]
     with Session.open(tmp_path / "run.jsonl", agent_in(tmp_path, None)) as session:
-        assert [question.id for question in session.unfinished.pending] == ["call_1"]
-        assert last(session.resume({"call_1": "once"})).status == "paused"
-        run = last(session.resume({"call_0": "once"}))
+        for status in ("paused", "finished"):
+            run = last(session.resume({question.id: "once" for question in session.unfinished.pending}))
+            assert run.status == status
         assert run.answer.startswith("done") and session.unfinished is None
         with pytest.raises(SansiError, match="no run to go on with"):
             session.resume()
