@@ -11,7 +11,7 @@ given = $(if $(filter command,$(firstword $(origin $(1)))),$($(1)))
 PARALLEL := -n auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test clients browser page properties soak nano docs lint clean
+.PHONY: help serve test clients mcp browser page properties soak nano docs lint clean
 
 help: ## this list
 	@echo "make TARGET [NAME=value]"
@@ -27,6 +27,10 @@ test: $(VENV)/.test $(NODE)/node_modules/.stamp ## every test that needs no brow
 # Each in an environment of its own under .clients/, from the registries of Python and Node; docs/clients.md is the result.
 clients: $(VENV)/.test ## real clients against scripted answers; needs the package registries (ONLY="codex litellm")
 	ONLY="$(call given,ONLY)" $(BIN)/python tests/clients/real/run.py
+
+# Into .clients/mcp; Node comes from the Python registry, as the suite needs one of 22 or later.
+mcp: $(VENV)/.test ## real MCP servers and the official conformance suite; needs the package registries (ONLY="time git")
+	ONLY="$(call given,ONLY)" $(BIN)/python tests/agents/mcp/real.py
 
 # The chat page in a real browser. SHOTS=1 takes the pictures of docs/images anew.
 browser: $(VENV)/.browser ## the chat page's tests in Chromium, Debian's package chromium (SHOTS=1 takes docs/images anew)

@@ -33,7 +33,7 @@ def repaired(method: str, version: str, raw: Any, rejected: Rejected) -> Any:
     if method == "tools/list" and version in MODERN_PROTOCOL_VERSIONS:
         items = _with_sound_headers(items, rejected)
         raw = {**raw, key: items}
-    if _problem(method, version, raw) is None:
+    if _texts_alone(method, items) or _problem(method, version, raw) is None:
         return raw
     if _problem(method, version, {**raw, key: []}) is not None:
         return raw  # the answer around the items is wrong: that is said by whoever reads it
@@ -48,6 +48,13 @@ def repaired(method: str, version: str, raw: Any, rejected: Rejected) -> Any:
             if method in CONTENTS:
                 kept += _stand_in(method, position, problem)
     return {**raw, key: kept}
+
+
+def _texts_alone(method: str, items: list[Any]) -> bool:
+    """Whether a call gave what most calls give, in which there is nothing to repair: looked at twice, it would cost."""
+    return method == "tools/call" and all(
+        isinstance(item, dict) and item.get("type") == "text" and isinstance(item.get("text"), str) for item in items
+    )
 
 
 def _with_sound_headers(tools: list[Any], rejected: Rejected) -> list[Any]:

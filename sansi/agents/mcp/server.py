@@ -326,7 +326,7 @@ class Server:
         now = self.definitions.get(definition.name)
         if now is None:
             raise SansiError("the server does not offer it any more")
-        if now.fingerprint != definition.fingerprint:
+        if now is not definition and now.fingerprint != definition.fingerprint:
             raise SansiError(
                 "not called: the server has changed its definition since it was offered to the model; "
                 "it must be looked at and approved anew"

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 ECHO = {
@@ -104,16 +105,30 @@ class bad_byte(Server):
         sys.stdout.buffer.flush()
 
 
+def send_mib(request_id, count):
+    """A result whose text has so many MiB."""
+    out = sys.stdout.buffer
+    out.write(b'{"jsonrpc":"2.0","id":%d,"result":{"content":[{"type":"text","text":"' % request_id)
+    for _ in range(count):
+        out.write(b"x" * 2**20)
+    out.write(b'"}]}}\n')
+    out.flush()
+
+
 class huge_line(Server):
     def call(self, request_id, params):
         if params["arguments"].get("text") == "small":
             return text("small")
-        out = sys.stdout.buffer
-        out.write(b'{"jsonrpc":"2.0","id":%d,"result":{"content":[{"type":"text","text":"' % request_id)
-        for _ in range(64):
-            out.write(b"x" * 2**20)
-        out.write(b'"}]}}\n')
-        out.flush()
+        send_mib(request_id, 64)
+
+
+class sized(Server):
+    """As many MiB as it is asked for; an echo for what is no number."""
+
+    def call(self, request_id, params):
+        if not params["arguments"]["text"].isdigit():
+            return super().call(request_id, params)
+        send_mib(request_id, int(params["arguments"]["text"]))
 
 
 class dies_at_start(Server):
@@ -177,15 +192,13 @@ class endless_progress(Server):
 
 class floods_stderr(Server):
     def run(self):
-        if os.fork() == 0:
-            line = b"E" * 99 + b"\n"
-            while True:
-                try:
-                    os.write(2, line * 500)
-                except OSError:
-                    os._exit(0)
-                time.sleep(0.001)
+        threading.Thread(target=self.flood, daemon=True).start()
         super().run()
+
+    def flood(self):
+        while True:
+            os.write(2, (b"E" * 99 + b"\n") * 500)
+            time.sleep(0.001)
 
 
 class lies(Server):
