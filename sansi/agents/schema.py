@@ -7,7 +7,7 @@ import json
 import re
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sansi.agents.context import ToolContext
@@ -23,22 +23,40 @@ def schema_of(hint: Any, where: str) -> Schema:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return {}
+    if origin is typing.Annotated:
+        notes = [note for note in arguments[1:] if isinstance(note, str)]
+        return schema_of(arguments[0], where) | ({"description": " ".join(notes)} if notes else {})
+    if typing.is_typeddict(hint):
+        return _typed_dict(hint, where)
     if hint in (None, type(None)):
         return {"type": "null"}
-    if origin is typing.Literal and all(isinstance(member, str | int | None) for member in arguments):
+    if origin is typing.Literal and all(isinstance(member, str | int | bool | None) for member in arguments):
         return {"enum": list(arguments)}
     if origin in (typing.Union, types.UnionType):
         return {"anyOf": [schema_of(option, where) for option in arguments]}
-    if origin is list:
+    if origin in (list, Sequence):
         return {"type": "array", "items": schema_of(arguments[0], where)}
-    if origin is dict and arguments[0] is str:
+    if origin in (dict, Mapping) and arguments[0] is str:
         return {"type": "object", "additionalProperties": schema_of(arguments[1], where)}
     if isinstance(hint, type) and hint in _JSON_NAMES:
         return {"type": _JSON_NAMES[hint]}
     raise SansiError(
         f"{where}: {getattr(hint, '__name__', hint)!s} has no JSON form here; use str, int, float, bool, None, "
-        "list[...], dict[str, ...], Literal[...], Any or a union of them"
+        'list[...], dict[str, ...], Literal[...], a TypedDict, Annotated[..., "text"], Any or a union of them'
     )
+
+
+def _typed_dict(hint: Any, where: str) -> Schema:
+    hints = typing.get_type_hints(hint, include_extras=True)
+    fields = {name: _optional(inner) for name, inner in hints.items()}
+    properties = {name: schema_of(inner, f'{where}, key "{name}"') for name, inner in fields.items()}
+    required = [name for name in hints if name in hint.__required_keys__]
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def _optional(hint: Any) -> Any:
+    """The hint of a key without its Required or NotRequired."""
+    return typing.get_args(hint)[0] if typing.get_origin(hint) in (typing.Required, typing.NotRequired) else hint
 
 
 def parameters_of(function: Callable[..., Any], name: str, notes: dict[str, str]) -> Schema:
@@ -77,7 +95,7 @@ def context_parameter(function: Callable[..., Any]) -> str | None:
 
 def _hints(function: Callable[..., Any], name: str) -> dict[str, Any]:
     try:
-        return typing.get_type_hints(function)
+        return typing.get_type_hints(function, include_extras=True)
     except NameError as error:
         raise SansiError(f'tool "{name}": an annotation can not be resolved: {error}') from error
 

@@ -48,6 +48,9 @@ class Tool:
     """Its name where it came from, for people."""
     polling: bool = False
     """Asking it the same again and again is what it is for: the loop breaker leaves it alone."""
+    in_order: bool = False
+    """Calls of such tools in one reply run one after the other, as they were written: each may need what the one before
+    it did. All other calls run side by side."""
     tainted: bool = False
     """Its results are text of strangers: pages, documents, servers that nobody vouched for."""
     show: Callable[[Mapping[str, Any]], str] | None = field(default=None, repr=False, compare=False)

@@ -94,6 +94,36 @@ def test_parallel_calls_run_side_by_side_and_are_read_in_call_order():
     assert [record.observation for record in run.calls] == ["first", "second"]
 
 
+def test_calls_that_build_on_each_other_run_in_order_and_wait_with_who_waits():
+    done, free = [], threading.Event()
+
+    @tool(in_order=True)
+    def first(i: int) -> str:
+        """First."""
+        free.wait(20)
+        done.append(i)
+        return "ok"
+
+    @tool
+    def beside() -> str:
+        """Beside."""
+        free.set()
+        return "ok"
+
+    replies = several(("first", {"i": 1}), ("first", {"i": 2}), ("beside", {}), ("first", {"i": 3})), says("ok")
+    run = Agent(Script(*replies), [first, beside]).run(QUESTION)
+    assert done == [1, 2, 3] and [record.status for record in run.calls] == ["ok"] * 4
+
+    done.clear()
+    gate = Gate(first=lambda planned: Pending(planned, "may I?") if planned.arguments["i"] == 2 else None)
+    agent = Agent(Script(*replies), [first, beside], gate=gate)
+    paused = agent.run(QUESTION)
+    assert (paused.status, done, len(paused.pending)) == ("paused", [1], 1)
+    gate.verdicts = {}
+    *_, last = agent.resume_stream(paused.state)
+    assert (last.run.answer, done) == ("ok", [1, 2, 3])
+
+
 def test_async_tools_run_side_by_side_on_the_loop_of_the_caller():
     async def main():
         here, inside = asyncio.get_running_loop(), []

@@ -1,6 +1,7 @@
 import contextlib
 import json
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,11 @@ from hypothesis import strategies as st
 from sansi.agents.schema import schema_of
 from sansi.base import SansiError
 from sansi.text.schema import check_tool_schema, conform, parse_arguments
+
+
+class Place(TypedDict):
+    city: str
+    days: NotRequired[Annotated[int, "How many."]]
 
 
 @pytest.mark.parametrize(
@@ -21,6 +27,19 @@ from sansi.text.schema import check_tool_schema, conform, parse_arguments
         (dict[str, float], {"type": "object", "additionalProperties": {"type": "number"}}),
         (Literal["a", 2, None], {"enum": ["a", 2, None]}),
         (int | None, {"anyOf": [{"type": "integer"}, {"type": "null"}]}),
+        (Annotated[int, "How many."], {"type": "integer", "description": "How many."}),
+        (Sequence[str], {"type": "array", "items": {"type": "string"}}),
+        (Mapping[str, int], {"type": "object", "additionalProperties": {"type": "integer"}}),
+        (Literal[True, "no"], {"enum": [True, "no"]}),
+        (
+            Place,
+            {
+                "type": "object",
+                "properties": {"city": {"type": "string"}, "days": {"type": "integer", "description": "How many."}},
+                "required": ["city"],
+                "additionalProperties": False,
+            },
+        ),
     ],
 )
 def test_schema_of_annotation(hint, schema):

@@ -60,25 +60,45 @@ class Caller:
         tainted: bool,
         messages: Sequence[Message] = (),
     ) -> list[Pending]:
-        """Answer calls side by side into `held`, less those that have an observation in `refused`; what waits comes
-        back. Cancelled, it cancels them all.
+        """Answer calls into `held`, less those that have an observation in `refused`; what waits comes back. Cancelled,
+        it cancels them all.
+
+        They run side by side; those of tools that are `in_order` one after the other, and not at all, for now, after
+        one that waits.
 
         tainted: what the model has read, `messages`, holds text of strangers.
         """
         self._messages = tuple(messages)
-        jobs = [asyncio.ensure_future(self._one(call, refused.get(call.id), tainted)) for call in calls]
+        jobs: list[asyncio.Future[Pending | None]] = []
+        before: asyncio.Future[Pending | None] | None = None
+        for call in calls:
+            jobs.append(asyncio.ensure_future(self._one(call, refused.get(call.id), tainted, before)))
+            before = jobs[-1] if self._in_order(call) else before
         try:
             waiting = await asyncio.gather(*jobs)
         finally:
             for job in jobs:
                 job.cancel()
-        return [pending for pending in waiting if pending is not None]
+        return list({id(pending): pending for pending in waiting if pending is not None}.values())
 
-    async def _one(self, call: ToolCall, refused: Observation | None, tainted: bool) -> Pending | None:
+    def _in_order(self, call: ToolCall) -> bool:
+        tool = self.tools.get(call.name)
+        return tool is not None and tool.in_order
+
+    async def _one(
+        self,
+        call: ToolCall,
+        refused: Observation | None,
+        tainted: bool,
+        before: asyncio.Future[Pending | None] | None,
+    ) -> Pending | None:
+        """Answer one call; what it waits for, if it does. before: the last one that is to be done in order."""
         planned = self._planned(call, tainted) if refused is None else refused
         if isinstance(planned, Observation):
             self.record(call, Fitted(planned), 0.0)
             return None
+        if before is not None and planned.tool.in_order and (waiting := await before) is not None:
+            return waiting
         verdict = await self._admitted(planned)
         if isinstance(verdict, Pending):
             return verdict

@@ -28,7 +28,8 @@ from sansi.base import SansiError
 from sansi.client import AssistantReply
 from sansi.text import Message, ToolCall
 
-WHOLE = ("stop", "tool_calls")  # reasons that end a reply which is not cut
+# Reasons that end a reply which is not cut: OpenAI's, and what other servers call them.
+WHOLE = ("stop", "tool_calls", "function_call", "eos_token", "stop_sequence", "end_turn", "tool_use")
 CUT = Observation("error: not executed: the reply that made this call was cut", "not_executed")
 STOPPED = Observation("error: cancelled: the run was stopped before this call ended", "cancelled")
 NO_TOOLS_LEFT = Observation("error: not executed: no tools are left; this was the last reply", "not_executed")

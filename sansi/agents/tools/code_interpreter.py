@@ -52,6 +52,7 @@ class CodeInterpreter:
             timeout=self.limits.seconds + START_SECONDS,
             effects={"execute"},
             origin="built-in",
+            in_order=True,
             show=lambda arguments: str(arguments.get("code", "")),
         )
 

@@ -36,7 +36,7 @@ class Files:
         ]
 
     def _tool(self, function: Callable[..., Any], effect: str, show: Callable[..., str] | None = None) -> Tool:
-        return Tool.from_function(function, effects={effect}, origin="built-in", show=show)
+        return Tool.from_function(function, effects={effect}, origin="built-in", in_order=True, show=show)
 
     def list_files(self, path: str = ".", deep: bool = False) -> str:
         """List a folder of the user's files.

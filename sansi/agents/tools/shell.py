@@ -36,6 +36,7 @@ class Shell:
             timeout=self.limits.seconds + START_SECONDS,
             effects={"execute", "write"},
             origin="built-in",
+            in_order=True,
             show=lambda arguments: f"$ {arguments.get('command', '')}\n(in {self.folder})",
         )
 
