@@ -17,11 +17,9 @@ from sansi.sandbox.system import INSIDE, Place, Visible, environment
 FOLDER, TMP, OWN = "/folder", "/tmp", "/run/sansi"  # where a program in there finds its files, and we our code
 # Root in a sandbox is still root to files of the kernel, which ask for no capability: core_pattern names a program that
 # the machine runs. The whole of /proc is therefore read-only, and what only root reads of the kernel is covered.
-COVERED = ("cmdline",)  # the machine's start-up options
+COVERED = ("cmdline", "keys", "key-users")  # the machine's start-up options; who holds which keys
 COVERED_FROM_ROOT = (
     "kcore",
-    "key-users",
-    "keys",
     "kpagecgroup",
     "kpagecount",
     "kpageflags",

@@ -164,9 +164,15 @@ def read_the_options_of_the_kernel(outside: Canaries) -> str | None:
         return "read the start-up options" if file.read().strip() else None
 
 
+@attempt()
+def see_who_holds_keys(outside: Canaries) -> str | None:
+    with open("/proc/key-users") as users, open("/proc/keys") as keys:
+        return "read /proc/keys" if users.read() or keys.read() else None
+
+
 @attempt("root")
 def read_the_memory_of_the_kernel(outside: Canaries) -> str | None:
-    for name in ("kcore", "kpageflags", "kpagecount", "slabinfo", "vmallocinfo", "timer_list", "keys", "pagetypeinfo"):
+    for name in ("kcore", "kpageflags", "kpagecount", "slabinfo", "vmallocinfo", "timer_list", "pagetypeinfo"):
         try:
             with open(f"/proc/{name}", "rb", buffering=0) as file:
                 if file.read(8):

@@ -48,10 +48,9 @@ def attempt(outside: str = "anyone") -> Callable[[Callable[[Canaries], str | Non
     return note
 
 
+OF_ROOT = ("write_to_the_system", "change_the_kernel", "change_root", "become_somebody_else")
 for _quick in QUICK:
-    attempt("root" if _quick.__name__ in ("change_the_kernel", "change_root", "become_somebody_else") else "anyone")(
-        _quick
-    )
+    attempt("root" if _quick.__name__ in OF_ROOT else "anyone")(_quick)
 
 
 def reach(outside: Canaries, name: str, *arguments: Any) -> str | None:
