@@ -25,7 +25,7 @@ from sansi.agents.mcp.definitions import Ask, Progress, Question, Reply
 from sansi.agents.mcp.dispatcher import Dispatcher
 from sansi.agents.mcp.failures import DeadlinePassed
 from sansi.agents.mcp.http import HTTP_FAILED, NOT_THIS_TRANSPORT, http_transport, sse_transport
-from sansi.agents.mcp.process import ServerProcess
+from sansi.agents.mcp.process import Begun, ServerProcess
 from sansi.agents.mcp.stdio import stdio_transport
 from sansi.agents.mcp.traffic import Traffic
 from sansi.base import SansiError
@@ -213,10 +213,12 @@ class Connection:
 
 
 @asynccontextmanager
-async def connect(config: ServerConfig, ask: Ask | None, traffic: Traffic) -> AsyncIterator[Connection]:
+async def connect(
+    config: ServerConfig, ask: Ask | None, traffic: Traffic, begun: Begun = None
+) -> AsyncIterator[Connection]:
     """A connection to the server, by the first transport that it speaks. The caller sets the time for it."""
     connection = Connection(config, traffic, ask)
-    async with _streams(connection, traffic) as (read, write):
+    async with _streams(connection, traffic, begun) as (read, write):
         patience = min(PROBE_PATIENCE, config.start_timeout / 2)
         dispatcher = Dispatcher(read, write, traffic, discover_timeout=config.start_timeout)
         session = ClientSession(
@@ -234,10 +236,10 @@ async def connect(config: ServerConfig, ask: Ask | None, traffic: Traffic) -> As
 
 
 @asynccontextmanager
-async def _streams(connection: Connection, traffic: Traffic) -> AsyncIterator[Any]:
+async def _streams(connection: Connection, traffic: Traffic, begun: Begun) -> AsyncIterator[Any]:
     config = connection.config
     if config.transport == "stdio":
-        async with stdio_transport(config, traffic) as (read, write, process):
+        async with stdio_transport(config, traffic, begun) as (read, write, process):
             connection.process = process
             yield read, write
     elif config.transport == "sse":

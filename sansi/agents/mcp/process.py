@@ -167,6 +167,19 @@ class ServerProcess:
             self.stderr.add(chunk)
 
 
+Begun = ServerProcess | SansiError | None
+
+
+async def begin(config: ServerConfig) -> Begun:
+    """The program of a server, or why it cannot be started; None for what is no program, or is not to be started."""
+    if config.command is None or config.disabled or config.problem is not None:
+        return None
+    try:
+        return await ServerProcess.start(config)
+    except SansiError as error:
+        return error
+
+
 def _how_it_ended(code: int | None) -> str:
     if code is None:
         return "it closed its stdout"

@@ -17,6 +17,7 @@ from sansi.agents.mcp.definitions import Ask, CallResult, Definition, Progress, 
 from sansi.agents.mcp.dispatcher import ConnectionLost
 from sansi.agents.mcp.failures import DeadlinePassed, MCPFailure, Phase
 from sansi.agents.mcp.listing import definitions_of, prompt_of, resource_of, template_of
+from sansi.agents.mcp.process import Begun, ServerProcess
 from sansi.agents.mcp.repair import problem_of
 from sansi.agents.mcp.results import call_result, prompt_result, resource_result
 from sansi.agents.mcp.status import Change, ServerStatus
@@ -30,8 +31,10 @@ CHANGES_KEPT = 100
 class Server:
     """Owned by the task that runs `run`; all other methods may be awaited by any task of the same loop."""
 
-    def __init__(self, config: ServerConfig, ask: Ask | None, told: Callable[[], None]):
+    def __init__(self, config: ServerConfig, ask: Ask | None, told: Callable[[], None], begun: Begun = None):
         self.config, self._ask, self._told = config, ask, told
+        self._begun = begun
+        """What the first connection is made to, where its program runs already."""
         self.status = ServerStatus(config.name, "starting", notes=config.notes, transport=config.transport)
         self.definitions: dict[str, Definition] = {}
         self._connection: Connection | None = None
@@ -55,6 +58,8 @@ class Server:
             self._settled.set()
             await self._either(self._wanted, self._closing)
             self._wanted = anyio.Event()
+        if isinstance(self._begun, ServerProcess):
+            await self._begun.stop(0)
         self._set(state="closed")
 
     def close(self) -> None:
@@ -156,6 +161,7 @@ class Server:
 
     async def _one_connection(self, config: ServerConfig, traffic: Traffic) -> None:
         """Connect, list the tools, then stay until the connection ends or is not wanted any more."""
+        begun, self._begun = self._begun, None
         async with anyio.create_task_group() as tasks:
 
             async def watch() -> None:
@@ -174,7 +180,7 @@ class Server:
 
             tasks.start_soon(watch)
             tasks.start_soon(stop)
-            async with connect(config, self._ask, traffic) as connection:
+            async with connect(config, self._ask, traffic, begun) as connection:
                 await self._list(connection)
                 await self._stay(connection)
             tasks.cancel_scope.cancel()

@@ -7,6 +7,7 @@ import atexit
 import concurrent.futures
 import contextlib
 import threading
+import time
 import weakref
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from importlib.util import find_spec
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sansi.agents.mcp.config import ServerConfig
 from sansi.agents.mcp.definitions import Ask, CallResult, Definition, Progress, Prompt, Resource
+from sansi.agents.mcp.process import begin
 from sansi.agents.mcp.status import ServerStatus, Status
 from sansi.agents.mcp.tools import tool_of
 from sansi.agents.tool import Tool
@@ -77,8 +79,10 @@ class MCPServers:
         async def settled() -> None:
             await asyncio.gather(*(server.settled() for server in self._servers.values()))
 
-        with contextlib.suppress(TimeoutError):
-            self._do(settled(), timeout)
+        end = None if timeout is None else time.monotonic() + timeout
+        if not self._closed and self._made.wait(timeout):
+            with contextlib.suppress(TimeoutError):
+                self._do(settled(), None if end is None else max(0.0, end - time.monotonic()))
         return self.status()
 
     def definitions(self, timeout: float | None = None) -> list[Definition]:
@@ -162,10 +166,14 @@ class MCPServers:
             self._loop.close()
 
     async def _run_all(self) -> None:
-        from sansi.agents.mcp.server import Server  # the SDK takes a second to import: not the caller's
-
+        """Programs first: they load while the SDK does, a second of this thread and none of the caller's."""
         self._ending = asyncio.Event()
-        self._servers = {config.name: Server(config, self._ask, self._told) for config in self.configs}
+        begun = {config.name: await begin(config) for config in self.configs}
+        from sansi.agents.mcp.server import Server
+
+        self._servers = {
+            config.name: Server(config, self._ask, self._told, begun[config.name]) for config in self.configs
+        }
         self._made.set()
         await asyncio.gather(self._ending.wait(), *(server.run() for server in self._servers.values()))
 

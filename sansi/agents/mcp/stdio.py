@@ -15,8 +15,9 @@ from mcp_types import ErrorData, JSONRPCError, jsonrpc_message_adapter
 
 from sansi.agents.mcp.config import ServerConfig
 from sansi.agents.mcp.lines import DroppedLine, LineReader
-from sansi.agents.mcp.process import CHUNK, ServerProcess
+from sansi.agents.mcp.process import CHUNK, Begun, ServerProcess
 from sansi.agents.mcp.traffic import ReadStream, Traffic, WriteStream
+from sansi.base import SansiError
 from sansi.base.strict_json import parse_json
 
 MESSAGE_TOO_LARGE = -32098  # of ours, in the range that JSON-RPC leaves to implementations
@@ -28,10 +29,15 @@ Message = SessionMessage | Exception
 
 @asynccontextmanager
 async def stdio_transport(
-    config: ServerConfig, traffic: Traffic
+    config: ServerConfig, traffic: Traffic, begun: Begun = None
 ) -> AsyncIterator[tuple[ReadStream, WriteStream, ServerProcess]]:
-    """Start the server's program and yield its streams of messages. Raises SansiError if it cannot be started."""
-    process = await ServerProcess.start(config)
+    """Start the server's program, if that has not `begun`, and yield its streams of messages.
+
+    Raises SansiError if it cannot be started.
+    """
+    if isinstance(begun, SansiError):
+        raise begun
+    process = begun or await ServerProcess.start(config)
     incoming, messages = anyio.create_memory_object_stream[Message](BUFFERED)
     outgoing, outbox = anyio.create_memory_object_stream[SessionMessage](math.inf)  # whoever sends never waits
     try:

@@ -12,6 +12,7 @@ pytest.importorskip("mcp", reason="the extra `agents` is not installed")
 
 from sansi.agents import Agent, ToolContext
 from sansi.agents.mcp import MCPFailure, MCPServers, Reply, ServerConfig, connection
+from sansi.agents.mcp import servers as servers_module
 from sansi.base import SansiError
 from sansi.client import AssistantReply, Usage
 from sansi.text import Message, ToolCall
@@ -237,6 +238,25 @@ def test_closed_servers_take_no_calls():
     with pytest.raises(SansiError, match="the MCP servers were closed"):
         servers.call(definition, {"text": "x"})
     servers.close()
+
+
+def test_whoever_does_not_want_to_wait_does_not():
+    """Not even for the SDK's import, which is held here."""
+    held = threading.Event()
+    import_of = servers_module.begin
+
+    async def begin(config):
+        held.wait(60)
+        return await import_of(config)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(servers_module, "begin", begin)
+        servers = MCPServers([server("legacy")])
+        assert servers.tools(0) == [] and servers.wait(0.01).starting == 1
+        held.set()
+    assert len(servers.tools()) == 7
+    servers.close()
+    assert servers.wait()["sound"].state == "closed"
 
 
 def test_an_unknown_server_is_named():
