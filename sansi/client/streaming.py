@@ -15,6 +15,7 @@ import httpx
 
 from sansi.base import SansiError
 
+JSON = {"Content-Type": "application/json"}
 HINT = 'base_url must be that of an OpenAI-compatible API and usually ends in "/v1"'
 
 
@@ -77,10 +78,11 @@ async def streamed(
     Raises SansiError, there or between the chunks, where the server refuses, breaks off, or answers something else.
     """
     url = f"{server.base_url}/chat/completions"
+    content = as_json({**body, "stream": True})
     try:
         async with (
             httpx.AsyncClient(**server.options, **client) as http,
-            http.stream("POST", url, json={**body, "stream": True}) as response,
+            http.stream("POST", url, content=content, headers=JSON) as response,
         ):
             if response.status_code != 200:
                 await response.aread()
@@ -88,9 +90,13 @@ async def streamed(
             yield _chunks(response, url)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise unreachable(url, error) from error
+
+
+def as_json(body: Mapping[str, Any]) -> bytes:
+    """A request's body. Raises SansiError for what JSON can not carry."""
+    try:
+        return json.dumps(body, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
     except (TypeError, ValueError) as error:
-        if isinstance(error, SansiError):
-            raise
         raise SansiError(f"an option can not be sent as JSON: {error}") from error
 
 
@@ -105,13 +111,22 @@ async def _chunks(response: httpx.Response, url: str) -> AsyncIterator[dict[str,
             chunk = json.loads(text)
         except ValueError as error:
             raise SansiError(f"{url}: the stream holds something else than JSON") from error
-        if isinstance(chunk, dict) and "error" in chunk:
-            said = chunk["error"]
+        if isinstance(chunk, dict) and (said := chunk.get("error")):
             raise SansiError(str(said.get("message", said)) if isinstance(said, dict) else str(said))
         yield chunk
 
 
-def http_error(response: httpx.Response, url: str) -> SansiError:
+class Refused(SansiError):
+    """The server has answered with another status than 200."""
+
+    def __init__(self, message: str, status: int, retry_after: float | None, **fields: str | None):
+        super().__init__(message, **fields)
+        self.status = status
+        self.retry_after = retry_after
+        """Seconds after which the server wants to be asked again, where it says so."""
+
+
+def http_error(response: httpx.Response, url: str) -> Refused:
     """An error with the server's own words where it has any, else with the status."""
     try:
         error = response.json()["error"]
@@ -120,7 +135,17 @@ def http_error(response: httpx.Response, url: str) -> SansiError:
     except (ValueError, KeyError, TypeError):
         message, param, code = f"{response.reason_phrase}; {HINT}", None, None
     code = code if isinstance(code, str) else None
-    return SansiError(f"{url}: HTTP {response.status_code}: {message}", param=param, code=code)
+    told = f"{url}: HTTP {response.status_code}: {message}"
+    return Refused(told, response.status_code, _seconds(response.headers.get("retry-after")), param=param, code=code)
+
+
+def _seconds(text: str | None) -> float | None:
+    """A Retry-After in seconds; a date is taken for none."""
+    try:
+        seconds = float(text or "nan")
+    except ValueError:
+        return None
+    return seconds if seconds >= 0 else None
 
 
 def unreachable(url: str, error: Exception) -> SansiError:

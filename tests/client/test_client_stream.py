@@ -150,3 +150,52 @@ def test_in_process_tokens_are_counted_by_the_codec():
     made = InProcessChatClient(Chat(), ChatOptions())
     assert (made.count_tokens([USER]).tokens, made.count_tokens([USER]).source) == (1, "codec")
     assert made.context_length == 64
+
+
+class Busy:
+    """A server that refuses the first requests."""
+
+    def __init__(self, *answers):
+        self.answers, self.asked = list(answers), 0
+
+    def __call__(self, request):
+        self.asked += 1
+        if len(self.answers) > 1:
+            return self.answers.pop(0)
+        if json.loads(request.content).get("stream"):
+            return httpx.Response(200, text=sse(delta("stop", content="4")))
+        return httpx.Response(200, json={"choices": [{"message": {"content": "4"}, "finish_reason": "stop"}]})
+
+
+def ways(busy, **fields):
+    http = HTTPChatClient("http://model.test/v1", "nano", transport=httpx.MockTransport(busy), **fields)
+    return {"whole": lambda: http.complete([USER]), "streamed": lambda: asyncio.run(http.acomplete([USER]))}
+
+
+@pytest.mark.parametrize("way", ["whole", "streamed"])
+def test_a_busy_server_is_asked_again_when_it_says(way):
+    soon = {"retry-after": "0.01"}
+    busy = Busy(httpx.Response(429, headers=soon), httpx.Response(503, headers=soon), None)
+    assert ways(busy)[way]().message.content == "4" and busy.asked == 3
+
+
+@pytest.mark.parametrize("way", ["whole", "streamed"])
+@pytest.mark.parametrize(
+    ("status", "headers", "fields"),
+    [(400, {}, {}), (500, {}, {}), (429, {"retry-after": "3600"}, {}), (503, {}, {"retries": 0})],
+)
+def test_what_is_no_use_is_not_tried_again(way, status, headers, fields):
+    busy = Busy(httpx.Response(status, headers=headers), None)
+    with pytest.raises(SansiError, match=f"HTTP {status}"):
+        ways(busy, **fields)[way]()
+    assert busy.asked == 1
+
+
+def test_an_error_that_is_null_is_none():
+    chunk = delta("stop", content="4") | {"error": None}
+    assert streamed(client(sse(chunk)))[-1].message.content == "4"
+
+
+def test_retries_are_checked():
+    with pytest.raises(SansiError, match="retries must be"):
+        HTTPChatClient("http://model.test/v1", "nano", retries=-1)

@@ -15,9 +15,12 @@ from sansi.agents.observation import Observation
 from sansi.agents.tool import Tool, invalid_arguments
 from sansi.base import SansiError
 from sansi.base.errors import did_you_mean
+from sansi.client.chat_client import on_thread
 from sansi.text import Message, ToolCall
 
 Emit = Callable[[AgentEvent], None]
+LONG = 1_000_000  # characters
+NO_TIME = Observation("error: not executed: the time of the run is up", "not_executed")
 
 
 class Gate(Protocol):
@@ -133,9 +136,13 @@ class Caller:
 
     async def _run(self, planned: PlannedCall) -> Fitted:
         call, tool = planned.call, planned.tool
-        context = self.context(tool, call)
+        context, left = self.context(tool, call), self.seconds()
+        if left is not None and left <= 0:
+            return Fitted(NO_TIME)
         self.emit(CallRunning(call.id, tool.name))
-        return self.fit(await tool.run(planned.arguments, context, self.seconds()), tool)
+        seen = await tool.run(planned.arguments, context, left)
+        # A long text takes its time to be measured and written; others must not wait for it.
+        return self.fit(seen, tool) if len(seen.text) < LONG else await on_thread(lambda: self.fit(seen, tool))
 
     def record(self, call: ToolCall, fitted: Fitted, seconds: float) -> None:
         """Hold an observation, and tell of it as it comes."""

@@ -368,8 +368,7 @@ class Driver:
         return own is None or counted(reply)[0].completion_tokens < own
 
     def _seconds_for_calls(self) -> float | None:
-        left = self._meter.seconds_left(last=False)
-        return None if left is None else max(0.001, left)
+        return self._meter.seconds_left(last=False)
 
     def _notice(self, about: NoticeAbout, text: str, **details: Any) -> None:
         self._emit(Notice(about, text, details))

@@ -72,7 +72,7 @@ CHANGED_ZH = re.compile(
 )
 LOOKED = re.compile(
     rf"{_SUBJECT}(?:searched|looked up|queried|fetched|browsed|retrieved|looked (?:it|this|that|them) up"
-    r"|(?:checked|consulted|read|opened)\s+(?:the\s+|your\s+)?(?:web|internet|website|web ?site|page|database|documents?|files?|logs?|calendar|inbox))\b",
+    r"|(?:checked|consulted|read|opened)\s+(?:the\s+|your\s+)?(?:web|internet|website|web ?site|database|logs?|calendar|inbox))\b",
     re.IGNORECASE,
 )
 LOOKED_ZH = re.compile(
