@@ -11,7 +11,6 @@ N = B * T tokens here, since documents end where rows end.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,14 +19,13 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.attention.varlen import varlen_attn
 
 from sansi.base.errors import SansiError
 
 LEAST_SIZE = 64
 """Documents that every batch has room for."""
 
-_SAYS_GROUPED = "enable_gqa" in inspect.signature(varlen_attn).parameters
+_SAYS_GROUPED = torch.__version__ >= (2, 12)
 """Whether fewer key heads than query heads must be announced: torch 2.11 takes them as they are."""
 
 _FLASH = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
@@ -123,6 +121,8 @@ def attend_documents(q: Tensor, k: Tensor, v: Tensor, documents: Documents) -> T
 
 
 def _varlen(q: Tensor, k: Tensor, v: Tensor, documents: Documents) -> Tensor:
+    from torch.nn.attention.varlen import varlen_attn  # which loads the compiler
+
     # The longest document is not asked for: the host would wait for it, and a bound serves the kernel as well.
     at, longest = documents.cu_seqlens, documents.row_length
     grouped: dict[str, Any] = {"enable_gqa": True} if _SAYS_GROUPED and q.shape[1] != k.shape[1] else {}
