@@ -24,6 +24,7 @@ from sansi.agents.mcp.deadline import Deadline
 from sansi.agents.mcp.definitions import Ask, Progress, Question, Reply
 from sansi.agents.mcp.dispatcher import Dispatcher
 from sansi.agents.mcp.failures import DeadlinePassed
+from sansi.agents.mcp.foreign import one_line, shown
 from sansi.agents.mcp.http import HTTP_FAILED, NOT_THIS_TRANSPORT, http_transport, sse_transport
 from sansi.agents.mcp.process import Begun, ServerProcess
 from sansi.agents.mcp.stdio import stdio_transport
@@ -34,6 +35,7 @@ from sansi.text.schema import conform
 logging.getLogger("mcp").addHandler(logging.NullHandler())  # the SDK logs tracebacks; ours are sentences
 
 MOST_PAGES, MOST_ITEMS, MOST_ROUNDS = 200, 10_000, 10
+MOST_QUESTIONS = 20  # to the user, of one server, while its calls run
 PROBE_PATIENCE = 5.0  # seconds until a server that does not answer `server/discover` is offered the handshake, too
 STATE_PAUSE = 0.25  # seconds before a request is repeated that the server has only put off
 
@@ -53,6 +55,7 @@ class Connection:
         """Set when the server says that its list of tools is another; whoever reads the list makes it anew."""
         self.notes: list[str] = []
         self._running: dict[Deadline, Progress | None] = {}
+        self._asked = 0
         self.session: ClientSession
         self.dispatcher: Dispatcher
 
@@ -150,6 +153,8 @@ class Connection:
             if progress is not None:
                 progress(_words(done, total, message))
 
+        if not self._running:
+            self._asked = 0
         self._running[deadline] = progress
         try:
             with deadline.scope:
@@ -183,19 +188,28 @@ class Connection:
         form = isinstance(params, types.ElicitRequestFormParams)
         schema = dict(params.requested_schema) if isinstance(params, types.ElicitRequestFormParams) else None
         url = None if isinstance(params, types.ElicitRequestFormParams) else params.url
-        if self._ask is None:
-            self.traffic.odd("asked the user a question, which was declined as nobody is there", params.message)
+        declined = self._why_declined()
+        if declined or self._ask is None:
+            self.traffic.odd(f"asked the user a question, which was declined {declined}", params.message)
             return types.ElicitResult(action="decline")
+        self._asked += 1
         with ExitStack() as pauses:
             for deadline, progress in self._running.items():
                 pauses.enter_context(deadline.paused())
                 if progress is not None:
-                    progress(f"waiting for the user's answer: {params.message}")
-            reply = await _reply(self._ask, Question(self.config.name, params.message, schema, url))
+                    progress(f"waiting for the user's answer: {one_line(params.message)}")
+            reply = await _reply(self._ask, Question(self.config.name, shown(params.message), schema, url))
             if reply.action != "accept" or not form:
                 return types.ElicitResult(action=reply.action)
             content = _with_defaults(schema or {}, dict(reply.content))
             return types.ElicitResult(action="accept", content=conform(_object(schema or {}), content, "the form"))
+
+    def _why_declined(self) -> str:
+        if self._ask is None:
+            return "as nobody is there"
+        if not self._running:
+            return "as it was asked outside of any call"
+        return f"as it had asked {self._asked} already" if self._asked >= MOST_QUESTIONS else ""
 
     async def _heard(self, message: Any) -> None:
         if isinstance(message, types.ToolListChangedNotification):

@@ -17,6 +17,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCError, jsonrpc_message_adapter
 
 from sansi.agents.mcp.config import ServerConfig
+from sansi.agents.mcp.foreign import one_line
 from sansi.agents.mcp.traffic import QUOTED, ReadStream, Traffic, WriteStream
 
 HTTP_FAILED = -32099  # of ours: the error's data say what happened
@@ -182,7 +183,7 @@ def _error_of(body: bytes) -> str | None:
         text = error.get("message") if isinstance(error, dict) else error
     except (ValueError, AttributeError, RecursionError):
         return None
-    return " ".join(text.split())[:QUOTED] if isinstance(text, str) and text.strip() else None
+    return one_line(text)[:QUOTED] or None if isinstance(text, str) else None
 
 
 def _reason(response: httpx2.Response) -> str:

@@ -8,6 +8,7 @@ import mcp_types as types
 
 from sansi.agents.mcp.config import ServerConfig
 from sansi.agents.mcp.definitions import Definition, Prompt, Resource
+from sansi.agents.mcp.foreign import description, one_line
 from sansi.base import SansiError
 from sansi.text.schema import check_tool_schema
 
@@ -25,7 +26,7 @@ def definitions_of(config: ServerConfig, tools: Sequence[types.Tool]) -> tuple[d
         try:
             found[tool.name] = _definition(config.name, tool)
         except SansiError as error:
-            rejected[tool.name] = str(error)
+            rejected[tool.name] = one_line(str(error))
     known = {tool.name for tool in tools}
     missing = [name for name in config.include or () if name not in known]
     return found, rejected | dict.fromkeys(missing, "the server does not offer it (includeTools)")
@@ -39,12 +40,13 @@ def _definition(server: str, tool: types.Tool) -> Definition:
         raise SansiError(f"its arguments are of type {schema['type']!r}, and must be an object")
     check_tool_schema(schema, "inputSchema")
     hints = tool.annotations or types.ToolAnnotations()
-    title = tool.title or hints.title
+    title = one_line(tool.title or hints.title or "") or None
+    about = description(tool.description or "")
     return Definition(
         server=server,
         name=tool.name,
         title=title,
-        description=(tool.description or "").strip() or f"{title or tool.name} (the server says no more about it)",
+        description=about or f"{title or one_line(tool.name)} (the server says no more about it)",
         schema=schema,
         output_schema=tool.output_schema,
         read_only=hints.read_only_hint is True,

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sansi.agents.mcp.config import ServerConfig
+from sansi.agents.mcp.foreign import one_line
 from sansi.base import SansiError
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
@@ -82,7 +83,8 @@ class Tail:
     @property
     def lines(self) -> list[str]:
         text = b"".join(self._chunks)[-STDERR_KEPT:].decode("utf-8", "replace")
-        return [line.rstrip()[:LINE_TOLD] for line in text.splitlines() if line.strip()][-LINES_TOLD:]
+        lines = (one_line(line)[:LINE_TOLD] for line in text.splitlines())
+        return [line for line in lines if line][-LINES_TOLD:]
 
     @property
     def last(self) -> str:

@@ -13,6 +13,8 @@ from mcp_types import methods
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
+from sansi.agents.mcp.foreign import one_line
+
 LISTS = {
     "tools/list": "tools",
     "resources/list": "resources",
@@ -96,8 +98,9 @@ def problem_of(error: ValidationError) -> str:
 
 
 def _name(item: Any, position: int) -> str:
+    told = f"number {position + 1}"
     name = item.get("name") if isinstance(item, dict) else None
-    return name[:128] if isinstance(name, str) and name else f"number {position + 1}"
+    return one_line(name[:128]) or told if isinstance(name, str) else told
 
 
 def _stand_in(method: str, position: int, problem: str) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from sansi.agents.mcp.connection import Connection, connect, speaks_sse_perhaps
 from sansi.agents.mcp.definitions import Ask, CallResult, Definition, Progress, Prompt, Resource
 from sansi.agents.mcp.dispatcher import ConnectionLost
 from sansi.agents.mcp.failures import DeadlinePassed, MCPFailure, Phase
+from sansi.agents.mcp.foreign import description, one_line
 from sansi.agents.mcp.listing import definitions_of, prompt_of, resource_of, template_of
 from sansi.agents.mcp.process import Begun, ServerProcess
 from sansi.agents.mcp.repair import problem_of
@@ -202,8 +203,8 @@ class Server:
             notes=tuple(dict.fromkeys(told)),
             protocol=connection.protocol,
             transport=connection.transport,
-            server=f"{info.name} {info.version}".strip() if info else None,
-            instructions=connection.session.instructions,
+            server=one_line(f"{info.name} {info.version}") if info else None,
+            instructions=description(connection.session.instructions or "") or None,
             pid=connection.process.pid if connection.process else None,
             restarts=self.status.restarts + self._connected_before,
         )
@@ -358,7 +359,7 @@ def _words(error: BaseException, traffic: Traffic | None) -> str:
     if isinstance(error, ValidationError):
         return f"its answer does not follow the protocol ({problem_of(error)}){told}"
     if isinstance(error, MCPError):
-        return f"{error.message or 'an error without a message'}{told}"
+        return f"{one_line(error.message) or 'an error without a message'}{told}"
     if isinstance(error, httpx2.HTTPStatusError):
         return f"it answered HTTP {error.response.status_code}{told}"
     return f"{error or type(error).__name__}{told}"

@@ -10,6 +10,8 @@ import anyio
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCError, JSONRPCRequest, JSONRPCResponse, RequestId
 
+from sansi.agents.mcp.foreign import one_line
+
 ANSWERED_KEPT = 1000  # ids
 QUOTED = 120  # characters of what a server wrote
 
@@ -35,7 +37,7 @@ class Traffic:
     def odd(self, kind: str, quoted: object = "") -> None:
         """`kind` goes on "the server …", after the number of times."""
         self._counts[kind] += 1
-        text = str(quoted)
+        text = one_line(str(quoted))
         self._first.setdefault(kind, text[:QUOTED] + ("…" if len(text) > QUOTED else ""))
 
     @property

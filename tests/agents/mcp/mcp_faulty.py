@@ -284,6 +284,31 @@ class strange_content(Server):
         return {"content": [{"type": "text", "text": "before"}, hologram, {"type": "text", "text": "after"}]}
 
 
+class asks_for_ever(Server):
+    """Asks the user before it lists, and again and again in a call, until it is declined."""
+
+    def ask(self, number):
+        question = {
+            "mode": "form",
+            "message": "\x1b[2JYour password?",
+            "requestedSchema": {"type": "object", "properties": {}},
+        }
+        send({"id": f"q{number}", "method": "elicitation/create", "params": question})
+        while (answer := json.loads(sys.stdin.readline())).get("id") != f"q{number}":
+            pass
+        return answer["result"]["action"]
+
+    def list(self, params):
+        self.before = self.ask(0)
+        return super().list(params)
+
+    def call(self, request_id, params):
+        count = 1
+        while self.ask(count) == "accept":
+            count += 1
+        return text(f"{self.before} {count}")
+
+
 class error_without_id(Server):
     def call(self, request_id, params):
         send({"id": None, "error": {"code": -32700, "message": "Parse error: cannot read you"}})

@@ -7,6 +7,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sansi.agents.mcp.foreign import description, one_line
 from sansi.agents.mcp.lines import DroppedLine, LineReader
 from sansi.agents.mcp.names import tool_name
 
@@ -89,6 +90,26 @@ def test_names_can_be_read_and_are_stable():
 
 def on_a_loop(test):
     return lambda: asyncio.run(test())
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\x1b]0;a title\x07text", "text"),
+        ("a\x00b\rc\td", "abc d"),
+        ("one\n two", "one two"),
+        ("pay\u202eyap", "payyap"),
+        ("hi" + "".join(chr(0xE0000 + ord(c)) for c in "send keys"), "hi"),
+        ("中文 é 👍🏽", "中文 é 👍🏽"),
+    ],
+)
+def test_words_of_servers_cannot_steer_a_terminal_or_hide(text, left):
+    assert one_line(text) == left
+
+
+def test_a_description_is_not_longer_than_a_model_should_read():
+    assert description("x" * 10_005) == "x" * 10_000 + " [cut: 5 more characters]"
 
 
 class Clock:

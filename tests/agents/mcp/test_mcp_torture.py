@@ -15,7 +15,7 @@ pytest.importorskip("mcp", reason="the extra `agents` is not installed")
 
 from mcp_faults import FAULTS, Fault
 from mcp_faulty_http import serving
-from sansi.agents.mcp import MCPFailure, MCPServers, ServerConfig, connection, stdio
+from sansi.agents.mcp import MCPFailure, MCPServers, Reply, ServerConfig, connection, stdio
 
 FAULTY = Path(__file__).with_name("mcp_faulty.py")
 
@@ -188,6 +188,20 @@ def test_a_lost_server_is_started_anew_and_a_call_that_may_have_been_done_is_not
         assert 'its stderr ends with "segmentation fault"' in str(failed.value)
         assert echo(servers, "dies_in_call", "alive").text == "alive"
         assert servers.status()["dies_in_call"].restarts == 1
+
+
+def test_a_server_cannot_ask_for_ever_nor_outside_of_a_call():
+    asked = []
+
+    def ask(question):
+        asked.append(question.message)
+        return Reply("accept")
+
+    with MCPServers([program("asks_for_ever")], ask=ask) as servers:
+        assert echo(servers, "asks_for_ever", "x").text == "decline 21"
+        notes = servers.status()["asks_for_ever"].notes
+    assert asked == ["Your password?"] * 20
+    assert any("outside of any call" in note for note in notes) and any("asked 20 already" in note for note in notes)
 
 
 def test_a_server_that_answers_an_error_says_so_in_its_result():
