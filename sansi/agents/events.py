@@ -171,13 +171,14 @@ class ObservationMade(_Event):
     origin: str | None = None
     tainted: bool = False
     whole: str | None = None
-    """The file that holds the whole text, where the model is given head and tail."""
+    """The name under which `read_result` has the whole text, where the model is given head and tail."""
+    ends_run: bool = False
+    """No further reply is asked for."""
 
     @classmethod
     def of(cls, call: ToolCall, seen: Observation, seconds: float, whole: str | None = None) -> ObservationMade:
-        return cls(
-            call.id, call.name, seen.text, seen.status, seconds, seen.attachments, seen.origin, seen.tainted, whole
-        )
+        said = seen.attachments, seen.origin, seen.tainted, whole, seen.ends_run
+        return cls(call.id, call.name, seen.text, seen.status, seconds, *said)
 
 
 NoticeAbout = Literal[

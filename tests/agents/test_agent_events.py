@@ -6,10 +6,10 @@ import threading
 import time
 
 import pytest
-from sansi.agents import Agent, Observation, Pending, Result, Stop, Tool, ToolContext, calculator, tool
+from sansi.agents import Agent, Observation, Pending, Result, RunState, Stop, Tool, ToolContext, calculator, tool
 from sansi.agents.events import CallReady, Finished, ObservationMade
 from sansi.base import SansiError
-from sansi.text import read_messages
+from sansi.text import Message, read_messages
 from scripted_client import QUESTION, Script, StreamedScript, calls, compute, says, several, with_ids
 
 CALCULATOR = Tool.from_function(calculator, origin="built-in")
@@ -201,6 +201,22 @@ def test_a_result_may_end_the_run():
     run = Agent(client, [Tool.from_function(leave), CALCULATOR]).run(QUESTION)
     assert (run.stopped_reason, run.status) == ("tool", "finished")
     assert [m.content for m in run.messages[2:]] == ["left", "2"]
+
+
+def test_whoever_watches_is_called_on_one_thread_alone():
+    threads = set()
+
+    @tool
+    def slow(context: ToolContext) -> str:
+        """Wait."""
+        context.progress("half")
+        return "x" * 1_100_000  # fitted on another thread
+
+    agent = Agent(Script(calls("{}", name="slow"), says("ok")), [slow])
+    state = RunState([Message("user", "Go.")], "talk")
+    events = list(agent.resume_stream(state, watch=lambda event: threads.add(threading.get_ident())))
+    kinds = [event.kind for event in events]
+    assert len(threads) == 1 and "progress" in kinds and "notice" in kinds and events[-1].answer == "ok"
 
 
 def test_progress_is_told_while_the_tool_runs():

@@ -108,7 +108,7 @@ class Agent:
         events: asyncio.Queue[AgentEvent] = asyncio.Queue()
         conversation = self._conversations.of(state.messages, state.conversation)
         settings = Settings(self.client, self.tools, self.options, self.limits, self.gate)
-        driver = Driver(settings, conversation, state, _watched(_emitter(events), watch), stop or Stop())
+        driver = Driver(settings, conversation, state, _emitter(events, watch), stop or Stop())
         running = asyncio.ensure_future(driver.run())
         running.add_done_callback(lambda _: events.put_nowait(_END))
         try:
@@ -132,26 +132,23 @@ class Agent:
 _END: Any = object()
 
 
-def _emitter(events: asyncio.Queue[AgentEvent]) -> Emit:
-    """Puts events into the queue of the running loop, also from threads of tools, which tell their progress."""
+def _emitter(events: asyncio.Queue[AgentEvent], watch: Watch | None) -> Emit:
+    """Shows events to `watch` and puts them into the queue, always on the thread of the running loop: tools tell their
+    progress from threads of theirs."""
     loop, here = asyncio.get_running_loop(), threading.get_ident()
+
+    def take(event: AgentEvent) -> None:
+        if watch is not None:
+            watch(event)
+        events.put_nowait(event)
 
     def emit(event: AgentEvent) -> None:
         if threading.get_ident() == here:
-            events.put_nowait(event)
+            take(event)
         elif not loop.is_closed():
-            loop.call_soon_threadsafe(events.put_nowait, event)
+            loop.call_soon_threadsafe(take, event)
 
     return emit
-
-
-def _watched(emit: Watch, watch: Watch | None) -> Watch:
-    def watched(event: AgentEvent) -> None:
-        if watch is not None:
-            watch(event)
-        emit(event)
-
-    return emit if watch is None else watched
 
 
 def _by_name(tools: Iterable[Tool]) -> dict[str, Tool]:
