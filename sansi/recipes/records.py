@@ -55,6 +55,8 @@ class StageRecord:
     digest: str = ""
     files: dict[str, Any] = field(default_factory=dict)
     """Of the result, with sizes, times and digests."""
+    verifiers: dict[str, str] = field(default_factory=dict)
+    """Digests of the code that judged answers in it, by name; without those that could not be loaded."""
     codec: str | None = None
     """Hash of the codec (vocabulary and template) that its ids belong to."""
     seconds: float = 0.0
@@ -90,14 +92,23 @@ class StageRecord:
         )
 
 
-def new_record(stage: Stage, inputs: Mapping[str, list[InputRecord]], recipe: str, seed: int) -> StageRecord:
+def new_record(
+    stage: Stage,
+    inputs: Mapping[str, list[InputRecord]],
+    recipe: str,
+    seed: int,
+    verifiers: Mapping[str, str] | None = None,
+) -> StageRecord:
     """The record of a stage that is about to be made here and now."""
     from sansi import __version__
 
     config = json.loads(json.dumps(config_to_dict(stage.config)))  # as it will be read back
     kept = {role: list(items) for role, items in inputs.items()}
     own_seed = seed if stage.kind.seeded else None
-    return StageRecord(stage.name, stage.kind.name, config, kept, own_seed, recipe, commit(), __version__)
+    made_by = (commit(), __version__)
+    return StageRecord(
+        stage.name, stage.kind.name, config, kept, own_seed, recipe, *made_by, verifiers=dict(verifiers or {})
+    )
 
 
 def differences(old: StageRecord, new: StageRecord) -> list[str]:
@@ -105,7 +116,8 @@ def differences(old: StageRecord, new: StageRecord) -> list[str]:
     found = [f"kind: {old.kind} there, {new.kind} here"] if old.kind != new.kind else []
     if old.seed != new.seed:
         found.append(f"seed: {old.seed} there, {new.seed} here")
-    return [*found, *changes(flat(old.config), flat(new.config), _shown), *_input_differences(old, new)]
+    found += changes(flat(old.config), flat(new.config), _shown)
+    return found + _input_differences(old, new) + _verifier_differences(old, new)
 
 
 def _input_differences(old: StageRecord, new: StageRecord) -> list[str]:
@@ -120,6 +132,13 @@ def _input_differences(old: StageRecord, new: StageRecord) -> list[str]:
         changed = [a.name for a, b in zip(before, now, strict=False) if a.name == b.name and a.digest != b.digest]
         found += [f'input {role}: "{name}" has another content' for name in changed]
     return found
+
+
+def _verifier_differences(old: StageRecord, new: StageRecord) -> list[str]:
+    """Of those that both know: which verifiers there are is told by the problems, whose digests are compared above."""
+    common = sorted(old.verifiers.keys() & new.verifiers.keys())
+    changed = [name for name in common if old.verifiers[name] != new.verifiers[name]]
+    return [f'the verifier "{name}" has other code, or is of another version, than when it judged' for name in changed]
 
 
 def _shown(value: Any) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from sansi.base.config import config_to_dict
 from sansi.base.device import resolve_device
 from sansi.base.errors import SansiError
 from sansi.base.files import atomic_folder, clean_drafts, write_json
+from sansi.data.problems.fingerprints import known_verifiers
 from sansi.recipes.digests import changes_since, read_content
 from sansi.recipes.history import counts
 from sansi.recipes.models import find_given_model
@@ -77,7 +78,7 @@ class Runner:
             if folder.exists() and not _is_empty(folder):
                 raise SansiError(f"{folder} was not made by a recipe; move it away, or choose another --out")
             return State(stage, None)
-        now = new_record(stage, self._pinned(stage, record), self.recipe.name, self.recipe.seed)
+        now = self._record(stage, self._pinned(stage, record))
         return State(stage, record, (*differences(record, now), *self._damage(folder, record)))
 
     def _pinned(self, stage: Stage, record: StageRecord) -> dict[str, list[InputRecord]]:
@@ -89,6 +90,28 @@ class Runner:
                 item = self._pin(name) or old.get((role, name)) or InputRecord(name, "", "")
                 pinned.setdefault(role, []).append(item)
         return pinned
+
+    def _record(self, stage: Stage, pinned: Mapping[str, list[InputRecord]]) -> StageRecord:
+        """Of the stage as it would be made now."""
+        return new_record(stage, pinned, self.recipe.name, self.recipe.seed, self._verifiers(stage))
+
+    def _verifiers(self, stage: Stage) -> dict[str, str]:
+        """Who judges in it, as far as what it reads is there: what is damaged is told elsewhere."""
+        if stage.kind.judged is None:
+            return {}
+        there = {role: [name for name in names if self._is_there(name)] for role, names in stage.inputs.items()}
+        inputs = Inputs({role: [self._given(name) for name in names] for role, names in there.items()})
+        try:
+            return known_verifiers(stage.kind.judged(stage.config, inputs))
+        except SansiError:
+            return {}
+
+    def _is_there(self, name: str) -> bool:
+        """Whether an input can be read; one of no stage was looked for when it was pinned."""
+        if name not in {stage.name for stage in self.recipe.stages}:
+            return True
+        record = StageRecord.load(self.out / name)
+        return record is not None and record.done
 
     def _pin(self, name: str) -> InputRecord | None:
         """What an input holds now; None for that of a stage which is not done."""
@@ -205,7 +228,7 @@ class Runner:
             return
         print(f"== {place} {stage.name} ({stage.kind.name}){', going on' if state.record else ''}", flush=True)
         inputs = Inputs({role: [self._given(name) for name in names] for role, names in stage.inputs.items()})
-        record = new_record(stage, self._pinned_now(stage), self.recipe.name, self.recipe.seed)
+        record = self._record(stage, self._pinned_now(stage))
         record = replace(record, codec=self._codec(inputs), seconds=state.record.seconds if state.record else 0.0)
         make = self._make_in_place if stage.kind.resumes else self._make_whole
         done = make(stage, inputs, record)

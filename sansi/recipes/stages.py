@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from sansi.base.config import Config
+from sansi.data.problems import Problem
 
 Result = Literal["corpus", "tokenizer", "tokens", "mixture", "problems", "samples", "model", "evaluation", "file"]
 """What a stage leaves, and what an input has to be."""
@@ -129,6 +130,8 @@ class Kind:
     """The recipe's seed makes a difference to it."""
     check: Callable[[Any, Mapping[str, tuple[str, ...]]], list[str]] = lambda config, inputs: []
     """What does not fit together in a configuration and the names of its inputs."""
+    judged: Callable[[Any, Inputs], Iterable[Problem]] | None = None
+    """Problems that have all the verifiers which judge answers in it: their code is one of its inputs, too."""
     estimate: Callable[[Any, Mapping[str, Estimate]], Estimate] = lambda config, before: Estimate()
 
 

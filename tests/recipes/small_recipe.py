@@ -8,8 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sansi.base.config import Config
+from sansi.data.problems import Problem
+from sansi.data.problems.registry import task_of
+from sansi.data.problems.task import as_verdict
+from sansi.recipes.kinds import KINDS
+from sansi.recipes.kinds.tasks import Problems, judged_problems, read_problems
 from sansi.recipes.recipe import Recipe
 from sansi.recipes.stages import Inputs, Kind, Role, Stage, StageRun
+from sansi.text import Message
 
 made: list[str] = []
 """Stages and steps as they were worked at, in order."""
@@ -76,6 +82,40 @@ STEPS = Kind(
     resumes=True,
     seeded=True,
 )
+
+
+@dataclass(frozen=True)
+class Marks(Config):
+    pass
+
+
+def verify(problem: Problem, message: Message) -> float | None:
+    return as_verdict(task_of(problem).verify(problem, message)).score
+
+
+def give_marks(config: Marks, inputs: Inputs, run: StageRun) -> Path:
+    work(run.name)
+    problems = read_problems(inputs["problems"])
+    (run.path / "marks").write_text(str([verify(p, Message("assistant", "ab")) for p in problems]))
+    return run.path
+
+
+JUDGE = Kind(
+    "judge",
+    "judges answers",
+    Marks,
+    give_marks,
+    "evaluation",
+    {"problems": Role("what is asked", ("problems",))},
+    judged=lambda config, inputs: judged_problems(inputs, "problems"),
+)
+
+
+def judging_recipe(file: Path) -> Recipe:
+    """asked -> judged: problems of a file, and an answer that their verifiers judge."""
+    given: dict[str, tuple[str, ...]] = {"file": (str(file),)}
+    asked = Stage("asked", KINDS["problems"], Problems(draw="file"), given)
+    return Recipe("judging", (asked, Stage("judged", JUDGE, Marks(), {"problems": ("asked",)})), until="judged")
 
 
 def small_recipe(seed: int = 0, outside: Path | None = None, **changes: Config) -> Recipe:

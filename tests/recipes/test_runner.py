@@ -13,11 +13,17 @@ from pathlib import Path
 import pytest
 from sansi.base import SansiError
 from sansi.base.files import read_json
+from sansi.data.problems import FAMILIES
 from sansi.recipes.digests import read_content
 from sansi.recipes.history import described, history_of
+from sansi.recipes.kinds import KINDS
+from sansi.recipes.kinds.evaluation import Evaluate
+from sansi.recipes.kinds.reinforcement import Grpo
+from sansi.recipes.kinds.tasks import Problems
 from sansi.recipes.records import StageRecord
 from sansi.recipes.runner import Runner
-from small_recipe import Killed, Letters, Steps, kill_at, made, small_recipe
+from sansi.recipes.stages import Given, Inputs
+from small_recipe import Killed, Letters, Steps, judging_recipe, kill_at, made, small_recipe
 
 ALL = ["first", "first end", "apart", "apart end", "second", "second end", "steps 0", "steps 1", "steps 2"]
 
@@ -265,3 +271,56 @@ def test_digests_are_of_names_and_contents(tmp_path):
 def test_ranks_of_torchrun_are_sent_elsewhere(tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert "not under torchrun" in refusal(Runner(small_recipe(), tmp_path))
+
+
+def write_verifier(file: Path, body: str) -> None:
+    """Anew, as another process would find it."""
+    file.write_text(f"def check(problem, message):\n    {body}\n")
+    for name in [name for name, module in sys.modules.items() if getattr(module, "__file__", None) == str(file)]:
+        del sys.modules[name]
+
+
+def test_a_verifier_with_other_code_makes_stale_what_it_judged(tmp_path):
+    verifier, problems = tmp_path / "mine.py", tmp_path / "mine.jsonl"
+    write_verifier(verifier, "return message.content == problem.answer")
+    lines = [{"question": "ab?", "answer": "ab", "verifier": f"{verifier}:check"}, {"question": "b?", "answer": "b"}]
+    problems.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    runner = Runner(judging_recipe(problems), tmp_path / "out")
+    runner.run()
+    assert (tmp_path / "out" / "judged" / "marks").read_text() == "[1.0, 0.0]"
+    assert set(StageRecord.load(tmp_path / "out" / "judged").verifiers) == {f"{verifier}:check", "exact"}
+    write_verifier(verifier, "return message.content == problem.answer  # the same, said with a word more")
+    runner.run()
+    write_verifier(verifier, "return message.content != problem.answer")
+    assert f'judged (the verifier "{verifier}:check" has other code' in refusal(runner)
+    assert made == ["judged"]
+    runner.run(restart=["judged"])
+    assert (tmp_path / "out" / "judged" / "marks").read_text() == "[0.0, 0.0]"
+
+
+def test_a_verifier_that_is_gone_costs_nothing_that_is_done(tmp_path):
+    verifier, problems = tmp_path / "mine.py", tmp_path / "mine.jsonl"
+    write_verifier(verifier, "return True")
+    problems.write_text(json.dumps({"question": "?", "answer": "ab", "verifier": f"{verifier}:check"}))
+    Runner(judging_recipe(problems), tmp_path / "out").run()
+    write_verifier(verifier, "return False")
+    verifier.unlink()
+    Runner(judging_recipe(problems), tmp_path / "out").run()
+    assert made == ["judged"]
+
+
+def test_every_kind_that_asks_verifiers_names_them(tmp_path):
+    file = tmp_path / "problems" / "problems.jsonl"
+    file.parent.mkdir()
+    plain = {"metadata": {}, "difficulty": None, "context": [], "verifier": None}
+    file.write_text(json.dumps({"task": "mine", "question": "?", "answer": "1", **plain}))
+    given = {role: [Given(role, file.parent)] for role in ("problems", "validation", "model")}
+    for name, config, count in (
+        ("evaluate", Evaluate(), 1),
+        ("grpo", Grpo(steps=1, questions_per_step=1), 2),
+        ("problems", Problems(count=3), len(FAMILIES)),
+        ("problems", Problems(count=3, tasks=("gcd", "leg_counting")), 2),
+    ):
+        judged = KINDS[name].judged(config, Inputs(given))
+        assert len(judged) == count
+    assert not KINDS["problems"].judged(Problems(count=3), Inputs({}))

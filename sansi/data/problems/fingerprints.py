@@ -1,24 +1,27 @@
 """Who judges, as digests: what a verifier is made of, so that a run notices when another one would go on with it.
 
 A digest is of a function's source without comments and layout, of its defaults and of the values that it closes over,
-and of whatever of the same module it names: helpers, constants, classes. What comes with Sansi or is installed counts
-by its name and version.
+and of whatever of the same module it names: helpers, constants, classes. What comes with Sansi counts by its
+name, what is installed by its name and version.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
 import inspect
 import json
+import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+from sansi.base.errors import SansiError
 from sansi.data.problems.attributes import load_attribute
 from sansi.data.problems.gym import GymTask
 from sansi.data.problems.own import JsonlTask, VerifierTask
@@ -36,11 +39,24 @@ def judge_fingerprint(task: Task | None, problems: Iterable[Problem]) -> dict[st
         return {task.name: task_digest(task)}
     tasks: dict[tuple[str, str], Task] = {}
     for problem in problems:
-        key = problem.task, json.dumps(problem.verifier, sort_keys=True, default=repr)
-        if key not in tasks:
+        if (key := _key(problem)) not in tasks:
             own = VerifierTask.of(problem) if task is not None else task_of(problem)
             tasks[key] = VerifierTask.of(problem) if isinstance(own, JsonlTask) else own
     return {_name(found): task_digest(found) for found in tasks.values()}
+
+
+def known_verifiers(problems: Iterable[Problem]) -> dict[str, str]:
+    """A digest for each verifier of the problems, by name; one that can not be loaded now is left out."""
+    found: dict[str, str] = {}
+    for problem in {_key(problem): problem for problem in problems}.values():
+        with contextlib.suppress(SansiError):
+            found |= judge_fingerprint(None, [problem])
+    return found
+
+
+def _key(problem: Problem) -> tuple[str, str]:
+    """Problems with the same one have the same verifier."""
+    return problem.task, json.dumps(problem.verifier, sort_keys=True, default=repr)
 
 
 def task_digest(task: Task) -> str:
@@ -126,7 +142,7 @@ class _Walk:
         if inner is not function:
             yield from self.parts(inner)
         if _is_installed(function):
-            yield _plain_name(function)
+            yield _installed_name(function)
             return
         yield _source(function)
         closed = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
@@ -137,7 +153,7 @@ class _Walk:
 
     def _class(self, cls: type) -> Iterator[str]:
         if _is_installed(cls):
-            yield _plain_name(cls)
+            yield _installed_name(cls)
             return
         yield cls.__qualname__
         yield from self._all("bases", cls.__bases__)
@@ -153,6 +169,13 @@ class _Walk:
 def _plain_name(value: Any) -> str:
     owner = value if hasattr(value, "__qualname__") or isinstance(value, ModuleType) else type(value)
     return f"{getattr(owner, '__module__', '')}.{getattr(owner, '__qualname__', getattr(owner, '__name__', ''))}"
+
+
+def _installed_name(value: Any) -> str:
+    name = _plain_name(value)
+    package = name.split(".")[0]
+    known = package != "sansi" and package not in sys.stdlib_module_names
+    return f"{name} {_version(package)}" if known else name
 
 
 def _is_installed(value: Any) -> bool:

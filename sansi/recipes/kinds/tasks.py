@@ -18,7 +18,7 @@ from sansi.base.files import write_text
 from sansi.chat import ChatModel
 from sansi.data import read_corpus
 from sansi.data.ids import as_ids, dtype_for
-from sansi.data.problems import Problem, evaluation_set, get_task, held_out_sums, training_problems
+from sansi.data.problems import FAMILIES, Problem, evaluation_set, get_task, held_out_sums, training_problems
 from sansi.data.problems import read_problems as read_file
 from sansi.data.problems.seeds import EVALUATION_SEED, check_evaluation_seed, first_training_seed
 from sansi.post.config import GRPOConfig
@@ -145,6 +145,22 @@ def _problem(values: dict[str, Any]) -> Problem:
     return Problem(**{**values, "context": tuple(values["context"])})
 
 
+def judged_problems(inputs: Inputs, *roles: str) -> list[Problem]:
+    """Those of these inputs."""
+    return [problem for role in roles for given in inputs.all(role) for problem in read_problems(given.path)]
+
+
+def _choosers(config: Problems, inputs: Inputs) -> list[Problem]:
+    """A problem of each task by whose verifier a model's answers choose; none without a model."""
+    if "model" not in inputs:
+        return []
+    if config.tasks:
+        return [get_task(name).problem(EVALUATION_SEED, config.difficulty) for name in config.tasks]
+    if config.draw == "file":
+        return read_file(inputs["file"])
+    return held_out_sums() if config.draw == "sums" else evaluation_set(len(FAMILIES))
+
+
 def held_out_keys(inputs: Inputs) -> frozenset[tuple[str, ...]]:
     """What the held-out problems are about: a problem is held out in every wording."""
     return frozenset(problem.key for given in inputs.all("held_out") for problem in read_problems(given.path))
@@ -265,6 +281,7 @@ KINDS = (
             count=config.count,
             seconds=1.0 + (config.count or 0) / 2000,
         ),
+        judged=_choosers,
     ),
     Kind(
         "samples",
