@@ -189,10 +189,11 @@ def export_session(
         ),
     ],
     file: Annotated[
-        str | None, typer.Argument(metavar="FILE", help="Ends in .md, .json or .jsonl; default: Markdown, printed.")
+        str | None,
+        typer.Argument(metavar="FILE", help="Ends in .md, .html, .json or .jsonl; default: Markdown, printed."),
     ] = None,
 ) -> None:
-    """A session as a document (.md), as OpenAI's messages (.json), or with every event (.jsonl).
+    """A session as a document (.md, .html), as OpenAI's messages (.json), or with every event (.jsonl).
 
     Examples:
 

@@ -39,14 +39,28 @@ class Session:
         self._before = transcript.before
         self._turn: Turn | None = transcript.turns[-1] if transcript.turns else None
 
+    @property
+    def turn(self) -> Turn | None:
+        """The last run, as far as it came."""
+        return self._turn
+
     @classmethod
-    def create(cls, path: str | Path, agent: Agent, messages: Sequence[Message | Mapping[str, Any]] = ()) -> Session:
-        """A new session in a new file. messages: what was said before, for example by the system.
+    def create(
+        cls,
+        path: str | Path,
+        agent: Agent,
+        messages: Sequence[Message | Mapping[str, Any]] = (),
+        *,
+        id: str | None = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> Session:
+        """A new session in a new file. messages: what was said before, for example by the system. id: by which tools
+        keep what belongs to the conversation. facts: more for the first line.
 
         Raises SansiError where the file is there already, or can not be made.
         """
         before = [message_to_json(message) for message in read_messages(messages)] if messages else []
-        writer = Writer.create(Path(path), {**_new_id(), "messages": before})
+        writer = Writer.create(Path(path), {**new_head(id, facts), "messages": before})
         return cls(agent, writer, read_transcript(writer.path))
 
     @classmethod
@@ -59,7 +73,16 @@ class Session:
         return cls(agent, Writer.reopen(transcript.path, transcript.lines), transcript)
 
     @classmethod
-    def fork(cls, source: str | Path, path: str | Path, agent: Agent, turns: int | None = None) -> Session:
+    def fork(
+        cls,
+        source: str | Path,
+        path: str | Path,
+        agent: Agent,
+        turns: int | None = None,
+        *,
+        id: str | None = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> Session:
         """A session of its own in a new file that begins as another one: with its first `turns` turns, or all of them.
 
         The source is only read. Raises SansiError where it has not so many turns, or the new file is there already.
@@ -67,16 +90,7 @@ class Session:
         old = read_transcript(source)
         if turns is not None and not 0 <= turns <= len(old.turns):
             raise SansiError(f"{source} has {len(old.turns)} turns, not {turns}", param="turns")
-        header, *lines = old.lines.objects
-        forked = {"forked_from": {"path": str(old.path), "turns": len(old.turns) if turns is None else turns}}
-        new = _new_id()
-        writer = Writer.create(Path(path), {**header, **new, **forked})
-        begun = 0
-        for line in lines:
-            begun += line["kind"] == "turn"
-            if turns is not None and begun > turns:
-                break
-            writer.write({**line, "conversation": new["conversation"]} if line["kind"] == "turn" else line)
+        writer = copy_turns(old, Path(path), turns, new_head(id, facts))
         return cls(agent, writer, read_transcript(writer.path))
 
     @property
@@ -203,8 +217,24 @@ def _listed(given: Given) -> list[Message]:
     return list(read_messages([given] if isinstance(given, Message | Mapping) else given))
 
 
-def _new_id() -> dict[str, Any]:
-    return {"conversation": f"conversation-{secrets.token_hex(6)}", "sansi": __version__, "at": _now()}
+def copy_turns(old: Transcript, path: Path, turns: int | None, head: Mapping[str, Any]) -> Writer:
+    """A new transcript with the first turns of another one, and another head."""
+    header, *lines = old.lines.objects
+    forked = {"path": str(old.path), "turns": len(old.turns) if turns is None else turns}
+    writer = Writer.create(path, {**header, **head, "forked_from": forked})
+    begun = 0
+    for line in lines:
+        begun += line["kind"] == "turn"
+        if turns is not None and begun > turns:
+            break
+        writer.write({**line, "conversation": head["conversation"]} if line["kind"] == "turn" else line)
+    return writer
+
+
+def new_head(id: str | None = None, facts: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What the first line of a transcript says, beside what was said before."""
+    id = id or f"conversation-{secrets.token_hex(6)}"
+    return {**(facts or {}), "conversation": id, "sansi": __version__, "at": _now()}
 
 
 def _now() -> float:

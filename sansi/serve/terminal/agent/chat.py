@@ -153,6 +153,8 @@ class AgentChat:
             self.view.note(str(status))
         if self.session.messages and self.session.file.exists():
             self._show()
+        for notice in self.session.notices:
+            self.view.note(notice)
         if self.session.waits:
             self.view.note("calls of the last answer wait: /continue goes on with them")
 
@@ -291,7 +293,8 @@ class AgentChat:
         self.session = kept
         kept.head["retries"] = before.id
         for message in messages[: at + 1]:
-            kept.ask(message) if message.role != "system" else kept.messages.append(message)
+            if message.role != "system":  # which the new session has by itself
+                kept.ask(message)
         self.view.note(f"asked again in session {kept.id}; {before.id} stays as it is")
         self.go_on()
 
@@ -320,7 +323,7 @@ class AgentChat:
 
     def _export(self, name: str) -> None:
         if not name:
-            raise SansiError("usage: /export FILE.md, FILE.json or FILE.jsonl")
+            raise SansiError("usage: /export FILE.md, FILE.html, FILE.json or FILE.jsonl")
         file = Path(name).expanduser()
         if file.exists():
             raise SansiError(f"{file} is there already; choose another name")

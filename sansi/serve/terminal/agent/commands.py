@@ -25,7 +25,7 @@ COMMANDS = (
     Command("/sessions", "", "those that are kept"),
     Command("/resume", "SESSION | last", "go on with another session", ("last",)),
     Command("/fork", "", "go on in a copy; this session stays as it is"),
-    Command("/export", "FILE", "as .md to read, or .jsonl with every event", takes_file=True),
+    Command("/export", "FILE", "as .md or .html to read, .json or .jsonl with every event", takes_file=True),
     Command("/show", "", "the conversation so far"),
     Command("/help", "", "this list"),
     Command("/exit", "", "leave; also /quit and Ctrl-D"),

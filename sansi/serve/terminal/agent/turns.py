@@ -17,7 +17,6 @@ from sansi.agents.events import AgentEvent, Finished
 from sansi.agents.toolset import Toolset
 from sansi.client import ChatClient
 from sansi.serve.terminal.agent.session import Session, Sessions
-from sansi.text import Message
 
 STARTING = 15.0  # seconds that a first question waits for servers that are starting
 
@@ -40,18 +39,13 @@ class Setup:
     _agent: Agent | None = None
 
     def begin(self) -> Session:
-        session = self.sessions.new(model=self.name, mode=self.approvals.mode)
-        if self.system:
-            session.messages.append(Message("system", self.system))
-            session.head["system"] = self.system
-        return session
+        system = {"system": self.system} if self.system else {}
+        return self.sessions.new(model=self.name, mode=self.approvals.mode, **system)
 
     def events(self, session: Session, stop: Stop) -> Iterator[AgentEvent]:
         """Go on with a conversation: answer its last message. Each event is kept before it is given out."""
         self.approvals.approver = self.desk
-        for event in self._agent_for(self.tools.all(STARTING)).resume_stream(session.state(), stop=stop):
-            session.record(event)
-            yield event
+        yield from session.events(self._agent_for(self.tools.all(STARTING)), stop)
 
     def _agent_for(self, tools: list[Tool]) -> Agent:
         """The same one for as long as its tools and settings are the same: it knows the conversation's files."""
