@@ -25,7 +25,7 @@ from sansi.base.errors import SansiError
 LEAST_SIZE = 64
 """Documents that every batch has room for."""
 
-_SAYS_GROUPED = torch.__version__ >= (2, 12)
+_SAYS_GROUPED = tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 12)
 """Whether fewer key heads than query heads must be announced: torch 2.11 takes them as they are."""
 
 _FLASH = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
