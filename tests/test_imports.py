@@ -265,3 +265,10 @@ def test_a_violation_is_found(module, source, complaint):
 )
 def test_what_is_allowed_passes(module, source, is_package):
     assert violations(source, module, is_package) == []
+
+
+def test_each_file_of_the_tests_has_a_name_of_its_own():
+    """pytest imports them by their names alone, so that of two of one name only the first is found."""
+    tests = Path(__file__).parent
+    names = [path.name for path in tests.rglob("*.py") if path.name not in ("conftest.py", "__init__.py")]
+    assert len(names) > 100 and not {name for name in names if names.count(name) > 1}

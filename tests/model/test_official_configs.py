@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -127,5 +128,5 @@ def test_a_sliding_window_with_effect_is_refused(changes: dict[str, Any]) -> Non
     ],
 )
 def test_keys_with_a_value_of_another_design_are_named(key: str, value: Any) -> None:
-    with pytest.raises(ConfigError, match=f'"{key}" is {value!r}, but only'):
+    with pytest.raises(ConfigError, match=f'"{key}" is {json.dumps(value)}, but only'):
         ModelConfig.from_hf({**OFFICIAL["Qwen3-Coder-30B-A3B-Instruct"], key: value})

@@ -298,7 +298,7 @@ def test_what_a_line_of_a_batch_can_not_tell_is_refused(tmp_path, field):
 
 def test_a_schema_that_is_no_json_is_to_be_corrected_not_downloaded(tmp_path):
     (tmp_path / "schema.json").write_text('{"type": "object",}')
-    with pytest.raises(SansiError, match=r"not valid JSON \(.*line 1.*\); correct it there"):
+    with pytest.raises(SansiError, match=r"not valid JSON \(.* at character 19\); correct it there"):
         inputs.read_schema(str(tmp_path / "schema.json"))
 
 
