@@ -12,15 +12,16 @@ from sansi.agents.context import ToolContext
 from sansi.agents.events import Finished, MessageAdded, Notice, NoticeAbout, ReplyDone, StepStarted
 from sansi.agents.loop.asking import Heard, Settings, counted, hear, partial
 from sansi.agents.loop.calls import Caller, Emit, Fitted
+from sansi.agents.loop.context_keeper import ContextKeeper
 from sansi.agents.loop.conversation import Conversation
 from sansi.agents.loop.honesty import unmade
 from sansi.agents.loop.limits import Meter, ThinkingLedger
 from sansi.agents.loop.repetition import LoopBreaker
 from sansi.agents.loop.replies import repeatable, results_of
-from sansi.agents.loop.results import Results, room_in_chars
+from sansi.agents.loop.results import room_in_chars
 from sansi.agents.loop.run import AgentRun, CallRecord, Pending, RunState, StoppedReason
 from sansi.agents.loop.stop import Stop
-from sansi.agents.loop.window import Window, is_overflow
+from sansi.agents.loop.window import is_overflow
 from sansi.agents.observation import Observation
 from sansi.agents.tool import Tool
 from sansi.agents.tools.read_result import READ_RESULT
@@ -43,11 +44,10 @@ class Driver:
         self._settings, self._conversation, self._emit, self._stop = settings, conversation, emit, stop
         self._ledger = ThinkingLedger.of(settings.limits, state.granted, state.spent)
         self._meter = Meter(settings.limits, state.seconds, time.monotonic())
-        self._results = Results(conversation)
-        self._window = Window(settings.client, settings.options, self._results)
+        self._context = ContextKeeper(settings.client, settings.options, conversation, state, emit)
         self._tools = dict(settings.tools)
         self._caller = Caller(
-            self._tools, settings.gate, emit, self._context, self._fit, self._seconds_for_calls, state.held
+            self._tools, settings.gate, emit, self._context_of, self._fit, self._seconds_for_calls, state.held
         )
         self._breaker = LoopBreaker(self._tools)
         for record in state.records:
@@ -56,7 +56,6 @@ class Driver:
         self._heard = Heard()
         self._abreast = 1
         self._answer_now = False  # the next reply is the last one, though no cap has been reached
-        self._made_room = False  # since the last reply, because a server said that the prompt is too long
         self._error: SansiError | None = None
 
     async def run(self) -> AgentRun:
@@ -115,16 +114,17 @@ class Driver:
             return ended
         while True:
             last = self._check_caps()
-            if not await self._fits():
-                return "context"
             try:
-                reply = await self._ask(last)
+                reply = await self._ask(last) if (fits := await self._context.fits(self._specs())) else None
             except SansiError as error:
                 if not is_overflow(error):
                     raise
-                if not await self._make_room(error):
-                    return "context"
-                continue
+                if await self._context.make_room(error, self._specs()):
+                    continue
+                fits = False
+            if not fits:
+                self._error = self._context.error
+                return "context"
             if reply is None and last:
                 return self.state.limit or "max_seconds"
             if reply is None:
@@ -137,7 +137,7 @@ class Driver:
     async def _ask(self, last: bool) -> AssistantReply | None:
         """One reply; None where the run's time ended it."""
         grant = self._ledger.grant(last)
-        specs, window = self._specs(), self._window
+        specs, window = self._specs(), self._context.window
         count = window.count
         self._emit(
             StepStarted(
@@ -162,7 +162,7 @@ class Driver:
                 self._add(partial(heard).message)
             return None
         assert heard.reply is not None
-        self._made_room = False
+        self._context.replied()
         self._account(grant, heard.reply)
         self._emit(ReplyDone.of(heard.reply, heard.reply.message))
         return heard.reply
@@ -290,10 +290,10 @@ class Driver:
             self._notice("loop_told", f"{call.name} gave the same result {times} times: the model is told", **details)
         return replace(record, remark=repetition.remark)
 
-    def _context(self, tool: Tool, call: ToolCall) -> ToolContext:
+    def _context_of(self, tool: Tool, call: ToolCall) -> ToolContext:
         return ToolContext(
             conversation=self.state.conversation,
-            room=room_in_chars(tool, self._window.room(self._abreast)),
+            room=room_in_chars(tool, self._context.window.room(self._abreast)),
             folder=lambda: self._conversation.folder,
             progress=self._caller.progress_of(call),
             call_id=call.id,
@@ -301,45 +301,7 @@ class Driver:
         )
 
     def _fit(self, seen: Observation, tool: Tool) -> Fitted:
-        fitted = self._results.fit(seen, tool, self._window.room(self._abreast))
-        if fitted.whole is not None:
-            self.state.count("results_cut")
-            told = (
-                f"{tool.name} gave {len(seen.text)} characters; the model reads {len(fitted.observation.text)} of them"
-            )
-            self._notice("result_cut", told, name=fitted.whole, characters=len(seen.text))
-        return fitted
-
-    # --- the context -------------------------------------------------------------------------------------------------
-
-    async def _fits(self) -> bool:
-        """Whether the prompt fits the model, once older results are shortened where they must be."""
-        await self._window.measure(self.state.messages, self._specs())
-        return not self._window.overflow or await self._trim(None)
-
-    async def _make_room(self, error: SansiError) -> bool:
-        """After a server has said that the prompt is too long; once for each reply."""
-        excess = self._window.excess(self.state.messages, self._specs(), error)
-        if not self._made_room and excess > 0:
-            self._made_room = True
-            return await self._trim(excess)
-        self._error = SansiError(f"the conversation does not fit the model any longer: {error}", code=error.code)
-        return False
-
-    async def _trim(self, excess: int | None) -> bool:
-        trimmed = await self._window.trim(self.state.messages, self._specs(), excess)
-        if trimmed.results:
-            self.state.count("trimmed_tokens", max(0, trimmed.before.tokens - trimmed.after.tokens))
-            figures = {"before": trimmed.before.tokens, "after": trimmed.after.tokens, "results": trimmed.results}
-            self._notice("context_trimmed", trimmed.told, **figures, counted_by=trimmed.after.source)
-        if not trimmed.fits:
-            held, count = self._window.context_length, trimmed.after
-            self._error = SansiError(
-                f"the conversation has {count} tokens and its reply needs {self._window.reply_room}; the model's "
-                f"context holds {held}, and no result is left to shorten: begin a new conversation",
-                code="context_length_exceeded",
-            )
-        return trimmed.fits
+        return self._context.fit(seen, tool, self._abreast)
 
     # --- caps --------------------------------------------------------------------------------------------------------
 
