@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sansi.agents import Agent, AgentRun, CallRecord, Tool
+from sansi.agents import Agent, AgentRun, CallRecord, Limits, Tool
 from sansi.client import ChatClient, Usage
 from sansi.data.problems.environment import Environment, Episode, Step
 from sansi.data.problems.task import Problem, Verdict, check_whole, unknown
@@ -45,7 +45,9 @@ def play(
     check_whole("max_turns", max_turns, 1)
     episode = environment.reset(seed, difficulty)
     tools = [Tool.from_function(function) for function in episode.tools]
-    agent = Agent(client, tools, max_calls=max_calls, options=options)
+    # The model alone is judged: nobody tells it that it repeats itself, or claims what it has not done.
+    limits = Limits(max_calls=max_calls, loop_breaker=False, ask_again=False)
+    agent = Agent(client, tools, limits=limits, options=options)
     messages: tuple[Message, ...] = read_messages(episode.problem.messages)
     calls: tuple[CallRecord, ...] = ()
     usage = Usage()
@@ -61,7 +63,7 @@ def play(
 
 
 def _step(environment: Environment, episode: Episode, run: AgentRun) -> Step:
-    if run.stopped_reason == "length":
+    if run.stopped_reason in ("length", "context"):
         return Step(verdict=Verdict(0.0, "cut", detail="a limit ended the answer"))
     if run.stopped_reason == "abort":
         return Step(verdict=unknown("aborted", "the answer was aborted before its end"))

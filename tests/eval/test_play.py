@@ -81,3 +81,15 @@ def test_environments_and_steps_are_checked():
         Step((Message("user", "x"),), Verdict(0.0, "wrong"))
     with pytest.raises(SansiError, match="must be the user's"):
         Step((Message("assistant", "x"),))
+
+
+def test_the_model_is_judged_without_help():
+    class Talker:
+        asked = 0
+
+        def complete(self, messages, tools, **options):
+            Talker.asked += 1
+            return AssistantReply(Message("assistant", "Let me look up the price."), "stop", Usage(1, 1, 1))
+
+    done = play(Till(), Talker(), 3)
+    assert done.verdict.outcome == "malformed" and Talker.asked == done.turns

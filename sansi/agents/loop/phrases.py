@@ -18,18 +18,20 @@ _VERBS = (
     r"|read|open|retrieve|find(?: out)?|browse|verify|consult|send|save|create|delete|update|book|look at|list|inspect)"
 )
 PLAN = re.compile(
-    r"\b(?:I\s*(?:['’]ll|\s+will|['’]m going to|\s+am going to|\s+need to|\s+should|\s+shall)|let me(?! know)|let['’]s)\s+"
-    rf"(?:(?:now|first|then|just|quickly|also|next|start by|begin by|go ahead and|try to)\s+)*{_VERBS}(?:ing)?\b",
+    r"\b(?:I\s*(?:['’]ll|\s+will|['’]m going to|\s+am going to|\s+need to|\s+should|\s+shall)|let me(?! know)|let['’]s|(?:while|as)\s+I)\s+"
+    rf"(?:(?:now|first|then|just|quickly|also|next|start by|begin by|go ahead and|try to)\s+)*{_VERBS}(?:ing)?\b"
+    r"|^(?:please\s+)?(?:one|just a|a|give me a|hold on a|wait a)\s+(?:moment|second|minute)\b[^.]{0,40}[.!…]*$|^please\s+(?:wait|hold on)\b[^.]{0,40}[.!…]*$",
     re.IGNORECASE,
 )
 PLAN_ZH = re.compile(
+    r"我(?:先|再|去|来|帮您|帮你|给您|给你)*(?:查|搜|算|看|找)(?:询|索|找)?一下|^(?:好的[，,]?)?请?稍等(?:片刻|一下)?[。！!…]*$|"
     r"(?:让我们?|我(?:们)?(?:现在|马上|这就|先|将|会|要|需要|来|去|得)+|接下来(?:我)?(?:将|会|要)?|下面(?:我)?(?:将|会|来)?|现在(?:我)?(?:来|将|会)?)"
     r"(?:先|来|去|再|要|通过|为您|帮您|帮你|为你)*"
     r"(?:调用|使用|运行|执行|查询|查找|查一下|查一查|查看|搜索|搜一下|检索|计算|算一下|读取|打开|获取|看一下|看看|检查|核实|核对|发送|保存|创建|删除|更新|预订)"
 )
 WAITS = re.compile(
-    r"\b(?:if|once|when|after|as soon as|until|unless|before)\s+you\b|\bwould you\b|\bcould you\b|\bplease\b|\bshall I\b"
-    r"|\bdo you want\b|\bif (?:needed|necessary|desired)\b|如果您?你?|请您?|您可以|你可以|需要您|需要你|等您|等你|是否|要不要|的话",
+    r"\b(?:if|once|when|after|as soon as|until|unless|before)\s+you\b|\bwould you\b|\bcould you\b|\bplease\b(?!\s+(?:wait|hold|give me|allow me|bear))(?!\W*$)|\bshall I\b"
+    r"|\bdo you want\b|\bif (?:needed|necessary|desired)\b|如果您?你?|请(?!稍)|您可以|你可以|需要您|需要你|等您|等你|是否|要不要|的话",
     re.IGNORECASE,
 )
 NEGATED = re.compile(
