@@ -4,7 +4,8 @@
 1. its text holds a call that is written out (a `<tool_call>` tag, or JSON with the name of a tool that was offered
    and its arguments), or
 2. its last sentence says in the first person that something is about to be done ("Let me check …", "I'll call …",
-   "我来查一下…") with a verb of what tools do, or asks for a moment. A sentence that asks, or waits for the user ("if you like, …"), is none.
+   "我来查一下…") with a verb of what tools do, or asks for a moment. A sentence that
+   asks, or waits for the user ("if you like, …"), is none.
 
 **Claimed, unmade**: the reply has no call, and a sentence of it says
 1. that a tool which was offered was used, by its name, and no call of that tool has succeeded (a name of one short
