@@ -20,9 +20,9 @@ class Limits:
     max_pages: int = 1000
     max_characters: int = 4_000_000
     seconds: float = 30.0
-    """Wall time for a PDF."""
+    """Of processor time, for a PDF or for a web page that is not small."""
     memory: int = 2 * 2**30
-    """Bytes of memory for a PDF, which is read in a process of its own."""
+    """Bytes of memory for these, which are read in a process of their own."""
 
 
 @dataclass(frozen=True)

@@ -3,24 +3,46 @@
 from __future__ import annotations
 
 import html
+import json
 import re
+from pathlib import Path
 
 from sansi.base.errors import SansiError
-from sansi.documents.document import Document
+from sansi.documents.document import Document, DocumentError, Limits, named
 from sansi.documents.html_text import html_to_text
+from sansi.documents.process import output_of
 
-_TITLE = re.compile(r"<title\b[^>]*>(.*?)</title\s*>", re.IGNORECASE | re.DOTALL)
+_SPAN = re.compile(r"((?:col|row)span\s{0,9}=\s{0,9}[\"']?)\d{2,}", re.IGNORECASE)
+_WORKER = Path(__file__).with_name("html_worker.py")
+SMALL = 2**14  # characters of a page that cannot take long, however it is nested
 LARGEST = 4_000_000  # characters of a page that is searched for its main text; a larger one is read whole
 _SHORT, _SHARE = 400, 0.2  # a main text below both is no main text: the page is a list, a form, an index
 
 
-def read_html(source: str) -> Document:
+def read_html(source: str, name: str | None = None, limits: Limits | None = None) -> Document:
     """The main text in Markdown; of a page that has none, all of its text.
 
-    Raises SansiError where neither of the two parsers is installed.
+    A page that is not small is read in a process of its own, for at most `limits.seconds`.
+
+    Raises SansiError where neither of the two parsers is installed, DocumentError for a page that takes too long.
     """
-    found = _TITLE.search(source)
-    title = " ".join(html.unescape(found[1]).split()) or None if found else None
+    if len(source) <= SMALL:
+        return read_html_here(source)
+    limits = limits or Limits()
+    arguments = [str(limits.seconds), str(limits.memory)]
+    said = output_of(_WORKER, arguments, source.encode("utf-8", "replace"), limits.seconds)
+    if not said.endswith(b"\n"):
+        reason = f"could not be read within {limits.seconds:g} seconds: its elements nest too deep, or it is too large"
+        raise DocumentError(f"{named(name)} {reason}", code="broken")
+    told = json.loads(said)
+    if "error" in told:
+        raise SansiError(told["error"])
+    return Document(told["text"], "text/html", told["title"])
+
+
+def read_html_here(source: str) -> Document:
+    """The same in this process, however long it takes."""
+    title = _title(source)
     main = _main_text(source) if len(source) <= LARGEST else None
     whole = _whole_text(source, needed=main is None)
     if main is not None and (whole is None or len(main) >= _SHORT or len(main) >= _SHARE * len(whole)):
@@ -28,12 +50,20 @@ def read_html(source: str) -> Document:
     return Document(whole or main or "", "text/html", title)
 
 
+def _title(source: str) -> str | None:
+    lower = source.lower()
+    start = lower.find(">", lower.find("<title")) + 1 if "<title" in lower else 0
+    end = lower.find("</title", start) if start else -1
+    return " ".join(html.unescape(source[start:end]).split()) or None if end > 0 else None
+
+
 def _main_text(source: str) -> str | None:
     try:
         import trafilatura
     except ImportError:
         return None
-    # It reads bytes by a charset of its own guess, so it gets characters.
+    # It reads bytes by a charset of its own guess, so it gets characters; and it fills every cell that another spans.
+    source = _SPAN.sub(r"\g<1>9", source)
     return trafilatura.extract(source, output_format="markdown", include_comments=False, include_tables=True) or None
 
 

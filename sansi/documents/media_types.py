@@ -69,8 +69,9 @@ _ZIPPED = {
     ".epub": Binary("an e-book (EPUB)", _OFFICE),
 }
 _ASCII_SIGNATURES = (b"BM", b"ID3", b"BZh", b"OggS", b"fLaC", b"GGUF", b"wOFF", b"wOF2")  # a text may begin so, too
-_HTML = re.compile(rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html[\s>])", re.IGNORECASE | re.DOTALL)
-_ROFF = re.compile(rb"(?:[.']\\\".*\n|\s*\n)*(?:\.TH|\.Dd) ")
+# Possessive, as a page of nothing but comments could else be parted in endless ways.
+_HTML = re.compile(rb"\s*+(?:<!--(?:(?!-->).)*+-->\s*+)*+<(?:!doctype\s+html|html[\s>])", re.IGNORECASE | re.DOTALL)
+_ROFF = re.compile(rb"(?:[.']\\\".*\n|[ \t]*\n)*+(?:\.TH|\.Dd) ")
 _PDF_WITHIN = 1024  # bytes before the header of a PDF, which readers allow
 # What `mimetypes` says by the system's tables, or gets wrong for source.
 _ENDINGS = {

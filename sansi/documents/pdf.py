@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,9 +11,9 @@ from typing import Any
 
 from sansi.base.errors import SansiError
 from sansi.documents.document import Document, DocumentError, Limits, named
+from sansi.documents.process import output_of
 
 _WORKER = Path(__file__).with_name("pdf_worker.py")
-START_SECONDS = 30.0  # what a busy machine may take to start a process, beyond the time for the file
 _HYPHEN = re.compile("[\x02\ufffe]\r?\n?")  # PDFium's for a word that was parted at the end of a line
 _UNREADABLE = re.compile("[\ufffd\ue000-\uf8ff\0-\x08\x0e-\x1f]")
 _MOST_UNREADABLE = 0.3  # of a text's characters
@@ -50,16 +47,7 @@ def read_pdf(data: bytes, name: str | None = None, limits: Limits | None = None)
 
 def _told(data: bytes, limits: Limits) -> list[dict[str, Any]]:
     """What the worker says, as far as it came."""
-    # Only of this interpreter's own path is something imported, never of the folder that somebody happens to be in.
-    environment: Mapping[str, str] = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-P", str(_WORKER), json.dumps(asdict(limits))]
-    options: dict[str, Any] = {"input": data, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    try:
-        said = subprocess.run(command, env=environment, timeout=limits.seconds + START_SECONDS, **options).stdout
-    except subprocess.TimeoutExpired as late:
-        said = late.stdout or b""
-    except OSError as error:
-        raise SansiError(f"no process for reading a PDF can be started: {error.strerror}") from error
+    said = output_of(_WORKER, [json.dumps(asdict(limits))], data, limits.seconds)
     # The last line may be cut where the process was.
     lines = said.split(b"\n")[:-1]
     return [json.loads(line) for line in lines]

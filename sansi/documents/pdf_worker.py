@@ -73,7 +73,7 @@ def has_pictures(page: Any, kind: int) -> bool:
     return next(iter(page.get_objects(filter=[kind], max_depth=4)), None) is not None
 
 
-def read(document: Any, limits: dict[str, Any], now: Callable[[], float] = time.monotonic) -> str:
+def read(document: Any, limits: dict[str, Any], now: Callable[[], float] = time.process_time) -> str:
     """Tells the pages, and says why it ended."""
     begun, characters, count = now(), 0, len(document)
     tell(pages=count, title=title_of(document))

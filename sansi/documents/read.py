@@ -10,7 +10,7 @@ from sansi.documents.document import READABLE, Document, DocumentError, Limits, 
 from sansi.documents.media_types import Kind, binary_kind, kind_of
 from sansi.documents.roff import man_to_text
 
-Reader = Callable[[Decoded, Kind, Limits], Document]
+Reader = Callable[[Decoded, Kind, str | None, Limits], Document]
 
 
 def read_document(
@@ -41,7 +41,7 @@ def _read_text(data: bytes, name: str | None, kind: Kind, limits: Limits) -> Doc
     decoded = decode(data, kind.charset, kind.media_type)
     if decoded is None:
         raise DocumentError(f"{named(name)} is no text; {READABLE}", code="binary")
-    found = _READERS.get(kind.media_type, _plain)(decoded, kind, limits)
+    found = _READERS.get(kind.media_type, _plain)(decoded, kind, name, limits)
     if not found.text.strip():
         raise DocumentError(f"{named(name)} holds no text", code="empty")
     notes, text = (*decoded.notes, *found.notes), found.text
@@ -51,18 +51,18 @@ def _read_text(data: bytes, name: str | None, kind: Kind, limits: Limits) -> Doc
     return Document(text, found.media_type, found.title, notes=notes)
 
 
-def _plain(decoded: Decoded, kind: Kind, limits: Limits) -> Document:
+def _plain(decoded: Decoded, kind: Kind, name: str | None, limits: Limits) -> Document:
     return Document(decoded.text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n"), kind.media_type)
 
 
-def _html(decoded: Decoded, kind: Kind, limits: Limits) -> Document:
+def _html(decoded: Decoded, kind: Kind, name: str | None, limits: Limits) -> Document:
     from sansi.documents.main_text import read_html
 
-    return read_html(decoded.text)
+    return read_html(decoded.text, name, limits)
 
 
-def _man(decoded: Decoded, kind: Kind, limits: Limits) -> Document:
-    plain = _plain(decoded, kind, limits)
+def _man(decoded: Decoded, kind: Kind, name: str | None, limits: Limits) -> Document:
+    plain = _plain(decoded, kind, name, limits)
     return Document(man_to_text(plain.text) or plain.text, kind.media_type)  # "": a bare link to another page
 
 

@@ -81,7 +81,7 @@ def test_a_process_that_dies_or_hangs_takes_nothing_with_it(monkeypatch, tmp_pat
     worker.write_text("import os; os.abort()")
     assert refusal(THREE).code == "broken"
     worker.write_text("import time; time.sleep(600)")
-    monkeypatch.setattr(reader, "START_SECONDS", 0.0)
+    monkeypatch.setattr("sansi.documents.process.START_SECONDS", 0.0)
     assert "takes too long" in str(refusal(THREE, limits=Limits(seconds=0.2)))
 
 

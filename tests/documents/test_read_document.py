@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import random
 import sys
 from pathlib import Path
@@ -179,3 +180,45 @@ def test_a_man_page():
     read = read_document(b".TH LS 1\n.SH NAME\nls \\- list \\fBfiles\\fP\n", "ls.1")
     assert read.media_type == "text/troff" and "ls - list files" in read.text and ".SH" not in read.text
     assert read_document(b"1.1 Version\nnotes\n", "release.1").media_type == "text/plain"
+
+
+# --- pages that are made to take long --------------------------------------------------------------------------------
+
+
+def test_a_page_that_takes_too_long_is_left(monkeypatch):
+    monkeypatch.setattr("sansi.documents.process.START_SECONDS", 1.0)
+    nested = "<!doctype html><html><body>" + "<div>" * 600_000 + "text"
+    said = str(refusal(nested.encode(), "deep.html", limits=Limits(seconds=0.2)))
+    assert said.startswith("“deep.html” could not be read within 0.2 seconds")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("<!---->" * 100_000 + "x", "a.txt"),
+        ("<!-- --> " * 400 + "x", None),
+        ("\n" * 20_000 + "x", "a.1"),
+        (" \n" * 20_000 + "x", "a.1"),
+        ("'\\\" x\n" * 900 + "x", "a.1"),
+        ("<html>" + "<title>" * 2300, "a.html"),
+        ("<html>" + "<noscript" * 1800 + "x", "a.html"),
+        ("<html><p>" + "&amp;" * 3200, "a.html"),
+        ("<html>" + "<div>" * 3200 + "x", "a.html"),
+        ("<html>" + "<b><i>" * 2700 + "x", "a.html"),
+        ("<html>" + "<table><tr><td>" * 1050 + "x", "a.html"),
+        ("<html>" + "<ul><li>" * 2000 + "x", "a.html"),
+        ("<html>" + "1<sup>1</sup>/<sub>2</sub>" * 600, "a.html"),
+        ("<html><table>" + "<tr><td colspan=1000000 rowspan=65534>x</td></tr>" * 99, "a.html"),
+    ],
+)
+def test_no_text_is_a_trap(text, name):
+    """Patterns that could try endlessly many ways; the time limit of the whole suite is this test's."""
+    with contextlib.suppress(SansiError):
+        read_document(text.encode(), name)
+
+
+def test_a_large_page_reads_as_a_small_one():
+    body = f"<p>{SENTENCES * 3}</p>"
+    small, large = (read_document(PAGE.format(body=body * n).encode(), "a.html") for n in (1, 300))
+    assert (small.title, large.title) == ("Thinking & acting",) * 2
+    assert SENTENCES.strip() in small.text and large.text.count(SENTENCES.strip()) >= 3
