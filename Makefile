@@ -11,7 +11,7 @@ given = $(if $(filter command,$(firstword $(origin $(1)))),$($(1)))
 PARALLEL := -n auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test clients mcp browser page properties soak nano docs lint clean
+.PHONY: help serve test clients mcp browser page properties soak injections nano docs lint clean
 
 help: ## this list
 	@echo "make TARGET [NAME=value]"
@@ -49,6 +49,15 @@ properties: $(VENV)/.test ## the codec's properties on 10,000 examples each
 # Two thousand random requests over tiny memory (`make test` runs three hundred), and new ones over HTTP each time.
 soak: $(VENV)/.test ## the slow tests: thousands of random requests, whole matrices
 	$(BIN)/python -m pytest -m slow
+
+# AgentDojo (MIT) for the bench alone, without what it drags in for models: https://github.com/ethz-spylab/agentdojo
+DOJO = agentdojo==0.1.35 deepdiff==9.1.0 orderly-set==5.5.0 email-validator==2.4.0 dnspython==2.9.2 cachebox==6.2.10
+
+build/agentdojo: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --no-deps --target $@ $(DOJO)
+
+injections: build/agentdojo ## how many of an attacker's calls approvals stop, and how often they ask; minutes
+	$(BIN)/python bench/injections.py $(ARGS)
 
 nano: $(VENV)/.test ## the main job: makes the bundled model from raw text, one and a half to two hours on 2 cores (ARGS="--dry-run")
 	$(BIN)/sansi make nano $(call given,ARGS)

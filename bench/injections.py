@@ -1,7 +1,6 @@
 """How many of an attacker's calls are stopped, and how often is the user asked about calls of their own?
 
-    pip install --no-deps --target build/agentdojo agentdojo==0.1.35 deepdiff orderly-set \\
-        email-validator dnspython cachebox
+    make build/agentdojo                 (AgentDojo and five packages, without what they drag in)
     python bench/injections.py [SUITE …] [--packages build/agentdojo] [--publish]
 
 Without a model: AgentDojo (MIT; 97 tasks of users, 35 of attackers, in four suites) knows the right calls of each. The
@@ -45,6 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("suites", nargs="*", metavar="SUITE")
     parser.add_argument("--packages", type=Path, default=ROOT / "build" / "agentdojo")
+    parser.add_argument("--out", type=Path, default=ROOT / "bench" / "results" / "injections.json")
     parser.add_argument("--publish", action="store_true", help="write the table into docs/RESULTS.md")
     options = parser.parse_args()
     suites = load_suites(options.packages)
@@ -53,7 +53,7 @@ def main() -> None:
         counts[name] = replay(name, suites[name])
         print(name, dict(counts[name]), flush=True)
     print(table(counts))
-    write_json(ROOT / "bench" / "results" / "injections.json", {"commit": commit(), "counts": counts})
+    write_json(options.out, {"commit": commit(), "counts": counts})
     if options.publish:
         publish("injections", f"{table(counts)}\n\nCommit `{commit()}`.")
 
@@ -217,7 +217,7 @@ class _StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 def load_suites(packages: Path) -> dict[str, Any]:
     if not (packages / "agentdojo").is_dir():
-        sys.exit(f"AgentDojo is not in {packages}; see --help for how it is installed there")
+        sys.exit(f"AgentDojo is not in {packages}; `make build/agentdojo` installs it")
     sys.path.append(str(packages))
     sys.meta_path.insert(0, _StandIns())
     from agentdojo.task_suite.load_suites import get_suites

@@ -31,8 +31,8 @@ from sansi.text.render import Span
 
 NOBODY = "nobody that was heard"
 _LINES = re.compile(r"[\n;]|&&|\|\|?")
-_PATH = re.compile(r"[^\s\"'`()\[\]{}=,;|&<>]*[/\\][^\s\"'`()\[\]{}=,;|&<>]+")
-SHORTEST_LINE, SHORTEST_OWN = 4, 3  # characters
+_TOKENS = re.compile(r"[^\s\"'`()\[\]{}=,;|&<>]+")
+SHORTEST_LINE, SHORTEST_OWN = 4, 3  # characters; bytes, of which other scripts need fewer characters
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Provenance:
         texts = [str(value) for _, value in values if isinstance(value, str | int) and not isinstance(value, bool)]
         if any(folded(text) in self._trusted.handles for text in texts):
             return True
-        said = any(self._trusted.says(text) for text in texts if len(text) >= SHORTEST_OWN)
+        said = any(self._trusted.says(text) for text in texts if len(text.encode()) >= SHORTEST_OWN)
         return said or self._trusted.names(tool.title or tool.name)
 
 
@@ -141,5 +141,6 @@ def _pointers(text: str, execute: bool) -> list[str]:
     """What in a value says where to or what with: the value if it is one word; in what is executed lines and paths."""
     if execute:
         lines = [line.strip() for line in _LINES.split(text)]
-        return [line for line in lines if len(line) >= SHORTEST_LINE] + _PATH.findall(text)
+        paths = [token for token in _TOKENS.findall(text) if "/" in token[:-1] or "\\" in token[:-1]]
+        return [line for line in lines if len(line) >= SHORTEST_LINE] + paths
     return [text] if text and len(text.split()) == 1 else []

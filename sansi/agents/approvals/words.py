@@ -12,8 +12,9 @@ from sansi.base.strict_json import parse_json
 
 _BLANKS = re.compile(r"\s+")
 _EDGES = "\"'`.,;:!?()[]{}<>«»“”‘’„（）【】「」，。；：！？、*_"
-_EMAIL = r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
-_URL = r"[a-z][a-z0-9+.-]*://[^\s\"'<>`]+|www\.[^\s\"'<>`]+"
+# Bounds keep the time linear: a long run of letters is tried from each of its letters on.
+_EMAIL = r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,8}"
+_URL = r"[a-z][a-z0-9+.-]{0,31}://[^\s\"'<>`]+|www\.[^\s\"'<>`]+"
 _ACCOUNT = r"\b[a-z]{2}\d{2}[a-z0-9]{8,}\b|\+\d(?:[ ()/-]?\d){7,}|\b\d{9,}\b"
 _ADDRESS = re.compile(f"{_URL}|{_EMAIL}|{_ACCOUNT}", re.IGNORECASE)
 _JOINTS, _ENDING = re.compile(r"[-_]+"), re.compile(r"\.\w{1,5}$")
@@ -52,6 +53,8 @@ class Trusted:
         value = folded(value)
         if not value:
             return False
+        if not value.isascii():  # many scripts write no blanks
+            return any(value in text for text in self._texts) or value in self._words
         if " " not in value:
             return value in self._words or value.strip(_EDGES) in self._words
         return any(_stands_in(value, text) for text in self._texts)
@@ -87,10 +90,12 @@ class Trusted:
 
     def names(self, action: str) -> bool:
         """Whether what a tool does is asked for: the first word of its name stands there, and one more if there is."""
-        first, *more = [word for word in re.split(r"[^a-z0-9]+", _snake(action)) if word]
-        return self._begins(first) and (not more or any(map(self._begins, more)))
+        words = [word for word in re.split(r"[\W_]+", _snake(action)) if word]
+        return bool(words) and self._begins(words[0]) and (len(words) == 1 or any(map(self._begins, words[1:])))
 
     def _begins(self, word: str) -> bool:
+        if not word.isascii():
+            return any(word in text for text in self._texts)
         return word in self._words or (len(word) >= 4 and any(known.startswith(word) for known in self._words))
 
 
