@@ -14,7 +14,7 @@ import math
 import numbers
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -111,6 +111,12 @@ def too_small(config: Any, least: float, *names: str) -> list[str]:
     return [f'"{name}" must be at least {least}, not {v}' for name, v in values.items() if v is not None and v < least]
 
 
+def idle(config: Any, reason: str, *names: str) -> list[str]:
+    """A sentence for each of the fields that was given a value of its own and that nothing reads, with the reason."""
+    cls: type = type(config)
+    return [f'"{name}" {reason}' for name in names if not _fields(cls)[name].is_default(getattr(config, name))]
+
+
 def config_to_dict(config: Any) -> dict[str, Any]:
     """Plain JSON-ready values of a configuration, nested ones included."""
     return {name: _plain(value) for name, value in dataclasses.asdict(config).items()}
@@ -134,6 +140,10 @@ class _Field:
     required: bool
     secret: bool
     """Its value is shown nowhere, in no message either."""
+    default: Callable[[], Any]
+
+    def is_default(self, value: Any) -> bool:
+        return not self.required and bool(value == self.default())
 
     def typed(self, value: Any, problems: list[str]) -> Any:
         """The value as the type asks for it; what is wrong with it is added to `problems`."""
@@ -153,10 +163,16 @@ def field_names(cls: type) -> list[str]:
 def _fields(cls: type) -> dict[str, _Field]:
     """The fields by name; found out once for a class, since annotations are texts that have to be evaluated."""
     hints, missing = typing.get_type_hints(cls), dataclasses.MISSING
-    return {
-        f.name: _Field(f.name, hints[f.name], f.init, f.default is missing and f.default_factory is missing, not f.repr)
-        for f in dataclasses.fields(cls)
-    }
+    found = {}
+    for f in dataclasses.fields(cls):
+        required = f.default is missing and f.default_factory is missing
+        default = functools.partial(_same, f.default) if f.default_factory is missing else f.default_factory
+        found[f.name] = _Field(f.name, hints[f.name], f.init, required, not f.repr, default)
+    return found
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _combinations(config: Any) -> list[str]:

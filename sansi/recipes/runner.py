@@ -21,7 +21,7 @@ from sansi.base.codec_file import recorded_codec_hash
 from sansi.base.config import config_to_dict
 from sansi.base.device import resolve_device
 from sansi.base.errors import SansiError
-from sansi.base.files import atomic_folder, clean_drafts, write_json
+from sansi.base.files import atomic_folder, clean_drafts, make_folder, write_json
 from sansi.data.problems.fingerprints import known_verifiers
 from sansi.recipes.digests import changes_since, read_content
 from sansi.recipes.history import counts
@@ -175,7 +175,7 @@ class Runner:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Only one runner works in a folder; the system releases the lock of one that was killed."""
-        self.out.mkdir(parents=True, exist_ok=True)
+        make_folder(self.out)
         try:
             with FileLock(self.out / LOCK_FILE, timeout=0):
                 yield

@@ -180,11 +180,37 @@ def test_what_is_evaluated_must_be_held_out_of_all_that_the_model_learned_from(s
         ("model.thinking={temprature=1}", 'stage "model": thinking: Preset: unknown key "temprature"'),
         ("model.thinking={temperature=-1}", 'stage "model": thinking: Preset: temperature must be between 0 and 10000'),
         ("cold-start-samples.mix={cut=1}", 'stage "cold-start-samples": "mix" belongs to the style "fusion"'),
+        ("corpus.limit_bytes={udhr=1000}", 'stage "corpus": "limit_bytes" names "udhr", which is not built'),
+        (
+            "cold-start-samples.seed=1000",
+            'stage "cold-start-samples": training seed 1000 is out of range; use 0 to 999',
+        ),
+        ("worked.seed=-1", 'stage "worked": training seed -1 is out of range'),
+        ("tokenizer.problem_seed=5000", 'stage "tokenizer": training seed 5000 is out of range'),
+        ("grpo-problems.seed=1_000_000", 'stage "grpo-problems": training seed 1000000 is out of range'),
+        ("held-out.seed=1_000_000_000", 'stage "held-out": evaluation seed 1000000000 is out of range'),
+        ("held-out.difficulty=2", 'stage "held-out": "difficulty" is of "tasks", and none are named'),
+        (
+            "held-out.tasks=['gcd'] held-out.difficulty=99",
+            'stage "held-out": tasks: difficulty 99 of gcd: its levels are 0 to',
+        ),
+        (
+            "held-out.draw='sums' held-out.seed=3",
+            'stage "held-out": "seed" is of problems that are drawn; "draw" is "sums"',
+        ),
+        ("held-out.at_least=3", 'stage "held-out": "at_least" is for choosing, which needs the input "model"'),
+        ("text.direct_every=2", 'stage "text": "direct_every" is of exchanges, and documents are packed'),
+        ("text.inputs.held_out='held-out'", 'stage "text": the input "held_out" is of exchanges; documents are held'),
+        ("worked.min_tokens=9", 'stage "worked": "min_tokens" is of documents, and exchanges are packed'),
+        ("grpo-accuracy.budgets=[8]", 'stage "grpo-accuracy": "budgets" is for the measure "budget_curve"'),
+        ("evaluation.asking.temperature=0.7", 'stage "evaluation": "temperature" is for the measure "accuracy"'),
+        ("grpo.inputs.validation=[]", 'stage "grpo": "evaluate_every" is for measuring, which needs the input'),
+        ("general.evaluate_every=2", 'stage "general": "evaluate_every" is for evaluations in between'),
     ],
 )
-def test_what_does_not_fit_together_is_refused_before_anything_is_made(change, told):
+def test_what_nobody_reads_and_what_does_not_fit_is_refused_before_anything_is_made(change, told):
     with pytest.raises(ConfigError) as caught:
-        load_recipe("tiny", [parse_override(change)])
+        load_recipe("tiny", [parse_override(one) for one in change.split()])
     assert any(problem.startswith(told) for problem in caught.value.problems), caught.value.problems
 
 

@@ -217,6 +217,13 @@ def test_two_runners_do_not_share_a_folder(tmp_path):
     Runner(small_recipe(), tmp_path).run()
 
 
+def test_a_folder_that_can_not_be_written_is_told_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != tmp_path)  # root may write everywhere
+    for out in (tmp_path, tmp_path / "below"):
+        assert "can not be written: you may not write" in refusal(Runner(small_recipe(), out))
+    assert made == []
+
+
 def test_a_checkpoint_tells_its_history(tmp_path):
     Runner(small_recipe(), tmp_path).run()
     for folder in (tmp_path / "steps", tmp_path / "steps" / "result"):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from sansi.base.config import Config, load_config, too_small
+from sansi.base.config import Config, idle, load_config, too_small
 from sansi.base.errors import SansiError
 from sansi.base.files import read_json, write_json
 from sansi.chat import ChatModel, ChatOptions
@@ -109,6 +109,9 @@ def _fitting(config: Evaluate, inputs: Mapping[str, tuple[str, ...]]) -> list[st
     found = []
     if config.measure == "accuracy" and "beside" in inputs:
         found.append('the input "beside" is for the measure "budget_curve"')
+    if config.measure == "accuracy":
+        return found + idle(config, 'is for the measure "budget_curve"', "budgets", "labels")
+    found += idle(config.asking, 'is for the measure "accuracy"; the curve takes the model\'s presets', "temperature")
     if config.labels and len(config.labels) != curves:
         found.append(f'"labels" are {len(config.labels)}, and {curves} curves are drawn')
     return found

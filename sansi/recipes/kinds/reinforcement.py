@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sansi.base.config import too_small
+from sansi.base.config import idle, too_small
 from sansi.base.runs import RunFolder
 from sansi.chat import ChatModel
 from sansi.model import ModelBundle, load
@@ -56,6 +56,11 @@ def _measure(chat: ChatModel, asking: Asking, folder: Path) -> float:
     return known(accuracy(chat, read_problems(folder), asking).accuracy)
 
 
+def _unmeasured(config: Grpo, inputs: Mapping[str, tuple[str, ...]]) -> list[str]:
+    reason = 'is for measuring, which needs the input "validation"'
+    return [] if "validation" in inputs else idle(config, reason, "evaluate_every", "asking")
+
+
 def _rounds(config: Grpo, before: Mapping[str, Estimate]) -> Estimate:
     rollouts = config.steps * config.questions_per_step * config.group_size
     what = f"{config.steps} rounds of {config.questions_per_step} questions x {config.group_size} answers"
@@ -76,6 +81,7 @@ KINDS = (
         },
         resumes=True,
         seeded=True,
+        check=_unmeasured,
         estimate=_rounds,
         judged=lambda config, inputs: judged_problems(inputs, "problems", "validation"),
     ),

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from sansi.base.config import Config, too_small
+from sansi.base.config import Config, idle, too_small
 from sansi.base.errors import SansiError
 from sansi.base.files import write_text
 from sansi.chat import ChatModel
@@ -21,6 +21,7 @@ from sansi.data.ids import as_ids, dtype_for
 from sansi.data.problems import FAMILIES, Problem, evaluation_set, get_task, held_out_sums, training_problems
 from sansi.data.problems import read_problems as read_file
 from sansi.data.problems.seeds import EVALUATION_SEED, check_evaluation_seed, first_training_seed
+from sansi.data.problems.task import check_level
 from sansi.post.config import GRPOConfig
 from sansi.post.conversations import apart_from, read_conversations
 from sansi.post.requests import Requests
@@ -60,21 +61,41 @@ class Problems(Config):
     """With a model: longest answer."""
 
     def problems(self) -> list[str]:
-        found = too_small(self, 0, "difficulty", "seed", "at_least") + too_small(self, 2, "samples")
+        found = too_small(self, 0, "difficulty", "at_least") + too_small(self, 2, "samples") + self._wrong_seed()
         if self.draw in ("evaluation", "training") and self.count is None:
             found.append('"count" is missing: there is no end of problems')
         if self.draw in ("sums", "file") and self.tasks:
             found.append(f'"tasks" are drawn from seeds; "draw" is "{self.draw}"')
-        return found + too_small(self, 1, "count", "max_tokens") + self._unknown_tasks()
+        if self.draw in ("sums", "file"):
+            found += idle(self, f'is of problems that are drawn; "draw" is "{self.draw}"', "seed")
+        if not self.tasks:
+            found += idle(self, 'is of "tasks", and none are named', "difficulty")
+        return found + too_small(self, 1, "count", "max_tokens") + self._wrong_tasks()
 
-    def _unknown_tasks(self) -> list[str]:
-        found = []
-        for name in self.tasks:
-            try:
-                get_task(name)
-            except SansiError as error:
-                found.append(f"tasks: {error}")
-        return found
+    def _wrong_seed(self) -> list[str]:
+        if self.draw == "training" or self.seed is None:
+            return wrong_stream(self.seed or 0)
+        return refusal_of(check_evaluation_seed, self.seed)
+
+    def _wrong_tasks(self) -> list[str]:
+        return [f"tasks: {wrong}" for name in self.tasks for wrong in refusal_of(self._check_task, name)]
+
+    def _check_task(self, name: str) -> None:
+        check_level(get_task(name), self.difficulty)
+
+
+def refusal_of(check: Callable[..., Any], *values: Any) -> list[str]:
+    """What a function that checks values says against them, for `problems`."""
+    try:
+        check(*values)
+    except SansiError as error:
+        return [str(error)]
+    return []
+
+
+def wrong_stream(seed: int) -> list[str]:
+    """A sentence where there is no stream of training problems of this seed."""
+    return refusal_of(first_training_seed, seed)
 
 
 def make_problems(config: Problems, inputs: Inputs, run: StageRun) -> Path:
@@ -189,13 +210,14 @@ class Samples(Config):
     """Of fusion: the kinds of samples."""
 
     def problems(self) -> list[str]:
-        found = too_small(self, 1, "count") + too_small(self, 0, "seed")
-        if self.style == "cold_start" and self.mix != FusionMix():
-            found.append('"mix" belongs to the style "fusion"; in a cold start every answer follows a whole thought')
-        if self.style != "conversations":
-            return found + (['"count" is missing: the stream of samples is endless'] if self.count is None else [])
-        made = (("seed", 0), ("shares", Shares()), ("mix", FusionMix()))
-        return found + [f'"{k}" is of made samples; conversations are yours' for k, v in made if getattr(self, k) != v]
+        found = too_small(self, 1, "count")
+        if self.style == "conversations":
+            return found + idle(self, "is of made samples; conversations are yours", "seed", "shares", "mix")
+        if self.style == "cold_start":
+            found += idle(self, 'belongs to the style "fusion"; in a cold start every answer follows a thought', "mix")
+        if self.count is None:
+            found.append('"count" is missing: the stream of samples is endless')
+        return found + wrong_stream(self.seed)
 
 
 def make_samples(config: Samples, inputs: Inputs, run: StageRun) -> Path:
@@ -244,9 +266,12 @@ def read_samples(folder: Path) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def _sources(config: Problems, inputs: Mapping[str, tuple[str, ...]]) -> list[str]:
-    if "file" in inputs and config.draw != "file":
-        return ['"draw" is to be "file" with the input "file"']
-    return [] if "file" in inputs or config.draw != "file" else ['the input "file" is missing, which "draw" names']
+    choosing = ("samples", "at_least", "max_tokens")
+    found = [] if "model" in inputs else idle(config, 'is for choosing, which needs the input "model"', *choosing)
+    if ("file" in inputs) == (config.draw == "file"):
+        return found
+    missing = 'the input "file" is missing, which "draw" names'
+    return [*found, '"draw" is to be "file" with the input "file"' if "file" in inputs else missing]
 
 
 def _sample_sources(config: Samples, inputs: Mapping[str, tuple[str, ...]]) -> list[str]:

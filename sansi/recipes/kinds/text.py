@@ -9,16 +9,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from sansi.base.config import Config, load_config, too_small
-from sansi.base.errors import SansiError
+from sansi.base.config import Config, idle, load_config, too_small
 from sansi.base.files import read_json, write_json
 from sansi.data import Document, Mixture, PackedDataset, RowStream, build_corpus, pack, read_corpus
+from sansi.data.corpus_report import with_limits
 from sansi.data.manifest import Manifest
 from sansi.data.problems import training_problems
 from sansi.data.sources import find_sources
 from sansi.post.samples import Shares, exchange_of, plain_document, plain_question
 from sansi.post.small_talk import fixed_text
-from sansi.recipes.kinds.tasks import CORPUS, HELD_OUT, TOKENIZER, exchange_stream, held_out_keys, read_problems
+from sansi.recipes.kinds.tasks import (
+    CORPUS,
+    HELD_OUT,
+    TOKENIZER,
+    exchange_stream,
+    held_out_keys,
+    read_problems,
+    refusal_of,
+    wrong_stream,
+)
 from sansi.recipes.stages import Estimate, Inputs, Kind, Role, StageRun
 from sansi.text import NO_THINK_FLAG, THINK_FLAG, Codec, Tokenizer
 from sansi.text.codec import BUDGET_PHRASE
@@ -38,11 +47,7 @@ class Corpus(Config):
     """Where fetched archives are kept, so that another corpus does not fetch them again."""
 
     def problems(self) -> list[str]:
-        try:
-            find_sources(self.sources)
-        except SansiError as error:
-            return [str(error)]
-        return []
+        return refusal_of(lambda: with_limits(find_sources(self.sources), self.limit_bytes))
 
 
 def make_corpus(config: Corpus, inputs: Inputs, run: StageRun) -> Path:
@@ -73,9 +78,10 @@ class TrainTokenizer(Config):
     """Times that the sentences that are always the same are read: each of their words becomes one token."""
 
     def problems(self) -> list[str]:
-        return too_small(self, 1, "vocab_size", "every", "characters") + too_small(
-            self, 0, "worked_problems", "problem_seed", "fixed_repeats"
-        )
+        found = too_small(self, 1, "vocab_size", "every", "characters")
+        found += too_small(self, 0, "worked_problems", "fixed_repeats") + wrong_stream(self.problem_seed)
+        none_read = idle(self, 'is of "worked_problems", and none are read', "problem_seed")
+        return found + ([] if self.worked_problems else none_read)
 
 
 def make_tokenizer(config: TrainTokenizer, inputs: Inputs, run: StageRun) -> Path:
@@ -111,7 +117,8 @@ class Pack(Config):
     """Of exchanges: every n-th is without its thought."""
 
     def problems(self) -> list[str]:
-        found = too_small(self, 0, "min_tokens", "seed") + too_small(self, 1, "max_tokens", "tokens", "direct_every")
+        found = too_small(self, 0, "min_tokens") + too_small(self, 1, "max_tokens", "tokens", "direct_every")
+        found += wrong_stream(self.seed) + self._of_the_other_content()
         if self.content == "exchanges" and self.tokens is None:
             found.append('"tokens" is missing: the stream of exchanges is endless')
         if self.content == "documents" and self.tokens is not None:
@@ -121,6 +128,11 @@ class Pack(Config):
         if self.max_tokens is not None and self.max_tokens < self.min_tokens:
             found.append(f'"max_tokens" ({self.max_tokens}) is below "min_tokens" ({self.min_tokens})')
         return found
+
+    def _of_the_other_content(self) -> list[str]:
+        if self.content == "documents":
+            return idle(self, "is of exchanges, and documents are packed", "seed", "shares", "direct_every")
+        return idle(self, "is of documents, and exchanges are packed", "min_tokens", "max_tokens")
 
 
 def make_tokens(config: Pack, inputs: Inputs, run: StageRun) -> Path:
@@ -221,6 +233,12 @@ def open_batches(folder: Path, rows: tuple[int, int], seed: int, tokenizer_hash:
     )
 
 
+def _held_out_of_exchanges(config: Pack, inputs: Mapping[str, tuple[str, ...]]) -> list[str]:
+    if config.content == "exchanges" or "held_out" not in inputs:
+        return []
+    return ['the input "held_out" is of exchanges; documents are held apart by the stage that makes the corpus']
+
+
 def _every_input_is_a_part(config: MixtureOf, inputs: Mapping[str, tuple[str, ...]]) -> list[str]:
     parts, given = {part.input for part in config.parts}, set(inputs.get("tokens", ()))
     found = [f'the part "{name}" is not among the inputs' for name in sorted(parts - given)]
@@ -270,6 +288,7 @@ KINDS = (
         make_tokens,
         "tokens",
         {"corpus": CORPUS, "tokenizer": TOKENIZER, "held_out": HELD_OUT},
+        check=_held_out_of_exchanges,
         estimate=_packed_size,
     ),
     Kind(

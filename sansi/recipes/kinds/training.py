@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sansi.base.config import too_small
+from sansi.base.config import idle, too_small
 from sansi.base.errors import ConfigError, SansiError
 from sansi.base.runs import RunFolder
 from sansi.data import SampleDataset
@@ -35,7 +35,9 @@ class Rows(TrainConfig):
     """Rows of a batch."""
 
     def problems(self) -> list[str]:
-        return super().problems() + too_small(self, 1, "sequence_length", "batch_size")
+        found = super().problems() + too_small(self, 1, "sequence_length", "batch_size")
+        reason = 'is for evaluations in between, which a recipe has none of; put a stage "evaluate" behind this one'
+        return found + idle(self, reason, "evaluate_every")
 
     @property
     def tokens(self) -> int:
