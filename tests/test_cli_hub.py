@@ -327,6 +327,20 @@ def test_a_mistake_is_one_sentence_before_anything_is_fetched(sansi, remote, tmp
     assert not remote.fetched("model.safetensors")
 
 
+@pytest.mark.parametrize("verb", ["serve", "run", "info"])
+@pytest.mark.parametrize("hub", ["answers", "is away"])
+def test_a_slip_in_the_path_of_a_folder_is_told(sansi, remote, tiny, verb, hub):
+    if hub == "is away":
+        remote.status = 418
+    shutil.copytree(tiny, "checkpoints/nano")
+    arguments = {"run": ["run", "-m", "checkpoints/nan", "Hi"]}.get(verb, [verb, "checkpoints/nan"])
+    done = sansi(*arguments, *(["--port", 0] if verb == "serve" else []))
+    assert done.code == 1 and done.err.count("\n") == 1, done.err
+    assert 'no folder checkpoints/nan; did you mean "checkpoints/nano"?' in done.err
+    why = "there is no model checkpoints/nan" if hub == "answers" else "can not be reached"
+    assert why in done.err  # and it may have been meant as a name
+
+
 def test_without_a_network_the_cache_serves_and_the_rest_says_what_to_do(remote, tmp_path):
     command = [sys.executable, "-m", "sansi.cli"]
     online = settings(remote.url, tmp_path)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from sansi.base.errors import SansiError
+from sansi.base.installing import install_command
 from sansi.cli.extras import need
 from sansi.cli.help import Command, Group, show_help
 from sansi.cli.models import find_model
@@ -14,7 +15,7 @@ from sansi.cli.options import DEFAULT_MODEL, Hub, ModelOption
 
 DEFAULT_BUDGETS = "0,8,16,32,64,128,256"
 
-NO_TASKS = "no tasks are installed: pip install 'sansi[train]' brings those of reasoning-gym"
+NO_TASKS = f"no tasks are installed: {install_command('train')} brings those of reasoning-gym"
 
 app = typer.Typer(help="Measure a model.", cls=Group, invoke_without_command=True, rich_markup_mode=None)
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib.util import find_spec
-from pathlib import Path
 
 from sansi.base.errors import SansiError
+from sansi.base.installing import install_command
 
-ROOT = Path(__file__).resolve().parents[2]  # of a checkout; where a wheel is, the folder of all packages
 EXTRAS = {
     "train": ("reasoning_gym", "matplotlib", "pycld2", "datasketch"),
     "agents": ("mcp",),
@@ -31,13 +30,8 @@ def what_to_install(module: str) -> str:
     top = module.partition(".")[0]
     extra = next((extra for extra, modules in EXTRAS.items() if top in modules), None)
     if extra is None:
-        return f"this needs the package {top}, which is not installed; {_install('')} brings all that Sansi needs"
-    return f"this needs the package {top}; {_install(f'[{extra}]')} brings it"
-
-
-def _install(extra: str) -> str:
-    checkout = (ROOT / "pyproject.toml").is_file()
-    return f"pip install -e '.{extra}'" if checkout else f"pip install 'sansi{extra}'"
+        return f"this needs the package {top}, which is not installed; {install_command()} brings all that Sansi needs"
+    return f"this needs the package {top}; {install_command(extra)} brings it"
 
 
 def missing(modules: Iterable[str]) -> list[str]:

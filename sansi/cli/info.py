@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from sansi.base.sizes import size_text
-from sansi.cli.models import find_local
+from sansi.cli.models import find_local, folders_nearby
 from sansi.cli.options import DEFAULT_MODEL, AsJson, Hub, Model
 
 if TYPE_CHECKING:
@@ -101,7 +101,8 @@ def _subject(model: str, hub: str) -> Subject:
     from sansi.cli.fetch import stored_of
     from sansi.model.hub.offer import look_up
 
-    offer = look_up(place, name)
+    with folders_nearby(model):
+        offer = look_up(place, name)
     return Subject(str(name), stored_of(offer), offer.dtype, licence=offer.repository.licence)
 
 

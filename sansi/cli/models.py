@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sansi.base import collector
 from sansi.base.bundled import bundled_models
-from sansi.base.errors import SansiError, did_you_mean
+from sansi.base.errors import SansiError, did_you_mean, nearest
 from sansi.base.progress import status
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ def find_model(model: str, hub: str = "huggingface", **plan: Any) -> Found:
         return found
     from sansi.cli.fetch import fetch
 
-    name, folder = fetch(model, hub, plan)
+    with folders_nearby(model):
+        name, folder = fetch(model, hub, plan)
     return Found(str(folder), name.repository)
 
 
@@ -66,10 +67,31 @@ def find_local(model: str) -> Found | None:
     if folder.is_dir():
         raise SansiError(f"{model} has no config.json, so it is not a model folder; check the path")
     if _is_path(model):
-        siblings = [str(path) for path in folder.parent.glob("*") if (path / "config.json").exists()]
+        siblings = _siblings(folder)
         hint = did_you_mean(model, siblings) if siblings else "; give a folder with config.json and *.safetensors"
         raise SansiError(f"{model}: no such model folder{hint}")
     return None
+
+
+@contextlib.contextmanager
+def folders_nearby(model: str) -> Iterator[None]:
+    """What a hub does not know, or can not be asked for, may be a folder's path with a slip in it: the error names it.
+
+    `checkpoints/nan` has the form of a hub's name, so only the hub's answer tells that it is none.
+    """
+    try:
+        yield
+    except SansiError as error:
+        near = nearest(model, _siblings(Path(model).expanduser()))
+        if near is None or error.code not in ("hub_offline", "model_not_found"):
+            raise
+        told = f'there is no folder {model}; did you mean "{near}"? As a name of a hub: {error}'
+        raise SansiError(told, code=error.code) from error
+
+
+def _siblings(folder: Path) -> list[str]:
+    """The model folders beside it."""
+    return [str(path) for path in folder.parent.glob("*") if (path / "config.json").exists()]
 
 
 def _is_path(model: str) -> bool:

@@ -18,7 +18,11 @@ def run(
     model: ModelOption = DEFAULT_MODEL,
     system: System = None,
     think: Annotated[
-        bool | None, typer.Option("--think/--no-think", help="Think first, or answer at once. Default: as the model.")
+        bool | None,
+        typer.Option(
+            "--think/--no-think",
+            help="Think first, or answer without a thought. Default: think, unless the question says /no_think.",
+        ),
     ] = None,
     thinking_budget: Budget = None,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Most tokens of thought and answer together.")] = None,

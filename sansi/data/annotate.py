@@ -19,6 +19,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from sansi.base.errors import SansiError
+from sansi.base.installing import install_command
 from sansi.data.documents import Document, RawDocument, text_sha256
 from sansi.data.languages import LANGUAGES, LanguageRule, canonical_tag, likely_script, rule_for
 from sansi.data.sources import Source
@@ -112,7 +113,7 @@ def identify(text: str) -> Language | None:
     try:
         import pycld2
     except ImportError as error:
-        raise SansiError('language identification needs pycld2; run: pip install "sansi[train]"') from error
+        raise SansiError(f"language identification needs pycld2; run: {install_command('train')}") from error
     try:
         reliable, _, languages = pycld2.detect(UNDETECTABLE.sub(" ", text), isPlainText=True)
     except pycld2.error:

@@ -29,6 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sansi.base.errors import SansiError
+from sansi.base.installing import install_command
 from sansi.data.blocks import Block, join_blocks, split_blocks, without
 from sansi.data.documents import Document
 from sansi.data.stage import Place
@@ -64,7 +65,7 @@ class Deduplicator:
         try:
             from datasketch import MinHashLSH
         except ImportError as error:
-            raise SansiError('deduplication needs datasketch; run: pip install "sansi[train]"') from error
+            raise SansiError(f"deduplication needs datasketch; run: {install_command('train')}") from error
         if not 0 < similarity <= 1:
             raise SansiError(f'"similarity" is {similarity}; it must lie above 0 and be at most 1', param="similarity")
         self.similarity, self.revise = similarity, revise

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sansi.base.errors import SansiError
+from sansi.base.installing import install_command
 
 MIN_QUALITY = 0.35
 LONG_PARAGRAPH = 10  # English words
@@ -203,7 +204,7 @@ def canonical_tag(tag: str) -> str:
     try:
         import langcodes
     except ImportError as error:
-        raise SansiError('language tags need langcodes; run: pip install "sansi[train]"') from error
+        raise SansiError(f"language tags need langcodes; run: {install_command('train')}") from error
     try:
         canonical = langcodes.standardize_tag(tag)
         primary = tag.replace("_", "-").split("-")[0].lower()

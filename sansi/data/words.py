@@ -24,11 +24,12 @@ import numpy as np
 import numpy.typing as npt
 
 from sansi.base.errors import SansiError
+from sansi.base.installing import install_command
 
 try:
     import regex
 except ImportError as error:
-    raise SansiError('words of every script need regex; run: pip install "sansi[train]"') from error
+    raise SansiError(f"words of every script need regex; run: {install_command('train')}") from error
 
 # Words that a token is, in hundredths. Tibetan is divided into syllables; the others are written without divisions.
 UNSPACED: dict[str, int] = {

@@ -12,6 +12,7 @@ from typing import Any
 
 from sansi.base import SansiError
 from sansi.base.files import write_text
+from sansi.base.installing import install_command
 
 LEAST_FREE = 20_000_000  # bytes that the files of a measurement may need
 
@@ -26,7 +27,7 @@ def check_output(out: str | Path, files: Sequence[str], needs_plot: bool = False
         raise SansiError("out is empty; name a folder for the results", param="out")
     folder = Path(out)
     if needs_plot and importlib.util.find_spec("matplotlib") is None:
-        raise SansiError("plots need matplotlib: pip install 'sansi[train]'", param="out")
+        raise SansiError(f"plots need matplotlib: {install_command('train')}", param="out")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:

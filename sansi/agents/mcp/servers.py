@@ -22,6 +22,7 @@ from sansi.agents.mcp.tools import tool_of
 from sansi.agents.tool import Tool
 from sansi.base import SansiError
 from sansi.base.errors import did_you_mean
+from sansi.base.installing import install_command
 
 if TYPE_CHECKING:
     from sansi.agents.mcp.server import Server
@@ -48,7 +49,7 @@ class MCPServers:
         on_change: Callable[[Status], None] | None = None,
     ):
         if find_spec("mcp") is None:
-            raise ModuleNotFoundError("MCP needs the package mcp: pip install 'sansi[agents]'", name="mcp")
+            raise ModuleNotFoundError(f"MCP needs the package mcp: {install_command('agents')}", name="mcp")
         self.configs = tuple(configs)
         names = [config.name for config in self.configs]
         twice = next((name for name in names if names.count(name) > 1), None)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sansi.base.errors import SansiError, did_you_mean
+from sansi.base.installing import install_command
 from sansi.data.problems import gym
 from sansi.data.problems.attributes import load_attribute
 from sansi.data.problems.own import JsonlTask, VerifierTask
@@ -69,7 +70,7 @@ def get_task(name: str) -> Task:
     if ":" in name:
         return _from_attribute(name)
     known = [*_entry_points(), *gym.names()]
-    hint = "" if gym.names() else "; reasoning-gym's tasks need pip install 'sansi[train]'"
+    hint = "" if gym.names() else f"; reasoning-gym's tasks need {install_command('train')}"
     raise SansiError(
         f'there is no task "{name}"{did_you_mean(name, known)} (or a file.jsonl, or module:attribute){hint}',
         param="task",

@@ -17,6 +17,7 @@ from fractions import Fraction
 from typing import Any
 
 from sansi.base.errors import SansiError, did_you_mean
+from sansi.base.installing import install_command
 from sansi.base.strict_json import parse_json
 from sansi.data.problems.answers import final_answer
 from sansi.data.problems.task import RIGHT, WRONG, Verdict
@@ -173,7 +174,7 @@ def _parsed(text: str) -> Any:
     try:
         from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse
     except ModuleNotFoundError as error:
-        raise SansiError("verifier \"math\" needs math-verify: pip install 'sansi[train]'", param="verifier") from error
+        raise SansiError(f'verifier "math" needs math-verify: {install_command("train")}', param="verifier") from error
 
     logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that its time is not bounded: by it, that is
     if not any(mark in text for mark in ("$", "\\(", "\\[")):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from sansi.base.errors import SansiError, did_you_mean
+from sansi.base.installing import install_command
 from sansi.model.hub.names import ModelName, read_name
 from sansi.model.hub.repository import CachedModel, Hub, HubFile, Repository
 
@@ -24,7 +25,7 @@ def open_hub(name: str = HUBS[0]) -> Hub:
         try:
             from sansi.model.hub.modelscope import ModelScope
         except ModuleNotFoundError as error:
-            raise SansiError(f"--hub modelscope needs its client: pip install 'sansi[modelscope]' ({error})") from error
+            raise SansiError(f"--hub modelscope needs its client: {install_command('modelscope')} ({error})") from error
         logging.getLogger("modelscope_hub").setLevel(logging.CRITICAL)
         return ModelScope()
     raise SansiError(f'there is no hub "{name}"{did_you_mean(name, HUBS)}', param="hub")
