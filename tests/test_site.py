@@ -37,7 +37,7 @@ def test_the_reference_has_what_a_reader_looks_for():
     found = {page.stem: page.read_text(encoding="utf-8") for page in (SITE / "reference").glob("*.html")}
     for room, names in {
         "chat": ("ChatModel.complete", "ChatOptions.thinking_budget", "Report.thinking_end_reason"),
-        "agents": ("Agent.run", "Tool.from_function"),
+        "agents": ("Agent.run", "Tool.from_function", "MCPServers.tools", "ServerConfig.call_timeout"),
         "text": ("Codec.render", "Codec.training_sample"),
         "engine": ("Engine.generate", "SamplingParams"),
         "train": ("Trainer.train",),
