@@ -90,10 +90,10 @@ def create_app(
     app.add_middleware(Recorder, done=done)  # what is added last stands first
     _add_page(app)
     _add_state(app, models, metrics)
-    _add_models(app, models, cards or {})
+    _add_models(app, models, cards or {}, with_agents=tools is not None)
     bodies = Bodies(settings)
     _add_generation(app, models, metrics, bodies, settings.policy)
-    add_tools(app, bodies, with_agents=tools is not None)
+    add_tools(app, bodies)
     if tools is not None:
         from sansi.serve.http.agent_routes import add_agents  # what agents are made of is loaded where they are wanted
 
@@ -143,7 +143,10 @@ def _add_state(app: FastAPI, models: Mapping[str, ChatModel], metrics: ServerMet
         return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
-def _add_models(app: FastAPI, models: Mapping[str, ChatModel], cards: Mapping[str, ModelCard]) -> None:
+def _add_models(
+    app: FastAPI, models: Mapping[str, ChatModel], cards: Mapping[str, ModelCard], with_agents: bool
+) -> None:
+    """with_agents: the list says that the operator turned on tools for agents, which the page asks for then."""
     created = int(time.time())
 
     def card(chat: ChatModel, whole: bool = False) -> dict[str, Any]:
@@ -157,7 +160,8 @@ def _add_models(app: FastAPI, models: Mapping[str, ChatModel], cards: Mapping[st
 
     @app.get("/v1/models", responses=openapi.errors(*openapi.LOOKING))
     async def list_models() -> dict[str, Any]:
-        return {"object": "list", "data": [card(chat) for chat in models.values()]}
+        listed = {"object": "list", "data": [card(chat) for chat in models.values()]}
+        return listed | ({"agent": "/v1/agent/tools"} if with_agents else {})
 
     @app.get("/v1/models/{name:path}", responses=openapi.errors(*openapi.LOOKING, 404))
     async def retrieve_model(name: str) -> dict[str, Any]:

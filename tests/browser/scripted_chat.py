@@ -21,6 +21,8 @@ class Script:
     content: str = "It is 42."
     thought: str = "12 + 30 is 42."
     call: tuple[str, dict[str, Any]] | None = None
+    calls: tuple[tuple[str, dict[str, Any]], ...] = ()
+    """Several at once."""
     delay: float = 0
     endless: bool = False  # it ends when it is stopped, at the latest after the thought
     breaks: bool = False
@@ -130,8 +132,54 @@ SCRIPTS = {
 }
 
 
+# An agent's answers, step by step: by the question, and by how many answers came since.
+STEPS: dict[str, tuple[Script, ...]] = {
+    "temperatures": (
+        Script(
+            "I look up the measurements first.",
+            "The notes should have the measurements. Search them, then plot what they say.",
+            calls=(("retrieval", {"query": "temperature Lübeck November", "count": 2}),),
+            delay=0.002,
+        ),
+        Script(
+            "",
+            "Seven values. A line plot will do; the file should be kept for the report.",
+            calls=(
+                ("plot", {"values": [4.1, 5.0, 6.3, 5.8, 3.9, 2.2, 1.7], "title": "Lübeck, °C"}),
+                ("write_file", {"path": "report/november.md", "text": "# November\n\nIt fell from 6.3 to 1.7 °C."}),
+            ),
+            delay=0.002,
+        ),
+        Script(
+            "The week began at 4.1 °C, rose to **6.3 °C** on the third day and fell to 1.7 °C by its end [1]. "
+            "The wind turned to the north-east on the fourth day [2]. The plot is above, the summary in "
+            "`report/november.md`.",
+            "All is there.",
+            delay=0.002,
+        ),
+    ),
+    "write it": (
+        Script("", "Write.", calls=(("write_file", {"path": "a.md", "text": "hello"}),)),
+        Script("Done.", "Fine."),
+    ),
+    "fail": (Script("", "Try.", calls=(("breaks", {}),)), Script("It did not work.", "Too bad.")),
+    "wait": (Script("", "Wait.", calls=(("slow", {}),)), Script("Never said.", "")),
+    "evil": (Script("", "Read.", calls=(("evil", {}),)), Script("Read.", "")),
+    "nowhere": (Script("", "Call.", calls=(("no_such_tool", {}),)), Script("No such tool.", "")),
+}
+
+
+def answers_since(read: Any) -> tuple[str, int]:
+    """The last question, and how many answers came after it."""
+    at = max(i for i, message in enumerate(read) if message.role == "user")
+    return read[at].content, sum(message.role == "assistant" for message in read[at:])
+
+
 class ScriptedChat(FakeChat):
-    """Says what SCRIPTS has for the first word that the last message contains; to a tool's result, the result."""
+    """Says what SCRIPTS has for the first word that the last message contains; to a tool's result, the result.
+
+    For an agent's tools it goes through STEPS.
+    """
 
     codec = "words"
     """Its tokenizer is here: `ids_of`."""
@@ -144,8 +192,13 @@ class ScriptedChat(FakeChat):
         return list(range(len(_words(text))))  # a word, or what is between two, is a token
 
     def stream(self, messages: Any, options: ChatOptions) -> AsyncIterator[Any]:
-        last = read_messages(messages)[-1]
+        read = read_messages(messages)
+        last = read[-1]
         self.seen.append((messages, options))
+        question, step = answers_since(read)
+        steps = next((steps for word, steps in STEPS.items() if options.tools and word in question), None)
+        if steps is not None:
+            return self._say(steps[min(step, len(steps) - 1)], options)
         if last.role == "tool":
             return self._say(Script(f"The tool says: {last.content}", "Now I know."), options)
         return self._say(next((s for word, s in SCRIPTS.items() if word in last.content), Script()), options)
@@ -159,11 +212,10 @@ class ScriptedChat(FakeChat):
         events += map(Content, _words(content))
         if script.endless:
             events = events[: len(thought)] or events
-        if script.call:
-            name, arguments = script.call
-            text = json.dumps(arguments, ensure_ascii=False)
-            events += [ToolCallDelta(0, "call-1", name, "")]
-            events += [ToolCallDelta(0, "call-1", None, text[i : i + 6]) for i in range(0, len(text), 6)]
+        for index, call in enumerate(_calls(script)):
+            text = call.arguments
+            events += [ToolCallDelta(index, call.id, call.name, "")]
+            events += [ToolCallDelta(index, call.id, None, text[i : i + 6]) for i in range(0, len(text), 6)]
         try:
             for event in events:
                 await asyncio.sleep(script.delay)
@@ -186,14 +238,18 @@ class ScriptedChat(FakeChat):
     def _scripted(
         self, script: Script, content: str, result: ChatResult, thought: list[str], written: int
     ) -> ChatResult:
-        calls = ()
-        if script.call:
-            calls = (ToolCall("call-1", script.call[0], json.dumps(script.call[1], ensure_ascii=False)),)
+        calls = _calls(script)
         message = Message("assistant", content, reasoning_content="".join(thought) or None, tool_calls=calls)
         reason = "tool_calls" if calls else script.finish_reason
         phrase = result.report.closing_phrase_tokens
         usage = ChatUsage(11, written, len(thought) - phrase, 5, written - phrase)
         return replace(result, message=message, finish_reason=reason, usage=usage)
+
+
+def _calls(script: Script) -> tuple[ToolCall, ...]:
+    made = script.calls or ((script.call,) if script.call else ())
+    named = enumerate(made, 1)
+    return tuple(ToolCall(f"call-{i}", name, json.dumps(given, ensure_ascii=False)) for i, (name, given) in named)
 
 
 def _words(text: str) -> list[str]:

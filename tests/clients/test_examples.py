@@ -28,9 +28,14 @@ def populations(told: list[str]) -> tuple[str, dict[str, Any]] | str:
     return ("calculator", {"expression": " + ".join(told)}) if len(told) == 2 else f"Together {told[-1]}."
 
 
+def product(told: list[str]) -> tuple[str, dict[str, Any]] | str:
+    """The same with examples/agent.py."""
+    return f"It is {told[0]}." if told else ("calculator", {"expression": "17 * 23"})
+
+
 @pytest.fixture(scope="module")
 def url(nano: ChatModel) -> Iterator[str]:
-    with running([nano, Planned("Qwen3-0.6B", populations)]) as address:
+    with running([nano, Planned("Qwen3-0.6B", populations), Planned("Qwen3-4B", product)]) as address:
         yield f"{address}/v1"
 
 
@@ -143,6 +148,11 @@ def test_compositions(program, part, lines, printed):
     with running([Played("Qwen3-0.6B", part)]) as address:
         out = printed(program, f"{address}/v1")
     assert all(line in out for line in lines), out
+
+
+def test_an_agent_in_five_lines(url, printed):
+    lines = printed("agent.py", url, "Qwen3-4B").splitlines()
+    assert lines == [f'calculator({{"expression": "17 * 23"}}) -> {17 * 23}', f"It is {17 * 23}."]
 
 
 def test_a_batch():

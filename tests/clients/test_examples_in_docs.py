@@ -18,8 +18,10 @@ from typing import Any
 
 import pytest
 from live_server import LONG, running
+from sansi.agents.toolset import Toolset
 from sansi.base import SansiError
 from sansi.chat import ChatModel, ChatOptions
+from sansi.serve.agent.server_tools import ServerTools
 from scripted import Planned
 
 from doc_pages import ROOT, blocks, check, commands, pages_with, run_python
@@ -43,10 +45,13 @@ def capital(told: list[str]) -> tuple[str, dict[str, Any]] | str:
 
 
 @pytest.fixture(scope="module")
-def address(nano: ChatModel) -> Iterator[str]:
-    """A server as the documents know it: the bundled model, and one that calls tools under a real one's name."""
-    with running([nano, Planned("Qwen3-0.6B", capital)]) as url:
-        yield url
+def address(nano: ChatModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server as the documents know it: the bundled model, and one that calls tools under a real one's name; of its
+    own tools the calculator is on."""
+    with Toolset(["calculator"]) as tools:
+        server = ServerTools(tools, tmp_path_factory.mktemp("conversations"))
+        with running([nano, Planned("Qwen3-0.6B", capital)], tools=server) as url:
+            yield url
 
 
 @pytest.mark.parametrize("page", pages_with("python"))

@@ -62,7 +62,7 @@ def answer(url, run, call, **given):
 
 def test_without_tools_nothing_is_there_and_nothing_is_said():
     with running([FakeChat()]) as url:
-        assert "agent" not in http.get(f"{url}/v1/tools").json()
+        assert "agent" not in http.get(f"{url}/v1/models").json()
         assert http.get(f"{url}/v1/agent/tools").status_code == 404
         assert http.post(f"{url}/v1/agent/runs", json=ASK).status_code == 404
         assert "/v1/agent/runs" not in http.get(f"{url}/openapi.json").json()["paths"]
@@ -70,7 +70,7 @@ def test_without_tools_nothing_is_there_and_nothing_is_said():
 
 def test_with_tools_a_chat_completion_is_what_it_was(served):
     url = served(says(("lines", {"count": 1})))
-    assert http.get(f"{url}/v1/tools").json()["agent"] == "/v1/agent/tools"
+    assert http.get(f"{url}/v1/models").json()["agent"] == "/v1/agent/tools"
     said = http.post(f"{url}/v1/chat/completions", json=ASK).json()  # the model's call is the client's to make
     assert said["choices"][0]["finish_reason"] == "tool_calls"
     assert http.post(f"{url}/v1/tools/put", content="{}").status_code == 404  # not without a question

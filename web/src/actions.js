@@ -1,6 +1,6 @@
 // What can be done with the conversation on show: ask, ask again, compare, go on, edit.
 import { contextOf } from "./models.js";
-import { canRun, resultsOf } from "./tools.js";
+import { canRun, isAgents, resultsOf } from "./tools.js";
 import { ROOT, add, choose, compared, newId, path, remove, sentOf } from "./tree.js";
 import { startAgain } from "./room.js";
 import { drawSeed } from "./values.js";
@@ -48,13 +48,19 @@ export class Actions {
 
   async #start(conversation, node, goOn = false) {
     this.log.follow();
+    // A comparison is of single answers, and what is gone on with was begun by the model alone.
+    if (isAgents(conversation.settings) && !goOn && !node.group) return this.answers.startAgent(conversation, node);
     await this.answers.start(conversation, node, goOn);
     const nodes = path(conversation, node.id);
-    if (!canRun(conversation.settings, nodes)) return;
+    if (!canRun(conversation.settings, nodes)) return undefined;
     const results = await resultsOf(node.calls);
-    if (conversation.chosen[node.id] || !conversation.nodes[node.id]) return; // answered meanwhile, or gone
+    if (conversation.chosen[node.id] || !conversation.nodes[node.id]) return undefined; // answered meanwhile, or gone
     const said = add(conversation, node.id, { role: "tool", results, byServer: true });
-    this.#start(conversation, add(conversation, said.id, { role: "assistant", model: node.model, ask: node.ask }));
+    return this.#start(conversation, add(conversation, said.id, { role: "assistant", model: node.model, ask: node.ask }));
+  }
+
+  answerCall(node, call, choice, reason) {
+    return this.answers.answerCall(node, call, choice, reason);
   }
 
   stop() {

@@ -1,8 +1,10 @@
 // An answer as it is shown: the thought, the text, calls of tools, what went wrong, and what can be done with it.
+import { CallCard } from "./call.js";
 import { card, resultsForm } from "./cards.js";
 import { copy, h, icon, iconButton } from "./dom.js";
 import { problemOf, rows, summary } from "./facts.js";
 import { editForm } from "./forms.js";
+import { sourcesList, sourcesOf } from "./sources.js";
 import { seconds, t } from "./strings.js";
 import { Thought } from "./thought.js";
 import { Turn } from "./turn.js";
@@ -18,12 +20,16 @@ export class Answer extends Turn {
     this.body = h("div", { class: "md" });
     this.waiting = h("p", { class: "waiting", "aria-label": t("waiting") });
     this.cards = h("div", { class: "cards" });
+    this.calls = new Map(); // cards of an agent's calls, by id: they stay while something is typed in them
+    this.notes = h("div", { class: "notices", hidden: true });
+    this.sources = h("div", { hidden: true });
     this.problem = h("div", { class: "problem", hidden: true });
     this.facts = h("span", { class: "facts" });
     this.report = h("div", { class: "report", hidden: true });
+    this.editing = false;
     this.makeButtons();
     this.actions.append(this.versions, this.buttons, this.facts);
-    this.element.append(this.who, this.thought.element, this.waiting, this.body, this.cards, this.problem, this.actions, this.report);
+    this.element.append(this.who, this.thought.element, this.waiting, this.body, this.sources, this.cards, this.notes, this.problem, this.actions, this.report);
   }
 
   makeButtons() {
@@ -48,7 +54,8 @@ export class Answer extends Turn {
     Object.assign(this, { shown: node.text, whole: !running });
     this.who.hidden = !page.namesModels(node);
     this.who.textContent = node.model ?? "";
-    this.showCards(running);
+    this.showCards(running, now);
+    this.showNotes(running);
     this.showProblem();
     this.showVersions();
     this.showButtons(running);
@@ -60,11 +67,18 @@ export class Answer extends Turn {
     const busy = page.busy();
     const empty = !node.text && !node.calls?.length;
     this.buttons.hidden = running;
+    this.actions.hidden = this.editing || this.goesOn; // there is nothing to do about a step of an agent
     this.copyButton.hidden = this.editButton.hidden = !node.text;
     this.againButton.hidden = empty && node.status === "failed"; // there it is "Try again"
     this.compareButton.hidden = this.againButton.hidden || Boolean(node.group) || this.conversation.nodes[node.parent].role !== "user";
     this.moreButton.hidden = !node.report;
     for (const button of [this.againButton, this.editButton, this.compareButton]) button.disabled = busy;
+  }
+
+  /** An agent has gone on from here: this is a step on its way. */
+  get goesOn() {
+    const { nodes, chosen } = this.conversation;
+    return Boolean(nodes[chosen[this.node.id]]?.byAgent);
   }
 
   edit() {
@@ -75,12 +89,12 @@ export class Answer extends Turn {
       submit: (text) => this.page.editAnswer(this.node, text),
       close: () => {
         form.replaceWith(this.body);
-        this.actions.hidden = false;
+        this.editing = this.actions.hidden = false;
         this.editButton.focus();
       },
     });
     this.body.replaceWith(form);
-    this.actions.hidden = true;
+    this.editing = this.actions.hidden = true;
     form.start();
   }
 
@@ -130,15 +144,42 @@ export class Answer extends Turn {
     if (left > 0 && this.node.error) setTimeout(() => this.countDown(button), 1000);
   }
 
-  showCards(running) {
+  /** What the loop did by itself, and what the answer cites. */
+  showNotes(running) {
+    const { node } = this;
+    const notices = node.notices ?? [];
+    this.notes.hidden = !notices.length;
+    if (this.notes.childElementCount !== notices.length) this.notes.replaceChildren(...notices.map((text) => h("p", { class: "note" }, text)));
+    const key = running ? "" : node.text;
+    if (this.citing === key) return;
+    this.citing = key;
+    const sources = running ? [] : sourcesOf(this.conversation, node);
+    this.sources.hidden = !sources.length;
+    this.sources.replaceChildren(...(sources.length ? [sourcesList(sources)] : []));
+  }
+
+  /** Cards of calls that the server runs; each is brought up to date, not made anew. */
+  showAgentCards(calls, now) {
+    calls.forEach((call, i) => {
+      const known = this.calls.get(i) ?? new CallCard(this.page, this.node, call);
+      if (!this.calls.has(i)) this.cards.append(known.element);
+      this.calls.set(i, known);
+      known.element.dataset.call = call.id;
+      known.update(call, now);
+    });
+  }
+
+  showCards(running, now) {
     const calls = (this.node.calls ?? []).filter(Boolean);
+    if (calls.some((call) => call.state)) return this.showAgentCards(calls, now);
     const waits = !running && this.page.waitsForResults(this.node);
     const key = JSON.stringify([calls, waits, running]);
-    if (key === this.cardsKey) return;
+    if (key === this.cardsKey) return undefined;
     this.cardsKey = key;
     const errors = this.node.report?.tool_call_errors ?? {};
     this.cards.replaceChildren(...calls.map((call, i) => card(call, errors[call.id], running && i === calls.length - 1)));
     const able = calls.filter((call) => !errors[call.id]);
     if (waits && able.length) this.cards.append(resultsForm(able, (results) => this.page.giveResults(this.node, results)));
+    return undefined;
   }
 }

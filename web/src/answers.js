@@ -1,27 +1,33 @@
 // The answers that are under way, in whatever conversation; a comparison has several at once.
+import { AgentRun } from "./agent.js";
 import { Run } from "./run.js";
 import { Subject } from "./subject.js";
 
-/** Tells ("began" | "grew" | "ended", conversation, node). */
+/** Tells ("began" | "grew" | "moved" | "ended", conversation, node); "moved": the run goes on in the next message. */
 export class Answers extends Subject {
-  #runs = new Map(); // by the node that grows
+  #runs = new Set();
   tab = null; // the name of this tab
 
   of(id) {
-    return [...this.#runs.values()].filter((run) => run.conversation.id === id);
+    return [...this.#runs].filter((run) => run.conversation.id === id);
   }
 
   busy(id) {
     return this.of(id).length > 0;
   }
 
+  /** The run that grows in this message. */
+  #of(node) {
+    return [...this.#runs].find((run) => run.node.id === node.id);
+  }
+
   runs(node) {
-    return this.#runs.has(node.id);
+    return Boolean(this.#of(node));
   }
 
   /** Seconds since the answer was asked for; undefined where it is not under way. */
   clock(node) {
-    return this.#runs.get(node.id)?.clock();
+    return this.#of(node)?.clock();
   }
 
   stop(id) {
@@ -29,7 +35,7 @@ export class Answers extends Subject {
   }
 
   stopOne(node) {
-    this.#runs.get(node.id)?.stop();
+    this.#of(node)?.stop();
   }
 
   /** The conversation, live, of an answer that grows in it. */
@@ -37,17 +43,32 @@ export class Answers extends Subject {
     return this.of(id)[0]?.conversation;
   }
 
+  /** Answer a question of the run in this message. */
+  answerCall(node, call, choice, reason) {
+    return this.#of(node)?.answer?.(call, choice, reason);
+  }
+
   /** Ask for what `node` shall hold; with `goOn` for the rest of what it holds. */
-  async start(conversation, node, goOn = false) {
-    const run = new Run(conversation, node, () => this.tell("grew", conversation, node), goOn);
-    this.#runs.set(node.id, run);
-    node.tab = this.tab; // in which it grows
-    this.tell("began", conversation, node);
+  start(conversation, node, goOn = false) {
+    return this.#go(new Run(conversation, node, () => this.tell("grew", conversation, node), goOn));
+  }
+
+  /** Let the server's agent answer in `node`, and in the messages that follow from it. */
+  startAgent(conversation, node) {
+    const grew = () => this.tell("grew", conversation, run.node);
+    const run = new AgentRun(conversation, node, grew, () => this.tell("moved", conversation, run.node));
+    return this.#go(run);
+  }
+
+  async #go(run) {
+    this.#runs.add(run);
+    run.node.tab = this.tab; // in which it grows
+    this.tell("began", run.conversation, run.node);
     try {
       await run.go();
     } finally {
-      this.#runs.delete(node.id);
-      this.tell("ended", conversation, node);
+      this.#runs.delete(run);
+      this.tell("ended", run.conversation, run.node);
     }
   }
 }

@@ -9,9 +9,34 @@ export class ApiError extends Error {
   }
 }
 
+/** {data: models, agent: whether the server runs tools for agents}. */
 export async function listModels() {
-  const response = await ask("/v1/models");
-  return (await response.json()).data;
+  const { data, agent = null } = await (await ask("/v1/models")).json();
+  return { data, agent: Boolean(agent) };
+}
+
+/** What its operator turned on: {data: tools, servers, mode}. */
+export async function listAgentTools() {
+  return (await ask("/v1/agent/tools")).json();
+}
+
+/** The events of an agent's run. */
+export async function* streamRun(body, signal) {
+  const response = await post("/v1/agent/runs", toJson(body), signal);
+  for await (const data of serverEvents(response.body, signal)) {
+    if (data === "[DONE]") return;
+    yield JSON.parse(data);
+  }
+  throw new ApiError("cut");
+}
+
+/** What the reader says to a question of a run: "once", "session", "always" or "no". */
+export async function answerQuestion(run, id, choice, reason) {
+  await post(`/v1/agent/runs/${run}/answers`, JSON.stringify({ id, choice, reason }));
+}
+
+export async function stopRun(run) {
+  await post(`/v1/agent/runs/${run}/stop`, "{}");
 }
 
 /** One model with all that the server tells of it, its card included. */

@@ -9,7 +9,7 @@ export function card(call, error, writing) {
 }
 
 /** Arguments as a table when they are whole and flat enough to read, else the text as it came. */
-function argumentsOf(call) {
+export function argumentsOf(call) {
   let values;
   try {
     values = JSON.parse(call.arguments || "{}");

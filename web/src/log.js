@@ -39,7 +39,7 @@ export class Log {
   showAll() {
     const nodes = path(this.shown.conversation);
     const views = nodes.map((node) => this.#viewOf(node));
-    this.#keepEnd(() => {
+    this.keepEnd(() => {
       const elements = views.map((view) => view.element);
       const same = elements.length === $("log").children.length && elements.every((element, i) => element === $("log").children[i]);
       if (!same) $("log").replaceChildren(...elements);
@@ -64,14 +64,14 @@ export class Log {
     this.#drawing = requestAnimationFrame(() => {
       this.#drawing = 0;
       const growing = new Set(this.answers.of(this.shown.conversation.id).map((run) => this.view(run.node)));
-      this.#keepEnd(() => {
+      this.keepEnd(() => {
         for (const view of growing) view?.update(this.answers.clock(view.node));
       });
     });
   }
 
   /** Change the log; while its end is followed it stays in view. A reader who scrolled up stays there. */
-  #keepEnd(change) {
+  keepEnd(change) {
     change();
     if (this.#following) $("scroller").scrollTop = $("log").childElementCount ? $("scroller").scrollHeight : 0;
     this.#showToEnd();

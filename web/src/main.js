@@ -19,6 +19,7 @@ import { Sidebar } from "./sidebar.js";
 import { Store, apiKey, prefer, preferences } from "./store.js";
 import { browserLanguage, language, number, setLanguage, t, translate } from "./strings.js";
 import { titleOf } from "./tree.js";
+import { isAgents, loadServerTools } from "./tools.js";
 import { Welcome } from "./welcome.js";
 import { loadMarkdown } from "./words.js";
 
@@ -54,7 +55,9 @@ async function start() {
 async function loadModels() {
   try {
     await models.load();
+    await loadServerTools(models.agent);
     notice(null);
+    markTuned();
   } catch (error) {
     if (error.kind === "key") return enterKey(Boolean(apiKey.get()));
     return notice(error instanceof ApiError ? errorText(error) : String(error), [t("retry"), loadModels]);
@@ -80,6 +83,7 @@ function listen() {
   });
   answers.listen((what, conversation, node) => {
     if (what === "grew") return conversation === shown.conversation && log.draw();
+    if (what === "moved") return moved(conversation);
     return what === "began" ? began(conversation) : ended(conversation, node);
   });
 }
@@ -87,6 +91,12 @@ function listen() {
 function began(conversation) {
   if (!saving.has(conversation.id)) saving.set(conversation.id, setInterval(() => shown.save(conversation), SAVE_EVERY));
   shown.save(conversation).then(() => sidebar.update());
+  if (conversation === shown.conversation) showAll();
+}
+
+/** An agent goes on in a new message. */
+function moved(conversation) {
+  conversation.updated = Date.now();
   if (conversation === shown.conversation) showAll();
 }
 
@@ -161,9 +171,9 @@ function showModel() {
 
 function markTuned() {
   const { settings } = shown.conversation;
-  const tuned = Object.values(settings).some((value) => value && value !== "official");
+  const tuned = Object.values(settings).some((value) => value && value !== "official" && !(Array.isArray(value) && !value.length));
   $("tune").classList.toggle("marked", tuned);
-  $("tools-on").hidden = !(settings.tools || settings.runs);
+  $("tools-on").hidden = !(settings.tools || settings.runs || isAgents(settings));
 }
 
 // --- parts that are loaded when they are first needed --------------------------------------------------------------------

@@ -8,10 +8,12 @@ const ENOUGH = 0.99; // of the best accuracy, for a budget to be recommended
 
 export class Models extends Subject {
   list = [];
+  agent = false; // whether the server runs tools for agents
 
   async load() {
     try {
-      this.list = await listModels();
+      const { data, agent } = await listModels();
+      Object.assign(this, { list: data, agent });
     } catch (error) {
       this.list = [];
       throw error;

@@ -27,13 +27,21 @@ export class Run {
   #controller = new AbortController();
   #started = performance.now();
 
+  get signal() {
+    return this.#controller.signal;
+  }
+
   /** `onchange` is called after every piece; the node holds all there is to show. `goOn`: its text is gone on with. */
   constructor(conversation, node, onchange, goOn = false) {
     Object.assign(this, { conversation, node, onchange, goOn });
     this.before = goOn ? { ...NOTHING, ...node.counts } : NOTHING;
     for (const name of ["error", "finish"]) delete node[name];
     if (!goOn) node.text = "";
-    Object.assign(node, { status: "running", counts: { ...this.before, exact: false }, times: {} });
+    this.begin();
+  }
+
+  begin() {
+    Object.assign(this.node, { status: "running", counts: { ...this.before, exact: false }, times: {} });
   }
 
   stop() {
@@ -46,20 +54,25 @@ export class Run {
       await prepare(this.conversation.settings);
       const body = requestFor(this.conversation, node, this.goOn);
       for await (const chunk of streamAnswer(body, this.#controller.signal)) {
-        this.#take(chunk);
+        this.take(chunk);
         this.onchange();
       }
       if (!node.finish) throw new ApiError("cut");
       node.status = "done";
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
+    this.end();
+  }
+
+  end() {
+    const { node } = this;
     node.ended = Date.now();
     node.times.all = this.clock();
     node.times.thoughtTo ??= node.thought ? node.times.all : undefined;
   }
 
-  #fail(error) {
+  fail(error) {
     const stopped = this.#controller.signal.aborted;
     this.node.status = stopped ? "stopped" : "failed";
     if (stopped) return;
@@ -72,10 +85,10 @@ export class Run {
     return (performance.now() - this.#started) / 1000;
   }
 
-  #take(chunk) {
+  take(chunk) {
     const { node } = this;
     const choice = chunk.choices?.[0];
-    if (chunk.usage) this.#count(chunk.usage);
+    if (chunk.usage) this.count(chunk.usage);
     if (chunk.sansi) node.report = chunk.sansi;
     if (choice?.finish_reason) node.finish = choice.finish_reason;
     const delta = choice?.delta ?? {};
@@ -108,7 +121,7 @@ export class Run {
     }
   }
 
-  #count(usage) {
+  count(usage) {
     const thought = usage.completion_tokens_details?.reasoning_tokens ?? 0;
     const closing = usage.completion_tokens_details?.closing_phrase_tokens ?? 0;
     const cached = usage.prompt_tokens_details?.cached_tokens ?? 0;

@@ -1,6 +1,8 @@
 // The tools of a conversation in the drawer: the server's calculator, and a reader's own as a JSON list.
 import { fit, h } from "./dom.js";
+import { originOf } from "./call.js";
 import { t } from "./strings.js";
+import { isAgents, loadServerTools, server } from "./tools.js";
 import { isToolList, problemOfTools } from "./values.js";
 
 const EXAMPLE = [
@@ -19,9 +21,51 @@ const EXAMPLE = [
 ];
 
 export function toolsPart(settings, set) {
+  if (server.on) return [h("h4", {}, t("tools")), ...serverTools(settings, set)];
   const switch_ = h("input", { type: "checkbox", checked: Boolean(settings.runs), onchange: () => set("runs", switch_.checked || undefined) });
   const calculator = h("label", { class: "check" }, switch_, h("span", {}, t("calculator"), h("small", {}, t("calculatorHint"))));
   return [h("h4", {}, t("tools")), calculator, ownTools(settings, set)];
+}
+
+/** What the operator turned on: all of it or a choice, by where it comes from, and how the MCP servers are. */
+function serverTools(settings, set) {
+  const rest = h("div", { class: "server-tools" });
+  const switch_ = h("input", { type: "checkbox", checked: isAgents(settings), onchange: () => (set("agent", switch_.checked ? undefined : false), draw()) });
+  const draw = () => {
+    rest.hidden = !isAgents(settings);
+    rest.replaceChildren(...server.servers.map(serverLine), ...byOrigin().map(([origin, tools]) => group(origin, tools, settings, set)));
+  };
+  draw();
+  loadServerTools(true).then(draw, () => {}); // servers start and end
+  const label = h("label", { class: "check" }, switch_, h("span", {}, t("agentTools"), h("small", {}, t("agentToolsHint", t(MODES[server.mode] ?? "modeAsk")))));
+  return [label, rest];
+}
+
+const MODES = { plan: "modePlan", ask: "modeAsk", auto: "modeAuto", yolo: "modeYolo" };
+
+function serverLine({ name, state, cause, tools }) {
+  const ready = state === "ready";
+  return h("p", { class: `note${cause ? " bad" : ""}` }, ready ? t("serverReady", name, tools) : cause ?? t("serverStarting", name));
+}
+
+function byOrigin() {
+  const found = new Map();
+  for (const tool of server.data) found.set(tool.origin, [...(found.get(tool.origin) ?? []), tool]);
+  return [...found];
+}
+
+function group(origin, tools, settings, set) {
+  const box = (tool) => {
+    const input = h("input", { type: "checkbox", checked: !(settings.without ?? []).includes(tool.name), onchange: () => change(tool.name, input.checked) });
+    return h("label", { class: "check" }, input, h("span", {}, h("code", {}, tool.name), h("small", {}, tool.description.split("\n")[0])));
+  };
+  const change = (name, on) => {
+    const without = new Set(settings.without ?? []);
+    if (on) without.delete(name);
+    else without.add(name);
+    set("without", without.size ? [...without] : undefined);
+  };
+  return h("fieldset", { class: "tool-group" }, h("legend", {}, originOf(origin)), ...tools.map(box));
 }
 
 function ownTools(settings, set) {

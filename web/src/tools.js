@@ -1,8 +1,26 @@
 // Tools that a conversation offers the model: those that a reader wrote, and those of the server that it may run itself.
-import { listTools, runTool } from "./api.js";
+import { listAgentTools, listTools, runTool } from "./api.js";
 
 const MOST_ROUNDS = 8; // of calls that run by themselves, between two messages of the reader
 let known = null;
+
+/** What the server runs for agents, where its operator turned it on: {on, data, servers, mode}. */
+export const server = { on: false, data: [], servers: [], mode: "ask" };
+
+/** Look at it, again where it was looked at before: servers start and end. */
+export async function loadServerTools(on) {
+  server.on = on;
+  if (on) Object.assign(server, await listAgentTools());
+}
+
+/** Whether answers of a conversation are an agent's. */
+export const isAgents = (settings) => server.on && settings.agent !== false;
+
+/** The names of the tools that it may use; null: all. */
+export function namesFor(settings) {
+  const without = new Set(settings.without ?? []);
+  return without.size ? server.data.map((tool) => tool.name).filter((name) => !without.has(name)) : null;
+}
 
 /** Ask the server, once, which tools it runs. Without an answer there are none. */
 export async function prepare(settings) {

@@ -35,6 +35,10 @@ const record = (fields) => (value) => plain(value) && Object.entries(fields).eve
 const maybe = (check) => (value) => value === undefined || value === null || check(value);
 const tame = (value) => ["string", "boolean"].includes(typeof value) || value === null || Number.isFinite(value);
 
+const FILE = record({ name: text, type: text, size: time, base64: text });
+const RESULT = record({ text, status: text, seconds: time, origin: maybe(text), attachments: maybe(list(FILE)) });
+const callOf = record({ id: text, name: text, arguments: text, error: maybe(text), state: maybe(text), origin: maybe(text), progress: maybe(text), result: maybe(RESULT) });
+
 const NODE = {
   id: own,
   parent: own,
@@ -45,20 +49,22 @@ const NODE = {
   model: maybe(text),
   status: maybe((value) => ["done", "stopped", "failed", "running"].includes(value)),
   finish: maybe(text),
-  calls: maybe(list(record({ id: text, name: text, arguments: text, error: maybe(text) }))),
+  calls: maybe(list(callOf)),
+  notices: maybe(list(text)),
   results: maybe(list(record({ tool_call_id: text, content: text }))),
   error: maybe(record({ kind: text, message: text })),
   ask: maybe(record({ mode: text, budget: maybe(time), seed: maybe(isSeed) })),
   group: maybe(text),
   attachments: maybe(list(record({ name: text, text }))),
-  ...Object.fromEntries(["fresh", "edited", "byServer"].map((name) => [name, maybe((value) => typeof value === "boolean")])),
+  ...Object.fromEntries(["fresh", "edited", "byServer", "byAgent"].map((name) => [name, maybe((value) => typeof value === "boolean")])),
   ...Object.fromEntries(["freshAt", "ended", "closingFrom"].map((name) => [name, maybe(time)])),
   counts: maybe((value) => plain(value) && Object.values(value).every(tame)),
   times: maybe((value) => plain(value) && Object.values(value).every(tame)),
   report: maybe(plain),
 };
 const CONVERSATION = { title: text, named: maybe(tame), created: time, updated: time, model: maybe(text), settings: plain };
-const SETTINGS = { system: text, history: (value) => ["official", "keep"].includes(value), tools: isToolList, seed: isSeed, runs: (value) => typeof value === "boolean" };
+const flag = (value) => typeof value === "boolean";
+const SETTINGS = { system: text, history: (value) => ["official", "keep"].includes(value), tools: isToolList, seed: isSeed, runs: flag, agent: flag, without: (value) => Array.isArray(value) && value.every(text) };
 
 function take(value, fields, where) {
   if (!plain(value)) throw new Error(t("badPart", where));
@@ -79,6 +85,7 @@ function conversationOf(value, where) {
     const parent = value.nodes[taken.parent];
     if (taken.id !== id || !(taken.parent === ROOT || parent) || !follows(parent?.role, taken.role)) throw new Error(t("badPart", here));
     if (taken.status === "running") taken.status = "stopped";
+    for (const call of taken.calls ?? []) delete call.question; // nobody waits for its answer
     conversation.nodes[id] = taken;
   }
   link(conversation, value, where);

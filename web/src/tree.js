@@ -116,7 +116,7 @@ export function messagesFor(conversation, parent, begun = null) {
   const messages = system ? [{ role: "system", content: system }] : [];
   nodes.forEach((node, i) => {
     if (node.role === "user") messages.push({ role: "user", content: contentOf(node) });
-    else if (node.role === "tool") messages.push(...node.results.map((result) => ({ role: "tool", ...result })));
+    else if (node.role === "tool") messages.push(...node.results.map(({ tool_call_id, content }) => ({ role: "tool", tool_call_id, content })));
     else if (node.text || node.calls?.length) messages.push(assistant(node, keep || i > lastUser, nodes[i + 1]));
   });
   if (begun) messages.push(assistant(begun, true));

@@ -96,6 +96,7 @@ export class Results extends Turn {
       h("section", { class: "card result" }, h("div", { class: "card-head" }, icon("tool"), h("span", {}, t("toolFor", names.get(result.tool_call_id) ?? "")), ...this.byItself()), h("pre", { tabIndex: 0, dir: "auto" }, result.content));
     this.actions.append(this.versions);
     this.element.append(...node.results.map(one), this.actions);
+    this.element.hidden = Boolean(node.byAgent); // there the card of the call shows its result
   }
 
   byItself() {

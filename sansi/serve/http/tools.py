@@ -26,16 +26,12 @@ def tools() -> dict[str, Tool]:
     return {"calculator": Tool.from_function(calculator, timeout=5.0)}
 
 
-def add_tools(app: FastAPI, bodies: Bodies, with_agents: bool = False) -> None:
-    """Routes: GET /v1/tools, their definitions in OpenAI's form; POST /v1/tools/{name}, with the arguments as body.
-
-    with_agents: the operator has turned on others, which run within an agent's run alone; the list says so.
-    """
+def add_tools(app: FastAPI, bodies: Bodies) -> None:
+    """Routes: GET /v1/tools, their definitions in OpenAI's form; POST /v1/tools/{name}, with the arguments as body."""
 
     @app.get("/v1/tools", responses=openapi.errors(*openapi.LOOKING))
     async def list_tools() -> dict[str, Any]:
-        listed = {"object": "list", "data": [tool.spec for tool in tools().values()]}
-        return listed | ({"agent": "/v1/agent/tools"} if with_agents else {})
+        return {"object": "list", "data": [tool.spec for tool in tools().values()]}
 
     @app.post("/v1/tools/{name}", responses=openapi.errors(*openapi.LOOKING, 404, 408, 413, 415, 429))
     async def run_tool(name: str, request: Request) -> Response:

@@ -1,0 +1,259 @@
+"""The page with tools that the operator turned on: cards, questions, pictures, sources, one stop; text stays text."""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from steps import send, shows, whole
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "serve"))
+from live_server import LONG, running, wait_for
+from sansi.agents import Attachment, Result, tool
+from sansi.agents.approvals import Policy
+from sansi.base.model_card import Example, ModelCard
+from sansi.serve.agent.server_tools import ServerTools
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARP = {"device_scale_factor": 2, "viewport": {"width": 1200, "height": 1500}}
+WEATHER = """\
+[1] notes/november.md, characters 120–310 (under “Lübeck”)
+Mean temperatures of the week: 4.1, 5.0, 6.3, 5.8, 3.9, 2.2 and 1.7 °C.
+
+[2] station-log.pdf, page 3, characters 0–180
+On Thursday the wind turned to the north-east; fog in the morning hours."""
+EXAMPLES = {"en": [Example("", "How did the temperatures in Lübeck develop this week?")]}
+
+
+@tool(origin="built-in", tainted=True)
+def retrieval(query: str, count: int = 5) -> Result:
+    """Search the user's documents."""
+    return Result(WEATHER, origin="notes/november.md, station-log.pdf")
+
+
+@tool(origin="mcp:charts", title="plot")
+def plot(values: list[float], title: str = "") -> Result:
+    """Plot values as a line."""
+    return Result(f"A line plot of {len(values)} values.", (Attachment("november.png", "image/png", png(values)),))
+
+
+@tool(origin="built-in", effects={"write"}, show=lambda a: f"--- (new file)\n+++ {a['path']}\n" + added(a["text"]))
+def write_file(path: str, text: str) -> str:
+    """Write a file."""
+    return f"{path}: {len(text)} characters written"
+
+
+@tool
+def breaks() -> str:
+    """It fails."""
+    raise ValueError("the disk is full")
+
+
+EVIL = """<img src="https://evil.example/a.png"> ![x](https://evil.example/b.png) [click](https://evil.example)
+<script>window.hacked = 1</script> https://evil.example/auto"""
+
+
+@tool(tainted=True)
+def evil() -> Result:
+    """Text of strangers."""
+    svg = b'<svg xmlns="http://www.w3.org/2000/svg" onload="window.hacked = 2"/>'
+    return Result(EVIL, (Attachment("x.svg", "image/svg+xml", svg), Attachment("page.html", "text/html", b"<script>")))
+
+
+def added(text):
+    return "\n".join(f"+{line}" for line in text.split("\n"))
+
+
+def png(values):
+    """A line plot, drawn once for all."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6, 2.4), dpi=110)
+    axes.plot(range(1, len(values) + 1), values, color="#c03a25", marker="o")
+    axes.set_title("Lübeck, °C", fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)
+    data = io.BytesIO()
+    figure.savefig(data, format="png", bbox_inches="tight")
+    pyplot.close(figure)
+    return data.getvalue()
+
+
+@pytest.fixture
+def slow():
+    """A tool that takes long, and what is known of it."""
+    begun, told = threading.Event(), threading.Event()
+
+    @tool(timeout=LONG, origin="mcp:far")
+    async def slow() -> str:
+        """Takes long."""
+        import asyncio
+
+        begun.set()
+        try:
+            await asyncio.sleep(LONG)
+        except asyncio.CancelledError:
+            told.set()
+            raise
+        return "never"
+
+    return slow, begun, told
+
+
+@pytest.fixture
+def agent_url(scripted, tmp_path, slow):
+    from agent_setup import Tools
+
+    tools = ServerTools(
+        Tools(retrieval, plot, write_file, breaks, evil, slow[0]),
+        tmp_path,
+        Policy.of("ask", always=["mcp:charts/plot"]),
+    )
+    with running([scripted], {"scripted": ModelCard(examples=EXAMPLES)}, tools) as url:
+        yield url
+
+
+def cards(page):
+    return page.locator(".card.call")
+
+
+def test_an_agent_answers_with_cards_a_question_a_picture_and_sources(visit, agent_url, picture, scripted):
+    page = visit(agent_url, **SHARP).page
+    send(page, "How did the temperatures in Lübeck develop this week?")
+    asking = page.locator('.card.call[data-state="asking"]')
+    asking.wait_for()
+    assert "waits for you" in asking.inner_text() and "nothing in this call comes from you" in asking.inner_text()
+    shows(asking.locator("pre.asked"), "+++ report/november.md\n+# November")
+    page.wait_for_selector(".made img")
+    ready(page)
+    picture(page, "agent-asks.png")
+    asking.get_by_role("button", name="Once").click()
+    page.wait_for_selector(".sources")
+    ready(page)
+    picture(page, "agent.png")
+    states = [card.get_attribute("data-state") for card in cards(page).all()]
+    assert states == ["done", "done", "done"]
+    assert [card.locator(".card-origin").inner_text() for card in cards(page).all()] == [
+        "built in",
+        "server charts",
+        "built in",
+    ]
+    assert "[1] notes/november.md" in page.locator(".sources").inner_text()
+    page.locator(".sources button").last.click()
+    assert page.evaluate("getSelection().toString()").startswith("[2] station-log.pdf")
+    assert page.locator(".made img").evaluate("image => image.naturalWidth > 100")
+    roles = (
+        [message["role"] for message in scripted.seen[-1][0]]
+        if isinstance(scripted.seen[-1][0][0], dict)
+        else [m.role for m in scripted.seen[-1][0]]
+    )
+    assert roles == ["user", "assistant", "tool", "assistant", "tool", "tool"]
+
+
+def ready(page):
+    page.locator("#question").blur()
+    page.mouse.move(5, 500)
+
+
+def test_what_was_is_there_again_after_a_reload_and_is_sent_along(visit, agent_url, scripted):
+    page = visit(agent_url).page
+    send(page, "Please write it")
+    page.get_by_role("button", name="Once").click()
+    shows(whole(page).locator(".md"), "Done.")
+    page.reload()
+    page.wait_for_selector(".card.call")
+    assert cards(page).get_attribute("data-state") == "done" and "5 characters written" in cards(page).inner_text()
+    send(page, "And again, hello")
+    page.wait_for_function(
+        "() => document.querySelectorAll('.question').length === 2 && !document.querySelector('.running')"
+    )
+    assert [message.role for message in scripted.seen[-1][0]] == ["user", "assistant", "tool", "assistant", "user"]
+
+
+def test_no_and_its_reason_reach_the_model(visit, agent_url, scripted):
+    page = visit(agent_url).page
+    send(page, "Please write it")
+    page.get_by_label("With no: why, for the model").fill("not this file")
+    page.keyboard.press("Enter")
+    shows(whole(page).locator(".md"), "Done.")
+    assert cards(page).get_attribute("data-state") == "denied" and "not approved" in cards(page).inner_text()
+    assert "not this file" in scripted.seen[-1][0][-1].content
+
+
+def test_this_conversation_holds_for_the_next_call_alone(visit, agent_url):
+    page = visit(agent_url).page
+    send(page, "Please write it")
+    page.get_by_role("button", name="This conversation", exact=True).click()
+    shows(whole(page).locator(".md"), "Done.")
+    send(page, "Once more, write it")
+    page.wait_for_function("() => document.querySelectorAll('.card.call[data-state=done]').length === 2")
+    page.locator("#new-chat").click()
+    send(page, "Please write it")
+    page.wait_for_selector('.card.call[data-state="asking"]')
+
+
+def test_a_failure_is_red_and_told_apart(visit, agent_url):
+    page = visit(agent_url).page
+    send(page, "Let it fail")
+    shows(whole(page).locator(".md"), "It did not work.")
+    assert cards(page).get_attribute("data-state") == "failed" and "the disk is full" in cards(page).inner_text()
+    send(page, "Call nowhere")
+    page.wait_for_function("() => document.querySelectorAll('.card.call[data-state=failed]').length === 2")
+
+
+def test_one_stop_reaches_the_tool(visit, agent_url, slow):
+    _, begun, told = slow
+    page = visit(agent_url).page
+    send(page, "Please wait")
+    page.get_by_role("button", name="Once").click()
+    page.wait_for_selector('.card.call[data-state="running"]')
+    assert wait_for(begun.is_set)
+    page.locator("#send").click()
+    page.wait_for_selector('.card.call[data-state="cancelled"]')
+    assert wait_for(told.is_set)
+    assert (
+        "Stopped" in page.locator(".answer").last.inner_text() or "stopped" in page.locator(".answer").last.inner_text()
+    )
+
+
+def test_text_of_a_tool_is_text(visit, agent_url):
+    page = visit(agent_url).page  # `visit` fails for any request to another server
+    send(page, "Read the evil page")
+    page.wait_for_selector('.card.call[data-state="done"]')
+    card = cards(page)
+    card.locator("details").evaluate("details => (details.open = true)")
+    assert card.locator("img, a, script, iframe").count() == 0 and "<img src=" in card.locator("pre").last.inner_text()
+    assert "text of strangers" in card.inner_text() and "Save x.svg" in card.inner_text()
+    assert page.evaluate("window.hacked") is None
+
+
+def test_tools_are_listed_and_can_be_left_out(visit, agent_url, scripted):
+    page = visit(agent_url).page
+    assert page.locator("#tools-on").is_visible()
+    page.locator("#tools-on").click()
+    page.get_by_label("write_file").uncheck()
+    page.keyboard.press("Escape")
+    send(page, "hello")
+    whole(page)
+    names = [each["function"]["name"] for each in scripted.seen[-1][1].tools]
+    assert "plot" in names and "write_file" not in names
+    page.locator("#tools-on").click()
+    page.get_by_label("Tools of this server").uncheck()
+    page.keyboard.press("Escape")
+    send(page, "hello again")
+    page.wait_for_function(
+        "() => document.querySelectorAll('.question').length === 2 && !document.querySelector('.running')"
+    )
+    assert not scripted.seen[-1][1].tools
+
+
+def test_without_tools_the_page_knows_nothing_of_them(visit, scripted_url):
+    page = visit(scripted_url).page
+    assert not page.locator("#tools-on").is_visible()
+    page.locator("#tune").click()
+    assert page.get_by_label("Calculator").is_visible() and not page.get_by_label("Tools of this server").count()
