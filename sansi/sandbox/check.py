@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from sansi.sandbox.inside.attempts import ATTEMPTS
@@ -21,7 +22,8 @@ CODE = "import json\nfrom inside.attempts import run_attempts\nprint(json.dumps(
 
 def attempts_on(kind: Kind) -> dict[str, str]:
     """By attempt: "blocked" and why, or what got through. Raises SansiError where the rung can not be had."""
-    with targets() as laid, Worker(kind=kind, limits=Limits(seconds=SECONDS)) as worker:
+    limits = Limits(seconds=SECONDS)
+    with targets() as laid, Worker(kind=kind, limits=limits, readable=[Path(laid["shown"]).parent]) as worker:
         done = worker.run(CODE.format(json.dumps(laid)))
         if done.error:
             raise RuntimeError(done.error)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -15,10 +14,12 @@ from typing import Any, Literal
 
 from sansi.base.errors import SansiError
 from sansi.sandbox import bubblewrap
+from sansi.sandbox.brake import may_fork, threads_of_user
 from sansi.sandbox.launch import Guard, end_group, start
 from sansi.sandbox.limits import Limits
 from sansi.sandbox.seccomp import filter_program
 from sansi.sandbox.system import INSIDE, Place, Visible, environment, visible
+from sansi.sandbox.usage import remove_tree
 
 Kind = Literal["bubblewrap", "bubblewrap-as-root", "landlock"]
 KINDS: tuple[Kind, ...] = ("bubblewrap", "bubblewrap-as-root", "landlock")  # the strongest first
@@ -55,7 +56,7 @@ class Started:
         if self.guard:
             self.guard.dismiss()
         if self.tmp:
-            shutil.rmtree(self.tmp, ignore_errors=True)
+            remove_tree(self.tmp)
 
 
 def start_on(kind: Kind, place: Place, limits: Limits, pipes: Mapping[str, int]) -> Started:
@@ -63,7 +64,7 @@ def start_on(kind: Kind, place: Place, limits: Limits, pipes: Mapping[str, int])
     if platform.system() != "Linux":
         raise NotHolding(f"it needs Linux, not {platform.system()}")
     try:
-        program = filter_program(shared=kind == "landlock")
+        program = filter_program(shared=kind == "landlock", forks=may_fork())
     except SansiError as error:
         raise NotHolding(str(error)) from error
     try:
@@ -99,7 +100,7 @@ def _start_landlock(place: Place, limits: Limits, program: bytes, pipes: Mapping
         process = _start(_python(seen, pipes["replies"], str(INSIDE.parent)), pipes, place.folder, env, [])
         guard = Guard(process.pid)
     except OSError:
-        shutil.rmtree(tmp, ignore_errors=True)
+        remove_tree(tmp)
         raise
     readable = [path for folder in seen.folders for path in _without(folder, seen.hidden)]
     readable += [str(INSIDE), *map(str, place.readable), *filter(os.path.exists, OF_THE_MACHINE)]
@@ -115,7 +116,8 @@ def _start_landlock(place: Place, limits: Limits, program: bytes, pipes: Mapping
         "program": program,
         "parent": os.getpid(),
     }
-    return Started(process, _setup(seen, limits, {}, confine), str(place.folder), guard, tmp)
+    counted = {"NPROC": threads_of_user() + limits.processes * THREADS_EACH} if os.geteuid() else {}
+    return Started(process, _setup(seen, limits, counted, confine), str(place.folder), guard, tmp)
 
 
 def _without(folder: str, hidden: tuple[str, ...]) -> list[str]:

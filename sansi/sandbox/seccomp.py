@@ -43,9 +43,12 @@ IGNORED_SHARED = """
 OF_ITSELF = "prlimit64 sched_setaffinity sched_setattr sched_setparam sched_setscheduler"  # the first argument: of whom
 
 NEW_NAMESPACES = 0x7E020000  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
+CLONE_THREAD = 0x10000
 AF_UNIX, SOCK_STREAM, SOCK_SEQPACKET = 1, 1, 5
 TIOCSTI, TIOCLINUX = 0x5412, 0x541C  # typing into somebody's terminal
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE = 1, 4  # to outlive us, and to hide open files from us
+# Of terminals and pipes. Others change flags of files that may only be read (FS_IOC_SETFLAGS, ENABLE_VERITY).
+IOCTLS_SHARED = (0x5401, 0x5402, 0x5403, 0x5404, 0x540F, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451, 0x5452)
 # A file of the folder is a file of the machine: with these bits, and of our user, anybody there could become us.
 SETUID_SETGID, O_CREAT_O_TMPFILE = 0o6000, 0o20000100
 MODE_OF = {"chmod": 1, "creat": 1, "fchmod": 1, "fchmodat": 2, "fchmodat2": 2, "mknod": 1, "mknodat": 2}  # arguments
@@ -68,10 +71,10 @@ class Step:
         return struct.pack("=HBBI", self.code, self.if_true, self.if_false, self.value)
 
 
-def filter_program(shared: bool, machine: str | None = None) -> bytes:
+def filter_program(shared: bool, machine: str | None = None, forks: bool = True) -> bytes:
     """The BPF program (struct sock_filter[]) for this machine, or the named one.
 
-    shared: the program shares processes, mounts and network with the whole machine.
+    shared: the program shares processes, mounts and network with the whole machine. forks: it may start others.
     Raises SansiError for a machine whose numbers we do not have.
     """
     machine = machine or platform.machine()
@@ -80,7 +83,7 @@ def filter_program(shared: bool, machine: str | None = None) -> bytes:
     column, architecture = MACHINES[machine]
     steps = [Step(LOAD, 4), Step(JUMP_EQUAL, architecture, 1), Step(RETURN, KILL)]
     steps += [Step(LOAD, 0), Step(JUMP_OVER, LAST, 0, 1), Step(RETURN, _error(errno.ENOSYS))]
-    for name, checks in _rules(shared).items():
+    for name, checks in _rules(shared, forks).items():
         number = NUMBERS[name][column]
         if number is not None:
             steps += [Step(JUMP_EQUAL, number, 0, len(checks)), *checks]
@@ -88,11 +91,15 @@ def filter_program(shared: bool, machine: str | None = None) -> bytes:
     return b"".join(step.packed() for step in steps)
 
 
-def _rules(shared: bool) -> dict[str, list[Step]]:
+def _rules(shared: bool, forks: bool) -> dict[str, list[Step]]:
     """By call: the instructions that judge it, the last of which returns."""
     rules = {name: [Step(RETURN, _error(errno.EPERM))] for name in REFUSED.split()}
     rules |= {name: [Step(RETURN, _error(errno.ENOSYS))] for name in UNKNOWN.split()}
     rules["clone"] = [_argument(0), *_refused_if(JUMP_ANY, NEW_NAMESPACES)]
+    if not forks:
+        thread = [Step(JUMP_ANY, NEW_NAMESPACES, 1, 0), Step(JUMP_ANY, CLONE_THREAD, 1, 0)]
+        rules["clone"] = [_argument(0), *thread, Step(RETURN, _error(errno.EPERM)), Step(RETURN, ALLOW)]
+        rules["fork"] = rules["vfork"] = [Step(RETURN, _error(errno.EPERM))]
     rules["ioctl"] = [_argument(1), *_refused_if(JUMP_EQUAL, TIOCSTI, TIOCLINUX)]
     rules["personality"] = [_argument(0), *_allowed_if(0, 0xFFFFFFFF)]
     rules["socket"] = [_argument(0), *_allowed_if(AF_UNIX, error=errno.EACCES)]
@@ -106,7 +113,8 @@ def _rules(shared: bool) -> dict[str, list[Step]]:
         rules |= {name: [Step(RETURN, _error(errno.EACCES))] for name in REFUSED_SHARED.split()}
         rules |= {name: [Step(RETURN, _error(0))] for name in IGNORED_SHARED.split()}
         rules["setpriority"] = [_argument(1), *_allowed_if(0)]
-        rules["prctl"] = [_argument(0), *_refused_if(JUMP_EQUAL, PR_SET_PDEATHSIG)]
+        rules["prctl"] = [_argument(0), *_refused_if(JUMP_EQUAL, PR_SET_PDEATHSIG, PR_SET_DUMPABLE)]
+        rules["ioctl"] = [_argument(1), *_allowed_if(*IOCTLS_SHARED, error=errno.ENOTTY)]
         # A pair of datagram sockets can send to any address of the machine; streams stay between the two.
         rules["socketpair"] = [
             _argument(0),

@@ -17,13 +17,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sansi.base.errors import SansiError
+from sansi.sandbox.brake import Brake
 from sansi.sandbox.canaries import canaries
+from sansi.sandbox.idle import watch_between_calls
 from sansi.sandbox.launch import has_ended
 from sansi.sandbox.limits import Limits
-from sansi.sandbox.rungs import Kind, NotHolding, Started, start_on
+from sansi.sandbox.rungs import THREADS_EACH, Kind, NotHolding, Started, start_on
 from sansi.sandbox.stream import HeadTail
 from sansi.sandbox.system import Place
-from sansi.sandbox.usage import children, folder_usage
+from sansi.sandbox.usage import children, folder_usage, members
 from sansi.sandbox.watch import Watch
 
 SETUP_SECONDS = 30.0
@@ -62,6 +64,7 @@ class Session:
         self._replies, reply_end = os.pipe()
         ends = {"requests": request_end, "output": output_end, "replies": reply_end}
         self._started: Started | None = None
+        self._brake: Brake | None = None
         self.closing = threading.Event()
         """Set by whoever wants it to end now, in the middle of a call too."""
         try:
@@ -77,13 +80,27 @@ class Session:
             os.set_blocking(end, False)
         for end in (self._output, self._replies):
             self._poll.register(end, select.POLLIN)
+        self._asked = threading.Lock()
+        self._between: Watch | None = None
+        self.ended_between: str | None = None
         self._prove()
+        self._hold_back()
+        watch_between_calls(self)
 
     @property
     def folder_inside(self) -> str:
         """The path of the folder for code in there."""
         assert self._started
         return self._started.folder_inside
+
+    def _hold_back(self) -> None:
+        """A brake on what code starts, of which none has run yet."""
+        try:
+            self._brake = Brake(self.limits.processes * THREADS_EACH)
+            self._brake.enter(members(self.pid, self.kind == "landlock"))
+        except OSError as error:
+            self.close()
+            raise NotHolding(f"the number of processes can not be bounded ({error})") from error
 
     def _prove(self) -> None:
         assert self._started
@@ -101,7 +118,32 @@ class Session:
 
     def exchange(self, request: dict[str, Any], seconds: float, cancelled: threading.Event | None = None) -> Exchange:
         """Ask and wait for the answer; after `seconds` it is interrupted, then killed, as beyond any limit."""
-        return _Talk(self, request, seconds, cancelled).finish()
+        with self._asked:
+            if self.ended_between:
+                return Exchange(stopped=f"{self.ended_between}, between two calls", dead="it was killed")
+            done = _Talk(self, request, seconds, cancelled).finish()
+            self._between = None
+            return done
+
+    def watch(self) -> Watch:
+        """Its limits, counted from now."""
+        assert self._started
+        shared, folder, tmp = self.kind == "landlock", self.place.folder, self._started.tmp
+        return Watch(self.pid, shared, folder, tmp, self.limits, self.before)
+
+    def look(self) -> None:
+        """Between calls: end it where what a call left behind is beyond a limit."""
+        if not self._asked.acquire(blocking=False):
+            return
+        try:
+            if self._started is None or self._requests < 0 or self.ended_between:
+                return
+            self._between = self._between or self.watch()
+            if breach := self._between.breach(time.monotonic()):
+                self.ended_between = breach
+                self._started.end()
+        finally:
+            self._asked.release()
 
     @property
     def pid(self) -> int:
@@ -132,6 +174,8 @@ class Session:
         """Kill everything in there; the folder stays as it is."""
         if self._started:
             self._started.end()
+            if self._brake:
+                self._brake.remove()
         for name in ("_requests", "_output", "_replies"):
             end = getattr(self, name)
             if end >= 0:
@@ -148,9 +192,7 @@ class _Talk:
         self.id = next(_ids)
         self.waiting = memoryview(marshal.dumps({**request, "id": self.id}))
         self.output, self.answer = HeadTail(session.limits.output), bytearray()
-        assert session._started
-        shared, folder, tmp = session.kind == "landlock", session.place.folder, session._started.tmp
-        self.watch = Watch(session.pid, shared, folder, tmp, session.limits, session.before)
+        self.watch = session.watch()
         self.done = Exchange()
         self.header: dict[str, Any] | None = None
         self.killing_at: float | None = None

@@ -27,7 +27,8 @@ def targets() -> Iterator[dict[str, Any]]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sansi-targets-")))
         shared = Path(f"/dev/shm/sansi-{secrets.token_hex(4)}")
-        for path in (folder / "secret", folder / "movable", folder / "expendable", shared):
+        shown = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sansi-shown-"))) / "file"
+        for path in (shown, folder / "secret", folder / "movable", folder / "expendable", shared):
             with suppress(OSError):  # not every machine has /dev/shm
                 path.write_text(laid["token"])
         stack.callback(lambda: shared.unlink(missing_ok=True))
@@ -39,13 +40,14 @@ def targets() -> Iterator[dict[str, Any]]:
         home = os.path.expanduser("~")
         laid |= {
             "secret": str(folder / "secret"),
+            "shown": str(shown),
             "outside": str(folder),
             "movable": str(folder / "movable"),
             "expendable": str(folder / "expendable"),
             "shared": shared.name,
             "victim": victim.pid,
             "home": home,
-            "home_entries": _entries(home),
+            "home_entries": [name for name in _entries(home) if name != shown.parent.name],
             "package": str(INSIDE.parent),
         }
         yield laid

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from sansi.sandbox.limits import MIB, Limits
-from sansi.sandbox.usage import Usage, folder_usage, usage_of
+from sansi.sandbox.usage import Usage, deleted_usage, folder_usage, members, usage_of
 
 FIRST, EVERY, FOLDER_EVERY = 0.04, 0.04, 0.2  # seconds
 SHARE = 10  # a look may take a tenth of the time
@@ -56,10 +56,11 @@ class Watch:
 
     def of_folder(self) -> str | None:
         size, files = folder_usage(os.fspath(self.folder), self.most_files)
+        if files > self.most_files:
+            return f"stopped: more than {self.limits.folder_files} files in its folder"
+        size += deleted_usage(members(self.pid, self.group), os.stat(self.folder).st_dev, self.limits.file_size)
         if size > self.most_bytes:
             return f"stopped: more than {self.limits.folder_size // MIB} MiB in its folder"
         if self.tmp and folder_usage(os.fspath(self.tmp), self.most_files)[0] > self.limits.tmp_size:
             return f"stopped: more than {self.limits.tmp_size // MIB} MiB in its {self.tmp}"
-        if files > self.most_files:
-            return f"stopped: more than {self.limits.folder_files} files in its folder"
         return None

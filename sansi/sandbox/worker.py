@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import threading
 import weakref
@@ -18,6 +17,7 @@ from sansi.sandbox.limits import Limits
 from sansi.sandbox.rungs import NAMES, Kind
 from sansi.sandbox.session import Exchange, Session
 from sansi.sandbox.system import Place
+from sansi.sandbox.usage import remove_tree
 
 OF_THE_SYSTEM = ("bin", "boot", "dev", "etc", "lib", "lib64", "proc", "run", "sbin", "sys", "usr")
 LOST = "variables are gone, files are kept"
@@ -167,7 +167,7 @@ class _Held:
         if self.session is not None:
             self.session.close()
         if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_tree(folder)
 
 
 def run_command(

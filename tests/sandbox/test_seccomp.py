@@ -11,13 +11,15 @@ from sansi.sandbox.syscalls import LAST, NUMBERS
 OTHERS = {"read": (0, 63), "execve": (59, 221), "futex": (202, 98), "exit_group": (231, 94), "mmap": (9, 222)}
 
 
-def judge(machine: str, shared: bool, name: str, *arguments: int, architecture: int | None = None) -> int:
+def judge(
+    machine: str, shared: bool, name: str, *arguments: int, architecture: int | None = None, forks: bool = True
+) -> int:
     """What the kernel is told: ALLOW, KILL, or an error's number (0: as if it had worked)."""
     column, own = MACHINES[machine]
     number = {**NUMBERS, **OTHERS}.get(name, (None, None))[column] if not name.isdigit() else int(name)
     padded = [*arguments, *[0] * 6][:6]
     data = struct.pack("=IIQ6Q", number, own if architecture is None else architecture, 0, *padded)
-    program = list(struct.iter_unpack("=HBBI", filter_program(shared, machine)))
+    program = list(struct.iter_unpack("=HBBI", filter_program(shared, machine, forks)))
     at = loaded = 0
     while True:
         code, if_true, if_false, value = program[at]
@@ -69,7 +71,8 @@ def test_arguments_decide(machine):
     assert own("fchmodat", 0, 0, 0o2755) == errno.EPERM and own("fchmodat", 0, 0, 0o755) == ALLOW
     assert shared("fchmodat", 0, 0, 0o755) == 0  # told that it worked
     assert own("setsid") == ALLOW and shared("setsid") == errno.EACCES
-    assert shared("prctl", 1, 0) == errno.EPERM and shared("prctl", 15, 0) == ALLOW
+    assert shared("ioctl", 0, 0x5401) == ALLOW and shared("ioctl", 0, 0x40086602) == errno.ENOTTY
+    assert shared("prctl", 4, 0) == shared("prctl", 1, 0) == errno.EPERM and shared("prctl", 15, 0) == ALLOW
 
 
 @pytest.mark.parametrize("machine", MACHINES)
@@ -81,3 +84,10 @@ def test_what_the_filter_does_not_know_is_refused(machine):
 def test_another_machine_is_named():
     with pytest.raises(SansiError, match="not of riscv64"):
         filter_program(False, "riscv64")
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_where_nothing_brakes_a_bomb_only_threads_are_started(machine):
+    flags = {"thread": 0x10000 | 0x100, "fork": 0x11, "namespace": 0x10010000}
+    told = {what: judge(machine, False, "clone", flag, forks=False) for what, flag in flags.items()}
+    assert told == {"thread": ALLOW, "fork": errno.EPERM, "namespace": errno.EPERM}

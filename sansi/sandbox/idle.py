@@ -1,0 +1,47 @@
+"""Between calls, too, code may run on: threads and programs that a call left behind stay under their limits.
+
+One thread looks at all sessions of this process that are not being asked anything.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from contextlib import suppress
+from typing import Protocol
+
+EVERY = 0.1  # seconds
+
+
+class Idle(Protocol):
+    """A session, as it is seen from here."""
+
+    def look(self) -> None:
+        """End it if it is beyond a limit; at once if it is being asked something."""
+
+
+_watched: dict[int, weakref.WeakSet[Idle]] = {}
+_lock = threading.Lock()
+
+
+def watch_between_calls(session: Idle) -> None:
+    """Look after it until nobody holds it any more."""
+    with _lock:
+        if os.getpid() not in _watched:  # the copy that fork makes of a process has none of its threads
+            _watched[os.getpid()] = weakref.WeakSet()
+            sessions = _watched[os.getpid()]
+            threading.Thread(target=_serve, args=(sessions,), name="sansi-sandbox-watch", daemon=True).start()
+        _watched[os.getpid()].add(session)
+
+
+def _serve(sessions: weakref.WeakSet[Idle]) -> None:
+    while True:
+        time.sleep(EVERY)
+        with _lock:
+            present = list(sessions)
+        for session in present:
+            with suppress(OSError):  # it was closed, and its folder deleted, in this moment
+                session.look()
+        del present
