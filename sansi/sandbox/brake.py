@@ -23,6 +23,10 @@ def may_fork() -> bool:
     """Whether there is a brake here, so that code may start processes."""
     if os.geteuid() != 0:
         return True
+    for old in (*GROUPS.glob("pids/sansi-*"), *GROUPS.glob("sansi-*")):  # of processes that were killed
+        with suppress(OSError, IndexError):
+            if not os.path.exists(f"/proc/{old.name.split('-')[1]}"):
+                old.rmdir()
     if (group := _make(1)) is None:
         return False
     _remove(group)

@@ -107,7 +107,10 @@ def test_as_an_unprivileged_user():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("rights", "rung"), [((), "bubblewrap-as-root"), (("--cap-drop", "ALL"), "landlock")])
+@pytest.mark.parametrize(
+    ("rights", "rung"),
+    [((), "bubblewrap-as-root"), (("--cap-drop", "ALL", "--uid", "1000", "--gid", "1000"), "landlock")],
+)
 def test_where_user_namespaces_are_off(rights, rung):
     if not shutil.which("bwrap"):
         pytest.skip("needs bwrap, to turn them off")
@@ -117,6 +120,32 @@ def test_where_user_namespaces_are_off(rights, rung):
     if rung not in report["attempts"]:
         pytest.skip(f"{rung} can not be had here: {report['rungs'][rung]}")
     _check(report, at_least=1)
+
+
+@pytest.mark.slow
+def test_root_without_control_groups_starts_no_programs():
+    """Nothing would brake a bomb there: the kernel does not count root's processes."""
+    if not shutil.which("bwrap") or os.geteuid() != 0:
+        pytest.skip("needs bwrap, and root")
+    code = "from sansi.sandbox import Worker\nwith Worker() as w: print(w.run('import os; print(1 + 1); os.fork()'))"
+    off = (
+        "bwrap",
+        "--unshare-user",
+        "--disable-userns",
+        "--cap-drop",
+        "ALL",
+        "--bind",
+        "/",
+        "/",
+        "--dev-bind",
+        "/dev",
+        "/dev",
+    )
+    hidden = ("--tmpfs", "/sys/fs/cgroup")
+    done = subprocess.run(
+        [*off, *hidden, sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert "text='2\\n'" in done.stdout and "PermissionError" in done.stdout, done.stdout + done.stderr
 
 
 def _check(report: dict, at_least: int) -> None:
