@@ -106,6 +106,9 @@ def test_as_an_unprivileged_user():
     _check(report, at_least=1)
 
 
+OFF = ("bwrap", "--unshare-user", "--disable-userns", "--bind", "/", "/", "--dev-bind", "/dev", "/dev")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("rights", "rung"),
@@ -114,8 +117,7 @@ def test_as_an_unprivileged_user():
 def test_where_user_namespaces_are_off(rights, rung):
     if not shutil.which("bwrap"):
         pytest.skip("needs bwrap, to turn them off")
-    off = ("bwrap", "--unshare-user", "--disable-userns", *rights, "--bind", "/", "/", "--dev-bind", "/dev", "/dev")
-    report = _report(*off)
+    report = _report(*OFF, *rights)
     assert report["rungs"]["bubblewrap"]
     if rung not in report["attempts"]:
         pytest.skip(f"{rung} can not be had here: {report['rungs'][rung]}")
@@ -128,19 +130,7 @@ def test_root_without_control_groups_starts_no_programs():
     if not shutil.which("bwrap") or os.geteuid() != 0:
         pytest.skip("needs bwrap, and root")
     code = "from sansi.sandbox import Worker\nwith Worker() as w: print(w.run('import os; print(1 + 1); os.fork()'))"
-    off = (
-        "bwrap",
-        "--unshare-user",
-        "--disable-userns",
-        "--cap-drop",
-        "ALL",
-        "--bind",
-        "/",
-        "/",
-        "--dev-bind",
-        "/dev",
-        "/dev",
-    )
+    off = (*OFF, "--cap-drop", "ALL")
     hidden = ("--tmpfs", "/sys/fs/cgroup")
     done = subprocess.run(
         [*off, *hidden, sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300
