@@ -357,12 +357,22 @@ def test_chat_answers_and_leaves(tiny):
     assert "budget: 4" in done.stdout and re.search("cut at the budget|end of thought", done.stdout), done.stdout
 
 
+def test_chat_begins_with_what_its_options_say(tiny):
+    command = [sys.executable, "-m", "sansi.cli", "chat", tiny, "--no-think", "--temperature", "0.5", "--seed", "7"]
+    done = subprocess.run(command, input="/sampling\n/budget\nHi\n/stats\n/quit\n", capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    assert "temperature 0.5" in done.stdout and "seed 7" in done.stdout, done.stdout
+    assert "non-thinking (decided by: request)" in done.stdout
+
+
 # --- mistakes ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["chat", "no/such/folder", "--temperature", "9"], ["temperature", "from 0 to 2"]),
+        (["chat", "no/such/folder", "--think", "-b", "0"], ["--think", "contradict"]),
         (["run", "-m", "no/such/folder", "Hi"], ["no/such/folder", "no such model folder"]),
         (["run", "-m", "TINY"], ["nothing to ask"]),
         (["run", "-m", "TINY", "Hi", "--jsonl", "x"], ["--jsonl"]),

@@ -11,10 +11,22 @@ import typer
 from sansi.base.errors import SansiError
 from sansi.base.progress import status
 from sansi.cli.models import find_model, loaded
-from sansi.cli.options import DEFAULT_MODEL, MODEL_HELP, Budget, Device, Hub, Quantize, System
+from sansi.cli.options import (
+    DEFAULT_MODEL,
+    MODEL_HELP,
+    Budget,
+    Device,
+    Hub,
+    Quantize,
+    Sampling,
+    Seed,
+    System,
+    Think,
+    agreed,
+)
 
 if TYPE_CHECKING:
-    from sansi.chat import ChatModel
+    from sansi.chat import ChatModel, ChatOptions
     from sansi.serve.terminal.remote import RemoteChat
 
 
@@ -23,7 +35,10 @@ def chat(
         str | None,
         typer.Argument(metavar="MODEL", help=f"{MODEL_HELP} Default: {DEFAULT_MODEL}, or the server's first."),
     ] = None,
+    think: Think = None,
     thinking_budget: Budget = None,
+    temperature: Sampling = None,
+    seed: Seed = None,
     system: System = None,
     load: Annotated[str | None, typer.Option(help="A conversation that /save wrote as .json.")] = None,
     device: Device = "auto",
@@ -43,15 +58,21 @@ def chat(
 
       sansi chat Qwen/Qwen3-0.6B --thinking-budget 256
 
-      sansi chat my/checkpoint --quantize int8
+      sansi chat my/checkpoint --quantize int8 --no-think --temperature 0.2
 
       sansi chat --url http://127.0.0.1:8000
 
     In the chat: /think and /no_think switch the mode, /budget 32 limits the thought (/budget off lifts the limit),
     /r asks again, /save keeps the conversation, /help lists the rest. Ctrl-C stops an answer, not the program.
     """
+    from sansi.serve.terminal.chat import options_from
+
+    thinking = agreed(think, thinking_budget)
+    options = options_from(  # before the model is fetched or loaded
+        {"enable_thinking": thinking, "thinking_budget": thinking_budget, "temperature": temperature, "seed": seed}
+    )
     if url is not None:
-        _chat_with_server(url, model, read_key(api_key_file, api_key_env), thinking_budget, system, load)
+        _chat_with_server(url, model, read_key(api_key_file, api_key_env), options, system, load)
         return
     if api_key_file or api_key_env:
         raise SansiError("a key is for a server; give --url with it")
@@ -60,31 +81,29 @@ def chat(
         from sansi.base.model_card import read_card
 
         card = read_card(found.folder)
-        _talk(chat_model, card.examples_in(), card.description_in(), thinking_budget, system, load)
+        _talk(chat_model, card.examples_in(), card.description_in(), options, system, load)
 
 
 def _chat_with_server(
-    url: str, model: str | None, key: str | None, thinking_budget: int | None, system: str | None, load: str | None
+    url: str, model: str | None, key: str | None, options: ChatOptions, system: str | None, load: str | None
 ) -> None:
     from sansi.serve.terminal.remote import RemoteChat
 
     with status(f"asking {url}"):
         remote = RemoteChat.of(url, model, key)
-    _talk(remote, remote.examples, remote.description, thinking_budget, system, load)
+    _talk(remote, remote.examples, remote.description, options, system, load)
 
 
 def _talk(
     chat_model: ChatModel | RemoteChat,
     examples: list[str],
     description: str,
-    thinking_budget: int | None,
+    options: ChatOptions,
     system: str | None,
     load: str | None,
 ) -> None:
-    from sansi.chat import ChatOptions
     from sansi.serve.terminal.chat import TerminalChat
 
-    options = ChatOptions(thinking_budget=thinking_budget)
     terminal = TerminalChat(chat_model, options, examples=examples, system=system or "", description=description)
     if load is not None:
         terminal.load(Path(load))

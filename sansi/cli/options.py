@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from sansi.base.errors import SansiError
+
 DEFAULT_MODEL = "nano"
 MODEL_HELP = "A folder, nano, a name such as Qwen3-0.6B, or OWNER/NAME of a hub (@REVISION after it)."
 DEVICE_HELP = "auto (CUDA when there is one), cpu or cuda."
@@ -22,7 +24,23 @@ Budget = Annotated[
         "--thinking-budget", "-b", help="Most tokens of thought; 0 answers without thinking. Default: unlimited."
     ),
 ]
+Think = Annotated[
+    bool | None,
+    typer.Option(
+        "--think/--no-think",
+        help="Think first, or answer without a thought. Default: think, unless the question says /no_think.",
+    ),
+]
+Seed = Annotated[int | None, typer.Option(help="The same seed gives the same answer.")]
 System = Annotated[str | None, typer.Option("--system", "-s", help="The system message.")]
 Quantize = Annotated[str | None, typer.Option(help=QUANTIZE_HELP)]
 Sampling = Annotated[float | None, typer.Option(help="Default: the preset of the mode.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+
+def agreed(think: bool | None, budget: int | None) -> bool | None:
+    """What --think and --no-think say. Raises SansiError where the budget says the opposite."""
+    if think is not None and budget is not None and think != (budget > 0):
+        name = "--think" if think else "--no-think"
+        raise SansiError(f"{name} and --thinking-budget {budget} contradict each other; give one of them")
+    return think

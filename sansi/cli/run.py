@@ -8,7 +8,19 @@ import typer
 
 from sansi.base.errors import SansiError
 from sansi.cli.models import find_model, loaded, name_of
-from sansi.cli.options import DEFAULT_MODEL, Budget, Device, Hub, ModelOption, Quantize, Sampling, System
+from sansi.cli.options import (
+    DEFAULT_MODEL,
+    Budget,
+    Device,
+    Hub,
+    ModelOption,
+    Quantize,
+    Sampling,
+    Seed,
+    System,
+    Think,
+    agreed,
+)
 
 
 def run(
@@ -17,13 +29,7 @@ def run(
     ] = None,
     model: ModelOption = DEFAULT_MODEL,
     system: System = None,
-    think: Annotated[
-        bool | None,
-        typer.Option(
-            "--think/--no-think",
-            help="Think first, or answer without a thought. Default: think, unless the question says /no_think.",
-        ),
-    ] = None,
+    think: Think = None,
     thinking_budget: Budget = None,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Most tokens of thought and answer together.")] = None,
     temperature: Sampling = None,
@@ -33,7 +39,7 @@ def run(
     presence_penalty: Sampling = None,
     frequency_penalty: Sampling = None,
     repetition_penalty: Sampling = None,
-    seed: Annotated[int | None, typer.Option(help="The same seed gives the same answer.")] = None,
+    seed: Seed = None,
     schema: Annotated[str | None, typer.Option(help="File with a JSON schema that the answer must match.")] = None,
     show_thinking: Annotated[
         bool | None,
@@ -74,7 +80,7 @@ def run(
         "repetition_penalty": repetition_penalty,
     }
     flags: dict[str, Any] = {
-        "enable_thinking": _agreed(think, thinking_budget),
+        "enable_thinking": agreed(think, thinking_budget),
         "thinking_budget": thinking_budget,
         "max_tokens": max_tokens,
         "seed": seed,
@@ -102,10 +108,3 @@ def run(
         request = answers.read_request({**flags, "messages": asked}, name, system)
         with loaded(find_model(model, hub, **plan), device, quantize) as chat_model:
             answers.run_one(chat_model, request, as_json, show_thinking)
-
-
-def _agreed(think: bool | None, budget: int | None) -> bool | None:
-    if think is not None and budget is not None and think != (budget > 0):
-        name = "--think" if think else "--no-think"
-        raise SansiError(f"{name} and --thinking-budget {budget} contradict each other; give one of them")
-    return think

@@ -57,9 +57,14 @@ def summary(result: ChatResult, seconds: float | None = None) -> str:
         parts.append("cut at the token limit")
     parts += [f"not executable: {call.name}, {call.error}" for call in result.message.tool_calls if call.error]
     if seconds:
-        parts.append(f"{seconds:.1f} s")
+        parts.append(seconds_text(seconds))
         parts.append(speed(result))
     return printable(" · ".join(filter(None, parts)))
+
+
+def seconds_text(seconds: float) -> str:
+    """ "2.3 s"; what is shorter than a tenth keeps a digit that is not 0: "0.04 s"."""
+    return f"{seconds:.1f} s" if seconds >= 0.1 else f"{seconds:.1g} s"
 
 
 def answer_tokens(result: ChatResult) -> int:

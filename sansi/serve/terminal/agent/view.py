@@ -27,7 +27,7 @@ from sansi.agents.events import (
     StepStarted,
 )
 from sansi.client import Usage
-from sansi.serve.terminal.looks import is_plain, printable
+from sansi.serve.terminal.looks import is_plain, printable, seconds_text
 from sansi.serve.terminal.markdown import MarkdownStream, TextStream
 from sansi.serve.terminal.printers import Stream
 from sansi.text import Message
@@ -128,7 +128,7 @@ class RunView:
         self._thought = ""
         self._end_live()
         self._end_stream()
-        self.note(f"thought · about {words} words · {taken:.1f} s")
+        self.note(f"thought · about {words} words · {seconds_text(taken)}")
 
     def _content(self, event: ContentText) -> None:
         self._end_thought()
@@ -332,4 +332,4 @@ def spending(spent: Spent, budget: int | None, last: Finished | None) -> str:
         parts.append(f"thinking {thought:,} of {budget:,}, {max(0, budget - thought):,} left")
     elif used.reasoning_tokens:
         parts.append(f"{used.reasoning_tokens:,} of them thoughts")
-    return " · ".join([*parts, f"{spent.seconds:.1f} s"])
+    return " · ".join([*parts, seconds_text(spent.seconds)])
