@@ -20,11 +20,15 @@ HANDSHAKE_VERSION = "2025-11-25"  # whose shapes answers have before a version i
 
 
 class ConnectionLost(MCPError):
-    """The connection ended, or the server forgot it. `sent`: whether the request may have reached the server."""
+    """The connection ended, or the server forgot it.
 
-    def __init__(self, cause: str, sent: bool):
+    sent: whether the request may have reached the server. over: whether nothing more can be asked over it; of HTTP's
+    many connections one may break and leave the session whole.
+    """
+
+    def __init__(self, cause: str, sent: bool, over: bool = True):
         super().__init__(CONNECTION_CLOSED, cause)
-        self.cause, self.sent = cause, sent
+        self.cause, self.sent, self.over = cause, sent, over
 
 
 class Dispatcher(JSONRPCDispatcher[Any]):
@@ -54,6 +58,8 @@ class Dispatcher(JSONRPCDispatcher[Any]):
         data = error.data if isinstance(error.data, dict) else {}
         if error.code == HTTP_FAILED and (data.get("session_lost") or not data.get("sent", True)):
             return ConnectionLost(error.message, sent=False)
+        if error.code == HTTP_FAILED and data.get("broken"):
+            return ConnectionLost(error.message, sent=True, over=False)
         closed = error.code == CONNECTION_CLOSED and error.message == CLOSED  # servers use the code for other things
         if closed or (error.code == CONNECTION_CLOSED and self.traffic.ended.is_set()):
             return ConnectionLost(self.traffic.cause or "it closed its stdin", sent=begun)

@@ -25,6 +25,7 @@ CONNECT_TIMEOUT = 30.0  # seconds; the phase's own deadline is shorter
 NEWS_TIMEOUT = 1.0  # seconds for a server to take what it does not answer: a notification, the end of a session
 NOT_THIS_TRANSPORT = (400, 404, 405, 406, 415, 501)
 """Statuses by which an address says that it does not speak streamable HTTP."""
+BROKE_OFF = "its answer broke off"
 REASONS = {
     401: "it wants to know who asks (HTTP 401); give a token in its headers, such as Authorization",
     403: "it refuses this client (HTTP 403)",
@@ -100,7 +101,8 @@ class _Client(httpx2.AsyncClient):
         try:
             response = await super().send(request, **options)
         except (httpx2.TransportError, httpx2.InvalidURL, OSError) as error:
-            return self._failure(request, 503, _unreachable(error), sent=not isinstance(error, httpx2.ConnectError))
+            reached = not isinstance(error, httpx2.ConnectError | httpx2.InvalidURL)
+            return self._failure(request, 503, _unreachable(error), sent=reached, broken=reached)
         if request.method != "POST" or response.is_redirect:
             return self._read_failure(request, response)
         if response.status_code >= 400:
@@ -133,7 +135,7 @@ class _Client(httpx2.AsyncClient):
     async def _whole(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
         body = await self._body(response)
         if isinstance(body, str):
-            return self._failure(request, 502, body)
+            return self._failure(request, 502, body, broken=body.startswith(BROKE_OFF))
         headers = {key: value for key, value in response.headers.items() if key not in ("content-encoding",)}
         headers["content-length"] = str(len(body))
         return httpx2.Response(response.status_code, headers=headers, content=body, request=request)
@@ -148,17 +150,24 @@ class _Client(httpx2.AsyncClient):
                 if size > self._max:
                     return f"it sent a message of over {self._max / 2**20:g} MiB (max_message_mib)"
         except (httpx2.TransportError, httpx2.DecodingError, OSError) as error:
-            return f"its answer broke off: {_unreachable(error)}"
+            return f"{BROKE_OFF}: {_unreachable(error)}"
         finally:
             await response.aclose()
         return b"".join(parts)
 
     def _failure(
-        self, request: httpx2.Request, status: int, cause: str, *, sent: bool = True, session_lost: bool = False
+        self,
+        request: httpx2.Request,
+        status: int,
+        cause: str,
+        *,
+        sent: bool = True,
+        session_lost: bool = False,
+        broken: bool = False,
     ) -> httpx2.Response:
         if self._one_stream:
             self._traffic.end(cause)
-        data = {"status": status, "sent": sent, "session_lost": session_lost}
+        data = {"status": status, "sent": sent, "session_lost": session_lost, "broken": broken}
         error = {"code": HTTP_FAILED, "message": cause, "data": data}
         body = json.dumps({"jsonrpc": "2.0", "id": None, "error": error}).encode()
         return _answer(request, status if status >= 400 else 502, body)

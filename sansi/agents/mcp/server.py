@@ -310,6 +310,8 @@ class Server:
 
     def _drop(self, connection: Connection, lost: ConnectionLost) -> None:
         """The connection is over for everybody; the owner notices and cleans up."""
+        if not lost.over:
+            return
         connection.traffic.end(lost.cause)
         if self._connection is connection:
             self._connection = None

@@ -32,7 +32,10 @@ class Sound(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         message = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.message(message)
+        if self.state["over"].is_set():  # a connection that was kept, to a server that has ended
+            self.close_connection = True
+        else:
+            self.message(message)
 
     def message(self, message):
         method, request_id = message.get("method"), message.get("id")

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("mcp", reason="the extra `agents` is not installed")
 
 from mcp_faults import FAULTS, Fault
-from mcp_faulty_http import serving
+from mcp_faulty_http import Serving, serving
 from sansi.agents.mcp import MCPFailure, MCPServers, Reply, ServerConfig, connection, stdio
 
 FAULTY = Path(__file__).with_name("mcp_faulty.py")
@@ -202,6 +202,22 @@ def test_a_server_cannot_ask_for_ever_nor_outside_of_a_call():
         notes = servers.status()["asks_for_ever"].notes
     assert asked == ["Your password?"] * 20
     assert any("outside of any call" in note for note in notes) and any("asked 20 already" in note for note in notes)
+
+
+def test_a_remote_server_that_went_away_is_named_and_found_again():
+    first = Serving("sound")
+    with MCPServers([ServerConfig("remote", url=first.url)]) as servers:
+        assert echo(servers, "remote", "before").text == "before"
+        first.stop()
+        with pytest.raises(
+            MCPFailure, match=r'^MCP server "remote" failed in the call of "echo": .*its address cannot be reached'
+        ):
+            echo(servers, "remote", "meanwhile")
+        second = Serving("sound", first.port)
+        try:
+            assert echo(servers, "remote", "after").text == "after"
+        finally:
+            second.stop()
 
 
 def test_a_server_that_answers_an_error_says_so_in_its_result():
