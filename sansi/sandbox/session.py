@@ -25,7 +25,7 @@ from sansi.sandbox.limits import Limits
 from sansi.sandbox.rungs import THREADS_EACH, Kind, NotHolding, Started, start_on
 from sansi.sandbox.stream import HeadTail
 from sansi.sandbox.system import Place
-from sansi.sandbox.usage import children, folder_usage, members
+from sansi.sandbox.usage import children, folder_usage
 from sansi.sandbox.watch import Watch
 
 SETUP_SECONDS = 30.0
@@ -97,7 +97,7 @@ class Session:
         """A brake on what code starts, of which none has run yet."""
         try:
             self._brake = Brake(self.limits.processes * THREADS_EACH)
-            self._brake.enter(members(self.pid, self.kind == "landlock"))
+            self._brake.enter([self._worker()])  # each costs the kernel milliseconds, and bwrap's own start nothing
         except OSError as error:
             self.close()
             raise NotHolding(f"the number of processes can not be bounded ({error})") from error
@@ -152,12 +152,16 @@ class Session:
 
     def interrupt(self) -> None:
         """Ctrl-C for the code."""
+        if worker := self._worker():
+            os.kill(worker, signal.SIGINT)
+
+    def _worker(self) -> int:
+        """Our process inside; 0 when it is gone."""
         worker = self.pid
         if self.kind != "landlock":  # bwrap, its first process inside, and ours
             for _ in range(2):
                 worker = next(iter(children(worker)), 0)
-        if worker:
-            os.kill(worker, signal.SIGINT)
+        return worker
 
     def died(self) -> str:
         """End what is left, and say how it ended."""
