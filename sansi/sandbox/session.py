@@ -97,7 +97,9 @@ class Session:
         """A brake on what code starts, of which none has run yet."""
         try:
             self._brake = Brake(self.limits.processes * THREADS_EACH)
-            self._brake.enter([self._worker()])  # each costs the kernel milliseconds, and bwrap's own start nothing
+            if not (worker := self._worker()):  # 0 would mean us
+                raise OSError("the process is gone")
+            self._brake.enter([worker])
         except OSError as error:
             self.close()
             raise NotHolding(f"the number of processes can not be bounded ({error})") from error
