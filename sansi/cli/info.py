@@ -37,8 +37,8 @@ class Subject:
 def info(model: Model = DEFAULT_MODEL, as_json: AsJson = False, hub: Hub = "huggingface") -> None:
     """Show a model's size, shape, context, and whether it fits here. Reads its configuration only, no weights.
 
-    Of a folder that `sansi make` left, a stage's or a checkpoint's, also its history: every stage back to the corpus,
-    with tokens, time, commit and digest; --json has the configuration of each.
+    Of a folder that `sansi make` left (a stage's, a checkpoint's, that of all stages) also its history: every stage
+    back to the corpus, with tokens, time, commit and digest; --json has the configuration of each.
 
     Examples:
 

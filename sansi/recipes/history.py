@@ -8,7 +8,7 @@ from typing import Any
 
 from sansi.base.config import load_config
 from sansi.base.files import read_json, write_json
-from sansi.recipes.records import RECORD_FILE, StageRecord
+from sansi.recipes.records import RECIPE_FILE, RECORD_FILE, StageRecord
 
 HISTORY_FILE = "history.json"
 """In an exported folder, which may stand anywhere: the records of all its stages."""
@@ -31,19 +31,21 @@ class History:
 
 
 def history_of(folder: str | Path) -> History | None:
-    """The history of a stage's folder, of a checkpoint in it or of an exported model; None where nothing tells."""
+    """The history of a stage's folder, of a checkpoint in it, of an exported model, or of all that a recipe has made in
+    a folder; None where nothing tells."""
     folder = Path(folder).resolve()
     file = folder / HISTORY_FILE
     if file.is_file() and not (folder / RECORD_FILE).is_file():
         values = read_json(file)
         stages = [load_config(StageRecord, stage, str(file)) for stage in values["stages"]]
         return History(tuple(stages), tuple(values["outside"]))
-    stage_folder = _stage_folder(folder)
-    if stage_folder is None:
+    stage_folders = [place] if (place := _stage_folder(folder)) else _all_stages(folder)
+    if not stage_folders:
         return None
     found: dict[Path, StageRecord] = {}
     outside: dict[str, None] = {}
-    _collect(stage_folder, found, outside)
+    for place in stage_folders:
+        _collect(place, found, outside)
     return History(tuple(found.values()), tuple(outside))
 
 
@@ -55,13 +57,22 @@ def result_in(model: str | Path) -> Path | None:
     if record := StageRecord.load(folder):
         return folder / record.output
     place = folder.resolve()
-    return folder if (place / HISTORY_FILE).is_file() or _stage_folder(place) else None
+    return folder if (place / HISTORY_FILE).is_file() or _stage_folder(place) or _all_stages(place) else None
 
 
 def _stage_folder(folder: Path) -> Path | None:
     """The folder of the stage that something lies in: itself, or one at most two above, as a checkpoint's is."""
     above = (folder, *folder.parents[:2])
     return next((place for place in above if (place / RECORD_FILE).is_file()), None)
+
+
+def _all_stages(folder: Path) -> list[Path]:
+    """The folders of the stages that were begun, in the order of the recipe, where a recipe was made in `folder`."""
+    file = folder / RECIPE_FILE
+    values = read_json(file) if file.is_file() else None
+    stages = values.get("stage") if isinstance(values, dict) else None
+    names = [stage["name"] for stage in stages if isinstance(stage, dict) and "name" in stage] if stages else []
+    return [folder / name for name in names if (folder / name / RECORD_FILE).is_file()]
 
 
 def _collect(folder: Path, found: dict[Path, StageRecord], outside: dict[str, None]) -> None:
@@ -88,7 +99,14 @@ def described(history: History) -> list[str]:
     lines = []
     for record in history.stages:
         inputs = ", ".join(item.name for items in record.inputs.values() for item in items)
-        facts = [*counts(record), f"{record.seconds:,.0f} s", f"commit {record.commit}", f"digest {record.digest[:12]}"]
+        begun = [] if record.done else ["not done"]
+        facts = [
+            *begun,
+            *counts(record),
+            f"{record.seconds:,.0f} s",
+            f"commit {record.commit}",
+            f"digest {record.digest[:12]}",
+        ]
         lines.append(f"{record.name} ({record.kind}{f' of {inputs}' if inputs else ''}): {', '.join(facts)}")
     return lines + [f"from outside: {name}" for name in history.outside]
 

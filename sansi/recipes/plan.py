@@ -45,10 +45,8 @@ def plan(runner: Runner, until: str | None = None, restart: Collection[str] = ()
     disk = sum(line.estimate.disk or 0 for line in open_lines)
     recipe = runner.recipe
     head = f"{recipe.name}: {recipe.about or 'no description'}\ninto {runner.out}, seed {recipe.seed}\n"
-    total = (
-        f"{len(open_lines)} of {len(lines)} stages to make: about {_time(seconds)}, {_size(memory)} of memory at the "
-        f"most, {_size(disk)} of disk"
-    )
+    needs = [f"{_size(memory)} of memory at the most"] * bool(memory) + [f"{_size(disk)} of disk"] * bool(disk)
+    total = f"{len(open_lines)} of {len(lines)} stages to make: " + ", ".join([f"about {_time(seconds)}", *needs])
     return "\n".join([head, _table(lines), "", *_advice(lines), total])
 
 

@@ -20,6 +20,8 @@ from sansi.recipes.digests import Content, read_content
 from sansi.recipes.stages import Stage
 
 RECORD_FILE = "stage.json"
+RECIPE_FILE = "recipe.json"
+"""In the folder of all stages: the recipe as it was run."""
 LONGEST_VALUE = 60  # characters of a value in a message
 
 

@@ -7,6 +7,7 @@ old result is still wanted; `restart` moves it aside and makes it, and what stan
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -27,11 +28,10 @@ from sansi.recipes.digests import changes_since, read_content
 from sansi.recipes.history import counts
 from sansi.recipes.models import find_given_model
 from sansi.recipes.recipe import Recipe
-from sansi.recipes.records import RECORD_FILE, InputRecord, StageRecord, differences, new_record
+from sansi.recipes.records import RECIPE_FILE, RECORD_FILE, InputRecord, StageRecord, differences, new_record
 from sansi.recipes.stages import Given, Inputs, Stage, StageRun
 
 LOCK_FILE = ".lock"
-RECIPE_FILE = "recipe.json"
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,15 @@ class Runner:
         record = self._record(stage, self._pinned_now(stage))
         record = replace(record, codec=self._codec(inputs), seconds=state.record.seconds if state.record else 0.0)
         make = self._make_in_place if stage.kind.resumes else self._make_whole
-        done = make(stage, inputs, record)
+        try:
+            done = make(stage, inputs, record)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise SansiError(
+                f"{stage.name}: the disk is full; make room where {self.out} and the folder for temporary files are, "
+                "then start again: it goes on from here"
+            ) from error
         print(f"   {', '.join([f'{done.seconds:.1f} s', *counts(done)])}", flush=True)
 
     def _pinned_now(self, stage: Stage) -> dict[str, list[InputRecord]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -11,11 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import small_recipe as small_recipe_module
 from sansi.base import SansiError
 from sansi.base.files import read_json
 from sansi.data.problems import FAMILIES
 from sansi.recipes.digests import read_content
-from sansi.recipes.history import described, history_of
+from sansi.recipes.history import described, history_of, result_in
 from sansi.recipes.kinds import KINDS
 from sansi.recipes.kinds.evaluation import Evaluate
 from sansi.recipes.kinds.reinforcement import Grpo
@@ -232,7 +234,33 @@ def test_a_checkpoint_tells_its_history(tmp_path):
     assert described(history)[1].startswith("second (letters of first): 2 letters, ")
     history.save(tmp_path / "elsewhere")  # as an exported folder carries it
     assert history_of(tmp_path / "elsewhere").to_dict() == history.to_dict()
+
+
+def test_the_folder_of_all_stages_tells_them_in_order(tmp_path):
+    kill_at("steps 1")
+    with pytest.raises(Killed):
+        Runner(small_recipe(), tmp_path).run()
+    assert [stage.name for stage in history_of(tmp_path).stages] == ["first", "apart", "second", "steps"]
+    assert result_in(tmp_path) == tmp_path
+    assert [": not done" in line for line in described(history_of(tmp_path))] == [False, False, False, True]
+    (tmp_path / "recipe.json").write_text("[]")
     assert history_of(tmp_path) is None
+
+
+@pytest.mark.parametrize("stage", ["second", "steps"])
+def test_a_full_disk_is_one_sentence_and_the_next_run_goes_on(tmp_path, monkeypatch, stage):
+    room = small_recipe_module.work
+
+    def full(place):
+        if place.startswith(stage):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        room(place)
+
+    monkeypatch.setattr(small_recipe_module, "work", full)
+    assert f"{stage}: the disk is full; make room where {tmp_path}" in refusal(Runner(small_recipe(), tmp_path))
+    monkeypatch.setattr(small_recipe_module, "work", room)
+    Runner(small_recipe(), tmp_path).run()
+    assert made == ALL
 
 
 def test_a_history_reads_each_record_once(tmp_path, monkeypatch):
