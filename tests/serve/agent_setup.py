@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import sys
 from pathlib import Path
@@ -50,6 +51,16 @@ def breaks() -> str:
     raise ValueError("no such thing")
 
 
+@tool(timeout=120.0)
+async def wait() -> str:
+    """It takes long."""
+    await asyncio.sleep(120)
+    return "never"
+
+
+ALL = (put, plot, lines, breaks, wait)
+
+
 class Tools(Toolset):
     """Given tools, without a registry."""
 
@@ -58,9 +69,14 @@ class Tools(Toolset):
         self._own = list(tools)
 
 
-def setup_of(folder, *replies, mode="ask", tools=(put, plot, lines, breaks), **more):
+def setup_of(folder, *replies, mode="ask", tools=None, **more):
     return Setup(
-        StreamedScript(*replies), "scripted", Tools(*tools), Approvals(mode), Sessions(folder / "sessions"), **more
+        StreamedScript(*replies),
+        "scripted",
+        Tools(*(tools or ALL)),
+        Approvals(mode),
+        Sessions(folder / "sessions"),
+        **more,
     )
 
 
