@@ -21,14 +21,14 @@ class Script:
     content: str = "It is 42."
     thought: str = "12 + 30 is 42."
     call: tuple[str, dict[str, Any]] | None = None
-    calls: tuple[tuple[str, dict[str, Any]], ...] = ()
-    """Several at once."""
     delay: float = 0
     endless: bool = False  # it ends when it is stopped, at the latest after the thought
     breaks: bool = False
     finish_reason: str = "stop"
     at_budgets: tuple[tuple[int, str], ...] = ()
     """Other answers below budgets: (budget, content), the smallest first."""
+    calls: tuple[tuple[str, dict[str, Any]], ...] = ()
+    """Several at once, in the place of `call`."""
 
     def said_at(self, budget: int | None) -> str:
         return next(

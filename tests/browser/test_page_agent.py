@@ -8,7 +8,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from steps import send, shows, whole
+from steps import send, shows, violations, whole
+from test_page_keeps import entry
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "serve"))
 from live_server import LONG, running, wait_for
@@ -257,3 +258,43 @@ def test_without_tools_the_page_knows_nothing_of_them(visit, scripted_url):
     assert not page.locator("#tools-on").is_visible()
     page.locator("#tune").click()
     assert page.get_by_label("Calculator").is_visible() and not page.get_by_label("Tools of this server").count()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_cards_and_questions(visit, agent_url, axe, scheme):
+    page = visit(agent_url, color_scheme=scheme).page
+    send(page, "How did the temperatures in Lübeck develop this week?")
+    page.wait_for_selector('.card.call[data-state="asking"]')
+    page.wait_for_selector(".made img")
+    assert not violations(page, axe)
+    page.get_by_role("button", name="Once").click()
+    page.wait_for_selector(".sources")
+    send(page, "Let it fail")
+    page.wait_for_selector('.card.call[data-state="failed"]')
+    whole(page)
+    assert not violations(page, axe)
+    page.locator("#tools-on").click()
+    page.get_by_role("checkbox", name="write_file").wait_for()
+    assert not violations(page, axe)
+
+
+def test_an_agent_s_conversation_is_exported_and_comes_back(visit, agent_url, tmp_path):
+    page = visit(agent_url).page
+    send(page, "How did the temperatures in Lübeck develop this week?")
+    page.get_by_role("button", name="Once").click()
+    page.wait_for_selector(".sources")
+    page.wait_for_selector(".made img")
+    shown = page.locator("#log").inner_text()
+    with page.expect_download() as download:
+        entry(page, "Export as JSON")
+    download.value.save_as(tmp_path / "chats.json")
+    entry(page, "Delete")
+    page.locator("#import-file").set_input_files(tmp_path / "chats.json")
+    page.wait_for_selector(".sources")
+    page.wait_for_selector(".made img")
+    assert page.locator("#log").inner_text() == shown
+    text = (tmp_path / "chats.json").read_text(encoding="utf-8")
+    broken = text.replace('"base64"', '"base65"')
+    (tmp_path / "broken.json").write_text(broken, encoding="utf-8")
+    page.locator("#import-file").set_input_files(tmp_path / "broken.json")
+    shows(page.locator("#toast"), "calls")
