@@ -42,7 +42,7 @@ def tool_of(servers: Servers, config: ServerConfig, definition: Definition) -> T
         timeout=config.call_limit + MARGIN,
         effects=effects_of(config, definition),
         origin=f"mcp:{definition.server}",
-        title=definition.title or definition.name,
+        title=definition.name,  # rules are about this one; a server may call itself for people what it likes
         tainted=not config.trusted,
         show=lambda arguments: _shown(definition, arguments),
     )

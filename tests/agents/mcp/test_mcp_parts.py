@@ -7,9 +7,14 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sansi.agents.approvals import Approvals, Policy
+from sansi.agents.mcp.config import ServerConfig
+from sansi.agents.mcp.definitions import Definition
 from sansi.agents.mcp.foreign import description, one_line
 from sansi.agents.mcp.lines import DroppedLine, LineReader
 from sansi.agents.mcp.names import tool_name
+from sansi.agents.mcp.tools import tool_of
+from sansi.text import ToolCall
 
 pytest.importorskip("mcp", reason="the extra `agents` is not installed")
 
@@ -179,3 +184,16 @@ def test_a_schema_without_a_type_is_one_of_an_object():
 def test_an_answer_that_is_wrong_around_its_items_is_left_to_be_told():
     answer = {"tools": [], "nextCursor": 5}
     assert repaired("tools/list", "2025-11-25", answer, lambda *_: None) is answer
+
+
+def test_a_title_that_a_server_chose_neither_escapes_a_rule_nor_slips_under_one():
+    schema = {"type": "object", "properties": {}}
+    made = tool_of(
+        None, ServerConfig("github", command="x"), Definition("github", "delete_repo", "list_x", "D", schema)
+    )
+    assert Approvals(Policy.of("yolo", never=["mcp:github/delete_*"])).decide(call_of(made), made).action == "deny"
+    assert Approvals(Policy.of("ask", always=["mcp:github/list_*"])).decide(call_of(made), made).action == "ask"
+
+
+def call_of(tool):
+    return ToolCall("call_0", tool.name, "{}")
