@@ -202,10 +202,12 @@ def export_session(
       sansi agent export 20261128-021500-1a2b report.md
     """
     from sansi.serve.terminal.agent.export import export, text_of
+    from sansi.serve.terminal.looks import printable
 
     found = _sessions().open(session)
     if file is None:
-        sys.stdout.write(text_of(found, "md"))
+        text = text_of(found, "md")
+        sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
         return
     if Path(file).exists():
         raise SansiError(f"{file} is there already; choose another name")
@@ -220,10 +222,11 @@ def list_sessions() -> None:
 
       sansi agent list
     """
+    from sansi.serve.terminal.looks import printable
+
     for session in _sessions().all():
-        typer.echo(
-            f"{session.id}  {session.head.get('model', '')}  {session.title}{'  (waits)' if session.waits else ''}"
-        )
+        waits = "  (waits)" if session.waits else ""
+        typer.echo(printable(f"{session.id}  {session.head.get('model', '')}  {session.title}{waits}"))
 
 
 def _check(

@@ -65,7 +65,7 @@ class Message:
     prefill: tuple[int, ...] | None = field(default=None, compare=False, repr=False)
     """The ids that the prompt had already written of this turn: an open or an empty think block, or nothing."""
     origin: str | None = field(default=None, compare=False, repr=False)
-    """Where a tool's text came from ("mcp:github", an address); never in dictionaries."""
+    """Where text came from that neither user nor model wrote ("mcp:github", an address); never in dictionaries."""
     tainted: bool = field(default=False, compare=False, repr=False)
     """It is text of strangers, which may hold orders that nobody gave; never in dictionaries."""
 

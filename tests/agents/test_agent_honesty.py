@@ -173,3 +173,9 @@ def test_it_is_asked_once_and_counted_each_time():
 def test_it_can_be_switched_off_and_is_counted_still():
     done, script, notices = run(says("Let me compute that."), ask_again=False)
     assert (len(script.seen), done.report.planned_unmade, notices) == (1, 1, [])
+
+
+def test_the_loops_own_request_is_not_the_users_word():
+    script = Script(says("Let me check that for you."), says("391"))
+    done = Agent(script, [Tool.from_function(calculator)]).run(QUESTION)
+    assert [(m.role, m.origin) for m in done.messages if m.role == "user"] == [("user", None), ("user", "the loop")]

@@ -1,12 +1,20 @@
 """`sansi agent` at a prompt: what is shown of calls and results, what is asked, how it is stopped, and what is kept."""
 
+import io
+import os
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from agent_setup import setup_of, talk
+from rich.console import Console
 from sansi.agents import Result, tool
 from sansi.agents.approvals import Approvals
+from sansi.agents.approvals.questions import Copied, Question
+from sansi.agents.mcp.config import ServerConfig
+from sansi.serve.terminal.agent.from_servers import with_resources
+from sansi.serve.terminal.agent.question import show
 from scripted_client import calls, says, several
 
 
@@ -199,3 +207,44 @@ def test_a_plain_reader_answers_by_a_letter(monkeypatch):
     monkeypatch.setattr("builtins.input", lambda prompt: next(given))
     keys = LineKeys()
     assert keys.key("?", ["o", "a"]) == "a" and keys.line("?") == "because"
+
+
+def test_a_copy_of_a_session_takes_no_file_along_that_a_link_leads_to(tmp_path):
+    setup = setup_of(tmp_path, says("Two."))
+    first, _ = talk(setup, "How many?")
+    (tmp_path / "secret").write_text("key")
+    work = first.session.folder / "code_interpreter"
+    work.mkdir()
+    (work / "out").symlink_to(tmp_path / "secret")
+    os.mkfifo(work / "pipe")
+    (work / "table.csv").write_text("1,2")
+    copied = setup.sessions.fork(first.session).folder / "code_interpreter"
+    assert (copied / "out").is_symlink() and (copied / "table.csv").read_text() == "1,2"
+    assert not os.path.lexists(copied / "pipe")
+
+
+def test_nothing_in_a_question_moves_the_cursor(tmp_path):
+    copied = Copied("to\x1b[2J", "eve@evil.com", "page\x1b]0;x\x07")
+    asked = Question("c", "put", "python", "put", ("write",), "{}", "f", "to", ("why",), copied=(copied,))
+    console = Console(file=io.StringIO(), force_terminal=True, width=200)
+    show(console, asked)
+    assert "\x1b[2J" not in console.file.getvalue() and "\x1b]0" not in console.file.getvalue()
+
+
+class Servers:
+    """Two servers with a resource each."""
+
+    configs = (ServerConfig("notes", command="x"), ServerConfig("own", command="x", trusted=True))
+
+    def read_resource(self, server, uri):
+        return SimpleNamespace(text=f"text of {uri}")
+
+
+def test_resources_of_servers_stand_in_messages_of_their_own():
+    said = with_resources(Servers(), "See @notes:a and @own:b but not @other:c")
+    assert [(m.content.split("\n")[0], m.origin, m.tainted) for m in said] == [
+        ("See @notes:a and @own:b but not @other:c", None, False),
+        ("Resource a of notes:", "mcp:notes", True),
+        ("Resource b of own:", "mcp:own", False),
+    ]
+    assert with_resources(None, "@notes:a")[0].content == "@notes:a"

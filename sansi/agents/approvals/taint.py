@@ -9,7 +9,8 @@ call that writes, uses the network or executes is asked about, unless what it do
    user wrote it too. Of what is executed, no line and no path does.
 3. At least one value is made of the user's words, or the user named the action.
 
-The user's words are the messages of the user and of the system, results of tools that came before any stranger spoke,
+The user's words are the messages of the user and of the system (but for those that a program has made of other text,
+which name its origin), results of tools that came before any stranger spoke,
 values that a rule of the user's approves by a pattern, values that the user saw in a question of this tool's and
 approved, and what stands as a single word in a record that the user named: who says "Sarah Baker" means the address
 beside her name. Where results hold no running text, there is no room for orders.
@@ -30,6 +31,7 @@ from sansi.text import Message
 from sansi.text.render import Span
 
 NOBODY = "nobody that was heard"
+HOME = ("user", "system")
 _LINES = re.compile(r"[\n;]|&&|\|\|?")
 _TOKENS = re.compile(r"[^\s\"'`()\[\]{}=,;|&<>]+")
 SHORTEST_LINE, SHORTEST_OWN = 4, 3  # characters; bytes, of which other scripts need fewer characters
@@ -72,11 +74,9 @@ class Provenance:
         own: list[str] = [*approved]
         theirs: list[tuple[str, str]] = []
         for message in messages:
-            if message.role in ("user", "system"):
-                own.append(message.content)
-            elif message.role == "tool" and message.tainted:
+            if message.tainted:
                 theirs.append((message.origin or message.name or "a tool", message.content))
-            elif message.role == "tool" and not theirs:
+            elif (message.role == "tool" and not theirs) or (message.role in HOME and message.origin is None):
                 own.append(message.content)
         self._trusted, self._strangers = Trusted(own, [text for _, text in theirs]), Strangers(theirs)
 

@@ -22,6 +22,7 @@ class Said:
 
     name: str
     text: str
+    tainted: bool = False  # whoever said it has read text of strangers
 
 
 @dataclass(frozen=True)
@@ -51,20 +52,18 @@ class GroupChat:
             raise SansiError("a group chat needs at least one member", param="members")
         talk = [Said(by, topic)]
         for turn in range(max_turns):
-            if (name := await self._next(talk, turn)) is None:
+            if (turn and self.done(talk[-1].text)) or (name := await self._next(talk, turn)) is None:
                 break
             run = await self.members[name].agent.arun(self._heard_by(name, talk))
-            talk.append(Said(name, re.sub(rf"^\s*{re.escape(name)}\s*[:：]\s*", "", whole_answer(run))))
-            if self.done(talk[-1].text):
-                break
+            text = re.sub(rf"^\s*{re.escape(name)}\s*[:：]\s*", "", whole_answer(run))
+            talk.append(Said(name, text, run.tainted))
         return talk
 
     async def _next(self, talk: Sequence[Said], turn: int) -> str | None:
         names = list(self.members)
         if self.chair is None:
             return names[turn % len(names)]
-        text = "\n".join(f"{said.name}: {said.text}" for said in talk)
-        prompt = prompts.CHAIR.format(talk=text, names=", ".join(names))
+        prompt = prompts.CHAIR.format(talk="\n".join(f"{s.name}: {s.text}" for s in talk), names=", ".join(names))
         return named_in(await reply_to(self.chair, prompt, self.options), names)
 
     def _heard_by(self, name: str, talk: Sequence[Said]) -> list[Message]:
@@ -72,8 +71,8 @@ class GroupChat:
         others = ", ".join(other for other in self.members if other != name)
         messages = [Message("system", f"You are {name}. {self.members[name].persona}\nThe others: {others}.")]
         for said in talk:
-            text = f"{said.name}: {said.text}"
-            if messages[-1].role == "user" and said.name != name:
+            own, text = said.name == name, f"{said.name}: {said.text}"
+            if not own and (messages[-1].role, messages[-1].tainted) == ("user", said.tainted):
                 text = f"{messages.pop().content}\n{text}"
-            messages.append(Message("assistant", said.text) if said.name == name else Message("user", text))
+            messages.append(Message("assistant" if own else "user", said.text if own else text, tainted=said.tainted))
         return messages if messages[-1].role == "user" else [*messages, Message("user", "Please go on.")]

@@ -63,8 +63,13 @@ class Planner:
         if not items_of(plan, self.max_steps):
             raise SansiError("the model wrote no plan", param="task")
         for step in items_of(plan, self.max_steps):
-            prompt = prompts.STEP.format(task=task, done=_listed(done), step=step)
-            done.append(StepDone(step, await agent.arun([Message("user", prompt)])))
+            prompt, tainted = prompts.STEP.format(done=_listed(done), step=step), any(s.run.tainted for s in done)
+            # Of the two only the task is the user's words; what steps found may be those of strangers.
+            asked = [
+                Message("user", prompts.TASK.format(task=task)),
+                Message("user", prompt, None, origin="the steps", tainted=tainted),
+            ]
+            done.append(StepDone(step, await agent.arun(asked)))
         answer = await reply_to(self.client, prompts.ANSWER.format(task=task, done=_listed(done)), self.options)
         return PlanRun(answer, tuple(done))
 

@@ -49,8 +49,9 @@ PLAN = """The task: {task}
 These tools will be there: {tools}.
 Write a plan: at most {most} steps, each one line that can be done by itself, as a numbered list and nothing else."""
 
-STEP = """The task as a whole: {task}
-Done so far:
+TASK = "The task as a whole: {task}"
+
+STEP = """Done so far:
 {done}
 
 Do this step now, and tell its result: {step}"""

@@ -33,6 +33,7 @@ from sansi.text import Message, ToolCall
 WHOLE = ("stop", "tool_calls", "function_call", "eos_token", "stop_sequence", "end_turn", "tool_use")
 CUT = Observation("error: not executed: the reply that made this call was cut", "not_executed")
 STOPPED = Observation("error: cancelled: the run was stopped before this call ended", "cancelled")
+LOOP = "the loop"
 NO_TOOLS_LEFT = Observation("error: not executed: no tools are left; this was the last reply", "not_executed")
 
 
@@ -229,7 +230,7 @@ class Driver:
         self.state.count("asked_again")
         what = "announced a call and made none" if found.kind == "planned" else "claimed what no call has done"
         self._notice("asked_again", f"the reply {what} (“{found.quote}”): it is asked once more", claim=found.kind)
-        self._add(Message("user", found.request))
+        self._add(Message("user", found.request, origin=LOOP))  # it quotes the model, and is not the user's word
         return True
 
     # --- answering ---------------------------------------------------------------------------------------------------

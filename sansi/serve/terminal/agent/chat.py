@@ -21,6 +21,7 @@ from sansi.base.errors import SansiError, did_you_mean
 from sansi.serve.terminal import looks
 from sansi.serve.terminal.agent.commands import ALIASES, COMMANDS, NAMES
 from sansi.serve.terminal.agent.export import export
+from sansi.serve.terminal.agent.from_servers import message_from, with_resources
 from sansi.serve.terminal.agent.question import KeyReader, ask, key_reader
 from sansi.serve.terminal.agent.session import Session
 from sansi.serve.terminal.agent.turns import Setup, stopped_by_interrupt
@@ -32,7 +33,6 @@ from sansi.text import Message
 KEYS = """\
 Enter sends; Alt-Enter, or a backslash before Enter, begins a new line; Tab completes; Shift-Tab goes to the next mode.
 Ctrl-C stops model, tools and servers' calls at once; twice at an empty prompt, or Ctrl-D, leaves."""
-RESOURCE = re.compile(r"(?<!\S)@([\w.-]+):(\S+)")
 
 
 class AgentChat:
@@ -80,7 +80,7 @@ class AgentChat:
             call = parse_command(line, NAMES, ALIASES)
             if call is None:
                 if line.strip():
-                    self.say(line.strip())
+                    self.say(*with_resources(self.setup.tools.servers, line.strip()))
                 return True
             if call.name == "/exit":
                 return False
@@ -89,11 +89,12 @@ class AgentChat:
             self.view.error(f"error: {error}")
         return True
 
-    def say(self, text: str) -> None:
+    def say(self, *messages: Message) -> None:
         """Ask, and show what becomes of it."""
         if self.session.waits:
             raise SansiError("calls of the last answer wait still: /continue goes on with them")
-        self.session.ask(Message("user", self._with_resources(text)))
+        for message in messages:
+            self.session.ask(message)
         self.go_on()
 
     def go_on(self) -> None:
@@ -247,16 +248,8 @@ class AgentChat:
         if not slash or any("=" not in pair for pair in pairs):
             raise SansiError("usage: /prompt SERVER/NAME KEY=VALUE …; /prompts lists them")
         arguments = dict(pair.split("=", 1) for pair in pairs)
-        self.say(self._servers_or_raise().get_prompt(server, prompt, arguments).text)
-
-    def _with_resources(self, text: str) -> str:
-        """The message, and after it each resource that it names by @SERVER:ADDRESS."""
-        found, parts = self.setup.tools.servers, [text]
-        configured = {config.name for config in found.configs} if found is not None else set()
-        for server, uri in RESOURCE.findall(text):
-            if found is not None and server in configured:
-                parts.append(f"Resource {uri} of {server}:\n\n{found.read_resource(server, uri).text}")
-        return "\n\n".join(parts)
+        servers = self._servers_or_raise()
+        self.say(message_from(servers, server, servers.get_prompt(server, prompt, arguments).text))
 
     def _result(self, word: str) -> None:
         if not self.view.results:

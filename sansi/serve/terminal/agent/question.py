@@ -88,13 +88,14 @@ def show(console: Console, question: Question) -> None:
     """The thing itself: whole, with what hides in it spelled out."""
     effects = ", ".join(question.effects) or "unknown"
     console.print()
-    console.print(Text(f"? {question.tool} wants to run ({question.origin}; it may {effects})", "bold yellow"))
+    asked = f"? {question.tool} wants to run ({question.origin}; it may {effects})"
+    console.print(Text(printable(asked), "bold yellow"))
     console.print(Text("\n".join(f"  │ {line}" for line in printable(question.shown).split("\n"))), soft_wrap=True)
     for reason in question.reasons:
         console.print(Text(f"  {printable(reason)}", "note"), soft_wrap=True)
     for copied in question.copied:
-        told = f"  {copied.argument} stands in text of {copied.origin}: {printable(copied.value)[:200]}"
-        console.print(Text(told, "yellow"), soft_wrap=True)
+        told = f"  {copied.argument} stands in text of {copied.origin}: {copied.value[:200]}"
+        console.print(Text(printable(told), "yellow"), soft_wrap=True)
     if question.difference:
         console.print(Text("  its definition changed:", "yellow"))
         console.print(Text("\n".join(f"    {line}" for line in printable(question.difference).split("\n"))))

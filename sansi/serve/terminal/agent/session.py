@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -151,9 +153,17 @@ class Sessions:
     def fork(self, session: Session) -> Session:
         """A copy under another id, with its files; the first one stays as it is."""
         old, id = read_transcript(session.file), _new_id()
-        shutil.copytree(session.folder, self.root / id, ignore=shutil.ignore_patterns(FILE))
+        # What code left there may be links to files that it could not read: they stay links.
+        shutil.copytree(session.folder, self.root / id, symlinks=True, ignore=_left)
         copy_turns(old, self.root / id / FILE, None, {**new_head(id), "created": time.time()}).close()
         return _open(self.root / id)
+
+
+def _left(folder: str, names: list[str]) -> list[str]:
+    """What of a folder is not copied: the transcript, and what is neither file nor folder, such as a pipe."""
+    kinds = {name: os.lstat(os.path.join(folder, name)).st_mode for name in names}
+    usual = (stat.S_ISREG, stat.S_ISDIR, stat.S_ISLNK)
+    return [name for name, kind in kinds.items() if name == FILE or not any(is_one(kind) for is_one in usual)]
 
 
 def _new_id() -> str:
