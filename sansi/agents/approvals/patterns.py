@@ -5,8 +5,8 @@ narrow where it approves (`approves`) and wide where it stops (`stops`):
 
 - `approves`: `*` neither leaves a command (no `;`, `|`, `&`, `<`, `>`, `$`, backquote, bracket, line break) nor a
   folder (no `..`), and in an address it does not leave the host.
-- `stops`: case, width and runs of blanks do not count, escaped characters of addresses are read, and of a command each
-  part is looked at, too.
+- `stops`: case, width, runs of blanks and characters that are not seen do not count, escaped characters of addresses
+  are read, numbers are the IP addresses that they stand for, and of a command each part is looked at, too.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit
+
+from sansi.base import SansiError
 
 _ANY = "(?s:.)"
 _WITHIN_COMMAND = r"[^;&|<>`$\n\r(){}\\\x00]"
@@ -82,15 +84,30 @@ def _readings(value: str, command: bool) -> Iterator[str]:
     yield _folded(value)
     if "%" in value:
         yield _folded(unquote(value))
-    if address := _ADDRESS.fullmatch(value):  # without a user's name and a port, which do not change whose house it is
-        host = re.sub(r":\d*$", "", address[2].rpartition("@")[2])
-        yield _folded(f"{address[1]}://{host.rstrip('.')}{address[3] or '/'}")
+    for text in (value.strip(), _as_fetched(value)):
+        if address := _ADDRESS.fullmatch(text):  # less a user's name and a port, which do not change whose house it is
+            host = re.sub(r":\d*$", "", address[2].rpartition("@")[2])
+            rest = address[3] if address[3].startswith("/") else f"/{address[3]}"
+            yield _folded(f"{address[1]}://{host.rstrip('.')}{rest}")
     if command:
         yield from map(_folded, _PARTS.split(value))
 
 
+def _as_fetched(value: str) -> str:
+    """The address that `fetch` makes of a text: numbers as the IP address that they are, hosts in ASCII."""
+    from sansi.agents.tools.web.urls import read_address
+
+    try:
+        return str(read_address(value)) if ":" in value[:8] else ""
+    except SansiError:
+        return ""
+
+
 def _folded(text: str) -> str:
-    return _BLANKS.sub(" ", unicodedata.normalize("NFKC", text)).strip().casefold()
+    """In one case, width and kind of blank, with the stops of other scripts as dots and without what is not seen."""
+    plain = unicodedata.normalize("NFKC", text).replace("\u3002", ".")
+    seen = "".join(c for c in plain if c.isascii() or unicodedata.category(c) != "Cf")
+    return _BLANKS.sub(" ", seen).strip().casefold()
 
 
 def _literal(pattern: str) -> str:

@@ -215,3 +215,24 @@ def test_what_a_pattern_approves_it_also_stops(start, rest, command):
 def test_many_stars_take_no_time():
     assert not approves("*a" * 30 + "b", "a" * 20_000, command=False)
     assert not stops("*a" * 30 + "b", "a" * 20_000, command=False)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "https://evil\u3002com/x",
+        "https://ev\u00adil.com/x",
+        "https://e\u200bvil.com/x",
+        "https://evil.com?x=1",
+        "https://evil.com#x",
+        " https://evil.com/x",
+        "https://EVIL.com.:8443/x",
+    ],
+)
+def test_a_host_is_refused_however_it_is_spelled(value):
+    assert stops("https://evil.com/*", value, command=False)
+
+
+@pytest.mark.parametrize("value", ["http://134744072/", "http://0x08080808/x", "http://010.8.8.8/", "http://8.526344/"])
+def test_an_ip_address_is_refused_however_it_is_counted(value):
+    assert stops("http://8.8.8.8/*", value, command=False)
