@@ -78,6 +78,10 @@ class Answer:
     def __post_init__(self) -> None:
         if self.choice not in CHOICES:
             raise SansiError(f"an answer is {self.choice!r:.60}{did_you_mean(self.choice, CHOICES)}", param="answer")
+        if not isinstance(self.reason, str):
+            raise SansiError(f"the reason of an answer is text, not {self.reason!r:.60}", param="answer")
+        if not isinstance(self.exact, bool):
+            raise SansiError(f"exact of an answer is true or false, not {self.exact!r:.60}", param="answer")
 
     @classmethod
     def read(cls, answer: object) -> Answer:

@@ -10,6 +10,7 @@ import pytest
 from sansi.agents import Agent, Result, Tool
 from sansi.agents.approvals import Answer, Approvals, Policy
 from sansi.agents.events import ApprovalAnswered, ApprovalAsked, Finished, Notice
+from sansi.base import SansiError
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from scripted_client import QUESTION, Script, StreamedScript, calls, says, several
@@ -184,3 +185,11 @@ def test_a_run_can_be_stopped_while_a_question_waits():
     agent = Agent(Script(noting("a"), says("x")), [NOTE], gate=Approvals("ask", approver))
     done = list(agent.stream(QUESTION, stop=stop))[-1].run
     assert done.status == "cancelled" and not NOTES
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"choice": "no", "reason": 5}, {"choice": "once", "exact": "no"}, {"choice": ["no"]}]
+)
+def test_an_answer_of_wrong_kinds_is_none(wrong):
+    with pytest.raises(SansiError, match="answer"):
+        Answer.read(wrong)
