@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -99,25 +100,31 @@ class Writer:
         check_above(path)
         make_folder(path.parent)
         try:
-            writer = cls(path, _locked(path.open("xb"), path))
+            # It holds what was said, and what tools found: nobody else may read it, not even while it is made.
+            file = open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600))  # noqa: SIM115
         except FileExistsError as error:
             raise SansiError(f"{path} is there already; choose another name", param="path") from error
-        path.chmod(0o600)  # it holds what was said, and what tools found
+        except OSError as error:
+            raise SansiError(f"{path} can not be made ({error.strerror})", param="path") from error
+        writer = cls(path, _locked(file, path))
         writer.write({"kind": "transcript", "format": FORMAT, **header})
         return writer
 
     @classmethod
-    def reopen(cls, path: Path, kept: Lines) -> Writer:
-        """Go on in a file, after the lines that count; what else is in it stays there, and is passed over."""
+    def reopen(cls, path: Path) -> Writer:
+        """Go on in a file that is there. It is to be read, and `keep` told what counts, once nobody else can write."""
         path = as_path(path, "a transcript").expanduser()
         try:
-            writer = cls(path, _locked(path.open("ab"), path))
+            file = open(path, "ab", opener=lambda name, flags: os.open(name, flags & ~os.O_CREAT))  # noqa: SIM115
         except OSError as error:
             raise SansiError(f"{path} can not be written ({error.strerror})", param="path") from error
-        if kept.whole_bytes < path.stat().st_size:
-            writer._append(b"\n")
-            writer.write({"kind": "reopened", "kept": len(kept.objects)})
-        return writer
+        return cls(path, _locked(file, path))
+
+    def keep(self, lines: Lines) -> None:
+        """Go on after the lines that count; what else is in the file stays there, and is passed over."""
+        if lines.whole_bytes < self.path.stat().st_size:
+            self._append(b"\n")
+            self.write({"kind": "reopened", "kept": len(lines.objects)})
 
     def write(self, line: dict[str, Any]) -> None:
         """Raises SansiError where it can not be written: a run whose transcript has gaps could not be resumed."""

@@ -69,8 +69,15 @@ class Session:
 
         Raises SansiError where it is none, or another program has it open.
         """
-        transcript = read_transcript(path)
-        return cls(agent, Writer.reopen(transcript.path, transcript.lines), transcript)
+        read_transcript(path)  # a file that is none is not even opened to be written
+        writer = Writer.reopen(Path(path))
+        try:
+            transcript = read_transcript(writer.path)  # as it is now that nobody else can write
+            writer.keep(transcript.lines)
+        except BaseException:
+            writer.close()
+            raise
+        return cls(agent, writer, transcript)
 
     @classmethod
     def fork(

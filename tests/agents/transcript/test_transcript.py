@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sansi.agents import Agent, Result, Stop, Tool
 from sansi.agents.approvals import Answer, Approvals, Policy
 from sansi.agents.transcript import Session, load_run, read_transcript, replay, resume_run, save_run
+from sansi.agents.transcript.lines import Writer
 from sansi.base import SansiError
 from sansi.client import AssistantReply, Usage
 from sansi.text import Codec, Message, ToolCall, message_to_dict
@@ -380,3 +381,30 @@ def test_a_replay_tells_what_differs(tmp_path):
     found = replay(session.path, codec)
     assert not found.same and "a prompt differs from id" in found.differences[0]
     assert found.same_prompts < found.prompts
+
+
+def test_a_session_is_read_once_nobody_else_can_write_to_it(tmp_path, monkeypatch):
+    """Another program ends its turn between the first look and the lock."""
+    path = tmp_path / "run.jsonl"
+    Session.create(path, agent_in(tmp_path)).close()
+    reopen = Writer.reopen
+
+    def late(given):
+        monkeypatch.setattr(Writer, "reopen", reopen)
+        with Session.open(given, agent_in(tmp_path)) as other:
+            last(other.send("Go."))
+        return reopen(given)
+
+    monkeypatch.setattr(Writer, "reopen", late)
+    with Session.open(path, agent_in(tmp_path)) as session:
+        assert session.messages[0].content == "Go." and session.messages[-1].role == "assistant"
+    assert len(read_transcript(path).turns) == 1
+
+
+def test_nobody_else_may_read_a_transcript(tmp_path):
+    before = os.umask(0)
+    try:
+        Session.create(tmp_path / "run.jsonl", agent_in(tmp_path)).close()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "run.jsonl").stat().st_mode & 0o077 == 0
