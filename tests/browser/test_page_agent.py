@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 import threading
 from pathlib import Path
@@ -298,3 +299,21 @@ def test_an_agent_s_conversation_is_exported_and_comes_back(visit, agent_url, tm
     (tmp_path / "broken.json").write_text(broken, encoding="utf-8")
     page.locator("#import-file").set_input_files(tmp_path / "broken.json")
     shows(page.locator("#toast"), "calls")
+
+
+def test_what_does_not_fit_the_context_is_told(visit, agent_url):
+    page = visit(agent_url).page
+    told = [
+        {"kind": "run", "id": "run-1"},
+        {
+            "kind": "finished",
+            "status": "finished",
+            "stopped_reason": "context",
+            "answer": "",
+            "error": "longer than the context",
+        },
+    ]
+    body = "".join(f"data: {json.dumps(each)}\n\n" for each in told) + "data: [DONE]\n\n"
+    page.route("**/v1/agent/runs", lambda route: route.fulfill(body=body, content_type="text/event-stream"))
+    send(page, "A long question")
+    shows(page.locator(".problem"), "longer than the context")

@@ -90,6 +90,7 @@ export class AgentRun extends Run {
     if (stopped_reason === "length") node.finish = "length";
     node.finish ??= "stop";
     if (status === "failed") throw new ApiError("server", error ?? "");
+    if (stopped_reason === "context" && !node.text) throw new ApiError("context", error ?? "");
     node.status = status === "cancelled" ? "stopped" : "done";
   }
 
