@@ -53,7 +53,18 @@ def _module(name: str) -> Callable[[Workspace], list[Tool]]:
     return make
 
 
-MODULES = ("clock", "code_interpreter", "fetch", "files", "memory", "retrieval", "shell")
+ABOUT = {
+    "calculator": "arithmetic, exactly",
+    "clock": "date and time, anywhere",
+    "code_interpreter": "Python in the sandbox; executes code",
+    "fetch": "the text of a public web page; uses the network",
+    "files": "list, read, search, write and edit the files of a folder",
+    "memory": "notes from one conversation to the next",
+    "retrieval": "passages of a folder's documents that fit a question",
+    "shell": "commands in the sandbox, in a folder that they may change; executes code",
+}
+"""What each name turns on."""
+MODULES = tuple(name for name in ABOUT if name != "calculator")
 BUILT_IN: dict[str, Callable[[Workspace], list[Tool]]] = {
     "calculator": _calculator,
     **{name: _module(name) for name in MODULES},
@@ -131,8 +142,7 @@ def names_in(given: Iterable[str]) -> list[str]:
 
 def _maker(name: str) -> Callable[[Workspace], list[Tool]]:
     if name not in BUILT_IN:
-        known = ", ".join(sorted(BUILT_IN))
-        raise SansiError(f'there is no built-in tool "{name}"{did_you_mean(name, BUILT_IN)} (there are: {known})')
+        raise SansiError(f'there is no built-in tool "{name}"{did_you_mean(name, BUILT_IN)}')
     return BUILT_IN[name]
 
 

@@ -12,10 +12,12 @@ import typer
 
 from sansi.base.errors import SansiError
 from sansi.base.progress import status
+from sansi.cli.agent_settings import AgentSettings, settings_of
 from sansi.cli.chat import read_key
 from sansi.cli.help import Command, Group
 from sansi.cli.models import find_model, loaded
 from sansi.cli.options import DEFAULT_MODEL, MODEL_HELP, Budget, Device, Hub, Quantize, System
+from sansi.cli.usage import command_line
 
 if TYPE_CHECKING:
     from sansi.agents.approvals import Policy
@@ -161,21 +163,26 @@ def agent(
         return
     if tools == ["list"]:
         return _list_tools()
-    _check(as_json, prompt, answer, resume, fork, url, api_key_file, api_key_env)
+    with command_line():
+        _check(as_json, prompt, answer, resume, fork, url, api_key_file, api_key_env)
     from sansi.agents import Limits
     from sansi.agents.toolset import Toolset, names_in
 
-    limits = Limits(max_calls, max_tokens, max_seconds, thinking_budget)
-    names = names_in(tools if tools is not None else ([] if mcp else ["calculator"]))
-    approvals = _approvals(_policy(mode, always, never))
     sessions = _sessions()
-    chosen = _chosen(sessions, resume, fork)
+    before = sessions.open(resume or fork or "") if resume is not None or fork is not None else None
+    chosen = settings_of(ctx, {} if before is None else before.head)
+    with command_line():
+        names = names_in(chosen.tools if chosen.tools is not None else ([] if chosen.mcp else ["calculator"]))
+        approvals = _approvals(_policy(chosen.mode, chosen.always, chosen.never))
+    limits = Limits(chosen.max_calls, chosen.max_tokens, chosen.max_seconds, chosen.thinking_budget)
     with contextlib.ExitStack() as stack:
-        toolset = stack.enter_context(Toolset(names, mcp or (), folder=folder))  # servers start while the model loads
-        key = read_key(api_key_file, api_key_env)
-        client, name = stack.enter_context(_client(url, model, key, hub, device, quantize))
+        # Servers start while the model loads.
+        toolset = stack.enter_context(Toolset(names, chosen.mcp or (), folder=chosen.folder))
+        client, name = stack.enter_context(_client(chosen))
         setup = _setup(client, name, toolset, approvals, sessions, limits, system)
-        code = _run(setup, chosen, prompt, as_json, answer or [])
+        setup.settings = chosen.to_json(name)
+        session = sessions.fork(before) if before is not None and fork is not None else before
+        code = _run(setup, session, prompt, as_json, answer or [])
     if code:
         sys.exit(code)
 
@@ -249,10 +256,10 @@ def _check(
 
 
 def _list_tools() -> None:
-    from sansi.agents.toolset import BUILT_IN
+    from sansi.agents.toolset import ABOUT
 
-    for name in sorted(BUILT_IN):
-        typer.echo(name)
+    for name, about in sorted(ABOUT.items()):
+        typer.echo(f"{name:<17} {about}")
 
 
 def _policy(mode: str, always: list[str] | None, never: list[str] | None) -> Policy:
@@ -275,32 +282,24 @@ def _sessions() -> Sessions:
     return Sessions(state_folder() / "agents")
 
 
-def _chosen(sessions: Sessions, resume: str | None, fork: str | None) -> Session | None:
-    """The session to go on with, before anything is loaded; None: a new one."""
-    if resume is not None:
-        return sessions.open(resume)
-    return sessions.fork(sessions.open(fork)) if fork is not None else None
-
-
 @contextlib.contextmanager
-def _client(
-    url: str | None, model: str | None, key: str | None, hub: str, device: str, quantize: str | None
-) -> Iterator[tuple[ChatClient, str]]:
+def _client(chosen: AgentSettings) -> Iterator[tuple[ChatClient, str]]:
     """The model and its name: behind a server, or in this process."""
-    if url is not None:
+    if chosen.url is not None:
         from sansi.client import HTTPChatClient
         from sansi.client.streaming import Server, list_models
 
-        server = Server.at(url, key)
-        with status(f"asking {url}"):
-            name = model or _first(list_models(server), server.base_url)
-        with HTTPChatClient(server.base_url, name, key) as client:
+        with command_line():
+            server = Server.at(chosen.url, read_key(chosen.api_key_file, chosen.api_key_env))
+        with status(f"asking {chosen.url}"):
+            name = chosen.model or _first(list_models(server), server.base_url)
+        with HTTPChatClient(server.base_url, name, server.api_key) as client:
             yield client, name
         return
     from sansi.client import InProcessChatClient
 
-    found = find_model(model or DEFAULT_MODEL, hub, device=device, quantize=quantize)
-    with loaded(found, device, quantize) as chat_model:
+    found = find_model(chosen.model or DEFAULT_MODEL, chosen.hub, device=chosen.device, quantize=chosen.quantize)
+    with loaded(found, chosen.device, chosen.quantize) as chat_model:
         from sansi.chat import ChatOptions
 
         yield InProcessChatClient(chat_model, ChatOptions()), found.name

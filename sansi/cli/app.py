@@ -16,6 +16,7 @@ from sansi.base.errors import SansiError
 from sansi.cli import agent, cached, chat, doctor, eval, info, make, mcp, quantize, run, serve
 from sansi.cli.extras import what_to_install
 from sansi.cli.help import Command, Group, show_help
+from sansi.cli.usage import CommandLineError
 
 app = typer.Typer(
     name="sansi",
@@ -53,6 +54,8 @@ def main() -> None:
         sys.exit(app(standalone_mode=False))
     except typer.TyperException as error:  # the command line is wrong
         _fail(_usage(error), error.exit_code)
+    except CommandLineError as error:
+        _fail(str(error), 2)
     except SansiError as error:
         _fail(str(error))
     except ModuleNotFoundError as error:

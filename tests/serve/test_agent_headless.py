@@ -35,7 +35,7 @@ def run(setup, session=None, question="Go", as_json=False):
 def test_the_answer_goes_to_standard_output_and_what_tools_do_to_the_other(tmp_path):
     code, out, err = run(setup_of(tmp_path, several(("lines", {"count": 2})), says("Two lines.")))
     assert (code, out) == (0, "Two lines.\n")
-    assert '⚙ lines {"count": 2}' in err and "ok, 13 characters" in err
+    assert '⚙ lines {"count": 2}' in err and "lines: ok, 13 characters" in err
 
 
 def test_every_event_is_a_line_of_json(tmp_path):
@@ -152,6 +152,7 @@ def test_a_server_of_a_file_is_asked_about_and_goes_on_in_another_process(sansi,
     with running([Planned("planned", echo)]) as address:
         code, _, err = sansi("--url", address, "--mcp", str(file), "-p", "Echo")
         assert code == 3 and "sound__echo (mcp:sound)" in err and '"text": "hello"' in err
+        assert err.count("no-such-program") == 1  # nobody looks at /servers here
         code, out, _ = sansi("--url", address, "--mcp", str(file), "--resume", "last", "--answer", "once")
     assert (code, out) == (0, "It said hello.\n")
 
@@ -170,18 +171,60 @@ def test_every_built_in_tool_can_be_had_by_its_name(tmp_path):
         (["--json"], "--json is for -p"),
         (["--answer", "once"], "give --resume SESSION"),
         (["--resume", "a", "--fork", "b"], "exclude each other"),
-        (["--resume", "a"], "there are no sessions yet"),
         (["--api-key-env", "X"], "give --url with it"),
         (["--mode", "ynlo"], 'did you mean "yolo"'),
-        (["--tools", "shel"], 'there is no built-in tool "shel"'),
+        (["--tools", "shel"], 'there is no built-in tool "shel"; did you mean "shell"?\n'),
+        (
+            ["--tools", "nosuch"],
+            "; known: calculator, clock, code_interpreter, fetch, files, memory, retrieval, shell\n",
+        ),
         (["--always", "shell(command"], "write TOOL or TOOL(ARGUMENT=PATTERN"),
         (["--url", "nowhere", "-p", "x"], '"nowhere" is no address of a server'),
-        (["export", "last"], "there are no sessions yet"),
+        (["--no-such-option"], "no such option"),
     ],
 )
-def test_mistakes_are_one_sentence(sansi, arguments, words):
+def test_a_wrong_command_line_is_one_sentence_and_exits_with_2(sansi, arguments, words):
     code, _, err = sansi(*arguments)
-    assert code == 1 and words in err and err.count("\n") == 1, err
+    assert code == 2 and words in err and err.count("\n") == 1, err
+
+
+@pytest.mark.parametrize("arguments", [["--resume", "a"], ["export", "last"]])
+def test_what_can_not_be_done_is_one_sentence_and_exits_with_1(sansi, arguments):
+    code, _, err = sansi(*arguments)
+    assert code == 1 and "there are no sessions yet" in err and err.count("\n") == 1, err
+
+
+def test_a_session_goes_on_with_what_it_began_with(sansi, tmp_path, monkeypatch):
+    """Server, tools, folder and limits are the session's, from whatever folder it is gone on with."""
+    from live_server import running
+    from scripted import Planned
+
+    def write(told):
+        return f"It said {told[-1]}." if told else ("write_file", {"path": "a.txt", "content": "hello"})
+
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path)
+    models = [Planned("first", write), Planned("planned", write)]
+    for model in models:
+        model.context_length = 8192  # the definitions of five tools
+    with running(models) as address:
+        begun = sansi(
+            "--url", address, "-m", "planned", "--tools", "files", "--folder", "project", "--max-calls", "1", "-p", "Go"
+        )
+        assert begun[0] == 3
+        monkeypatch.chdir("/")
+        code, out, _ = sansi("--resume", "last", "--answer", "once")
+        assert code == 0 and "wrote a.txt" in out
+        assert (tmp_path / "project" / "a.txt").read_text() == "hello"
+        assert sansi("--resume", "last", "--tools", "calculator", "-p", "Go")[0] == 0  # what is given again differs
+    lines = [json.loads(line) for line in next(tmp_path.rglob("session.jsonl")).read_text().splitlines()]
+    assert [line["tools"] for line in lines if line["kind"] == "step"][-1] == ["calculator"]
+    assert lines[0]["settings"]["model"] == "planned" and lines[0]["settings"]["max_calls"] == 1
+
+
+def test_each_name_of_a_tool_says_what_it_turns_on(sansi):
+    told = sansi("--tools", "list")[1].splitlines()
+    assert [line.split()[0] for line in told] == sorted(BUILT_IN) and all(len(line.split()) > 2 for line in told)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from sansi.agents.loop.run import CallRecord, Pending, PlannedCall
 from sansi.agents.observation import Observation
 from sansi.agents.tool import Tool, invalid_arguments
 from sansi.base import SansiError
-from sansi.base.errors import did_you_mean
+from sansi.base.errors import nearest
 from sansi.client.chat_client import on_thread
 from sansi.text import Message, ToolCall
 
@@ -114,7 +114,10 @@ class Caller:
         """The call with its tool and typed arguments, or why it can not be made; then nobody is asked about it."""
         tool = self.tools.get(call.name)
         if tool is None:
-            known = did_you_mean(call.name, self.tools) + f" (tools: {', '.join(sorted(self.tools)) or 'none'})"
+            near = nearest(call.name, self.tools)
+            known = (
+                f'; did you mean "{near}"?' if near else ""
+            ) + f" (tools: {', '.join(sorted(self.tools)) or 'none'})"
             return Observation(f'error: unknown tool "{call.name}"{known}', "unknown_tool")
         try:
             if not call.executable:  # the codec has found it truncated, malformed or not to fit the tool

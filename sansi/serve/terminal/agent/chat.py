@@ -23,7 +23,7 @@ from sansi.serve.terminal.agent.commands import ALIASES, COMMANDS, NAMES
 from sansi.serve.terminal.agent.export import export
 from sansi.serve.terminal.agent.from_servers import message_from, with_resources
 from sansi.serve.terminal.agent.question import KeyReader, ask, key_reader
-from sansi.serve.terminal.agent.session import Session
+from sansi.serve.terminal.agent.session import FACTS, Session
 from sansi.serve.terminal.agent.turns import Setup, stopped_by_interrupt
 from sansi.serve.terminal.agent.view import RunView, Spent, spending
 from sansi.serve.terminal.commands import Call, parse_budget, parse_command
@@ -60,6 +60,11 @@ class AgentChat:
     def run(self) -> None:
         """Read, answer, repeat, until /exit or the end of the input."""
         self._introduce()
+        self._converse()
+        if self.session.file.exists():
+            self.view.note(f"go on with: sansi agent --resume {self.session.id}")
+
+    def _converse(self) -> None:
         interrupts = 0
         while interrupts < 2:
             try:
@@ -275,9 +280,7 @@ class AgentChat:
         self.view.note(f"thinking budget of one answer: {budget} · calls: at most {limits.max_calls}")
 
     def _retry(self) -> None:
-        kept = self.setup.sessions.new(
-            **{k: v for k, v in self.session.head.items() if k in ("model", "mode", "system")}
-        )
+        kept = self.setup.sessions.new(**{k: v for k, v in self.session.head.items() if k in FACTS})
         messages = self.session.messages
         at = max((i for i, m in enumerate(messages) if m.role == "user"), default=None)
         if at is None:

@@ -23,13 +23,23 @@ def run(setup: Setup, session: Session, as_json: bool, out: TextIO | None = None
     stop, outcome, denied = Stop(), None, 0
     printer = _Json(out, session) if as_json else _Text(out, err, session)
     with stopped_by_interrupt(stop):
-        for event in setup.events(session, stop):
+        for number, event in enumerate(setup.events(session, stop)):
+            if number == 0:  # by now the servers had their time to start
+                _tell_servers(setup, err)
             denied += isinstance(event, ObservationMade) and event.status == "denied"
             printer.show(event)
             if isinstance(event, Finished):
                 outcome = Outcome(event, denied)
     assert outcome is not None
     return outcome
+
+
+def _tell_servers(setup: Setup, err: TextIO) -> None:
+    """Which MCP servers are not ready, and why; nothing where there is nothing amiss."""
+    status = setup.tools.status()
+    if status is not None and "\n" in (told := str(status)):
+        err.write(printable(told) + "\n")
+        err.flush()
 
 
 def answer_pending(setup: Setup, session: Session, given: list[str]) -> None:
@@ -79,7 +89,8 @@ class _Text:
             self._note(f"⚙ {event.name} {json.dumps(dict(event.arguments), ensure_ascii=False)}")
         elif isinstance(event, ObservationMade):
             first = event.text.strip().split("\n")[0][:200]
-            self._note(f"  {event.status}, {len(event.text):,} characters, {event.seconds:.2f} s: {first}")
+            size = f"{len(event.text):,} character{'s' * (len(event.text) != 1)}"
+            self._note(f"  {event.name}: {event.status}, {size}, {event.seconds:.2f} s: {first}")
         elif isinstance(event, Notice):
             self._note(event.text)
         elif isinstance(event, Finished):

@@ -21,6 +21,8 @@ from sansi.text import Message
 
 LAST = "last"
 FILE = "session.jsonl"
+FACTS = ("model", "mode", "system", "settings")
+"""What of a session's first line one that asks its question again takes over."""
 
 
 class Session:

@@ -34,13 +34,16 @@ class Setup:
     limits: Limits = field(default_factory=Limits)
     options: Mapping[str, Any] = field(default_factory=dict)
     system: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """With which options a new session begins, for whoever goes on with it."""
     desk: AnswerDesk | None = None
     """Where a user answers; None: nobody is there, and a run that must ask pauses."""
     _agent: Agent | None = None
 
     def begin(self) -> Session:
         system = {"system": self.system} if self.system else {}
-        return self.sessions.new(model=self.name, mode=self.approvals.mode, **system)
+        settings = {"settings": dict(self.settings)} if self.settings else {}
+        return self.sessions.new(model=self.name, mode=self.approvals.mode, **system, **settings)
 
     def events(self, session: Session, stop: Stop) -> Iterator[AgentEvent]:
         """Go on with a conversation: answer its last message. Each event is kept before it is given out."""
