@@ -145,7 +145,9 @@ def plans(chat: tuple[Any, ...]) -> tuple[str, dict[str, Any]] | str:
     ],
 )
 def test_compositions(program, part, lines, printed):
-    with running([Played("Qwen3-0.6B", part)]) as address:
+    played = Played("Qwen3-0.6B", part)
+    played.context_length = 32_768  # as that model's; the documents are those of examples/
+    with running([played]) as address:
         out = printed(program, f"{address}/v1")
     assert all(line in out for line in lines), out
 
