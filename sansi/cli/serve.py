@@ -192,7 +192,7 @@ def serve(
     names = model_names(wanted, name or [name_of(model) for model in wanted])
     with (
         bind(host, port) as listener,  # a taken port is told before the minutes of a download, not after
-        _server_tools(tools, mcp, tool_mode, tool_folder) as server_tools,
+        _server_tools(tools, mcp, tool_mode, tool_folder, len(settings.keys or ()) > 1) as server_tools,
     ):
         found = [find_model(model, hub, memory=alone, **options) for model in wanted]
         launch(
@@ -212,7 +212,7 @@ def serve(
 
 @contextlib.contextmanager
 def _server_tools(
-    tools: list[str] | None, mcp: list[str] | None, mode: str, folder: str | None
+    tools: list[str] | None, mcp: list[str] | None, mode: str, folder: str | None, several_keys: bool
 ) -> Iterator[ServerTools | None]:
     """What the operator turns on; None: nothing. MCP servers start while the model loads, and end with the server."""
     if not tools and not mcp:
@@ -225,10 +225,15 @@ def _server_tools(
     from sansi.serve.agent.server_tools import ServerTools
     from sansi.serve.terminal.prompt import state_folder
 
+    names = names_in(tools or ())
+    if "memory" in names and several_keys:
+        raise SansiError(
+            "--tools memory: all clients would read and change the same notes; give one API key, or leave memory out"
+        )
     policy = Policy(mode)  # type: ignore[arg-type]
     with (
         tempfile.TemporaryDirectory(prefix="sansi-serve-", ignore_cleanup_errors=True) as conversations,
-        Toolset(names_in(tools or ()), mcp or (), folder=folder) as toolset,
+        Toolset(names, mcp or (), folder=folder) as toolset,
     ):
         yield ServerTools(toolset, Path(conversations), policy, state_folder() / "approvals.json")
 

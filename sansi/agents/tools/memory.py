@@ -124,7 +124,8 @@ class MemoryTools:
     def __init__(self, memory: Memory):
         self._memory = memory
 
-    @tool(effects={"write"})
+    # What a result says of its taint wins; where nobody has it any more, notes may be strangers' words.
+    @tool(effects={"write"}, tainted=True)
     def memory_save(self, key: str, text: str, context: ToolContext) -> Result:
         """Keep a note for later conversations: a fact about the user, a decision, a preference. No secrets.
 
@@ -134,10 +135,10 @@ class MemoryTools:
         """
         before = self._memory.save(key, text, context.tainted)
         if before is None:
-            return Result(f"Saved “{key.strip()}”.")
+            return Result(f"Saved “{key.strip()}”.", tainted=False)
         return Result(f"Changed “{key.strip()}”. Before, it said: {before.text}", tainted=before.tainted)
 
-    @tool
+    @tool(tainted=True)
     def memory_search(self, query: str = "", count: int = 10) -> Result:
         """Look into the notes of earlier conversations.
 
@@ -147,7 +148,8 @@ class MemoryTools:
         """
         found = self._memory.search(query, min(max(count, 1), 50))
         if not found:
-            return Result("There are no notes." if not self._memory.keys else "No note fits; try other words.")
+            told = "There are no notes." if not self._memory.keys else "No note fits; try other words."
+            return Result(told, tainted=False)
         said = {True: " (noted after text of strangers had been read)", False: ""}
         lines = [f"{note.key}: {note.text}{said[note.tainted]}" for note in found]
         return Result("\n".join(lines), tainted=any(note.tainted for note in found), origin="memory")

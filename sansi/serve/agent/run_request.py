@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sansi.agents import Limits, Tool
+from sansi.agents import Limits, RunState, Tool
 from sansi.agents.approvals import Answer
+from sansi.agents.loop.run import CallRecord
+from sansi.agents.observation import Status
 from sansi.base import SansiError
 from sansi.serve.api.fields import show
 from sansi.serve.api.openai_chat import parse_chat_request
 from sansi.serve.api.requests import ChatRequest, Policy
-from sansi.text import Message, read_messages
+from sansi.text import Message, ToolCall, read_messages
 
 OWN = ("tools", "conversation", "answers", "max_tool_calls")
 NOT_HERE = {
@@ -64,6 +66,29 @@ def messages_of(asked: RunRequest, tools: Mapping[str, Tool]) -> list[Message]:
             message = replace(message, origin=origin, tainted=tool is None or tool.tainted)
         found.append(message)
     return found
+
+
+def state_of(asked: RunRequest, tools: Mapping[str, Tool], conversation: str) -> RunState:
+    """Where the run begins. Of a run that paused some calls may have their results: they are not made again.
+
+    Raises SansiError for an answer about a call that does not wait.
+    """
+    messages = messages_of(asked, tools)
+    at = max((i for i, message in enumerate(messages) if message.role == "assistant"), default=-1)
+    calls = {call.id: call for call in messages[at].tool_calls} if at >= 0 else {}
+    results = {m.tool_call_id: m for m in messages[at + 1 :] if m.role == "tool" and m.tool_call_id in calls}
+    partly = len(results) == len(messages) - at - 1 and len(results) < len(calls)
+    held = {str(id): _held(calls[str(id)], result) for id, result in results.items()} if partly else {}
+    begun = messages[: at + 1] if partly else messages
+    waiting = calls.keys() - held.keys() if partly else set()
+    if unknown := sorted(asked.answers.keys() - waiting):
+        raise SansiError(f'"answers": no call {show(unknown[0])} waits for an answer', param="answers")
+    return RunState(begun, conversation, held=held, tainted=any(message.tainted for message in begun))
+
+
+def _held(call: ToolCall, result: Message) -> CallRecord:
+    status: Status = "error" if result.content.startswith("error:") else "ok"
+    return CallRecord(call, status, result.content, 0.0, origin=result.origin, tainted=result.tainted)
 
 
 def _names(body: Mapping[str, Any]) -> tuple[str, ...] | None:

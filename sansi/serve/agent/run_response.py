@@ -10,11 +10,19 @@ from typing import Any
 from fastapi.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from sansi.agents import AgentEvent
-from sansi.agents.events import Finished, MessageAdded
+from sansi.agents import AgentEvent, AgentRun
+from sansi.agents.events import Finished, MessageAdded, message_to_json
+from sansi.agents.loop.replies import results_of
 from sansi.serve.agent.server_tools import Running
 from sansi.serve.api.framing import EVENTS
 from sansi.serve.http.streaming_response import EventStream
+
+
+def _results(run: AgentRun) -> list[Any]:
+    """Results of a paused run's last reply that are there, so that who goes on does not make the calls again."""
+    held = run.state.held if run.state is not None and run.pending else {}
+    calls = [call for call in run.messages[-1].tool_calls if call.id in held]
+    return [message_to_json(message) for message in results_of(calls, held)]
 
 
 class RunResponse(Response):
@@ -70,5 +78,6 @@ class RunResponse(Response):
                 elif isinstance(event, Finished):
                     told = event.to_json()
                     pending = [each.question.to_json() for each in event.run.pending]
+                    messages += _results(event.run)
         del told["kind"]
         return {"object": "agent.run", "id": self._running.id, **told, "messages": messages, "pending": pending}

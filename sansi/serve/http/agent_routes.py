@@ -16,7 +16,7 @@ from sansi.chat import ChatModel
 from sansi.client import InProcessChatClient
 from sansi.client.chat_client import on_thread
 from sansi.serve.agent.admitted_chat import AdmittedChat
-from sansi.serve.agent.run_request import RunRequest, messages_of, parse_run
+from sansi.serve.agent.run_request import RunRequest, parse_run, state_of
 from sansi.serve.agent.run_response import RunResponse
 from sansi.serve.agent.server_tools import Running, ServerTools
 from sansi.serve.api import openapi
@@ -52,8 +52,7 @@ def add_agents(
         record.model, record.stream, record.asked = chat.name, asked.chat.stream, asked.chat.messages
         tools = await server_tools(server)
         agent = _agent(server, AdmittedChat(chat, admission, record.results.append), asked, tools)
-        state = RunState(messages_of(asked, tools), _conversation(record, asked), tainted=False)
-        state.tainted = any(message.tainted for message in state.messages)
+        state = state_of(asked, tools, _conversation(record, asked))
         running = server.begin(record.key)
         start = _starter(server, agent, state, running, asked, record)
         return RunResponse(running, start, asked.chat.stream, lambda: server.end(running))
