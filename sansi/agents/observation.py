@@ -17,6 +17,7 @@ Status = Literal[
     "not_executed",
     "unknown",  # the program ended while the call ran: it may have had its effect
 ]
+SHORTEST_HEAD = 20  # characters
 SHARE_OF_HEAD = 0.7  # what a text begins with says most; errors and totals stand at its end
 
 
@@ -86,7 +87,7 @@ def head_and_tail(text: str, room: int, note: str) -> str:
     if len(text) <= room:
         return text
     room = max(room, 40)
-    head = max(20, int(room * SHARE_OF_HEAD))
+    head = max(SHORTEST_HEAD, int(room * SHARE_OF_HEAD))
     tail = max(10, room - head)
     if head + tail >= len(text):
         return text

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from sansi.agents.loop.calls import Fitted
 from sansi.agents.loop.conversation import Conversation
-from sansi.agents.observation import Observation, head_and_tail
+from sansi.agents.observation import SHORTEST_HEAD, Observation, head_and_tail
 from sansi.agents.tool import Tool
 from sansi.agents.tools.read_result import RESULTS, result_name
 from sansi.base.files import write_text
@@ -15,7 +16,7 @@ from sansi.client import chars_within
 from sansi.client.token_count import CHARS_PER_TOKEN
 from sansi.text import Message
 
-_NAMED = re.compile(r"read_result\(name=\"([^\"]+)\"")
+_NOTED = re.compile(r"\n\[\d+ characters left out; read_result\(name=\"([^\"\n]+)\"\) has the whole text\]\n")
 
 
 @dataclass
@@ -35,9 +36,18 @@ class Results:
 
     def shortened(self, message: Message, chars: int) -> Message:
         """A tool's message with head and tail of its text; whole, it is in a file, where it was not already."""
-        known = _NAMED.search(message.content)
-        name = known[1] if known else self.save(message.content, message.name or "tool", self.conversation.tainted)
+        name = self._whole_of(message.content)
+        name = name or self.save(message.content, message.name or "tool", self.conversation.tainted)
         return replace(message, content=head_and_tail(message.content, chars, _note(name)))
+
+    def _whole_of(self, text: str) -> str | None:
+        """The file of which a text is the head; what a text says of itself may be a stranger's word."""
+        for found in _NOTED.finditer(text):
+            file = self.conversation.folder / RESULTS / Path(found[1]).name
+            whole = file.read_bytes().decode() if file.is_file() else ""
+            if found.start() >= SHORTEST_HEAD and whole.startswith(text[: found.start()]):
+                return file.name
+        return None
 
     def save(self, text: str, tool: str, tainted: bool) -> str:
         """Write a whole text; returns the name under which `read_result` has it."""
