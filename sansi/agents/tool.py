@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import json
 import math
@@ -93,12 +92,6 @@ class Tool:
         """The entry of the OpenAI `tools` list."""
         function = {"name": self.name, "description": self.description, "parameters": self.parameters}
         return {"type": "function", "function": function}
-
-    @property
-    def fingerprint(self) -> str:
-        """sha256 of what a model and an approval know of it: name, description and schema."""
-        text = json.dumps(self.spec["function"], sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
     def read(self, arguments: str) -> dict[str, Any]:
         """The arguments that the model wrote, typed by the schema. Raises SansiError for what can not be run."""

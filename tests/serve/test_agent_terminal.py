@@ -4,6 +4,7 @@ import io
 import os
 import threading
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -248,3 +249,11 @@ def test_resources_of_servers_stand_in_messages_of_their_own():
         ("Resource b of own:", "mcp:own", False),
     ]
     assert with_resources(None, "@notes:a")[0].content == "@notes:a"
+
+
+def test_a_tool_that_its_server_has_changed_is_another_one(tmp_path):
+    setup = setup_of(tmp_path, says("Yes."))
+    reads = setup.tools.all()[0]
+    before, same = setup._agent_for([reads]), setup._agent_for([replace(reads)])
+    writes = setup._agent_for([replace(reads, effects=frozenset({"write"}))])
+    assert same is before and writes.tools[reads.name].effects == {"write"}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
 from sansi.agents import Agent, Limits, Stop, Tool
-from sansi.agents.approvals import Approvals
+from sansi.agents.approvals import Approvals, definition_of, fingerprint_of
 from sansi.agents.desk import AnswerDesk
 from sansi.agents.events import AgentEvent, Finished
 from sansi.agents.toolset import Toolset
@@ -53,7 +53,7 @@ class Setup:
     def _agent_for(self, tools: list[Tool]) -> Agent:
         """The same one for as long as its tools and settings are the same: it knows the conversation's files."""
         old = self._agent
-        same = old is not None and [t.fingerprint for t in old.tools.values()] == [t.fingerprint for t in tools]
+        same = old is not None and _told(old.tools.values()) == _told(tools)
         if old is None or not same or old.limits != self.limits or old.options != dict(self.options):
             folder = self.sessions.root
             self._agent = Agent(
@@ -61,6 +61,11 @@ class Setup:
             )
         assert self._agent is not None
         return self._agent
+
+
+def _told(tools: Iterable[Tool]) -> list[tuple[str, bool]]:
+    """All that approvals know of tools: one that a server has changed is another one."""
+    return [(fingerprint_of(definition_of(tool)), tool.tainted) for tool in tools]
 
 
 @dataclass
