@@ -377,12 +377,6 @@ def test_methods_share_the_state_of_their_object():
         tools_of(3)
 
 
-def test_the_fingerprint_is_of_what_is_known_of_a_tool():
-    made = Tool.from_function(forecast)
-    assert made.fingerprint == Tool.from_function(forecast, timeout=1).fingerprint
-    assert made.fingerprint != Tool.from_function(forecast, description="Else.").fingerprint
-
-
 def test_unknown_effects_are_named():
     with pytest.raises(SansiError, match='unknown effect "burn"'):
         Tool.from_function(forecast, effects={"burn"})
