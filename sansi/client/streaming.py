@@ -7,7 +7,7 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,7 +25,7 @@ class Server:
 
     base_url: str
     """With the path of the API, which usually ends in /v1."""
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)  # no log or traceback is to show it
     timeout: float = 600.0
     """Seconds that the server may be silent."""
     connect_timeout: float = 10.0

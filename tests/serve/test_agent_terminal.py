@@ -2,6 +2,7 @@
 
 import io
 import os
+import select
 import threading
 import time
 from dataclasses import replace
@@ -9,13 +10,18 @@ from types import SimpleNamespace
 
 import pytest
 from agent_setup import setup_of, talk
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.input.typeahead import store_typeahead
+from prompt_toolkit.key_binding.key_processor import KeyPress
+from prompt_toolkit.output import DummyOutput
 from rich.console import Console
 from sansi.agents import Result, tool
 from sansi.agents.approvals import Approvals
 from sansi.agents.approvals.questions import Copied, Question
 from sansi.agents.mcp.config import ServerConfig
 from sansi.serve.terminal.agent.from_servers import with_resources
-from sansi.serve.terminal.agent.question import show
+from sansi.serve.terminal.agent.question import TerminalKeys, forget_typed, show
 from scripted_client import calls, says, several
 
 
@@ -257,3 +263,24 @@ def test_a_tool_that_its_server_has_changed_is_another_one(tmp_path):
     before, same = setup._agent_for([reads]), setup._agent_for([replace(reads)])
     writes = setup._agent_for([replace(reads, effects=frozenset({"write"}))])
     assert same is before and writes.tools[reads.name].effects == {"write"}
+
+
+def test_what_was_typed_before_a_question_does_not_answer_it():
+    ours, theirs = os.openpty()
+    try:
+        os.write(ours, b"o\n")
+        assert select.select([theirs], [], [], 5)[0]
+        forget_typed(theirs)
+        assert not select.select([theirs], [], [], 0)[0]
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    forget_typed()  # without a terminal there is nothing to forget
+
+
+def test_keys_that_one_prompt_left_do_not_answer_the_next(monkeypatch):
+    """As where a question and more is pasted: what follows the first line must not approve a call."""
+    with create_pipe_input() as given, create_app_session(input=given, output=DummyOutput()):
+        store_typeahead(given, [KeyPress("o")])
+        given.send_text("n")
+        assert TerminalKeys().key("> ", ["o", "n"]) == "n"

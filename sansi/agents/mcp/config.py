@@ -28,13 +28,13 @@ class ServerConfig:
     """The program of a stdio server: a name that is looked for in PATH, or a path."""
     args: tuple[str, ...] = ()
     """The program's arguments."""
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Environment variables beside this process's own, which the program inherits."""
     cwd: str | None = None
     """The folder in which the program starts."""
     url: str | None = None
     """The address of a remote server."""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """HTTP headers of every request, such as Authorization."""
     transport: Transport = "auto"
     """How the server is spoken to."""

@@ -4,7 +4,9 @@ import json
 
 import pytest
 from sansi.agents.mcp import load_servers, read_tool_list
+from sansi.agents.mcp.config import ServerConfig
 from sansi.base import SansiError
+from sansi.client import Server
 
 
 def load(entry, trusted=False, name="x"):
@@ -180,3 +182,8 @@ def test_the_announcements_own_configuration_word_for_word():
 def test_a_list_of_tools_holds_names_and_servers_alone():
     with pytest.raises(SansiError, match=r"tools\[0\] must be a tool's name or"):
         read_tool_list([5])
+
+
+def test_no_traceback_shows_what_is_secret_in_a_configuration():
+    config = ServerConfig("a", url="https://a.example", env={"TOKEN": "s3cret"}, headers={"Authorization": "s3cret"})
+    assert "s3cret" not in repr(config) and "s3cret" not in repr(Server("https://a.example/v1", "s3cret"))

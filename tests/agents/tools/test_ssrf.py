@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sansi.agents.tools.web import WebAccess, get_page, read_address
-from sansi.agents.tools.web.networks import why_not_public
+from sansi.agents.tools.web.networks import parsed, why_not_public
 from sansi.base.errors import SansiError
 
 sys.path.append(str(Path(__file__).parent))
@@ -312,3 +312,8 @@ def test_no_proxy_of_the_environment_resolves_in_our_place(monkeypatch):
         monkeypatch.setenv(name, "http://127.0.0.1:3128")
     _, connected = attempt("http://site.example/", {"site.example": ["93.184.216.34"]})
     assert connected == ["93.184.216.34"]
+
+
+def test_an_address_that_carries_a_public_one_is_public_only_where_such_addresses_are():
+    assert why_not_public(parsed("5f00::5efe:8.8.8.8")) == "no address of the public Internet"
+    assert why_not_public(parsed("64:ff9b::8.8.8.8")) is None and why_not_public(parsed("2600::5efe:8.8.8.8")) is None

@@ -75,7 +75,8 @@ def why_not_public(address: Address, allowed: Sequence[Network] = ()) -> str | N
     for inner in carried:
         if (why := why_not_public(inner, allowed)) is not None:
             return f"{why} ({inner}, which it carries)"
-    return None if carried or address in _PUBLIC_6 else "no address of the public Internet"
+    public = address in _PUBLIC_6 or any(address in network for network, _ in _CARRYING)
+    return None if public else "no address of the public Internet"
 
 
 def _special_6(address: IPv6Address) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -34,6 +35,7 @@ class TerminalKeys:
 
     def key(self, prompt: str, keys: Sequence[str]) -> str:
         from prompt_toolkit import PromptSession
+        from prompt_toolkit.input.typeahead import clear_typeahead
         from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
         bindings = KeyBindings()
@@ -51,6 +53,8 @@ class TerminalKeys:
             """Nothing is approved by a key that was meant for something else."""
 
         session: PromptSession[str] = PromptSession(key_bindings=bindings)
+        clear_typeahead(session.app.input)
+        forget_typed()
         return session.prompt(prompt)
 
     def line(self, prompt: str) -> str:
@@ -58,6 +62,16 @@ class TerminalKeys:
 
         session: PromptSession[str] = PromptSession()
         return session.prompt(prompt)
+
+
+def forget_typed(terminal: int | None = None) -> None:
+    """Throw away what was typed before a question was shown: it can not be the answer to it. terminal: a descriptor."""
+    try:
+        import termios
+    except ImportError:  # not everywhere
+        return
+    with contextlib.suppress(OSError, ValueError, termios.error):  # it is no terminal
+        termios.tcflush(sys.stdin.fileno() if terminal is None else terminal, termios.TCIFLUSH)
 
 
 class LineKeys:
