@@ -20,6 +20,7 @@ _IN_HTML = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{1,40})
 _IN_XML = re.compile(rb"^\s*<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([\w.:-]{1,40})")
 _IN_CSS = re.compile(rb'^@charset "([\w.:-]{1,40})"')
 _IN_SOURCE = re.compile(rb"^(?:[^\n]*\n)?[ \t]*#.*?coding[:=][ \t]*([\w.-]{1,40})")
+_RUNS = re.compile(r"([a-zA-Z]?)([^\W\d_a-zA-Z]+)([a-zA-Z]?)")  # letters beyond ASCII, and an ASCII one beside them
 _WRONG = "\ufffd"
 _LOOKED_AT = 2**16  # bytes that a guess goes by
 _MOST_CONTROLS = 0.02  # of the characters
@@ -151,12 +152,15 @@ def _fit(sample: bytes, charset: str) -> float:
 
 
 def _letters_touch(text: str, charset: str) -> float:
-    """Western letters stand among ASCII ones; a text of them alone is in another charset."""
-    if charset != "cp1252":
+    """Western letters stand alone or among ASCII ones, Cyrillic ones among their kind: a text that does not do so is in
+    another charset, however frequent its letters."""
+    if charset not in ("cp1252", "cp1251", "koi8_r"):
         return 0.0
-    touching = len(re.findall(r"[a-zA-Z][À-ÿ]|[À-ÿ][a-z]", text))
-    beyond = len(re.findall(r"[À-ÿ]", text))
-    return -0.7 if beyond and touching < 0.6 * beyond else 0.0
+    runs = [(len(run[2]), bool(run[1] or run[3])) for run in _RUNS.finditer(text)]
+    beyond = sum(length for length, _ in runs)
+    western = sum(length for length, touches in runs if touches or length == 1)
+    wrong = western < 0.6 * beyond if charset == "cp1252" else western > 0.6 * beyond
+    return -0.7 if wrong else 0.0
 
 
 def _by_lead(charset: str, first: int, last: int) -> dict[str, bool]:

@@ -51,6 +51,25 @@ def test_a_charset_that_nothing_tells_is_guessed_and_said(text, charset, around)
     assert read.notes == (f"the text is not UTF-8; it was read as {charset}",)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Il était une fois.",
+        "Il va à Paris.",
+        "À bientôt",
+        "Überall",
+        "señor",
+        "Å",
+        "price: 5 €",
+        "Привет, мир",
+        "В лесу",
+    ],
+)
+def test_one_letter_is_enough_where_its_place_in_the_word_tells(text):
+    charset = "cp1251" if "е" in text else "cp1252"
+    assert read_document(text.encode(charset), "a.txt").text == text
+
+
 @pytest.mark.parametrize("charset", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-le", "utf-16-be"])
 def test_unicode_in_all_its_forms(charset):
     text = "One line of text.\nAnd three thoughts: 三思." if charset[-2:] not in ("le", "be") else "One line.\nAnd é."

@@ -38,6 +38,12 @@ def test_the_answer_goes_to_standard_output_and_what_tools_do_to_the_other(tmp_p
     assert '⚙ lines {"count": 2}' in err and "lines: ok, 13 characters" in err
 
 
+def test_files_that_a_tool_made_are_kept_and_named(tmp_path):
+    _, _, err = run(setup_of(tmp_path, several(("plot", {})), says("See.")))
+    [line] = [line for line in err.splitlines() if "▤" in line]
+    assert "image/png, 8 bytes: " in line and Path(line.rpartition(": ")[2]).read_bytes().startswith(b"\x89PNG")
+
+
 def test_every_event_is_a_line_of_json(tmp_path):
     code, out, err = run(setup_of(tmp_path, several(("plot", {})), says("See.")), as_json=True)
     lines = [json.loads(line) for line in out.splitlines()]

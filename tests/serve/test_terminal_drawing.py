@@ -183,7 +183,8 @@ def test_events_of_several_kinds_do_not_run_together():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.004, "0.004 s"), (0.037, "0.04 s"), (0.14, "0.1 s"), (12.34, "12.3 s")]
+    ("seconds", "text"),
+    [(0, "0.001 s"), (5e-6, "0.001 s"), (0.004, "0.004 s"), (0.037, "0.04 s"), (0.14, "0.1 s"), (12.34, "12.3 s")],
 )
 def test_no_time_is_said_to_be_nothing(seconds, text):
     assert looks.seconds_text(seconds) == text

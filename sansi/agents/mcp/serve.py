@@ -47,7 +47,9 @@ ReadOnly = types.ToolAnnotations(read_only_hint=True, idempotent_hint=True, open
 
 def chat_server(client: LookUp, name: str, options: Mapping[str, Any] | None = None) -> MCPServer[Any]:
     """The server of one model. `options` hold for every call that does not say otherwise (thinking_budget, …)."""
-    server = MCPServer("sansi", title=f"Sansi: {name}", version=__version__, instructions=INSTRUCTIONS)
+    server = MCPServer(  # clients show their users what a server writes: no lines for what goes well
+        "sansi", title=f"Sansi: {name}", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING"
+    )
     defaults = dict(options or {})
 
     @server.tool(title=f"Ask {name}", annotations=ReadOnly)

@@ -63,7 +63,8 @@ def summary(result: ChatResult, seconds: float | None = None) -> str:
 
 
 def seconds_text(seconds: float) -> str:
-    """ "2.3 s"; what is shorter than a tenth keeps a digit that is not 0: "0.04 s"."""
+    """ "2.3 s"; what is shorter than a tenth keeps a digit that is not 0: "0.04 s"; the shortest is "0.001 s"."""
+    seconds = max(seconds, 0.001)
     return f"{seconds:.1f} s" if seconds >= 0.1 else f"{seconds:.1g} s"
 
 

@@ -196,6 +196,10 @@ def test_the_command_over_stdio():
         endpoint.server_close()
 
 
+def test_clients_that_show_a_servers_log_see_no_line_for_what_goes_well():
+    assert server_of(Model()).settings.log_level == "WARNING"
+
+
 def test_the_command_refuses_what_does_not_fit_together(capsys):
     with pytest.raises(SansiError, match="--url asks a server that has its model loaded"):
         command_line(["mcp", "--url", "http://x", "--quantize", "int8"], standalone_mode=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import time
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from rich.text import Text
 from sansi.agents import Stop
 from sansi.agents.approvals import MODES, Answer, Question
 from sansi.agents.desk import AnswerDesk
-from sansi.agents.events import ApprovalAsked, Finished, ObservationMade
+from sansi.agents.events import ApprovalAsked, Finished
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.serve.terminal import looks
 from sansi.serve.terminal.agent.commands import ALIASES, COMMANDS, NAMES
@@ -50,7 +49,7 @@ class AgentChat:
         self.console = console or looks.console()
         self.desk = setup.desk = AnswerDesk()
         self._keys = keys or key_reader(self.console)
-        self.view = RunView(self.console, keep=self._keep)
+        self.view = RunView(self.console, keep=lambda event: self.session.keep(event.attachments))
         self.spent, self.last = Spent(), None
         self._read = read or self._reader()
 
@@ -163,22 +162,6 @@ class AgentChat:
             self.view.note(notice)
         if self.session.waits:
             self.view.note("calls of the last answer wait: /continue goes on with them")
-
-    def _keep(self, event: ObservationMade) -> list[str]:
-        """Files that a tool made are put beside the session; where each is."""
-        kept = []
-        for attachment in event.attachments:
-            folder = self.session.folder / "files"
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            name = re.sub(r"[^\w.-]+", "_", Path(attachment.name).name).lstrip(".") or "file"
-            place = folder / name
-            for number in range(2, 10_000):
-                if not place.exists():
-                    break
-                place = folder / f"{Path(name).stem}-{number}{Path(name).suffix}"
-            place.write_bytes(attachment.data)
-            kept.append(f"{attachment.media_type}, {len(attachment.data):,} bytes: {place}")
-        return kept
 
     # --- commands ----------------------------------------------------------------------------------------------------
 

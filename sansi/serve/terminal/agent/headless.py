@@ -91,6 +91,8 @@ class _Text:
             first = event.text.strip().split("\n")[0][:200]
             size = f"{len(event.text):,} character{'s' * (len(event.text) != 1)}"
             self._note(f"  {event.name}: {event.status}, {size}, {event.seconds:.2f} s: {first}")
+            for line in self._session.keep(event.attachments):
+                self._note(f"  ▤ {line}")
         elif isinstance(event, Notice):
             self._note(event.text)
         elif isinstance(event, Finished):

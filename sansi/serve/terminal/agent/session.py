@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sansi.agents import Agent, Stop
+from sansi.agents import Agent, Attachment, Stop
 from sansi.agents.approvals import Question
 from sansi.agents.events import AgentEvent
 from sansi.agents.transcript import Lines, Transcript, copy_turns, new_head, read_lines, read_transcript
@@ -90,6 +91,22 @@ class Session:
     def lines(self) -> Lines:
         """The file, as far as it can be read."""
         return read_lines(self.file)
+
+    def keep(self, attachments: Iterable[Attachment]) -> list[str]:
+        """Put files that a tool made beside the session; what and where each is."""
+        return [self._kept_file(attachment) for attachment in attachments]
+
+    def _kept_file(self, attachment: Attachment) -> str:
+        folder = self.folder / "files"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        name = re.sub(r"[^\w.-]+", "_", Path(attachment.name).name).lstrip(".") or "file"
+        place = folder / name
+        for number in range(2, 10_000):
+            if not place.exists():
+                break
+            place = folder / f"{Path(name).stem}-{number}{Path(name).suffix}"
+        place.write_bytes(attachment.data)
+        return f"{attachment.media_type}, {len(attachment.data):,} bytes: {place}"
 
     def _close(self) -> None:
         """Let others have the file between two runs."""
