@@ -5,13 +5,15 @@ narrow where it approves (`approves`) and wide where it stops (`stops`):
 
 - `approves`: `*` neither leaves a command (no `;`, `|`, `&`, `<`, `>`, `$`, backquote, bracket, line break) nor a
   folder (no `..`), and in an address it does not leave the host.
-- `stops`: case, width, runs of blanks and characters that are not seen do not count, escaped characters of addresses
-  are read, numbers are the IP addresses that they stand for, and of a command each part is looked at, too.
+- `stops`: case, width, runs of blanks and characters that are not seen do not count; escaped characters of addresses
+  are read, numbers are the IP addresses that they stand for, `.` and `..` in paths are gone along. Of a command each
+  part is looked at, too, without its quotes and without the folder of its program.
 """
 
 from __future__ import annotations
 
 import functools
+import posixpath
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -25,11 +27,13 @@ _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#]*)(.*)", re.DOTALL | re.IGN
 _PARTS = re.compile(r"[;&|\n\r(){}`]+|\$\(")
 _BLANKS = re.compile(r"\s+")
 _STEPS = re.compile(r"[/\\]")
+_QUOTES = re.compile(r"['\"\\]")
+_FOLDER = re.compile(r"^\S*/")  # of the program that a command begins with
 
 
 def approves(pattern: str, value: str, command: bool) -> bool:
     """Whether an approval of `pattern` covers `value`. command: the value is run by a shell or an interpreter."""
-    if "*" not in pattern and "?" not in pattern:
+    if not has_stars(pattern):
         return _literal(pattern) == value
     if command:
         return bool(_compiled(pattern, _WITHIN_COMMAND).fullmatch(value))
@@ -42,6 +46,11 @@ def stops(pattern: str, value: str, command: bool) -> bool:
     """Whether what is said of `pattern`, to ask or to refuse, is said of `value`."""
     wanted = _compiled(_folded(pattern), _ANY)
     return any(wanted.fullmatch(reading) for reading in _readings(value, command))
+
+
+def has_stars(pattern: str) -> bool:
+    """Whether a pattern is meant for more than one text."""
+    return "*" in pattern or "?" in pattern
 
 
 def names(pattern: str, name: str) -> bool:
@@ -89,8 +98,14 @@ def _readings(value: str, command: bool) -> Iterator[str]:
             host = re.sub(r":\d*$", "", address[2].rpartition("@")[2])
             rest = address[3] if address[3].startswith("/") else f"/{address[3]}"
             yield _folded(f"{address[1]}://{host.rstrip('.')}{rest}")
-    if command:
-        yield from map(_folded, _PARTS.split(value))
+    if not command:
+        yield _folded(posixpath.normpath(value.strip().replace("\\", "/")))
+        return
+    for part in _PARTS.split(value):
+        yield _folded(part)
+        bare = _QUOTES.sub("", part).strip()
+        yield _folded(bare)
+        yield _folded(_FOLDER.sub("", bare))
 
 
 def _as_fetched(value: str) -> str:

@@ -101,6 +101,8 @@ class Policy:
         covering = [rule for rule in self.rules if rule.covers(tool, arguments)]
         if forbidding := _first("never", covering):
             return Ruling("deny", (f"a rule of the user's forbids it: never {forbidding}",))
+        if idle := _idle(self.rules, tool):
+            return Ruling("deny", (idle,))
         known = not isinstance(tool, UnknownTool)
         if self.mode == "yolo" and known:
             return Ruling("allow")
@@ -142,6 +144,15 @@ class Policy:
 
 def _first(verdict: Verdict, rules: Iterable[Rule]) -> Rule | None:
     return next((rule for rule in rules if rule.verdict == verdict), None)
+
+
+def _idle(rules: Iterable[Rule], tool: Described) -> str | None:
+    """A rule that was meant to forbid calls of this tool and, by a slip, forbids none."""
+    for rule in rules:
+        if rule.verdict == "never" and (name := rule.unknown_argument(tool)):
+            near = did_you_mean(name, tool.parameters["properties"])
+            return f'the rule never {rule} speaks of "{name}", which {tool.name} does not take{near}'
+    return None
 
 
 def _plan_refuses(tool: Described) -> str | None:

@@ -81,6 +81,13 @@ class Rule:
         command = "execute" in tool.effects
         return all(self._fits(arguments, name, pattern, command) for name, pattern in self.arguments)
 
+    def unknown_argument(self, tool: Described) -> str | None:
+        """An argument that the rule names and the one tool that it is for does not take: it would never speak."""
+        known = tool.parameters.get("properties") or {}
+        if not known or patterns.has_stars(self.tool) or not self._means(tool):
+            return None
+        return next((name for name, _ in self.arguments if name != ANY_ARGUMENT and name not in known), None)
+
     def _means(self, tool: Described) -> bool:
         known_as = {tool.name, *((tool.title,) if tool.title else ())}
         if ":" not in self.tool and "/" not in self.tool:

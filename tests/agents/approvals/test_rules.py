@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_tools import tool
-from sansi.agents.approvals import Rule
+from sansi.agents.approvals import Policy, Rule
 from sansi.agents.approvals.patterns import approves, stops
 from sansi.base import SansiError
 
@@ -236,3 +236,21 @@ def test_a_host_is_refused_however_it_is_spelled(value):
 @pytest.mark.parametrize("value", ["http://134744072/", "http://0x08080808/x", "http://010.8.8.8/", "http://8.526344/"])
 def test_an_ip_address_is_refused_however_it_is_counted(value):
     assert stops("http://8.8.8.8/*", value, command=False)
+
+
+@pytest.mark.parametrize("value", ["./secret/x", "a/../secret/x", "secret//x", "secret\\x", ".//./secret/./x"])
+def test_a_folder_is_refused_by_whatever_steps_it_is_reached(value):
+    assert stops("secret/*", value, command=False)
+
+
+@pytest.mark.parametrize("value", ["/usr/bin/sudo rm", "'sudo' rm", 's"u"do rm', "\\sudo rm", "ls; /bin/sudo rm"])
+def test_a_program_is_refused_in_quotes_and_by_its_path(value):
+    assert stops("sudo *", value, command=True)
+
+
+def test_a_rule_that_forbids_nothing_by_a_slip_refuses_and_says_so():
+    schema = {"type": "object", "properties": {"command": {"type": "string"}}}
+    shell = tool("shell", "execute", parameters=schema)
+    ruling = Policy.of("yolo", never=["shell(comand=*rm*)"]).decide(shell, {"command": "ls"})
+    assert ruling.action == "deny" and 'did you mean "command"?' in ruling.reasons[0]
+    assert Policy.of("yolo", never=["*(path=/etc/*)"]).decide(shell, {"command": "ls"}).action == "allow"
