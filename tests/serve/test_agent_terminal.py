@@ -180,7 +180,7 @@ def test_control_characters_of_a_tool_do_not_reach_the_terminal(tmp_path):
         ("/resume nothing", "there are no sessions yet"),
         ("/continue", "nothing waits"),
         ("/modes", 'did you mean "/mode"'),
-        ("/calls many", "a whole number is wanted"),
+        ("/calls many", 'a whole number is wanted, not "many"\n'),
         ("/budget many", "usage: /budget 64"),
         ("/retry", "nothing has been asked yet"),
         ("/fork", "nothing has been said"),
@@ -192,6 +192,25 @@ def test_control_characters_of_a_tool_do_not_reach_the_terminal(tmp_path):
 def test_commands_say_what_they_do_or_want(tmp_path, line, words):
     _, shown = talk(setup_of(tmp_path), line)
     assert words in shown
+
+
+def test_a_slip_in_the_name_of_a_session_names_the_nearest_and_not_all(tmp_path):
+    for _ in range(3):
+        talk(setup_of(tmp_path, says("Yes.")), "Hello")
+    setup = setup_of(tmp_path)
+    last = setup.sessions.all()[-1].id
+    assert f'there is no session "{last}x"; did you mean "{last}"?' in talk(setup, f"/resume {last}x")[1]
+    assert 'there is no session "z"; sansi agent list shows them' in talk(setup, "/resume z")[1]
+
+
+def test_effects_are_told_in_words(tmp_path):
+    @tool(effects={"network", "execute"})
+    def both() -> str:
+        """Both."""
+        return ""
+
+    _, shown = talk(setup_of(tmp_path, several(("both", {})), says("No."), tools=(both,)), "Go", keys=["n"])
+    assert "? both wants to run (python; it may use the network, run code)" in " ".join(shown.split())
 
 
 def test_the_budget_of_an_answer_is_told_with_what_is_left(tmp_path):

@@ -16,7 +16,7 @@ from sansi.agents import Stop
 from sansi.agents.approvals import MODES, Answer, Question
 from sansi.agents.desk import AnswerDesk
 from sansi.agents.events import ApprovalAsked, Finished
-from sansi.base.errors import SansiError, did_you_mean
+from sansi.base.errors import SansiError
 from sansi.serve.terminal import looks
 from sansi.serve.terminal.agent.commands import ALIASES, COMMANDS, NAMES
 from sansi.serve.terminal.agent.export import export
@@ -330,5 +330,5 @@ class AgentChat:
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
-        raise SansiError(f'a whole number is wanted, not "{text}"{did_you_mean(text, [])}')
+        raise SansiError(f'a whole number is wanted, not "{text}"')
     return int(text)

@@ -20,6 +20,7 @@ MEANING = {
     "always": "this tool, from now on",
     "no": "not, and why",
 }
+MAY = {"read": "read", "write": "write", "network": "use the network", "execute": "run code"}
 
 
 class KeyReader(Protocol):
@@ -100,7 +101,7 @@ def ask(console: Console, question: Question, keys: KeyReader) -> Answer:
 
 def show(console: Console, question: Question) -> None:
     """The thing itself: whole, with what hides in it spelled out."""
-    effects = ", ".join(question.effects) or "unknown"
+    effects = ", ".join(words for effect, words in MAY.items() if effect in question.effects) or "do anything"
     console.print()
     asked = f"? {question.tool} wants to run ({question.origin}; it may {effects})"
     console.print(Text(printable(asked), "bold yellow"))

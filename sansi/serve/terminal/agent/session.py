@@ -17,7 +17,7 @@ from sansi.agents.approvals import Question
 from sansi.agents.events import AgentEvent
 from sansi.agents.transcript import Lines, Transcript, copy_turns, new_head, read_lines, read_transcript
 from sansi.agents.transcript import Session as Kept
-from sansi.base.errors import SansiError, did_you_mean
+from sansi.base.errors import SansiError, nearest
 from sansi.text import Message
 
 LAST = "last"
@@ -166,7 +166,9 @@ class Sessions:
         fitting = [name for name in known if name == id] or [name for name in known if name.startswith(id)]
         if len(fitting) != 1:
             why = f"{len(fitting)} sessions begin with" if fitting else "there is no session"
-            raise SansiError(f'{why} "{id}"{did_you_mean(id, known)}; sansi agent list shows them', param="resume")
+            near = nearest(id, known)
+            meant = f'; did you mean "{near}"?' if near else "; sansi agent list shows them"
+            raise SansiError(f'{why} "{id}"{meant}', param="resume")
         return _open(self.root / fitting[0])
 
     def fork(self, session: Session) -> Session:
