@@ -15,6 +15,7 @@ from sansi.base.errors import did_you_mean
 from sansi.base.files import as_path
 
 if TYPE_CHECKING:
+    from sansi.agents.approvals import Rule
     from sansi.agents.mcp import MCPServers, Status
 
 NO_WAIT = 0.0
@@ -114,6 +115,15 @@ class Toolset:
     def servers(self) -> MCPServers | None:
         """None where none are configured."""
         return self._servers
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """What the files of the servers approve (`alwaysAllow`), for a policy."""
+        from sansi.agents.approvals import Rule, patterns
+
+        configs = () if self._servers is None else self._servers.configs
+        named = ((config.name, patterns.escaped(name)) for config in configs for name in config.allow)
+        return tuple(Rule("always", f"mcp:{patterns.escaped(server)}/{name}") for server, name in named)
 
     def status(self) -> Status | None:
         """How the servers are; None where none are configured."""

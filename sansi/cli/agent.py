@@ -178,6 +178,7 @@ def agent(
     with contextlib.ExitStack() as stack:
         # Servers start while the model loads.
         toolset = stack.enter_context(Toolset(names, chosen.mcp or (), folder=chosen.folder))
+        approvals.policy = approvals.policy.with_rules(toolset.rules)
         client, name = stack.enter_context(_client(chosen))
         setup = _setup(client, name, toolset, approvals, sessions, limits, system)
         setup.settings = chosen.to_json(name)

@@ -235,7 +235,9 @@ def _server_tools(
         tempfile.TemporaryDirectory(prefix="sansi-serve-", ignore_cleanup_errors=True) as conversations,
         Toolset(names, mcp or (), folder=folder) as toolset,
     ):
-        yield ServerTools(toolset, Path(conversations), policy, state_folder() / "approvals.json")
+        yield ServerTools(
+            toolset, Path(conversations), policy.with_rules(toolset.rules), state_folder() / "approvals.json"
+        )
 
 
 def _roles(given: str | None) -> frozenset[str]:

@@ -48,6 +48,11 @@ def stops(pattern: str, value: str, command: bool) -> bool:
     return any(wanted.fullmatch(reading) for reading in _readings(value, command))
 
 
+def escaped(name: str) -> str:
+    """The pattern that is meant for this one text."""
+    return re.sub(r"([\\*?])", r"\\\1", name)
+
+
 def has_stars(pattern: str) -> bool:
     """Whether a pattern is meant for more than one text."""
     return "*" in pattern or "?" in pattern

@@ -92,6 +92,10 @@ class Policy:
                 raise SansiError(f'the rules under "{verdict}" are a list of texts, not one text', param=verdict)
         return cls(mode, tuple(Rule.parse(verdict, text) for verdict in VERDICTS for text in said[verdict]))
 
+    def with_rules(self, rules: Iterable[Rule]) -> Policy:
+        """The same with more rules."""
+        return Policy(self.mode, (*self.rules, *rules))
+
     def decide(
         self, tool: Described, arguments: Mapping[str, Any] | None, around: Circumstances = Circumstances()
     ) -> Ruling:

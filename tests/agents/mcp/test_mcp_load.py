@@ -3,10 +3,15 @@
 import json
 
 import pytest
+from sansi.agents.approvals import Approvals, Policy
 from sansi.agents.mcp import load_servers, read_tool_list
 from sansi.agents.mcp.config import ServerConfig
+from sansi.agents.mcp.definitions import Definition
+from sansi.agents.mcp.tools import tool_of
+from sansi.agents.toolset import Toolset
 from sansi.base import SansiError
 from sansi.client import Server
+from sansi.text import ToolCall
 
 
 def load(entry, trusted=False, name="x"):
@@ -187,3 +192,19 @@ def test_a_list_of_tools_holds_names_and_servers_alone():
 def test_no_traceback_shows_what_is_secret_in_a_configuration():
     config = ServerConfig("a", url="https://a.example", env={"TOKEN": "s3cret"}, headers={"Authorization": "s3cret"})
     assert "s3cret" not in repr(config) and "s3cret" not in repr(Server("https://a.example/v1", "s3cret"))
+
+
+def test_what_a_trusted_file_always_allows_runs_without_a_question():
+    file = {"mcpServers": {"a": {"command": "true", "disabled": True, "alwaysAllow": ["look", "x*"]}}}
+    with Toolset(mcp=[file]) as tools:
+        policy = Policy("ask").with_rules(tools.rules)
+    found = {
+        name: tool_of(None, ServerConfig("a", command="x"), Definition("a", name, None, "D", SCHEMA)) for name in NAMES
+    }
+    actions = {
+        name: Approvals(policy).decide(ToolCall("c", tool.name, "{}"), tool).action for name, tool in found.items()
+    }
+    assert actions == {"look": "allow", "xy": "ask", "write": "ask"}
+
+
+NAMES, SCHEMA = ("look", "xy", "write"), {"type": "object", "properties": {}}
