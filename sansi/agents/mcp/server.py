@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import anyio
-import httpx2
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
@@ -19,10 +18,10 @@ from sansi.agents.mcp.failures import DeadlinePassed, MCPFailure, Phase
 from sansi.agents.mcp.foreign import description, one_line
 from sansi.agents.mcp.listing import definitions_of, prompt_of, resource_of, template_of
 from sansi.agents.mcp.process import Begun, ServerProcess
-from sansi.agents.mcp.repair import problem_of
 from sansi.agents.mcp.results import call_result, prompt_result, resource_result
 from sansi.agents.mcp.status import Change, ServerStatus
 from sansi.agents.mcp.traffic import Traffic
+from sansi.agents.mcp.wording import leaf, words
 from sansi.base import SansiError
 
 Result = TypeVar("Result")
@@ -141,23 +140,23 @@ class Server:
         try:
             await self._one_connection(config, traffic)
         except BaseException as error:
-            cause = _leaf(error)
+            cause = leaf(error)
             if isinstance(cause, anyio.get_cancelled_exc_class()):
                 raise
             if config.transport == "auto" and speaks_sse_perhaps(cause) and not traffic.healthy:
                 await self._connect_by_sse(cause)
                 return
-            self._fail("list" if traffic.healthy else "start", _words(cause, traffic))
+            self._fail("list" if traffic.healthy else "start", words(cause, traffic))
 
     async def _connect_by_sse(self, refused: BaseException) -> None:
         traffic = Traffic()
         try:
             await self._one_connection(replace(self.config, transport="sse"), traffic)
         except BaseException as error:
-            cause = _leaf(error)
+            cause = leaf(error)
             if isinstance(cause, anyio.get_cancelled_exc_class()):
                 raise
-            both = f"it speaks neither streamable HTTP ({_words(refused, traffic)}) nor SSE ({_words(cause, traffic)})"
+            both = f"it speaks neither streamable HTTP ({words(refused, traffic)}) nor SSE ({words(cause, traffic)})"
             self._fail("list" if traffic.healthy else "start", both)
 
     async def _one_connection(self, config: ServerConfig, traffic: Traffic) -> None:
@@ -244,7 +243,7 @@ class Server:
                 await self._list(connection)
                 self._set(state="ready")
             except (MCPError, ValidationError, DeadlinePassed, SansiError) as error:
-                told = f"its tools changed, and the new list could not be read: {_words(error, connection.traffic)}"
+                told = f"its tools changed, and the new list could not be read: {words(error, connection.traffic)}"
                 self._set(notes=(*self.status.notes, told))
 
     def _fail(self, phase: Phase, cause: str) -> None:
@@ -306,7 +305,7 @@ class Server:
         except MCPFailure:
             raise
         except (MCPError, ValidationError, DeadlinePassed, SansiError, RuntimeError) as error:
-            raise MCPFailure(self.config.name, phase, _words(error, None), tool) from error
+            raise MCPFailure(self.config.name, phase, words(error, None), tool) from error
 
     def _drop(self, connection: Connection, lost: ConnectionLost) -> None:
         """The connection is over for everybody; the owner notices and cleans up."""
@@ -344,24 +343,3 @@ class Server:
 
 def _print(definition: Definition | None) -> str | None:
     return definition.fingerprint if definition else None
-
-
-def _leaf(error: BaseException) -> BaseException:
-    """The cause inside of groups of exceptions: the first that is not a cancellation."""
-    while isinstance(error, BaseExceptionGroup):
-        inner = error.exceptions
-        error = next((each for each in inner if not isinstance(each, anyio.get_cancelled_exc_class())), inner[0])
-    return error
-
-
-def _words(error: BaseException, traffic: Traffic | None) -> str:
-    told = traffic.told() if traffic else ""
-    if isinstance(error, ConnectionLost):
-        return f"{error.cause}{told}"
-    if isinstance(error, ValidationError):
-        return f"its answer does not follow the protocol ({problem_of(error)}){told}"
-    if isinstance(error, MCPError):
-        return f"{one_line(error.message) or 'an error without a message'}{told}"
-    if isinstance(error, httpx2.HTTPStatusError):
-        return f"it answered HTTP {error.response.status_code}{told}"
-    return f"{error or type(error).__name__}{told}"
