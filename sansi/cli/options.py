@@ -28,7 +28,7 @@ Think = Annotated[
     bool | None,
     typer.Option(
         "--think/--no-think",
-        help="Think first, or answer without a thought. Default: think, unless the question says /no_think.",
+        help="Think first, or answer without a thought. Default: think, unless the question itself says not to.",
     ),
 ]
 Seed = Annotated[int | None, typer.Option(help="The same seed gives the same answer.")]

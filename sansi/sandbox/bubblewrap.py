@@ -56,6 +56,8 @@ def arguments(
     command += ["--die-with-parent", "--cap-drop", "ALL", "--hostname", "sandbox", "--clearenv"]
     for name, value in environment(FOLDER, TMP, limits.threads).items():
         command += ["--setenv", name, value]
+    size = str(limits.tmp_size)
+    command += ["--size", size, "--tmpfs", TMP]  # before what is shown, which may lie under it
     for shown in visible.folders:
         command += ["--ro-bind", shown, shown]
     for path, target in visible.links:
@@ -64,9 +66,8 @@ def arguments(
         command += ["--tmpfs", hidden, "--remount-ro", hidden]
     command += ["--ro-bind", str(INSIDE), f"{OWN}/inside"]
     command += ["--proc", "/proc", *_covers(), "--remount-ro", "/proc"]
-    size = str(limits.tmp_size)
     command += ["--dev", "/dev", "--size", size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
-    command += ["--size", size, "--tmpfs", TMP, "--bind", str(place.folder), FOLDER]
+    command += ["--bind", str(place.folder), FOLDER]
     for given in place.readable:
         command += ["--ro-bind", str(given), str(given)]
     command += ["--remount-ro", "/"]

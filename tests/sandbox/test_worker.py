@@ -131,14 +131,8 @@ def test_reset_forgets_names_and_keeps_files(worker):
 def test_files_that_a_call_made_or_changed_are_named(worker):
     (worker.folder / "given.txt").write_text("in")
     assert worker.run("open('given.txt').read()").files == ()
-    assert (
-        worker.run("open('out.csv', 'w').write('1,2')\nopen('given.txt', 'a').write('!')").files
-        == (
-            "given.txt",
-            "out.csv",
-        )
-        or True
-    )
+    made = worker.run("open('out.csv', 'w').write('1,2')\nopen('given.txt', 'a').write('!')")
+    assert sorted(made.files) == ["given.txt", "out.csv"]
     assert (worker.folder / "out.csv").read_text() == "1,2"
 
 
@@ -254,7 +248,7 @@ def test_nothing_is_left_when_the_parent_is_killed(kind, gone):
         (
             "import mmap, os, time\nheld = []\nfor i in range(100):\n    file = open(f'f{i}', 'w+b', buffering=0)\n"
             "    file.write(b'1' * 2**20)\n    held.append(mmap.mmap(file.fileno(), 4096))\n    os.unlink(f'f{i}')\n"
-            "    os.close(file.detach().fileno()) if 0 else file.close()\ntime.sleep(100)",
+            "    file.close()\ntime.sleep(100)",
             {"folder_size": 20 * MIB},
             "MiB in its folder",
         ),
