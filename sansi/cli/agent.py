@@ -248,6 +248,8 @@ def _check(
 ) -> None:
     if as_json and prompt is None and not answer:
         raise SansiError("--json is for -p: give what to ask")
+    if answer and prompt is not None:
+        raise SansiError("--answer goes on with what waits, and -p asks something new: one after the other")
     if answer and resume is None:
         raise SansiError("--answer is for a session that waits: give --resume SESSION")
     if resume is not None and fork is not None:
@@ -339,10 +341,9 @@ def _run(setup: Setup, chosen: Session | None, prompt: str | None, as_json: bool
         AgentChat(setup, session).run()
         return 0
     if prompt is not None:
-        if session.waits and not answers:
+        if session.pending:
             raise SansiError(f"session {session.id} waits for approval; give --answer once (or no) with --resume")
-        if not session.waits:
-            from sansi.serve.terminal.inputs import question
+        from sansi.serve.terminal.inputs import question
 
-            session.ask(Message("user", question(prompt)))
+        session.ask(Message("user", question(prompt)))  # where a run was cut off, its open calls are given up
     return headless.run(setup, session, as_json).exit_code

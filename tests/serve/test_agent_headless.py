@@ -177,6 +177,7 @@ def test_every_built_in_tool_can_be_had_by_its_name(tmp_path):
         (["--json"], "--json is for -p"),
         (["--answer", "once"], "give --resume SESSION"),
         (["--resume", "a", "--fork", "b"], "exclude each other"),
+        (["--resume", "last", "--answer", "once", "-p", "More"], "one after the other"),
         (["--api-key-env", "X"], "give --url with it"),
         (["--mode", "ynlo"], 'did you mean "yolo"'),
         (["--tools", "shel"], 'there is no built-in tool "shel"; did you mean "shell"?\n'),
@@ -226,6 +227,17 @@ def test_a_session_goes_on_with_what_it_began_with(sansi, tmp_path, monkeypatch)
     lines = [json.loads(line) for line in next(tmp_path.rglob("session.jsonl")).read_text().splitlines()]
     assert [line["tools"] for line in lines if line["kind"] == "step"][-1] == ["calculator"]
     assert lines[0]["settings"]["model"] == "planned" and lines[0]["settings"]["max_calls"] == 1
+
+
+def test_a_session_whose_process_was_killed_in_a_call_can_be_asked_more(sansi, url, tmp_path):
+    assert sansi("--url", url, "-p", "What is 17 * 23?")[0] == 0
+    file = next(tmp_path.rglob("session.jsonl"))
+    lines = file.read_text().splitlines(keepends=True)
+    running = next(at for at, line in enumerate(lines) if json.loads(line)["kind"] == "call_running")
+    file.write_text("".join(lines[: running + 1]))  # as kill -9 leaves it
+    assert "(waits)" in sansi("list")[1]
+    code, out, err = sansi("--resume", "last", "-p", "Go on")
+    assert code == 0 and "It is" in out, err
 
 
 def test_each_name_of_a_tool_says_what_it_turns_on(sansi):
