@@ -7,6 +7,7 @@ prints how to repeat a failure: `make properties`, or `pytest tests/text --hypot
 import os
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Set before anything imports torch, and inherited by the processes that tests start.
@@ -27,6 +28,7 @@ settings.register_profile(
 settings.load_profile("quick")
 
 
+@pytest.hookimpl(optionalhook=True)  # of a plugin that not everybody has
 def pytest_xdist_auto_num_workers() -> int:
     """Half as many again as there are cores: a fifth of a worker's time is waiting, for servers and processes."""
     return round(1.5 * len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
