@@ -33,6 +33,8 @@ class Fault:
 
 
 START, CALL = {"start_timeout": 0.4}, {"silence": 0.4}
+PATIENT = {"start_timeout": 300.0, "list_timeout": 300.0}
+"""Of servers whose deadlines are not the subject: a busy machine may take its time."""
 FAULTS = [
     Fault("silent", "never says a word", "start", "no answer within 0.4 s", good=None, times=START),
     Fault("slow_start", "needs 0.7 s to start", "", ""),

@@ -13,6 +13,7 @@ pytest.importorskip("mcp", reason="the extra `agents` is not installed")
 
 import uvicorn
 from mcp import Client
+from mcp_faults import PATIENT
 from sansi.agents.mcp import MCPServers, ServerConfig
 from sansi.agents.mcp.serve import chat_server, http_app
 from sansi.base import SansiError
@@ -123,7 +124,7 @@ def chat_of(servers):
 @pytest.mark.parametrize("era", ["modern", "legacy"])
 def test_over_http(era):
     told = []
-    with listening(Model()) as url, MCPServers([ServerConfig("sansi", url=url, era=era)]) as servers:
+    with listening(Model()) as url, MCPServers([ServerConfig("sansi", url=url, era=era, **PATIENT)]) as servers:
         assert servers.wait().ready == 1, servers.status()
         assert servers.call(chat_of(servers), {"prompt": "hello"}, told.append).text == "HELLO"
         calculate = next(each for each in servers.definitions() if each.name == "calculate")
@@ -135,7 +136,7 @@ def test_over_http(era):
 
 def test_a_cancelled_call_frees_the_model():
     model = Model()
-    with listening(model) as url, MCPServers([ServerConfig("sansi", url=url)]) as servers:
+    with listening(model) as url, MCPServers([ServerConfig("sansi", url=url, **PATIENT)]) as servers:
         calling = servers.submit(chat_of(servers), {"prompt": "for ever"})
         assert model.begun.wait(60)
         calling.cancel()
@@ -145,9 +146,11 @@ def test_a_cancelled_call_frees_the_model():
 def test_keys_and_origins():
     with listening(Model(), keys=Keys(["secret"])) as url:
         configs = [
-            ServerConfig("without", url=url),
-            ServerConfig("with", url=url, headers={"Authorization": "Bearer secret"}),
-            ServerConfig("page", url=url, headers={"Authorization": "Bearer secret", "Origin": "http://evil.example"}),
+            ServerConfig("without", url=url, **PATIENT),
+            ServerConfig("with", url=url, headers={"Authorization": "Bearer secret"}, **PATIENT),
+            ServerConfig(
+                "page", url=url, headers={"Authorization": "Bearer secret", "Origin": "http://evil.example"}, **PATIENT
+            ),
         ]
         with MCPServers(configs) as servers:
             status = servers.wait()
@@ -183,7 +186,7 @@ def test_the_command_over_stdio():
     threading.Thread(target=endpoint.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{endpoint.server_address[1]}"
     config = ServerConfig(
-        "sansi", command=sys.executable, args=("-m", "sansi.cli", "mcp", "--url", url), transport="stdio"
+        "sansi", command=sys.executable, args=("-m", "sansi.cli", "mcp", "--url", url), transport="stdio", **PATIENT
     )
     try:
         with MCPServers([config]) as servers:

@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("mcp", reason="the extra `agents` is not installed")
 
+from mcp_faults import PATIENT
 from sansi.agents import Agent, ToolContext
 from sansi.agents.mcp import MCPFailure, MCPServers, Reply, ServerConfig, connection
 from sansi.agents.mcp import servers as servers_module
@@ -22,7 +23,7 @@ SOUND = Path(__file__).with_name("mcp_sound.py")
 
 def server(kind, name="sound", **fields):
     args = ("-I", "-S", str(SOUND), kind)
-    return ServerConfig(name, command=sys.executable, args=args, transport="stdio", **fields)
+    return ServerConfig(name, command=sys.executable, args=args, transport="stdio", **PATIENT | fields)
 
 
 @pytest.fixture(scope="module", params=["legacy", "modern"])

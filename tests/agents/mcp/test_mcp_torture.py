@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("mcp", reason="the extra `agents` is not installed")
 
-from mcp_faults import FAULTS, Fault
+from mcp_faults import FAULTS, PATIENT, Fault
 from mcp_faulty_http import Serving, serving
 from sansi.agents.mcp import MCPFailure, MCPServers, Reply, ServerConfig, connection, stdio
 
@@ -22,13 +22,13 @@ FAULTY = Path(__file__).with_name("mcp_faulty.py")
 
 def program(word, name=None, **fields):
     command = (sys.executable, "-I", "-S", str(FAULTY), word)
-    return ServerConfig(name or word, command=command[0], args=command[1:], transport="stdio", **fields)
+    return ServerConfig(name or word, command=command[0], args=command[1:], transport="stdio", **PATIENT | fields)
 
 
 def config_of(fault: Fault, stack: ExitStack):
     if not fault.http:
         return program(fault.word, **fault.times)
-    return ServerConfig(fault.word, url=stack.enter_context(serving(fault.word)).url, **fault.times)
+    return ServerConfig(fault.word, url=stack.enter_context(serving(fault.word)).url, **PATIENT | fault.times)
 
 
 @pytest.fixture
@@ -206,7 +206,7 @@ def test_a_server_cannot_ask_for_ever_nor_outside_of_a_call():
 
 def test_a_remote_server_that_went_away_is_named_and_found_again():
     first = Serving("sound")
-    with MCPServers([ServerConfig("remote", url=first.url)]) as servers:
+    with MCPServers([ServerConfig("remote", url=first.url, **PATIENT)]) as servers:
         assert echo(servers, "remote", "before").text == "before"
         first.stop()
         with pytest.raises(
