@@ -1,4 +1,4 @@
-"""One live connection to a server: it is agreed which protocol is spoken, then requests are made within their times."""
+"""One live connection to a server: requests are made within their times, and the server may ask back."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import anyio
-import anyio.abc
 import anyio.to_thread
 import mcp_types as types
 from mcp.client.session import ClientRequestContext, ClientSession
 from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost, listen
 from mcp.shared.exceptions import MCPError
-from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
-from pydantic import TypeAdapter, ValidationError
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import TypeAdapter
 
 from sansi import __version__
+from sansi.agents.mcp.agreement import agree
 from sansi.agents.mcp.config import ServerConfig
 from sansi.agents.mcp.deadline import Deadline
 from sansi.agents.mcp.definitions import Ask, Progress, Question, Reply
 from sansi.agents.mcp.dispatcher import Dispatcher
 from sansi.agents.mcp.failures import DeadlinePassed
 from sansi.agents.mcp.foreign import one_line, shown
-from sansi.agents.mcp.http import HTTP_FAILED, NOT_THIS_TRANSPORT, http_transport, sse_transport
+from sansi.agents.mcp.http import http_transport, sse_transport
 from sansi.agents.mcp.process import Begun, ServerProcess
 from sansi.agents.mcp.stdio import stdio_transport
 from sansi.agents.mcp.traffic import Traffic
@@ -36,7 +36,6 @@ logging.getLogger("mcp").addHandler(logging.NullHandler())  # the SDK logs trace
 
 MOST_PAGES, MOST_ITEMS, MOST_ROUNDS = 200, 10_000, 10
 MOST_QUESTIONS = 20  # to the user, of one server, while its calls run
-PROBE_PATIENCE = 5.0  # seconds until a server that does not answer `server/discover` is offered the handshake, too
 STATE_PAUSE = 0.25  # seconds before a request is repeated that the server has only put off
 
 _CALL: TypeAdapter[Any] = TypeAdapter(types.CallToolResult | types.InputRequiredResult)
@@ -88,30 +87,20 @@ class Connection:
         return await self._pages(self.session.list_prompts, "prompts", lambda page: page.prompts)
 
     async def call(self, name: str, arguments: dict[str, Any], progress: Progress | None) -> types.CallToolResult:
-        def request(responses: Any, state: Any) -> types.CallToolRequest:
-            return types.CallToolRequest(
-                params=types.CallToolRequestParams(
-                    name=name, arguments=arguments, input_responses=responses, request_state=state
-                )
-            )
+        def request(**given: Any) -> types.CallToolRequest:
+            return types.CallToolRequest(params=types.CallToolRequestParams(name=name, arguments=arguments, **given))
 
         return await self._ask_for(request, _CALL, progress)
 
     async def read_resource(self, uri: str) -> types.ReadResourceResult:
-        def request(responses: Any, state: Any) -> types.ReadResourceRequest:
-            return types.ReadResourceRequest(
-                params=types.ReadResourceRequestParams(uri=uri, input_responses=responses, request_state=state)
-            )
+        def request(**given: Any) -> types.ReadResourceRequest:
+            return types.ReadResourceRequest(params=types.ReadResourceRequestParams(uri=uri, **given))
 
         return await self._ask_for(request, _RESOURCE, None)
 
     async def get_prompt(self, name: str, arguments: dict[str, str]) -> types.GetPromptResult:
-        def request(responses: Any, state: Any) -> types.GetPromptRequest:
-            return types.GetPromptRequest(
-                params=types.GetPromptRequestParams(
-                    name=name, arguments=arguments, input_responses=responses, request_state=state
-                )
-            )
+        def request(**given: Any) -> types.GetPromptRequest:
+            return types.GetPromptRequest(params=types.GetPromptRequestParams(name=name, arguments=arguments, **given))
 
         return await self._ask_for(request, _PROMPT, None)
 
@@ -142,9 +131,7 @@ class Connection:
             f"no answer within {self.config.list_timeout:g} s{got} (list_timeout_s){self.traffic.told()}"
         )
 
-    async def _ask_for(
-        self, request: Callable[[Any, Any], Any], answer: TypeAdapter[Any], progress: Progress | None
-    ) -> Any:
+    async def _ask_for(self, request: Callable[..., Any], answer: TypeAdapter[Any], progress: Progress | None) -> Any:
         """One request within the limits of a call. Raises DeadlinePassed, and what the session raises."""
         deadline = Deadline(self.config.call_timeout, self.config.call_limit)
 
@@ -163,11 +150,12 @@ class Connection:
             del self._running[deadline]
         raise DeadlinePassed(f"{deadline.passed()}{self.traffic.told()}")
 
-    async def _rounds(self, request: Callable[[Any, Any], Any], answer: TypeAdapter[Any], heard: Any) -> Any:
+    async def _rounds(self, request: Callable[..., Any], answer: TypeAdapter[Any], heard: Any) -> Any:
         """The answer, after all that the server wants to know first (2026-07-28: it answers with its questions)."""
         responses = state = None
         for _ in range(MOST_ROUNDS):
-            result = await self.session.send_request(request(responses, state), answer, progress_callback=heard)
+            asked = request(input_responses=responses, request_state=state)
+            result = await self.session.send_request(asked, answer, progress_callback=heard)
             if not isinstance(result, types.InputRequiredResult):
                 return result
             responses = {key: await self._input(key, wanted) for key, wanted in (result.input_requests or {}).items()}
@@ -185,9 +173,10 @@ class Connection:
 
     async def _elicit(self, _: ClientRequestContext, params: types.ElicitRequestParams) -> types.ElicitResult:
         """Ask the user what the server wants to know; without a user, decline. No call's time runs meanwhile."""
-        form = isinstance(params, types.ElicitRequestFormParams)
-        schema = dict(params.requested_schema) if isinstance(params, types.ElicitRequestFormParams) else None
-        url = None if isinstance(params, types.ElicitRequestFormParams) else params.url
+        if isinstance(params, types.ElicitRequestFormParams):
+            schema, url = dict(params.requested_schema), None
+        else:
+            schema, url = None, params.url
         declined = self._why_declined()
         if declined or self._ask is None:
             self.traffic.odd(f"asked the user a question, which was declined {declined}", params.message)
@@ -199,10 +188,12 @@ class Connection:
                 if progress is not None:
                     progress(f"waiting for the user's answer: {one_line(params.message)}")
             reply = await _reply(self._ask, Question(self.config.name, shown(params.message), schema, url))
-            if reply.action != "accept" or not form:
+            if reply.action != "accept" or schema is None:
                 return types.ElicitResult(action=reply.action)
-            content = _with_defaults(schema or {}, dict(reply.content))
-            return types.ElicitResult(action="accept", content=conform(_object(schema or {}), content, "the form"))
+            content = _with_defaults(schema, dict(reply.content))
+            return types.ElicitResult(
+                action="accept", content=conform({"type": "object", **schema}, content, "the form")
+            )
 
     def _why_declined(self) -> str:
         if self._ask is None:
@@ -233,7 +224,6 @@ async def connect(
     """A connection to the server, by the first transport that it speaks. The caller sets the time for it."""
     connection = Connection(config, traffic, ask)
     async with _streams(connection, traffic, begun) as (read, write):
-        patience = min(PROBE_PATIENCE, config.start_timeout / 2)
         dispatcher = Dispatcher(read, write, traffic, discover_timeout=config.start_timeout)
         session = ClientSession(
             dispatcher=dispatcher,
@@ -243,7 +233,7 @@ async def connect(
         )
         connection.session, connection.dispatcher = session, dispatcher
         async with session:
-            await _agree(session, config, patience)
+            await agree(session, config)
             dispatcher.version = session.protocol_version
             traffic.healthy = True
             yield connection
@@ -265,67 +255,6 @@ async def _streams(connection: Connection, traffic: Traffic, begun: Begun) -> As
             yield streams
 
 
-def speaks_sse_perhaps(error: BaseException) -> bool:
-    """Whether an address refused the first request in the way that one of SSE alone does."""
-    data = error.data if isinstance(error, MCPError) and error.code == HTTP_FAILED else None
-    return isinstance(data, dict) and data.get("status") in NOT_THIS_TRANSPORT
-
-
-async def _agree(session: ClientSession, config: ServerConfig, patience: float) -> None:
-    """Find the protocol: ask what is spoken, and shake hands where the answer is none of the modern ones.
-
-    A server on stdio that says nothing for a while is offered the handshake as well, and whichever it answers first
-    holds: some ignore what they do not know, others are only slow to start.
-    """
-    if config.era == "legacy":
-        await session.initialize()
-    elif config.era == "modern":
-        await session.discover()
-    else:
-        async with anyio.create_task_group() as tasks:
-            probe = _Probe(session, tasks)
-            tasks.start_soon(probe.run)
-            with anyio.move_on_after(patience if config.transport == "stdio" else None):
-                await probe.over.wait()
-            await _shake_hands(session, probe)
-            tasks.cancel_scope.cancel()
-
-
-class _Probe:
-    """Asking a server for its modern versions. When it has some, whatever else is tried is over."""
-
-    def __init__(self, session: ClientSession, tasks: anyio.abc.TaskGroup):
-        self._session, self._tasks = session, tasks
-        self.over = anyio.Event()
-        self.refused: Exception | None = None
-
-    async def run(self) -> None:
-        try:
-            await self._session.discover()
-            self._tasks.cancel_scope.cancel()
-        except (MCPError, ValidationError, RuntimeError) as error:  # no such method; no answer; no modern version
-            self.refused = error
-        self.over.set()
-
-
-async def _shake_hands(session: ClientSession, probe: _Probe) -> None:
-    error = probe.refused
-    if isinstance(error, MCPError):
-        if error.code == HTTP_FAILED and not speaks_sse_perhaps(error):
-            raise error  # no answer about protocols: nobody is there, or not for this client
-        supported = error.data.get("supported") if isinstance(error.data, dict) else None
-        if isinstance(supported, list) and not set(map(str, supported)) & set(HANDSHAKE_PROTOCOL_VERSIONS):
-            versions = ", ".join(map(str, supported))
-            raise SansiError(f"it speaks only versions of the protocol that are not known here: {versions}") from error
-    try:
-        await session.initialize()
-    except MCPError:
-        if probe.over.is_set():
-            raise
-        await probe.over.wait()  # it may be modern and only slow: then this does not return
-        raise
-
-
 def _identity(item: Any) -> Any:
     return getattr(item, "uri", None) or getattr(item, "uri_template", None) or item.name
 
@@ -340,10 +269,6 @@ async def _reply(ask: Ask, question: Question) -> Reply:
         return await ask(question)
     reply = await anyio.to_thread.run_sync(ask, question, abandon_on_cancel=True)
     return await reply if inspect.isawaitable(reply) else reply  # type: ignore[return-value]
-
-
-def _object(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", **schema}
 
 
 def _with_defaults(schema: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:

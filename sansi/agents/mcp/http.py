@@ -13,6 +13,7 @@ import httpx2
 from anyio.streams.memory import MemoryObjectSendStream
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCError, jsonrpc_message_adapter
 
@@ -104,7 +105,7 @@ class _Client(httpx2.AsyncClient):
             reached = not isinstance(error, httpx2.ConnectError | httpx2.InvalidURL)
             return self._failure(request, 503, _unreachable(error), sent=reached, broken=reached)
         if request.method != "POST" or response.is_redirect:
-            return self._read_failure(request, response)
+            return self._read_failure(response)
         if response.status_code >= 400:
             return await self._refused(request, response)
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -117,7 +118,7 @@ class _Client(httpx2.AsyncClient):
             request, 502, f"it answered with {kind or 'no content'}, which is no MCP; is its url right?"
         )
 
-    def _read_failure(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+    def _read_failure(self, response: httpx2.Response) -> httpx2.Response:
         if self._one_stream and response.status_code >= 400:
             self._traffic.end(_reason(response))
         return response
@@ -136,7 +137,7 @@ class _Client(httpx2.AsyncClient):
         body = await self._body(response)
         if isinstance(body, str):
             return self._failure(request, 502, body, broken=body.startswith(BROKE_OFF))
-        headers = {key: value for key, value in response.headers.items() if key not in ("content-encoding",)}
+        headers = {key: value for key, value in response.headers.items() if key != "content-encoding"}
         headers["content-length"] = str(len(body))
         return httpx2.Response(response.status_code, headers=headers, content=body, request=request)
 
@@ -171,6 +172,12 @@ class _Client(httpx2.AsyncClient):
         error = {"code": HTTP_FAILED, "message": cause, "data": data}
         body = json.dumps({"jsonrpc": "2.0", "id": None, "error": error}).encode()
         return _answer(request, status if status >= 400 else 502, body)
+
+
+def speaks_sse_perhaps(error: BaseException) -> bool:
+    """Whether an address refused the first request in the way that one of SSE alone does."""
+    data = error.data if isinstance(error, MCPError) and error.code == HTTP_FAILED else None
+    return isinstance(data, dict) and data.get("status") in NOT_THIS_TRANSPORT
 
 
 def _answer(request: httpx2.Request, status: int, body: bytes) -> httpx2.Response:

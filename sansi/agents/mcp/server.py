@@ -11,11 +11,12 @@ from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
 from sansi.agents.mcp.config import ServerConfig
-from sansi.agents.mcp.connection import Connection, connect, speaks_sse_perhaps
+from sansi.agents.mcp.connection import Connection, connect
 from sansi.agents.mcp.definitions import Ask, CallResult, Definition, Progress, Prompt, Resource
 from sansi.agents.mcp.dispatcher import ConnectionLost
 from sansi.agents.mcp.failures import DeadlinePassed, MCPFailure, Phase
 from sansi.agents.mcp.foreign import description, one_line
+from sansi.agents.mcp.http import speaks_sse_perhaps
 from sansi.agents.mcp.listing import definitions_of, prompt_of, resource_of, template_of
 from sansi.agents.mcp.process import Begun, ServerProcess
 from sansi.agents.mcp.results import call_result, prompt_result, resource_result
@@ -79,9 +80,7 @@ class Server:
     def restart(self) -> None:
         """Connect anew, if it is not connected."""
         if self._connection is None:
-            self._failure = None
-            self._unsettle()
-            self._wanted.set()
+            self._want()
 
     async def call(self, definition: Definition, arguments: dict[str, Any], progress: Progress | None) -> CallResult:
         """One call of a tool. Raises MCPFailure; a tool that says itself that it failed gives its result."""
@@ -135,29 +134,30 @@ class Server:
 
     async def _connect(self) -> None:
         """One connection from its beginning to its end. Whatever goes wrong becomes the status."""
-        config = self.config
         traffic = Traffic()
+        cause = await self._cause_of_end(self.config, traffic)
+        if cause is None:
+            return
+        refused = self.config.transport == "auto" and speaks_sse_perhaps(cause) and not traffic.healthy
+        if not refused:
+            self._fail("list" if traffic.healthy else "start", words(cause, traffic))
+            return
+        traffic = Traffic()
+        other = await self._cause_of_end(replace(self.config, transport="sse"), traffic)
+        if other is not None:
+            both = f"it speaks neither streamable HTTP ({words(cause, traffic)}) nor SSE ({words(other, traffic)})"
+            self._fail("list" if traffic.healthy else "start", both)
+
+    async def _cause_of_end(self, config: ServerConfig, traffic: Traffic) -> BaseException | None:
+        """What ended one connection, from its beginning on; None where nothing went wrong."""
         try:
             await self._one_connection(config, traffic)
         except BaseException as error:
             cause = leaf(error)
             if isinstance(cause, anyio.get_cancelled_exc_class()):
                 raise
-            if config.transport == "auto" and speaks_sse_perhaps(cause) and not traffic.healthy:
-                await self._connect_by_sse(cause)
-                return
-            self._fail("list" if traffic.healthy else "start", words(cause, traffic))
-
-    async def _connect_by_sse(self, refused: BaseException) -> None:
-        traffic = Traffic()
-        try:
-            await self._one_connection(replace(self.config, transport="sse"), traffic)
-        except BaseException as error:
-            cause = leaf(error)
-            if isinstance(cause, anyio.get_cancelled_exc_class()):
-                raise
-            both = f"it speaks neither streamable HTTP ({words(refused, traffic)}) nor SSE ({words(cause, traffic)})"
-            self._fail("list" if traffic.healthy else "start", both)
+            return cause
+        return None
 
     async def _one_connection(self, config: ServerConfig, traffic: Traffic) -> None:
         """Connect, list the tools, then stay until the connection ends or is not wanted any more."""
@@ -256,6 +256,12 @@ class Server:
         self.status = replace(self.status, **fields)
         self._told()
 
+    def _want(self) -> None:
+        """Have the owner connect anew."""
+        self._failure = None
+        self._unsettle()
+        self._wanted.set()
+
     def _unsettle(self) -> None:
         if self._settled.is_set():
             self._settled = anyio.Event()
@@ -300,9 +306,7 @@ class Server:
     ) -> Result:
         try:
             return await made(connection)
-        except ConnectionLost:
-            raise
-        except MCPFailure:
+        except (ConnectionLost, MCPFailure):
             raise
         except (MCPError, ValidationError, DeadlinePassed, SansiError, RuntimeError) as error:
             raise MCPFailure(self.config.name, phase, words(error, None), tool) from error
@@ -320,9 +324,7 @@ class Server:
         """The connection, made anew where it was lost. Raises MCPFailure where it cannot be."""
         await self._settled.wait()
         if self._connection is None and self._connected_before and not self._closing.is_set():
-            self._failure = None
-            self._unsettle()
-            self._wanted.set()
+            self._want()
             await self._settled.wait()
         if self._connection is not None:
             return self._connection

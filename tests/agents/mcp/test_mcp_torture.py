@@ -15,7 +15,7 @@ pytest.importorskip("mcp", reason="the extra `agents` is not installed")
 
 from mcp_faults import FAULTS, PATIENT, Fault
 from mcp_faulty_http import Serving, serving
-from sansi.agents.mcp import MCPFailure, MCPServers, Reply, ServerConfig, connection, stdio
+from sansi.agents.mcp import MCPFailure, MCPServers, Reply, ServerConfig, agreement, connection, stdio
 
 FAULTY = Path(__file__).with_name("mcp_faulty.py")
 
@@ -39,7 +39,7 @@ def limits(monkeypatch):
     monkeypatch.setattr(
         connection, "Deadline", lambda silence, limit: kind(**{"silence": 600, "limit": 600, **standing})
     )
-    monkeypatch.setattr(connection, "PROBE_PATIENCE", 0.3)
+    monkeypatch.setattr(agreement, "PROBE_PATIENCE", 0.3)
     monkeypatch.setattr(stdio, "STOP_GRACE", 0.2)
     return standing
 
