@@ -10,6 +10,7 @@ import pytest
 from sansi import cli
 from sansi.base.device import CudaFacts
 from sansi.base.errors import SansiError
+from sansi.base.installing import pip_install
 from sansi.cli import checkup
 from sansi.model.kernels.cpu.build import KernelsUnavailable
 
@@ -75,7 +76,7 @@ def test_little_memory_and_a_limit_are_told(monkeypatch):
 def test_a_gpu_needs_triton(monkeypatch):
     monkeypatch.setattr("sansi.base.device.cuda_facts", lambda: CudaFacts(("H100",), "12.8"))
     monkeypatch.setattr(checkup, "find_spec", lambda name: None)
-    assert checkup._gpu().state == "note" and "triton" in checkup._gpu().todo
+    assert checkup._gpu().state == "note" and checkup._gpu().todo.startswith(f"{pip_install('triton')}: ")
     monkeypatch.setattr(checkup, "find_spec", lambda name: object())
     assert checkup._gpu() == checkup.Finding("GPU", "good", "H100, CUDA 12.8, Triton")
 

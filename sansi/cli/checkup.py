@@ -14,6 +14,7 @@ from typing import Literal
 from sansi import __version__
 from sansi.base.bundled import bundled_models
 from sansi.base.errors import SansiError
+from sansi.base.installing import pip_install
 from sansi.base.sizes import size_text
 from sansi.cli.extras import missing, what_to_install
 
@@ -65,7 +66,7 @@ def _torch() -> Finding:
     except PackageNotFoundError:
         return Finding("torch", "bad", "not installed", what_to_install("torch"))
     old = tuple(int(part) for part in found.split("+")[0].split(".")[:2]) < (2, 11)
-    return Finding("torch", "bad" if old else "good", found, "pip install 'torch>=2.11'" if old else "")
+    return Finding("torch", "bad" if old else "good", found, pip_install("torch>=2.11") if old else "")
 
 
 def _cpu() -> Finding:
@@ -124,7 +125,7 @@ def _gpu() -> Finding:
         return Finding("GPU", "note", f"none that torch can use; {built}", todo)
     triton = find_spec("triton") is not None
     found = f"{', '.join(sorted(set(facts.names)))}, CUDA {facts.version}, {'Triton' if triton else 'no Triton'}"
-    todo = "" if triton else "pip install triton: our GPU kernels are written in it"
+    todo = "" if triton else f"{pip_install('triton')}: our GPU kernels are written in it"
     return Finding("GPU", "good" if triton else "note", found, todo)
 
 

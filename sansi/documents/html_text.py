@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sansi.base.errors import SansiError
+from sansi.base.installing import install_command
 from sansi.documents.html_tables import is_layout, table_grid
 from sansi.documents.mathml import braced, children, formula
 
@@ -74,7 +75,7 @@ def parse_html(source: str) -> Page:
     try:
         from selectolax.lexbor import LexborHTMLParser
     except ImportError as error:
-        raise SansiError("reading HTML needs selectolax; run: pip install selectolax") from error
+        raise SansiError(f"reading HTML needs selectolax; run: {install_command('agents')}") from error
     root = LexborHTMLParser(_plain_html(source.replace("\x00", ""))).root
     if root is None:
         return Page((), None)

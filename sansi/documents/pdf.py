@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sansi.base.errors import SansiError
+from sansi.base.installing import install_command
 from sansi.documents.document import Document, DocumentError, Limits, named
 from sansi.documents.process import output_of
 
@@ -39,7 +40,7 @@ def read_pdf(data: bytes, name: str | None = None, limits: Limits | None = None)
     _check(texts, pages, count, name)
     end = lines[-1].get("end", "broken")
     notes = [] if end == "all" else [_REST[end].format(read=len(pages), pages=count)]
-    notes += _without_text(texts, pages)
+    notes += _without_text(pages)
     text, starts = _joined(texts)
     title = " ".join(_clean(lines[0]["title"]).split()) or None
     return Document(text, "application/pdf", title, count, tuple(notes), tuple(starts))
@@ -57,7 +58,7 @@ def _refusal(error: str, name: str | None) -> SansiError:
     it = named(name)
     told = {
         "password": (f"{it} is encrypted: save a copy without a password, and take that", "encrypted"),
-        "missing": ("reading a PDF needs pypdfium2; run: pip install pypdfium2", "missing"),
+        "missing": (f"reading a PDF needs pypdfium2; run: {install_command()}", "missing"),
         "memory": (f"{it} needs more memory than there is for a PDF; take a part of its pages", "too_large"),
         "format": (f"{it} is broken: it is no whole PDF file; open it in a PDF viewer and save it anew", "broken"),
         "crash": (f"{it} cannot be read: the file is broken, or takes too long; save it anew from a viewer", "broken"),
@@ -83,7 +84,7 @@ def _check(texts: Sequence[str], pages: Sequence[Mapping[str, Any]], count: int,
         raise DocumentError(f"{it} {reason}", code="scanned")
 
 
-def _without_text(texts: Sequence[str], pages: Sequence[Mapping[str, Any]]) -> list[str]:
+def _without_text(pages: Sequence[Mapping[str, Any]]) -> list[str]:
     """Which pages a reader of the text does not see."""
     pictures = [number for number, page in enumerate(pages, 1) if page["pictures"]]
     broken = [number for number, page in enumerate(pages, 1) if page["text"] is None]

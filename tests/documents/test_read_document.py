@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import random
+import re
 import sys
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sansi.base.errors import SansiError
+from sansi.base.installing import install_command
 from sansi.documents import Document, Limits, read_document
+from sansi.documents.html_text import parse_html
 
 sys.path.append(str(Path(__file__).parent))  # for where these files are made
 
@@ -241,3 +244,12 @@ def test_a_large_page_reads_as_a_small_one():
     small, large = (read_document(PAGE.format(body=body * n).encode(), "a.html") for n in (1, 300))
     assert (small.title, large.title) == ("Thinking & acting",) * 2
     assert SENTENCES.strip() in small.text and large.text.count(SENTENCES.strip()) >= 3
+
+
+def test_what_a_missing_reader_needs_is_installed_by_the_python_that_runs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "selectolax.lexbor", None)
+    with pytest.raises(SansiError, match=re.escape(f"reading HTML needs selectolax; run: {install_command('agents')}")):
+        parse_html("<p>a")
+    monkeypatch.setattr("sansi.documents.pdf.output_of", lambda *_: b'{"error": "missing"}\n')
+    with pytest.raises(SansiError, match=re.escape(f"reading a PDF needs pypdfium2; run: {install_command()}")):
+        read_document(b"%PDF-1.7")
