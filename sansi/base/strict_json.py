@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 MAX_DIGITS = 4000  # Python itself refuses more than 4,300
 
 
-def parse_json(text: str | bytes, unique_keys: bool = False) -> Any:
+def parse_json(
+    text: str | bytes,
+    unique_keys: bool = False,
+    *,
+    object_of: Callable[[list[tuple[str, Any]]], Any] | None = None,
+) -> Any:
     """The value of JSON text. Raises ValueError for all else: NaN, nesting too deep, numbers of thousands of digits.
 
-    unique_keys: also for an object that has a key twice, of which the last would win.
+    unique_keys: also for an object that has a key twice, of which the last would win. object_of: makes an object of its
+    members, in the place of a dictionary.
     """
-    pairs = _unique if unique_keys else None
+    pairs = object_of or (_unique if unique_keys else None)
     try:
         return json.loads(text, parse_constant=refuse_constant, parse_int=_whole_number, object_pairs_hook=pairs)
     except (ValueError, RecursionError) as error:

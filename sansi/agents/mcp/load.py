@@ -122,16 +122,9 @@ def _read(path: Path) -> tuple[Any, str]:
     except UnicodeDecodeError as error:
         raise SansiError(f"{path} is not UTF-8 text ({error})", param="mcp") from error
     try:
-        parse_json(text)  # its bounds
-        return _json_pairs(text), str(path)
+        return parse_json(text, object_of=_Pairs), str(path)
     except ValueError as error:
         raise SansiError(f"{path} is no JSON ({error})", param="mcp") from error
-
-
-def _json_pairs(text: str) -> Any:
-    import json
-
-    return json.loads(text, object_pairs_hook=_Pairs)
 
 
 def _section(given: Any, where: str) -> list[tuple[str, Any]]:
