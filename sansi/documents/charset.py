@@ -70,8 +70,9 @@ def _guessed(data: bytes, notes: list[str]) -> Decoded | None:
     if damaged is not None:
         return _checked(damaged, "utf-8", [*notes, f"{damaged.count(_WRONG)} bytes are no UTF-8 and stand as {_WRONG}"])
     sample = data[:_LOOKED_AT]
-    charset = max(_GUESSES, key=lambda each: _fit(sample, each))
-    if _fit(sample, charset) <= 0:
+    fits = {charset: _fit(sample, charset) for charset in _GUESSES}
+    charset = max(fits, key=fits.__getitem__)
+    if fits[charset] <= 0:
         return None
     notes = [*notes, f"the text is not UTF-8; it was read as {charset}"]
     return _checked(data.decode(charset, "replace"), charset, notes)

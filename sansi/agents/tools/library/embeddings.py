@@ -35,15 +35,15 @@ class Embeddings:
         """[n, d], each of length 1. Raises SansiError, a sentence, for whatever the server does wrong."""
         import httpx
 
-        headers = {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
+        from sansi.client.streaming import Server
+
+        server = Server(self.url, self.api_key, self.timeout, self.timeout)
         address = f"{self.url.rstrip('/')}/embeddings"
         try:
             response = httpx.post(
                 address,
                 json={"model": self.model, "input": list(texts), "encoding_format": "float"},
-                headers=headers,
-                timeout=self.timeout,
-                trust_env=False,
+                **server.options,
             )
             response.raise_for_status()
             vectors = _read(response.json(), len(texts))

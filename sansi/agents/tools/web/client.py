@@ -14,7 +14,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from ipaddress import ip_network
 from typing import Any
 
@@ -164,7 +164,8 @@ def _pool(access: WebAccess) -> httpcore.AsyncConnectionPool:
     )
 
 
-def _tls() -> ssl.SSLContext:
+@cache
+def _tls() -> ssl.SSLContext:  # 20 ms that each page would take anew
     import httpx
 
     return httpx.create_ssl_context()
