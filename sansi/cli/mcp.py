@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sansi.base.errors import SansiError, did_you_mean
+from sansi.base.errors import SansiError
 from sansi.cli.extras import need
 from sansi.cli.models import find_model, loaded
 from sansi.cli.options import DEFAULT_MODEL, MODEL_HELP, Budget, Device, Hub, Quantize, Sampling
@@ -119,13 +119,10 @@ def _key(variable: str | None) -> str | None:
 def _remote(url: str, model: str | None, key: str | None) -> HTTPChatClient:
     """The model called `model` of a running server; None: its first one."""
     from sansi.client import HTTPChatClient, Server
-    from sansi.client.streaming import list_models
+    from sansi.client.streaming import find_card
 
     server = Server.at(url, key)
-    names = [card["id"] for card in list_models(server)]
-    if not names or (model is not None and model not in names):
-        raise SansiError(f'{server.base_url} has no model "{model or ""}"{did_you_mean(model or "", names)}')
-    return HTTPChatClient(server.base_url, model or names[0], key)
+    return HTTPChatClient(server.base_url, find_card(server, model)["id"], key)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from sansi.base import SansiError
+from sansi.base.errors import did_you_mean
 
 JSON = {"Content-Type": "application/json"}
 HINT = 'base_url must be that of an OpenAI-compatible API and usually ends in "/v1"'
@@ -67,6 +68,14 @@ def list_models(server: Server, **client: Any) -> list[dict[str, Any]]:
             raise
         raise SansiError(f"{url}: that is no list of models; give the address of an OpenAI-compatible API") from error
     return cards
+
+
+def find_card(server: Server, name: str | None = None) -> dict[str, Any]:
+    """The card of the model called `name`; None: of the first one. Raises SansiError where the server has none."""
+    cards = {card["id"]: card for card in list_models(server)}
+    if not cards or (name is not None and name not in cards):
+        raise SansiError(f'{server.base_url} has no model "{name or ""}"{did_you_mean(name or "", cards)}')
+    return cards[name] if name is not None else next(iter(cards.values()))
 
 
 @asynccontextmanager

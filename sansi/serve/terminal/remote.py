@@ -6,12 +6,11 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sansi.base.errors import SansiError, did_you_mean
 from sansi.chat import ChatOptions, ChatResult, Preset
 from sansi.chat.options import ChatUsage, Report
 from sansi.chat.presets import Presets
 from sansi.client.reply import ReplyReader
-from sansi.client.streaming import Server, list_models, streamed
+from sansi.client.streaming import Server, find_card, streamed
 from sansi.text import Event, Message
 from sansi.text.messages import message_to_dict
 
@@ -35,10 +34,7 @@ class RemoteChat:
     def of(cls, url: str, model: str | None = None, api_key: str | None = None) -> RemoteChat:
         """The model called `model` at `url`; None: its first one. Raises SansiError where there is none."""
         server = Server.at(url, api_key)
-        cards = {card["id"]: card for card in list_models(server)}
-        if not cards or (model is not None and model not in cards):
-            raise SansiError(f'{server.base_url} has no model "{model or ""}"{did_you_mean(model or "", cards)}')
-        return cls(server, cards[model] if model is not None else next(iter(cards.values())))
+        return cls(server, find_card(server, model))
 
     async def stream(
         self, messages: Sequence[Message], options: ChatOptions
