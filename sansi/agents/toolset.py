@@ -38,12 +38,6 @@ class Workspace:
         self._closing.close()
 
 
-def _calculator(workspace: Workspace) -> list[Tool]:
-    from sansi.agents.tools.calculator import calculator
-
-    return [Tool.from_function(calculator, timeout=5.0, origin="built-in")]
-
-
 def _module(name: str) -> Callable[[Workspace], list[Tool]]:
     """The tools of a file in `sansi.agents.tools`, which is loaded when they are wanted."""
 
@@ -65,11 +59,7 @@ ABOUT = {
     "shell": "commands in the sandbox, in a folder that they may change; executes code",
 }
 """What each name turns on."""
-MODULES = tuple(name for name in ABOUT if name != "calculator")
-BUILT_IN: dict[str, Callable[[Workspace], list[Tool]]] = {
-    "calculator": _calculator,
-    **{name: _module(name) for name in MODULES},
-}
+BUILT_IN: dict[str, Callable[[Workspace], list[Tool]]] = {name: _module(name) for name in ABOUT}
 """By name; none is on unless it is named."""
 
 

@@ -8,6 +8,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+from sansi.agents.tool import Tool
 from sansi.base import SansiError
 from sansi.base.errors import did_you_mean
 
@@ -32,6 +33,10 @@ def calculator(expression: str) -> str:
     """
     value = evaluate(expression)
     return str(value) if isinstance(value, int) else format(value, ".15g")
+
+
+def tools(workspace: Any = None) -> list[Tool]:
+    return [Tool.from_function(calculator, timeout=5.0, origin="built-in")]
 
 
 def evaluate(expression: str) -> Number:
