@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def _nobody(text: str) -> None:
+def nobody(text: str) -> None:
     """Nobody listens."""
 
 
@@ -20,7 +20,7 @@ class ToolContext:
         conversation: str = "none",
         room: int = 20_000,
         folder: Path | Callable[[], Path] | None = None,
-        progress: Callable[[str], None] = _nobody,
+        progress: Callable[[str], None] = nobody,
         cancelled: threading.Event | None = None,
         call_id: str = "",
         tainted: bool = False,

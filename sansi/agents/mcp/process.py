@@ -70,15 +70,12 @@ class Tail:
     def __init__(self) -> None:
         self._chunks: deque[bytes] = deque()
         self._size = 0
-        self.dropped = 0  # bytes
 
     def add(self, chunk: bytes) -> None:
         self._chunks.append(chunk)
         self._size += len(chunk)
         while self._size - len(self._chunks[0]) >= STDERR_KEPT:
-            gone = len(self._chunks.popleft())
-            self._size -= gone
-            self.dropped += gone
+            self._size -= len(self._chunks.popleft())
 
     @property
     def lines(self) -> list[str]:

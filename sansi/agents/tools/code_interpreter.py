@@ -12,7 +12,7 @@ from pathlib import Path
 from sansi.agents.context import ToolContext
 from sansi.agents.observation import Attachment, Result
 from sansi.agents.tool import Tool
-from sansi.agents.tools.workers import Workers, Workspace, holds_everything
+from sansi.agents.tools.workers import START_SECONDS, Workers, Workspace, holds_everything
 from sansi.base import SansiError
 from sansi.sandbox import Limits, RunResult
 from sansi.sandbox.rooted import RootedFolder
@@ -23,7 +23,6 @@ NOTABLE = """
     openpyxl pyarrow beautifulsoup4 lxml pypdf pypdfium2 nltk torch
 """
 MOST_FILES, LARGEST_FILE = 8, 4 * 2**20  # files handed out after one call, bytes of one
-START_SECONDS = 60.0  # on a busy machine, on top of the code's own time
 DESCRIPTION = """Run Python code in a sandbox and see what it prints, the value of its last expression, and its plots.
 
 Variables, imports and functions stay from call to call. Figures of matplotlib are shown to the user by themselves. \

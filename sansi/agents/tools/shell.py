@@ -7,11 +7,10 @@ from pathlib import Path
 from sansi.agents.context import ToolContext
 from sansi.agents.observation import Result
 from sansi.agents.tool import Tool
-from sansi.agents.tools.workers import Workers, Workspace, shared_folder
+from sansi.agents.tools.workers import START_SECONDS, Workers, Workspace, shared_folder
 from sansi.sandbox import Limits, RunResult
 from sansi.sandbox.worker import LOST
 
-START_SECONDS = 60.0
 DESCRIPTION = """Run a command of the shell (sh) in a sandbox and see its output and exit status.
 
 It starts in the folder that the user shares, which it may change; of the rest of the machine it sees programs and \

@@ -11,6 +11,7 @@ from typing import Protocol
 from sansi.base import SansiError
 from sansi.sandbox import Limits, Worker
 
+START_SECONDS = 60.0  # on a busy machine, on top of what runs in a worker
 MOST = 8  # processes that are kept; the one used longest ago goes first
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sansi.agents.context import nobody
 from sansi.agents.tools.library.embeddings import Embeddings
 from sansi.agents.tools.library.index import Found, Index
 from sansi.base.errors import SansiError
@@ -14,10 +15,6 @@ from sansi.documents import Document, Limits, read_document
 
 LEFT_OUT = frozenset(["node_modules", "__pycache__", "venv", "site-packages", "build", "dist", "target"])
 MOST_FILES, MOST_BYTES = 5000, 512 * 2**20
-
-
-def _nobody(text: str) -> None:
-    """Nobody listens."""
 
 
 @dataclass
@@ -52,7 +49,7 @@ class Library:
         """A document that is in no source."""
         self.index.add(name, document, state="given")
 
-    def refresh(self, progress: Callable[[str], None] = _nobody, stop: Callable[[], bool] = lambda: False) -> None:
+    def refresh(self, progress: Callable[[str], None] = nobody, stop: Callable[[], bool] = lambda: False) -> None:
         """Read what is new or changed, and forget what is gone. progress: told of each file that is read; stop: asked
         before each."""
         self.notes = []
