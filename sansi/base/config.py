@@ -14,7 +14,7 @@ import math
 import numbers
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -140,10 +140,13 @@ class _Field:
     required: bool
     secret: bool
     """Its value is shown nowhere, in no message either."""
-    default: Callable[[], Any]
+    declared: dataclasses.Field[Any]
 
     def is_default(self, value: Any) -> bool:
-        return not self.required and bool(value == self.default())
+        """Whether it is what the field has when nobody gives it; never of a required one."""
+        declared = self.declared
+        factory = declared.default_factory
+        return bool(value == (declared.default if factory is dataclasses.MISSING else factory()))
 
     def typed(self, value: Any, problems: list[str]) -> Any:
         """The value as the type asks for it; what is wrong with it is added to `problems`."""
@@ -166,13 +169,8 @@ def _fields(cls: type) -> dict[str, _Field]:
     found = {}
     for f in dataclasses.fields(cls):
         required = f.default is missing and f.default_factory is missing
-        default = functools.partial(_same, f.default) if f.default_factory is missing else f.default_factory
-        found[f.name] = _Field(f.name, hints[f.name], f.init, required, not f.repr, default)
+        found[f.name] = _Field(f.name, hints[f.name], f.init, required, not f.repr, f)
     return found
-
-
-def _same(value: Any) -> Any:
-    return value
 
 
 def _combinations(config: Any) -> list[str]:
