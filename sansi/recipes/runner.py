@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -99,19 +99,11 @@ class Runner:
         """Who judges in it, as far as what it reads is there: what is damaged is told elsewhere."""
         if stage.kind.judged is None:
             return {}
-        there = {role: [name for name in names if self._is_there(name)] for role, names in stage.inputs.items()}
-        inputs = Inputs({role: [self._given(name) for name in names] for role, names in there.items()})
+        there = {role: [name for name in names if self._pin(name)] for role, names in stage.inputs.items()}
         try:
-            return known_verifiers(stage.kind.judged(stage.config, inputs))
+            return known_verifiers(stage.kind.judged(stage.config, self._inputs(there)))
         except SansiError:
             return {}
-
-    def _is_there(self, name: str) -> bool:
-        """Whether an input can be read; one of no stage was looked for when it was pinned."""
-        if name not in {stage.name for stage in self.recipe.stages}:
-            return True
-        record = StageRecord.load(self.out / name)
-        return record is not None and record.done
 
     def _pin(self, name: str) -> InputRecord | None:
         """What an input holds now; None for that of a stage which is not done."""
@@ -227,7 +219,7 @@ class Runner:
             print(f"== {place} {stage.name}: done", flush=True)
             return
         print(f"== {place} {stage.name} ({stage.kind.name}){', going on' if state.record else ''}", flush=True)
-        inputs = Inputs({role: [self._given(name) for name in names] for role, names in stage.inputs.items()})
+        inputs = self._inputs(stage.inputs)
         record = self._record(stage, self._pinned_now(stage))
         record = replace(record, codec=self._codec(inputs), seconds=state.record.seconds if state.record else 0.0)
         make = self._make_in_place if stage.kind.resumes else self._make_whole
@@ -246,6 +238,9 @@ class Runner:
         found = {role: [self._pin(name) for name in names] for role, names in stage.inputs.items()}
         assert all(item for items in found.values() for item in items)
         return {role: [item for item in items if item] for role, items in found.items()}
+
+    def _inputs(self, names: Mapping[str, Iterable[str]]) -> Inputs:
+        return Inputs({role: [self._given(name) for name in some] for role, some in names.items()})
 
     def _given(self, name: str) -> Given:
         folder = self.out / name

@@ -12,7 +12,7 @@ from sansi.data.problems import Problem
 from sansi.data.problems.registry import task_of
 from sansi.data.problems.task import as_verdict
 from sansi.recipes.kinds import KINDS
-from sansi.recipes.kinds.tasks import Problems, judged_problems, read_problems
+from sansi.recipes.kinds.tasks import Problems, problems_of, read_problems
 from sansi.recipes.recipe import Recipe
 from sansi.recipes.stages import Inputs, Kind, Role, Stage, StageRun
 from sansi.text import Message
@@ -107,7 +107,7 @@ JUDGE = Kind(
     give_marks,
     "evaluation",
     {"problems": Role("what is asked", ("problems",))},
-    judged=lambda config, inputs: judged_problems(inputs, "problems"),
+    judged=lambda config, inputs: problems_of(inputs, "problems"),
 )
 
 

@@ -16,7 +16,7 @@ from sansi.data.problems import Problem
 from sansi.eval import budget_curve
 from sansi.eval.budget_curve import BUDGETS, SWITCHED, BudgetCurve
 from sansi.eval.problem_set import Score, ask
-from sansi.recipes.kinds.tasks import judged_problems, read_problems
+from sansi.recipes.kinds.tasks import problems_of, read_problems
 from sansi.recipes.stages import Estimate, Inputs, Kind, Role, StageRun
 
 ACCURACY_FILE, CURVE_FILE = "accuracy.json", "budget_curve.json"
@@ -138,6 +138,6 @@ KINDS = (
         },
         check=_fitting,
         estimate=_answers,
-        judged=lambda config, inputs: judged_problems(inputs, "problems"),
+        judged=lambda config, inputs: problems_of(inputs, "problems"),
     ),
 )

@@ -14,7 +14,7 @@ from sansi.model import ModelBundle, load
 from sansi.model.bundle import CARDS
 from sansi.post.grpo import GRPO, GRPOConfig
 from sansi.recipes.kinds.evaluation import Asking, accuracy, known
-from sansi.recipes.kinds.tasks import judged_problems, read_problems
+from sansi.recipes.kinds.tasks import problems_of, read_problems
 from sansi.recipes.kinds.training import MODEL, loop_config
 from sansi.recipes.stages import Estimate, Inputs, Kind, Role, StageRun
 from sansi.text import Codec
@@ -83,6 +83,6 @@ KINDS = (
         seeded=True,
         check=_unmeasured,
         estimate=_rounds,
-        judged=lambda config, inputs: judged_problems(inputs, "problems", "validation"),
+        judged=lambda config, inputs: problems_of(inputs, "problems", "validation"),
     ),
 )

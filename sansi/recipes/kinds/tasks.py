@@ -166,8 +166,8 @@ def _problem(values: dict[str, Any]) -> Problem:
     return Problem(**{**values, "context": tuple(values["context"])})
 
 
-def judged_problems(inputs: Inputs, *roles: str) -> list[Problem]:
-    """Those of these inputs."""
+def problems_of(inputs: Inputs, *roles: str) -> list[Problem]:
+    """The problems of all inputs with these roles."""
     return [problem for role in roles for given in inputs.all(role) for problem in read_problems(given.path)]
 
 
@@ -184,7 +184,7 @@ def _choosers(config: Problems, inputs: Inputs) -> list[Problem]:
 
 def held_out_keys(inputs: Inputs) -> frozenset[tuple[str, ...]]:
     """What the held-out problems are about: a problem is held out in every wording."""
-    return frozenset(problem.key for given in inputs.all("held_out") for problem in read_problems(given.path))
+    return frozenset(problem.key for problem in problems_of(inputs, "held_out"))
 
 
 def exchange_stream(seed: int, shares: Shares, inputs: Inputs) -> Iterator[Exchange]:
@@ -245,7 +245,7 @@ def _made_samples(config: Samples, codec: Codec, inputs: Inputs, seed: int) -> l
 def _own_samples(config: Samples, codec: Codec, inputs: Inputs, run: StageRun) -> list[TrainingSample]:
     """Of the user's conversations; those that share a passage with a held-out problem are left out and counted."""
     found = read_conversations(inputs["conversations"], codec)[: config.count]
-    asked = [problem.asked for given in inputs.all("held_out") for problem in read_problems(given.path)]
+    asked = [problem.asked for problem in problems_of(inputs, "held_out")]
     kept = list(apart_from(found, asked)) if asked else found
     run.say(f"{len(kept)} of {len(found)} conversations; the others share a passage with a held-out problem")
     run.record(conversations=len(kept), held_out=len(found) - len(kept))

@@ -24,7 +24,7 @@ from sansi.recipes.kinds.tasks import (
     TOKENIZER,
     exchange_stream,
     held_out_keys,
-    read_problems,
+    problems_of,
     refusal_of,
     wrong_stream,
 )
@@ -33,6 +33,7 @@ from sansi.text import NO_THINK_FLAG, THINK_FLAG, Codec, Tokenizer
 from sansi.text.codec import BUDGET_PHRASE
 
 MIXTURE_FILE = "mixture.json"
+USUAL_SOURCE = 3_000_000  # bytes of text in a source, about
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Corpus(Config):
 
 
 def make_corpus(config: Corpus, inputs: Inputs, run: StageRun) -> Path:
-    questions = [problem.question for given in inputs.all("held_out") for problem in read_problems(given.path)]
+    questions = [problem.question for problem in problems_of(inputs, "held_out")]
     report = build_corpus(run.path, config.sources, config.limit_bytes, evaluation_texts=questions, cache=config.cache)
     run.record(documents=report.documents, bytes=report.bytes, languages=report.languages)
     return run.path
@@ -247,10 +248,10 @@ def _every_input_is_a_part(config: MixtureOf, inputs: Mapping[str, tuple[str, ..
 
 def _corpus_size(config: Corpus, before: Mapping[str, Estimate]) -> Estimate:
     sources = find_sources(config.sources)
-    limits = [config.limit_bytes.get(s.name, s.limit_bytes) for s in sources]
-    size = sum(limit or 3_000_000 for limit in limits)
+    limits = [config.limit_bytes.get(s.name, s.limit_bytes) or USUAL_SOURCE for s in sources]
+    size = sum(limits)
     # Whatever its limit, a source is read whole: what is kept is chosen from all of it.
-    read = sum(max(limit or 3_000_000, 3_000_000) for limit in limits)
+    read = sum(max(limit, USUAL_SOURCE) for limit in limits)
     many, megabytes = "source" if len(sources) == 1 else "sources", size / 1e6
     what = f"{len(sources)} {many}, about {megabytes:.{0 if megabytes >= 1 else 2}f} MB"
     return Estimate(what, tokens=None, seconds=read / 2e5, disk=size)
