@@ -24,7 +24,7 @@ from typing import Any
 from sansi.base.errors import SansiError
 from sansi.data.problems.attributes import load_attribute
 from sansi.data.problems.gym import GymTask
-from sansi.data.problems.own import JsonlTask, VerifierTask
+from sansi.data.problems.own import JsonlTask, VerifierTask, is_function
 from sansi.data.problems.registry import FunctionTask, task_of
 from sansi.data.problems.task import Problem, Task
 
@@ -40,7 +40,7 @@ def judge_fingerprint(task: Task | None, problems: Iterable[Problem]) -> dict[st
     tasks: dict[tuple[str, str], Task] = {}
     for problem in problems:
         if (key := _key(problem)) not in tasks:
-            own = VerifierTask.of(problem) if task is not None else task_of(problem)
+            own = task_of(problem) if task is None else task
             tasks[key] = VerifierTask.of(problem) if isinstance(own, JsonlTask) else own
     return {_name(found): task_digest(found) for found in tasks.values()}
 
@@ -77,7 +77,7 @@ def _name(task: Task) -> str:
 def _parts_of(task: Task) -> Iterator[str]:
     if isinstance(task, GymTask):
         yield f"reasoning-gym {_version('reasoning-gym')} {task.name}"
-    elif isinstance(task, VerifierTask) and isinstance(task.verifier, str) and ":" in task.verifier:
+    elif isinstance(task, VerifierTask) and is_function(task.verifier):
         yield from _Walk().parts(load_attribute(task.verifier))
     elif isinstance(task, VerifierTask):
         yield json.dumps(task.verifier, sort_keys=True, default=repr)

@@ -32,13 +32,13 @@ class VerifierTask:
 
     @property
     def trusted(self) -> bool:
-        return not _is_function(self.verifier) and verifier_of(self.verifier)[1].trusted
+        return not is_function(self.verifier) and verifier_of(self.verifier)[1].trusted
 
     def problem(self, seed: int, difficulty: int = 0) -> Problem:
         raise SansiError(f"{self.name} draws no problems; give problems with it", param="task")
 
     def verify(self, problem: Problem, message: Message) -> Verdict:
-        if _is_function(self.verifier):
+        if is_function(self.verifier):
             return as_verdict(_function(self.verifier)(problem, message))
         _, verifier, options = verifier_of(self.verifier)
         if wrong := verifier.check(problem.answer, options):
@@ -131,7 +131,7 @@ def _conversation(record: Mapping[str, Any]) -> tuple[tuple[dict[str, Any], ...]
 
 
 def _check_answer(record: Mapping[str, Any], spec: Any) -> None:
-    if _is_function(spec):  # what it makes of the answer is its own affair
+    if is_function(spec):  # what it makes of the answer is its own affair
         _function(spec)
         return
     _, verifier, options = verifier_of(spec)
@@ -141,7 +141,8 @@ def _check_answer(record: Mapping[str, Any], spec: Any) -> None:
         raise SansiError(f'"answer" {record["answer"]!r:.60} {wrong}')
 
 
-def _is_function(spec: Any) -> TypeGuard[str]:
+def is_function(spec: Any) -> TypeGuard[str]:
+    """Whether a problem's verifier is a function of one's own, `module:function`, and none of ours by name."""
     return isinstance(spec, str) and ":" in spec
 
 
