@@ -222,8 +222,8 @@ def _server_tools(
         return
     from sansi.agents.approvals import Policy
     from sansi.agents.toolset import Toolset, names_in
+    from sansi.base.state import state_folder
     from sansi.serve.agent.server_tools import ServerTools
-    from sansi.serve.terminal.prompt import state_folder
 
     names = names_in(tools or ())
     if "memory" in names and several_keys:
