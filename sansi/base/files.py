@@ -87,8 +87,8 @@ def as_path(folder: object, what: str = "a folder") -> Path:
         raise SansiError(f"{show(folder)} is no path ({error}); choose another name", param="folder") from error
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
-            shown = show(os.fspath(folder))
-            raise SansiError(f"{shown}: the name is too long; choose a shorter one", param="folder") from error
+            reason = f"{show(os.fspath(folder))}: the name is too long; choose a shorter one"
+            raise SansiError(reason, param="folder") from error
     return Path(folder)
 
 

@@ -133,7 +133,7 @@ def _read_format(value: Mapping[str, Any] | None) -> tuple[Mapping[str, Any], bo
         return None
     where = "response_format"
     if not isinstance(value, Mapping):
-        raise SansiError(f"{where} must be an object, not {show(value, 40)}", param=where)
+        raise SansiError(f"{where} must be an object, not {show(value)}", param=where)
     kind = value.get("type")
     if kind not in FORMATS:
         raise SansiError(f"{where}.type is {show(kind)}{did_you_mean(str(kind), FORMATS)}", param=f"{where}.type")
@@ -151,23 +151,23 @@ def _read_expression(value: Mapping[str, Any] | None) -> str | None:
     _only_keys(value, where, ("type", "regex"))
     expression = value.get("regex")
     if not isinstance(expression, str) or not expression:
-        raise SansiError(f"{where}.regex must be an expression, not {show(expression, 40)}", param=f"{where}.regex")
+        raise SansiError(f"{where}.regex must be an expression, not {show(expression)}", param=f"{where}.regex")
     return expression
 
 
 def _read_schema(value: Any) -> tuple[Mapping[str, Any], bool]:
     where = "response_format.json_schema"
     if not isinstance(value, Mapping):
-        raise SansiError(f"{where} must be an object with a name and a schema, not {show(value, 40)}", param=where)
+        raise SansiError(f"{where} must be an object with a name and a schema, not {show(value)}", param=where)
     _only_keys(value, where, ("name", "description", "schema", "strict"))
     for key, kinds, least in (("name", str, True), ("description", str, False), ("strict", bool, False)):
         given = value.get(key)
         if not isinstance(given, kinds) and (least or given is not None):
             wanted = "text" if kinds is str else "true or false"
-            raise SansiError(f"{where}.{key} must be {wanted}, not {show(given, 40)}", param=f"{where}.{key}")
+            raise SansiError(f"{where}.{key} must be {wanted}, not {show(given)}", param=f"{where}.{key}")
     schema = value.get("schema", ANY_OBJECT)
     if not isinstance(schema, Mapping):
-        raise SansiError(f"{where}.schema must be an object, not {show(schema, 40)}", param=f"{where}.schema")
+        raise SansiError(f"{where}.schema must be an object, not {show(schema)}", param=f"{where}.schema")
     return schema, not value.get("strict")
 
 

@@ -65,5 +65,5 @@ def check_stops(stops: Any) -> None:
         raise SansiError(f"stop has {len(stops)} strings; at most {MAX_STOPS} are looked for", param="stop")
     for i, stop in enumerate(stops):
         if not isinstance(stop, str) or not 0 < len(stop) <= MAX_STOP_CHARACTERS:
-            reason = f"stop[{i}] must be a string of 1 to {MAX_STOP_CHARACTERS} characters, not {show(stop, 40)}"
+            reason = f"stop[{i}] must be a string of 1 to {MAX_STOP_CHARACTERS} characters, not {show(stop)}"
             raise SansiError(reason, param="stop")

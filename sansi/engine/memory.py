@@ -28,7 +28,6 @@ WEIGHT_BITS = {"int8": 8.5, "int4": 4.5}  # groups of 32 with a float16 scale
 STEP_TOKENS = {"cpu": 512, "cuda": 8192}  # what one step reads: more is faster in all, but those who decode wait for it
 SCORED_ELEMENTS = 2**23  # logits of a step beside those that give the next tokens: 32 MiB
 SAMPLER_COPIES = 8  # of the logits, at most: themselves, sorted with 8 bytes of order, cumulated, counts of penalties
-GIB, MIB = 2**30, 2**20
 
 
 @dataclass(frozen=True)

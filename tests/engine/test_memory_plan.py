@@ -12,8 +12,6 @@ from sansi.base.sizes import size_text
 from sansi.engine import Engine, SamplingParams
 from sansi.engine.memory import (
     CPU_POSITIONS,
-    GIB,
-    MIB,
     Sizes,
     _control_group,
     _reclaimable,
@@ -26,6 +24,7 @@ from sansi.engine.memory import (
 from sansi.model import ModelConfig, Transformer, save
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
+GIB, MIB = 2**30, 2**20
 SMALL = Sizes(weights=1000, block_bytes=160, activations=200)
 
 

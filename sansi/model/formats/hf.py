@@ -10,10 +10,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from sansi.base.codec_file import GENERATION_CONFIG
 from sansi.base.device import DeviceLike, DtypeLike, resolve_device, resolve_dtype
 from sansi.base.errors import SansiError
 from sansi.base.files import as_path, updated_folder, write_json
-from sansi.model.bundle import GENERATION_CONFIG, ModelBundle
+from sansi.model.bundle import ModelBundle
 from sansi.model.config import ModelConfig
 from sansi.model.formats.files import INDEX_FILE, SINGLE_FILE
 from sansi.model.formats.folders import model_folder, read_config
