@@ -82,13 +82,9 @@ def mcp(
     with ExitStack() as stack:
         if http:
             from sansi.serve.http.launch import bind
-            from sansi.serve.http.settings import ServerSettings, read_keys
+            from sansi.serve.http.settings import ServerSettings, who_may_ask
 
-            settings = ServerSettings(
-                keys=read_keys(api_key_file, api_key_env),
-                hosts=tuple(name.lower() for name in allow_host) if allow_host else None,
-                origins=tuple(origin.rstrip("/").lower() for origin in allow_origin or ()),
-            )
+            settings = ServerSettings(**who_may_ask(api_key_file, api_key_env, allow_host, allow_origin))
             listener = stack.enter_context(bind(host, port))
         name, client = stack.enter_context(_client(model, url, key, hub, device, quantize))
         from sansi.agents.mcp.serve import chat_server

@@ -165,12 +165,10 @@ def serve(
     from sansi.serve.api.requests import Policy
     from sansi.serve.http.launch import bind, model_names
     from sansi.serve.http.launch import serve as launch
-    from sansi.serve.http.settings import ServerSettings, read_keys
+    from sansi.serve.http.settings import ServerSettings, who_may_ask
 
     settings = ServerSettings(
-        keys=read_keys(api_key_file, api_key_env),
-        hosts=tuple(host.lower() for host in allow_host) if allow_host else None,
-        origins=tuple(origin.rstrip("/").lower() for origin in allow_origin or ()),
+        **who_may_ask(api_key_file, api_key_env, allow_host, allow_origin),
         max_body=None if max_body is None else int(max_body * 2**20),
         max_queue=max_queue,
         timeout=timeout or None,

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sansi.base.config import Config
 from sansi.base.errors import SansiError
@@ -47,6 +48,17 @@ def read_keys(file: str | None = None, variable: str | None = None) -> Keys | No
             raise SansiError(f"the environment variable {variable} is not set", param="api_key_env")
         keys += _checked(os.environ[variable].replace(",", "\n").splitlines(), f"the environment variable {variable}")
     return None if file is None and variable is None else Keys(dict.fromkeys(keys))
+
+
+def who_may_ask(
+    key_file: str | None, key_variable: str | None, hosts: Iterable[str] | None, origins: Iterable[str] | None
+) -> dict[str, Any]:
+    """Those fields of ServerSettings from the options of a command. Raises SansiError as `read_keys` does."""
+    return {
+        "keys": read_keys(key_file, key_variable),
+        "hosts": tuple(host.lower() for host in hosts) if hosts else None,
+        "origins": tuple(origin.rstrip("/").lower() for origin in origins or ()),
+    }
 
 
 def _lines_of(file: str) -> list[str]:
