@@ -105,12 +105,7 @@ def _start_landlock(place: Place, limits: Limits, program: bytes, pipes: Mapping
     readable = [path for folder in seen.folders for path in _without(folder, seen.hidden)]
     readable += [str(INSIDE), *map(str, place.readable), *filter(os.path.exists, OF_THE_MACHINE)]
     confine = {
-        "readable": [
-            *readable,
-            str(INSIDE),
-            *map(str, place.readable),
-            *(path for path in OF_THE_MACHINE if os.path.exists(path)),
-        ],
+        "readable": readable,
         "writable": [str(place.folder), str(tmp)],
         "devices": list(filter(os.path.exists, DEVICES)),
         "program": program,
