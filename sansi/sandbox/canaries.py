@@ -8,26 +8,17 @@ import secrets
 import shutil
 import socket
 import tempfile
-import threading
 from pathlib import Path
 from typing import Any
 
+from sansi.base.processes import once_per_process
 from sansi.sandbox.system import environment
 
-_lock = threading.Lock()
-_laid: dict[int, dict[str, Any]] = {}
 
-
+@once_per_process
 def canaries() -> dict[str, Any]:
     """This process's own, made once: secret (a file that holds `token`), outside (a folder to write to), pid, namespace
     (of its processes), port (of 127.0.0.1, where somebody listens), environment (the only variables to be seen)."""
-    with _lock:
-        if os.getpid() not in _laid:
-            _laid[os.getpid()] = _lay()
-        return _laid[os.getpid()]
-
-
-def _lay() -> dict[str, Any]:
     folder = Path(tempfile.mkdtemp(prefix="sansi-canary-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     token = secrets.token_hex(16)

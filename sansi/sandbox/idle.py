@@ -5,12 +5,13 @@ One thread looks at all sessions of this process that are not being asked anythi
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 import weakref
 from contextlib import suppress
 from typing import Protocol
+
+from sansi.base.processes import once_per_process
 
 EVERY = 0.1  # seconds
 
@@ -22,18 +23,21 @@ class Idle(Protocol):
         """End it if it is beyond a limit; at once if it is being asked something."""
 
 
-_watched: dict[int, weakref.WeakSet[Idle]] = {}
 _lock = threading.Lock()
 
 
 def watch_between_calls(session: Idle) -> None:
     """Look after it until nobody holds it any more."""
+    sessions = _watched()
     with _lock:
-        if os.getpid() not in _watched:  # the copy that fork makes of a process has none of its threads
-            _watched[os.getpid()] = weakref.WeakSet()
-            sessions = _watched[os.getpid()]
-            threading.Thread(target=_serve, args=(sessions,), name="sansi-sandbox-watch", daemon=True).start()
-        _watched[os.getpid()].add(session)
+        sessions.add(session)
+
+
+@once_per_process
+def _watched() -> weakref.WeakSet[Idle]:
+    sessions: weakref.WeakSet[Idle] = weakref.WeakSet()
+    threading.Thread(target=_serve, args=(sessions,), name="sansi-sandbox-watch", daemon=True).start()
+    return sessions
 
 
 def _serve(sessions: weakref.WeakSet[Idle]) -> None:

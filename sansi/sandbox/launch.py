@@ -13,8 +13,9 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
-_jobs: dict[int, queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]]] = {}
-_lock = threading.Lock()
+from sansi.base.processes import once_per_process
+
+Jobs = queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]]
 
 
 def start(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
@@ -27,16 +28,14 @@ def start(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
     return future.result()
 
 
-def _queue() -> queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]]:
-    with _lock:
-        if os.getpid() not in _jobs:  # the copy that fork makes of a process has none of its threads
-            jobs: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
-            threading.Thread(target=_serve, args=(jobs,), name="sansi-sandbox-launcher", daemon=True).start()
-            _jobs[os.getpid()] = jobs
-        return _jobs[os.getpid()]
+@once_per_process
+def _queue() -> Jobs:
+    jobs: Jobs = queue.SimpleQueue()
+    threading.Thread(target=_serve, args=(jobs,), name="sansi-sandbox-launcher", daemon=True).start()
+    return jobs
 
 
-def _serve(jobs: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]]) -> None:
+def _serve(jobs: Jobs) -> None:
     while True:
         future, job = jobs.get()
         try:

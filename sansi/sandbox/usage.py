@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from sansi.base.processes import process_ids, stat_fields
+
 TICK = os.sysconf("SC_CLK_TCK")
 UNSEEN = 10**9  # files: more than any limit
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -29,7 +31,7 @@ class Usage:
 
 def usage_of(pid: int, whole_group: bool) -> Usage:
     """Of a process and what descends from it. whole_group: of its process group, where children may have lost it."""
-    found = [row for each in members(pid, whole_group) if (row := _stat(each))]
+    found = [row for each in members(pid, whole_group) if (row := stat_fields(each))]
     ticks = sum(sum(map(int, row[11:15])) for row in found)
     return Usage(len(found), sum(int(r[17]) for r in found), sum(int(r[21]) for r in found) * PAGE, ticks / TICK)
 
@@ -55,18 +57,7 @@ def tree(pid: int) -> Iterator[int]:
 
 
 def _group(group: int) -> Iterator[int]:
-    for name in os.listdir("/proc"):
-        if name.isdigit() and (row := _stat(int(name))) and int(row[2]) == group:
-            yield int(name)
-
-
-def _stat(pid: int) -> list[str] | None:
-    """The fields of /proc/PID/stat after the name, from the state on; None when the process is gone."""
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()
-    except OSError:
-        return None
+    return (pid for pid in process_ids() if (row := stat_fields(pid)) and int(row[2]) == group)
 
 
 def folder_usage(folder: str, most_files: int) -> tuple[int, int]:

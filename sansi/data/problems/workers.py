@@ -24,10 +24,10 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sansi.base.errors import SansiError
+from sansi.base.processes import once_per_process, process_ids, stat_fields
 from sansi.data.problems.task import Problem, Task, Verdict, check_whole, unknown
 from sansi.data.problems.worker_main import receive, send, serve
 from sansi.text import Message
@@ -193,19 +193,11 @@ class _Activity:
     @classmethod
     def of_session(cls, session: int) -> _Activity:
         ticks, running = 0, False
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdecimal() and (fields := _stat(entry)) and int(fields[3]) == session:
+        for pid in process_ids():
+            if (fields := stat_fields(pid)) and int(fields[3]) == session:
                 ticks += sum(map(int, fields[11:15]))  # its own time, user and system, and that of its dead children
                 running |= fields[0] in "RD"
         return cls(ticks / os.sysconf("SC_CLK_TCK"), running)
-
-
-def _stat(entry: Path) -> list[str] | None:
-    """The fields of /proc/N/stat from the state on (proc(5): field 3 is the first of these)."""
-    try:
-        return (entry / "stat").read_text().rpartition(")")[2].split()
-    except OSError:  # it has ended meanwhile
-        return None
 
 
 class WorkerPool:
@@ -323,15 +315,9 @@ def _request(task: Task, problem: Problem, message: Message, by_name: bool) -> t
     return pickle.dumps((sys.path, what, pickle.dumps(message))), forked
 
 
-_pool: tuple[int, WorkerPool] | None = None
-_pool_lock = threading.Lock()
-
-
+@once_per_process
 def shared_pool() -> WorkerPool:
     """The pool of this process: made on first use, closed at exit. A fork of this process makes its own."""
-    global _pool
-    with _pool_lock:
-        if _pool is None or _pool[0] != os.getpid():
-            _pool = (os.getpid(), WorkerPool())
-            atexit.register(_pool[1].close)
-        return _pool[1]
+    pool = WorkerPool()
+    atexit.register(pool.close)
+    return pool
