@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+
+from sansi.base.processes import process_ids
 
 GROUPS = Path("/sys/fs/cgroup")
 _numbers = itertools.count(1)
@@ -37,14 +38,15 @@ class Brake:
     """A control group for one sandbox, where there can be one: to be entered before any code has run."""
 
     def __init__(self, most: int):
-        self._group = _make(most) if os.geteuid() == 0 and may_fork() else None
-        if self._group is None and os.geteuid() == 0 and may_fork():
+        needed = os.geteuid() == 0 and may_fork()
+        self._group = _make(most) if needed else None
+        if needed and self._group is None:
             raise OSError("no control group can be made now")
 
-    def enter(self, pids: Iterable[int]) -> None:
-        """Put the processes in; what they start is in it too. Raises OSError where one can not be."""
-        for pid in pids if self._group else ():
-            (self._group / "cgroup.procs").write_text(str(pid))  # type: ignore[operator]
+    def enter(self, pid: int) -> None:
+        """Put a process in; what it starts is in it too. Raises OSError where it can not be."""
+        if self._group:
+            (self._group / "cgroup.procs").write_text(str(pid))
 
     def remove(self) -> None:
         if self._group:
@@ -54,10 +56,10 @@ class Brake:
 def threads_of_user() -> int:
     """How many threads our user has on this machine: what RLIMIT_NPROC is compared with."""
     count = 0
-    for name in filter(str.isdigit, os.listdir("/proc")):
+    for pid in process_ids():
         with suppress(OSError):
-            if os.stat(f"/proc/{name}").st_uid == os.geteuid():
-                count += len(os.listdir(f"/proc/{name}/task"))
+            if os.stat(f"/proc/{pid}").st_uid == os.geteuid():
+                count += len(os.listdir(f"/proc/{pid}/task"))
     return count
 
 

@@ -45,7 +45,6 @@ class Started:
     process: subprocess.Popen[bytes]
     setup: dict[str, Any]
     """The first message to it, without the canaries."""
-    folder_inside: str
     guard: Guard | None = None
     tmp: Path | None = None
     """A folder on the machine that stands for /tmp."""
@@ -90,7 +89,7 @@ def _start_bubblewrap(
     finally:
         os.close(filter_fd)
     counted = {"NPROC": limits.processes * THREADS_EACH} if user_namespace else {}
-    return Started(process, _setup(seen, limits, counted), bubblewrap.FOLDER)
+    return Started(process, _setup(seen, limits, counted))
 
 
 def _start_landlock(place: Place, limits: Limits, program: bytes, pipes: Mapping[str, int]) -> Started:
@@ -112,7 +111,7 @@ def _start_landlock(place: Place, limits: Limits, program: bytes, pipes: Mapping
         "parent": os.getpid(),
     }
     counted = {"NPROC": threads_of_user() + limits.processes * THREADS_EACH} if os.geteuid() else {}
-    return Started(process, _setup(seen, limits, counted, confine), str(place.folder), guard, tmp)
+    return Started(process, _setup(seen, limits, counted, confine), guard, tmp)
 
 
 def _without(folder: str, hidden: tuple[str, ...]) -> list[str]:

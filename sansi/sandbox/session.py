@@ -87,19 +87,13 @@ class Session:
         self._hold_back()
         watch_between_calls(self)
 
-    @property
-    def folder_inside(self) -> str:
-        """The path of the folder for code in there."""
-        assert self._started
-        return self._started.folder_inside
-
     def _hold_back(self) -> None:
         """A brake on what code starts, of which none has run yet."""
         try:
             self._brake = Brake(self.limits.processes * THREADS_EACH)
             if not (worker := self._worker()):  # 0 would mean us
                 raise OSError("the process is gone")
-            self._brake.enter([worker])
+            self._brake.enter(worker)
         except OSError as error:
             self.close()
             raise NotHolding(f"the number of processes can not be bounded ({error})") from error
