@@ -12,7 +12,7 @@ import socket
 from .registry import Canaries, attempt, libc, reach
 
 READ_IMPLIES_EXEC = 0x0400000
-TIOCSTI, TIOCLINUX = 0x5412, 0x541C
+TIOCSTI = 0x5412
 
 
 @attempt("root")

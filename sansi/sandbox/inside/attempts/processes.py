@@ -7,9 +7,10 @@ import os
 import resource
 import signal
 
+from ..proof import same_processes
 from .registry import Canaries, attempt, libc, reach
 
-CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 0x10000000, 0x20000000, 0x40000000
+CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x20000, 0x10000000, 0x40000000
 PR_GET_NO_NEW_PRIVS, PR_GET_SECCOMP = 39, 21
 PTRACE_SEIZE = 0x4206
 
@@ -28,7 +29,7 @@ def see_other_processes(outside: Canaries) -> str | None:
 
 @attempt()
 def signal_a_victim(outside: Canaries) -> str | None:
-    if not _same_processes(outside):
+    if not same_processes(outside):
         return None
     os.kill(outside["victim"], signal.SIGCONT)
     return "signalled a process"
@@ -36,14 +37,14 @@ def signal_a_victim(outside: Canaries) -> str | None:
 
 @attempt()
 def signal_a_thread(outside: Canaries) -> str | None:
-    if not _same_processes(outside):
+    if not same_processes(outside):
         return None
     return reach(outside, "tgkill", outside["victim"], outside["victim"], int(signal.SIGCONT))
 
 
 @attempt()
 def signal_a_group(outside: Canaries) -> str | None:
-    if not _same_processes(outside):
+    if not same_processes(outside):
         return None
     os.killpg(outside["victim"], signal.SIGCONT)
     return "signalled a process group"
@@ -51,7 +52,7 @@ def signal_a_group(outside: Canaries) -> str | None:
 
 @attempt()
 def signal_by_descriptor(outside: Canaries) -> str | None:
-    if not _same_processes(outside):
+    if not same_processes(outside):
         return None
     signal.pidfd_send_signal(os.pidfd_open(outside["victim"]), signal.SIGCONT)
     return "signalled a process by its descriptor"
@@ -101,7 +102,7 @@ def bind_a_victim_to_a_core(outside: Canaries) -> str | None:
 
 @attempt()
 def slow_a_victim_down(outside: Canaries) -> str | None:
-    if not _same_processes(outside):
+    if not same_processes(outside):
         return None
     os.setpriority(os.PRIO_PROCESS, outside["victim"], 5)
     return "changed the priority of a process"
@@ -193,11 +194,3 @@ def leave_a_core_dump(outside: Canaries) -> str | None:
 def lock_memory(outside: Canaries) -> str | None:
     hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
     return f"may lock {hard} bytes" if hard else None
-
-
-def _same_processes(outside: Canaries) -> bool:
-    """Whether a process's number means in here what it means outside. Without /proc it is taken to."""
-    try:
-        return os.readlink("/proc/self/ns/pid") == outside["namespace"]
-    except OSError:
-        return True
