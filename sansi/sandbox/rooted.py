@@ -155,7 +155,6 @@ class RootedFolder:
     @contextmanager
     def _folder_made(self, folder: str, path: str) -> Iterator[int]:
         """An open folder below the root, made with those above it where it is missing."""
-        descriptor = -1
         try:
             made = ""
             for part in [part for part in folder.split("/") if part]:

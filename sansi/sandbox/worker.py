@@ -20,7 +20,7 @@ from sansi.sandbox.system import Place
 from sansi.sandbox.usage import remove_tree
 
 OF_THE_SYSTEM = ("bin", "boot", "dev", "etc", "lib", "lib64", "proc", "run", "sbin", "sys", "usr")
-LOST = "variables are gone, files are kept"
+KEPT, LOST = "variables are kept", "variables are gone, files are kept"
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ def _error(done: Exchange) -> str | None:
         why = f"{done.stopped}; the process was killed" if done.stopped else f"the process died ({done.dead})"
         return f"{why}: {LOST}"
     if done.stopped:
-        return f"{done.stopped}; variables are kept"
+        return f"{done.stopped}; {KEPT}"
     error = (done.reply or {}).get("error")
     return None if error is None else str(error)
 

@@ -9,7 +9,7 @@ from sansi.agents.observation import Result
 from sansi.agents.tool import Tool
 from sansi.agents.tools.workers import START_SECONDS, Workers, Workspace, shared_folder
 from sansi.sandbox import Limits, RunResult
-from sansi.sandbox.worker import LOST
+from sansi.sandbox.worker import KEPT, LOST
 
 DESCRIPTION = """Run a command of the shell (sh) in a sandbox and see its output and exit status.
 
@@ -63,7 +63,7 @@ def tools(workspace: Workspace) -> list[Tool]:
 def _told(done: RunResult) -> str:
     parts = [printed] if (printed := done.text.rstrip("\n")) else []
     if done.error:
-        parts.insert(0, done.error.replace(f": {LOST}", "").replace("; variables are kept", ""))
+        parts.insert(0, done.error.replace(f": {LOST}", "").replace(f"; {KEPT}", ""))
     elif done.status:
         parts.append(f"[exit status {done.status}]")
     return "\n".join([*(parts or ["[no output]"]), f"[sandbox: {done.rung}]"])
