@@ -12,12 +12,9 @@ import argparse
 import asyncio
 import json
 import statistics
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
-
-sys.path.insert(0, str(__import__("pathlib").Path(__file__).resolve().parent))
 
 from agents_sandbox import sandbox
 from common import commit, machine, publish
