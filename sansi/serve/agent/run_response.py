@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
 
-from fastapi.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from sansi.agents import AgentEvent, AgentRun
@@ -15,7 +13,7 @@ from sansi.agents.events import Finished, MessageAdded, message_to_json
 from sansi.agents.loop.replies import results_of
 from sansi.serve.agent.server_tools import Running
 from sansi.serve.api.framing import EVENTS
-from sansi.serve.http.streaming_response import EventStream
+from sansi.serve.http.streaming_response import EventStream, WatchedResponse
 
 
 def _results(run: AgentRun) -> list[Any]:
@@ -25,7 +23,7 @@ def _results(run: AgentRun) -> list[Any]:
     return [message_to_json(message) for message in results_of(calls, held)]
 
 
-class RunResponse(Response):
+class RunResponse(WatchedResponse):
     """Sends a run's events. `start` begins the run; `ended` is called whatever happens."""
 
     def __init__(
@@ -35,36 +33,25 @@ class RunResponse(Response):
         stream: bool,
         ended: Callable[[], None],
     ):
-        super().__init__()
-        self._running, self._start, self._as_stream, self._ended = running, start, stream, ended
+        super().__init__(stream)
+        self._running, self._start, self._ended = running, start, ended
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        leaving = asyncio.create_task(self._until_gone(receive))
         try:
-            if self._as_stream:
-                await self._send_events(send)
-            else:
-                await JSONResponse(await self._whole())(scope, receive, send)
+            await super().__call__(scope, receive, send)
         finally:
-            leaving.cancel()
             self._ended()
 
-    async def _until_gone(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
+    def _gone(self) -> None:
         self._running.stop.set()
 
     async def _send_events(self, send: Send) -> None:
         stream = EventStream(send, EVENTS)
-        await stream.begin()
-        beating = asyncio.create_task(stream.beat())
-        try:
+        async with stream.open():
             await stream.send(EVENTS.chunk({"kind": "run", "id": self._running.id}))
             async with aclosing(self._start()) as events:  # type: ignore[type-var]
                 async for event in events:
                     await stream.send(EVENTS.chunk(event.to_json()))
-        finally:
-            beating.cancel()
         await stream.end(EVENTS.end)
 
     async def _whole(self) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import asyncio
 import logging
 import time
 from bisect import bisect_left
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi.responses import JSONResponse, Response
@@ -47,21 +48,12 @@ class Gaps:
         self.total += seconds
 
 
-class Generation(Response):
-    """Starts the answer and sends it. Whatever ends it, the answer is closed, which frees the engine's slot."""
+class WatchedResponse(Response):
+    """Sent as events or as one object, while somebody listens for the client to leave."""
 
-    def __init__(
-        self,
-        start: Callable[[], Awaitable[Answer]],
-        ticket: Ticket,
-        record: Record,
-        gaps: Gaps,
-        stream: bool,
-        dialect: Dialect,
-    ):
+    def __init__(self, stream: bool):
         super().__init__()
-        self._dialect, self._framing = dialect, dialect.framing
-        self._start, self._ticket, self._record, self._gaps, self._stream = start, ticket, record, gaps, stream
+        self._stream = stream
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         leaving = asyncio.create_task(self._until_gone(receive))
@@ -76,6 +68,36 @@ class Generation(Response):
     async def _until_gone(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
+        self._gone()
+
+    def _gone(self) -> None:
+        """The client has left."""
+        raise NotImplementedError
+
+    async def _send_events(self, send: Send) -> None:
+        raise NotImplementedError
+
+    async def _whole(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+class Generation(WatchedResponse):
+    """Starts the answer and sends it. Whatever ends it, the answer is closed, which frees the engine's slot."""
+
+    def __init__(
+        self,
+        start: Callable[[], Awaitable[Answer]],
+        ticket: Ticket,
+        record: Record,
+        gaps: Gaps,
+        stream: bool,
+        dialect: Dialect,
+    ):
+        super().__init__(stream)
+        self._dialect, self._framing = dialect, dialect.framing
+        self._start, self._ticket, self._record, self._gaps = start, ticket, record, gaps
+
+    def _gone(self) -> None:
         self._ticket.end(ClientGone())
 
     async def _whole(self) -> dict[str, Any]:
@@ -111,16 +133,12 @@ class Generation(Response):
             await stream.end(self._framing.end)
 
     async def _send_answer(self, stream: EventStream, answer: Answer) -> None:
-        await stream.begin()
-        beating = asyncio.create_task(stream.beat())
-        try:
+        async with stream.open():
             async for chunk in answer.chunks():
                 before = stream.last
                 await stream.send(self._framing.chunk(chunk))
                 if answer.first_token is not None:
                     self._gaps.observe(stream.last - before)
-        finally:
-            beating.cancel()
 
     def _told(self, error: Exception) -> tuple[dict[str, Any], int]:
         """What the client hears of an error in mid-stream, and the status that it would have had before."""
@@ -145,16 +163,23 @@ class EventStream:
         self._send, self._framing, self.begun = send, framing, False
         self.last = time.monotonic()
 
-    async def begin(self) -> None:
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Begin; within it the client hears a beat wherever there is nothing else to hear."""
         self.begun = True
         headers = [(b"content-type", f"{self._framing.media_type}; charset=utf-8".encode()), *HEADERS]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        beating = asyncio.create_task(self._beat())
+        try:
+            yield
+        finally:
+            beating.cancel()
 
     async def send(self, events: bytes) -> None:
         await self._send({"type": "http.response.body", "body": events, "more_body": True})
         self.last = time.monotonic()
 
-    async def beat(self) -> None:
+    async def _beat(self) -> None:
         while True:
             await asyncio.sleep(max(self.last + BEAT_SECONDS - time.monotonic(), 0.1))
             if time.monotonic() - self.last >= BEAT_SECONDS - EARLY_SECONDS:
