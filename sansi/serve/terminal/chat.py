@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from sansi.base.errors import SansiError, did_you_mean
@@ -30,7 +29,7 @@ from sansi.serve.terminal import looks, saved
 from sansi.serve.terminal.commands import COMMANDS, SAMPLING, Call, parse_budget, parse_command, parse_sampling
 from sansi.serve.terminal.conversation import Conversation, Turn
 from sansi.serve.terminal.printers import Printer
-from sansi.serve.terminal.prompt import PlainReader, Reader, TerminalReader
+from sansi.serve.terminal.prompt import Reader, converse, reader_for
 from sansi.serve.terminal.remote import RemoteChat
 from sansi.text import NO_THINK_FLAG, THINK_FLAG, Content, Event, Message, Reasoning, ToolCallDelta
 from sansi.text.messages import read_tools
@@ -99,7 +98,7 @@ class TerminalChat:
         self.console = console or looks.console()
         self.conversation = Conversation(system)
         self.last: Answered | None = None
-        self._read = read or self._reader()
+        self._read = read or reader_for(self.console, self.toolbar)
         self._examples, self._description = examples, description
         self._draft = ""  # what the next prompt begins with
         self._file: Path | None = None  # that was saved or loaded
@@ -108,20 +107,9 @@ class TerminalChat:
     def run(self) -> None:
         """Read, answer, repeat, until /exit or the end of the input."""
         self._introduce()
-        interrupts = 0
         with asyncio.Runner() as self._runner:  # one event loop for the whole conversation
-            while interrupts < 2:
-                try:
-                    line = self._next_line()
-                    interrupts = 0
-                    if not self._handle(line):
-                        return
-                except KeyboardInterrupt:
-                    interrupts += 1
-                    if interrupts == 1:
-                        self._note("Ctrl-C once more, or Ctrl-D, leaves")
-                except EOFError:
-                    return self.console.print()
+            if not converse(self._next_line, self._handle, self._note):
+                self.console.print()
 
     def _introduce(self) -> None:
         """What the model is, and what to try; said again for each new conversation."""
@@ -420,10 +408,7 @@ class TerminalChat:
             self.console.print(Text.assemble((name.ljust(10), "dim"), looks.printable(text)), soft_wrap=True)
 
     def _help(self) -> None:
-        rows = Table.grid(padding=(0, 2))
-        for command in COMMANDS:
-            rows.add_row(Text(f"{command.name} {command.arguments}".strip(), "bold"), Text(command.help, "dim"))
-        self.console.print(rows)
+        self.console.print(looks.command_table(COMMANDS))
         self._note(KEYS)
 
     def _note(self, text: str) -> None:
@@ -437,11 +422,6 @@ class TerminalChat:
     def _line(self, text: str, style: str) -> None:
         """On a terminal lines are broken between words; elsewhere whoever reads them breaks them."""
         self.console.print(looks.printable(text), style=style, soft_wrap=not self.console.is_terminal)
-
-    def _reader(self) -> Reader:
-        if looks.is_plain(self.console) or not sys.stdin.isatty():
-            return PlainReader()
-        return TerminalReader(self.toolbar)
 
 
 async def answer(

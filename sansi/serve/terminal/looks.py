@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 from rich.theme import Theme
 
 from sansi.chat import ChatResult, tokens_per_second
+from sansi.serve.terminal.commands import Command
 
 END_REASONS = {
     "natural": "ended by itself",
@@ -60,6 +64,14 @@ def summary(result: ChatResult, seconds: float | None = None) -> str:
         parts.append(seconds_text(seconds))
         parts.append(speed(result))
     return printable(" · ".join(filter(None, parts)))
+
+
+def command_table(commands: Iterable[Command]) -> Table:
+    """The commands of a chat and what they do, for /help."""
+    rows = Table.grid(padding=(0, 2))
+    for command in commands:
+        rows.add_row(Text(f"{command.name} {command.arguments}".strip(), "bold"), Text(command.help, "dim"))
+    return rows
 
 
 def seconds_text(seconds: float) -> str:

@@ -13,9 +13,11 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.styles import Style
+from rich.console import Console
 
 from sansi.base.state import state_folder
 from sansi.serve.terminal.commands import NAMES, Command
+from sansi.serve.terminal.looks import is_plain
 
 STYLE = Style.from_dict({"bottom-toolbar": "noreverse fg:ansibrightblack", "prompt": "bold"})
 PROMPT, CONTINUATION = "› ", "  "
@@ -28,6 +30,24 @@ class Reader(Protocol):
     """Whether the input can begin with a draft, which the user changes or sends as it is."""
 
     def __call__(self, draft: str = "") -> str: ...
+
+
+def converse(read: Callable[[], str], handle: Callable[[str], bool], note: Callable[[str], None]) -> bool:
+    """Read, do what is said, repeat, until `handle` says no more or Ctrl-C comes twice. False: the input ended."""
+    interrupts = 0
+    while interrupts < 2:
+        try:
+            line = read()
+            interrupts = 0
+            if not handle(line):
+                break
+        except KeyboardInterrupt:
+            interrupts += 1
+            if interrupts == 1:
+                note("Ctrl-C once more, or Ctrl-D, leaves")
+        except EOFError:
+            return False
+    return True
 
 
 class PlainReader:
@@ -78,6 +98,12 @@ class TerminalReader:
     def __call__(self, draft: str = "") -> str:
         print()
         return self._session.prompt([("class:prompt", PROMPT)], default=draft)
+
+
+def reader_for(console: Console, toolbar: Callable[[], str], **editor: Any) -> Reader:
+    """How lines are asked for at this console. editor: as for `TerminalReader`."""
+    plain = is_plain(console) or not sys.stdin.isatty()
+    return PlainReader() if plain else TerminalReader(toolbar, **editor)
 
 
 def key_bindings(cycle: Callable[[], None] | None = None) -> KeyBindings:

@@ -26,7 +26,7 @@ from sansi.serve.terminal.agent.session import FACTS, Session
 from sansi.serve.terminal.agent.turns import Setup, stopped_by_interrupt
 from sansi.serve.terminal.agent.view import RunView, Spent, spending
 from sansi.serve.terminal.commands import Call, parse_budget, parse_command
-from sansi.serve.terminal.prompt import PlainReader, Reader, TerminalReader
+from sansi.serve.terminal.prompt import Reader, converse, reader_for
 from sansi.text import Message
 
 KEYS = """\
@@ -51,7 +51,9 @@ class AgentChat:
         self._keys = keys or key_reader(self.console)
         self.view = RunView(self.console, keep=lambda event: self.session.keep(event.attachments))
         self.spent, self.last = Spent(), None
-        self._read = read or self._reader()
+        self._read = read or reader_for(
+            self.console, self.toolbar, commands=NAMES, history="agent_history", cycle=self.next_mode
+        )
 
     spent: Spent
     last: Finished | None
@@ -59,24 +61,10 @@ class AgentChat:
     def run(self) -> None:
         """Read, answer, repeat, until /exit or the end of the input."""
         self._introduce()
-        self._converse()
+        if not converse(self._read, self.handle, self.view.note):
+            self.console.print()
         if self.session.file.exists():
             self.view.note(f"go on with: sansi agent --resume {self.session.id}")
-
-    def _converse(self) -> None:
-        interrupts = 0
-        while interrupts < 2:
-            try:
-                line = self._read()
-                interrupts = 0
-                if not self.handle(line):
-                    return
-            except KeyboardInterrupt:
-                interrupts += 1
-                if interrupts == 1:
-                    self.view.note("Ctrl-C once more, or Ctrl-D, leaves")
-            except EOFError:
-                return self.console.print()
 
     def handle(self, line: str) -> bool:
         """Do what a line says. False: leave."""
@@ -304,8 +292,6 @@ class AgentChat:
         if not name:
             raise SansiError("usage: /export FILE.md, FILE.html, FILE.json or FILE.jsonl")
         file = Path(name).expanduser()
-        if file.exists():
-            raise SansiError(f"{file} is there already; choose another name")
         export(self.session, file)
         self.view.note(f"saved: {file}")
 
@@ -314,18 +300,8 @@ class AgentChat:
             self.view.replay(message, message.tainted)
 
     def _help(self) -> None:
-        rows = Table.grid(padding=(0, 2))
-        for command in COMMANDS:
-            rows.add_row(Text(f"{command.name} {command.arguments}".strip(), "bold"), Text(command.help, "dim"))
-        self.console.print(rows)
+        self.console.print(looks.command_table(COMMANDS))
         self.view.note(KEYS)
-
-    def _reader(self) -> Reader:
-        import sys
-
-        if looks.is_plain(self.console) or not sys.stdin.isatty():
-            return PlainReader()
-        return TerminalReader(self.toolbar, NAMES, "agent_history", self.next_mode)
 
 
 def _number(text: str) -> int:

@@ -11,7 +11,10 @@ from sansi.serve.terminal.agent.session import Session
 
 
 def export(session: Session, file: Path) -> None:
-    """Write .md, .html, .json (OpenAI's messages) or .jsonl (every event). Raises SansiError for other endings."""
+    """Write .md, .html, .json (OpenAI's messages) or .jsonl (every event). Raises SansiError for other endings, and
+    where the file is there already."""
+    if file.exists():
+        raise SansiError(f"{file} is there already; choose another name")
     text = text_of(session, file.suffix.removeprefix("."))
     try:
         write_text(file, text)
