@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sansi.agents.mcp import MCPServers, Status
 
 NO_WAIT = 0.0
+STARTING = 15.0  # seconds that a run waits for MCP servers that are starting
 
 
 class Workspace:

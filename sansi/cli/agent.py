@@ -21,7 +21,6 @@ from sansi.cli.usage import command_line
 
 if TYPE_CHECKING:
     from sansi.agents.approvals import Policy
-    from sansi.agents.toolset import Toolset
     from sansi.client import ChatClient
     from sansi.serve.terminal.agent.session import Session, Sessions
     from sansi.serve.terminal.agent.turns import Setup
@@ -167,6 +166,7 @@ def agent(
         _check(as_json, prompt, answer, resume, fork, url, api_key_file, api_key_env)
     from sansi.agents import Limits
     from sansi.agents.toolset import Toolset, names_in
+    from sansi.serve.terminal.agent.turns import Setup
 
     sessions = _sessions()
     before = sessions.open(resume or fork or "") if resume is not None or fork is not None else None
@@ -180,8 +180,8 @@ def agent(
         toolset = stack.enter_context(Toolset(names, chosen.mcp or (), folder=chosen.folder))
         approvals.policy = approvals.policy.with_rules(toolset.rules)
         client, name = stack.enter_context(_client(chosen))
-        setup = _setup(client, name, toolset, approvals, sessions, limits, system)
-        setup.settings = chosen.to_json(name)
+        settings = chosen.to_json(name)
+        setup = Setup(client, name, toolset, approvals, sessions, limits, system=system or "", settings=settings)
         session = sessions.fork(before) if before is not None and fork is not None else before
         code = _run(setup, session, prompt, as_json, answer or [])
     if code:
@@ -217,8 +217,6 @@ def export_session(
         text = text_of(found, "md")
         sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
         return
-    if Path(file).exists():
-        raise SansiError(f"{file} is there already; choose another name")
     export(found, Path(file))
 
 
@@ -312,20 +310,6 @@ def _first(cards: list[dict[str, Any]], where: str) -> str:
     if not cards:
         raise SansiError(f"{where} has no model; give one with -m")
     return str(cards[0]["id"])
-
-
-def _setup(
-    client: ChatClient,
-    name: str,
-    tools: Toolset,
-    approvals: Any,
-    sessions: Sessions,
-    limits: Any,
-    system: str | None,
-) -> Setup:
-    from sansi.serve.terminal.agent.turns import Setup
-
-    return Setup(client, name, tools, approvals, sessions, limits, system=system or "")
 
 
 def _run(setup: Setup, chosen: Session | None, prompt: str | None, as_json: bool, answers: list[str]) -> int:

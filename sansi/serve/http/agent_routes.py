@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 
 from sansi.agents import Agent, AgentEvent, RunState
 from sansi.agents.approvals import Answer, Question
+from sansi.agents.toolset import STARTING
 from sansi.chat import ChatModel
 from sansi.client import InProcessChatClient
 from sansi.client.chat_client import on_thread
@@ -25,8 +26,6 @@ from sansi.serve.api.errors import ServeError, find_model
 from sansi.serve.api.requests import Policy, parse_body
 from sansi.serve.http.bodies import Bodies
 from sansi.serve.http.request_log import Record, record_of
-
-STARTING = 15.0  # seconds that a run waits for MCP servers that are starting
 
 
 def add_agents(

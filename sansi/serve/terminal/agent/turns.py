@@ -14,11 +14,9 @@ from sansi.agents import Agent, Limits, Stop, Tool
 from sansi.agents.approvals import Approvals, definition_of, fingerprint_of
 from sansi.agents.desk import AnswerDesk
 from sansi.agents.events import AgentEvent, Finished
-from sansi.agents.toolset import Toolset
+from sansi.agents.toolset import STARTING, Toolset
 from sansi.client import ChatClient
 from sansi.serve.terminal.agent.session import Session, Sessions
-
-STARTING = 15.0  # seconds that a first question waits for servers that are starting
 
 
 @dataclass
@@ -68,6 +66,9 @@ def _told(tools: Iterable[Tool]) -> list[tuple[str, bool]]:
     return [(fingerprint_of(definition_of(tool)), tool.tainted) for tool in tools]
 
 
+DONE, FAILED, PAUSED, LIMIT, REFUSED, INTERRUPTED = 0, 1, 3, 4, 5, 130
+
+
 @dataclass
 class Outcome:
     """How a turn ended, for programs."""
@@ -77,20 +78,13 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        return exit_code(self)
-
-
-DONE, FAILED, PAUSED, LIMIT, REFUSED, INTERRUPTED = 0, 1, 3, 4, 5, 130
-
-
-def exit_code(outcome: Outcome) -> int:
-    """0 answered; 1 failed; 3 paused; 4 a limit ended it; 5 answered, but a call was refused; 130 Ctrl-C."""
-    status, reason = outcome.finished.status, outcome.finished.stopped_reason
-    if status != "finished":
-        return {"failed": FAILED, "paused": PAUSED, "cancelled": INTERRUPTED}[status]
-    if reason != "answer":
-        return LIMIT
-    return REFUSED if outcome.denied else DONE
+        """0 answered; 1 failed; 3 paused; 4 a limit ended it; 5 answered, but a call was refused; 130 Ctrl-C."""
+        status, reason = self.finished.status, self.finished.stopped_reason
+        if status != "finished":
+            return {"failed": FAILED, "paused": PAUSED, "cancelled": INTERRUPTED}[status]
+        if reason != "answer":
+            return LIMIT
+        return REFUSED if self.denied else DONE
 
 
 @contextlib.contextmanager
