@@ -16,7 +16,17 @@ from sansi.cli.agent_settings import AgentSettings, settings_of
 from sansi.cli.chat import read_key
 from sansi.cli.help import Command, Group
 from sansi.cli.models import find_model, loaded
-from sansi.cli.options import DEFAULT_MODEL, MODEL_HELP, Budget, Device, Hub, Quantize, System
+from sansi.cli.options import (
+    DEFAULT_MODEL,
+    MODEL_OR_SERVER_HELP,
+    Budget,
+    Device,
+    Hub,
+    KeyFile,
+    KeyVariable,
+    Quantize,
+    System,
+)
 from sansi.cli.usage import command_line
 
 if TYPE_CHECKING:
@@ -56,13 +66,13 @@ def agent(
     ctx: typer.Context,
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", help=f"{MODEL_HELP} Default: {DEFAULT_MODEL}, or the server's first."),
+        typer.Option("--model", "-m", help=MODEL_OR_SERVER_HELP),
     ] = None,
     url: Annotated[
         str | None, typer.Option(help="Ask an OpenAI-compatible server, such as http://127.0.0.1:8000.")
     ] = None,
-    api_key_file: Annotated[str | None, typer.Option(help="With --url: file whose first line is the key.")] = None,
-    api_key_env: Annotated[str | None, typer.Option(help="With --url: a variable that holds the key.")] = None,
+    api_key_file: KeyFile = None,
+    api_key_env: KeyVariable = None,
     system: System = None,
     device: Device = "auto",
     quantize: Quantize = None,

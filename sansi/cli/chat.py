@@ -13,10 +13,12 @@ from sansi.base.progress import status
 from sansi.cli.models import find_model, loaded
 from sansi.cli.options import (
     DEFAULT_MODEL,
-    MODEL_HELP,
+    MODEL_OR_SERVER_HELP,
     Budget,
     Device,
     Hub,
+    KeyFile,
+    KeyVariable,
     Quantize,
     Sampling,
     Seed,
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 def chat(
     model: Annotated[
         str | None,
-        typer.Argument(metavar="MODEL", help=f"{MODEL_HELP} Default: {DEFAULT_MODEL}, or the server's first."),
+        typer.Argument(metavar="MODEL", help=MODEL_OR_SERVER_HELP),
     ] = None,
     think: Think = None,
     thinking_budget: Budget = None,
@@ -47,8 +49,8 @@ def chat(
     url: Annotated[
         str | None, typer.Option(help="Talk to a running OpenAI-compatible server, such as http://127.0.0.1:8000.")
     ] = None,
-    api_key_file: Annotated[str | None, typer.Option(help="With --url: file whose first line is the key.")] = None,
-    api_key_env: Annotated[str | None, typer.Option(help="With --url: a variable that holds the key.")] = None,
+    api_key_file: KeyFile = None,
+    api_key_env: KeyVariable = None,
 ) -> None:
     """Talk to a model in the terminal. Its thinking is dimmed, its answers are drawn as Markdown.
 

@@ -10,6 +10,7 @@ from sansi.base.errors import SansiError
 
 DEFAULT_MODEL = "nano"
 MODEL_HELP = "A folder, nano, a name such as Qwen3-0.6B, or OWNER/NAME of a hub (@REVISION after it)."
+MODEL_OR_SERVER_HELP = f"{MODEL_HELP} Default: {DEFAULT_MODEL}, or the server's first."
 DEVICE_HELP = "auto (CUDA when there is one), cpu or cuda."
 QUANTIZE_HELP = "int8 or int4: smaller weights, on the CPU."
 HUB_HELP = "huggingface or modelscope: where names are looked up."
@@ -32,6 +33,8 @@ Think = Annotated[
     ),
 ]
 Seed = Annotated[int | None, typer.Option(help="The same seed gives the same answer.")]
+KeyFile = Annotated[str | None, typer.Option("--api-key-file", help="With --url: file whose first line is the key.")]
+KeyVariable = Annotated[str | None, typer.Option("--api-key-env", help="With --url: a variable that holds the key.")]
 System = Annotated[str | None, typer.Option("--system", "-s", help="The system message.")]
 Quantize = Annotated[str | None, typer.Option(help=QUANTIZE_HELP)]
 Sampling = Annotated[float | None, typer.Option(help="Default: the preset of the mode.")]
