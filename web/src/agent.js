@@ -70,19 +70,14 @@ export class AgentRun extends Run {
   /** The message is whole and its calls are answered: go on in a new one. */
   next() {
     const { conversation, node } = this;
-    this.settleNode("done");
+    node.status = "done";
+    this.end();
     const results = node.calls.map((call) => ({ tool_call_id: call.id, content: call.result?.text ?? "" }));
     const said = add(conversation, node.id, { role: "tool", results, byAgent: true });
     this.node = add(conversation, said.id, { role: "assistant", model: node.model, ask: node.ask, tab: node.tab });
     this.first = super.clock();
     this.begin();
     this.onmove(node, this.node);
-  }
-
-  settleNode(status) {
-    const { node } = this;
-    node.status = status;
-    this.end();
   }
 
   settle({ status, stopped_reason, error }) {
@@ -132,11 +127,11 @@ const HEARD = {
   },
   call_ready: (run, { id, origin }) => Object.assign(run.call(id) ?? {}, { origin, state: "ready" }),
   approval_asked: (run, { id, details }) => Object.assign(run.call(id) ?? {}, { state: "asking", question: details }),
-  approval_answered: (run, { id, answer, by, reason }) => {
+  approval_answered: (run, { id }) => {
     const call = run.call(id);
     if (!call) return;
     delete call.question;
-    Object.assign(call, { state: "ready", answered: { answer, by, reason } });
+    call.state = "ready";
   },
   call_running: (run, { id }) => Object.assign(run.call(id) ?? {}, { state: "running", since: run.clock() }),
   progress: (run, { id, text }) => Object.assign(run.call(id) ?? {}, { progress: text }),

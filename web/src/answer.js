@@ -20,7 +20,7 @@ export class Answer extends Turn {
     this.body = h("div", { class: "md" });
     this.waiting = h("p", { class: "waiting", "aria-label": t("waiting") });
     this.cards = h("div", { class: "cards" });
-    this.calls = new Map(); // cards of an agent's calls, by id: they stay while something is typed in them
+    this.calls = new Map(); // cards of an agent's calls, in order: they stay while something is typed in them
     this.notes = h("div", { class: "notices", hidden: true });
     this.sources = h("div", { hidden: true });
     this.problem = h("div", { class: "problem", hidden: true });
@@ -164,7 +164,6 @@ export class Answer extends Turn {
       const known = this.calls.get(i) ?? new CallCard(this.page, this.node, call);
       if (!this.calls.has(i)) this.cards.append(known.element);
       this.calls.set(i, known);
-      known.element.dataset.call = call.id;
       known.update(call, now);
     });
   }

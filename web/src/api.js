@@ -22,12 +22,7 @@ export async function listAgentTools() {
 
 /** The events of an agent's run. */
 export async function* streamRun(body, signal) {
-  const response = await post("/v1/agent/runs", toJson(body), signal);
-  for await (const data of serverEvents(response.body, signal)) {
-    if (data === "[DONE]") return;
-    yield JSON.parse(data);
-  }
-  throw new ApiError("cut");
+  for await (const data of streamed("/v1/agent/runs", body, signal)) yield JSON.parse(data);
 }
 
 /** What the reader says to a question of a run: "once", "session", "always" or "no". */
@@ -117,14 +112,21 @@ function waitOf(value) {
 
 /** The chunks of one answer. Ends when the server says that it is whole; anything else raises. */
 export async function* streamAnswer(body, signal) {
-  const response = await post("/v1/chat/completions", toJson(body), signal);
-  for await (const data of serverEvents(response.body, signal)) {
-    if (data === "[DONE]") return;
+  for await (const data of streamed("/v1/chat/completions", body, signal)) {
     const chunk = JSON.parse(data);
     if (chunk.error) throw new ApiError("server", chunk.error.message);
     const seed = chunk.sansi?.sampling && /"seed":\s*(\d+)/.exec(data); // 63 bits: a number here would be rounded
     if (seed) chunk.sansi.sampling.seed = seed[1];
     yield chunk;
+  }
+}
+
+/** The data of each event, in JSON. Raises where the server does not say that it was the last. */
+async function* streamed(url, body, signal) {
+  const response = await post(url, toJson(body), signal);
+  for await (const data of serverEvents(response.body, signal)) {
+    if (data === "[DONE]") return;
+    yield data;
   }
   throw new ApiError("cut");
 }

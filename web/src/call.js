@@ -19,11 +19,10 @@ export class CallCard {
     this.progress = h("p", { class: "note card-progress", hidden: true });
     this.result = h("div", { class: "card-result", hidden: true });
     this.element = h("section", { class: "card call", "aria-label": `${t("toolWants")} ${call.name}` }, head, this.given, this.asked, this.progress, this.result);
-    this.element.dataset.call = call.id;
   }
 
   update(call, now) {
-    this.element.dataset.state = stateOf(call);
+    Object.assign(this.element.dataset, { call: call.id, state: stateOf(call) });
     this.origin.hidden = !call.origin;
     this.origin.textContent = call.origin ? originOf(call.origin) : "";
     this.state.textContent = wordsFor(call, now);

@@ -6,7 +6,7 @@ import { path } from "./tree.js";
 const PASSAGE = /^\[(\d{1,2})\] (.+)$/gm;
 const CITED = /\[(\d{1,2})\]/g;
 
-/** [{number, place, call, node}] for an answer, in the order of the numbers. */
+/** [{number, place, call}] for an answer, in the order of the numbers. */
 export function sourcesOf(conversation, node) {
   const cited = new Set([...node.text.matchAll(CITED)].map(([, digits]) => digits));
   if (!cited.size) return [];
@@ -16,7 +16,7 @@ export function sourcesOf(conversation, node) {
   for (const each of before.slice(from + 1)) {
     for (const call of each.calls ?? []) {
       if (call.name !== "retrieval" || call.result?.status !== "ok") continue;
-      for (const [, digits, place] of call.result.text.matchAll(PASSAGE)) if (cited.has(digits)) found.set(digits, { number: digits, place, call, node: each });
+      for (const [, digits, place] of call.result.text.matchAll(PASSAGE)) if (cited.has(digits)) found.set(digits, { number: digits, place, call });
     }
   }
   return [...found.values()].sort((a, b) => a.number - b.number);

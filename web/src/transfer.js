@@ -64,7 +64,7 @@ const NODE = {
 };
 const CONVERSATION = { title: text, named: maybe(tame), created: time, updated: time, model: maybe(text), settings: plain };
 const flag = (value) => typeof value === "boolean";
-const SETTINGS = { system: text, history: (value) => ["official", "keep"].includes(value), tools: isToolList, seed: isSeed, runs: flag, agent: flag, without: (value) => Array.isArray(value) && value.every(text) };
+const SETTINGS = { system: text, history: (value) => ["official", "keep"].includes(value), tools: isToolList, seed: isSeed, runs: flag, agent: flag, without: list(text) };
 
 function take(value, fields, where) {
   if (!plain(value)) throw new Error(t("badPart", where));
