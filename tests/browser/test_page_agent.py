@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from steps import send, shows, violations, whole
 from test_page_keeps import entry
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "serve"))
+from agent_setup import Tools, slow_tool
 from live_server import LONG, running, wait_for
 from sansi.agents import Attachment, Result, tool
 from sansi.agents.approvals import Policy
@@ -89,28 +89,11 @@ def png(values):
 @pytest.fixture
 def slow():
     """A tool that takes long, and what is known of it."""
-    begun, told = threading.Event(), threading.Event()
-
-    @tool(timeout=LONG, origin="mcp:far")
-    async def slow() -> str:
-        """Takes long."""
-        import asyncio
-
-        begun.set()
-        try:
-            await asyncio.sleep(LONG)
-        except asyncio.CancelledError:
-            told.set()
-            raise
-        return "never"
-
-    return slow, begun, told
+    return slow_tool(LONG, origin="mcp:far")
 
 
 @pytest.fixture
 def agent_url(scripted, tmp_path, slow):
-    from agent_setup import Tools
-
     tools = ServerTools(
         Tools(retrieval, plot, write_file, breaks, evil, slow[0]),
         tmp_path,

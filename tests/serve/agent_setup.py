@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import sys
+import threading
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "agents"))
@@ -56,6 +57,24 @@ async def wait() -> str:
     """It takes long."""
     await asyncio.sleep(120)
     return "never"
+
+
+def slow_tool(timeout, **options):
+    """A tool that never ends by itself, whether it has begun, and whether it was told to stop."""
+    begun, told = threading.Event(), threading.Event()
+
+    @tool(timeout=timeout, **options)
+    async def slow() -> str:
+        """Takes long."""
+        begun.set()
+        try:
+            await asyncio.sleep(timeout)
+        except asyncio.CancelledError:
+            told.set()
+            raise
+        return "never"
+
+    return slow, begun, told
 
 
 ALL = (put, plot, lines, breaks, wait)

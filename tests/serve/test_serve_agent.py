@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-import threading
 from pathlib import Path
 
 import pytest
-from agent_setup import Tools, lines, plot, put
+from agent_setup import Tools, lines, plot, put, slow_tool
 from fake_chat import FakeChat
 from live_server import LONG, http, running, serving, wait_for
 from sansi.agents import Result, tool
@@ -159,21 +158,7 @@ def test_text_of_strangers_is_known_again_in_the_next_request(served):
 
 @pytest.mark.parametrize("how", ["stop", "leave"])
 def test_a_stop_reaches_the_tool_and_so_does_leaving(served, how):
-    begun, told = threading.Event(), threading.Event()
-
-    @tool(timeout=LONG)
-    async def slow() -> str:
-        """Takes long."""
-        import asyncio
-
-        begun.set()
-        try:
-            await asyncio.sleep(LONG)
-        except asyncio.CancelledError:
-            told.set()
-            raise
-        return "never"
-
+    slow, begun, told = slow_tool(LONG)
     url = served(says(("slow", {})), slow)
     last = run = None
     for each in events(url):

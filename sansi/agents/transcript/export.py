@@ -14,6 +14,7 @@ from sansi.agents.transcript.lines import Lines
 from sansi.base import SansiError
 from sansi.base.errors import did_you_mean
 from sansi.text import Message, message_to_dict
+from sansi.text.fence import fenced
 
 TITLES = {"system": "System", "user": "User", "assistant": "Assistant"}
 SHOWN_PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
@@ -110,23 +111,17 @@ def _markdown_part(part: Part) -> str:
     if part.kind in ("title", "turn"):
         return f"{'#' if part.kind == 'title' else '##'} {' '.join(part.text.split())}"
     if part.kind == "thought":
-        return f"<details>\n<summary>Thought</summary>\n\n{_fenced(part.text)}\n\n</details>"
+        return f"<details>\n<summary>Thought</summary>\n\n{fenced(part.text)}\n\n</details>"
     if part.kind == "said":
         return _LOADS.sub(r"\\\g<0>", part.text)  # a picture would tell its server that the document was read
     if part.kind == "code":
-        return f"**{_plain(part.label)}**\n\n{_fenced(part.text)}"
+        return f"**{_plain(part.label)}**\n\n{fenced(part.text)}"
     return f"*{_plain(part.text)}*" if part.kind == "fact" else ""
 
 
 def _plain(text: str) -> str:
     """In one line, with nothing that Markdown reads as more than text."""
     return re.sub(r"([\\`*_\[\]<>!&])", r"\\\1", " ".join(text.split()))
-
-
-def _fenced(text: str) -> str:
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}\n{text}\n{fence}"
 
 
 def _html(parts: Iterable[Part]) -> str:

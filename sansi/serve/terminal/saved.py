@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +17,7 @@ from sansi.base.strict_json import parse_json
 from sansi.serve.terminal.commands import SAMPLING
 from sansi.serve.terminal.conversation import Conversation, Turn
 from sansi.text import Message, ToolCall, read_messages
+from sansi.text.fence import fenced
 
 FORMAT, VERSION = "sansi-conversations", 1
 ROOT = "root"  # the parent of the first message
@@ -288,9 +288,3 @@ def _turn_to_markdown(turn: Turn) -> str:
         parts.append(message.content)
     parts += [fenced(f"{call.name} {call.arguments}") for call in message.tool_calls]
     return "\n\n".join(parts)
-
-
-def fenced(text: str) -> str:
-    longest = max(map(len, re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}\n{text}\n{fence}"
