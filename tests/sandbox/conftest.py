@@ -4,6 +4,7 @@ import time
 from functools import cache
 
 import pytest
+from sansi.base.processes import stat_fields
 from sansi.sandbox import survey
 from sansi.sandbox.rungs import KINDS, NAMES
 
@@ -36,11 +37,7 @@ def gone():
 def _gone(pid: int, seconds: float = 30) -> bool:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        try:
-            with open(f"/proc/{pid}/stat") as file:
-                if file.read().rpartition(")")[2].split()[0] == "Z":
-                    return True
-        except OSError:
+        if (fields := stat_fields(pid)) is None or fields[0] == "Z":
             return True
         time.sleep(0.02)
     return False

@@ -11,6 +11,7 @@ import time
 
 import pytest
 from sansi.base import SansiError
+from sansi.base.processes import stat_fields
 from sansi.sandbox import Limits, Worker, run_command
 from sansi.sandbox.limits import MIB
 from sansi.sandbox.rungs import NAMES
@@ -355,15 +356,7 @@ def test_workers_leave_no_open_files_and_no_dead_children(kind):
     for _ in range(3):
         use()
     assert len(os.listdir("/proc/self/fd")) <= before
-    assert not [pid for pid in children(os.getpid()) if b"Z" in _state(pid)]
-
-
-def _state(pid: int) -> bytes:
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[0]
-    except OSError:
-        return b""
+    assert not [pid for pid in children(os.getpid()) if (fields := stat_fields(pid)) and fields[0] == "Z"]
 
 
 @pytest.mark.parametrize("folder", ["/", "/usr", "/proc/self", "/etc"])

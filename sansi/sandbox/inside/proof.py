@@ -11,7 +11,7 @@ import os
 
 TYPE_CHECKING = False  # typing's own would import it
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     Canaries = dict[str, Any]
@@ -100,12 +100,19 @@ def make_an_internet_socket(outside: Canaries) -> str | None:
 
 
 def change_the_kernel(outside: Canaries) -> str | None:
-    for name in ("kernel/core_pattern", "kernel/hostname", "vm/overcommit_memory"):
+    names = ("kernel/core_pattern", "kernel/hostname", "vm/overcommit_memory")
+    found = first_opened([f"/proc/sys/{name}" for name in names], os.O_WRONLY)
+    return f"may write {found}" if found else None
+
+
+def first_opened(paths: Iterable[str], flags: int) -> str | None:
+    """The first of the files that could be opened, if one could."""
+    for path in paths:
         try:
-            os.close(os.open(f"/proc/sys/{name}", os.O_WRONLY))
+            os.close(os.open(path, flags))
         except OSError:
             continue
-        return f"may write /proc/sys/{name}"
+        return path
     return None
 
 

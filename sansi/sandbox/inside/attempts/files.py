@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 
+from ..proof import first_opened
 from .registry import Canaries, attempt, libc, reach
 
 
@@ -146,13 +147,9 @@ def read_shared_memory_files(outside: Canaries) -> str | None:
 
 @attempt()
 def read_the_callers_code(outside: Canaries) -> str | None:
-    for path in (f"{outside['package']}/../__init__.py", f"{outside['package']}/worker.py"):
-        try:
-            open(path).close()
-        except OSError:
-            continue
-        return f"read {path}"
-    return None
+    paths = (f"{outside['package']}/../__init__.py", f"{outside['package']}/worker.py")
+    found = first_opened(paths, os.O_RDONLY)
+    return f"read {found}" if found else None
 
 
 @attempt("where it may write there")
@@ -187,13 +184,8 @@ def make_a_device(outside: Canaries) -> str | None:
 @attempt("root")
 def open_devices(outside: Canaries) -> str | None:
     names = ("mem", "kmem", "port", "kmsg", "kvm", "fuse", "net/tun", "vda", "sda", "nvme0n1", "loop0", "loop-control")
-    for name in names:
-        try:
-            os.close(os.open(f"/dev/{name}", os.O_RDONLY | os.O_NONBLOCK))
-        except OSError:
-            continue
-        return f"opened /dev/{name}"
-    return None
+    found = first_opened([f"/dev/{name}" for name in names], os.O_RDONLY | os.O_NONBLOCK)
+    return f"opened {found}" if found else None
 
 
 @attempt()
@@ -245,25 +237,15 @@ def watch_a_folder(outside: Canaries) -> str | None:
 @attempt("root")
 def write_to_sys(outside: Canaries) -> str | None:
     wanted = ("/sys/kernel/mm/transparent_hugepage/enabled", "/sys/kernel/uevent_helper", "/sys/power/state")
-    for path in (*wanted, *glob.glob("/sys/class/net/*/mtu")):
-        try:
-            os.close(os.open(path, os.O_WRONLY))
-        except OSError:
-            continue
-        return f"may write {path}"
-    return None
+    found = first_opened((*wanted, *glob.glob("/sys/class/net/*/mtu")), os.O_WRONLY)
+    return f"may write {found}" if found else None
 
 
 @attempt("root, where control groups are")
 def write_to_control_groups(outside: Canaries) -> str | None:
-    for pattern in ("/sys/fs/cgroup/*/release_agent", "/sys/fs/cgroup/*/cgroup.procs", "/sys/fs/cgroup/cgroup.procs"):
-        for path in glob.glob(pattern):
-            try:
-                os.close(os.open(path, os.O_WRONLY))
-            except OSError:
-                continue
-            return f"may write {path}"
-    return None
+    patterns = ("/sys/fs/cgroup/*/release_agent", "/sys/fs/cgroup/*/cgroup.procs", "/sys/fs/cgroup/cgroup.procs")
+    found = first_opened((path for pattern in patterns for path in glob.glob(pattern)), os.O_WRONLY)
+    return f"may write {found}" if found else None
 
 
 def _holds_token(path: str, outside: Canaries) -> str | None:
