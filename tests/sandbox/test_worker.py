@@ -380,6 +380,13 @@ def test_what_a_call_left_behind_stays_under_its_limits(kind):
         assert worker.run("1").text == "1\n"
 
 
+def test_a_process_that_gives_itself_a_strange_name_is_watched_on(kind):
+    rename = "import ctypes, time\nctypes.CDLL(None).prctl(15, b'\\xff) R\\xfe', 0, 0, 0)\ntime.sleep(0.3)\n1"
+    with Worker(kind=kind, limits=Limits(cpu_seconds=1, seconds=60)) as worker:
+        assert worker.run(rename).text == "1\n"
+        assert "CPU time" in worker.run("while True: pass").error
+
+
 def test_a_folder_that_is_hard_to_delete_is_deleted():
     with Worker() as worker:
         code = "import os\nfor _ in range(1500):\n    os.mkdir('d')\n    os.chdir('d')\nos.mkdir('e', 0)"
