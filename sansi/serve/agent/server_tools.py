@@ -6,7 +6,7 @@ import copy
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,16 +52,6 @@ class ServerTools:
         self._approvals: OrderedDict[tuple[int | None, str], Approvals] = OrderedDict()
         self._runs: dict[str, Running] = {}
         self._lock = threading.Lock()
-
-    def chosen(self, names: Sequence[str] | None, among: Iterable[Tool] | None = None) -> list[Tool]:
-        """The tools of these names; None: all. Raises SansiError for one that is not here."""
-        known = {tool.name: tool for tool in (self.toolset.all() if among is None else among)}
-        if names is None:
-            return list(known.values())
-        for name in names:
-            if name not in known:
-                raise SansiError(f'this server has no tool "{name}"{did_you_mean(name, known)}', param="tools")
-        return [known[name] for name in dict.fromkeys(names)]
 
     def approvals(self, key: int | None, conversation: str, approver: Approver | None = None) -> Approvals:
         """Of one conversation of one client, asking `approver`: answers for the session hold in it alone."""
@@ -113,6 +103,16 @@ class ServerTools:
             ],
             "mode": self.policy.mode,
         }
+
+
+def chosen(names: Sequence[str] | None, known: Mapping[str, Tool]) -> list[Tool]:
+    """The tools of these names; None: all. Raises SansiError for one that is not here."""
+    if names is None:
+        return list(known.values())
+    for name in names:
+        if name not in known:
+            raise SansiError(f'this server has no tool "{name}"{did_you_mean(name, known)}', param="tools")
+    return [known[name] for name in dict.fromkeys(names)]
 
 
 def _described(tool: Tool) -> dict[str, Any]:

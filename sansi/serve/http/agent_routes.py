@@ -19,7 +19,7 @@ from sansi.client.chat_client import on_thread
 from sansi.serve.agent.admitted_chat import AdmittedChat
 from sansi.serve.agent.run_request import RunRequest, parse_run, state_of
 from sansi.serve.agent.run_response import RunResponse
-from sansi.serve.agent.server_tools import Running, ServerTools
+from sansi.serve.agent.server_tools import Running, ServerTools, chosen
 from sansi.serve.api import openapi
 from sansi.serve.api.answer_stream import check_size
 from sansi.serve.api.errors import ServeError, find_model
@@ -78,8 +78,8 @@ async def server_tools(server: ServerTools) -> dict[str, Any]:
 
 
 def _agent(server: ServerTools, chat: AdmittedChat, asked: RunRequest, tools: Mapping[str, Any]) -> Agent:
-    chosen = server.chosen(asked.tools, tools.values())
-    return Agent(InProcessChatClient(chat, asked.chat.options), chosen, limits=asked.limits, folder=server.folder)
+    client = InProcessChatClient(chat, asked.chat.options)
+    return Agent(client, chosen(asked.tools, tools), limits=asked.limits, folder=server.folder)
 
 
 def _starter(

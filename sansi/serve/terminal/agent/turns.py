@@ -30,7 +30,6 @@ class Setup:
     approvals: Approvals
     sessions: Sessions
     limits: Limits = field(default_factory=Limits)
-    options: Mapping[str, Any] = field(default_factory=dict)
     system: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """With which options a new session begins, for whoever goes on with it."""
@@ -52,11 +51,9 @@ class Setup:
         """The same one for as long as its tools and settings are the same: it knows the conversation's files."""
         old = self._agent
         same = old is not None and _told(old.tools.values()) == _told(tools)
-        if old is None or not same or old.limits != self.limits or old.options != dict(self.options):
+        if old is None or not same or old.limits != self.limits:
             folder = self.sessions.root
-            self._agent = Agent(
-                self.client, tools, options=self.options, limits=self.limits, gate=self.approvals, folder=folder
-            )
+            self._agent = Agent(self.client, tools, limits=self.limits, gate=self.approvals, folder=folder)
         assert self._agent is not None
         return self._agent
 
