@@ -8,6 +8,7 @@ import inspect
 import threading
 import time
 from collections.abc import Coroutine, Mapping
+from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
 from sansi.agents.context import ToolContext
@@ -140,18 +141,22 @@ class _Deadline:
 
 
 def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
-    """The coroutine's result, from a thread with or without a running event loop."""
+    """The coroutine's result, or its error, from a thread with or without a running event loop."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return run_loop(coroutine)
-    outcome: list[T] = []
+    outcome: Future[T] = Future()
     context = contextvars.copy_context()
-    work = lambda: outcome.append(context.run(run_loop, coroutine))  # noqa: E731
-    thread = threading.Thread(target=work, name="run_sync", daemon=True)
-    thread.start()
-    thread.join()
-    return outcome[0]
+
+    def work() -> None:
+        try:
+            outcome.set_result(context.run(run_loop, coroutine))
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=work, name="run_sync", daemon=True).start()
+    return outcome.result()
 
 
 def run_loop(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -234,6 +234,19 @@ def test_a_tool_is_called_from_within_a_running_loop():
     assert asyncio.run(main()) == "2"
 
 
+def test_an_error_reaches_who_asks_with_and_without_a_running_loop():
+    async def wrong():
+        raise SansiError("no way")
+
+    async def main():
+        return running.run_sync(wrong())
+
+    with pytest.raises(SansiError, match="no way"):
+        running.run_sync(wrong())
+    with pytest.raises(SansiError, match="no way"):
+        asyncio.run(main())
+
+
 def test_an_async_tool_that_can_not_be_cancelled_holds_nobody_up():
     async def stubborn() -> str:
         """Wait."""

@@ -23,6 +23,7 @@ from sansi.agents.approvals.turns import Turn
 from sansi.agents.events import AgentEvent, ApprovalAnswered, ApprovalAsked, Notice
 from sansi.agents.loop.run import Pending, PlannedCall
 from sansi.agents.observation import Observation
+from sansi.agents.running import run_sync
 from sansi.base import SansiError
 from sansi.text import Message, ToolCall
 from sansi.text.schema import conform, parse_arguments
@@ -84,7 +85,7 @@ class Approvals:
 
     def _decide(self, call: ToolCall, tool: Described, messages: Sequence[Message]) -> Decision:
         arguments = _typed(call, tool)
-        policy = Policy(self.policy.mode, (*self.policy.rules, *self.remembered.rules))
+        policy = self.policy.with_rules(self.remembered.rules)
         suspicion, around = Suspicion(), Circumstances()
         if arguments is not None:
             vouched = policy.vouched(tool, arguments)
@@ -305,24 +306,10 @@ def _path(given: str | Path | None) -> Path | None:
 
 
 def _waited_for(answer: Any) -> Any:
-    if not inspect.isawaitable(answer):
-        return answer
-
     async def waiting() -> Any:
         return await answer
 
-    outcome: list[Any] = []
-
-    def work() -> None:
-        try:
-            outcome.append(asyncio.run(waiting()))
-        except BaseException as error:
-            outcome.append(_failed(error))
-
-    thread = threading.Thread(target=work, name="approver", daemon=True)  # a loop may run in this one
-    thread.start()
-    thread.join()
-    return outcome[0]
+    return run_sync(waiting()) if inspect.isawaitable(answer) else answer
 
 
 def _same_call(one: Question, other: Question) -> bool:
@@ -333,7 +320,7 @@ def _read_answer(ask: Any) -> Answer | None:
     try:
         answer = ask()
         return None if answer is None else Answer.read(answer)
-    except Exception as error:  # an approval that fails is not an approval
+    except (Exception, asyncio.CancelledError) as error:  # an approval that fails is not an approval
         return _failed(error)
 
 
