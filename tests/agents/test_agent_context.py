@@ -111,6 +111,7 @@ def test_where_the_context_is_full_the_oldest_results_are_shortened_first():
     assert told and all(notice.details["after"] < notice.details["before"] for notice in told)
     assert "tokens, now" in told[0].text and told[0].details["counted_by"] == "codec"
     assert run.report.trimmed_tokens > 0
+    assert all(now != before for before, now in zip(client.counts, client.counts[1:], strict=False))  # none twice
     assert all(record.observation.count("x") == 550 for record in run.calls)  # the records stay whole
 
 

@@ -10,13 +10,11 @@ from sansi.agents.loop.calls import Emit, Fitted
 from sansi.agents.loop.conversation import Conversation
 from sansi.agents.loop.results import Results
 from sansi.agents.loop.run import RunState
-from sansi.agents.loop.window import Window
+from sansi.agents.loop.window import OVERFLOW, Window
 from sansi.agents.observation import Observation
 from sansi.agents.tool import Tool
 from sansi.base import SansiError
 from sansi.client import ChatClient
-
-TOO_LONG = "context_length_exceeded"
 
 
 class ContextKeeper:
@@ -73,7 +71,7 @@ class ContextKeeper:
                 f"the conversation has {trimmed.after} tokens and its reply needs {self.window.reply_room}; the "
                 f"model's context holds {self.window.context_length}, and no result is left to shorten: begin a new "
                 "conversation",
-                code=TOO_LONG,
+                code=OVERFLOW,
             )
         return trimmed.fits
 

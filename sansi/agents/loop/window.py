@@ -24,6 +24,7 @@ REPLY_SHARE, MAX_REPLY = 4, 4096
 SHORT = 400  # characters that a shortened result keeps,
 NOTE = 100  # and of the line that says so
 LEAST_SHARE = 8  # a result may have at least this part of the context: older ones make room for it
+OVERFLOW = "context_length_exceeded"  # the code of an error that says so
 _LENGTH = re.compile(
     r"context (?:length|window|size)?\s*(?:is|of|holds|=|:)\s*(\d{2,9})|n_ctx\D{0,4}(\d{2,9})", re.IGNORECASE
 )
@@ -125,7 +126,7 @@ class Window:
     async def trim(self, messages: list[Message], tools: Sequence[Any], excess: int | None = None) -> Trimmed:
         """Shorten results in `messages` until the prompt fits. excess: tokens to save where nobody can measure."""
         before = self.count or estimated_count(messages, tools)
-        saved, shortened, after = 0, 0, before
+        saved, shortened = 0, 0  # tokens since the prompt was last measured; results
         for place in _oldest_first(messages):
             wanted = self.overflow if excess is None else excess - saved
             if wanted <= 0:
@@ -137,7 +138,7 @@ class Window:
             messages[place], saved, shortened = short, saved + gain, shortened + 1
             if excess is None and saved >= wanted:  # as far as the estimate goes; now it is measured
                 self.count, saved = await self._counted(messages, tools), 0
-        if shortened and excess is None:
+        if saved and excess is None:
             self.count = await self._counted(messages, tools)
         after = self.count if excess is None and self.count is not None else estimated_count(messages, tools)
         return Trimmed(before, after, shortened, fits=shortened > 0 if excess is not None else self.overflow == 0)
@@ -149,4 +150,4 @@ def _oldest_first(messages: Sequence[Message]) -> list[int]:
 
 def is_overflow(error: SansiError) -> bool:
     """Whether an error says that the prompt is too long, in the words of one server or another."""
-    return error.code == "context_length_exceeded" or any(words in str(error).lower() for words in _TOO_LONG)
+    return error.code == OVERFLOW or any(words in str(error).lower() for words in _TOO_LONG)
