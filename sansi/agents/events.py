@@ -12,6 +12,8 @@ from sansi.agents.observation import Attachment, Observation, Status
 from sansi.client.reply import AssistantReply, Usage
 from sansi.text import Message, ToolCall, message_to_dict
 
+NOT_IN_JSON = {"json": False}
+
 
 @dataclass(frozen=True)
 class _Event:
@@ -21,7 +23,7 @@ class _Event:
 
     def to_json(self) -> dict[str, Any]:
         """The event as an object of JSON, with `kind`."""
-        return {"kind": self.kind} | {f.name: event_json(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        return {"kind": self.kind} | event_json(self)
 
 
 @dataclass(frozen=True)
@@ -224,13 +226,8 @@ class Finished(_Event):
     usage: Usage
     report: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
-    run: Any = field(default=None, repr=False, compare=False)
-    """The `AgentRun`, for programs; not in JSON."""
-
-    def to_json(self) -> dict[str, Any]:
-        whole = super().to_json()
-        del whole["run"]
-        return whole
+    run: Any = field(default=None, repr=False, compare=False, metadata=NOT_IN_JSON)
+    """The `AgentRun`, for programs."""
 
 
 AgentEvent: TypeAlias = (
@@ -253,18 +250,21 @@ AgentEvent: TypeAlias = (
 
 
 def event_json(value: Any) -> Any:
+    if value is None or isinstance(value, str | int | float | bool):  # first: a reply has thousands of ids
+        return value
     if isinstance(value, Message):
         return message_to_json(value)
     if isinstance(value, Attachment):
         data = base64.b64encode(value.data).decode("ascii")
         return {"name": value.name, "media_type": value.media_type, "size": len(value.data), "base64": data}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: event_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        shown = [f.name for f in dataclasses.fields(value) if f.metadata.get("json", True)]
+        return {name: event_json(getattr(value, name)) for name in shown}
     if isinstance(value, Mapping):
         return {str(key): event_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [event_json(item) for item in value]
-    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
+    return str(value)
 
 
 def message_to_json(message: Message) -> dict[str, Any]:
