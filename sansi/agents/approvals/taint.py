@@ -22,6 +22,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sansi.agents.approvals.questions import Copied
@@ -78,11 +79,12 @@ class Provenance:
                 theirs.append((message.origin or message.name or "a tool", message.content))
             elif (message.role == "tool" and not theirs) or (message.role in HOME and message.origin is None):
                 own.append(message.content)
-        self._trusted, self._strangers = Trusted(own, [text for _, text in theirs]), Strangers(theirs)
+        self._own, self._theirs, self._strangers = own, theirs, Strangers(theirs)
 
-    @property
-    def tainted(self) -> bool:
-        return bool(self._strangers)
+    @cached_property
+    def _trusted(self) -> Trusted:
+        """Made when it is looked up: of most calls nothing is, since no stranger has spoken or the tool only reads."""
+        return Trusted(self._own, [text for _, text in self._theirs])
 
     def suspicion(self, tool: Described, arguments: Mapping[str, Any], vouched: Iterable[str] = ()) -> Suspicion:
         """What the rule above finds in a call. vouched: names of arguments that a rule of the user's approves."""

@@ -73,8 +73,7 @@ class Trusted:
         """Whether the address is there, or the host of a web address."""
         if self.holds(address):
             return True
-        found = _HOST.match(address) if "://" in address or address.lower().startswith("www.") else None
-        host = folded(found[1]) if found else ""
+        host = folded(host_of(address))
         return bool(host) and any(host in (word, host_of(word)) for word in self._words)
 
     def names_thing(self, value: str) -> bool:
@@ -131,7 +130,7 @@ class Strangers:
 
 def host_of(word: str) -> str:
     """The host of a web address, or nothing."""
-    found = _HOST.match(word) if "://" in word or word.startswith("www.") else None
+    found = _HOST.match(word) if "://" in word or word.lower().startswith("www.") else None
     return found[1] if found else ""
 
 
