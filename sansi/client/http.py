@@ -57,7 +57,8 @@ class HTTPChatClient(Completes):
         self._reach = {"proxy": proxy, "transport": transport}
         self._http = httpx.Client(**self.server.options, **self._reach)
         self._facts = threading.Lock()
-        self._known: dict[str, Any] = {}  # what the server has told of itself: its context, whether it counts
+        self._known: dict[str, Any] = {}  # what the server has told of itself: its context
+        self._counts = True  # until it turns out that it does not
 
     def complete(self, messages: Sequence[Message], tools: Tools = (), **options: Any) -> AssistantReply:
         """POST one chat completion. `options` go into the request body as they are (temperature, thinking_budget, ...).
@@ -97,7 +98,7 @@ class HTTPChatClient(Completes):
 
     def count_tokens(self, messages: Sequence[Message], tools: Tools = (), **options: Any) -> TokenCount | None:
         """What `/tokenize` of the server says (Sansi, vLLM); None where it has none, which is asked once."""
-        if self._known.get("counts") is False:
+        if not self._counts:
             return None
         body = {"model": self.model, "messages": [self._wire(m) for m in messages]}
         body |= {name: options[name] for name in COUNTED if name in options} | ({"tools": list(tools)} if tools else {})
@@ -105,9 +106,8 @@ class HTTPChatClient(Completes):
             told = self._post(self.server.base_url.removesuffix("/v1") + "/tokenize", body)
             count = TokenCount(int(told["count"]), "endpoint")
         except (SansiError, KeyError, TypeError, ValueError):
-            self._known["counts"] = False
+            self._counts = False
             return None
-        self._known["counts"] = True
         if isinstance(told.get("max_model_len"), int):
             self._known["context_length"] = told["max_model_len"]
         return count

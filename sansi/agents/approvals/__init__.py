@@ -5,7 +5,7 @@ from sansi.agents.approvals.definitions import definition_of, fingerprint_of
 from sansi.agents.approvals.policy import MODES, Circumstances, Mode, Policy, Ruling
 from sansi.agents.approvals.questions import Answer, Approver, Choice, Copied, Question
 from sansi.agents.approvals.remembered import Remembered
-from sansi.agents.approvals.rules import Effect, Rule
+from sansi.agents.approvals.rules import Rule
 from sansi.agents.approvals.showing import visible
 from sansi.agents.approvals.taint import Provenance, Suspicion, tainted_spans
 
@@ -18,7 +18,6 @@ __all__ = [
     "Circumstances",
     "Copied",
     "Decision",
-    "Effect",
     "Mode",
     "Policy",
     "Provenance",

@@ -11,7 +11,6 @@ from typing import Any, Literal, Protocol
 from sansi.agents.approvals import patterns
 from sansi.base import SansiError
 
-Effect = Literal["read", "write", "network", "execute"]
 Verdict = Literal["always", "ask", "never"]
 VERDICTS: tuple[Verdict, ...] = ("always", "ask", "never")
 """From the boldest to the most careful."""

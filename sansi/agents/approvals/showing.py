@@ -20,13 +20,12 @@ def visible(text: str) -> str:
     return "".join(_spelled(character) if _is_hidden(character) else character for character in text)
 
 
-def shown_call(tool: Described | None, arguments: Mapping[str, Any]) -> str:
+def shown_call(tool: Described, arguments: Mapping[str, Any]) -> str:
     """The call as `Tool.show` shows it (a command, a diff, an address), else its arguments, one to a line."""
-    show = tool.show if tool is not None else None
-    if show is None:
+    if tool.show is None:
         return visible(_plain(arguments))
     try:
-        return visible(str(show(arguments)))
+        return visible(str(tool.show(arguments)))
     except Exception as error:  # what cannot be shown is shown as it was written, and the user is told
         return visible(f"{_plain(arguments)}\n(it could not be shown better: {error})")
 

@@ -17,10 +17,9 @@ T = TypeVar("T")
 _ITEM = re.compile(r"^\s*(?:\d{1,3}[.)、]|[-*•])\s*(.+?)\s*$", re.MULTILINE)
 
 
-async def reply_to(client: ChatClient, prompt: str, options: Mapping[str, Any] | None = None, system: str = "") -> str:
+async def reply_to(client: ChatClient, prompt: str, options: Mapping[str, Any] | None = None) -> str:
     """The answer to one prompt. Raises SansiError where it was cut, or there is none."""
-    messages = [Message("system", system)] if system else []
-    run = await Agent(client, options=options).arun([*messages, Message("user", prompt)])
+    run = await Agent(client, options=options).arun([Message("user", prompt)])
     return whole_answer(run).strip()
 
 

@@ -56,13 +56,12 @@ class Planner:
     async def arun(self, task: str) -> PlanRun:
         """As `run`, on the event loop of the caller."""
         names = ", ".join(f"{tool.name} ({tool.description.splitlines()[0]})" for tool in self.tools) or "none"
-        plan = await reply_to(
-            self.client, prompts.PLAN.format(task=task, tools=names, most=self.max_steps), self.options
-        )
+        prompt = prompts.PLAN.format(task=task, tools=names, most=self.max_steps)
+        steps = items_of(await reply_to(self.client, prompt, self.options), self.max_steps)
         agent, done = Agent(self.client, self.tools, options=self.options, **self.settings), list[StepDone]()
-        if not items_of(plan, self.max_steps):
+        if not steps:
             raise SansiError("the model wrote no plan", param="task")
-        for step in items_of(plan, self.max_steps):
+        for step in steps:
             prompt, tainted = prompts.STEP.format(done=_listed(done), step=step), any(s.run.tainted for s in done)
             # Of the two only the task is the user's words; what steps found may be those of strangers.
             asked = [

@@ -122,10 +122,6 @@ class RunState:
         self.counts[name] = self.counts.get(name, 0) + by
         return self.counts[name]
 
-    @property
-    def calls_made(self) -> int:
-        return len(self.records) + len(self.held)
-
     def open_calls(self) -> tuple[ToolCall, ...]:
         """Those of the last reply, if no result follows it."""
         last = self.messages[-1]
