@@ -6,6 +6,10 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sansi.agents.forms import Ask
 
 
 def nobody(text: str) -> None:
@@ -24,6 +28,7 @@ class ToolContext:
         cancelled: threading.Event | None = None,
         call_id: str = "",
         tainted: bool = False,
+        ask: Ask | None = None,
     ):
         self.conversation = conversation
         """The id of the conversation: what a tool keeps between calls, it keeps for one conversation."""
@@ -33,6 +38,9 @@ class ToolContext:
         """The id of the call that is answered."""
         self.tainted = tainted
         """The model has read text of strangers, so that what it passes on may be theirs."""
+        self.ask = ask
+        """Asks the user something in the middle of the call (`sansi.agents.forms`); no time of the call runs meanwhile.
+        None: there is no run that could."""
         self.cancelled = cancelled or threading.Event()
         """Set when nobody waits for the result any longer: its time is up, or the user stopped the run."""
         self._folder = folder

@@ -5,23 +5,38 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping
+from typing import Any, TypeAlias
 
+from sansi.agents import forms
 from sansi.agents.approvals import Answer, Question
+
+Asked: TypeAlias = Question | forms.Question
 
 
 class AnswerDesk:
-    """An approver for `Approvals`: a run waits at it, without blocking, until `answer` is called.
+    """An approver for `Approvals`, and with `ask` whom an `Agent` asks: a run waits at it, without blocking, until
+    `answer` is called.
 
-    Whoever listens to the run's events hears of a question by `approval_asked`, and answers here by the call's id.
+    Whoever listens to the run's events hears of a question by `approval_asked`, and answers here by the call's id; or
+    by `input_asked`, and answers by the question's.
     """
 
     def __init__(self) -> None:
-        self._open: dict[str, tuple[Question, asyncio.AbstractEventLoop, asyncio.Future[Answer]]] = {}
+        self._open: dict[str, tuple[Asked, asyncio.AbstractEventLoop, asyncio.Future[Any]]] = {}
         self._lock = threading.Lock()
 
     async def __call__(self, question: Question) -> Answer:
+        answer: Answer = await self._waited(question)
+        return answer
+
+    async def ask(self, question: forms.Question) -> forms.Reply:
+        """What the user says to a question in the middle of a call."""
+        reply: forms.Reply = await self._waited(question)
+        return reply
+
+    async def _waited(self, question: Asked) -> Any:
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Answer] = loop.create_future()
+        future: asyncio.Future[Any] = loop.create_future()
         with self._lock:
             self._open[question.id] = (question, loop, future)
         try:
@@ -31,23 +46,26 @@ class AnswerDesk:
                 self._open.pop(question.id, None)
 
     @property
-    def questions(self) -> list[Question]:
+    def questions(self) -> list[Asked]:
         """Those that wait."""
         with self._lock:
             return [question for question, _, _ in self._open.values()]
 
-    def answer(self, id: str, answer: Answer | str | Mapping[str, object]) -> bool:
-        """Answer the question about call `id`, from any thread; False: none waits. Raises SansiError for no answer."""
-        read = Answer.read(answer)
+    def answer(self, id: str, answer: Answer | forms.Reply | str | Mapping[str, object]) -> bool:
+        """Answer the question `id` (of an approval: the call's), from any thread; False: none waits.
+
+        Raises SansiError for no answer, or values that do not fit the form; the question waits on then.
+        """
         with self._lock:
             found = self._open.get(id)
         if found is None:
             return False
-        _, loop, future = found
+        question, loop, future = found
+        read = Answer.read(answer) if isinstance(question, Question) else question.fitted(forms.Reply.read(answer))
         loop.call_soon_threadsafe(_settle, future, read)
         return True
 
 
-def _settle(future: asyncio.Future[Answer], answer: Answer) -> None:
+def _settle(future: asyncio.Future[Any], answer: Any) -> None:
     if not future.done():
         future.set_result(answer)

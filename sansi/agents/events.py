@@ -141,6 +141,35 @@ class ApprovalAnswered(_Event):
 
 
 @dataclass(frozen=True)
+class InputAsked(_Event):
+    """In the middle of a call its tool, or the server behind it, asks the user for something; the call waits."""
+
+    kind = "input_asked"
+    id: str
+    """Of the call."""
+    name: str
+    question: str
+    """The id under which it is answered."""
+    server: str
+    message: str
+    schema: dict[str, Any] | None = None
+    """Of the form to fill in."""
+    url: str | None = None
+    """The page to visit, where there is no form."""
+
+
+@dataclass(frozen=True)
+class InputAnswered(_Event):
+    """What was said to it; what a form was filled in with stays between the user and the server."""
+
+    kind = "input_answered"
+    id: str
+    name: str
+    question: str
+    action: str
+
+
+@dataclass(frozen=True)
 class CallRunning(_Event):
     """The tool has been started."""
 
@@ -193,6 +222,7 @@ NoticeAbout = Literal[
     "result_cut",
     "answer_again",
     "approval",
+    "input_declined",
 ]
 
 
@@ -240,6 +270,8 @@ AgentEvent: TypeAlias = (
     | CallReady
     | ApprovalAsked
     | ApprovalAnswered
+    | InputAsked
+    | InputAnswered
     | CallRunning
     | Progress
     | ObservationMade

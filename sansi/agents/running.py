@@ -7,11 +7,13 @@ import contextvars
 import inspect
 import threading
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 from sansi.agents.context import ToolContext
+from sansi.agents.forms import Ask, Question, Reply, reply_to
 from sansi.agents.observation import Observation, head_and_tail, read_result
 from sansi.base import SansiError
 from sansi.client.chat_client import on_thread
@@ -108,8 +110,12 @@ class _Deadline:
     def __init__(self, timeout: float):
         self._timeout, self._begun = timeout, time.monotonic()
         self._last = self._begun
+        self._asking, self._since = 0, self._begun
+        self._lock = threading.Lock()
 
     def left(self) -> float:
+        if self._asking:
+            return self._timeout  # until when it is looked at again
         end = min(self._last + self._timeout, self._begun + EXTENSIONS * self._timeout)
         return min(end - time.monotonic(), threading.TIMEOUT_MAX)
 
@@ -122,7 +128,8 @@ class _Deadline:
         return f"{self._timeout:g} s of its last progress"
 
     def watching(self, context: ToolContext) -> ToolContext:
-        """The same context for the one call, with its own `cancelled`, whose progress this deadline hears."""
+        """The same context for the one call, with its own `cancelled`, whose progress this deadline hears, and whose
+        questions to the user take none of its time."""
 
         def progress(text: str) -> None:
             if not context.cancelled.is_set():  # nobody waits any longer
@@ -137,7 +144,29 @@ class _Deadline:
             context.cancelled,
             context.call_id,
             context.tainted,
+            context.ask and self._unhurried(context.ask),
         )
+
+    def _unhurried(self, ask: Ask) -> Ask:
+        async def asked(question: Question) -> Reply:
+            with self._paused():
+                return await reply_to(ask, question)
+
+        return asked
+
+    @contextmanager
+    def _paused(self) -> Iterator[None]:
+        with self._lock:
+            self._since = self._since if self._asking else time.monotonic()
+            self._asking += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._asking -= 1
+                if not self._asking:
+                    self._last = time.monotonic()
+                    self._begun += self._last - self._since
 
 
 def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -13,6 +13,7 @@ from test_page_keeps import entry
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "serve"))
 from agent_setup import Tools, slow_tool
+from asking_tool import book, sign_in
 from live_server import LONG, running, wait_for
 from sansi.agents import Attachment, Result, tool
 from sansi.agents.approvals import Policy
@@ -95,7 +96,7 @@ def slow():
 @pytest.fixture
 def agent_url(scripted, tmp_path, slow):
     tools = ServerTools(
-        Tools(retrieval, plot, write_file, breaks, evil, slow[0]),
+        Tools(retrieval, plot, write_file, breaks, evil, book, sign_in, slow[0]),
         tmp_path,
         Policy.of("ask", always=["mcp:charts/plot"]),
     )
@@ -189,6 +190,40 @@ def test_a_failure_is_red_and_told_apart(visit, agent_url):
     assert cards(page).get_attribute("data-state") == "failed" and "the disk is full" in cards(page).inner_text()
     send(page, "Call nowhere")
     page.wait_for_function("() => document.querySelectorAll('.card.call[data-state=failed]').length === 2")
+
+
+def test_a_form_of_a_server_is_filled_in_on_its_card(visit, agent_url, axe):
+    watched = visit(agent_url)
+    watched.expect("status of 400")  # what does not fit is refused
+    page = watched.page
+    send(page, "Please book")
+    asking = page.locator('.card.call[data-state="asking"]')
+    form = asking.locator(".input-form")
+    form.wait_for()
+    assert "waits for you" in asking.inner_text() and "Server travel asks you" in form.inner_text()
+    assert not violations(page, axe)
+    form.get_by_label("Whose name").fill("Ada")
+    assert form.get_by_label("seats").input_value() == "2"
+    form.get_by_label("class").select_option(label="Business")
+    form.get_by_role("button", name="Send").click()
+    shows(form.locator("[role=alert]"), "days")  # the server's word; what was filled in stays
+    form.get_by_label("tue").check()
+    form.get_by_role("button", name="Send").click()
+    shows(whole(page).locator(".md"), "Booked.")
+    done = page.locator('.card.call[data-state="done"]').inner_text()
+    assert '"class": "biz", "days": ["tue"], "name": "Ada", "seats": 2' in done
+    assert not page.locator(".input-form").count()
+
+
+def test_a_page_to_visit_is_told_and_never_a_link(visit, agent_url):
+    page = visit(agent_url).page
+    send(page, "Please sign in")
+    form = page.locator(".input-form")
+    form.wait_for()
+    assert "https://example.com/login?a=1" in form.inner_text() and not form.locator("a").count()
+    form.get_by_role("button", name="Decline").click()
+    shows(whole(page).locator(".md"), "Signed in.")
+    assert "decline" in page.locator('.card.call[data-state="done"]').inner_text()
 
 
 def test_one_stop_reaches_the_tool(visit, agent_url, slow):

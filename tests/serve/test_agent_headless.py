@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from agent_setup import setup_of
+from asking_tool import book
 from sansi import cli
 from sansi.agents import Limits
 from sansi.agents.toolset import BUILT_IN, Toolset, names_in
@@ -261,3 +262,12 @@ def test_a_shell_completes_modes_tools_and_sessions(typed, wanted, tmp_path):
     }
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert wanted in done.stdout.split(), done
+
+
+def test_what_a_server_asks_in_the_middle_of_a_call_is_declined_and_that_is_said(tmp_path):
+    setup = setup_of(tmp_path, several(("book", {})), says("Not booked."), tools=(book,))
+    code, out, err = run(setup)
+    assert (code, out) == (0, "Not booked.\n") and "travel asked the user “Whom is it for?”, which was declined" in err
+    setup = setup_of(tmp_path, several(("book", {})), says("Not booked."), tools=(book,))
+    _, out, _ = run(setup, as_json=True)
+    assert json.loads(out.splitlines()[-1])["report"]["inputs_declined"] == 1

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from agent_setup import setup_of, talk
+from asking_tool import book, sign_in
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.input.typeahead import store_typeahead
@@ -303,3 +304,36 @@ def test_keys_that_one_prompt_left_do_not_answer_the_next(monkeypatch):
         store_typeahead(given, [KeyPress("o")])
         given.send_text("n")
         assert TerminalKeys().key("> ", ["o", "n"]) == "n"
+
+
+def test_a_form_is_asked_field_by_field_and_shown_before_it_is_sent(tmp_path):
+    setup = setup_of(tmp_path, several(("book", {})), says("Booked."), tools=(book,))
+    typed = ["A", "Ada", "nine", "", "", "y", "Business", "", "mon,tue"]
+    chat, shown = talk(setup, "Book", keys=["f", "s"], reasons=typed)
+    assert "? MCP server travel asks you something" in shown and "│ Whom is it for?" in shown
+    assert "Whose name (at least 2 characters)" in shown and "As on the ticket." in shown
+    assert "seats (a whole number; at least 1; at most 4; empty: 2)" in shown and "2. Business (biz)" in shown
+    assert shown.index("at least 2") < shown.index('{"seats": 2') or '"name": "Ada"' in shown
+    assert "[f] fill in  [d] decline  [c] cancel" in chat._keys.asked[0]
+    assert 'accept {"class": "biz", "days": ["mon", "tue"], "name": "Ada", "seats": 2, "window": true}' in shown
+
+
+@pytest.mark.parametrize("keys, action", [(["d"], "decline"), (["c"], "cancel"), (["f", "e", "d"], "decline")])
+def test_a_form_may_be_declined_or_left(tmp_path, keys, action):
+    setup = setup_of(tmp_path, several(("book", {})), says("Not booked."), tools=(book,))
+    typed = ["Ada", "", "", "", "1", "", "mon"] * 2
+    chat, shown = talk(setup, "Book", keys=keys if keys[0] != "f" else ["f", "e", "d"], reasons=typed)
+    assert f"{action} {{}}" in chat.session.messages[2].content and "Not booked." in shown
+
+
+def test_a_page_to_visit_is_shown_whole_with_its_host_and_not_opened(tmp_path):
+    setup = setup_of(tmp_path, several(("sign_in", {})), says("In."), tools=(sign_in,))
+    chat, shown = talk(setup, "Sign in", keys=["v"])
+    assert "visit a page of example.com, which is not opened" in shown and "https://example.com/login?a=1" in shown
+    assert chat.session.messages[2].content == "accept"
+
+
+def test_ctrl_c_at_a_form_stops_the_run(tmp_path):
+    setup = setup_of(tmp_path, several(("book", {})), says("Never said."), tools=(book,))
+    chat, shown = talk(setup, "Book", keys=[KeyboardInterrupt()])
+    assert chat.last.status == "cancelled" and "Never said" not in shown

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from agent_setup import Tools, lines, plot, put, slow_tool
+from asking_tool import FORM, book
 from fake_chat import FakeChat
 from live_server import LONG, http, running, serving, wait_for
 from sansi.agents import Result, tool
@@ -278,3 +279,27 @@ def test_notes_of_strangers_are_known_again_in_the_next_request(served):
 def test_one_memory_is_not_served_to_clients_with_keys_of_their_own():
     with pytest.raises(SansiError, match="same notes"), _server_tools(["memory"], None, "ask", None, True):
         pass
+
+
+def test_a_form_in_the_middle_of_a_call_is_answered_by_the_one_who_began(served):
+    url = served(says(("book", {})), book)
+    run, kinds = None, []
+    for each in events(url):
+        kinds.append(each["kind"])
+        run = each["id"] if each["kind"] == "run" else run
+        if each["kind"] == "input_asked":
+            asked = each["question"]
+            assert (each["name"], each["server"], each["schema"]) == ("book", "travel", FORM)
+            wrong = answer(url, run, asked, action="accept", content={"name": "Ada"})
+            assert wrong.status_code == 400 and "class" in wrong.json()["error"]["message"]
+            assert answer(url, run, asked, choice="once").status_code == 400
+            assert answer(url, run, "other", action="decline").status_code == 404
+            given = {"name": "Ada", "class": "biz", "days": ["tue"]}
+            assert answer(url, run, asked, action="accept", content=given).status_code == 200
+    assert kinds.index("input_asked") < kinds.index("input_answered") < kinds.index("observation")
+    assert each["answer"].startswith('Done: accept {"class": "biz"')
+
+
+def test_a_whole_run_declines_forms_and_says_so(served):
+    told = http.post(f"{served(says(('book', {})), book)}/v1/agent/runs", json=ASK).json()
+    assert told["report"]["inputs_declined"] == 1 and told["answer"].startswith("Done: decline")

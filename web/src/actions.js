@@ -63,6 +63,10 @@ export class Actions {
     return this.answers.answerCall(node, call, choice, reason);
   }
 
+  answerInput(node, id, action, content) {
+    return this.answers.answerInput(node, id, action, content);
+  }
+
   stop() {
     this.answers.stop(this.conversation.id);
     if (this.busy()) this.store.stopElsewhere(this.conversation.id);

@@ -1,6 +1,6 @@
 // An answer of an agent: the server runs the tools that its operator turned on, and tells each thing as it happens.
 // One run grows over several messages: an answer with calls, their results, the next answer, and so on.
-import { ApiError, answerQuestion, stopRun, streamRun } from "./api.js";
+import { ApiError, answerInput, answerQuestion, stopRun, streamRun } from "./api.js";
 import { Run, requestFor } from "./run.js";
 import { namesFor } from "./tools.js";
 import { add } from "./tree.js";
@@ -50,6 +50,11 @@ export class AgentRun extends Run {
     await answerQuestion(this.id, call.id, choice, reason);
   }
 
+  /** What the reader says to a server that asks in the middle of a call. */
+  async answerInput(id, action, content) {
+    await answerInput(this.id, id, action, content);
+  }
+
   clock() {
     return super.clock() - this.first;
   }
@@ -93,6 +98,7 @@ export class AgentRun extends Run {
   close() {
     for (const call of this.node.calls ?? []) {
       delete call.question;
+      delete call.inputs;
       if (!call.result) call.state = "cancelled";
     }
     this.end();
@@ -133,6 +139,21 @@ const HEARD = {
     delete call.question;
     call.state = "ready";
   },
+  input_asked: (run, { id, question, server, message, schema, url }) => {
+    const call = run.call(id);
+    if (!call) return;
+    (call.inputs ??= []).push({ id: question, server, message, schema, url });
+    call.state = "asking";
+  },
+  input_answered: (run, { id, question }) => {
+    const call = run.call(id);
+    if (!call?.inputs) return;
+    call.inputs = call.inputs.filter((each) => each.id !== question);
+    if (call.inputs.length) return;
+    delete call.inputs;
+    delete call.progress;
+    call.state = "running";
+  },
   call_running: (run, { id }) => Object.assign(run.call(id) ?? {}, { state: "running", since: run.clock() }),
   progress: (run, { id, text }) => Object.assign(run.call(id) ?? {}, { progress: text }),
   observation: (run, event) => {
@@ -141,6 +162,7 @@ const HEARD = {
     const { text, status, seconds, origin, tainted, whole, attachments } = event;
     delete call.progress;
     delete call.question;
+    delete call.inputs;
     call.state = "done";
     call.result = { text, status, seconds, tainted, cut: Boolean(whole), ...(origin ? { origin } : {}), attachments: attachments.map(fileOf) };
   },

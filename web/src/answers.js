@@ -48,6 +48,11 @@ export class Answers extends Subject {
     return this.#of(node)?.answer?.(call, choice, reason);
   }
 
+  /** Answer what a server asks in the middle of a call of this message. */
+  answerInput(node, id, action, content) {
+    return this.#of(node)?.answerInput?.(id, action, content);
+  }
+
   /** Ask for what `node` shall hold; with `goOn` for the rest of what it holds. */
   start(conversation, node, goOn = false) {
     return this.#go(new Run(conversation, node, () => this.tell("grew", conversation, node), goOn));

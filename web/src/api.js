@@ -30,6 +30,11 @@ export async function answerQuestion(run, id, choice, reason) {
   await post(`/v1/agent/runs/${run}/answers`, JSON.stringify({ id, choice, reason }));
 }
 
+/** What the reader says to a question in the middle of a call: accept with what a form holds, decline or cancel. */
+export async function answerInput(run, id, action, content) {
+  await post(`/v1/agent/runs/${run}/answers`, JSON.stringify({ id, action, content }));
+}
+
 export async function stopRun(run) {
   await post(`/v1/agent/runs/${run}/stop`, "{}");
 }

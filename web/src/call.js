@@ -2,6 +2,7 @@
 // Everything in it that a tool or a model wrote is text: no markup, no link, no picture from elsewhere.
 import { argumentsOf } from "./cards.js";
 import { announce, download, h, icon } from "./dom.js";
+import { inputForm } from "./inputs.js";
 import { number, seconds, t } from "./strings.js";
 
 const PICTURES = ["image/png", "image/jpeg", "image/gif", "image/webp"]; // no SVG: it is a document
@@ -16,9 +17,10 @@ export class CallCard {
     const head = h("div", { class: "card-head" }, icon("tool"), h("code", {}, call.name), this.origin, this.state);
     this.given = h("div", { class: "card-given" });
     this.asked = h("div", { class: "card-question", hidden: true });
+    this.inputs = h("div", { class: "card-question", hidden: true });
     this.progress = h("p", { class: "note card-progress", hidden: true });
     this.result = h("div", { class: "card-result", hidden: true });
-    this.element = h("section", { class: "card call", "aria-label": `${t("toolWants")} ${call.name}` }, head, this.given, this.asked, this.progress, this.result);
+    this.element = h("section", { class: "card call", "aria-label": `${t("toolWants")} ${call.name}` }, head, this.given, this.asked, this.inputs, this.progress, this.result);
   }
 
   update(call, now) {
@@ -32,9 +34,19 @@ export class CallCard {
     this.progress.hidden = !call.progress;
     this.progress.textContent = call.progress ?? "";
     this.showQuestion(call);
+    this.showInputs(call);
     if (call.result && !this.told) this.result.replaceChildren(...resultOf(call, (change) => this.page.log.keepEnd(change)));
     this.told = Boolean(call.result);
     this.result.hidden = !call.result;
+  }
+
+  /** What the server behind the call asks; a form stays as it is while it is filled in. */
+  showInputs({ inputs = [] }) {
+    const ids = inputs.map(({ id }) => id).join();
+    this.inputs.hidden = !ids;
+    if (this.filling === ids) return;
+    this.filling = ids;
+    this.inputs.replaceChildren(...inputs.map((asked) => inputForm(asked, (...said) => this.page.answerInput(this.node, asked.id, ...said))));
   }
 
   /** The thing itself, why it is asked, and the four answers. The box for the reason stays while it is written in. */

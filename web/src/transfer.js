@@ -85,7 +85,7 @@ function conversationOf(value, where) {
     const parent = value.nodes[taken.parent];
     if (taken.id !== id || !(taken.parent === ROOT || parent) || !follows(parent?.role, taken.role)) throw new Error(t("badPart", here));
     if (taken.status === "running") taken.status = "stopped";
-    for (const call of taken.calls ?? []) delete call.question; // nobody waits for its answer
+    for (const call of taken.calls ?? []) (delete call.question, delete call.inputs); // nobody waits for an answer
     conversation.nodes[id] = taken;
   }
   link(conversation, value, where);

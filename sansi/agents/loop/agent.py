@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sansi.agents.events import AgentEvent, Finished
+from sansi.agents.forms import Ask
 from sansi.agents.loop.asking import Settings
 from sansi.agents.loop.calls import Emit, Gate
 from sansi.agents.loop.conversation import Conversations
@@ -36,8 +37,9 @@ class Agent:
     run always ends. At a cap the model is asked for its answer, without tools; `sansi.agents.loop.limits` says how.
 
     limits: the caps and the thinking budget of a run; `max_calls`, `max_tokens`, `max_seconds` and `thinking_budget`
-    may be given by themselves. gate: who decides whether a call is made; None: all are. folder: where whole results
-    and files of tools go, a folder for each conversation; None: a temporary one, which goes with the agent.
+    may be given by themselves. gate: who decides whether a call is made; None: all are. ask: asks the user what a tool,
+    or the MCP server behind it, wants to know in the middle of a call; None: such questions are declined. folder: where
+    whole results and files of tools go, a folder for each conversation; None: a temporary one, gone with the agent.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Agent:
         options: Mapping[str, Any] | None = None,
         limits: Limits | None = None,
         gate: Gate | None = None,
+        ask: Ask | None = None,
         folder: str | Path | None = None,
         **caps: Any,
     ):
@@ -56,7 +59,7 @@ class Agent:
         if unknown := sorted(caps.keys() - known):
             raise SansiError(f'unknown limit "{unknown[0]}"; known: {", ".join(sorted(known))}', param=unknown[0])
         self.limits = replace(limits or Limits(), **caps)
-        self.client, self.options, self.gate = client, dict(options or {}), gate
+        self.client, self.options, self.gate, self.ask = client, dict(options or {}), gate, ask
         if self.limits.thinking_budget is not None and "thinking_budget" in self.options:
             raise SansiError("thinking_budget is given for the run and among the options; give one", param="options")
         self._conversations = Conversations(None if folder is None else Path(folder))
@@ -107,7 +110,7 @@ class Agent:
         """As `resume_stream`, on the event loop of the caller."""
         events: asyncio.Queue[AgentEvent] = asyncio.Queue()
         conversation = self._conversations.of(state.messages, state.conversation)
-        settings = Settings(self.client, self.tools, self.options, self.limits, self.gate)
+        settings = Settings(self.client, self.tools, self.options, self.limits, self.gate, self.ask)
         driver = Driver(settings, conversation, state, _emitter(events, watch), stop or Stop())
         running = asyncio.ensure_future(driver.run())
         running.add_done_callback(lambda _: events.put_nowait(_END))

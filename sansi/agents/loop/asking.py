@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sansi.agents.events import AgentEvent, CallArguments, CallStarted, ContentText, ReasoningText
+from sansi.agents.forms import Ask
 from sansi.agents.loop.calls import Emit, Gate
 from sansi.agents.loop.limits import Limits
 from sansi.agents.tool import Tool
@@ -25,6 +26,7 @@ class Settings:
     options: Mapping[str, Any]
     limits: Limits
     gate: Gate | None = None
+    ask: Ask | None = None
 
 
 @dataclass

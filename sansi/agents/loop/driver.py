@@ -15,6 +15,7 @@ from sansi.agents.loop.calls import Caller, Emit, Fitted
 from sansi.agents.loop.context_keeper import ContextKeeper
 from sansi.agents.loop.conversation import Conversation
 from sansi.agents.loop.honesty import unmade
+from sansi.agents.loop.inputs import Inputs
 from sansi.agents.loop.limits import Meter, ThinkingLedger
 from sansi.agents.loop.repetition import LoopBreaker
 from sansi.agents.loop.replies import repeatable, results_of
@@ -50,6 +51,7 @@ class Driver:
         self._caller = Caller(
             self._tools, settings.gate, emit, self._context_of, self._fit, self._seconds_for_calls, state.held
         )
+        self._inputs = Inputs(settings.ask, emit, state)
         self._breaker = LoopBreaker(self._tools)
         for record in state.records:
             self._breaker.note(record)
@@ -299,6 +301,7 @@ class Driver:
             progress=self._caller.progress_of(call),
             call_id=call.id,
             tainted=self.state.tainted,
+            ask=self._inputs.of(call),
         )
 
     def _fit(self, seen: Observation, tool: Tool) -> Fitted:

@@ -92,6 +92,8 @@ class RunReport:
     """Results that were longer than the context had room for."""
     trimmed_tokens: int = 0
     """By how much older results were shortened."""
+    inputs_declined: int = 0
+    """Questions of tools, or of the servers behind them, that were declined since nobody was there to answer."""
     thoughts_estimated: int = 0
     """Thoughts that the server did not count, and that were counted by their text."""
     seconds: float = 0.0

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
-import anyio.to_thread
 import mcp_types as types
 from mcp.client.session import ClientRequestContext, ClientSession
 from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost, listen
-from mcp.shared.exceptions import MCPError
+from mcp.shared.exceptions import MCPError, UrlElicitationRequiredError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from sansi import __version__
+from sansi.agents.forms import Ask, Question, reply_to
 from sansi.agents.mcp.agreement import agree
 from sansi.agents.mcp.config import ServerConfig
 from sansi.agents.mcp.deadline import Deadline
-from sansi.agents.mcp.definitions import Ask, Progress, Question, Reply
+from sansi.agents.mcp.definitions import NOBODY, Caller
 from sansi.agents.mcp.dispatcher import Dispatcher
 from sansi.agents.mcp.failures import DeadlinePassed
 from sansi.agents.mcp.foreign import one_line, shown
@@ -30,7 +31,6 @@ from sansi.agents.mcp.process import Begun, ServerProcess
 from sansi.agents.mcp.stdio import stdio_transport
 from sansi.agents.mcp.traffic import Traffic
 from sansi.base import SansiError
-from sansi.text.schema import conform
 
 logging.getLogger("mcp").addHandler(logging.NullHandler())  # the SDK logs tracebacks; ours are sentences
 
@@ -43,6 +43,20 @@ _PROMPT: TypeAdapter[Any] = TypeAdapter(types.GetPromptResult | types.InputRequi
 _RESOURCE: TypeAdapter[Any] = TypeAdapter(types.ReadResourceResult | types.InputRequiredResult)
 
 
+@dataclass(eq=False)
+class _Call:
+    """One request that waits for its answer."""
+
+    caller: Caller
+    deadline: Deadline
+    questions: set[anyio.CancelScope] = field(default_factory=set)
+    """What the user is asked for it, which nobody wants to know once it is over."""
+
+
+_ASKING: ContextVar[_Call | None] = ContextVar("asking", default=None)
+"""The call whose own answer was a question (2026-07-28); before, a question does not say which call it is about."""
+
+
 class Connection:
     """A session with a server. Made by `connect`; used from any task of the loop that made it."""
 
@@ -53,7 +67,8 @@ class Connection:
         self.changed = anyio.Event()
         """Set when the server says that its list of tools is another; whoever reads the list makes it anew."""
         self.notes: list[str] = []
-        self._running: dict[Deadline, Progress | None] = {}
+        self._running: list[_Call] = []
+        self._idle = anyio.Event()
         self._asked = 0
         self.session: ClientSession
         self.dispatcher: Dispatcher
@@ -86,23 +101,33 @@ class Connection:
     async def prompts(self) -> list[types.Prompt]:
         return await self._pages(self.session.list_prompts, "prompts", lambda page: page.prompts)
 
-    async def call(self, name: str, arguments: dict[str, Any], progress: Progress | None) -> types.CallToolResult:
+    @property
+    def era(self) -> str:
+        return "modern" if self.protocol in MODERN_PROTOCOL_VERSIONS else "legacy"
+
+    async def idle(self) -> None:
+        """Until no request waits for its answer."""
+        while self._running:
+            self._idle = anyio.Event()
+            await self._idle.wait()
+
+    async def call(self, name: str, arguments: dict[str, Any], caller: Caller) -> types.CallToolResult:
         def request(**given: Any) -> types.CallToolRequest:
             return types.CallToolRequest(params=types.CallToolRequestParams(name=name, arguments=arguments, **given))
 
-        return await self._ask_for(request, _CALL, progress)
+        return await self._ask_for(request, _CALL, caller)
 
     async def read_resource(self, uri: str) -> types.ReadResourceResult:
         def request(**given: Any) -> types.ReadResourceRequest:
             return types.ReadResourceRequest(params=types.ReadResourceRequestParams(uri=uri, **given))
 
-        return await self._ask_for(request, _RESOURCE, None)
+        return await self._ask_for(request, _RESOURCE, NOBODY)
 
     async def get_prompt(self, name: str, arguments: dict[str, str]) -> types.GetPromptResult:
         def request(**given: Any) -> types.GetPromptRequest:
             return types.GetPromptRequest(params=types.GetPromptRequestParams(name=name, arguments=arguments, **given))
 
-        return await self._ask_for(request, _PROMPT, None)
+        return await self._ask_for(request, _PROMPT, NOBODY)
 
     async def _pages(
         self, fetch: Callable[..., Awaitable[Any]], what: str, items_of: Callable[[Any], list[Any]]
@@ -131,31 +156,47 @@ class Connection:
             f"no answer within {self.config.list_timeout:g} s{got} (list_timeout_s){self.traffic.told()}"
         )
 
-    async def _ask_for(self, request: Callable[..., Any], answer: TypeAdapter[Any], progress: Progress | None) -> Any:
+    async def _ask_for(self, request: Callable[..., Any], answer: TypeAdapter[Any], caller: Caller) -> Any:
         """One request within the limits of a call. Raises DeadlinePassed, and what the session raises."""
         deadline = Deadline(self.config.call_timeout, self.config.call_limit)
 
         async def heard(done: float, total: float | None, message: str | None) -> None:
             deadline.heard()
-            if progress is not None:
-                progress(_words(done, total, message))
+            if caller.progress is not None:
+                caller.progress(_words(done, total, message))
 
         if not self._running:
             self._asked = 0
-        self._running[deadline] = progress
+        call = _Call(caller, deadline)
+        self._running.append(call)
+        asking = _ASKING.set(call)
         try:
             with deadline.scope:
                 return await self._rounds(request, answer, heard)
         finally:
-            del self._running[deadline]
+            _ASKING.reset(asking)
+            self._end(call)
         raise DeadlinePassed(f"{deadline.passed()}{self.traffic.told()}")
+
+    def _end(self, call: _Call) -> None:
+        self._running.remove(call)
+        for scope in call.questions:
+            scope.cancel()
+        if not self._running:
+            self._idle.set()
 
     async def _rounds(self, request: Callable[..., Any], answer: TypeAdapter[Any], heard: Any) -> Any:
         """The answer, after all that the server wants to know first (2026-07-28: it answers with its questions)."""
         responses = state = None
         for _ in range(MOST_ROUNDS):
             asked = request(input_responses=responses, request_state=state)
-            result = await self.session.send_request(asked, answer, progress_callback=heard)
+            try:
+                result = await self.session.send_request(asked, answer, progress_callback=heard)
+            except MCPError as error:
+                if error.code != types.URL_ELICITATION_REQUIRED:
+                    raise
+                await self._visited(error)
+                continue
             if not isinstance(result, types.InputRequiredResult):
                 return result
             responses = {key: await self._input(key, wanted) for key, wanted in (result.input_requests or {}).items()}
@@ -163,6 +204,19 @@ class Connection:
             if responses is None:
                 await anyio.sleep(STATE_PAUSE)
         raise SansiError(f"it asked for more input {MOST_ROUNDS} times, and was given up")
+
+    async def _visited(self, error: MCPError) -> None:
+        """Have the user visit the pages that a server wants visited first. Raises SansiError where they are not."""
+        try:
+            pages = UrlElicitationRequiredError.from_error(error.error).elicitations
+        except ValidationError:
+            raise error from None
+        if not pages:
+            raise error
+        for page in pages:
+            context = ClientRequestContext(session=self.session, request_id="page", meta=None)
+            if (await self._elicit(context, page)).action != "accept":
+                raise SansiError(f"it wants the user to visit {one_line(page.url)} first, which was declined")
 
     async def _input(self, key: str, wanted: Any) -> Any:
         context = ClientRequestContext(session=self.session, request_id=key, meta=None)
@@ -177,29 +231,33 @@ class Connection:
             schema, url = dict(params.requested_schema), None
         else:
             schema, url = None, params.url
-        declined = self._why_declined()
-        if declined or self._ask is None:
+        own = _ASKING.get()
+        calls = [own] if own is not None else list(self._running)
+        ask = self._ask or (calls[-1].caller.ask if calls else None)
+        declined = self._why_declined(calls, ask)
+        if declined or ask is None:
             self.traffic.odd(f"asked the user a question, which was declined {declined}", params.message)
             return types.ElicitResult(action="decline")
         self._asked += 1
-        with ExitStack() as pauses:
-            for deadline, progress in self._running.items():
-                pauses.enter_context(deadline.paused())
-                if progress is not None:
-                    progress(f"waiting for the user's answer: {one_line(params.message)}")
-            reply = await _reply(self._ask, Question(self.config.name, shown(params.message), schema, url))
-            if reply.action != "accept" or schema is None:
-                return types.ElicitResult(action=reply.action)
-            content = _with_defaults(schema, dict(reply.content))
-            return types.ElicitResult(
-                action="accept", content=conform({"type": "object", **schema}, content, "the form")
-            )
+        with ExitStack() as stack:
+            for call in calls:
+                stack.enter_context(call.deadline.paused())
+                if call.caller.progress is not None:
+                    call.caller.progress(f"waiting for the user's answer: {one_line(params.message)}")
+            scope = stack.enter_context(anyio.CancelScope())
+            calls[-1].questions.add(scope)
+            reply = await reply_to(ask, Question(self.config.name, shown(params.message), schema, url))
+            given = dict(reply.content) if reply.action == "accept" and schema is not None else None
+            return types.ElicitResult(action=reply.action, content=given)
+        return types.ElicitResult(action="cancel")
 
-    def _why_declined(self) -> str:
-        if self._ask is None:
-            return "as nobody is there"
-        if not self._running:
+    def _why_declined(self, calls: list[_Call], ask: Ask | None) -> str:
+        if not calls:
             return "as it was asked outside of any call"
+        if self._ask is None and len({call.caller.conversation for call in calls}) > 1:
+            return "as calls of several conversations run, and it does not say which of them asks"
+        if ask is None:
+            return "as nobody is there"
         return f"as it had asked {self._asked} already" if self._asked >= MOST_QUESTIONS else ""
 
     async def _heard(self, message: Any) -> None:
@@ -262,21 +320,3 @@ def _identity(item: Any) -> Any:
 def _words(done: float, total: float | None, message: str | None) -> str:
     count = f"{done:g} of {total:g}" if total else f"{done:g}"
     return f"{message} ({count})" if message else count
-
-
-async def _reply(ask: Ask, question: Question) -> Reply:
-    if inspect.iscoroutinefunction(ask):
-        return await ask(question)
-    reply = await anyio.to_thread.run_sync(ask, question, abandon_on_cancel=True)
-    return await reply if inspect.isawaitable(reply) else reply  # type: ignore[return-value]
-
-
-def _with_defaults(schema: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
-    """The form's values, with the server's defaults for what was left empty."""
-    properties = schema.get("properties")
-    defaults = {
-        name: field["default"]
-        for name, field in (properties.items() if isinstance(properties, dict) else ())
-        if isinstance(field, dict) and "default" in field
-    }
-    return {**defaults, **content}

@@ -1,13 +1,14 @@
-"""What servers offer, as plain values: tools, resources, prompts, questions to the user. Nothing here needs the SDK."""
+"""What servers offer, as plain values: tools, resources, prompts. Nothing here needs the SDK."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
+from sansi.agents.forms import Ask
 from sansi.agents.observation import Attachment
 
 
@@ -83,27 +84,18 @@ class CallResult:
     """Of a prompt: role and text of each message."""
 
 
-@dataclass(frozen=True)
-class Question:
-    """A server asks the user something in the middle of a call (elicitation)."""
-
-    server: str
-    message: str
-    schema: dict[str, Any] | None = None
-    """Of the form to fill in: JSON schema of an object whose members are texts, numbers, booleans or choices."""
-    url: str | None = None
-    """A page for the user to visit, instead of a form. It is the server's word: show it whole before it is opened."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What the user says: accept with the form's values, decline, or cancel (no choice was made)."""
-
-    action: Literal["accept", "decline", "cancel"]
-    content: Mapping[str, Any] = field(default_factory=dict)
-
-
-Ask = Callable[[Question], Reply | Awaitable[Reply]]
-"""Asks the user. A plain function is called on a thread of its own, so that it may wait for somebody."""
 Progress = Callable[[str], None]
 """Told how far a call is, in words."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who is behind a call: told how far it is, and asked what the server wants to know of the user."""
+
+    progress: Progress | None = None
+    ask: Ask | None = None
+    conversation: str | None = None
+    """Calls of one conversation have one user."""
+
+
+NOBODY = Caller()

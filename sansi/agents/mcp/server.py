@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 import anyio
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
+from sansi.agents.forms import Ask
 from sansi.agents.mcp.config import ServerConfig
 from sansi.agents.mcp.connection import Connection, connect
-from sansi.agents.mcp.definitions import Ask, CallResult, Definition, Progress, Prompt, Resource
+from sansi.agents.mcp.definitions import NOBODY, Caller, CallResult, Definition, Prompt, Resource
 from sansi.agents.mcp.dispatcher import ConnectionLost
 from sansi.agents.mcp.failures import DeadlinePassed, MCPFailure, Phase
 from sansi.agents.mcp.foreign import description, one_line
@@ -22,11 +24,18 @@ from sansi.agents.mcp.process import Begun, ServerProcess
 from sansi.agents.mcp.results import call_result, prompt_result, resource_result
 from sansi.agents.mcp.status import Change, ServerStatus
 from sansi.agents.mcp.traffic import Traffic
-from sansi.agents.mcp.wording import leaf, words
+from sansi.agents.mcp.wording import leaf, speaks_of_back_channel, words
 from sansi.base import SansiError
 
 Result = TypeVar("Result")
 CHANGES_KEPT = 100
+
+
+class NoBackChannel(Exception):
+    """A server wanted to ask in the middle of a call, and its protocol has no way for it."""
+
+    def __init__(self, connection: Connection):
+        self.connection = connection
 
 
 class Server:
@@ -82,14 +91,50 @@ class Server:
         if self._connection is None:
             self._want()
 
-    async def call(self, definition: Definition, arguments: dict[str, Any], progress: Progress | None) -> CallResult:
+    async def call(self, definition: Definition, arguments: dict[str, Any], caller: Caller = NOBODY) -> CallResult:
         """One call of a tool. Raises MCPFailure; a tool that says itself that it failed gives its result."""
 
         async def made(connection: Connection) -> CallResult:
             self._check_unchanged(definition)
-            return call_result(await connection.call(definition.name, arguments, progress), definition)
+            try:
+                result = call_result(await connection.call(definition.name, arguments, caller), definition)
+            except MCPError as error:
+                if connection.era == "legacy" or not speaks_of_back_channel(str(error)):
+                    raise
+                raise NoBackChannel(connection) from error
+            if result.is_error and connection.era == "modern" and speaks_of_back_channel(result.text):
+                raise NoBackChannel(connection)
+            return result
 
+        try:
+            return await self._repeating(made, "call", definition.name, definition.repeatable)
+        except NoBackChannel as missing:
+            await self._turn_to_legacy(missing.connection, definition)
         return await self._repeating(made, "call", definition.name, definition.repeatable)
+
+    async def _turn_to_legacy(self, connection: Connection, definition: Definition) -> None:
+        """Speak the older protocol from now on, once no other call runs: only there a server can ask in the middle of
+        a call. Raises MCPFailure where that cannot be, or where it is not harmless to make the call again."""
+        asked = "it asks the user in the middle of a call, which its newer protocol has no way for"
+        before, failed = self.config, partial(MCPFailure, self.config.name, "call", tool=definition.name)
+        if before.era == "modern":
+            raise failed(cause=f'{asked}; "era": "legacy" in its configuration speaks the older one to it')
+        note = f'{asked}: it is spoken to by the older one ("era": "legacy" in its configuration does so at once)'
+        if before.era == "auto":  # else another call has seen to it
+            self.config = replace(before, era="legacy", notes=(*before.notes, note))
+        await connection.idle()
+        self._drop(connection, ConnectionLost("the older protocol is wanted", sent=False))
+        try:
+            await self._connected()
+        except MCPFailure as error:
+            self.config = replace(before, era="modern")
+            cause = f'{asked}, and it does not start with the older one ("era": "legacy"): {error.cause}'
+            raise failed(cause=cause) from error
+        if not definition.repeatable:
+            raise failed(
+                cause=f"{asked}: it is spoken to by the older one from now on. The call was not repeated, since it may "
+                "have done something before it asked; make it again"
+            )
 
     async def read_resource(self, uri: str) -> CallResult:
         async def made(connection: Connection) -> CallResult:

@@ -14,8 +14,9 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sansi.agents.forms import Ask
 from sansi.agents.mcp.config import ServerConfig
-from sansi.agents.mcp.definitions import Ask, CallResult, Definition, Progress, Prompt, Resource
+from sansi.agents.mcp.definitions import NOBODY, Caller, CallResult, Definition, Prompt, Resource
 from sansi.agents.mcp.process import begin
 from sansi.agents.mcp.status import ServerStatus, Status
 from sansi.agents.mcp.tools import tool_of
@@ -34,8 +35,9 @@ CLOSE_TIMEOUT = 10.0  # seconds for all servers to end, each of which takes abou
 class MCPServers:
     """The servers of a configuration. They start when this is made, at the same time and in the background.
 
-    `ask` is called when a server asks the user something in the middle of a call; without it such questions are
-    declined. `on_change` is called with the new status whenever it is another, on the servers' thread: it may not wait.
+    `ask` is called when a server asks the user something in the middle of a call; without it the question goes to whom
+    the call's own run asks (`Agent(ask=…)`), and is declined where that is nobody. `on_change` is called with the new
+    status whenever it is another, on the servers' thread: it may not wait.
 
         with MCPServers(load_servers("mcp.json")) as servers:
             agent = Agent(client, servers.tools())
@@ -96,23 +98,19 @@ class MCPServers:
         configs = {config.name: config for config in self.configs}
         return [tool_of(self, configs[each.server], each) for each in self.definitions(timeout)]
 
-    def call(
-        self, definition: Definition, arguments: Mapping[str, Any], progress: Progress | None = None
-    ) -> CallResult:
+    def call(self, definition: Definition, arguments: Mapping[str, Any], caller: Caller = NOBODY) -> CallResult:
         """Call a tool and wait. Raises MCPFailure: a sentence with server, phase and cause."""
-        return self._do(self._server(definition.server).call(definition, dict(arguments), progress))
+        return self._do(self._server(definition.server).call(definition, dict(arguments), caller))
 
     def submit(
-        self, definition: Definition, arguments: Mapping[str, Any], progress: Progress | None = None
+        self, definition: Definition, arguments: Mapping[str, Any], caller: Caller = NOBODY
     ) -> concurrent.futures.Future[CallResult]:
         """Call a tool and do not wait. Cancelling the future tells the server that nobody wants the result any more."""
-        return self._submit(self._server(definition.server).call(definition, dict(arguments), progress))
+        return self._submit(self._server(definition.server).call(definition, dict(arguments), caller))
 
-    async def acall(
-        self, definition: Definition, arguments: Mapping[str, Any], progress: Progress | None = None
-    ) -> CallResult:
+    async def acall(self, definition: Definition, arguments: Mapping[str, Any], caller: Caller = NOBODY) -> CallResult:
         """The same for a task of any loop; cancelling it reaches the server."""
-        return await asyncio.wrap_future(self.submit(definition, arguments, progress))
+        return await asyncio.wrap_future(self.submit(definition, arguments, caller))
 
     def resources(self, server: str | None = None) -> list[Resource]:
         """What can be read: of one server, or of all that are ready."""

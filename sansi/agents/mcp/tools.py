@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from sansi.agents.context import ToolContext
 from sansi.agents.mcp.config import ServerConfig
-from sansi.agents.mcp.definitions import CallResult, Definition, Progress
+from sansi.agents.mcp.definitions import NOBODY, Caller, CallResult, Definition
 from sansi.agents.mcp.names import tool_name
 from sansi.agents.observation import Result
 from sansi.agents.tool import Effect, Tool
@@ -22,7 +22,7 @@ class Servers(Protocol):
     """What is needed of `MCPServers`."""
 
     def submit(
-        self, definition: Definition, arguments: Mapping[str, Any], progress: Progress | None = None
+        self, definition: Definition, arguments: Mapping[str, Any], caller: Caller = NOBODY
     ) -> Future[CallResult]: ...
 
 
@@ -30,7 +30,8 @@ def tool_of(servers: Servers, config: ServerConfig, definition: Definition) -> T
     """The tool of one definition. Calling it once its definition has changed is an error: it must be approved anew."""
 
     async def call(*, _sansi_context: ToolContext, **arguments: Any) -> Result:
-        calling = servers.submit(definition, arguments, _sansi_context.progress)
+        caller = Caller(_sansi_context.progress, _sansi_context.ask, _sansi_context.conversation)
+        calling = servers.submit(definition, arguments, caller)
         result = await asyncio.wrap_future(calling)  # which cancels the call at the server when it is cancelled
         return Result(result.text, result.files, is_error=result.is_error)
 

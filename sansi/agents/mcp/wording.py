@@ -21,6 +21,11 @@ def leaf(error: BaseException) -> BaseException:
     return error
 
 
+def speaks_of_back_channel(text: str) -> bool:
+    """Whether an error says that a server had no way to ask its client: the official SDK's words for it."""
+    return "no back-channel for server-initiated requests" in text
+
+
 def words(error: BaseException, traffic: Traffic | None) -> str:
     """traffic: whose last words are told with it."""
     told = traffic.told() if traffic else ""

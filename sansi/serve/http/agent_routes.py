@@ -58,13 +58,14 @@ def add_agents(
 
     @app.post("/v1/agent/runs/{id}/answers", responses=errors)
     async def answer(id: str, request: Request) -> Response:
-        """The body: {"id": the call's, "choice": "once", "session", "always" or "no", "reason": text}."""
+        """The body: {"id": the call's, "choice": "once", "session", "always" or "no", "reason": text}; to a question in
+        the middle of a call {"id": the question's, "action": "accept", "decline" or "cancel", "content": {…}}."""
         running = _running(server, id, request)
         body = dict(parse_body(await bodies.read(request)))
-        call = body.pop("id", None)
-        if not isinstance(call, str) or not running.desk.answer(call, body):
-            raise ServeError(404, f"no question about a call {json.dumps(call)} waits", "question_not_found")
-        return JSONResponse({"object": "agent.answer", "id": call})
+        asked = body.pop("id", None)
+        if not isinstance(asked, str) or not running.desk.answer(asked, body):
+            raise ServeError(404, f"no question {json.dumps(asked)} waits", "question_not_found")
+        return JSONResponse({"object": "agent.answer", "id": asked})
 
     @app.post("/v1/agent/runs/{id}/stop", responses=errors)
     async def stop(id: str, request: Request) -> Response:
@@ -95,6 +96,7 @@ def _starter(
 
     def start() -> AsyncIterator[AgentEvent]:
         agent.gate = server.approvals(record.key, state.conversation, approver)
+        agent.ask = running.desk.ask if asked.chat.stream else None
         return agent.resume_astream(state, stop=running.stop)
 
     return start

@@ -33,6 +33,16 @@ TOOLS = [
     {"name": "tree", "description": "Takes a tree.", "inputSchema": NODE},
     {"name": "grow", "description": "Adds a tool.", "inputSchema": {"type": "object"}},
     {
+        "name": "hold",
+        "description": "Never ends.",
+        "inputSchema": {"type": "object"},
+    },
+    {
+        "name": "page",
+        "description": "Wants a page to be visited.",
+        "inputSchema": {"type": "object"},
+    },
+    {
         "name": "sum",
         "description": "Adds.",
         "inputSchema": {"type": "object"},
@@ -142,6 +152,19 @@ class Legacy:
 
     def told_of_change(self):
         send({"method": "notifications/tools/list_changed"})
+
+    def call_hold(self, request_id, params):
+        """Never answered."""
+
+    visited = False
+
+    def call_page(self, request_id, params):
+        if self.visited:
+            return words("visited")
+        self.visited = True
+        page = {"mode": "url", "message": "Connect", "url": "https://example.com/connect", "elicitationId": "1"}
+        error = {"code": -32042, "message": "URL elicitation required", "data": {"elicitations": [page]}}
+        send({"id": request_id, "error": error})
 
     def call_ask(self, _, params):
         question = {"mode": "form", "message": "Which colour?", "requestedSchema": FORM}

@@ -14,7 +14,7 @@ pytest.importorskip("mcp", reason="the extra `agents` is not installed")
 import uvicorn
 from mcp import Client
 from mcp_faults import PATIENT
-from sansi.agents.mcp import MCPServers, ServerConfig
+from sansi.agents.mcp import Caller, MCPServers, ServerConfig
 from sansi.agents.mcp.serve import chat_server, http_app
 from sansi.base import SansiError
 from sansi.cli.app import app as command_line
@@ -126,7 +126,7 @@ def test_over_http(era):
     told = []
     with listening(Model()) as url, MCPServers([ServerConfig("sansi", url=url, era=era, **PATIENT)]) as servers:
         assert servers.wait().ready == 1, servers.status()
-        assert servers.call(chat_of(servers), {"prompt": "hello"}, told.append).text == "HELLO"
+        assert servers.call(chat_of(servers), {"prompt": "hello"}, Caller(told.append)).text == "HELLO"
         calculate = next(each for each in servers.definitions() if each.name == "calculate")
         assert servers.call(calculate, {"expression": "2**70"}).text == str(2**70)
         assert servers.call(calculate, {"expression": "2 +"}).is_error

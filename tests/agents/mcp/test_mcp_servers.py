@@ -12,7 +12,7 @@ pytest.importorskip("mcp", reason="the extra `agents` is not installed")
 
 from mcp_faults import PATIENT
 from sansi.agents import Agent, ToolContext
-from sansi.agents.mcp import MCPFailure, MCPServers, Reply, ServerConfig, connection
+from sansi.agents.mcp import Caller, MCPFailure, MCPServers, Reply, ServerConfig, connection
 from sansi.agents.mcp import servers as servers_module
 from sansi.base import SansiError
 from sansi.client import AssistantReply, Usage
@@ -119,6 +119,83 @@ def test_a_question_reaches_the_user(era):
         assert json.loads(run(servers, "ask").text) == {"action": "accept", "content": {"colour": "red", "count": 3}}
     assert (asked[0].server, asked[0].message) == ("sound", "Which colour?")
     assert set(asked[0].schema["properties"]) == {"colour", "count"}
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_a_question_reaches_the_user_of_the_run_that_calls(era):
+    calls = (ToolCall("c0", "sound__ask", "{}"),)
+    replies = (
+        AssistantReply(Message(role="assistant", content="", tool_calls=calls), "tool_calls", Usage()),
+        AssistantReply(Message(role="assistant", content="ok"), "stop", Usage()),
+    )
+    asked = []
+
+    def ask(question):
+        asked.append((question.server, question.message))
+        return Reply("accept", {"colour": "red"})
+
+    script = iter(replies)
+    with MCPServers([server(era)]) as servers:
+        agent = Agent(SimpleNamespace(complete=lambda *_, **__: next(script)), servers.tools(), ask=ask)
+        seen = agent.run([{"role": "user", "content": "Go"}]).calls[0].observation
+    assert json.loads(seen) == {"action": "accept", "content": {"colour": "red", "count": 3}}
+    assert asked == [("sound", "Which colour?")]
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_calls_of_several_conversations_never_ask_the_wrong_user(era):
+    """Before 2026-07-28 a question does not say which call it is about: then nobody is asked."""
+
+    asked = []
+
+    async def ask(question):
+        asked.append(question.server)
+        return Reply("accept", {"colour": "red"})
+
+    with MCPServers([server(era)]) as servers:
+        found = {each.name: each for each in servers.definitions()}
+        held = servers.submit(found["hold"], {}, Caller(ask=ask, conversation="a"))
+        seen = servers.submit(found["ask"], {}, Caller(ask=ask, conversation="b")).result(20).text
+        assert (json.loads(seen)["action"], len(asked)) == (("accept", 1) if era == "modern" else ("decline", 0))
+        told = "which was declined as calls of several conversations run"
+        assert (told in str(servers.status())) == (era == "legacy")
+        held.cancel()
+
+
+@pytest.mark.parametrize("kind", ["once more", "read-only"])
+def test_a_server_that_can_ask_only_in_the_older_protocol_is_spoken_to_by_it(kind):
+    asking = Path(__file__).with_name("mcp_asking.py")
+    config = ServerConfig("asks", command=sys.executable, args=(str(asking), kind), transport="stdio", **PATIENT)
+    with MCPServers([config], ask=lambda question: Reply("accept", {"colour": "red"})) as servers:
+        paint = servers.tools()[0]
+        first = paint.call("{}")
+        if kind == "once more":
+            assert first.status == "error" and "was not repeated" in first.text and "make it again" in first.text
+            first = paint.call("{}")
+        assert (first.status, "colour='red'" in first.text) == ("ok", True), first.text
+        assert '"era": "legacy"' in str(servers.status()) and servers.status()["asks"].protocol == "2025-11-25"
+
+
+def test_a_server_that_cannot_ask_and_is_to_speak_the_newer_protocol_is_told_what_to_write():
+    asking = Path(__file__).with_name("mcp_asking.py")
+    args = (str(asking), "once")
+    config = ServerConfig("asks", command=sys.executable, args=args, transport="stdio", era="modern", **PATIENT)
+    with MCPServers([config], ask=lambda question: Reply("cancel")) as servers:
+        assert '"era": "legacy"' in servers.tools()[0].call("{}").text
+
+
+@pytest.mark.parametrize("answer", ["accept", "decline"])
+def test_a_page_that_has_to_be_visited_first_is_asked_for(answer):
+    asked = []
+
+    def ask(question):
+        asked.append(question.url)
+        return Reply(answer)
+
+    with MCPServers([server("legacy")], ask=ask) as servers:
+        seen = run(servers, "page")
+    assert asked == ["https://example.com/connect"]
+    assert seen.text == "visited" if answer == "accept" else "visit https://example.com/connect first" in seen.text
 
 
 @pytest.mark.parametrize("era", ["legacy", "modern"])
@@ -255,7 +332,7 @@ def test_whoever_does_not_want_to_wait_does_not():
         servers = MCPServers([server("legacy")])
         assert servers.tools(0) == [] and servers.wait(0.01).starting == 1
         held.set()
-    assert len(servers.tools()) == 7
+    assert len(servers.tools()) == 9
     servers.close()
     assert servers.wait()["sound"].state == "closed"
 

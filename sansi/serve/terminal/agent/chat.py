@@ -12,14 +12,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sansi.agents import Stop
+from sansi.agents import Stop, forms
 from sansi.agents.approvals import MODES, Answer, Question
 from sansi.agents.desk import AnswerDesk
-from sansi.agents.events import ApprovalAsked, Finished
+from sansi.agents.events import ApprovalAsked, Finished, InputAsked
 from sansi.base.errors import SansiError
 from sansi.serve.terminal import looks
 from sansi.serve.terminal.agent.commands import ALIASES, COMMANDS, NAMES
 from sansi.serve.terminal.agent.export import export
+from sansi.serve.terminal.agent.form import fill
 from sansi.serve.terminal.agent.from_servers import message_from, with_resources
 from sansi.serve.terminal.agent.question import KeyReader, ask, key_reader
 from sansi.serve.terminal.agent.session import FACTS, Session
@@ -97,6 +98,8 @@ class AgentChat:
                 self.view.show(event)
                 if isinstance(event, ApprovalAsked):
                     self._ask(event, stop)
+                if isinstance(event, InputAsked):
+                    self._fill(event, stop)
                 if isinstance(event, Finished):
                     self.last = event
                     self.spent.add(event, self.view.calls - calls)
@@ -111,6 +114,17 @@ class AgentChat:
             stop.set()
             answer = Answer("no", "the user stopped the run")
         self.desk.answer(event.id, answer)
+
+    def _fill(self, event: InputAsked, stop: Stop) -> None:
+        self.view.end()
+        try:
+            asked = forms.Question(event.server, event.message, event.schema, event.url)
+            reply = fill(self.console, asked, self._keys)
+        except (KeyboardInterrupt, EOFError):
+            stop.set()
+            reply = forms.Reply("cancel")
+        self.view.note(f"  {reply.action}")
+        self.desk.answer(event.question, reply)
 
     # --- what is told ------------------------------------------------------------------------------------------------
 

@@ -45,7 +45,9 @@ class Setup:
     def events(self, session: Session, stop: Stop) -> Iterator[AgentEvent]:
         """Go on with a conversation: answer its last message. Each event is kept before it is given out."""
         self.approvals.approver = self.desk
-        yield from session.events(self._agent_for(self.tools.all(STARTING)), stop)
+        agent = self._agent_for(self.tools.all(STARTING))
+        agent.ask = None if self.desk is None else self.desk.ask
+        yield from session.events(agent, stop)
 
     def _agent_for(self, tools: list[Tool]) -> Agent:
         """The same one for as long as its tools and settings are the same: it knows the conversation's files."""
