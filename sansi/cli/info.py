@@ -16,6 +16,7 @@ from sansi.cli.options import DEFAULT_MODEL, AsJson, Hub, Model
 
 if TYPE_CHECKING:
     from sansi.engine.memory import Stored
+    from sansi.model import ModelConfig
     from sansi.recipes.history import History
 
 
@@ -60,7 +61,7 @@ def info(model: Model = DEFAULT_MODEL, as_json: AsJson = False, hub: Hub = "hugg
     if history and result and not (result / "config.json").is_file():  # a corpus, tokens, problems
         _tell_history(result.name, history, as_json)
         return
-    subject = _subject(str(result or model), hub)
+    subject = subject_of(str(result or model), hub)
     facts = _facts(subject) | ({"history": history.to_dict()} if history else {})
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
@@ -83,7 +84,7 @@ def _tell_history(title: str, history: History, as_json: bool = False) -> None:
         typer.echo(f"  {line}")
 
 
-def _subject(model: str, hub: str) -> Subject:
+def subject_of(model: str, hub: str) -> Subject:
     """A folder, a bundled model, a published shape, or a model of a hub, of which only the configuration is fetched."""
     from sansi.engine.memory import Stored
     from sansi.model import ModelConfig
@@ -158,7 +159,17 @@ def _facts(subject: Subject) -> dict[str, Any]:
         "modes": _modes(subject.folder) if subject.folder else ["thinking", "non-thinking"],
         "free_memory_bytes": free_memory(resolve_device()),
         "fits": {None: "no", "": "yes"}.get(change, f"--quantize {change}"),
+        "tokens_per_second_here": None if change is None else _speed_here(config, change or stored.kind or "bf16"),
     }
+
+
+def _speed_here(config: ModelConfig, dtype: str) -> float:
+    """Of one answer after a short prompt, as `sansi plan` works it out for this machine."""
+    from sansi.deploy.plan import Ask, make_plan
+
+    length = min(1024, config.context_length)
+    made = make_plan(config, Ask("here", dtype=dtype, context=length, output=length // 2))
+    return 1 / made.speed.per_token if made.speed else 0.0
 
 
 def _described(facts: dict[str, Any]) -> dict[str, str]:
@@ -197,7 +208,8 @@ def _fits(f: dict[str, Any]) -> str:
     free = f"{size_text(f['free_memory_bytes'])} of memory are free"
     if f["fits"] == "no":
         return f"does not fit, {free}"
-    return f"fits, {free}" if f["fits"] == "yes" else f"fits with {f['fits']}, {free}"
+    how = "fits" if f["fits"] == "yes" else f"fits with {f['fits']}"
+    return f"{how}, {free}; about {f['tokens_per_second_here']:.2g} tokens/s for one answer (`sansi plan` says more)"
 
 
 def _modes(folder: Path) -> list[str]:
