@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from sansi.base.errors import SansiError
 from sansi.sandbox import bubblewrap
-from sansi.sandbox.brake import may_fork, threads_of_user
+from sansi.sandbox.brake import Brake, may_fork, threads_of_user
 from sansi.sandbox.launch import Guard, end_group, start
 from sansi.sandbox.limits import Limits
 from sansi.sandbox.seccomp import filter_program
@@ -45,6 +45,7 @@ class Started:
     process: subprocess.Popen[bytes]
     setup: dict[str, Any]
     """The first message to it, without the canaries."""
+    brake: Brake
     guard: Guard | None = None
     tmp: Path | None = None
     """A folder on the machine that stands for /tmp."""
@@ -52,6 +53,7 @@ class Started:
     def end(self) -> None:
         """Kill everything in there. What is left of it at return is dying."""
         end_group(self.process)
+        self.brake.remove()
         if self.guard:
             self.guard.dismiss()
         if self.tmp:
@@ -67,15 +69,22 @@ def start_on(kind: Kind, place: Place, limits: Limits, pipes: Mapping[str, int])
     except SansiError as error:
         raise NotHolding(str(error)) from error
     try:
-        if kind == "landlock":
-            return _start_landlock(place, limits, program, pipes)
-        return _start_bubblewrap(kind == "bubblewrap", place, limits, program, pipes)
+        brake = Brake(limits.processes * THREADS_EACH)
     except OSError as error:
-        raise NotHolding(f"it can not be started ({error})") from error
+        raise NotHolding(f"the number of processes can not be bounded ({error})") from error
+    try:
+        if kind == "landlock":
+            return _start_landlock(place, limits, program, pipes, brake)
+        return _start_bubblewrap(kind == "bubblewrap", place, limits, program, pipes, brake)
+    except BaseException as error:
+        brake.remove()
+        if isinstance(error, OSError):
+            raise NotHolding(f"it can not be started ({error})") from error
+        raise
 
 
 def _start_bubblewrap(
-    user_namespace: bool, place: Place, limits: Limits, program: bytes, pipes: Mapping[str, int]
+    user_namespace: bool, place: Place, limits: Limits, program: bytes, pipes: Mapping[str, int], brake: Brake
 ) -> Started:
     if not (bwrap := bubblewrap.find_bwrap()):
         raise NotHolding("bwrap is not installed")
@@ -85,14 +94,16 @@ def _start_bubblewrap(
     try:
         command = bubblewrap.arguments(bwrap, seen, place, limits, filter_fd, user_namespace)
         command += _python(seen, pipes["replies"], bubblewrap.OWN)
-        process = _start(command, pipes, folder=Path("/"), env={}, pass_fds=[filter_fd])
+        process = _start(brake.entered(command), pipes, folder=Path("/"), env={}, pass_fds=[filter_fd])
     finally:
         os.close(filter_fd)
     counted = {"NPROC": limits.processes * THREADS_EACH} if user_namespace else {}
-    return Started(process, _setup(seen, limits, counted))
+    return Started(process, _setup(seen, limits, counted), brake)
 
 
-def _start_landlock(place: Place, limits: Limits, program: bytes, pipes: Mapping[str, int]) -> Started:
+def _start_landlock(
+    place: Place, limits: Limits, program: bytes, pipes: Mapping[str, int], brake: Brake
+) -> Started:
     seen, tmp = visible(), Path(tempfile.mkdtemp(prefix="sansi-sandbox-"))
     try:
         env = environment(str(place.folder), str(tmp), limits.threads)
@@ -109,9 +120,10 @@ def _start_landlock(place: Place, limits: Limits, program: bytes, pipes: Mapping
         "devices": list(filter(os.path.exists, DEVICES)),
         "program": program,
         "parent": os.getpid(),
+        "group": brake.file,  # not by a shell on the way: some add variables to the environment
     }
     counted = {"NPROC": threads_of_user() + limits.processes * THREADS_EACH} if os.geteuid() else {}
-    return Started(process, _setup(seen, limits, counted, confine), guard, tmp)
+    return Started(process, _setup(seen, limits, counted, confine), brake, guard, tmp)
 
 
 def _without(folder: str, hidden: tuple[str, ...]) -> list[str]:

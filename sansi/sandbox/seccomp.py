@@ -13,6 +13,7 @@ import errno
 import platform
 import struct
 from dataclasses import dataclass
+from functools import cache
 
 from sansi.base.errors import SansiError
 from sansi.sandbox.syscalls import LAST, NUMBERS
@@ -71,6 +72,7 @@ class Step:
         return struct.pack("=HBBI", self.code, self.if_true, self.if_false, self.value)
 
 
+@cache
 def filter_program(shared: bool, machine: str | None = None, forks: bool = True) -> bytes:
     """The BPF program (struct sock_filter[]) for this machine, or the named one.
 

@@ -17,12 +17,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sansi.base.errors import SansiError
-from sansi.sandbox.brake import Brake
 from sansi.sandbox.canaries import canaries
 from sansi.sandbox.idle import watch_between_calls
 from sansi.sandbox.launch import has_ended
 from sansi.sandbox.limits import Limits
-from sansi.sandbox.rungs import THREADS_EACH, Kind, NotHolding, Started, start_on
+from sansi.sandbox.rungs import Kind, NotHolding, Started, start_on
 from sansi.sandbox.stream import HeadTail
 from sansi.sandbox.system import Place
 from sansi.sandbox.usage import children, folder_usage
@@ -64,7 +63,6 @@ class Session:
         self._replies, reply_end = os.pipe()
         ends = {"requests": request_end, "output": output_end, "replies": reply_end}
         self._started: Started | None = None
-        self._brake: Brake | None = None
         self.closing = threading.Event()
         """Set by whoever wants it to end now, in the middle of a call too."""
         try:
@@ -84,19 +82,7 @@ class Session:
         self._between: Watch | None = None
         self.ended_between: str | None = None
         self._prove()
-        self._hold_back()
         watch_between_calls(self)
-
-    def _hold_back(self) -> None:
-        """A brake on what code starts, of which none has run yet."""
-        try:
-            self._brake = Brake(self.limits.processes * THREADS_EACH)
-            if not (worker := self._worker()):  # 0 would mean us
-                raise OSError("the process is gone")
-            self._brake.enter(worker)
-        except OSError as error:
-            self.close()
-            raise NotHolding(f"the number of processes can not be bounded ({error})") from error
 
     def _prove(self) -> None:
         assert self._started
@@ -174,8 +160,6 @@ class Session:
         """Kill everything in there; the folder stays as it is."""
         if self._started:
             self._started.end()
-            if self._brake:
-                self._brake.remove()
         for name in ("_requests", "_output", "_replies"):
             end = getattr(self, name)
             if end >= 0:

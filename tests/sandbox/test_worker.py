@@ -12,7 +12,8 @@ import time
 import pytest
 from sansi.base import SansiError
 from sansi.base.processes import stat_fields
-from sansi.sandbox import Limits, Worker, run_command
+from sansi.sandbox import Limits, Worker, ladder, run_command
+from sansi.sandbox.brake import Brake, may_fork
 from sansi.sandbox.limits import MIB
 from sansi.sandbox.rungs import NAMES
 from sansi.sandbox.usage import children, tree
@@ -392,3 +393,24 @@ def test_a_folder_that_is_hard_to_delete_is_deleted():
         code = "import os\nfor _ in range(1500):\n    os.mkdir('d')\n    os.chdir('d')\nos.mkdir('e', 0)"
         worker.run(code)
     assert not worker.folder.exists()
+
+
+def _of_root():
+    if os.geteuid() != 0 or not may_fork():
+        pytest.skip("control groups bound root's processes alone, and only where they can be made")
+
+
+def test_what_root_starts_is_in_a_control_group_from_its_first_moment(kind):
+    _of_root()
+    with Worker(kind=kind) as worker:
+        worker.start()
+        groups = {open(f"/proc/{pid}/cgroup").read() for pid in tree(worker._session.pid)}
+    assert len(groups) == 1 and f"/sansi-{os.getpid()}-" in groups.pop()
+
+
+def test_where_root_s_control_group_can_not_be_entered_nothing_runs(kind, monkeypatch):
+    _of_root()
+    monkeypatch.setattr(Brake, "file", "/proc/sansi/tasks")
+    monkeypatch.setattr(ladder, "_failed", {})
+    with Worker(kind=kind) as worker, pytest.raises(SansiError, match="/proc/sansi/tasks"):
+        worker.run("1")

@@ -38,9 +38,15 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
 
-def confine(readable: list[str], writable: list[str], devices: list[str], program: bytes, parent: int) -> None:
-    """readable, writable: folders. devices: files to read and write. program: the filter of calls."""
+def confine(
+    readable: list[str], writable: list[str], devices: list[str], program: bytes, parent: int, group: str | None
+) -> None:
+    """readable, writable: folders. devices: files to read and write. program: the filter of calls. group: the file
+    through which a control group is entered."""
     _die_with(parent)
+    if group:
+        with open(group, "w") as file:
+            file.write("0")
     _drop_capabilities()
     _check(_libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     _landlock({READ: readable, WRITE: writable, READ_FILE | WRITE_FILE: devices})
