@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import re
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sansi.base.files import write_text
+from sansi.base.processes import stat_fields
 
 ROOT = Path(__file__).resolve().parents[1]
 LOGS = Path(tempfile.gettempdir()) / "sansi-bench"
@@ -43,6 +45,14 @@ def machine(threads: int) -> dict[str, Any]:
         "features": [name for name in known if name in features],
         "python": platform.python_version(),
     }
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time of a process so far, which other programs lengthen little."""
+    fields = stat_fields(pid)
+    if fields is None:
+        raise SystemExit(f"process {pid} has ended before it was measured")
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def commit(checkout: Path = ROOT) -> str:

@@ -11,6 +11,7 @@ the parser's and the scripts' own time. Needs `make browser`'s packages.
 from __future__ import annotations
 
 import argparse
+import shutil
 import statistics
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from serve_load import HOST
 RESULTS = ROOT / "bench" / "results" / "page-load.json"
 SIZES = {"bytes": 1024, "requests": 1}
 LINKS = (", loopback", ", 20 Mbit/s and 20 ms")
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WATCH = """
 const look = () => {
   const field = document.querySelector("#question")
@@ -63,6 +64,8 @@ def visit(browser: Browser, port: int, far: bool) -> dict[str, float]:
 
 
 def run(before: Path | None, model: str, rounds: int) -> dict[str, Any]:
+    if CHROMIUM is None:
+        raise SystemExit("Chromium is not installed: Debian's package chromium has it")
     checkouts = {"now": ROOT, **({"before": before} if before else {})}
     servers: dict[str, Server] = {}
     ways = [(name, far) for far in (False, True) for name in checkouts]

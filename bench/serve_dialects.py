@@ -25,14 +25,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common import ROOT, commit, machine, publish
+from common import ROOT, commit, cpu_seconds, machine, publish
 from sansi.base.files import read_json, write_json
 from serve_cases import LoadCase
 from serve_load import HOST, Exchange, free_port, request_of
 
 CASES = {clients: LoadCase("dialects", clients, 64 if clients > 1 else 16) for clients in (1, 8, 32)}
 RESULTS = ROOT / "bench" / "results" / "serve-dialects.json"
-TICKS = os.sysconf("SC_CLK_TCK")
 MOST = 256  # tokens of an answer
 
 
@@ -93,8 +92,7 @@ class Server:
                 time.sleep(0.2)
 
     def processor_seconds(self) -> float:
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        return cpu_seconds(self._process.pid)
 
     def close(self) -> None:
         self._process.terminate()

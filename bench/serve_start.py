@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import socket
 import statistics
 import subprocess
@@ -19,6 +18,7 @@ import time
 from pathlib import Path
 
 import httpx
+from common import cpu_seconds
 
 QUESTION = "State the final answer to the following arithmetic problem: 4 + 3 ="
 
@@ -33,12 +33,6 @@ def resident_megabytes(pid: int) -> float:
     """Peak resident memory of a process so far."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
-
-
-def cpu_seconds(pid: int) -> float:
-    """Processor time of a process so far, which other programs lengthen little."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def first_answer(port: int, deadline: float) -> str:

@@ -101,9 +101,7 @@ def _start_bubblewrap(
     return Started(process, _setup(seen, limits, counted), brake)
 
 
-def _start_landlock(
-    place: Place, limits: Limits, program: bytes, pipes: Mapping[str, int], brake: Brake
-) -> Started:
+def _start_landlock(place: Place, limits: Limits, program: bytes, pipes: Mapping[str, int], brake: Brake) -> Started:
     seen, tmp = visible(), Path(tempfile.mkdtemp(prefix="sansi-sandbox-"))
     try:
         env = environment(str(place.folder), str(tmp), limits.threads)

@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from sansi.base import SansiError
@@ -404,7 +405,7 @@ def test_what_root_starts_is_in_a_control_group_from_its_first_moment(kind):
     _of_root()
     with Worker(kind=kind) as worker:
         worker.start()
-        groups = {open(f"/proc/{pid}/cgroup").read() for pid in tree(worker._session.pid)}
+        groups = {Path(f"/proc/{pid}/cgroup").read_text() for pid in tree(worker._session.pid)}
     assert len(groups) == 1 and f"/sansi-{os.getpid()}-" in groups.pop()
 
 

@@ -16,6 +16,7 @@ pytest.importorskip("mcp", reason="the extra `agents` is not installed")
 from mcp_faults import FAULTS, PATIENT, Fault
 from mcp_faulty_http import Serving, serving
 from sansi.agents.mcp import MCPFailure, MCPServers, Reply, ServerConfig, agreement, connection, stdio
+from sansi.base.processes import process_ids, stat_fields
 
 FAULTY = Path(__file__).with_name("mcp_faulty.py")
 
@@ -65,13 +66,9 @@ def processes_of(text):
 def descendants():
     """Processes below this one that still run."""
     parents = {}
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            state, parent = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[:2]
-        except OSError:
-            continue
-        if state != b"Z":
-            parents[int(pid)] = int(parent)
+    for pid in process_ids():
+        if (fields := stat_fields(pid)) and fields[0] != "Z":
+            parents[pid] = int(fields[1])
     return {pid for pid in parents if _is_below(pid, parents)}
 
 

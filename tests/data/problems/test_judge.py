@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from sansi.base import SansiError
+from sansi.base.processes import stat_fields
 from sansi.data.problems import (
     Attempt,
     JsonlTask,
@@ -273,10 +274,8 @@ def test_an_interrupt_does_not_wait_for_a_verifier_that_hangs(tmp_path):
 
 
 def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    fields = stat_fields(pid)
+    return fields is not None and fields[0] != "Z"
 
 
 @pytest.mark.parametrize("fields", [{"cpu_seconds": 0}, {"memory_bytes": -1}, {"idle_seconds": "60"}])
