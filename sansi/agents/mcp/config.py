@@ -29,7 +29,9 @@ class ServerConfig:
     args: tuple[str, ...] = ()
     """The program's arguments."""
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Environment variables beside this process's own, which the program inherits."""
+    """Environment variables of the program, beside the usual ones of this process (`environment.py` lists them)."""
+    inherit: tuple[str, ...] = ()
+    """Further variables of this process that the program gets: names, with `*` for anything; `("*",)` is all."""
     cwd: str | None = None
     """The folder in which the program starts."""
     url: str | None = None

@@ -3,6 +3,7 @@
 | key | meaning |
 |---|---|
 | `command`, `args`, `env`, `cwd` | a program that is started and spoken to over stdin and stdout |
+| `inheritEnv` | variables that it gets beside the usual ones: a list of names, with `*` for anything; true: all |
 | `url`, `serverUrl`, `headers` | an address: streamable HTTP, and SSE where it does not speak that |
 | `httpUrl` | an address of streamable HTTP |
 | `type`, `transport`, `transportType` | stdio; http, streamable-http, streamableHttp; sse |
@@ -58,6 +59,7 @@ KNOWN = {
     *SWITCHES,
     *PHASES,
     "env",
+    "inheritEnv",
     "headers",
     "timeout",
     "sse_read_timeout",
@@ -202,6 +204,7 @@ class _Entry:
             command=self._home(self.entry.get("command")),
             args=tuple(map(str, self.entry.get("args", ()))),
             env={key: str(value) for key, value in self.entry.get("env", {}).items()},
+            inherit=self._inherited(),
             cwd=self._home(self.entry.get("cwd")),
             url=address,
             headers={key: str(value) for key, value in self.entry.get("headers", {}).items()},
@@ -268,6 +271,14 @@ class _Entry:
         if given not in ERAS:
             raise ValueError(f'era "{given}" is not known{did_you_mean(given, ERAS)}')
         return ERAS[given]
+
+    def _inherited(self) -> tuple[str, ...]:
+        given = self.entry.get("inheritEnv", False)
+        if isinstance(given, bool):
+            return ("*",) if given else ()
+        if not isinstance(given, list) or not all(isinstance(name, str) and name for name in given):
+            raise ValueError(f'"inheritEnv" must be a list of names, or true for all, not {given!r}')
+        return tuple(given)
 
     def _home(self, path: str | None) -> str | None:
         return os.path.expanduser(path) if path else None

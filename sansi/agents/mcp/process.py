@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sansi.agents.mcp.config import ServerConfig
+from sansi.agents.mcp.environment import environment_of, kept_back
 from sansi.agents.mcp.foreign import one_line
 from sansi.base import SansiError
 
@@ -93,9 +94,9 @@ class Tail:
 class ServerProcess:
     """A running program. Made by `start`, ended by `stop`."""
 
-    def __init__(self, process: asyncio.subprocess.Process, lifeline: int):
+    def __init__(self, process: asyncio.subprocess.Process, lifeline: int, env: Mapping[str, str]):
         assert process.stdin and process.stdout and process.stderr
-        self._process, self._lifeline = process, lifeline
+        self._process, self._lifeline, self._env = process, lifeline, env
         self.stdin, self.stdout = process.stdin, process.stdout
         self.stderr = Tail()
         self._reading = asyncio.create_task(self._read_stderr(process.stderr))
@@ -103,7 +104,7 @@ class ServerProcess:
     @classmethod
     async def start(cls, config: ServerConfig) -> ServerProcess:
         """Start the program. Raises SansiError where that cannot be."""
-        env = {**os.environ, **config.env}
+        env = environment_of(config)
         program = find_program(config, env)
         lifeline, held = os.pipe()
         try:
@@ -123,7 +124,7 @@ class ServerProcess:
             raise SansiError(f"its program could not be started: {error}") from error
         finally:
             os.close(lifeline)
-        return cls(process, held)
+        return cls(process, held, env)
 
     @property
     def pid(self) -> int:
@@ -143,7 +144,11 @@ class ServerProcess:
 
     def told(self) -> str:
         """What it wrote to stderr last, as the end of a sentence."""
-        return f'; its stderr ends with "{self.stderr.last}"' if self.stderr.last else ""
+        if not self.stderr.last:
+            return ""
+        names = kept_back(self.stderr.lines, self._env)
+        hint = f" ({names[0]} is set here and was not passed on: name it in inheritEnv)" if names else ""
+        return f'; its stderr ends with "{self.stderr.last}"{hint}'
 
     async def stop(self, grace: float) -> None:
         """Close its stdin, give it `grace` seconds, then end it and all that it started. Never raises."""

@@ -1,12 +1,14 @@
 """One loader for the files of many programs: every key is applied or named, one bad server does not lose the others."""
 
 import json
+import sys
 
 import pytest
 from sansi.agents.approvals import Approvals, Policy
-from sansi.agents.mcp import load_servers, read_tool_list
+from sansi.agents.mcp import MCPServers, load_servers, read_tool_list
 from sansi.agents.mcp.config import ServerConfig
 from sansi.agents.mcp.definitions import Definition
+from sansi.agents.mcp.environment import environment_of
 from sansi.agents.mcp.tools import tool_of
 from sansi.agents.toolset import Toolset
 from sansi.base import SansiError
@@ -208,3 +210,39 @@ def test_what_a_trusted_file_always_allows_runs_without_a_question():
 
 
 NAMES, SCHEMA = ("look", "xy", "write"), {"type": "object", "properties": {}}
+
+
+def environment(command="uvx", inherit=(), env=None, **own):
+    config = ServerConfig("a", command=command, env=env or {}, inherit=tuple(inherit))
+    return environment_of(config, {"PATH": "/bin", "LC_ALL": "C", **own})
+
+
+def test_a_program_gets_the_usual_variables_and_no_secrets():
+    own = {"GITHUB_TOKEN": "x", "OPENAI_API_KEY": "x", "https_proxy": "p", "XDG_CACHE_HOME": "c", "TERM": "() { :; }"}
+    assert environment("python3", **own) == {"PATH": "/bin", "LC_ALL": "C", "https_proxy": "p", "XDG_CACHE_HOME": "c"}
+    assert environment("python3", env={"GITHUB_TOKEN": "own"}, **own)["GITHUB_TOKEN"] == "own"
+
+
+@pytest.mark.parametrize("command", ["uvx", "/usr/local/bin/uv", "uvx.exe"])
+def test_an_installer_gets_its_own_settings(command):
+    own = {"UV_INDEX_URL": "u", "UV_PUBLISH_TOKEN": "x", "npm_config_registry": "n"}
+    assert set(environment(command, **own)) == {"PATH", "LC_ALL", "UV_INDEX_URL"}
+    assert "npm_config_registry" in environment("npx", **own)
+
+
+def test_what_else_a_program_gets_is_named():
+    own = {"GITHUB_TOKEN": "x", "AWS_REGION": "r", "AWS_PROFILE": "p"}
+    assert set(environment("x", ["AWS_*"], **own)) == {"PATH", "LC_ALL", "AWS_REGION", "AWS_PROFILE"}
+    assert load({"command": "x", "inheritEnv": ["AWS_*", "GITHUB_TOKEN"]}).inherit == ("AWS_*", "GITHUB_TOKEN")
+    assert load({"command": "x", "inheritEnv": True}).inherit == ("*",) and not load({"command": "x"}).inherit
+    assert '"inheritEnv" must be a list of names, or true for all' in problem({"command": "x", "inheritEnv": "AWS_*"})
+
+
+def test_a_variable_that_a_failing_program_speaks_of_is_named(monkeypatch):
+    pytest.importorskip("mcp", reason="the extra `agents` is not installed")
+    monkeypatch.setenv("WEATHER_API_KEY", "secret")
+    code = "import sys; sys.exit('WEATHER_API_KEY is missing')"
+    config = ServerConfig("weather", command=sys.executable, args=("-I", "-S", "-c", code), transport="stdio")
+    with MCPServers([config]) as servers:
+        told = str(servers.wait())
+    assert "WEATHER_API_KEY is set here and was not passed on: name it in inheritEnv" in told and "secret" not in told
