@@ -58,7 +58,8 @@ class Worker:
     """Runs code, one piece at a time, in a process that starts with the first.
 
     folder: what the code sees as its working folder; None makes a private one, which `close` removes.
-    readable: folders that it may look at besides, under their own paths. kind: this rung and no other.
+    readable: folders that it may look at besides, under their own paths. kind: this rung and no other. lost: variables
+    of an earlier process are gone, which the first result says.
     Raises SansiError, on the first run, where no rung holds.
     """
 
@@ -68,6 +69,7 @@ class Worker:
         limits: Limits | None = None,
         kind: Kind | None = None,
         readable: Sequence[Path] = (),
+        lost: bool = False,
     ):
         self.limits = limits or Limits()
         self._readable = tuple(_folder(path) for path in readable)
@@ -76,7 +78,7 @@ class Worker:
         self._kind = kind
         self._session: Session | None = None
         self._held = _Held()
-        self._lost = False
+        self._lost = lost
         self._lock = threading.Lock()
         self._finalizer = weakref.finalize(self, self._held.end, os.getpid(), self.folder if self._own_folder else None)
 

@@ -103,15 +103,52 @@ def test_the_user_s_folder_can_be_read_and_not_changed(tmp_path):
         end()
 
 
-def test_workers_used_longest_ago_end(tmp_path):
-    workers = Workers(Limits(), most=2)
-    places = {}
-    for name in "abc":
+def folders(tmp_path, names):
+    for name in names:
         (tmp_path / name).mkdir()
-        places[name] = workers.of(name, lambda name=name: tmp_path / name)
-        places[name].run("x = 1")
-    assert workers.of("c", lambda: None) is places["c"]
-    assert workers.of("a", lambda: tmp_path / "a") is not places["a"]
+    return {name: lambda name=name: tmp_path / name for name in names}
+
+
+def test_workers_used_longest_ago_end(tmp_path):
+    workers, places, at = Workers(Limits(), most=2), {}, folders(tmp_path, "abc")
+    for name in "abc":
+        with workers.of(name, at[name]) as places[name]:
+            places[name].run("x = 1")
+    with workers.of("c", at["c"]) as again:
+        assert again is places["c"]
+    with workers.of("a", at["a"]) as other:
+        assert other is not places["a"] and other.run("print(1)").fresh  # and that variables are gone is said
+    workers.close()
+
+
+def test_a_worker_that_is_at_work_is_never_ended_for_another(tmp_path):
+    workers, at = Workers(Limits(), most=1, patience=0.1), folders(tmp_path, "ab")
+    with workers.of("a", at["a"]) as busy:
+        busy.run("x = 1")
+        with pytest.raises(SansiError, match="in use by 1 other conversation,"), workers.of("b", at["b"]):
+            pass
+        assert busy.run("print(x)").text == "1\n"
+    with workers.of("b", at["b"]) as free:
+        assert free.run("print(2)").text == "2\n"
+    workers.close()
+
+
+def test_a_conversation_waits_for_room_and_gets_it(tmp_path):
+    workers, at = Workers(Limits(), most=1, patience=30.0), folders(tmp_path, "ab")
+    begun, end = threading.Event(), threading.Event()
+
+    def hold():
+        with workers.of("a", at["a"]):
+            begun.set()
+            end.wait(20)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert begun.wait(20)
+    threading.Timer(0.2, end.set).start()
+    with workers.of("b", at["b"]) as late:
+        assert late.folder == tmp_path / "b"
+    holder.join()
     workers.close()
 
 

@@ -70,10 +70,10 @@ class CodeInterpreter:
             code: The Python code, which may be a whole program.
             reset: Whether to forget all variables first. Files stay.
         """
-        worker = self._workers.of(context.conversation, lambda: _work_folder(context))
-        if reset:
-            worker.reset()
-        done = worker.run(code, cancelled=context.cancelled)
+        with self._workers.of(context.conversation, lambda: _work_folder(context), context.cancelled) as worker:
+            if reset:
+                worker.reset()
+            done = worker.run(code, cancelled=context.cancelled)
         files = _files(worker.folder, done.files)
         return Result(_told(done, files), (*_pictures(done), *files), is_error=done.error is not None)
 

@@ -48,8 +48,8 @@ class Shell:
         Args:
             command: The command line, as for sh -c.
         """
-        worker = self._workers.of(context.conversation, lambda: self.folder)
-        done = worker.command(["/bin/sh", "-c", command], cancelled=context.cancelled)
+        with self._workers.of(context.conversation, lambda: self.folder, context.cancelled) as worker:
+            done = worker.command(["/bin/sh", "-c", command], cancelled=context.cancelled)
         return Result(_told(done), is_error=done.error is not None)
 
 
