@@ -68,8 +68,8 @@ class Toolset:
     """Built-in tools and MCP servers, until they are closed. Servers start at once, in the background.
 
     names: of built-in tools. mcp: files or objects with "mcpServers". folder: that files and shell work in, and code
-    may read; None: none. ask: answers questions of servers to the user. on_change: told the servers' new status,
-    on their thread. Raises SansiError for an unknown name, a tool that needs a folder, or a file that names no servers.
+    may read; None: none. ask: answers questions of servers to the user, before the run's own `ask`. Raises SansiError
+    for an unknown name, a tool that needs a folder, or a file that names no servers.
 
         with Toolset(["calculator"], mcp=["mcp.json"]) as tools:
             agent = Agent(client, tools.all())
@@ -82,7 +82,6 @@ class Toolset:
         *,
         folder: str | Path | None = None,
         ask: Any = None,
-        on_change: Callable[[Status], None] | None = None,
     ):
         chosen = [(name, _maker(name)) for name in dict.fromkeys(names)]
         self.workspace = Workspace(folder)
@@ -90,7 +89,7 @@ class Toolset:
         try:
             self._own = [tool for _, make in chosen for tool in make(self.workspace)]
             if mcp:
-                self._servers = _start(mcp, ask, on_change)
+                self._servers = _start(mcp, ask)
                 self.workspace.close_with(self._servers.close)
         except BaseException:
             self.workspace.close()
@@ -147,9 +146,9 @@ def _maker(name: str) -> Callable[[Workspace], list[Tool]]:
     return BUILT_IN[name]
 
 
-def _start(sources: Sequence[str | Path | Mapping[str, Any]], ask: Any, on_change: Any) -> MCPServers:
+def _start(sources: Sequence[str | Path | Mapping[str, Any]], ask: Any) -> MCPServers:
     from sansi.agents.mcp import MCPServers, load_servers
 
     # Whoever names the file on the command line has chosen it, so that it may say which of its servers are trusted.
     configs = [config for source in sources for config in load_servers(source, trusted=True)]
-    return MCPServers(configs, ask=ask, on_change=on_change)
+    return MCPServers(configs, ask=ask)

@@ -187,7 +187,8 @@ def agent(
     limits = Limits(chosen.max_calls, chosen.max_tokens, chosen.max_seconds, chosen.thinking_budget)
     with contextlib.ExitStack() as stack:
         # Servers start while the model loads.
-        toolset = stack.enter_context(Toolset(names, chosen.mcp or (), folder=chosen.folder))
+        with command_line():
+            toolset = stack.enter_context(Toolset(names, chosen.mcp or (), folder=chosen.folder))
         approvals.policy = approvals.policy.with_rules(toolset.rules)
         client, name = stack.enter_context(_client(chosen))
         settings = chosen.to_json(name)
@@ -241,8 +242,8 @@ def list_sessions() -> None:
     from sansi.serve.terminal.looks import printable
 
     for session in _sessions().all():
-        waits = "  (waits)" if session.waits else ""
-        typer.echo(printable(f"{session.id}  {session.head.get('model', '')}  {session.title}{waits}"))
+        state = f"  ({session.state})" if session.state else ""
+        typer.echo(printable(f"{session.id}  {session.head.get('model', '')}  {session.title}{state}"))
 
 
 def _check(

@@ -14,6 +14,7 @@ from sansi.base import collector
 from sansi.base.errors import SansiError
 from sansi.cli.models import find_model, name_of
 from sansi.cli.options import DEFAULT_MODEL, DEVICE_HELP, HUB_HELP, MODEL_HELP, QUANTIZE_HELP
+from sansi.cli.usage import CommandLineError, command_line
 
 if TYPE_CHECKING:
     from sansi.serve.agent.server_tools import ServerTools
@@ -133,6 +134,10 @@ def serve(
     tool_folder: Annotated[
         str | None, typer.Option(help="The folder that files and shell may use.", rich_help_panel=TOOLS)
     ] = None,
+    max_runs: Annotated[
+        int,
+        typer.Option(min=1, help="Runs with tools at a time, of one API key; more get 429.", rich_help_panel=TOOLS),
+    ] = 16,
 ) -> None:
     """Serve models: a chat page and an OpenAI-compatible API.
 
@@ -190,7 +195,7 @@ def serve(
     names = model_names(wanted, name or [name_of(model) for model in wanted])
     with (
         bind(host, port) as listener,  # a taken port is told before the minutes of a download, not after
-        _server_tools(tools, mcp, tool_mode, tool_folder, len(settings.keys or ()) > 1) as server_tools,
+        _server_tools(tools, mcp, tool_mode, tool_folder, len(settings.keys or ()) > 1, max_runs) as server_tools,
     ):
         found = [find_model(model, hub, memory=alone, **options) for model in wanted]
         launch(
@@ -210,12 +215,17 @@ def serve(
 
 @contextlib.contextmanager
 def _server_tools(
-    tools: list[str] | None, mcp: list[str] | None, mode: str, folder: str | None, several_keys: bool
+    tools: list[str] | None,
+    mcp: list[str] | None,
+    mode: str,
+    folder: str | None,
+    several_keys: bool,
+    max_runs: int = 16,
 ) -> Iterator[ServerTools | None]:
     """What the operator turns on; None: nothing. MCP servers start while the model loads, and end with the server."""
     if not tools and not mcp:
         if folder is not None or mode != "ask":
-            raise SansiError("--tool-mode and --tool-folder are for tools: give --tools or --mcp")
+            raise CommandLineError("--tool-mode and --tool-folder are for tools: give --tools or --mcp")
         yield None
         return
     from sansi.agents.approvals import Policy
@@ -223,19 +233,21 @@ def _server_tools(
     from sansi.base.state import state_folder
     from sansi.serve.agent.server_tools import ServerTools
 
-    names = names_in(tools or ())
-    if "memory" in names and several_keys:
-        raise SansiError(
-            "--tools memory: all clients would read and change the same notes; give one API key, or leave memory out"
-        )
-    policy = Policy(mode)  # type: ignore[arg-type]
+    with command_line():
+        names = names_in(tools or ())
+        if "memory" in names and several_keys:
+            raise SansiError(
+                "--tools memory: all clients would read and change the same notes; give one API key, or leave memory "
+                "out"
+            )
+        policy = Policy(mode)  # type: ignore[arg-type]
+        toolset = Toolset(names, mcp or (), folder=folder)
     with (
+        toolset,
         tempfile.TemporaryDirectory(prefix="sansi-serve-", ignore_cleanup_errors=True) as conversations,
-        Toolset(names, mcp or (), folder=folder) as toolset,
     ):
-        yield ServerTools(
-            toolset, Path(conversations), policy.with_rules(toolset.rules), state_folder() / "approvals.json"
-        )
+        remembered = state_folder() / "approvals.json"
+        yield ServerTools(toolset, Path(conversations), policy.with_rules(toolset.rules), remembered, max_runs=max_runs)
 
 
 def _roles(given: str | None) -> frozenset[str]:

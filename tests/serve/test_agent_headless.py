@@ -67,6 +67,13 @@ def test_a_call_that_would_ask_pauses_and_is_gone_on_with_in_another_process(tmp
     assert run(setup, session, question=None)[:2] == (0, "Written.\n")
 
 
+def test_a_session_says_why_it_waits(tmp_path):
+    setup = setup_of(tmp_path, WRITE)
+    run(setup)
+    assert setup.sessions.open("last").state == "waits for approval of 1 call"
+    assert not setup.begin().state
+
+
 def test_a_no_with_a_reason_is_told_to_the_model_and_exits_with_5(tmp_path):
     run(setup_of(tmp_path, WRITE))
     setup = setup_of(tmp_path, says("I did not."))
@@ -236,7 +243,7 @@ def test_a_session_whose_process_was_killed_in_a_call_can_be_asked_more(sansi, u
     lines = file.read_text().splitlines(keepends=True)
     running = next(at for at, line in enumerate(lines) if json.loads(line)["kind"] == "call_running")
     file.write_text("".join(lines[: running + 1]))  # as kill -9 leaves it
-    assert "(waits)" in sansi("list")[1]
+    assert "(was cut off in the middle of its calls)" in sansi("list")[1]
     code, out, err = sansi("--resume", "last", "-p", "Go on")
     assert code == 0 and "It is" in out, err
 
@@ -271,3 +278,8 @@ def test_what_a_server_asks_in_the_middle_of_a_call_is_declined_and_that_is_said
     setup = setup_of(tmp_path, several(("book", {})), says("Not booked."), tools=(book,))
     _, out, _ = run(setup, as_json=True)
     assert json.loads(out.splitlines()[-1])["report"]["inputs_declined"] == 1
+
+
+def test_tools_and_files_that_are_not_there_are_mistakes_of_the_command_line(sansi, tmp_path):
+    code, _, err = sansi("--url", "http://127.0.0.1:1", "--mcp", str(tmp_path / "no.json"), "-p", "x")
+    assert code == 2 and "no.json" in err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import sys
 from pathlib import Path
 
@@ -12,11 +13,15 @@ from agent_setup import Tools, lines, plot, put, slow_tool
 from asking_tool import FORM, book
 from fake_chat import FakeChat
 from live_server import LONG, http, running, serving, wait_for
+from sansi import cli
 from sansi.agents import Result, tool
 from sansi.agents.approvals import Policy
+from sansi.agents.mcp import ServerStatus, Status
 from sansi.agents.tools.memory import Memory, memory_tools
+from sansi.agents.toolset import Toolset
 from sansi.base import SansiError
 from sansi.cli.serve import _server_tools
+from sansi.serve.agent.server_log import ServerLog
 from sansi.serve.agent.server_tools import ServerTools
 from sansi.serve.http.settings import Keys
 from sansi.text import Message, ToolCall, read_messages
@@ -303,3 +308,76 @@ def test_a_form_in_the_middle_of_a_call_is_answered_by_the_one_who_began(served)
 def test_a_whole_run_declines_forms_and_says_so(served):
     told = http.post(f"{served(says(('book', {})), book)}/v1/agent/runs", json=ASK).json()
     assert told["report"]["inputs_declined"] == 1 and told["answer"].startswith("Done: decline")
+
+
+def test_runs_of_one_key_are_bounded(tmp_path):
+    slow, _, _ = slow_tool(LONG)
+    tools = ServerTools(Tools(slow), tmp_path, Policy("yolo"), max_runs=1)
+    keys = {name: {"Authorization": f"Bearer {name * 20}"} for name in "ab"}
+    with running([Planned("planned", says(("slow", {})))], tools=tools, keys=Keys(["a" * 20, "b" * 20])) as url:
+        first = events(url, headers=keys["a"])
+        run = next(first)["id"]
+        refused = http.post(f"{url}/v1/agent/runs", json=ASK, headers=keys["a"])
+        assert refused.status_code == 429 and refused.headers["Retry-After"]
+        assert "no more than 1 run may be under way at a time" in refused.json()["error"]["message"]
+        other = events(url, headers=keys["b"])
+        assert next(other)["kind"] == "run"
+        other.close()
+        http.post(f"{url}/v1/agent/runs/{run}/stop", headers=keys["a"])
+        assert list(first)[-1]["status"] == "cancelled"
+        assert wait_for(lambda: tools.running(run, 1) is None)
+        again = events(url, headers=keys["a"])
+        assert next(again)["kind"] == "run"
+        again.close()
+
+
+def test_unknown_tools_and_modes_are_mistakes_of_the_command_line(monkeypatch, capsys):
+    for arguments, told in (
+        (["--tools", "calculater"], 'no built-in tool "calculater"; did you mean "calculator"?'),
+        (["--tools", "calculator", "--tool-mode", "jolo"], "jolo"),
+        (["--tool-mode", "plan"], "give --tools or --mcp"),
+        (["--tools", "files", "--tool-folder", "/no/such/folder"], "/no/such/folder"),
+        (["--mcp", "/no/such.json"], "/no/such.json"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["sansi", "serve", "--port", "0", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        assert caught.value.code == 2 and told in capsys.readouterr().err
+
+
+def status(state, cause=None, **more):
+    return Status((ServerStatus("time", state, cause=cause, **more),))
+
+
+def test_what_becomes_of_servers_is_logged(caplog):
+    caplog.set_level(logging.INFO, "sansi.mcp")
+    log = ServerLog(status("starting"))
+    log(status("starting"))
+    log(status("ready"))  # as announced: nothing to tell
+    log(status("lost", "it was lost: it exited with code 1", stderr=("a", "b")))
+    log(status("lost", "it was lost: it exited with code 1", stderr=("a", "b")))
+    log(status("starting"))
+    log(status("ready", tools=2, restarts=1))
+    log(status("ready", notes=("it wrote to stdout",), rejected=(("x", "no schema"),)))
+    seen = [(record.levelname, record.fields) for record in caplog.records]
+    cause = "it was lost: it exited with code 1"
+    assert seen == [
+        ("WARNING", {"server": "time", "state": "lost", "cause": cause, "stderr": "b"}),
+        ("INFO", {"server": "time", "state": "ready", "tools": 2, "restarts": 1}),
+        ("WARNING", {"server": "time", "state": "ready", "note": "it wrote to stdout"}),
+        ("WARNING", {"server": "time", "state": "ready", "note": 'its tool "x" is left out: no schema'}),
+    ]
+
+
+def test_a_server_that_fails_later_is_logged_and_listed(tmp_path, caplog):
+    pytest.importorskip("mcp", reason="the extra `agents` is not installed")
+    code = "import time; time.sleep(1.5); raise SystemExit('no licence')"
+    late = {"mcpServers": {"late": {"command": sys.executable, "args": ["-I", "-S", "-c", code]}}}
+    with Toolset(["calculator"], [late]) as toolset:
+        tools = ServerTools(toolset, tmp_path)
+        tools.watch()
+        with running([Planned("planned", says())], tools=tools) as url:
+            assert wait_for(lambda: "no licence" in caplog.text or any(r.name == "sansi.mcp" for r in caplog.records))
+            [server] = http.get(f"{url}/v1/agent/tools").json()["servers"]
+    assert (server["state"], server["notes"]) == ("failed", []) and "no licence" in server["cause"]
+    assert caplog.records[-1].fields["cause"] == server["cause"]

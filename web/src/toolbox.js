@@ -43,9 +43,10 @@ function serverTools(settings, set) {
 
 const MODES = { plan: "modePlan", ask: "modeAsk", auto: "modeAuto", yolo: "modeYolo" };
 
-function serverLine({ name, state, cause, tools }) {
+function serverLine({ name, state, cause, tools, notes = [] }) {
   const ready = state === "ready";
-  return h("p", { class: `note${cause ? " bad" : ""}` }, ready ? t("serverReady", name, tools) : cause ?? t("serverStarting", name));
+  const odd = notes.map((note) => h("small", {}, note));
+  return h("p", { class: `note${cause ? " bad" : ""}` }, ready ? t("serverReady", name, tools) : cause ?? t("serverStarting", name), ...odd);
 }
 
 function byOrigin() {

@@ -28,14 +28,17 @@ from sansi.agents.mcp.failures import DeadlinePassed
 from sansi.agents.mcp.foreign import one_line, shown
 from sansi.agents.mcp.http import http_transport, sse_transport
 from sansi.agents.mcp.process import Begun, ServerProcess
+from sansi.agents.mcp.status import MOST_SHOWN
 from sansi.agents.mcp.stdio import stdio_transport
 from sansi.agents.mcp.traffic import Traffic
 from sansi.base import SansiError
+from sansi.base.words import count
 
 logging.getLogger("mcp").addHandler(logging.NullHandler())  # the SDK logs tracebacks; ours are sentences
 
 MOST_PAGES, MOST_ITEMS, MOST_ROUNDS = 200, 10_000, 10
 MOST_QUESTIONS = 20  # to the user, of one server, while its calls run
+LISTED = {"resources/list": "resource", "resources/templates/list": "resource template", "prompts/list": "prompt"}
 STATE_PAUSE = 0.25  # seconds before a request is repeated that the server has only put off
 
 _CALL: TypeAdapter[Any] = TypeAdapter(types.CallToolResult | types.InputRequiredResult)
@@ -86,19 +89,32 @@ class Connection:
         """Tools that no client could read, and why."""
         return self.dispatcher.rejected.get("tools/list", {})
 
+    def left_out(self) -> list[str]:
+        """Resources and prompts of the last lists that no client could read, a sentence each."""
+        found = [
+            f'its {what} "{name}" is left out: {why}'
+            for method, what in LISTED.items()
+            for name, why in list(self.dispatcher.rejected.get(method, {}).items())
+        ]
+        more = len(found) - MOST_SHOWN
+        return [*found[:MOST_SHOWN], *([f"{count(more, 'more item')} of its lists cannot be read"] if more > 0 else [])]
+
     async def tools(self) -> list[types.Tool]:
         self.dispatcher.rejected.pop("tools/list", None)
         return await self._pages(self.session.list_tools, "tools", lambda page: page.tools)
 
     async def resources(self) -> list[types.Resource]:
+        self.dispatcher.rejected.pop("resources/list", None)
         return await self._pages(self.session.list_resources, "resources", lambda page: page.resources)
 
     async def templates(self) -> list[types.ResourceTemplate]:
+        self.dispatcher.rejected.pop("resources/templates/list", None)
         return await self._pages(
             self.session.list_resource_templates, "templates", lambda page: page.resource_templates
         )
 
     async def prompts(self) -> list[types.Prompt]:
+        self.dispatcher.rejected.pop("prompts/list", None)
         return await self._pages(self.session.list_prompts, "prompts", lambda page: page.prompts)
 
     @property

@@ -18,8 +18,10 @@ from pydantic import Field
 from sansi import __version__
 from sansi.agents.tools.calculator import calculator
 from sansi.base import SansiError
+from sansi.base.errors import did_you_mean
 from sansi.client import AssistantReply, ChatClient, deltas_of
 from sansi.text import Content, Message, Reasoning, read_messages
+from sansi.text.schema import conform
 
 TOLD_EVERY = 16  # pieces of text between two news of progress
 INSTRUCTIONS = (
@@ -45,9 +47,31 @@ Seed = Annotated[int | None, Field(description="The same seed gives the same ans
 ReadOnly = types.ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
 
 
+class _Server(MCPServer[Any]):
+    """One that says in a sentence which argument of a call is wrong, and why."""
+
+    async def call_tool(self, name: str, arguments: dict[str, Any], context: Any = None) -> Any:
+        tools = {tool.name: tool for tool in self._tool_manager.list_tools()}
+        with _told():
+            if name not in tools:
+                raise SansiError(f'there is no tool "{name:.60}"{did_you_mean(name, tools)}')
+            given = {key: value for key, value in arguments.items() if value is not None}
+            given = conform(_strict(tools[name].parameters), given, f'not called: the arguments of "{name}"')
+        return await super().call_tool(name, given, context)
+
+
+def _strict(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema that knows no other arguments, in which what may be null is what it is where it is not."""
+    properties = {}
+    for name, property in schema.get("properties", {}).items():
+        options = [each for each in property.get("anyOf", ()) if each.get("type") != "null"]
+        properties[name] = options[0] if len(options) == 1 else property
+    return {**schema, "properties": properties, "additionalProperties": False}
+
+
 def chat_server(client: LookUp, name: str, options: Mapping[str, Any] | None = None) -> MCPServer[Any]:
     """The server of one model. `options` hold for every call that does not say otherwise (thinking_budget, …)."""
-    server = MCPServer(  # clients show their users what a server writes: no lines for what goes well
+    server = _Server(  # clients show their users what a server writes: no lines for what goes well
         "sansi", title=f"Sansi: {name}", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING"
     )
     defaults = dict(options or {})

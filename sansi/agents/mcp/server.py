@@ -80,7 +80,8 @@ class Server:
         connection = self._connection
         if connection is None:
             return self.status
-        return replace(self.status, notes=tuple(dict.fromkeys((*self.status.notes, *connection.traffic.oddities))))
+        notes = (*self.status.notes, *connection.notes, *connection.left_out(), *connection.traffic.oddities)
+        return replace(self.status, notes=tuple(dict.fromkeys(notes)))
 
     async def settled(self) -> None:
         """Until it is not starting any more."""

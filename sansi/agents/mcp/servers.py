@@ -57,7 +57,7 @@ class MCPServers:
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise SansiError(f'two MCP servers are called "{twice}"; rename one of them', param="mcp")
-        self._ask, self._on_change = ask, on_change
+        self._ask, self.on_change = ask, on_change
         self._servers: dict[str, Server] = {}
         self._loop = asyncio.new_event_loop()
         self._made = threading.Event()
@@ -182,8 +182,8 @@ class MCPServers:
             server.close()
 
     def _told(self) -> None:
-        if self._on_change is not None:
-            self._on_change(self.status())
+        if self.on_change is not None:
+            self.on_change(self.status())
 
     def _server(self, name: str) -> Server:
         self._made.wait()

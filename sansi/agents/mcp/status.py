@@ -7,6 +7,7 @@ from typing import Literal
 
 from sansi.agents.mcp.definitions import Definition
 from sansi.agents.mcp.failures import Phase
+from sansi.base.words import count
 
 State = Literal["starting", "ready", "failed", "lost", "disabled", "closed"]
 """lost: it was ready, its connection ended, and it is connected to anew at the next call."""
@@ -56,6 +57,14 @@ class ServerStatus:
     stderr: tuple[str, ...] = ()
     """The last lines that its program wrote to stderr before it was lost."""
 
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What is odd about it and what of it is left out, a sentence each."""
+        shown = [f'its tool "{name}" is left out: {why}' for name, why in self.rejected[:MOST_SHOWN]]
+        more = len(self.rejected) - MOST_SHOWN
+        left = [f"{count(more, 'more tool')} {'is' if more == 1 else 'are'} left out"] if more > 0 else []
+        return (*self.notes, *shown, *left)
+
 
 @dataclass(frozen=True)
 class Status:
@@ -76,21 +85,10 @@ class Status:
 
     def __str__(self) -> str:
         wanted = [server for server in self.servers if server.state != "disabled"]
-        lines = [f"{self.ready} of {len(wanted)} MCP server{'' if len(wanted) == 1 else 's'} ready"]
+        lines = [f"{self.ready} of {count(len(wanted), 'MCP server')} ready"]
         if self.starting:
             names = ", ".join(server.name for server in wanted if server.state == "starting")
             lines[0] += f"; starting: {names}"
         lines += [server.cause for server in wanted if server.cause]
-        for server in wanted:
-            lines += [f'MCP server "{server.name}": {note}' for note in server.notes]
-            lines += _rejections(server)
+        lines += [f'MCP server "{server.name}": {note}' for server in wanted for note in server.told]
         return "\n".join(lines)
-
-
-def _rejections(server: ServerStatus) -> list[str]:
-    shown = [
-        f'MCP server "{server.name}": its tool "{name}" is left out: {why}'
-        for name, why in server.rejected[:MOST_SHOWN]
-    ]
-    more = len(server.rejected) - MOST_SHOWN
-    return [*shown, f'MCP server "{server.name}": {more} more tools are left out'] if more > 0 else shown

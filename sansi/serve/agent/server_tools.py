@@ -14,10 +14,15 @@ from typing import Any
 from sansi.agents import Stop, Tool
 from sansi.agents.approvals import Approvals, Approver, Policy, Remembered
 from sansi.agents.desk import AnswerDesk
+from sansi.agents.mcp import ServerStatus
 from sansi.agents.toolset import Toolset
 from sansi.base import SansiError
 from sansi.base.errors import did_you_mean
+from sansi.base.words import count
+from sansi.serve.agent.server_log import ServerLog
+from sansi.serve.api.errors import ServeError
 
+MOST_RUNS = 16  # at a time, of one API key; without keys, of all clients together
 MOST_CONVERSATIONS = 256  # whose answers for the session are kept; those used longest ago are asked about again
 
 
@@ -33,7 +38,8 @@ class Running:
 
 
 class ServerTools:
-    """The tools of one server. folder: where files of conversations go. remembered: approvals for always.
+    """The tools of one server. folder: where files of conversations go. remembered: approvals for always. max_calls: of
+    one run. max_runs: at a time, of one API key.
 
     With API keys, "always" lasts as long as the server does: what one client approves must not hold for another.
     """
@@ -45,9 +51,10 @@ class ServerTools:
         policy: Policy | None = None,
         remembered: Path | None = None,
         max_calls: int = 16,
+        max_runs: int = MOST_RUNS,
     ):
         self.toolset, self.folder, self.policy = tools, folder, policy or Policy("ask")
-        self.max_calls = max_calls
+        self.max_calls, self.max_runs = max_calls, max_runs
         self._remembered: dict[int | None, Remembered] = {None: Remembered(remembered)}
         self._approvals: OrderedDict[tuple[int | None, str], Approvals] = OrderedDict()
         self._runs: dict[str, Running] = {}
@@ -66,8 +73,13 @@ class ServerTools:
         return asking
 
     def begin(self, key: int | None) -> Running:
+        """Raises ServeError (429) where this client, or without keys all of them, has as many runs as it may have."""
         running = Running(key)
-        self._runs[running.id] = running
+        with self._lock:
+            of_key = [each for each in self._runs.values() if each.key == key]
+            if len(of_key) >= self.max_runs:
+                raise _too_many(of_key, self.max_runs)
+            self._runs[running.id] = running
         return running
 
     def end(self, running: Running) -> None:
@@ -84,6 +96,13 @@ class ServerTools:
             if running.desk.questions:
                 running.stop.set()
 
+    def watch(self) -> None:
+        """Log what becomes of the MCP servers from now on."""
+        if self.toolset.servers is not None:
+            log = ServerLog(self.toolset.servers.status())
+            self.toolset.servers.on_change = log
+            log(self.toolset.servers.status())
+
     def __str__(self) -> str:
         """The names of the tools, the servers' state and the mode, in a line each."""
         own = ", ".join(tool.name for tool in self.toolset.all() if not tool.origin.startswith("mcp:"))
@@ -98,11 +117,16 @@ class ServerTools:
         return {
             "object": "list",
             "data": [_described(tool) for tool in self.toolset.all()],
-            "servers": [
-                {"name": each.name, "state": each.state, "cause": each.cause, "tools": each.tools} for each in servers
-            ],
+            "servers": [_server(each) for each in servers],
             "mode": self.policy.mode,
         }
+
+
+def _too_many(runs: Sequence[Running], most: int) -> ServeError:
+    waiting = sum(bool(each.desk.questions) for each in runs)
+    waits = f"; {waiting} of them wait for somebody's answer" if waiting else ""
+    message = f"no more than {count(most, 'run')} may be under way at a time{waits}: end one, or try again later"
+    return ServeError(429, message, "too_many_runs", {"Retry-After": "5"})
 
 
 def chosen(names: Sequence[str] | None, known: Mapping[str, Tool]) -> list[Tool]:
@@ -113,6 +137,11 @@ def chosen(names: Sequence[str] | None, known: Mapping[str, Tool]) -> list[Tool]
         if name not in known:
             raise SansiError(f'this server has no tool "{name}"{did_you_mean(name, known)}', param="tools")
     return [known[name] for name in dict.fromkeys(names)]
+
+
+def _server(status: ServerStatus) -> dict[str, Any]:
+    told = {name: getattr(status, name) for name in ("name", "state", "cause", "tools", "restarts")}
+    return told | {"notes": status.told}
 
 
 def _described(tool: Tool) -> dict[str, Any]:

@@ -182,6 +182,7 @@ def _announce(
     print(f"  chat  {url}\n  API   {url}/v1", flush=True)
     if tools is not None:
         print(f"  tools {tools}", flush=True)
+        tools.watch()
     print("Ctrl-C stops it.", flush=True)
     if not is_loopback(host) and settings.keys is None:
         warning = "others on the network can reach this server, and it asks nobody for a key; see --api-key-file"

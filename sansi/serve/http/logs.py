@@ -22,7 +22,8 @@ def configure(form: str, stream: Any = None) -> None:
     handler.setFormatter(_Json() if form == "json" else _Text())
     root = logging.getLogger()
     root.handlers, root.level = [handler], logging.WARNING
-    log.setLevel(logging.WARNING if form == "off" else logging.INFO)
+    for written in (log, logging.getLogger("sansi.mcp")):
+        written.setLevel(logging.WARNING if form == "off" else logging.INFO)
 
 
 def write(record: Record, with_text: bool) -> None:

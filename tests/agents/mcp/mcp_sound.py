@@ -101,7 +101,8 @@ class Legacy:
         return {"tools": self.tools[half:]} if params.get("cursor") else {"tools": self.tools[:half], "nextCursor": "2"}
 
     def on_resources_list(self, _, params):
-        return {"resources": [{"uri": "memo://a", "name": "a", "mimeType": "text/plain", "size": 5}]}
+        sound = {"uri": "memo://a", "name": "a", "mimeType": "text/plain", "size": 5}
+        return {"resources": [sound, {"name": "no address"}]}
 
     def on_resources_templates_list(self, _, params):
         return {"resourceTemplates": [{"uriTemplate": "memo://{name}", "name": "any"}]}
@@ -113,7 +114,8 @@ class Legacy:
 
     def on_prompts_list(self, _, params):
         arguments = [{"name": "name", "description": "Whom", "required": True}]
-        return {"prompts": [{"name": "greet", "description": "Greets.", "arguments": arguments}]}
+        sound = {"name": "greet", "description": "Greets.", "arguments": arguments}
+        return {"prompts": [sound, {"name": "odd", "arguments": 5}]}
 
     def on_prompts_get(self, _, params):
         content = {"type": "text", "text": f"Greet {params['arguments']['name']}."}

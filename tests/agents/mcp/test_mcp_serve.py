@@ -93,7 +93,10 @@ def test_what_the_operator_chose_holds_unless_the_call_says_otherwise():
     [
         ({"prompt": "bad"}, "the prompt is longer than the context"),
         ({"prompt": "x", "history": [{"role": "robot", "content": "y"}]}, "history[0] must have a role"),
-        ({"prompt": "x", "thinking_budget": -1}, "greater than or equal to 0"),
+        ({"prompt": "x", "thinking_budget": -1}, '"chat": "thinking_budget": -1 is less than the minimum of 0'),
+        ({"prompt": "x", "promt": "y"}, '"chat": unknown argument "promt"; did you mean "prompt"?'),
+        ({"prompt": "x", "temperature": "hot"}, '"temperature" must be a number, not "hot"'),
+        ({}, 'not called: the arguments of "chat": "prompt" is missing'),
         ({"prompt": "cut"}, "the reply was cut: allow more max_tokens or less thinking_budget"),
     ],
 )
@@ -105,6 +108,7 @@ def test_mistakes_are_told(arguments, told):
 @contextmanager
 def listening(model, **settings):
     listener = bind("127.0.0.1", 0)
+    listener.listen(16)  # before the thread does: it may be late
     app = http_app(server_of(model))
     server = uvicorn.Server(uvicorn.Config(guarded(app, "127.0.0.1", ServerSettings(**settings)), log_level="error"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

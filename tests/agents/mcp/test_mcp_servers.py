@@ -95,6 +95,14 @@ def test_resources_and_templates(servers):
     assert servers.read_resource("sound", "memo://b.png").files[0].media_type == "image/png"
 
 
+def test_resources_and_prompts_that_cannot_be_read_are_named(servers):
+    servers.resources()
+    servers.prompts()
+    told = str(servers.status())
+    assert 'MCP server "sound": its resource "no address" is left out: ' in told
+    assert told.count('its prompt "odd" is left out: ') == 1
+
+
 def test_prompts(servers):
     (prompt,) = servers.prompts("sound")
     assert prompt.arguments == (("name", "Whom", True),)

@@ -144,7 +144,7 @@ RUG_PULLED = {"rug_pull": _as_it_was}
 def wait_for(servers, condition):
     """Until the status fulfils the condition; each change of it is told."""
     changed = threading.Event()
-    servers._on_change = lambda status: changed.set()
+    servers.on_change = lambda status: changed.set()
     while not condition(servers.status()):
         assert changed.wait(20)
         changed.clear()

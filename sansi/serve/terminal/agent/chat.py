@@ -85,7 +85,7 @@ class AgentChat:
     def say(self, *messages: Message) -> None:
         """Ask, and show what becomes of it."""
         if self.session.waits:
-            raise SansiError("calls of the last answer wait still: /continue goes on with them")
+            raise SansiError(f"{self.session.state}: /continue goes on with the calls of the last answer")
         for message in messages:
             self.session.ask(message)
         self.go_on()
@@ -163,7 +163,7 @@ class AgentChat:
         for notice in self.session.notices:
             self.view.note(notice)
         if self.session.waits:
-            self.view.note("calls of the last answer wait: /continue goes on with them")
+            self.view.note(f"{self.session.state}: /continue goes on with the calls of the last answer")
 
     # --- commands ----------------------------------------------------------------------------------------------------
 
@@ -292,8 +292,8 @@ class AgentChat:
     def _sessions(self) -> None:
         for session in self.setup.sessions.all()[-20:]:
             when = time.strftime("%Y-%m-%d %H:%M", time.localtime(session.head.get("created", 0)))
-            waits = "  (waits)" if session.waits else ""
-            self.view.note(f"{session.id}  {when}  {session.title}{waits}")
+            state = f"  ({session.state})" if session.state else ""
+            self.view.note(f"{session.id}  {when}  {session.title}{state}")
 
     def _fork(self) -> None:
         if not self.session.file.exists():

@@ -18,6 +18,7 @@ from sansi.agents.events import AgentEvent
 from sansi.agents.transcript import Lines, Transcript, copy_turns, new_head, read_lines, read_transcript
 from sansi.agents.transcript import Session as Kept
 from sansi.base.errors import SansiError, nearest
+from sansi.base.words import count
 from sansi.text import Message
 
 LAST = "last"
@@ -59,6 +60,14 @@ class Session:
         """The last reply has calls that were not answered: the process ended, or somebody has to approve."""
         turn = self._turn
         return turn is not None and bool(turn.waiting() or turn.unsaid())
+
+    @property
+    def state(self) -> str:
+        """Why it waits, in words; "" where it does not."""
+        if not self.waits:
+            return ""
+        asked = len(self.pending)
+        return f"waits for approval of {count(asked, 'call')}" if asked else "was cut off in the middle of its calls"
 
     @property
     def title(self) -> str:
