@@ -15,12 +15,16 @@ from sansi.model.presets import PRESETS, preset_of
 
 @dataclass(frozen=True)
 class RopeScaling(Config):
-    """YaRN (Peng et al. 2023, arXiv:2309.00071): stretches the context of a trained model `factor` times."""
+    """How a trained model's positions are stretched `factor` times.
+
+    yarn: Peng et al. 2023, arXiv:2309.00071; the only one that Qwen3 uses. linear: every position divided by the factor
+    (Chen et al. 2023, arXiv:2306.15595). llama3: slow pairs divided, fast ones left, a ramp between them (Llama 3.1).
+    """
 
     factor: float
     """How many times longer the context becomes."""
-    rope_type: Literal["yarn"] = "yarn"
-    """The only scaling Qwen3 uses."""
+    rope_type: Literal["yarn", "linear", "llama3"] = "yarn"
+    """Which of the three."""
     original_max_position_embeddings: int | None = None
     """Context length of training, in tokens; None: the model's `max_position_embeddings`."""
     attention_factor: float | None = None
@@ -35,6 +39,10 @@ class RopeScaling(Config):
     """With `mscale`: weight of ln(factor) in the denominator of the attention factor."""
     truncate: bool = True
     """Round the borders of the ramp to whole dimensions."""
+    low_freq_factor: float | None = None
+    """llama3: pairs that turn less often than this in the trained context are slowed down `factor` times."""
+    high_freq_factor: float | None = None
+    """llama3: pairs that turn more often than this are left alone."""
 
     def problems(self) -> list[str]:
         found = [] if self.factor >= 1 else [f'"factor" must be at least 1, not {self.factor}']
@@ -44,7 +52,21 @@ class RopeScaling(Config):
         fast, slow = self.beta_fast or 32.0, self.beta_slow or 1.0
         if fast < slow:
             found.append(f'"beta_fast" ({fast}) must not be below "beta_slow" ({slow})')
-        return found
+        return found + self._llama3_problems()
+
+    def _llama3_problems(self) -> list[str]:
+        low, high = self.low_freq_factor, self.high_freq_factor
+        if self.rope_type != "llama3":
+            given = [name for name in ("low_freq_factor", "high_freq_factor") if getattr(self, name) is not None]
+            return [f'"{name}" is of the rope type "llama3", not "{self.rope_type}"' for name in given]
+        if low is None or high is None or self.original_max_position_embeddings is None:
+            needs = '"low_freq_factor", "high_freq_factor" and "original_max_position_embeddings"'
+            return [f'the rope type "llama3" needs {needs}']
+        return (
+            []
+            if 0 < low < high
+            else [f'"high_freq_factor" ({high}) must be above "low_freq_factor" ({low}), both above 0']
+        )
 
 
 @dataclass(frozen=True)
@@ -70,9 +92,13 @@ class ModelConfig(Config):
     rope_theta: float = 10_000.0
     """RoPE base."""
     rope_scaling: RopeScaling | None = None
-    """YaRN, or None for plain RoPE."""
+    """YaRN or one of its kin, or None for plain RoPE."""
     max_position_embeddings: int = 32_768
     """Context length in tokens, before YaRN."""
+    qk_norm: bool = True
+    """RMSNorm on each head of queries and keys, as Qwen3 has; False: the neighbours, Llama and Qwen2."""
+    attention_bias: bool = False
+    """Queries, keys and values have biases, as in Qwen2."""
     tie_word_embeddings: bool = False
     """The LM head is the embedding table."""
     initializer_range: float = 0.02
@@ -111,7 +137,9 @@ class ModelConfig(Config):
 
     @classmethod
     def from_hf(cls, values: Mapping[str, Any], where: str = "config.json") -> ModelConfig:
-        """Read a Hugging Face configuration (qwen3 or qwen3_moe), in the spelling of the hub or of transformers 5.
+        """Read a Hugging Face configuration, in the spelling of the hub or of transformers 5.
+
+        Types are qwen3 and qwen3_moe, and their dense neighbours llama and qwen2.
 
         Raises ConfigError that lists every unknown key and every value that the model does not implement.
         """
@@ -151,7 +179,7 @@ class ModelConfig(Config):
     def context_length(self) -> int:
         """Tokens that positions exist for; YaRN counts."""
         scaling = self.rope_scaling
-        if scaling is None:
+        if scaling is None or scaling.rope_type != "yarn":  # the others are counted in max_position_embeddings
             return self.max_position_embeddings
         original = scaling.original_max_position_embeddings or self.max_position_embeddings
         return max(self.max_position_embeddings, int(original * scaling.factor))
@@ -171,7 +199,8 @@ class ModelConfig(Config):
 
     def _count(self, experts: int, embedding: bool) -> int:
         hidden, heads, groups = self.hidden_size, self.num_attention_heads, self.num_key_value_heads
-        attention = hidden * self.head_dim * (2 * heads + 2 * groups) + 2 * self.head_dim
+        attention = hidden * self.head_dim * (2 * heads + 2 * groups) + 2 * self.head_dim * self.qk_norm
+        attention += self.head_dim * (heads + 2 * groups) * self.attention_bias
         dense = 3 * hidden * self.intermediate_size
         sparse = hidden * self.num_experts + experts * 3 * hidden * self.moe_intermediate_size
         total = hidden  # the last norm
@@ -209,6 +238,10 @@ class ModelConfig(Config):
             found.append(f'"rope_theta" must be above 1, not {self.rope_theta}')
         if self.head_dim % 2:
             found.append(f'"head_dim" must be even for RoPE, not {self.head_dim}')
+        if self.num_experts > 0 and (self.attention_bias or not self.qk_norm):
+            found.append(
+                '"num_experts" needs "qk_norm" and no "attention_bias": no neighbour with experts is known here'
+            )
         return found + self._expert_problems()
 
     def _expert_problems(self) -> list[str]:

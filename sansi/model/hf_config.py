@@ -1,4 +1,4 @@
-"""Hugging Face's `config.json` of the types qwen3 and qwen3_moe, to and from the fields of ModelConfig.
+"""Hugging Face's `config.json` of the types qwen3, qwen3_moe, llama and qwen2, to and from the fields of ModelConfig.
 
 Two spellings are read: the hub's (`rope_theta`, `rope_scaling`, `num_experts`) and that of transformers 5
 (`rope_parameters`, `num_local_experts`). The hub's is written, because every version of transformers reads it.
@@ -42,6 +42,16 @@ _FIXED_VALUES: Mapping[str, tuple[Any, ...]] = MappingProxyType(
 _ADVICE = MappingProxyType(
     {"dual_chunk_attention_config": "config.json as it was published has none, and reaches 262,144 tokens"}
 )
+_OF_TYPES: Mapping[str, Mapping[str, tuple[Any, ...]]] = MappingProxyType(
+    {
+        "llama": {"use_qk_norm": (False, None), "is_llama_config": (True, None), "rope_interleaved": (False, None)},
+        "qwen2": {"use_qk_norm": (False, None), "attention_bias": (True, None), "qkv_bias": (True, None)},
+    }
+)
+"""What differs in the neighbours."""
+_ARCHITECTURES = MappingProxyType({"qwen3": "Qwen3", "qwen3_moe": "Qwen3Moe", "llama": "Llama", "qwen2": "Qwen2"})
+_SWITCHES = ("qk_norm", "attention_bias")
+"""Fields that the type stands for; no config.json has them as we do."""
 _WINDOW = ("use_sliding_window", "sliding_window", "max_window_layers", "layer_types")
 
 # Book-keeping of other programs: none of these changes the forward pass of a causal language model.
@@ -56,6 +66,7 @@ _IGNORED = frozenset({
     "exponential_decay_length_penalty", "finetuning_task", "forced_bos_token_id", "forced_eos_token_id", "id2label",
     "is_decoder", "label2id", "length_penalty", "max_length", "min_length",
     "model_type", "no_repeat_ngram_size", "num_beam_groups", "num_beams", "num_return_sequences",
+    "pretraining_tp", "transformers.js_config",  # of Llama and SmolLM2
     "output_attentions", "output_hidden_states", "output_router_logits", "output_scores", "prefix", "problem_type",
     "pruned_heads", "remove_invalid_values", "repetition_penalty", "return_dict", "return_dict_in_generate",
     "sep_token_id", "suppress_tokens", "task_specific_params", "temperature", "tf_legacy_loss",
@@ -91,12 +102,14 @@ def read_hf(values: Mapping[str, Any], known: Iterable[str]) -> HfValues:
     if refusal := why_not_ours(values):
         return HfValues({}, [refusal])
     problems = _fixed_problems(values) + _window_problems(values)
-    fields = {key: value for key, value in values.items() if key not in _WINDOW}
+    fields = {key: value for key, value in values.items() if key not in (*_WINDOW, *_SWITCHES)}
+    kind = values["model_type"]
+    fields |= {"qk_norm": kind.startswith("qwen3"), "attention_bias": kind == "qwen2"}
     _translate_experts(fields, problems)
     read_rope(fields, problems)
     _fill_defaults(fields)
     known = set(known)
-    problems += _unknown_keys(fields, known | _FIXED_VALUES.keys())
+    problems += _unknown_keys(fields, known | _fixed(kind).keys())
     return HfValues({key: value for key, value in fields.items() if key in known}, problems)
 
 
@@ -119,25 +132,34 @@ def write_hf(fields: Mapping[str, Any]) -> dict[str, Any]:
     values = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
     if values["rope_scaling"] is not None:
         values["rope_scaling"] = write_rope(values["rope_scaling"])
+    for name in _SWITCHES:
+        del values[name]
+    if fields["qk_norm"]:
+        kind = "qwen3_moe" if sparse else "qwen3"
+    else:
+        kind = "qwen2" if fields["attention_bias"] else "llama"
+    windows = {"max_window_layers": fields["num_hidden_layers"], "sliding_window": None, "use_sliding_window": False}
     return {
-        "architectures": ["Qwen3MoeForCausalLM" if sparse else "Qwen3ForCausalLM"],
-        "model_type": "qwen3_moe" if sparse else "qwen3",
-        "attention_bias": False,
+        "architectures": [f"{_ARCHITECTURES[kind]}ForCausalLM"],
+        "model_type": kind,
+        **({} if kind == "qwen2" else {"attention_bias": False}),
         "attention_dropout": 0.0,
         "hidden_act": "silu",
-        "max_window_layers": fields["num_hidden_layers"],
-        "sliding_window": None,
+        **({"mlp_bias": False} if kind == "llama" else windows),
         "use_cache": True,
-        "use_sliding_window": False,
         **values,
     }
+
+
+def _fixed(kind: str) -> dict[str, tuple[Any, ...]]:
+    return {**_FIXED_VALUES, **_OF_TYPES.get(kind, {})}
 
 
 def _fixed_problems(values: Mapping[str, Any]) -> list[str]:
     return [
         f'"{key}" is {show(values[key])}, but only {show(allowed[0])} is implemented'
         + (f": {_ADVICE[key]}" if key in _ADVICE else "")
-        for key, allowed in _FIXED_VALUES.items()
+        for key, allowed in _fixed(values["model_type"]).items()
         if key in values and values[key] not in allowed
     ]
 
@@ -153,7 +175,7 @@ def _window_problems(values: Mapping[str, Any]) -> list[str]:
         return []
     window, first = values.get("sliding_window", 4096), values.get("max_window_layers", 28)
     layers, longest = values.get("num_hidden_layers"), values.get("max_position_embeddings", 32_768)
-    slides_late = values["model_type"] == "qwen3"  # in qwen3_moe all layers slide
+    slides_late = values["model_type"] in ("qwen3", "qwen2")  # in qwen3_moe all layers slide
     late = slides_late and type(first) is type(layers) is int and first >= layers  # type: ignore[operator]
     wide = type(window) is type(longest) is int and window >= longest and not values.get("rope_scaling")
     if values["use_sliding_window"] is True and (window is None or late or wide):
@@ -168,8 +190,9 @@ def _translate_experts(fields: dict[str, Any], problems: list[str]) -> None:
         problems.append('"num_local_experts" and "num_experts" differ; keep one of them')
     if fields["model_type"] == "qwen3_moe" and "num_experts" not in fields:
         problems.append('"num_experts" is missing')
-    if fields["model_type"] == "qwen3" and fields.get("num_experts"):
-        problems.append(f'"num_experts" is {fields["num_experts"]!r:.20}, but "qwen3" is dense; write "qwen3_moe"')
+    if fields["model_type"] != "qwen3_moe" and fields.get("num_experts"):
+        told = f'"num_experts" is {fields["num_experts"]!r:.20}, but "{fields["model_type"]}" is dense'
+        problems.append(f'{told}; write "qwen3_moe"')
 
 
 def _fill_defaults(fields: dict[str, Any]) -> None:
@@ -180,5 +203,5 @@ def _fill_defaults(fields: dict[str, Any]) -> None:
     if fields.get("num_key_value_heads", 0) is None:
         fields["num_key_value_heads"] = heads
     if fields.get("head_dim") is None and isinstance(heads, int) and isinstance(hidden, int) and heads > 0:
-        # Qwen3Config has a default of its own, Qwen3MoeConfig has none and derives it.
+        # Qwen3Config has a default of its own, the others have none and derive it.
         fields["head_dim"] = 128 if fields["model_type"] == "qwen3" else hidden // heads

@@ -7,7 +7,10 @@ from typing import Any
 
 from sansi.base.shown import show
 
-MODEL_TYPES = ("qwen3", "qwen3_moe")
+MODEL_TYPES = ("qwen3", "qwen3_moe", "llama", "qwen2")
+"""Qwen3, dense and with experts, and its dense neighbours."""
+_PREFIXES = {"qwen3": "Qwen3", "qwen3_moe": "Qwen3", "llama": "Llama", "qwen2": "Qwen2"}
+"""What the name of an architecture begins with."""
 _HEADS = ("ForCausalLM", "Model", "LMHeadModel")
 """What the name of an architecture ends in that is a causal language model, or one without its head."""
 _RELATIVES = ("qwen3_", "qwen3.", "qwen3-")
@@ -18,20 +21,22 @@ def why_not_ours(values: Mapping[str, Any]) -> str | None:
     return _model_type(values) or _architecture(values) or _quantised(values)
 
 
+def _named() -> str:
+    return ", ".join(f'"{kind}"' for kind in MODEL_TYPES[:-1]) + f' or "{MODEL_TYPES[-1]}"'
+
+
 def _model_type(values: Mapping[str, Any]) -> str | None:
     kind = values.get("model_type")
     if kind in MODEL_TYPES:
         return None
     if kind is None:
-        return '"model_type" is missing; a model that Sansi opens says "qwen3" or "qwen3_moe"'
+        return f'"model_type" is missing; a model that Sansi opens says {_named()}'
     shown = show(kind)
     if isinstance(kind, str) and kind.lower().replace("-", "_") in MODEL_TYPES:
         return f'"model_type" is {shown}; write "{kind.lower().replace("-", "_")}"'
     if isinstance(kind, str) and kind.lower().startswith(_RELATIVES):
         return f'"model_type" is {shown}, another design than Qwen3 in spite of its name; take a Qwen3: Qwen/Qwen3-8B'
-    return (
-        f'"model_type" is {shown}, and Sansi opens "qwen3" and "qwen3_moe" alone; take a Qwen3, such as Qwen/Qwen3-8B'
-    )
+    return f'"model_type" is {shown}, and Sansi opens {_named()} alone; take a Qwen3, such as Qwen/Qwen3-8B'
 
 
 def _architecture(values: Mapping[str, Any]) -> str | None:
@@ -39,7 +44,8 @@ def _architecture(values: Mapping[str, Any]) -> str | None:
     names = [named] if isinstance(named, str) else named
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
         return f'"architectures" must be a list of names, not {show(named)}'
-    other = next((name for name in names if not (name.startswith("Qwen3") and name.endswith(_HEADS))), None)
+    begins = _PREFIXES[values["model_type"]]
+    other = next((name for name in names if not (name.startswith(begins) and name.endswith(_HEADS))), None)
     if other is None:
         return None
     return f'"architectures" names {show(other)}, a model with another head or layers; Sansi opens language models'

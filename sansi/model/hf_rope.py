@@ -8,6 +8,7 @@ from typing import Any
 
 from sansi.base.shown import show
 
+KINDS = ("yarn", "linear", "llama3")
 OLD, NEW = "rope_scaling", "rope_parameters"
 _NO_EFFECT: Mapping[str, tuple[Any, ...]] = {"finetuned": (True, False, None), "extrapolation_factor": (1, None)}
 """Keys that other programs write, and values with which they change nothing."""
@@ -28,6 +29,8 @@ def read_rope(fields: dict[str, Any], problems: list[str]) -> None:
 def write_rope(scaling: Mapping[str, Any]) -> dict[str, Any]:
     """The rope_scaling of a config.json. An attention factor is written in both spellings, each read by some."""
     values = {key: value for key, value in scaling.items() if value is not None}
+    if values["rope_type"] != "yarn":
+        return {key: value for key, value in values.items() if key != "truncate"}
     usual = _usual_attention(values)
     if "attention_factor" in values and usual:
         values["attn_factor"] = values["attention_factor"] / usual
@@ -63,8 +66,8 @@ def _scaling(
     if kind == "default":
         problems += [f'"{key}" is set in "{where}", but the rope type is "default"' for key in scaling]
         return {}
-    if kind != "yarn":
-        advice = f'only "yarn" is; without "{where}" the model has its own context'
+    if kind not in KINDS:
+        advice = f'{", ".join(KINDS)} are; without "{where}" the model has its own context'
         problems.append(f'"rope_type" is {show(kind)}, which is not implemented: {advice}')
         return None
     for key, values in _NO_EFFECT.items():
@@ -73,15 +76,16 @@ def _scaling(
     if "factor" not in scaling:
         problems.append(f'"factor" is missing in "{where}"{_likely_factor(scaling, fields)}')
         return None
-    _attention(where, scaling, problems)
-    return {**scaling, "rope_type": "yarn"}
+    if kind == "yarn":
+        _attention(where, scaling, problems)
+    return {**scaling, "rope_type": kind}
 
 
 def _likely_factor(scaling: Mapping[str, Any], fields: Mapping[str, Any]) -> str:
     old, new = scaling.get("original_max_position_embeddings"), fields.get("max_position_embeddings")
     if type(old) is type(new) is int and 0 < old < new:  # type: ignore[operator]
         return f": {new:,} positions of {old:,} are a factor of {new / old:g}"
-    return "; YaRN needs it: how many times longer the context becomes, 4.0 for example"
+    return "; the scaling needs it: how many times longer the context becomes, 4.0 for example"
 
 
 def _attention(where: str, scaling: dict[str, Any], problems: list[str]) -> None:

@@ -22,7 +22,7 @@ from sansi.model.config import ModelConfig
 from sansi.model.formats.names import tensor_table
 from sansi.model.formats.tensors import EMBEDDING, LM_HEAD, WeightReader
 from sansi.model.kernels import KINDS, Arena, PackedWeight
-from sansi.model.kernels.cpu.build import load_kernels
+from sansi.model.kernels.cpu.build import KernelsUnavailable, load_kernels
 from sansi.model.kernels.cpu.cores import available_cores
 from sansi.model.quantize import (
     DEFAULT_OUTER,
@@ -103,6 +103,8 @@ class NativeModel:
         return self
 
     def _setup(self, config: ModelConfig, source: _Source, options: _Options) -> None:
+        if not config.qk_norm or config.attention_bias:
+            raise KernelsUnavailable("the CPU kernels are for models with a norm of queries and keys and no biases")
         self.config = config
         self.threads = options.threads or available_cores()
         kernels = load_kernels(options.isa)

@@ -14,7 +14,7 @@ from sansi.base.errors import SansiError
 
 Role = Literal["matrix", "embedding", "head", "norm", "router", "expert", "adapter"]
 """matrix: [out, in] of a layer. embedding: [V, C], also where it is the head too. head: an LM head of its own.
-norm: a vector that scales. router: [E, C]. expert: a stack of matrices [E, out, in]. adapter: of LoRA and its kin."""
+norm: a vector that scales or shifts. router: [E, C]. expert: a stack of matrices [E, out, in]. adapter: of LoRA."""
 
 
 def parameter_roles(model: nn.Module) -> dict[str, Role]:
@@ -24,8 +24,9 @@ def parameter_roles(model: nn.Module) -> dict[str, Role]:
     """
     found: dict[str, Role] = {}
     for prefix, module in model.named_modules():
-        for name, _ in module.named_parameters(prefix, recurse=False):
-            found[name] = _role_of(module, name)
+        for name, parameter in module.named_parameters(prefix, recurse=False):
+            role = _role_of(module, name)
+            found[name] = "norm" if role == "matrix" and parameter.dim() == 1 else role  # the bias beside a matrix
     return {name: found[name] for name, _ in model.named_parameters()}
 
 

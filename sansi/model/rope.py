@@ -1,4 +1,4 @@
-"""Rotary position embedding (Su et al. 2021, arXiv:2104.09864) and YaRN (Peng et al. 2023, arXiv:2309.00071).
+"""Rotary position embedding (Su et al. 2021, arXiv:2104.09864), YaRN (Peng et al. 2023, arXiv:2309.00071) and its kin.
 
 Dimension i of a head turns together with dimension i + head_dim/2: the "half-split" layout of Hugging Face weights.
 """
@@ -44,6 +44,10 @@ def inverse_frequencies(config: ModelConfig) -> Tensor:
     scaling = config.rope_scaling
     if scaling is None:
         return plain
+    if scaling.rope_type == "linear":
+        return plain / scaling.factor
+    if scaling.rope_type == "llama3":
+        return _llama3(plain, scaling)
     # Pairs that turn often within the trained context keep their speed; slow ones are slowed down `factor` times.
     keep = 1.0 - _ramp(config, scaling)
     return plain / scaling.factor * (1.0 - keep) + plain * keep
@@ -51,13 +55,22 @@ def inverse_frequencies(config: ModelConfig) -> Tensor:
 
 def attention_factor(scaling: RopeScaling | None) -> float:
     """YaRN's temperature: cos and sin are multiplied by it, so attention logits by its square (section 3.4)."""
-    if scaling is None:
+    if scaling is None or scaling.rope_type != "yarn":
         return 1.0
     if scaling.attention_factor is not None:
         return scaling.attention_factor
     if scaling.mscale and scaling.mscale_all_dim:
         return _mscale(scaling.factor, scaling.mscale) / _mscale(scaling.factor, scaling.mscale_all_dim)
     return _mscale(scaling.factor, 1.0)
+
+
+def _llama3(plain: Tensor, scaling: RopeScaling) -> Tensor:
+    """Pairs by how often they turn in the trained context: few times are slowed down, many are left, a ramp between."""
+    low, high, trained = scaling.low_freq_factor, scaling.high_freq_factor, scaling.original_max_position_embeddings
+    assert low is not None and high is not None and trained is not None
+    turns = trained * plain / (2 * math.pi)
+    keep = ((turns - low) / (high - low)).clamp(0, 1)
+    return plain / scaling.factor * (1 - keep) + plain * keep
 
 
 def _mscale(factor: float, weight: float) -> float:

@@ -1,7 +1,8 @@
 """The Qwen3 decoder (technical report, arXiv:2505.09388, section 2), dense and mixture-of-experts in one.
 
-Pre-norm; grouped-query attention with RMSNorm on each head of q and k before RoPE; SwiGLU; no biases. Parameters have
-their Hugging Face names. Letters of shapes:
+Pre-norm; grouped-query attention with RMSNorm on each head of q and k before RoPE; SwiGLU; no biases. Two switches of
+the configuration make its dense neighbours of it: no norm of q and k (Llama 3, arXiv:2407.21783), and biases of q, k
+and v beside that (Qwen2, arXiv:2407.10671). Parameters have their Hugging Face names. Letters of shapes:
 
     B batch   T new tokens   S tokens attended to (T and those in the cache)   V vocabulary   C hidden_size
     H query heads   K key/value heads   D head_dim   E experts   A experts per token   N = B * T tokens   F expert width
@@ -66,15 +67,16 @@ class RMSNorm(nn.Module):
 
 
 class Linear(nn.Module):
-    """x @ weight.T. No bias, and no initialisation of its own: that is `Transformer.init_weights`'s work alone."""
+    """x @ weight.T + bias, if there is one. Initialisation is `Transformer.init_weights`'s work alone."""
 
-    def __init__(self, in_features: int, out_features: int, role: Role = "matrix"):
+    def __init__(self, in_features: int, out_features: int, role: Role = "matrix", bias: bool = False):
         super().__init__()
         self.role = role
         self.weight = nn.Parameter(torch.empty(out_features, in_features))
+        self.bias = nn.Parameter(torch.empty(out_features)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight)
+        return F.linear(x, self.weight, self.bias)
 
 
 class Embedding(nn.Module):
@@ -91,19 +93,19 @@ class Embedding(nn.Module):
 
 
 class Attention(nn.Module):
-    """Causal grouped-query attention (Ainslie et al. 2023, arXiv:2305.13245) with QK-Norm."""
+    """Causal grouped-query attention (Ainslie et al. 2023, arXiv:2305.13245), with QK-Norm unless switched off."""
 
     def __init__(self, config: ModelConfig, layer: int):
         super().__init__()
         self.layer, self.head_dim = layer, config.head_dim
         self.groups = config.num_attention_heads // config.num_key_value_heads  # query heads per key/value head
         query_size, key_size = (n * config.head_dim for n in (config.num_attention_heads, config.num_key_value_heads))
-        self.q_proj = Linear(config.hidden_size, query_size)
-        self.k_proj = Linear(config.hidden_size, key_size)
-        self.v_proj = Linear(config.hidden_size, key_size)
+        self.q_proj = Linear(config.hidden_size, query_size, bias=config.attention_bias)
+        self.k_proj = Linear(config.hidden_size, key_size, bias=config.attention_bias)
+        self.v_proj = Linear(config.hidden_size, key_size, bias=config.attention_bias)
         self.o_proj = Linear(query_size, config.hidden_size)
-        self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
-        self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
+        self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps) if config.qk_norm else nn.Identity()
+        self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps) if config.qk_norm else nn.Identity()
 
     def forward(
         self, x: Tensor, cos: Tensor, sin: Tensor, attention: Attending = None, cache: KVCache | None = None
@@ -381,14 +383,14 @@ class Transformer(nn.Module):
         """Fresh weights, the same for the same seed on every device; the global random state is left alone.
 
         Normal with `initializer_range`; the two projections that write into the residual stream are smaller by
-        sqrt(2 * layers), so that its variance does not grow with depth (GPT-2, section 2.3); norms are 1.
+        sqrt(2 * layers), so that its variance does not grow with depth (GPT-2, section 2.3); norms are 1, biases 0.
         """
         generator = torch.Generator("cpu").manual_seed(seed)
         std = self.config.initializer_range
         residual_std = std / math.sqrt(2 * self.config.num_hidden_layers)
         for name, parameter in self.named_parameters():
             if parameter.dim() == 1:
-                parameter.fill_(1.0)
+                parameter.fill_(0.0 if name.endswith(".bias") else 1.0)
                 continue
             writes_residual = name.endswith(("o_proj.weight", "down_proj.weight", "down_proj"))
             for part in _matrices(parameter):

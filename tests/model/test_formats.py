@@ -15,7 +15,7 @@ from sansi.base.marker import MARKER
 from sansi.model import ModelBundle, Transformer, load, save
 from sansi.model.formats import hf
 from sansi.model.formats.files import stored_bytes
-from tiny_models import VARIANTS, random_ids, tiny_config, tiny_model
+from tiny_models import ALL, VARIANTS, random_ids, tiny_config, tiny_model
 from torch import Tensor
 
 NORM = "model.norm.weight"
@@ -44,10 +44,10 @@ def assert_equal_models(a: Transformer, b: Transformer) -> None:
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("shard_bytes", [hf.SHARD_BYTES, 20_000])
 def test_what_is_saved_is_what_is_loaded(name: str, shard_bytes: int, tmp_path: Path) -> None:
-    model = tiny_model(tiny_config(**VARIANTS[name]))
+    model = tiny_model(tiny_config(**ALL[name]))
     save(model, tmp_path / "model", shard_bytes=shard_bytes)
     assert (tmp_path / "model" / hf.INDEX_FILE).exists() == (shard_bytes < hf.SHARD_BYTES)
     again = load(tmp_path / "model", "cpu")

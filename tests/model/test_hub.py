@@ -447,7 +447,7 @@ def test_a_repository_without_what_a_model_is_made_of(names, words):
 @pytest.mark.parametrize(
     ("name", "changes", "words"),
     [
-        ("meta/llama", {"model_type": "llama"}, ['"llama"', "qwen3"]),
+        ("mistralai/m", {"model_type": "mistral"}, ['"mistral"', "qwen3"]),
         ("me/x", {"model_type": None}, ["None", "qwen3"]),
         ("Qwen/Qwen3-8B-AWQ", {"quantization_config": {"quant_method": "awq"}}, ["awq", "take Qwen/Qwen3-8B"]),
         ("Qwen/Qwen3-8B-FP8", {"quantization_config": {"quant_method": "fp8"}}, ["fp8", "--quantize"]),

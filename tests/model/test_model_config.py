@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sansi.base.errors import ConfigError, SansiError
 from sansi.model import PRESETS, ModelConfig, Transformer
-from tiny_models import VARIANTS, YARN, tiny_config
+from tiny_models import ALL, YARN, tiny_config
 
 # Billions of parameters on the model cards: all, without embeddings, active per token.
 PUBLISHED = {
@@ -41,9 +41,9 @@ def test_the_formula_counts_what_the_model_holds(name: str) -> None:
     assert sum(parameter.numel() for parameter in model.parameters()) == config.num_parameters()
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", ALL)
 def test_the_formula_counts_every_kind_of_layer(name: str) -> None:
-    config = tiny_config(**VARIANTS[name])
+    config = tiny_config(**ALL[name])
     assert sum(parameter.numel() for parameter in Transformer(config).parameters()) == config.num_parameters()
 
 
@@ -101,7 +101,7 @@ def test_book_keeping_of_hugging_face_is_no_error() -> None:
         ),
         ({"use_sliding_window": "no"}, '"use_sliding_window"'),
         ({"layer_types": ["sliding_attention"]}, '"layer_types"'),
-        ({"rope_scaling": {"rope_type": "linear", "factor": 2.0}}, '"rope_type" is "linear"'),
+        ({"rope_scaling": {"rope_type": "dynamic", "factor": 2.0}}, '"rope_type" is "dynamic"'),
         ({"rope_scaling": {"rope_type": "yarn"}}, '"factor" is missing'),
         ({"rope_scaling": {**YARN, "beta_quick": 1}}, 'unknown key "beta_quick"'),
         ({"rope_scaling": {"factor": 2.0}}, '"factor" is set in "rope_scaling", but the rope type is'),

@@ -10,7 +10,7 @@ import torch
 import transformers
 from sansi.model import ModelConfig, Transformer, load, save
 from sansi.model.rope import attention_factor, inverse_frequencies
-from tiny_models import VARIANTS, YARN, random_ids, tiny_config, tiny_model
+from tiny_models import ALL, YARN, random_ids, tiny_config, tiny_model
 from torch import Tensor
 from transformers import AutoModelForCausalLM, Qwen3Config, Qwen3ForCausalLM, Qwen3MoeConfig, Qwen3MoeForCausalLM
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
@@ -21,9 +21,9 @@ transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
 
 
-@pytest.fixture(params=VARIANTS)
+@pytest.fixture(params=ALL)
 def variant(request: pytest.FixtureRequest) -> ModelConfig:
-    return tiny_config(**VARIANTS[request.param])
+    return tiny_config(**ALL[request.param])
 
 
 def open_with_transformers(folder: Path) -> Any:

@@ -9,10 +9,11 @@ import torch
 from sansi.base.errors import SansiError
 from sansi.model import ModelConfig, Transformer, parameter_roles
 from sansi.model.transformer import Linear
-from tiny_models import VARIANTS, tiny_config
+from tiny_models import ALL, VARIANTS, tiny_config
 from torch import nn
 
 ROLES = {
+    ".bias": "norm",
     "embed_tokens": "embedding",
     "lm_head": "head",
     "norm": "norm",
@@ -22,9 +23,9 @@ ROLES = {
 }
 
 
-@pytest.fixture(params=VARIANTS)
+@pytest.fixture(params=ALL)
 def variant(request: pytest.FixtureRequest) -> ModelConfig:
-    return tiny_config(**VARIANTS[request.param])
+    return tiny_config(**ALL[request.param])
 
 
 def test_every_parameter_has_the_role_that_its_name_promises(variant: ModelConfig) -> None:

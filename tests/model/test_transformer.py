@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sansi.base.errors import SansiError
 from sansi.model import ModelConfig, Transformer
 from sansi.model.transformer import Experts, attend
-from tiny_models import VARIANTS, random_ids, tiny_config, tiny_model
+from tiny_models import ALL, VARIANTS, random_ids, tiny_config, tiny_model
 from torch import Tensor
 
 
@@ -28,9 +28,9 @@ class GrowingCache:
         return k, v
 
 
-@pytest.fixture(params=VARIANTS)
+@pytest.fixture(params=ALL)
 def variant(request: pytest.FixtureRequest) -> ModelConfig:
-    return tiny_config(**VARIANTS[request.param])
+    return tiny_config(**ALL[request.param])
 
 
 def close(actual: Tensor, expected: Tensor) -> None:
@@ -52,7 +52,7 @@ def test_logits_and_hidden_have_the_promised_shapes(variant: ModelConfig) -> Non
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=6), st.sampled_from(["dense-tied", "moe-yarn"]))
 @torch.no_grad()
 def test_decoding_in_chunks_through_a_cache_changes_nothing(chunks: list[int], name: str) -> None:
-    config = tiny_config(**VARIANTS[name])
+    config = tiny_config(**ALL[name])
     model, ids, cache = tiny_model(config), random_ids(config, 2, sum(chunks)), GrowingCache()
     starts = [sum(chunks[:i]) for i in range(len(chunks))]
     parts = []

@@ -10,6 +10,21 @@ from sansi.model import ModelConfig, Transformer
 EXPERTS: dict[str, Any] = {"num_experts": 6, "num_experts_per_tok": 2, "moe_intermediate_size": 24}
 YARN: dict[str, Any] = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32}
 
+LLAMA3: dict[str, Any] = {
+    "rope_type": "llama3",
+    "factor": 4.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 32,
+}
+NEIGHBOURS: dict[str, dict[str, Any]] = {
+    "llama": {"qk_norm": False, "tie_word_embeddings": True},
+    "llama-3": {"qk_norm": False, "rope_scaling": LLAMA3},
+    "llama-linear": {"qk_norm": False, "rope_scaling": {"rope_type": "linear", "factor": 2.0}},
+    "qwen2": {"qk_norm": False, "attention_bias": True},
+}
+"""Dense designs next to Qwen3: without a norm of queries and keys, with biases, with other scalings of RoPE."""
+
 VARIANTS: dict[str, dict[str, Any]] = {
     "dense-tied": {"tie_word_embeddings": True},
     "dense-untied": {},
@@ -20,6 +35,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "moe-mlp-only": {**EXPERTS, "mlp_only_layers": [0, 2]},
     "moe-yarn": {**EXPERTS, "norm_topk_prob": True, "rope_scaling": YARN},
 }
+ALL = {**VARIANTS, **NEIGHBOURS}
 
 
 def tiny_config(**overrides: Any) -> ModelConfig:

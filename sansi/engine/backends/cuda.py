@@ -67,6 +67,8 @@ class CudaBackend:
         if reason := why_not(like.device, like.dtype, self._cache_dtype):
             raise KernelsUnavailable(f"the Triton kernels can not run here: {reason}")
         config = model.config
+        if not config.qk_norm or config.attention_bias:
+            raise KernelsUnavailable("the Triton kernels are for models with a norm of queries and keys and no biases")
         self.name = "cuda fp8-kv" if cache_dtype == "fp8" else "cuda"
         self.device, self._model = like.device, model
         self._shape = (config.num_key_value_heads, BLOCK, config.head_dim)

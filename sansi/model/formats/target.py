@@ -25,9 +25,11 @@ def check_target(folder: Path, bundle: ModelBundle, quantised: bool) -> None:
     if not folder.is_dir():
         return
     config = _config_of(folder)
-    if config is None:
+    if config is None or not config["model_type"].startswith("qwen3"):  # a neighbour's folder is somebody's own
         _check_foreign(folder, bundle)
-    elif quantised and config.get("quantization_config") is None and _has_full_weights(folder):
+    if config is None:
+        return
+    if quantised and config.get("quantization_config") is None and _has_full_weights(folder):
         raise SansiError(f"{folder} holds full weights, which saving would replace; choose another folder")
     elif not quantised and config.get("quantization_config") is not None:
         raise SansiError(f"{folder} holds quantised weights, which saving would replace; choose another folder")

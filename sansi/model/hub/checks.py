@@ -34,7 +34,7 @@ def config_of(repository: Repository, values: Mapping[str, Any]) -> ModelConfig:
     """The configuration in a repository's config.json; raises SansiError, in one sentence, if it is not one of ours."""
     name, model_type = repository.name, values.get("model_type")
     if model_type not in MODEL_TYPES:
-        ours = " and ".join(MODEL_TYPES)
+        ours = ", ".join(MODEL_TYPES)
         raise SansiError(f'{name} is a model of the type "{model_type}", and Sansi runs {ours}{nearest(str(name))}')
     method = quantisation_of(values)
     if method is not None and method != "sansi":
