@@ -4,7 +4,10 @@
 prints how to repeat a failure: `make properties`, or `pytest tests/text --hypothesis-profile thorough`.
 """
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,10 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 if not Path("/dev/nvidiactl").exists():  # Triton reads it when it is imported, and what compiles may import it first
     os.environ["TRITON_INTERPRET"] = "1"
+
+# No test reads or writes what Sansi remembers for whoever runs them.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="sansi-state-")
+atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 settings.register_profile("quick", max_examples=60, derandomize=True, deadline=None, database=None)
 settings.register_profile(

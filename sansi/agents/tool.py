@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, overload
 
 from sansi.agents.context import ToolContext
+from sansi.agents.folder_watch import FolderWatch
 from sansi.agents.observation import Observation, head_and_tail
 from sansi.agents.running import observe, run_sync
 from sansi.agents.schema import Schema, context_parameter, parameters_of, read_docstring
@@ -54,6 +55,8 @@ class Tool:
     """Its results are text of strangers: pages, documents, servers that nobody vouched for."""
     show: Callable[[Mapping[str, Any]], str] | None = field(default=None, repr=False, compare=False)
     """How a question for approval shows a call: the whole command, the diff, the address. None: the arguments."""
+    watch: FolderWatch | None = field(default=None, repr=False, compare=False)
+    """Of folders that it may read and write: text of strangers in files stays theirs."""
     takes_context: str | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -122,7 +125,10 @@ class Tool:
         """Run with arguments that `read` has typed, for at most `timeout` seconds where that is less than the tool's
         own. The text is whole. Never raises, but for a cancellation from outside."""
         within = self.timeout if timeout is None else min(timeout, self.timeout)
-        return await observe(self, typed, context or ToolContext(room=self.max_result_chars), within)
+        context = context or ToolContext(room=self.max_result_chars)
+        if self.watch is None:
+            return await observe(self, typed, context, within)
+        return await self.watch.observe(self, context, lambda: observe(self, typed, context, within))
 
 
 def invalid_arguments(error: object, tool: Tool) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from sansi.agents.folder_watch import FolderWatch
 from sansi.agents.tool import Tool
 from sansi.base import SansiError
 from sansi.base.errors import did_you_mean
@@ -99,7 +101,16 @@ class Toolset:
         """The tools that can be called now. wait: seconds for servers that are starting; None: until none is."""
         theirs = [] if self._servers is None else self._servers.tools(wait)
         taken = {tool.name for tool in self._own}
-        return [*self._own, *(tool for tool in theirs if tool.name not in taken)]
+        return [*self._own, *(self._watched(tool) for tool in theirs if tool.name not in taken)]
+
+    def _watched(self, tool: Tool) -> Tool:
+        """What a server writes into the folder that the user shares is noted as its text."""
+        from sansi.agents.tools.workers import holds_everything
+
+        folder = self.workspace.folder
+        if folder is None or holds_everything(folder.resolve()):
+            return tool
+        return replace(tool, watch=FolderWatch((folder,)))
 
     @property
     def servers(self) -> MCPServers | None:

@@ -231,6 +231,32 @@ def export_session(
     export(found, Path(file))
 
 
+@app.command("trust", cls=Command)
+def trust_files(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[FILE]...", help="Files, or folders with all in them. None: those that are not trusted."
+        ),
+    ] = None,
+) -> None:
+    """Take files as yours that an agent wrote after it had read text of strangers, once you have looked at them.
+
+    Until then whoever reads them reads text of strangers, and calls that are made of it ask.
+
+    Examples:
+
+      sansi agent trust
+
+      sansi agent trust notes.md
+    """
+    from sansi.serve.terminal.agent.trust import trust
+    from sansi.serve.terminal.looks import printable
+
+    for line in trust(files or []):
+        typer.echo(printable(line))
+
+
 @app.command("list", cls=Command)
 def list_sessions() -> None:
     """The sessions that are kept, the latest last.

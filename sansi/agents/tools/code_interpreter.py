@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from sansi.agents.context import ToolContext
+from sansi.agents.folder_watch import FolderWatch
 from sansi.agents.observation import Attachment, Result
 from sansi.agents.tool import Tool
 from sansi.agents.tools.workers import START_SECONDS, Workers, Workspace, holds_everything
@@ -52,6 +53,7 @@ class CodeInterpreter:
             effects={"execute"},
             origin="built-in",
             in_order=True,
+            watch=FolderWatch(tuple(self._readable), private=lambda context: (_work_folder(context),)),
             show=lambda arguments: str(arguments.get("code", "")),
         )
 

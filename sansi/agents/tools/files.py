@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import difflib
 import mimetypes
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sansi.agents.context import ToolContext
 from sansi.agents.observation import Attachment, Result
+from sansi.agents.tainted_files import TaintedFiles
 from sansi.agents.tool import Tool
 from sansi.agents.tools.workers import Workspace, shared_folder
 from sansi.base import SansiError
@@ -17,14 +20,16 @@ from sansi.sandbox.rooted import RootedFolder
 MOST_LISTED, MOST_FOUND, MOST_LINES = 500, 100, 400  # entries, lines found, lines read at once
 LONGEST_LINE, LONGEST_DIFF = 500, 20_000  # characters of a line that was found, of a diff
 MOST_COMPARED = 20_000  # lines; beyond, a diff could take minutes
+TOLD = "a conversation in which strangers had spoken"
 SKIPPED = (".git", "node_modules", "__pycache__", ".venv")  # folders that are listed and not searched
 
 
 class Files:
     """The tools of one folder. Whatever a path says, no other can be reached (see sansi.sandbox.rooted)."""
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, tainted: TaintedFiles | None = None):
         self._folder = RootedFolder(root)
+        self._tainted = tainted or TaintedFiles()
 
     def tools(self) -> list[Tool]:
         """Those that look, and those that change, which show their diff before they are approved."""
@@ -38,19 +43,22 @@ class Files:
     def _tool(self, function: Callable[..., Any], effect: str, show: Callable[..., str] | None = None) -> Tool:
         return Tool.from_function(function, effects={effect}, origin="built-in", in_order=True, show=show)
 
-    def list_files(self, path: str = ".", deep: bool = False) -> str:
+    def list_files(self, path: str = ".", deep: bool = False) -> Result:
         """List a folder of the user's files.
 
         Args:
             path: The folder, relative to the user's folder.
             deep: Whether to list the folders in it too.
         """
+        above = self._folder.relative(path)
         if not deep:
-            rows = [_row(each.name, each.kind, each.size) for each in self._folder.entries(path)]
+            found = [(os.path.join(above, each.name), each) for each in self._folder.entries(path)]
         else:
-            rows = [_row(name, each.kind, each.size) for name, each in self._folder.walk(path, MOST_LISTED + 1)]
-        left = f"\n[more than {MOST_LISTED} entries; list a folder of it]" if len(rows) > MOST_LISTED else ""
-        return "\n".join(rows[:MOST_LISTED]) + left if rows else "[the folder is empty]"
+            found = list(self._folder.walk(path, MOST_LISTED + 1))
+        rows = [_row(name if deep else each.name, each.kind, each.size) for name, each in found[:MOST_LISTED]]
+        left = f"\n[more than {MOST_LISTED} entries; list a folder of it]" if len(found) > MOST_LISTED else ""
+        text = "\n".join(rows) + left if rows else "[the folder is empty]"
+        return _result(text, self._origin_of(name for name, _ in found[:MOST_LISTED]))
 
     def read_file(self, path: str, first_line: int = 1, lines: int = MOST_LINES) -> Result:
         """Read a text file of the user's, or show an image.
@@ -63,7 +71,8 @@ class Files:
         data = self._folder.read(path)
         kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
         if kind.startswith("image/") and kind != "image/svg+xml":
-            return Result(f"[{path}: {kind}, {len(data):,} bytes]", (Attachment(Path(path).name, kind, data),))
+            picture = Attachment(Path(path).name, kind, data)
+            return _result(f"[{path}: {kind}, {len(data):,} bytes]", self._origin_of([path], data), picture)
         text = _text(data, path)
         every = text.splitlines(keepends=True)
         if first_line < 1 or lines < 1:
@@ -73,9 +82,9 @@ class Files:
         part = every[first_line - 1 : first_line - 1 + lines]
         whole = len(part) == len(every)
         note = "" if whole else f"[lines {first_line} to {first_line + len(part) - 1} of {len(every)}]\n"
-        return Result(note + "".join(part) if every else "[the file is empty]")
+        return _result(note + "".join(part) if every else "[the file is empty]", self._origin_of([path], data))
 
-    def search_files(self, text: str, path: str = ".", ignore_case: bool = False) -> str:
+    def search_files(self, text: str, path: str = ".", ignore_case: bool = False) -> Result:
         """Find lines that hold a text, in all text files of a folder.
 
         Args:
@@ -86,26 +95,41 @@ class Files:
         if not text:
             raise SansiError("text is empty; say what to look for")
         wanted, found = text.lower() if ignore_case else text, list[str]()
+        origin: str | None = None
         for name, entry in self._folder.walk(path):
             if entry.kind != "file" or any(part in SKIPPED for part in name.split("/")):
                 continue
-            found += self._lines_with(wanted, name, ignore_case)
+            try:
+                data = self._folder.read(name)
+                lines = _lines_with(wanted, _text(data, name), name, ignore_case)
+            except SansiError:  # no text, too large, or gone since
+                continue
+            found += lines
+            origin = origin or (self._origin_of([name], data) if lines else None)
             if len(found) > MOST_FOUND:
-                return "\n".join(found[:MOST_FOUND]) + f"\n[more than {MOST_FOUND} lines; look for something rarer]"
-        return "\n".join(found) or "[nothing found]"
+                told = f"\n[more than {MOST_FOUND} lines; look for something rarer]"
+                return _result("\n".join(found[:MOST_FOUND]) + told, origin)
+        return _result("\n".join(found) or "[nothing found]", origin)
 
-    def _lines_with(self, wanted: str, name: str, ignore_case: bool) -> list[str]:
-        try:
-            text = _text(self._folder.read(name), name)
-        except SansiError:  # no text, too large, or gone since
-            return []
-        if wanted not in (text.lower() if ignore_case else text):
-            return []
-        lines = enumerate(text.splitlines(), 1)
-        hits = ((n, line) for n, line in lines if wanted in (line.lower() if ignore_case else line))
-        return [f"{name}:{number}: {line[:LONGEST_LINE]}" for number, line in hits]
+    def _origin_of(self, names: Iterable[str], data: bytes | None = None) -> str | None:
+        """Whose text is in the first of these files that is not the user's own; None: they are all."""
+        return self._tainted.origin_of(*map(self._place, names), data=data)
 
-    def write_file(self, path: str, content: str) -> str:
+    def _place(self, path: str) -> Path:
+        return self._folder.root / self._folder.relative(path)
+
+    def _write(self, path: str, data: bytes, context: ToolContext, whole: bool) -> None:
+        """whole: nothing that stood there before stays."""
+        place = self._place(path)
+        if context.tainted:  # noted first: a program that is killed in between must not forget it
+            self._tainted.note(place, TOLD, data)
+        elif not whole and (origin := self._origin_of([path])):
+            self._tainted.note(place, origin, data)
+        self._folder.write(path, data)
+        if whole and not context.tainted:
+            self._tainted.replaced(place, data)
+
+    def write_file(self, path: str, content: str, context: ToolContext) -> str:
         """Write a text file of the user's: make it, or replace all of it.
 
         Args:
@@ -113,10 +137,10 @@ class Files:
             content: The whole text.
         """
         before = self._before(path)
-        self._folder.write(path, content.encode("utf-8", "replace"))
+        self._write(path, content.encode("utf-8", "replace"), context, whole=True)
         return f"{'wrote' if before is None else 'replaced'} {path}: {len(content.splitlines())} lines"
 
-    def edit_file(self, path: str, old: str, new: str, every: bool = False) -> str:
+    def edit_file(self, path: str, old: str, new: str, context: ToolContext, every: bool = False) -> str:
         """Replace a piece of a text file of the user's.
 
         Args:
@@ -126,7 +150,7 @@ class Files:
             every: Whether to replace it wherever it stands.
         """
         before, after = self._edited(path, old, new, every)
-        self._folder.write(path, after.encode("utf-8", "replace"))
+        self._write(path, after.encode("utf-8", "replace"), context, whole=False)
         return f"changed {path}: {before.count(old)} places, {len(after.splitlines())} lines now"
 
     def _edited(self, path: str, old: str, new: str, every: bool) -> tuple[str, str]:
@@ -181,6 +205,21 @@ def diff(path: str, before: str, after: str) -> str:
         return f"{path}: line ends change"
     cut = len(text) - LONGEST_DIFF
     return text if cut <= 0 else f"{text[:LONGEST_DIFF]}\n[{cut:,} more characters of the diff]"
+
+
+def _result(text: str, origin: str | None, *attachments: Attachment) -> Result:
+    """origin: of what strangers wrote into a file."""
+    if origin is None:
+        return Result(text, attachments)
+    return Result(text, attachments, origin=f"a file of {origin}", tainted=True)
+
+
+def _lines_with(wanted: str, text: str, name: str, ignore_case: bool) -> list[str]:
+    if wanted not in (text.lower() if ignore_case else text):
+        return []
+    lines = enumerate(text.splitlines(), 1)
+    hits = ((n, line) for n, line in lines if wanted in (line.lower() if ignore_case else line))
+    return [f"{name}:{number}: {line[:LONGEST_LINE]}" for number, line in hits]
 
 
 def _row(name: str, kind: str, size: int) -> str:

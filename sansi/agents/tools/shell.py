@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sansi.agents.context import ToolContext
+from sansi.agents.folder_watch import FolderWatch
 from sansi.agents.observation import Result
 from sansi.agents.tool import Tool
 from sansi.agents.tools.workers import START_SECONDS, Workers, Workspace, shared_folder
@@ -36,6 +37,7 @@ class Shell:
             effects={"execute", "write"},
             origin="built-in",
             in_order=True,
+            watch=FolderWatch((self.folder,)),
             show=lambda arguments: f"$ {arguments.get('command', '')}\n(in {self.folder})",
         )
 

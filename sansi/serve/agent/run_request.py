@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -54,8 +54,11 @@ def parse_run(body: Mapping[str, Any], policy: Policy, max_calls: int) -> RunReq
     return RunRequest(chat, limits, _names(body), _conversation(body), _answers(body))
 
 
-def messages_of(asked: RunRequest, tools: Mapping[str, Tool]) -> list[Message]:
-    """The conversation, in which results of tools are marked again with whose text they are: requests do not say."""
+def messages_of(asked: RunRequest, tools: Mapping[str, Tool], is_strangers: Callable[[str], bool]) -> list[Message]:
+    """The conversation, in which results of tools are marked again with whose text they are: requests do not say.
+
+    is_strangers: whether a text was a stranger's when a tool gave it; what a tool of one's own read may be, too.
+    """
     names: dict[str, str] = {}
     found = []
     for message in read_messages(asked.chat.messages):
@@ -63,17 +66,20 @@ def messages_of(asked: RunRequest, tools: Mapping[str, Tool]) -> list[Message]:
         if message.role == "tool":
             tool = tools.get(names.get(message.tool_call_id or "", ""))
             origin = "a tool that this server does not have" if tool is None else tool.origin
-            message = replace(message, origin=origin, tainted=tool is None or tool.tainted)
+            tainted = tool is None or tool.tainted or is_strangers(message.content)
+            message = replace(message, origin=origin, tainted=tainted)
         found.append(message)
     return found
 
 
-def state_of(asked: RunRequest, tools: Mapping[str, Tool], conversation: str) -> RunState:
+def state_of(
+    asked: RunRequest, tools: Mapping[str, Tool], conversation: str, is_strangers: Callable[[str], bool]
+) -> RunState:
     """Where the run begins. Of a run that paused some calls may have their results: they are not made again.
 
     Raises SansiError for an answer about a call that does not wait.
     """
-    messages = messages_of(asked, tools)
+    messages = messages_of(asked, tools, is_strangers)
     at = max((i for i, message in enumerate(messages) if message.role == "assistant"), default=-1)
     calls = {call.id: call for call in messages[at].tool_calls} if at >= 0 else {}
     results = {m.tool_call_id: m for m in messages[at + 1 :] if m.role == "tool" and m.tool_call_id in calls}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import secrets
 import threading
 from collections import OrderedDict
@@ -11,10 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sansi.agents import Stop, Tool
+from sansi.agents import AgentEvent, Stop, Tool
 from sansi.agents.approvals import Approvals, Approver, Policy, Remembered
 from sansi.agents.desk import AnswerDesk
 from sansi.agents.mcp import ServerStatus
+from sansi.agents.events import MessageAdded, ObservationMade
 from sansi.agents.toolset import Toolset
 from sansi.base import SansiError
 from sansi.base.errors import did_you_mean
@@ -23,6 +25,7 @@ from sansi.serve.agent.server_log import ServerLog
 from sansi.serve.api.errors import ServeError
 
 MOST_RUNS = 16  # at a time, of one API key; without keys, of all clients together
+MOST_RESULTS = 20_000  # texts of strangers that are known again when a client sends them back
 MOST_CONVERSATIONS = 256  # whose answers for the session are kept; those used longest ago are asked about again
 
 
@@ -58,7 +61,21 @@ class ServerTools:
         self._remembered: dict[int | None, Remembered] = {None: Remembered(remembered)}
         self._approvals: OrderedDict[tuple[int | None, str], Approvals] = OrderedDict()
         self._runs: dict[str, Running] = {}
+        self._strangers: OrderedDict[bytes, None] = OrderedDict()
         self._lock = threading.Lock()
+
+    def hear(self, event: AgentEvent) -> None:
+        """Keep in mind which results are text of strangers: clients that send them back need not say so."""
+        if isinstance(event, ObservationMade | MessageAdded) and event.tainted:
+            text = event.text if isinstance(event, ObservationMade) else event.message.content
+            with self._lock:
+                self._strangers[_digest(text)] = None
+                while len(self._strangers) > MOST_RESULTS:
+                    self._strangers.popitem(last=False)
+
+    def is_strangers(self, text: str) -> bool:
+        """Whether a result was text of strangers when it was made."""
+        return _digest(text) in self._strangers
 
     def approvals(self, key: int | None, conversation: str, approver: Approver | None = None) -> Approvals:
         """Of one conversation of one client, asking `approver`: answers for the session hold in it alone."""
@@ -127,6 +144,10 @@ def _too_many(runs: Sequence[Running], most: int) -> ServeError:
     waits = f"; {waiting} of them wait for somebody's answer" if waiting else ""
     message = f"no more than {count(most, 'run')} may be under way at a time{waits}: end one, or try again later"
     return ServeError(429, message, "too_many_runs", {"Retry-After": "5"})
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def chosen(names: Sequence[str] | None, known: Mapping[str, Tool]) -> list[Tool]:

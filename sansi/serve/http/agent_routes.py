@@ -51,7 +51,7 @@ def add_agents(
         record.model, record.stream, record.asked = chat.name, asked.chat.stream, asked.chat.messages
         tools = await server_tools(server)
         agent = _agent(server, AdmittedChat(chat, admission, record.results.append), asked, tools)
-        state = state_of(asked, tools, _conversation(record, asked))
+        state = state_of(asked, tools, _conversation(record, asked), server.is_strangers)
         running = server.begin(record.key)
         start = _starter(server, agent, state, running, asked, record)
         return RunResponse(running, start, asked.chat.stream, lambda: server.end(running))
@@ -97,7 +97,7 @@ def _starter(
     def start() -> AsyncIterator[AgentEvent]:
         agent.gate = server.approvals(record.key, state.conversation, approver)
         agent.ask = running.desk.ask if asked.chat.stream else None
-        return agent.resume_astream(state, stop=running.stop)
+        return agent.resume_astream(state, stop=running.stop, watch=server.hear)
 
     return start
 

@@ -24,6 +24,7 @@ from sansi.serve.terminal.agent.form import fill
 from sansi.serve.terminal.agent.from_servers import message_from, with_resources
 from sansi.serve.terminal.agent.question import KeyReader, ask, key_reader
 from sansi.serve.terminal.agent.session import FACTS, Session
+from sansi.serve.terminal.agent.trust import trust
 from sansi.serve.terminal.agent.turns import Setup, stopped_by_interrupt
 from sansi.serve.terminal.agent.view import RunView, Spent, spending
 from sansi.serve.terminal.commands import Call, parse_budget, parse_command
@@ -180,6 +181,7 @@ class AgentChat:
             "/thoughts": self._thoughts,
             "/budget": lambda rest: self._limit(thinking_budget=parse_budget(rest)),
             "/calls": lambda rest: self._limit(max_calls=_number(rest)),
+            "/trust": self._trust,
             "/retry": lambda _: self._retry(),
             "/continue": lambda _: self._continue(),
             "/new": lambda _: self._other(self.setup.begin()),
@@ -263,6 +265,10 @@ class AgentChat:
         limits = self.setup.limits
         budget = "unlimited" if limits.thinking_budget is None else f"{limits.thinking_budget:,} tokens"
         self.view.note(f"thinking budget of one answer: {budget} · calls: at most {limits.max_calls}")
+
+    def _trust(self, name: str) -> None:
+        for line in trust([Path(self.setup.tools.workspace.folder or ".") / Path(name).expanduser()] if name else []):
+            self.view.note(line)
 
     def _retry(self) -> None:
         kept = self.setup.sessions.new(**{k: v for k, v in self.session.head.items() if k in FACTS})

@@ -70,6 +70,11 @@ class Session:
         return f"waits for approval of {count(asked, 'call')}" if asked else "was cut off in the middle of its calls"
 
     @property
+    def tainted(self) -> bool:
+        """Text of strangers is in it."""
+        return any(message.tainted for message in self.messages)
+
+    @property
     def title(self) -> str:
         first = next((m.content for m in self.messages if m.role == "user"), "")
         line = " ".join(first.split())
