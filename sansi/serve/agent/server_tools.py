@@ -15,8 +15,8 @@ from typing import Any
 from sansi.agents import AgentEvent, Stop, Tool
 from sansi.agents.approvals import Approvals, Approver, Policy, Remembered
 from sansi.agents.desk import AnswerDesk
-from sansi.agents.mcp import ServerStatus
 from sansi.agents.events import MessageAdded, ObservationMade
+from sansi.agents.mcp import ServerStatus
 from sansi.agents.toolset import Toolset
 from sansi.base import SansiError
 from sansi.base.errors import did_you_mean
