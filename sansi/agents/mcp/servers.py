@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sansi.agents.forms import Ask
+from sansi.agents.mcp.across import across
 from sansi.agents.mcp.config import ServerConfig
 from sansi.agents.mcp.definitions import NOBODY, Caller, CallResult, Definition, Prompt, Resource
 from sansi.agents.mcp.process import begin
@@ -110,7 +111,9 @@ class MCPServers:
 
     async def acall(self, definition: Definition, arguments: Mapping[str, Any], caller: Caller = NOBODY) -> CallResult:
         """The same for a task of any loop; cancelling it reaches the server."""
-        return await asyncio.wrap_future(self.submit(definition, arguments, caller))
+        return await across(
+            self._loop, self._open(self._server(definition.server).call(definition, dict(arguments), caller))
+        )
 
     def resources(self, server: str | None = None) -> list[Resource]:
         """What can be read: of one server, or of all that are ready."""
@@ -198,10 +201,14 @@ class MCPServers:
         return [server for server in self._servers.values() if server.status.state in ("ready", "lost")]
 
     def _submit(self, work: Coroutine[Any, Any, Result]) -> concurrent.futures.Future[Result]:
+        return asyncio.run_coroutine_threadsafe(self._open(work), self._loop)
+
+    def _open(self, work: Coroutine[Any, Any, Result]) -> Coroutine[Any, Any, Result]:
+        """The same work. Raises SansiError where nothing can be done any more."""
         if self._closed:
             work.close()
             raise SansiError("the MCP servers were closed")
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+        return work
 
     def _do(self, work: Coroutine[Any, Any, Result], timeout: float | None = None) -> Result:
         self._made.wait()

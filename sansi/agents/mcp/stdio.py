@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
+import asyncio
 import re
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Self
 
 import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+import anyio.lowlevel
 from mcp.shared.message import SessionMessage
 from mcp_types import ErrorData, JSONRPCError, jsonrpc_message_adapter
 
@@ -23,8 +24,6 @@ from sansi.base.strict_json import parse_json
 MESSAGE_TOO_LARGE = -32098  # of ours, in the range that JSON-RPC leaves to implementations
 STOP_GRACE = 1.0  # seconds for a server to end by itself once its stdin has closed
 EXIT_WAIT = 0.3  # seconds in which a program whose stdout has closed is expected to end
-BUFFERED = 16  # messages between the pipe and the session
-Message = SessionMessage | Exception
 
 
 @asynccontextmanager
@@ -38,50 +37,85 @@ async def stdio_transport(
     if isinstance(begun, SansiError):
         raise begun
     process = begun or await ServerProcess.start(config)
-    incoming, messages = anyio.create_memory_object_stream[Message](BUFFERED)
-    outgoing, outbox = anyio.create_memory_object_stream[SessionMessage](math.inf)  # whoever sends never waits
     try:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_read, process, config.max_message_bytes, incoming, traffic)
-            tasks.start_soon(_write, process, outbox)
-            try:
-                yield ReadStream(messages, traffic), WriteStream(outgoing, traffic), process
-            finally:
-                with anyio.CancelScope(shield=True):
-                    # A server that never answered is not asked to end in its own time.
-                    await process.stop(STOP_GRACE if traffic.healthy else 0.0)
-                tasks.cancel_scope.cancel()
+        yield (
+            ReadStream(Incoming(process, config.max_message_bytes, traffic), traffic),
+            WriteStream(Outgoing(process), traffic),
+            process,
+        )
     finally:
-        for stream in (incoming, messages, outgoing, outbox):
-            stream.close()
+        with anyio.CancelScope(shield=True):
+            draining = asyncio.create_task(_drain(process))  # a program that writes as it ends need not wait for us
+            # A server that never answered is not asked to end in its own time.
+            await process.stop(STOP_GRACE if traffic.healthy else 0.0)
+            await asyncio.gather(draining, return_exceptions=True)
 
 
-async def _read(
-    process: ServerProcess, max_bytes: int, into: MemoryObjectSendStream[Message], traffic: Traffic
-) -> None:
-    lines = LineReader(max_bytes)
-    try:
-        async with into:
-            while chunk := await process.stdout.read(CHUNK):
-                for line in lines.feed(chunk):
-                    for message in _messages(line, traffic, max_bytes):
-                        await into.send(message)
-            for line in lines.finish():
-                for message in _messages(line, traffic, max_bytes):
-                    await into.send(message)
-            traffic.end(await process.ending(EXIT_WAIT))  # before the stream closes: whoever waits is told why
-    except (anyio.BrokenResourceError, anyio.ClosedResourceError):  # the session is gone: let the program write on
-        while await process.stdout.read(CHUNK):
-            pass
+class _Direct:
+    """A stream that holds nothing of its own: who reads or writes does it with the pipe itself, on no other task."""
+
+    def __init__(self, process: ServerProcess):
+        self._process = process
+        self._closed = False
+
+    def close(self) -> None:
+        self._closed = True
+
+    async def aclose(self) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.close()
 
 
-async def _write(process: ServerProcess, outbox: MemoryObjectReceiveStream[SessionMessage]) -> None:
-    try:
-        async for item in outbox:
-            process.stdin.write(item.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
-            await process.stdin.drain()
-    except OSError:  # it closed its stdin; its stdout, which closes too or stays silent, tells the rest
-        outbox.close()
+class Incoming(_Direct):
+    """The messages that a program writes, read when they are asked for."""
+
+    def __init__(self, process: ServerProcess, max_bytes: int, traffic: Traffic):
+        super().__init__(process)
+        self._max_bytes, self._traffic = max_bytes, traffic
+        self._lines = LineReader(max_bytes)
+        self._ready: deque[SessionMessage] = deque()
+        self._last = False  # whether its stdout has ended
+
+    async def receive(self) -> SessionMessage:
+        if self._ready:  # a flood of messages leaves the others of this loop their turns
+            await anyio.lowlevel.checkpoint()
+        while not self._ready and not self._last:
+            if self._closed:
+                raise anyio.ClosedResourceError
+            chunk = await self._process.stdout.read(CHUNK)
+            self._last = not chunk
+            for line in self._lines.feed(chunk) if chunk else self._lines.finish():
+                self._ready.extend(_messages(line, self._traffic, self._max_bytes))
+        if self._ready:
+            return self._ready.popleft()
+        self._traffic.end(await self._process.ending(EXIT_WAIT))  # before the stream ends: whoever waits is told why
+        raise anyio.EndOfStream
+
+    async def __anext__(self) -> SessionMessage:
+        try:
+            return await self.receive()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None
+
+
+class Outgoing(_Direct):
+    """Messages to a program. Whoever sends never waits: what a program does not read is kept."""
+
+    async def send(self, item: SessionMessage) -> None:
+        if self._closed or self._process.stdin.is_closing():  # its stdout, which closes too or is silent, tells more
+            raise anyio.ClosedResourceError if self._closed else anyio.BrokenResourceError
+        line = item.message.model_dump_json(by_alias=True, exclude_unset=True)
+        self._process.stdin.write(line.encode() + b"\n")
+
+
+async def _drain(process: ServerProcess) -> None:
+    while await process.stdout.read(CHUNK):
+        pass
 
 
 def _messages(line: bytes | DroppedLine, traffic: Traffic, max_bytes: int) -> Iterator[SessionMessage]:

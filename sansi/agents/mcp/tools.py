@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping
-from concurrent.futures import Future
 from typing import Any, Protocol
 
 from sansi.agents.context import ToolContext
@@ -21,9 +19,9 @@ MARGIN = 5.0  # seconds by which the loop's own limit is later than the server's
 class Servers(Protocol):
     """What is needed of `MCPServers`."""
 
-    def submit(
+    async def acall(
         self, definition: Definition, arguments: Mapping[str, Any], caller: Caller = NOBODY
-    ) -> Future[CallResult]: ...
+    ) -> CallResult: ...
 
 
 def tool_of(servers: Servers, config: ServerConfig, definition: Definition) -> Tool:
@@ -31,8 +29,7 @@ def tool_of(servers: Servers, config: ServerConfig, definition: Definition) -> T
 
     async def call(*, _sansi_context: ToolContext, **arguments: Any) -> Result:
         caller = Caller(_sansi_context.progress, _sansi_context.ask, _sansi_context.conversation)
-        calling = servers.submit(definition, arguments, caller)
-        result = await asyncio.wrap_future(calling)  # which cancels the call at the server when it is cancelled
+        result = await servers.acall(definition, arguments, caller)
         return Result(result.text, result.files, is_error=result.is_error)
 
     return Tool(

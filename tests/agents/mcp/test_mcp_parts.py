@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import re
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -20,8 +21,8 @@ pytest.importorskip("mcp", reason="the extra `agents` is not installed")
 
 from sansi.agents.mcp.deadline import Deadline
 from sansi.agents.mcp.repair import repaired
-from sansi.agents.mcp.stdio import _messages
-from sansi.agents.mcp.traffic import Traffic
+from sansi.agents.mcp.stdio import Incoming, _messages
+from sansi.agents.mcp.traffic import ReadStream, Traffic
 
 
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200)))
@@ -69,6 +70,51 @@ def test_a_batch_is_read():
     traffic = Traffic()
     assert len(list(_messages(line, traffic, 10**6))) == 2
     assert traffic.oddities == ["it wrote JSON to stdout that is no JSON-RPC: 5"]
+
+
+NOTICE = b'{"jsonrpc":"2.0","method":"n"}\n'
+
+
+def _incoming(data: bytes, **methods) -> Incoming:
+    """What a program has written before it ended."""
+    stdout = asyncio.StreamReader()
+    stdout.feed_data(data)
+    stdout.feed_eof()
+    return Incoming(SimpleNamespace(stdout=stdout, **methods), 10**6, Traffic())
+
+
+def test_a_flood_of_messages_leaves_others_their_turns():
+    async def turns_meanwhile() -> int:
+        turns = 0
+
+        async def another():
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        stream, other = _incoming(NOTICE * 100), asyncio.create_task(another())
+        for _ in range(100):
+            await stream.receive()
+        other.cancel()
+        return turns
+
+    assert asyncio.run(turns_meanwhile()) >= 90
+
+
+def test_what_a_program_said_last_is_read_before_its_end_is_told():
+    async def read() -> tuple[int, bool, str]:
+        async def ending(seconds):
+            return "it exited with code 3"
+
+        stream = _incoming(NOTICE + NOTICE.strip(), ending=ending)
+        traffic, got = stream._traffic, 0
+        async for _ in ReadStream(stream, traffic):
+            got += 1
+            assert not traffic.ended.is_set()
+        return got, traffic.ended.is_set(), traffic.cause
+
+    assert asyncio.run(read()) == (2, True, "it exited with code 3")
 
 
 NAMES = st.text("ab_-.é 1h", min_size=1, max_size=40)
