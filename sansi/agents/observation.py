@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from sansi.base.words import count
+
 Status = Literal[
     "ok",
     "error",
@@ -76,7 +78,7 @@ def read_result(returned: Any) -> Result:
     if isinstance(returned, Result):
         return returned
     if isinstance(returned, Attachment):
-        return Result(f"[{returned.name}: {returned.media_type}, {len(returned.data)} bytes]", (returned,))
+        return Result(f"[{returned.name}: {returned.media_type}, {count(len(returned.data), 'byte')}]", (returned,))
     text = returned if isinstance(returned, str) else json.dumps(returned, ensure_ascii=False, default=str)
     return Result(text)
 

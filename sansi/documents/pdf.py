@@ -11,6 +11,7 @@ from typing import Any
 
 from sansi.base.errors import SansiError
 from sansi.base.installing import install_command
+from sansi.base.words import count as counted
 from sansi.documents.document import Document, DocumentError, Limits, named
 from sansi.documents.process import output_of
 
@@ -69,7 +70,7 @@ def _refusal(error: str, name: str | None) -> SansiError:
 
 def _check(texts: Sequence[str], pages: Sequence[Mapping[str, Any]], count: int, name: str | None) -> None:
     """Raises DocumentError where there is nothing to read."""
-    it, whole = f"{named(name)} ({count} {'page' if count == 1 else 'pages'})", "".join(texts)
+    it, whole = f"{named(name)} ({counted(count, 'page')})", "".join(texts)
     if not count:
         raise DocumentError(f"{named(name)} is a PDF without pages", code="empty")
     if not whole.strip():

@@ -13,6 +13,7 @@ from rich.table import Table
 from sansi.base import SansiError
 from sansi.base.files import write_json, write_text
 from sansi.base.progress import progress_bar
+from sansi.base.words import count
 from sansi.chat import ChatModel, ChatOptions
 from sansi.data.problems import OUTCOMES, GymTask, Problem, Task, evaluation_problems
 from sansi.data.problems.draws import named_tasks
@@ -148,7 +149,7 @@ def table_rows(report: TaskReport) -> list[list[str]]:
 
 def _table(report: TaskReport) -> Table:
     head, *lines = table_rows(report)
-    tasks = "1 task" if len(report.tasks) == 1 else f"{len(report.tasks)} tasks"
+    tasks = count(len(report.tasks), "task")
     table = Table(title=f"{report.model} on {tasks}", box=None, pad_edge=False)
     for column in head:
         table.add_column(column, justify="left" if column == "task" else "right", overflow="fold")

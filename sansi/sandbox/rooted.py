@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING
 from sansi.base.errors import SansiError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 OPENAT2 = 437
 RESOLVE_NO_MAGICLINKS, RESOLVE_BENEATH = 0x02, 0x08
 LARGEST = 16 * 2**20  # bytes of a file that is read or written whole
+MOST_WALKED = 10_000  # names below a folder
 FOLDER = os.O_DIRECTORY | os.O_RDONLY | os.O_CLOEXEC
 ASIDE = os.O_CLOEXEC | os.O_NONBLOCK | getattr(os, "O_NOCTTY", 0)  # a pipe or a device must not hold us up
 
@@ -104,12 +105,22 @@ class RootedFolder:
         except SansiError:
             return False
 
-    def walk(self, path: str = ".", most: int = 10_000) -> Iterator[tuple[str, Entry]]:
-        """Paths and entries below a folder, links not followed, at most so many."""
-        waiting = [self.relative(path)]
+    def walk(self, path: str = ".", most: int = MOST_WALKED, skip: Collection[str] = ()) -> Iterator[tuple[str, Entry]]:
+        """Paths and entries below a folder, links not followed, at most so many. skip: names of folders that are not
+        entered, nor told. Of folders that may not be read the first alone is an error."""
+        first = self.relative(path)
+        waiting = [first]
         while waiting and most > 0:
             folder = waiting.pop()
-            for entry in self.entries(folder or "."):
+            try:
+                entries = self.entries(folder or ".")
+            except SansiError:  # may not be read, or gone since
+                if folder == first:
+                    raise
+                continue
+            for entry in entries:
+                if entry.kind == "folder" and entry.name in skip:
+                    continue
                 name = os.path.join(folder, entry.name)
                 yield name, entry
                 most -= 1

@@ -190,3 +190,14 @@ def test_a_home_is_not_shared(tmp_path, monkeypatch):
         assert "It may read" not in tool.description
     (tool,) = code_interpreter.tools(Workspace(tmp_path / "me" / "project"))
     assert "project" in tool.description
+
+
+def test_the_word_on_a_font_cache_is_no_part_of_what_a_plot_prints(interpreter):
+    pytest.importorskip("matplotlib")
+    code = """
+import importlib.util, logging
+importlib.util.find_spec("matplotlib.font_manager")
+logging.getLogger("matplotlib.font_manager").warning("Matplotlib is building the font cache")
+"""
+    seen = interpreter(code)
+    assert "font cache" not in seen.text and seen.text.startswith("[no output]")

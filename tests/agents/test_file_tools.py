@@ -6,6 +6,7 @@ import pytest
 from sansi.agents.tools import files
 from sansi.agents.tools.files import Files
 from sansi.base import SansiError
+from sansi.sandbox.rooted import RootedFolder
 
 
 @pytest.fixture
@@ -58,6 +59,42 @@ def test_searching(call):
     assert "src/a.py:2" in call("search_files", text="TWO", ignore_case=True).text
 
 
+def test_searching_does_not_enter_what_is_skipped(call, monkeypatch):
+    for name in ("node_modules/deep", "src/.git", "open"):
+        (call.root / name).mkdir(parents=True)
+        (call.root / name / "a.txt").write_text("needle")
+    entered = []
+    entries = RootedFolder.entries
+    monkeypatch.setattr(RootedFolder, "entries", lambda self, path=".": entered.append(path) or entries(self, path))
+    assert call("search_files", text="needle").text == "open/a.txt:1: needle"
+    assert sorted(entered) == [".", "open", "src"]
+    assert call("search_files", text="needle", path="node_modules/deep").text  # asked for by name
+    assert "node_modules/deep/a.txt:1" in call("search_files", text="needle", path="node_modules/deep").text
+
+
+def test_a_folder_that_may_not_be_read_costs_only_itself_and_a_bound_is_told(call, monkeypatch):
+    entries = RootedFolder.entries
+
+    def closed(self, path="."):
+        if path == "src":
+            raise SansiError('"src" may not be read')
+        return entries(self, path)
+
+    monkeypatch.setattr(RootedFolder, "entries", closed)
+    (call.root / "a.txt").write_text("needle")
+    assert call("search_files", text="needle").text == "a.txt:1: needle"
+    assert "may not be read" in call("search_files", text="needle", path="src").text
+    monkeypatch.setattr(files, "MOST_WALKED", 2)
+    assert call("search_files", text="needle").text.endswith(
+        "[only the first 2 names were looked at; search a folder of it]"
+    )
+
+
+def test_an_edit_of_several_lines_in_a_file_of_windows_is_counted(call):
+    (call.root / "w.txt").write_bytes(b"a\r\nb\r\n")
+    assert call("edit_file", path="w.txt", old="a\nb", new="c").text == "changed w.txt: 1 place, 1 line now"
+
+
 def test_writing_shows_its_difference_first(call):
     arguments = {"path": "src/a.py", "content": "one\n2\nthree\ntwo\n"}
     assert call.tools["write_file"].shown(arguments).splitlines()[2:] == [
@@ -70,7 +107,7 @@ def test_writing_shows_its_difference_first(call):
     ]
     assert (call.root / "src" / "a.py").read_text().startswith("one\ntwo")  # asking changes nothing
     assert call("write_file", **arguments).text == "replaced src/a.py: 4 lines"
-    assert call("write_file", path="new/b.txt", content="x").text == "wrote new/b.txt: 1 lines"
+    assert call("write_file", path="new/b.txt", content="x").text == "wrote new/b.txt: 1 line"
     assert (call.root / "new" / "b.txt").read_text() == "x"
 
 

@@ -42,6 +42,17 @@ def test_thoughts_are_folded_calls_shown_and_results_told_with_their_size(tmp_pa
     assert "2 steps, 1 call · read 20, wrote 10 tokens" in shown
 
 
+def test_one_of_a_thing_is_told_as_one(tmp_path):
+    @tool
+    def digit() -> str:
+        """A digit."""
+        return "7"
+
+    setup = setup_of(tmp_path, several(("digit", {})), says("7.", thought="Hm."), tools=(digit,))
+    _, shown = talk(setup, "Go")
+    assert "✓ digit · 1 character ·" in shown and "about 1 word ·" in shown and "1 call ·" in shown
+
+
 def test_thoughts_are_shown_whole_where_they_are_wanted(tmp_path):
     _, shown = talk(setup_of(tmp_path, says("Yes.")), "/thoughts on", "Is it?")
     assert "Let me see." in shown

@@ -14,6 +14,7 @@ from sansi.agents.loop.window import OVERFLOW, Window
 from sansi.agents.observation import Observation
 from sansi.agents.tool import Tool
 from sansi.base import SansiError
+from sansi.base.words import count
 from sansi.client import ChatClient
 
 
@@ -56,7 +57,7 @@ class ContextKeeper:
         fitted = self._results.fit(seen, tool, self.window.room(abreast))
         if fitted.whole is not None:
             self._state.count("results_cut")
-            told = f"{tool.name} gave {len(seen.text)} characters, of which the model reads head and tail"
+            told = f"{tool.name} gave {count(len(seen.text), 'character')}, of which the model reads head and tail"
             self._notice("result_cut", told, name=fitted.whole, characters=len(seen.text))
         return fitted
 

@@ -12,6 +12,7 @@ from sansi.agents.observation import SHORTEST_HEAD, Observation, head_and_tail
 from sansi.agents.tool import Tool
 from sansi.agents.tools.read_result import RESULTS, result_name
 from sansi.base.files import write_text
+from sansi.base.words import count
 from sansi.client import chars_within
 from sansi.client.token_count import CHARS_PER_TOKEN
 from sansi.text import Message
@@ -71,5 +72,5 @@ def _note(name: str) -> str:
 def _with_files(seen: Observation) -> str:
     """The text, with the names of files that it does not mention itself."""
     missing = [file for file in seen.attachments if file.name not in seen.text]
-    lines = [f"[file {file.name}: {file.media_type}, {len(file.data)} bytes]" for file in missing]
+    lines = [f"[file {file.name}: {file.media_type}, {count(len(file.data), 'byte')}]" for file in missing]
     return "\n".join([seen.text, *lines] if seen.text else lines) if lines else seen.text

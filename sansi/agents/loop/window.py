@@ -15,6 +15,7 @@ from typing import Any
 
 from sansi.agents.loop.results import Results
 from sansi.base import SansiError
+from sansi.base.words import count
 from sansi.client import ChatClient, TokenCount, TokenCounter, estimated_tokens
 from sansi.client.chat_client import on_thread
 from sansi.client.token_count import estimated_count
@@ -51,7 +52,7 @@ class Trimmed:
 
     @property
     def told(self) -> str:
-        how = f"{self.results} older tool result{'s' * (self.results != 1)} shortened to head and tail"
+        how = f"{count(self.results, 'older tool result')} shortened to head and tail"
         return f"the context was full: {how}; the prompt had {self.before} tokens, now {self.after}"
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from sansi.base.words import count
+
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-_])")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _HIDDEN = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f]")
@@ -25,4 +27,4 @@ def description(text: str) -> str:
     """A description as a model and a user may have it: shown as it is, and not longer than a page or two."""
     text = shown(text).strip()
     left = len(text) - LONGEST
-    return text if left <= 0 else f"{text[:LONGEST]} [cut: {left} more characters]"
+    return text if left <= 0 else f"{text[:LONGEST]} [cut: {count(left, 'more character')}]"

@@ -14,6 +14,7 @@ import mcp_types as types
 from sansi.agents.mcp.definitions import CallResult, Definition
 from sansi.agents.observation import Attachment
 from sansi.base import SansiError
+from sansi.base.words import count
 from sansi.text.schema import tool_schema
 
 PROBLEMS_TOLD = 3
@@ -102,7 +103,7 @@ class _Parts:
         ending = ENDINGS.get(kind) or mimetypes.guess_extension(kind) or ""
         name = name or f"{media_type.partition('/')[0] or 'file'}-{len(self.files) + 1}{ending}"
         self.files.append(Attachment(name, media_type, content))
-        self.texts.append(f"[{name}: {media_type}, {len(content)} bytes]")
+        self.texts.append(f"[{name}: {media_type}, {count(len(content), 'byte')}]")
 
 
 def _says_the_same(texts: list[str], structured: Any) -> bool:

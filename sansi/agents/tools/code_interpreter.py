@@ -15,6 +15,7 @@ from sansi.agents.observation import Attachment, Result
 from sansi.agents.tool import Tool
 from sansi.agents.tools.workers import START_SECONDS, Workers, Workspace, holds_everything
 from sansi.base import SansiError
+from sansi.base.words import count
 from sansi.sandbox import Limits, RunResult
 from sansi.sandbox.rooted import RootedFolder
 
@@ -133,7 +134,8 @@ def _told(done: RunResult, files: Sequence[Attachment]) -> str:
     if shown := [each.name for each in done.attachments]:
         parts.append(f"[shown to the user: {', '.join(shown)}]")
     if files:
-        parts.append(f"[files: {', '.join(f'{each.name} ({len(each.data):,} bytes)' for each in files)}]")
+        sizes = [f"{each.name} ({count(len(each.data), 'byte')})" for each in files]
+        parts.append(f"[files: {', '.join(sizes)}]")
     if not parts:
         parts.append("[no output]")
     return "\n".join([*parts, f"[sandbox: {done.rung}]"])

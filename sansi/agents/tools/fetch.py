@@ -13,6 +13,7 @@ from sansi.agents.observation import Result
 from sansi.agents.tool import Tool
 from sansi.agents.tools.web import Page, WebAccess, WebAddress, get_page, read_address
 from sansi.base.errors import SansiError
+from sansi.base.words import count
 from sansi.client.chat_client import on_thread
 from sansi.documents import Document, Limits, read_document
 
@@ -119,7 +120,9 @@ def _part(read: _Read, start: int, room: int) -> Result:
         told = f"{origin} answered {page.status}"
         return Result(f"{told}:\n{text[:SHOWN_ERROR]}" if text else told, is_error=True, origin=origin)
     if start and start >= len(text):
-        raise SansiError(f"start is {start}, and the text of {origin} has {len(text)} characters", param="start")
+        raise SansiError(
+            f"start is {start}, and the text of {origin} has {count(len(text), 'character')}", param="start"
+        )
     end = min(len(text), max(start, 0) + max(room - HEAD_ROOM, LEAST_PART))
     notes = list(document.notes)
     if page.cut:

@@ -15,7 +15,8 @@ from sansi.agents.tainted_files import TaintedFiles
 from sansi.agents.tool import Tool
 from sansi.agents.tools.workers import Workspace, shared_folder
 from sansi.base import SansiError
-from sansi.sandbox.rooted import RootedFolder
+from sansi.base.words import count as counted
+from sansi.sandbox.rooted import MOST_WALKED, RootedFolder
 
 MOST_LISTED, MOST_FOUND, MOST_LINES = 500, 100, 400  # entries, lines found, lines read at once
 LONGEST_LINE, LONGEST_DIFF = 500, 20_000  # characters of a line that was found, of a diff
@@ -72,13 +73,13 @@ class Files:
         kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
         if kind.startswith("image/") and kind != "image/svg+xml":
             picture = Attachment(Path(path).name, kind, data)
-            return _result(f"[{path}: {kind}, {len(data):,} bytes]", self._origin_of([path], data), picture)
+            return _result(f"[{path}: {kind}, {counted(len(data), 'byte')}]", self._origin_of([path], data), picture)
         text = _text(data, path)
         every = text.splitlines(keepends=True)
         if first_line < 1 or lines < 1:
             raise SansiError(f"first_line and lines count from 1, not {first_line} and {lines}")
         if first_line > max(1, len(every)):
-            raise SansiError(f'"{path}" has {len(every)} lines; there is no line {first_line}')
+            raise SansiError(f'"{path}" has {counted(len(every), "line")}; there is no line {first_line}')
         part = every[first_line - 1 : first_line - 1 + lines]
         whole = len(part) == len(every)
         note = "" if whole else f"[lines {first_line} to {first_line + len(part) - 1} of {len(every)}]\n"
@@ -96,20 +97,24 @@ class Files:
             raise SansiError("text is empty; say what to look for")
         wanted, found = text.lower() if ignore_case else text, list[str]()
         origin: str | None = None
-        for name, entry in self._folder.walk(path):
-            if entry.kind != "file" or any(part in SKIPPED for part in name.split("/")):
-                continue
-            try:
-                data = self._folder.read(name)
-                lines = _lines_with(wanted, _text(data, name), name, ignore_case)
-            except SansiError:  # no text, too large, or gone since
-                continue
+        for number, (name, entry) in enumerate(self._folder.walk(path, MOST_WALKED, SKIPPED), 1):
+            lines, data = self._lines_with(wanted, name, ignore_case) if entry.kind == "file" else ([], b"")
             found += lines
             origin = origin or (self._origin_of([name], data) if lines else None)
             if len(found) > MOST_FOUND:
                 told = f"\n[more than {MOST_FOUND} lines; look for something rarer]"
                 return _result("\n".join(found[:MOST_FOUND]) + told, origin)
+            if number == MOST_WALKED:
+                found.append(f"[only the first {MOST_WALKED:,} names were looked at; search a folder of it]")
         return _result("\n".join(found) or "[nothing found]", origin)
+
+    def _lines_with(self, wanted: str, name: str, ignore_case: bool) -> tuple[list[str], bytes]:
+        """The lines of a file that hold a text, and the whole of it; none where it is no text, too large, or gone."""
+        try:
+            data = self._folder.read(name)
+            return _lines_with(wanted, _text(data, name), name, ignore_case), data
+        except SansiError:
+            return [], b""
 
     def _origin_of(self, names: Iterable[str], data: bytes | None = None) -> str | None:
         """Whose text is in the first of these files that is not the user's own; None: they are all."""
@@ -138,7 +143,7 @@ class Files:
         """
         before = self._before(path)
         self._write(path, content.encode("utf-8", "replace"), context, whole=True)
-        return f"{'wrote' if before is None else 'replaced'} {path}: {len(content.splitlines())} lines"
+        return f"{'wrote' if before is None else 'replaced'} {path}: {counted(len(content.splitlines()), 'line')}"
 
     def edit_file(self, path: str, old: str, new: str, context: ToolContext, every: bool = False) -> str:
         """Replace a piece of a text file of the user's.
@@ -150,8 +155,9 @@ class Files:
             every: Whether to replace it wherever it stands.
         """
         before, after = self._edited(path, old, new, every)
+        places = before.count(old) or before.count(old.replace("\n", "\r\n"))
         self._write(path, after.encode("utf-8", "replace"), context, whole=False)
-        return f"changed {path}: {before.count(old)} places, {len(after.splitlines())} lines now"
+        return f"changed {path}: {counted(places, 'place')}, {counted(len(after.splitlines()), 'line')} now"
 
     def _edited(self, path: str, old: str, new: str, every: bool) -> tuple[str, str]:
         data = self._folder.read(path)
@@ -199,12 +205,12 @@ def diff(path: str, before: str, after: str) -> str:
         return f"{path}: nothing changes"
     old, new = before.splitlines(), after.splitlines()
     if len(old) + len(new) > MOST_COMPARED:
-        return f"{path}: {len(old)} lines become {len(new)}; too many to compare"
+        return f"{path}: {counted(len(old), 'line')} become {len(new)}; too many to compare"
     text = "\n".join(difflib.unified_diff(old, new, f"a/{path}", f"b/{path}", lineterm=""))
     if not text:
         return f"{path}: line ends change"
     cut = len(text) - LONGEST_DIFF
-    return text if cut <= 0 else f"{text[:LONGEST_DIFF]}\n[{cut:,} more characters of the diff]"
+    return text if cut <= 0 else f"{text[:LONGEST_DIFF]}\n[{counted(cut, 'more character')} of the diff]"
 
 
 def _result(text: str, origin: str | None, *attachments: Attachment) -> Result:
@@ -224,13 +230,13 @@ def _lines_with(wanted: str, text: str, name: str, ignore_case: bool) -> list[st
 
 def _row(name: str, kind: str, size: int) -> str:
     if kind == "file":
-        return f"{name}  {size:,} bytes"
+        return f"{name}  {counted(size, 'byte')}"
     return f"{name}/" if kind == "folder" else f"{name}  ({kind})"
 
 
 def _text(data: bytes, path: str) -> str:
     if b"\0" in data[:8192] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise SansiError(f'"{path}" is no text ({len(data):,} bytes)')
+        raise SansiError(f'"{path}" is no text ({counted(len(data), "byte")})')
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", "replace")
     return data.decode("utf-8-sig", "replace")

@@ -17,7 +17,7 @@ from typing import Any
 from sansi.agents.context import ToolContext
 from sansi.agents.observation import Result
 from sansi.agents.tool import Tool, tool, tools_of
-from sansi.agents.tools.library.words import query_of, terms
+from sansi.agents.tools.library.words import query_of, terms, terms_are_others
 from sansi.base.errors import SansiError, nearest
 from sansi.base.state import state_folder
 
@@ -87,8 +87,7 @@ class Memory:
             row = (key, text, int(tainted), time.time())
             sql = "INSERT INTO notes (key, text, tainted, changed) VALUES (?, ?, ?, ?)"
             number = self._base.execute(sql, row).lastrowid
-            words = (number, " ".join(terms(key)), " ".join(terms(text)))
-            self._base.execute("INSERT INTO note_words (rowid, head, body) VALUES (?, ?, ?)", words)
+            _add_words(self._base, number, key, text)
         return before
 
     def delete(self, key: str) -> bool:
@@ -197,9 +196,21 @@ def _open(path: str | Path | None) -> sqlite3.Connection:
             Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         base = sqlite3.connect(path or ":memory:", timeout=BUSY_SECONDS, check_same_thread=False)
         base.executescript(_SCHEMA)
+        with base:
+            base.execute("BEGIN IMMEDIATE")  # no other process does the same meanwhile
+            if terms_are_others(base):
+                base.execute("DELETE FROM note_words")
+                for number, key, text in base.execute("SELECT id, key, text FROM notes").fetchall():
+                    _add_words(base, number, key, text)
     except (sqlite3.Error, OSError) as error:
         raise SansiError(f"the memory {path or ''} can not be opened: {error}", param="memory") from error
     return base
+
+
+def _add_words(base: sqlite3.Connection, number: int | None, key: str, text: str) -> None:
+    """By which a note is found."""
+    words = (number, " ".join(terms(key)), " ".join(terms(text)))
+    base.execute("INSERT INTO note_words (rowid, head, body) VALUES (?, ?, ?)", words)
 
 
 def _checked(key: str, text: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from sansi.agents.observation import Result
 from sansi.agents.tool import Tool
 from sansi.agents.tools.library import Found, Library, Passage
 from sansi.base.errors import SansiError, did_you_mean
+from sansi.base.words import count as counted
 
 MOST, SHOWN_NAMES, SHOWN_NOTES = 20, 30, 5
 TIMEOUT = 120.0  # seconds for one file, as each begins the time anew
@@ -67,10 +68,12 @@ def tools(workspace: Any) -> list[Tool]:
 
 def _told(found: Sequence[Found], names: Sequence[str], notes: Sequence[str], room: int) -> Result:
     noted = "".join(f"\n({note})" for note in notes[:SHOWN_NOTES])
-    noted += f"\n({len(notes) - SHOWN_NOTES} more files could not be read)" if len(notes) > SHOWN_NOTES else ""
+    noted += (
+        f"\n({counted(len(notes) - SHOWN_NOTES, 'more file')} could not be read)" if len(notes) > SHOWN_NOTES else ""
+    )
     if not found:
         listed = ", ".join(names[:SHOWN_NAMES]) + (", …" if len(names) > SHOWN_NAMES else "")
-        where = f"in {len(names)} files: {listed}" if names else "as there are no files"
+        where = f"in {counted(len(names), 'file')}: {listed}" if names else "as there are no files"
         return Result(f"Nothing was found {where}.{noted}")
     passages = _joined([each.passage for each in found])
     parts: list[str] = []
@@ -78,7 +81,7 @@ def _told(found: Sequence[Found], names: Sequence[str], notes: Sequence[str], ro
     for number, passage in enumerate(passages, 1):
         head = f"[{number}] {passage.place}" + (f" (under “{passage.heading}”)" if passage.heading else "")
         if parts and left < len(head) + 200:
-            noted += f"\n({len(passages) - number + 1} more passages have no room here)"
+            noted += f"\n(no room here for {counted(len(passages) - number + 1, 'more passage')})"
             break
         text = (
             passage.text if len(passage.text) <= left - len(head) else passage.text[: max(left - len(head), 100)] + "…"

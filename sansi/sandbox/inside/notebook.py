@@ -27,6 +27,7 @@ class Notebook:
         self.module = type(sys)("__main__")
         self.module.__dict__["__builtins__"] = builtins
         sys.modules["__main__"] = self.module
+        sys.meta_path.insert(0, plots.QuietFonts)
         builtins.__dict__.update(exit=sys.exit, quit=sys.exit)  # as `site` does, which is left out
         self.sources: dict[str, str] = {}  # of every cell, for tracebacks
         self.running = False

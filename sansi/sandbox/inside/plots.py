@@ -11,6 +11,19 @@ if TYPE_CHECKING:
 
 MOST, LARGEST = 16, 8 * 2**20  # figures of one call, bytes of one
 
+
+class QuietFonts:
+    """In `sys.meta_path`: keeps matplotlib's word on building its font cache, which a new machine has none of, out of
+    what the code prints. It finds nothing itself."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> None:
+        if name == "matplotlib.font_manager":
+            import logging
+
+            logging.getLogger(name).setLevel(logging.ERROR)
+
+
 _taken: list[bytes] = []
 _left_out = 0
 

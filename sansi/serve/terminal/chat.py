@@ -19,6 +19,7 @@ from rich.text import Text
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.base.files import WRITTEN, read_json
 from sansi.base.shown import show
+from sansi.base.words import count
 from sansi.chat import ChatModel, ChatOptions, ChatResult, Preset
 from sansi.chat.options import check_options
 from sansi.serve.api import response_bodies
@@ -461,8 +462,8 @@ def stats(done: Answered, context_length: int) -> dict[str, str]:
         "mode": f"{told.mode} (decided by: {told.mode_source})",
         "budget": f"asked {asked}, applied {applied}",
         "thought": (looks.thought_summary(result).removeprefix("thought ") or "none") + closing,
-        "answer": f"{looks.answer_tokens(result)} tokens with tags, finish reason {result.finish_reason}",
-        "prompt": f"{used.prompt_tokens:,} tokens, {used.cached_tokens:,} of them from the cache",
+        "answer": f"{count(looks.answer_tokens(result), 'token')} with tags, finish reason {result.finish_reason}",
+        "prompt": f"{count(used.prompt_tokens, 'token')}, {used.cached_tokens:,} of them from the cache",
         "context": _room(used.prompt_tokens + used.completion_tokens, context_length),
         "speed": ", ".join(
             filter(None, (f"{timing.total:.2f} s", looks.speed(result), f"first text after {first:.2f} s"))
@@ -475,7 +476,7 @@ def stats(done: Answered, context_length: int) -> dict[str, str]:
 
 def _room(used: int, size: int) -> str:
     """How full the context is; a server may not say how large it is."""
-    return f"{used:,} of {size:,} tokens" if size else f"{used:,} tokens"
+    return f"{used:,} of {size:,} tokens" if size else count(used, "token")
 
 
 def options_from(settings: dict[str, Any]) -> ChatOptions:

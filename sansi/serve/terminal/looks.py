@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
+from sansi.base.words import count
 from sansi.chat import ChatResult, tokens_per_second
 from sansi.serve.terminal.commands import Command
 
@@ -56,7 +57,7 @@ def summary(result: ChatResult, seconds: float | None = None) -> str:
     """One line: how long the thought was and why it ended, how long the answer was, how fast, and what went wrong."""
     told = result.report
     parts = [thought_summary(result) or told.mode]
-    parts.append(f"answer and tags {answer_tokens(result)} tokens")
+    parts.append(f"answer and tags {count(answer_tokens(result), 'token')}")
     if result.finish_reason == "length" and told.thinking_end_reason != "length":
         parts.append("cut at the token limit")
     parts += [f"not executable: {call.name}, {call.error}" for call in result.message.tool_calls if call.error]
@@ -99,4 +100,4 @@ def thought_summary(result: ChatResult) -> str:
         return ""
     own = result.usage.reasoning_tokens
     why = END_REASONS.get(told.thinking_end_reason or "", "")
-    return f"thought {own} tokens" + (f", {why}" if why else "")
+    return f"thought {count(own, 'token')}" + (f", {why}" if why else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 import threading
 from pathlib import Path
@@ -131,3 +132,15 @@ def test_a_run_tells_its_tools_that_strangers_were_heard():
     Agent(script, [page, *memory_tools(memory)]).run([{"role": "user", "content": "Go."}])
     noted = {key: memory.search(key)[0].tainted for key in memory.keys}
     assert noted == {"before": False, "after": True}
+
+
+def test_notes_kept_with_other_terms_are_found_again(tmp_path):
+    memory = Memory(tmp_path / "memory.sqlite")
+    memory.save("neighbour", "Frau Müller")
+    memory.close()
+    with sqlite3.connect(tmp_path / "memory.sqlite") as base:  # as an earlier version leaves it
+        base.execute("DELETE FROM note_words")
+        base.execute("INSERT INTO note_words (rowid, head, body) VALUES (1, 'neighbour', 'frau muller')")
+        base.execute("PRAGMA user_version = 0")
+    found = Memory(tmp_path / "memory.sqlite").search("Mueller")
+    assert [note.key for note in found] == ["neighbour"]

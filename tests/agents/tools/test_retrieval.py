@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 import threading
 from dataclasses import dataclass, field
@@ -47,6 +48,48 @@ def sayings() -> Index:
 @pytest.mark.parametrize(("name", "word"), [(name, word) for name, (_, words) in SAYINGS.items() for word in words])
 def test_words_of_every_script_are_found(sayings, name, word):
     assert sayings.search(word, 1)[0].passage.file == name
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Il était une fois", ["était", "etait", "ÉTAIT", "e\u0301tait"]),
+        ("L’été de l'homme, aujourd'hui", ["été", "homme", "aujourd’hui", "l'été"]),
+        ("Her cœur", ["coeur"]),
+        ("don't stop", ["dont", "don’t"]),
+        ("Müller über Größe", ["Mueller", "muller", "MÜLLER", "ueber", "groesse"]),
+        ("Mueller", ["Müller"]),
+        ("Søster Ærø", ["soster", "soester", "aero"]),
+        ("Łódź đường", ["lodz", "duong"]),
+        ("İstanbul ısı", ["istanbul", "isi"]),
+        ("ΣΊΣΥΦΟΣ", ["σίσυφος"]),
+        ("كِتَابٌ مدرســـة", ["كتاب", "مدرسة"]),
+        ("کتاب علی", ["كتاب", "علي"]),
+        ("שָׁלוֹם", ["שלום"]),
+        ("co\u00adopération zero\u200bwidth", ["coopération", "zerowidth"]),
+        ("北京大学的图书馆", ["图书馆", "大学", "京"]),
+        ("한국어를 공부한다", ["공부"]),
+        ("สวัสดี\u200bชาวโลก", ["ชาวโลก"]),
+    ],
+)
+def test_texts_and_queries_may_be_written_in_several_ways(text, words):
+    index = Index()
+    index.add("a", Document(text, "text/plain"))
+    assert [word for word in words if not index.search(word)] == []
+    index.close()
+
+
+def test_what_was_kept_with_other_terms_is_read_again(tmp_path):
+    index = Index(tmp_path / "index.sqlite")
+    index.add("a", Document("Müller", "text/plain"), "state")
+    index.close()
+    with sqlite3.connect(tmp_path / "index.sqlite") as base:  # as an earlier version leaves it
+        base.execute("PRAGMA user_version = 1")
+    index = Index(tmp_path / "index.sqlite")
+    assert index.states() == {}
+    index.add("a", Document("Müller", "text/plain"), "state")
+    index.close()
+    assert Index(tmp_path / "index.sqlite").states() == {"a": "state"}
 
 
 def test_a_question_finds_what_it_is_about(sayings):

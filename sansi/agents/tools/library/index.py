@@ -13,7 +13,7 @@ import numpy as np
 
 from sansi.agents.tools.library.embeddings import Embeddings
 from sansi.agents.tools.library.passages import Passage, passages_of
-from sansi.agents.tools.library.words import query_of, terms
+from sansi.agents.tools.library.words import query_of, terms, terms_are_others
 from sansi.base.errors import SansiError
 from sansi.documents import Document
 
@@ -49,8 +49,16 @@ class Index:
         try:
             self._base = sqlite3.connect(path or ":memory:", check_same_thread=False)
             self._base.executescript(_SCHEMA)
+            self._forget_other_terms()
         except sqlite3.Error as error:
             raise SansiError(f"the index {path or 'in memory'} can not be opened: {error}", param="index") from error
+
+    def _forget_other_terms(self) -> None:
+        """Files whose words were kept by another version are read again; vectors, which cost more, stay."""
+        with self._base:
+            if terms_are_others(self._base):
+                for table in ("files", "passages", "words"):
+                    self._base.execute(f"DELETE FROM {table}")
 
     def close(self) -> None:
         with self._lock:

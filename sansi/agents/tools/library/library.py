@@ -11,6 +11,7 @@ from sansi.agents.context import nobody
 from sansi.agents.tools.library.embeddings import Embeddings
 from sansi.agents.tools.library.index import Found, Index
 from sansi.base.errors import SansiError
+from sansi.base.words import count as counted
 from sansi.documents import Document, Limits, read_document
 
 LEFT_OUT = frozenset(["node_modules", "__pycache__", "venv", "site-packages", "build", "dist", "target"])
@@ -102,7 +103,7 @@ class Library:
                 count += 1
                 size += _size(path)
                 if count > MOST_FILES or size > MOST_BYTES:
-                    self.notes.append(f"only the first {count - 1:,} files are searched")
+                    self.notes.append(f"searched is only the first part: {counted(count - 1, 'file')}")
                     return
                 yield self._name(path, source), path
 

@@ -17,6 +17,7 @@ from sansi.agents.approvals import MODES, Answer, Question
 from sansi.agents.desk import AnswerDesk
 from sansi.agents.events import ApprovalAsked, Finished, InputAsked
 from sansi.base.errors import SansiError
+from sansi.base.words import count
 from sansi.serve.terminal import looks
 from sansi.serve.terminal.agent.commands import ALIASES, COMMANDS, NAMES
 from sansi.serve.terminal.agent.export import export
@@ -263,7 +264,7 @@ class AgentChat:
     def _limit(self, **changes: int | None) -> None:
         self.setup.limits = replace(self.setup.limits, **changes)  # type: ignore[arg-type]
         limits = self.setup.limits
-        budget = "unlimited" if limits.thinking_budget is None else f"{limits.thinking_budget:,} tokens"
+        budget = "unlimited" if limits.thinking_budget is None else count(limits.thinking_budget, "token")
         self.view.note(f"thinking budget of one answer: {budget} · calls: at most {limits.max_calls}")
 
     def _trust(self, name: str) -> None:

@@ -11,6 +11,7 @@ from sansi.agents import Stop
 from sansi.agents.approvals import Answer
 from sansi.agents.events import AgentEvent, CallReady, ContentText, Finished, Notice, ObservationMade
 from sansi.base.errors import SansiError
+from sansi.base.words import count
 from sansi.serve.terminal.agent.session import Session
 from sansi.serve.terminal.agent.turns import Outcome, Setup, stopped_by_interrupt
 from sansi.serve.terminal.agent.view import ENDS
@@ -89,7 +90,7 @@ class _Text:
             self._note(f"⚙ {event.name} {json.dumps(dict(event.arguments), ensure_ascii=False)}")
         elif isinstance(event, ObservationMade):
             first = event.text.strip().split("\n")[0][:200]
-            size = f"{len(event.text):,} character{'s' * (len(event.text) != 1)}"
+            size = count(len(event.text), "character")
             self._note(f"  {event.name}: {event.status}, {size}, {event.seconds:.2f} s: {first}")
             for line in self._session.keep(event.attachments):
                 self._note(f"  ▤ {line}")

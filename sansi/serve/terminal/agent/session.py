@@ -120,7 +120,7 @@ class Session:
                 break
             place = folder / f"{Path(name).stem}-{number}{Path(name).suffix}"
         place.write_bytes(attachment.data)
-        return f"{attachment.media_type}, {len(attachment.data):,} bytes: {place}"
+        return f"{attachment.media_type}, {count(len(attachment.data), 'byte')}: {place}"
 
     def _close(self) -> None:
         """Let others have the file between two runs."""

@@ -26,6 +26,7 @@ from sansi.agents.events import (
     ReplyDone,
     StepStarted,
 )
+from sansi.base.words import count
 from sansi.client import Usage
 from sansi.serve.terminal.looks import is_plain, printable, seconds_text
 from sansi.serve.terminal.markdown import MarkdownStream, TextStream
@@ -128,7 +129,7 @@ class RunView:
         self._thought = ""
         self._end_live()
         self._end_stream()
-        self.note(f"thought · about {words} words · {seconds_text(taken)}")
+        self.note(f"thought · about {count(words, 'word')} · {seconds_text(taken)}")
 
     def _content(self, event: ContentText) -> None:
         self._end_thought()
@@ -182,7 +183,7 @@ class RunView:
     ) -> None:
         self.results.append(Shown(name, text, whole))
         mark, style = {"ok": ("✓", "green"), "cancelled": ("■", "yellow")}.get(status, ("✗", "red"))
-        facts = [name, *([] if status == "ok" else [status.replace("_", " ")]), f"{len(text):,} characters"]
+        facts = [name, *([] if status == "ok" else [status.replace("_", " ")]), count(len(text), "character")]
         facts += [] if seconds is None else [f"{seconds:.2f} s"]
         facts += ["text of strangers"] if tainted else []
         self.console.print(Text(f"{mark} {' · '.join(facts)}", style), soft_wrap=True)
@@ -311,9 +312,9 @@ def folded(text: str) -> tuple[str, str]:
     lines = text.rstrip().split("\n")
     head = "\n".join(lines[:FOLDED_LINES])
     if len(head) > FOLDED_CHARS:
-        return head[:FOLDED_CHARS] + "…", f"{len(text) - FOLDED_CHARS:,} more characters"
+        return head[:FOLDED_CHARS] + "…", count(len(text) - FOLDED_CHARS, "more character")
     more = len(lines) - FOLDED_LINES
-    return head, f"{more:,} more line{'' if more == 1 else 's'}" if more > 0 else ""
+    return head, count(more, "more line") if more > 0 else ""
 
 
 def indented(text: str) -> str:
@@ -324,8 +325,8 @@ def spending(spent: Spent, budget: int | None, last: Finished | None) -> str:
     """One line: what the conversation has cost, and what was left of the last run's thinking budget."""
     used = spent.usage
     parts = [
-        f"{spent.steps} step{'' if spent.steps == 1 else 's'}, {spent.calls} call{'' if spent.calls == 1 else 's'}",
-        f"read {used.prompt_tokens:,}, wrote {used.completion_tokens:,} tokens",
+        f"{count(spent.steps, 'step')}, {count(spent.calls, 'call')}",
+        f"read {used.prompt_tokens:,}, wrote {count(used.completion_tokens, 'token')}",
     ]
     if budget is not None and last is not None:
         thought = last.usage.reasoning_tokens
