@@ -313,7 +313,13 @@ def _waited_for(answer: Any) -> Any:
 
 
 def _same_call(one: Question, other: Question) -> bool:
-    return (one.tool, one.fingerprint, one.arguments) == (other.tool, other.fingerprint, other.arguments)
+    """What was shown counts, too: it is what was answered, and a saved run may show another thing than it asks for."""
+    return (one.tool, one.fingerprint, one.arguments, one.shown) == (
+        other.tool,
+        other.fingerprint,
+        other.arguments,
+        other.shown,
+    )
 
 
 def _read_answer(ask: Any) -> Answer | None:

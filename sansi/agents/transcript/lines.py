@@ -1,20 +1,30 @@
-"""The file of a transcript: one object of JSON to a line, written at once, readable however its writer ended."""
+"""The file of a transcript: one object of JSON to a line, written at once, readable however its writer ended.
+
+Each line has a seal over itself and all that stands before it in the file, so that what this user's programs wrote is
+told from what others wrote, changed or put together.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from sansi.base import SansiError
 from sansi.base.files import as_path, check_above, make_folder
+from sansi.base.seal import LENGTH, is_sealed, seal_of
 from sansi.base.strict_json import parse_json
 
 FORMAT = 1
+SEAL, FOREIGN = "seal", "foreign"
+"""Keys of a line: its seal, as it stands in the file, and a mark that it has none that holds, set by who reads it."""
+_SEALED = re.compile(rb',"seal":"([0-9a-f]{%d})"\}$' % LENGTH)
 try:
     import fcntl
 except ImportError:  # not everywhere; then two writers are not kept apart
@@ -29,11 +39,17 @@ class Lines:
     whole_bytes: int
     """Up to the end of the last line that counts."""
     notices: tuple[str, ...] = ()
-    """What could not be read, a sentence each."""
+    """What could not be read, or is not to be trusted, a sentence each."""
+
+    @property
+    def foreign(self) -> bool:
+        """Whether lines were written by somebody else, or changed since."""
+        return any(line.get(FOREIGN) for line in self.objects)
 
 
 def read_lines(path: Path) -> Lines:
-    """The lines of a transcript. One that is cut in the middle is read up to there, and a notice says so.
+    """The lines of a transcript. One that is cut in the middle is read up to there, and a notice says so. A line whose
+    seal does not hold is marked with `FOREIGN`, and a conversation that it names is called otherwise.
 
     Raises SansiError where there is no file, or it is no transcript of this format.
     """
@@ -45,8 +61,12 @@ def read_lines(path: Path) -> Lines:
     objects: list[dict[str, Any]] = []
     notices: list[str] = []
     end = broken = 0  # broken: the number of the first line that cannot be read
+    before, begun = hashlib.sha256(), 0
     for number, (line, at) in enumerate(_split(data), 1):
-        value = _read(line)
+        before.update(data[begun : at - len(line) - 1])
+        value, begun = _read(line), at - len(line) - 1
+        if value is not None and not _holds(line, before.digest()):
+            value = _marked(value, path)
         if value is None:
             broken = broken or number
         elif value["kind"] == "reopened":
@@ -57,6 +77,11 @@ def read_lines(path: Path) -> Lines:
     if broken:
         notices.append(f"{path}: line {broken} is cut or damaged; the transcript is read up to there")
     _check_header(path, objects)
+    if any(line.get(FOREIGN) for line in objects):
+        notices.append(
+            f"{path} was not written by your Sansi on this machine, or was changed since: what it says was approved "
+            "does not count, its settings are not used, and its words count as those of strangers"
+        )
     return Lines(tuple(objects), end, tuple(notices))
 
 
@@ -76,6 +101,17 @@ def _read(line: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) and isinstance(value.get("kind"), str) else None
 
 
+def _holds(line: bytes, before: bytes) -> bool:
+    found = _SEALED.search(line)
+    return found is not None and is_sealed(before + line[: found.start()] + b"}", found[1].decode("ascii"))
+
+
+def _marked(value: dict[str, Any], path: Path) -> dict[str, Any]:
+    """A conversation of somebody else's must not be one of the user's, whose files it would have."""
+    named = f"elsewhere-{hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:12]}"
+    return {**value, FOREIGN: True, **({"conversation": named} if "conversation" in value else {})}
+
+
 def _check_header(path: Path, objects: list[dict[str, Any]]) -> None:
     if not objects or objects[0]["kind"] != "transcript":
         raise SansiError(f"{path} is no transcript: its first line does not say so", param="path")
@@ -90,12 +126,14 @@ class Writer:
     Each line is handed to the system before `write` returns, so that the end of the program loses none.
     """
 
-    def __init__(self, path: Path, file: IO[bytes]):
+    def __init__(self, path: Path, file: IO[bytes], before: bytes = b""):
         self.path, self._file, self._lock = path, file, threading.Lock()
+        self._before = hashlib.sha256(before)  # all that stands in the file
 
     @classmethod
     def create(cls, path: Path, header: dict[str, Any]) -> Writer:
-        """A new file. Raises SansiError where there is one already, or none can be made."""
+        """A new file; the header may be marked as `FOREIGN`. Raises SansiError where there is one already, or none can
+        be made."""
         path = as_path(path, "a transcript").expanduser()
         check_above(path)
         make_folder(path.parent)
@@ -118,24 +156,33 @@ class Writer:
             file = open(path, "ab", opener=lambda name, flags: os.open(name, flags & ~os.O_CREAT))  # noqa: SIM115
         except OSError as error:
             raise SansiError(f"{path} can not be written ({error.strerror})", param="path") from error
-        return cls(path, _locked(file, path))
+        return cls(path, _locked(file, path), path.read_bytes())
 
     def keep(self, lines: Lines) -> None:
         """Go on after the lines that count; what else is in the file stays there, and is passed over."""
         if lines.whole_bytes < self.path.stat().st_size:
-            self._append(b"\n")
+            self._append(lambda: b"\n")
             self.write({"kind": "reopened", "kept": len(lines.objects)})
 
     def write(self, line: dict[str, Any]) -> None:
-        """Raises SansiError where it can not be written: a run whose transcript has gaps could not be resumed."""
-        text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
-        self._append(text.encode("utf-8", "replace") + b"\n")
+        """With its seal, unless it is marked as `FOREIGN`: a copy of somebody else's line is somebody else's.
 
-    def _append(self, data: bytes) -> None:
+        Raises SansiError where it can not be written: a run whose transcript has gaps could not be resumed.
+        """
+        plain = {name: value for name, value in line.items() if name not in (SEAL, FOREIGN)}
+        text = json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        self._append(lambda: (text if line.get(FOREIGN) else self._sealed(text)) + b"\n")
+
+    def _sealed(self, text: bytes) -> bytes:
+        return text[:-1] + f',"{SEAL}":"{seal_of(self._before.digest() + text)}"}}'.encode()
+
+    def _append(self, made: Callable[[], bytes]) -> None:
         try:
             with self._lock:
+                data = made()
                 self._file.write(data)
                 self._file.flush()
+                self._before.update(data)
         except (OSError, ValueError) as error:
             raise SansiError(
                 f"{self.path}: the transcript can not be written ({error}), so the run is ended"

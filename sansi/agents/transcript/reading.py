@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from sansi.agents.approvals import Answer, Question
 from sansi.agents.loop.run import CallRecord, RunState
-from sansi.agents.transcript.lines import Lines, read_lines
+from sansi.agents.transcript.lines import FOREIGN, Lines, read_lines
 from sansi.agents.transcript.plain import attachment_from_json, message_from_json, state_from
 from sansi.base import SansiError
 from sansi.text import Message, ToolCall
+
+ELSEWHERE = "a transcript from elsewhere"
+"""The origin of messages in lines that this user's programs did not write."""
 
 
 @dataclass
@@ -50,12 +53,13 @@ class Turn:
         """Go on by one event. keep: among `events`, too."""
         if keep:
             self.events.append(line)
+        foreign = bool(line.get(FOREIGN))
         if "state" in line:
-            self.figures = line["state"]
-        if line.get("approvals") is not None:
+            self.figures = {**line["state"], "tainted": True} if foreign else line["state"]
+        if line.get("approvals") is not None and not foreign:
             self.approvals = line["approvals"]
         for index, message in line.get("replaced", {}).items():
-            self.messages[int(index)] = message_from_json(message)
+            self.messages[int(index)] = _message(message, foreign)
         taking = getattr(self, f"_take_{line['kind']}", None)
         if taking is not None:
             taking(line)
@@ -67,7 +71,7 @@ class Turn:
         self.written = {call.id: call for call in message_from_json(line["message"]).tool_calls}
 
     def _take_message(self, line: dict[str, Any]) -> None:
-        message = message_from_json(line["message"])
+        message = _message(line["message"], bool(line.get(FOREIGN)))
         self.messages.append(message)
         if message.role == "assistant":
             for known in (self.held, self.running, self.asked, self.answered):
@@ -76,10 +80,11 @@ class Turn:
             self.records.append(record)
 
     def _take_approval_asked(self, line: dict[str, Any]) -> None:
-        self.asked[line["id"]] = Question.from_json(line["details"])
+        if not line.get(FOREIGN):  # what it shows may not be what it asks for
+            self.asked[line["id"]] = Question.from_json(line["details"])
 
     def _take_approval_answered(self, line: dict[str, Any]) -> None:
-        if line["by"] == "user":
+        if line["by"] == "user" and not line.get(FOREIGN):
             self.answered[line["id"]] = Answer(line["answer"], line["reason"], line["exact"])
 
     def _take_call_running(self, line: dict[str, Any]) -> None:
@@ -89,9 +94,10 @@ class Turn:
         call = self.written.get(line["id"]) or self._call(line["id"], line["name"])
         fields = {f.name: line[f.name] for f in dataclasses.fields(CallRecord) if f.name in line}
         files = tuple(attachment_from_json(file) for file in line["attachments"])
-        self.held[line["id"]] = CallRecord(
-            **{**fields, "call": call, "observation": line["text"], "attachments": files}
-        )
+        told = {"call": call, "observation": line["text"], "attachments": files}
+        if line.get(FOREIGN):
+            told |= {"tainted": True, "origin": ELSEWHERE}
+        self.held[line["id"]] = CallRecord(**{**fields, **told})
 
     def _take_finished(self, line: dict[str, Any]) -> None:
         self.status = line["status"]
@@ -150,7 +156,22 @@ class Transcript:
     @property
     def before(self) -> tuple[Message, ...]:
         """What the session began with."""
-        return tuple(message_from_json(message) for message in self.header.get("messages", ()))
+        return tuple(_messages(self.header))
+
+
+def of_strangers(message: Message) -> Message:
+    """A message of somebody else's transcript or run: whoever is said to have said it, nobody here has."""
+    return replace(message, tainted=True, origin=ELSEWHERE)
+
+
+def _message(saved: Mapping[str, Any], foreign: bool) -> Message:
+    message = message_from_json(saved)
+    return of_strangers(message) if foreign else message
+
+
+def _messages(line: Mapping[str, Any]) -> list[Message]:
+    given: Iterable[Mapping[str, Any]] = line.get("messages", ())
+    return [_message(message, bool(line.get(FOREIGN))) for message in given]
 
 
 def read_transcript(path: str | Path) -> Transcript:
@@ -162,8 +183,8 @@ def read_transcript(path: str | Path) -> Transcript:
     for number, line in enumerate(lines.objects[1:], 2):
         try:
             if line["kind"] == "turn":
-                before = turns[-1].messages if turns else [message_from_json(m) for m in header.get("messages", ())]
-                new = [message_from_json(message) for message in line["messages"]]
+                before = turns[-1].messages if turns else _messages(header)
+                new = _messages(line)
                 turns.append(Turn(line, [*before, *new], len(before) + len(new)))
             elif turns:
                 turns[-1].take(line)

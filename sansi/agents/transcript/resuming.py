@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+import json
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from sansi.agents.approvals import Answer, Approvals, Question
-from sansi.agents.events import AgentEvent, ObservationMade
+from sansi.agents.events import AgentEvent, Notice, ObservationMade
 from sansi.agents.loop import Agent, AgentRun, RunState, Stop
 from sansi.agents.observation import Observation
 from sansi.agents.tool import Tool
+from sansi.agents.transcript.lines import SEAL
 from sansi.agents.transcript.plain import state_from_json, state_to_json
+from sansi.agents.transcript.reading import ELSEWHERE, of_strangers
 from sansi.base import SansiError
 from sansi.base.errors import did_you_mean
 from sansi.base.files import as_path, read_json, write_json
+from sansi.base.seal import is_sealed, seal_of
 from sansi.text import ToolCall
 
 FORMAT = 1
 UNKNOWN = (
     "outcome unknown: the program ended while this call was running, so it may have had its effect. It was not made "
     "again. Look whether it has, before you make it again."
+)
+NOT_OURS = (
+    "the run was not saved by your Sansi on this machine, or was changed since: what it says was approved does not "
+    "count, and its words count as those of strangers"
 )
 Answers = Mapping[str, Answer | str | Mapping[str, Any]]
 
@@ -33,15 +42,19 @@ class SavedRun:
     state: RunState
     pending: tuple[Question, ...] = ()
     approvals: Mapping[str, Any] | None = None
+    foreign: bool = False
+    """Somebody else wrote it, or changed it: its approvals are left out, and its words are those of strangers."""
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        """With a seal, by which `from_json` knows what this user's programs have written on this machine."""
+        saved = {
             "format": FORMAT,
             "kind": "run",
             "state": state_to_json(self.state),
             "pending": [question.to_json() for question in self.pending],
             "approvals": self.approvals,
         }
+        return saved if self.foreign else {**saved, SEAL: seal_of(_bytes(saved))}
 
     @classmethod
     def from_json(cls, saved: Any) -> SavedRun:
@@ -52,9 +65,22 @@ class SavedRun:
             raise SansiError(f"the run's format is {saved.get('format')!r:.40}; this version of Sansi reads {FORMAT}")
         try:
             pending = tuple(Question.from_json(question) for question in saved["pending"])
-            return cls(state_from_json(saved["state"]), pending, saved["approvals"])
+            state, approvals = state_from_json(saved["state"]), saved["approvals"]
         except (KeyError, TypeError) as error:
             raise SansiError(f"this is no saved run ({error!r:.100})", param="run") from error
+        if is_sealed(_bytes({name: value for name, value in saved.items() if name != SEAL}), saved.get(SEAL)):
+            return cls(state, pending, approvals)
+        return cls(_of_strangers(state), pending, None, True)
+
+
+def _bytes(saved: Mapping[str, Any]) -> bytes:
+    return json.dumps(saved, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def _of_strangers(state: RunState) -> RunState:
+    messages = [of_strangers(message) for message in state.messages]
+    held = {id_: replace(record, tainted=True, origin=ELSEWHERE) for id_, record in state.held.items()}
+    return replace(state, messages=messages, held=held, tainted=True, conversation=f"elsewhere-{token_hex(6)}")
 
 
 def save_run(run: AgentRun, path: str | Path, approvals: Approvals | None = None) -> SavedRun:
@@ -93,7 +119,13 @@ def resume_run(
     """
     saved = saved if isinstance(saved, SavedRun) else load_run(saved)
     prepare(agent, saved, answers)
-    return agent.resume_stream(saved.state, stop=stop)
+    events = agent.resume_stream(saved.state, stop=stop)
+    return _after(Notice("approval", NOT_OURS), events) if saved.foreign else events
+
+
+def _after(first: AgentEvent, events: Iterable[AgentEvent]) -> Generator[AgentEvent, None, None]:
+    yield first
+    yield from events
 
 
 def prepare(agent: Agent, saved: SavedRun, answers: Answers | None) -> None:

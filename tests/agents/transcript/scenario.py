@@ -20,9 +20,11 @@ STEPS = [
     [("write", {"text": "two"}), ("look", {"what": "window"})],
     [],
 ]
+LOOPING = [*STEPS[:2], *[[("look", {"what": "door"})]] * 4, []]
+"""The same call with the same result, so that there are notices: it is told at the third and the fourth time."""
 KINDS = [
     "step", "reasoning", "content", "call_started", "call_arguments", "reply", "message", "call_ready",
-    "approval_asked", "approval_answered", "call_running", "progress", "observation", "finished",
+    "approval_asked", "approval_answered", "call_running", "progress", "observation", "notice", "finished",
 ]  # fmt: skip
 
 
@@ -78,9 +80,13 @@ def agent_in(folder: Path, approver=lambda question: "once", model=None, mode="a
     return Agent(model or Model(), tools_in(folder), gate=Approvals(mode, approver))
 
 
+def model_for(kind: str) -> Model:
+    return Model(LOOPING if kind == "notice" else STEPS)
+
+
 def killed(folder: Path, kind: str, nth: int) -> None:
     """A run that the system kills once the line of the nth event of a kind has been written."""
-    session = Session.create(folder / "run.jsonl", agent_in(folder))
+    session = Session.create(folder / "run.jsonl", agent_in(folder, model=model_for(kind)))
     write, seen = session._writer.write, 0
 
     def watched(line):

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sansi.agents import Agent, Result, Stop, Tool
 from sansi.agents.approvals import Answer, Approvals, Policy
-from sansi.agents.transcript import Session, load_run, read_transcript, replay, resume_run, save_run
+from sansi.agents.transcript import Session, load_run, read_lines, read_transcript, replay, resume_run, save_run
 from sansi.agents.transcript.lines import Writer
 from sansi.base import SansiError
 from sansi.client import AssistantReply, Usage
 from sansi.text import Codec, Message, ToolCall, message_to_dict
 from sansi.text.tokenizer import Tokenizer
-from scenario import KINDS, Model, agent_in, tools_in
+from scenario import KINDS, Model, agent_in, model_for, tools_in
 
 SCENARIO = Path(__file__).with_name("scenario.py")
 
@@ -32,12 +32,9 @@ def plain(messages):
     return [message_to_dict(message) for message in messages]
 
 
-@pytest.fixture
-def whole(tmp_path):
+def whole(folder, kind):
     """What a run comes to that nobody kills."""
-    folder = tmp_path / "whole"
-    folder.mkdir()
-    with Session.create(folder / "run.jsonl", agent_in(folder)) as session:
+    with Session.create(folder / "run.jsonl", agent_in(folder, model=model_for(kind))) as session:
         last(session.send("Go."))
         return session.messages
 
@@ -55,15 +52,18 @@ def killed(tmp_path_factory):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are killed in forks")
 @pytest.mark.parametrize("nth", [1, 2])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_run_that_was_killed_is_resumed_to_the_same_end(kind, nth, killed, whole):
+def test_a_run_that_was_killed_is_resumed_to_the_same_end(kind, nth, killed, tmp_path):
     folder = killed / f"{kind}-{nth}"
+    kinds = [line["kind"] for line in read_lines(folder / "run.jsonl").objects]
+    assert kinds[-1] == kind or kinds.count(kind) < nth, "killed right after it, or there was none"
+    assert kinds.count("notice") == (nth if kind == "notice" else 0)
     asked = []
 
     def approver(question):
         asked.append(question)
         return "once"
 
-    with Session.open(folder / "run.jsonl", agent_in(folder, approver)) as session:
+    with Session.open(folder / "run.jsonl", agent_in(folder, approver, model_for(kind))) as session:
         if session.unfinished is None:
             assert kind == "finished"
         else:
@@ -73,7 +73,7 @@ def test_a_run_that_was_killed_is_resumed_to_the_same_end(kind, nth, killed, who
         assert sorted(effects) == sorted(set(effects)), "no effect comes twice"
         unknown = [m for m in session.messages if m.role == "tool" and "outcome unknown" in m.content]
         if not unknown:
-            assert plain(session.messages) == plain(whole)
+            assert plain(session.messages) == plain(whole(tmp_path, kind))
             assert effects == ["one", "two"]
         assert len(unknown) <= 1
     assert replay(folder / "run.jsonl").same

@@ -17,6 +17,7 @@ from sansi.agents.approvals import Question
 from sansi.agents.events import AgentEvent
 from sansi.agents.transcript import Lines, Transcript, copy_turns, new_head, read_lines, read_transcript
 from sansi.agents.transcript import Session as Kept
+from sansi.agents.transcript.lines import FOREIGN
 from sansi.base.errors import SansiError, nearest
 from sansi.base.words import count
 from sansi.text import Message
@@ -207,4 +208,7 @@ def _new_id() -> str:
 
 def _open(folder: Path) -> Session:
     transcript = read_transcript(folder / FILE)
-    return Session(folder, dict(transcript.header), transcript)
+    head = dict(transcript.header)
+    if head.get(FOREIGN):  # tools, rules and servers that somebody else has chosen
+        head = {name: value for name, value in head.items() if name not in FACTS or name == "model"}
+    return Session(folder, head, transcript)
