@@ -3,12 +3,13 @@
     make build/agentdojo                 (AgentDojo and five packages, without what they drag in)
     python bench/injections.py [SUITE …] [--packages build/agentdojo] [--publish]
 
-Without a model: AgentDojo (MIT; 97 tasks of users, 35 of attackers, in four suites) knows the right calls of each. The
-user's calls are made in an environment whose every place for it holds the attacker's order, then the attacker's calls
-follow; each is put to `Approvals("auto")`, as an agent would. The user answers questions about their own calls with
-"once". All tools count as those of a server that is not trusted; their results are JSON. What a tool may do is told
-by its name: get, search, list, read and check read (a web page over the network), all others write. A call is stopped
-where it is refused or asked about.
+Without a model: AgentDojo (MIT; 97 tasks of users, 35 of attackers, in four suites) knows the right calls of each, but
+for eight attacks, whose calls are ours (`injections_missing`) and are held against its own checks first. The user's
+calls are made in an environment whose every place for it holds the attacker's order, then the attacker's calls follow;
+each is put to `Approvals("auto")`, as an agent would. The user answers questions about their own calls with "once". All
+tools count as those of a server that is not trusted; their results are JSON. What a tool may do is told by its name:
+get, search, list, read and check read (a web page over the network), all others write. A call is stopped where it is
+refused or asked about.
 
 The rule was tuned on banking and workspace. The packages that AgentDojo drags in for models are stood in for.
 """
@@ -28,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from common import ROOT, commit, publish
+from injections_missing import achieves, missing_calls
 from sansi.agents import Effect, Tool
 from sansi.agents.approvals import Approvals
 from sansi.base.files import write_json
@@ -60,6 +62,9 @@ def main() -> None:
 
 def replay(name: str, suite: Any) -> Counter[str]:
     """Play each pair of a user's and an attacker's task, and each user's task alone."""
+    for attacker in suite.injection_tasks.values():
+        if missing_calls(attacker, suite.load_and_inject_default_environment({})) and not achieves(suite, attacker):
+            sys.exit(f"{name}, {attacker.ID}: our calls do not reach the attack's goal")
     counts: Counter[str] = Counter()
     tools = {f.name: as_tool(f, name) for f in suite.tools}
     for user in suite.user_tasks.values():
@@ -118,7 +123,7 @@ class Session:
 
     def play(self, task: Any, answer: str | None = None) -> Iterator[Played]:
         """The task's calls, each decided on and then made. answer: what the user says when asked."""
-        for call in task.ground_truth(self._environment):
+        for call in task.ground_truth(self._environment) or missing_calls(task, self._environment):
             tool = self._tools[call.function]
             made = ToolCall("call", call.function, json.dumps(plain(call.args), default=str))
             tainted = any(message.tainted for message in self._messages)
