@@ -11,7 +11,7 @@ given = $(if $(filter command,$(firstword $(origin $(1)))),$($(1)))
 PARALLEL := -n auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test clients mcp browser page properties soak injections nano docs lint clean
+.PHONY: help serve test clients mcp torture browser page properties soak injections nano docs lint clean
 
 help: ## this list
 	@echo "make TARGET [NAME=value]"
@@ -31,6 +31,9 @@ clients: $(VENV)/.test ## real clients against scripted answers; needs the packa
 # Into .clients/mcp; Node comes from the Python registry, as the suite needs one of 22 or later.
 mcp: $(VENV)/.test ## real MCP servers and the official conformance suite; needs the package registries (ONLY="time git")
 	ONLY="$(call given,ONLY)" $(BIN)/python tests/agents/mcp/real.py
+
+torture: $(VENV)/.test ## twenty faulty MCP servers before Sansi's client and five others; needs the registry; a quarter of an hour
+	$(BIN)/python bench/mcp_torture.py --peers $(call given,ARGS)
 
 # The chat page in a real browser. SHOTS=1 takes the pictures of docs/images anew.
 browser: $(VENV)/.browser ## the chat page's tests in Chromium, Debian's package chromium (SHOTS=1 takes docs/images anew)

@@ -1,7 +1,7 @@
 """Twenty faulty MCP servers, each beside a sound one, before Sansi's client and others.
 
-    python bench/mcp_torture.py                                # Sansi and the official SDK's client
-    python bench/mcp_torture.py --with fastmcp=PYTHON …        # others, each with the Python that has it installed
+    python bench/mcp_torture.py            # Sansi and the official SDK's client
+    python bench/mcp_torture.py --peers    # and four others, each in an environment of its own (`make torture`)
 
 Per fault and client a fresh process connects to both servers with a deadline of 3 s for the start and 3 s for a call,
 and does what a user would do. A fault is survived when all of this holds:
@@ -24,6 +24,8 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from common import ROOT, commit, machine, publish
 
 HERE = Path(__file__).resolve().parent
 SERVERS = HERE.parent / "tests" / "agents" / "mcp"
@@ -65,6 +67,55 @@ FAULTS = [
     Fault("duplicate_replies", "works"),
     Fault("endless_list", "works"),
 ]
+SERVER_THAT = {
+    "silent": "never says a word",
+    "slow_start": "needs a while to start",
+    "banner": "prints a banner on stdout",
+    "bad_byte": "bytes that are no UTF-8",
+    "huge_line": "a message of 64 MiB",
+    "dies_at_start": "exits before it answers",
+    "dies_in_call": "is killed in a call",
+    "bad_schema": "one bad schema among 301 tools",
+    "forgets": "its session is gone (HTTP 404)",
+    "orphan": "starts a process that outlives it",
+    "stays": "does not end when asked",
+    "rug_pull": "changes a tool after its first call",
+    "name_clash": "two tools of one name, names too long",
+    "endless_progress": "tells progress for ever",
+    "hangs_in_call": "never answers a call",
+    "floods_stderr": "50 MB a second on stderr",
+    "lies": "results that do not fit its schema",
+    "wrong_ids": "answers requests that nobody made",
+    "duplicate_replies": "answers thrice",
+    "endless_list": "pages of a list go in a circle",
+}
+CLIENTS = {
+    "sansi": "Sansi",
+    "sdk": "official SDK",
+    "fastmcp": "FastMCP",
+    "openai_agents": "OpenAI Agents",
+    "qwen_agent": "Qwen-Agent",
+    "smolagents": "smolagents",
+}
+PEERS = {  # the last two were written for `mcp` 1, whose names they import
+    "fastmcp": ("fastmcp==4.2.3",),
+    "openai_agents": ("openai-agents==0.24.0",),
+    "qwen_agent": ("qwen-agent==0.0.34", "mcp==1.30.0", "numpy", "soundfile", "python-dateutil", "tqdm"),
+    "smolagents": ("smolagents[mcp]==1.26.0", "mcp==1.30.0"),
+}
+SHORT = (  # of what went wrong the worst, in few words
+    ("still hanging", "hangs"),
+    ("the sound server does not answer", "loses both servers"),
+    ("does not work: MCPError: Request", "the answer is lost"),
+    ("does not work", "loses its tools"),
+    ("late", "late"),
+    ("the cause is not named", "no cause"),
+    ("processes left", "leaves a process"),
+    ("a tool with another definition", "calls it all the same"),
+    ("names stand twice", "one name twice"),
+    ("names that models", "names that APIs refuse"),
+    ("the client's process ended", "dies"),
+)
 TEXT = {"bad_byte": "BYTE", "huge_line": "huge", "dies_in_call": "die", "endless_progress": "go"}
 TEXT |= {"hangs_in_call": "hang", "duplicate_replies": "x"}
 
@@ -170,12 +221,35 @@ def _left(mark: str) -> list[int]:
 def table(verdicts: dict[str, list[Verdict]], words: list[str]) -> str:
     """A line a fault, a column a client: survived, with the seconds to the error, or what was wrong."""
     names = list(verdicts)
-    lines = ["| server that … | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    heads = [CLIENTS.get(name, name) for name in names]
+    lines = ["| a server that … | " + " | ".join(heads) + " |", "|---" * (len(names) + 1) + "|"]
     for position, word in enumerate(words):
-        cells = [_cell(verdicts[name][position]) for name in names]
-        lines.append(f"| `{word}` | " + " | ".join(cells) + " |")
-    counts = [f"**{sum(not v.problems for v in verdicts[name])} of {len(words)}**" for name in names]
-    return "\n".join([*lines, "| survived | " + " | ".join(counts) + " |"])
+        cells = [_short(verdicts[name][position]) for name in names]
+        lines.append(f"| {SERVER_THAT[word]} | " + " | ".join(cells) + " |")
+    counts = [f"**{sum(not v.problems for v in verdicts[name])}**" for name in names]
+    return "\n".join([*lines, f"| **survived of {len(words)}** | " + " | ".join(counts) + " |"])
+
+
+def _short(verdict: Verdict) -> str:
+    if not verdict.problems:
+        return _cell(verdict)
+    told = " ".join(verdict.problems)
+    word = next((short for sign, short in SHORT if sign in told), told[:60].replace("|", "/"))
+    return f"{word}, {verdict.seconds:.1f} s" if word == "late" and verdict.seconds is not None else word
+
+
+def install_peers() -> dict[str, str]:
+    """The Python of each other client, in an environment of its own."""
+    pythons = {}
+    for name, packages in PEERS.items():
+        place = ROOT / ".clients" / "mcp-peers" / name
+        pythons[name] = str(place / "bin" / "python")
+        done, wanted = place / "installed", " ".join(packages)
+        if not done.exists() or done.read_text() != wanted:
+            subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
+            subprocess.run([pythons[name], "-m", "pip", "install", "-q", *packages], check=True)
+            done.write_text(wanted)
+    return pythons
 
 
 def _cell(verdict: Verdict) -> str:
@@ -187,10 +261,13 @@ def _cell(verdict: Verdict) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--with", dest="others", action="append", default=[], metavar="CLIENT=PYTHON")
+    parser.add_argument("--peers", action="store_true", help="install and try the others, too")
     parser.add_argument("--only", nargs="*", help="clients")
     parser.add_argument("--faults", nargs="*", help="faults; default: all twenty")
+    parser.add_argument("--publish", action="store_true", help="write the table into docs/RESULTS.md")
     chosen = parser.parse_args()
-    clients = {"sansi": sys.executable, "sdk": sys.executable, **dict(each.split("=", 1) for each in chosen.others)}
+    clients = {"sansi": sys.executable, "sdk": sys.executable, **(install_peers() if chosen.peers else {})}
+    clients |= dict(each.split("=", 1) for each in chosen.others)
     clients = {name: python for name, python in clients.items() if not chosen.only or name in chosen.only}
     faults = [fault for fault in FAULTS if not chosen.faults or fault.word in chosen.faults]
     verdicts: dict[str, list[Verdict]] = {}
@@ -199,7 +276,10 @@ def main() -> None:
         for fault in faults:
             verdicts[name].append(run(name, python, fault))
             print(name, fault.word, _cell(verdicts[name][-1]), file=sys.stderr, flush=True)
-    print(table(verdicts, [fault.word for fault in faults]))
+    made = table(verdicts, [fault.word for fault in faults])
+    print(made)
+    if chosen.publish:
+        publish("mcp-torture", f"{made}\n\nCommit `{commit()}`, {machine(1)['cpu']}, {machine(1)['cores']} cores.\n")
 
 
 if __name__ == "__main__":
