@@ -110,8 +110,8 @@ def subject_of(model: str, hub: str) -> Subject:
 def _of_folder(name: str, folder: Path) -> Subject:
     from sansi.engine.memory import stored_in
     from sansi.model.formats.folders import read_config_values
+    from sansi.model.formats.quantized import stored_kinds
     from sansi.model.hub.repository import licence_of
-    from sansi.model.quantize import stored_kinds
 
     kinds, values = stored_kinds(folder), read_config_values(folder)
     return Subject(name, stored_in(folder), _dtype_in(values), kinds[1] if kinds else None, folder, licence_of(folder))

@@ -43,8 +43,9 @@ def quantize(
     """
     from sansi.model.bundle import ModelBundle
     from sansi.model.formats.files import stored_bytes
+    from sansi.model.formats.quantized import DEFAULT_OUTER
     from sansi.model.formats.target import check_target
-    from sansi.model.quantize import DEFAULT_OUTER, check_kinds
+    from sansi.model.quantize import check_kinds
     from sansi.model.quantize import quantize as quantised
 
     check_kinds(kind, outer or DEFAULT_OUTER)

@@ -19,7 +19,7 @@ from sansi.engine.blocks import blocks_for
 from sansi.model import ModelConfig
 from sansi.model.formats.files import stored_bytes
 from sansi.model.formats.folders import read_config
-from sansi.model.quantize import stored_kinds
+from sansi.model.formats.quantized import stored_kinds
 
 CPU_SHARE = 0.6  # of the free memory, for everything: other programs live here too
 GPU_SHARE = 0.9

@@ -20,21 +20,14 @@ from torch import Tensor
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.model.config import ModelConfig
 from sansi.model.formats.names import tensor_table
-from sansi.model.formats.tensors import EMBEDDING, LM_HEAD, WeightReader
+from sansi.model.formats.quantized import DEFAULT_OUTER, QuantizedReader, check_stored, kinds_of
+from sansi.model.formats.source import WeightSource, open_source
+from sansi.model.formats.tensors import EMBEDDING, LM_HEAD
+from sansi.model.formats.weights import Rows, fill_from_rows
 from sansi.model.kernels import KINDS, Arena, PackedWeight
 from sansi.model.kernels.cpu.build import KernelsUnavailable, load_kernels
 from sansi.model.kernels.cpu.cores import available_cores
-from sansi.model.quantize import (
-    DEFAULT_OUTER,
-    QuantizedReader,
-    Rows,
-    check_kinds,
-    check_outer,
-    check_stored,
-    fill_from_rows,
-    kinds_of,
-    stored_kinds,
-)
+from sansi.model.quantize import check_kinds, check_outer
 from sansi.model.rope import attention_factor, inverse_frequencies
 from sansi.model.transformer import Transformer
 
@@ -48,7 +41,8 @@ class NativeModel:
     model: its weights are packed; `refresh` takes over what changes in them. quantize: "int8" or "int4", in groups of
     32 with an fp16 scale (norms and routers stay float32; a matrix whose inputs are no multiple of 32 keeps its
     precision). outer: the same for embedding and LM head, where the others are quantised; default int8. cache_dtype: of
-    keys and values. threads: default the physical cores at hand. isa: "avx512", "avx2" or "scalar"; default the best.
+    keys and values, None: float16 beside quantised weights, else float32. threads: default the physical cores at hand.
+    isa: "avx512", "avx2" or "scalar"; default the best.
 
     Raises KernelsUnavailable where the kernels can not be built or run, SansiError for an unknown option.
     """
@@ -59,7 +53,7 @@ class NativeModel:
         quantize: str | None = None,
         threads: int | None = None,
         isa: str | None = None,
-        cache_dtype: str = "float32",
+        cache_dtype: str | None = "float32",
         outer: str | None = None,
     ):
         options = _Options(quantize, threads, isa, cache_dtype, outer)
@@ -81,37 +75,35 @@ class NativeModel:
         quantize: str | None = None,
         threads: int | None = None,
         isa: str | None = None,
-        cache_dtype: str = "float32",
+        cache_dtype: str | None = "float32",
         outer: str | None = None,
     ) -> NativeModel:
         """The model in `folder`, full or quantised; memory never holds more than the packed weights and a piece of one.
 
-        A quantised folder decides over `quantize` and `outer`. Raises SansiError where they ask for another kind than
-        it has, for a missing or damaged folder, and as the constructor does.
+        A folder that Sansi quantised decides over `quantize` and `outer`; of other quantised weights they round the
+        values anew. Raises SansiError where they ask for another kind than it has, for a missing or damaged folder, and
+        as the constructor does.
         """
         options = _Options(quantize, threads, isa, cache_dtype, outer)
         options.check()
         self = cls.__new__(cls)
         self._from_module = False
-        if stored_kinds(folder):
-            check_stored(folder, quantize, outer)
-            stored = QuantizedReader(folder)
-            self._setup(stored.config, stored, options)
-        else:
-            reader = WeightReader(folder)
-            self._setup(reader.config, _FullWeights.of(reader.shapes, reader.rows, options), options)
+        source = open_source(folder)
+        self._setup(source.config, _as_asked(source, folder, options), options)
         return self
 
     def _setup(self, config: ModelConfig, source: _Source, options: _Options) -> None:
         if not config.qk_norm or config.attention_bias:
             raise KernelsUnavailable("the CPU kernels are for models with a norm of queries and keys and no biases")
         self.config = config
+        self.kind = options.quantize or _kind_of(source)
+        """How the weights are quantised; None: not at all."""
         self.threads = options.threads or available_cores()
         kernels = load_kernels(options.isa)
         self.isa, self._library = kernels.isa, _declare(kernels.library)
         self._weights = _Weights(config, source)
         self._rotation = _RotationTable(config)
-        shape = _CShape.of(config, CACHE_DTYPES[options.cache_dtype])
+        shape = _CShape.of(config, CACHE_DTYPES[options.cache_dtype or ("float16" if self.kind else "float32")])
         handle = self._library.sansi_model_new(ctypes.byref(shape), ctypes.byref(self._weights.described), self.threads)
         if not handle:
             raise MemoryError("no memory for the model")
@@ -202,14 +194,14 @@ class _Options:
     quantize: str | None
     threads: int | None
     isa: str | None
-    cache_dtype: str
+    cache_dtype: str | None
     outer: str | None
 
     def check(self) -> None:
         check_kinds(self.quantize or DEFAULT_OUTER, self.outer or DEFAULT_OUTER)
         if self.threads is not None and self.threads < 1:
             raise SansiError(f"threads must be 1 or more, not {self.threads}", param="threads")
-        if self.cache_dtype not in CACHE_DTYPES:
+        if self.cache_dtype is not None and self.cache_dtype not in CACHE_DTYPES:
             raise SansiError(
                 f'unknown dtype "{self.cache_dtype}" of the cache{did_you_mean(self.cache_dtype, CACHE_DTYPES)}',
                 param="cache_dtype",
@@ -331,7 +323,22 @@ class _FullWeights:
         fill_from_rows(packed, names, self.shapes, self.rows)
 
 
-_Source = _FullWeights | QuantizedReader
+_Source = _FullWeights | WeightSource
+
+
+def _kind_of(source: _Source) -> str | None:
+    return source.format.name if source.kinds and not isinstance(source, _FullWeights) else None
+
+
+def _as_asked(source: WeightSource, folder: str | Path, options: _Options) -> _Source:
+    """The source itself where its weights are stored as is asked for; else its values, to be rounded."""
+    if isinstance(source, QuantizedReader):
+        check_stored(folder, options.quantize, options.outer)
+        return source
+    if options.quantize is None and source.kinds:
+        check_outer(None, options.outer)
+        return source
+    return _FullWeights.of(source.shapes, source.rows, options)
 
 
 class _Weights:
@@ -390,15 +397,17 @@ class _Weights:
     def _matrix(self, *names: str, kind: str | None = None) -> _CPacked:
         """The rows of all `names`, one after the other, as one weight."""
         count, columns = sum(self._source.shapes[name][0] for name in names), self._source.shapes[names[0]][1]
-        packed = PackedWeight.zeros(kind or self._kind(names[0]), count, columns, self._arena)
+        packed = PackedWeight.zeros(kind or self._kind(names), count, columns, self._arena)
         self._source.fill(names, packed)
         self._matrices.append((names, packed))
         return _CPacked.of(packed)
 
-    def _kind(self, name: str) -> str:
-        if kind := self._source.kinds.get(name):
+    def _kind(self, names: Sequence[str]) -> str:
+        """The one in which all of them are stored; where there is none, floats that hold the values of all."""
+        kinds = {self._source.kinds.get(name) for name in names}
+        if len(kinds) == 1 and (kind := kinds.pop()):
             return kind
-        return "bf16" if self._source.rows(name, 0, 1).dtype == torch.bfloat16 else "fp32"
+        return "bf16" if {self._source.rows(name, 0, 1).dtype for name in names} == {torch.bfloat16} else "fp32"
 
     def _all_rows(self, name: str) -> Tensor:
         return self._source.rows(name, 0, self._source.shapes[name][0])

@@ -12,16 +12,15 @@ from sansi.base.errors import SansiError
 from sansi.model import ModelConfig, Transformer, load, save
 from sansi.model.bundle import ModelBundle
 from sansi.model.formats.files import QUANTIZED_FILE
+from sansi.model.formats.quantized import kind_of, stored_kinds
 from sansi.model.kernels import GROUP, LEVELS, Arena, PackedWeight, nearest_levels, pack, round_to_levels, unpack
 from sansi.model.kernels.cpu.packing import pack_into
 from sansi.model.quantize import (
     QuantizedWeights,
     dequantize,
-    kind_of,
     kl_to_full,
     load_quantized,
     quantize,
-    stored_kinds,
 )
 from tiny_models import EXPERTS, random_ids, tiny_config, tiny_model
 

@@ -13,8 +13,9 @@ from sansi.base.errors import SansiError, did_you_mean
 from sansi.engine.backends.torch_backend import TorchBackend
 from sansi.engine.batch import Backend
 from sansi.model import Transformer, load
+from sansi.model.formats.quantized import check_stored, stored_kinds
 from sansi.model.kernels.cpu.build import KernelsUnavailable
-from sansi.model.quantize import check_outer, check_stored, dequantize, load_quantized, stored_kinds
+from sansi.model.quantize import check_outer, dequantize, load_quantized
 
 __all__ = ["BACKENDS", "TorchBackend", "load_backend", "make_backend"]
 

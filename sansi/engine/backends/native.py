@@ -10,7 +10,6 @@ from torch import Tensor
 from sansi.engine.batch import Batch
 from sansi.model import Transformer
 from sansi.model.native import NativeModel
-from sansi.model.quantize import stored_kinds
 
 
 class NativeBackend:
@@ -34,11 +33,8 @@ class NativeBackend:
         outer: str | None = None,
     ):
         make = NativeModel if isinstance(source, Transformer) else NativeModel.from_pretrained
-        stored = None if isinstance(source, Transformer) else stored_kinds(source)
-        kind = quantize or (stored[0] if stored else None)
-        cache_dtype = cache_dtype or ("float16" if kind else "float32")
         self._model = make(source, quantize, threads, isa, cache_dtype, outer)  # type: ignore[arg-type]
-        self.name = f"native {kind}" if kind else "native"
+        self.name = f"native {self._model.kind}" if self._model.kind else "native"
         self.block_bytes = self._model.block_bytes
 
     @property

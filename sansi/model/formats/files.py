@@ -12,6 +12,8 @@ QUANTIZED_FILE = "quantized.safetensors"
 """Not model.safetensors: some programs would warn of an unknown quantisation and go on with random weights."""
 QUANT_METHOD = "sansi"
 """In the quantization_config of a folder that `sansi.model.quantize` wrote: a name that other programs refuse."""
+OPENED_METHODS = (QUANT_METHOD, "gguf")
+"""Every quant_method that `sansi.model.formats.source.open_source` has a reader for."""
 
 
 def weight_names(folder: Path) -> list[str]:
@@ -36,9 +38,28 @@ def indexed_names(folder: Path) -> list[str]:
 
 def stored_bytes(folder: str | Path) -> int:
     """Bytes of the files whose weights are read."""
+    if file := gguf_of(Path(folder)):
+        from sansi.model.formats.gguf.file import split_files
+
+        return sum(part.stat().st_size for part in split_files(file))
     files = [Path(folder) / name for name in weight_names(Path(folder))]
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
+def gguf_of(folder: Path) -> Path | None:
+    """The GGUF file with the weights of a folder that `gguf.folder_of` made; None for any other folder."""
+    try:
+        described = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("quantization_config")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return Path(described["file"]) if method_of(described) == "gguf" and "file" in described else None
+
+
 def is_ours(quantization_config: Any) -> bool:
-    return isinstance(quantization_config, dict) and quantization_config.get("quant_method") == QUANT_METHOD
+    return method_of(quantization_config) == QUANT_METHOD
+
+
+def method_of(quantization_config: Any) -> str | None:
+    """The quant_method of a quantization_config; None: the weights are full, or it does not say."""
+    method = quantization_config.get("quant_method") if isinstance(quantization_config, dict) else None
+    return method if isinstance(method, str) else None

@@ -8,12 +8,19 @@ from typing import Any
 from sansi.base.errors import SansiError
 from sansi.base.files import as_path, read_json
 from sansi.model.config import ModelConfig
-from sansi.model.formats.files import INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE, is_ours
+from sansi.model.formats.files import INDEX_FILE, OPENED_METHODS, QUANTIZED_FILE, SINGLE_FILE, method_of
 
 
 def model_folder(folder: str | Path) -> Path:
-    """The folder as a Path. Raises SansiError when it is not there or holds no config.json."""
+    """The folder as a Path; for a GGUF file, or a folder of one, the folder that stands for it.
+
+    Raises SansiError when it is not there or holds no config.json.
+    """
     path = as_path(folder, "a model folder")
+    if found := find_gguf(path):
+        from sansi.model.formats.gguf import folder_of
+
+        return folder_of(found)
     if path.is_file():
         raise SansiError(f"{path} is a file; give the folder that it is in, with config.json beside the weights")
     if not path.is_dir():
@@ -28,6 +35,23 @@ def model_folder(folder: str | Path) -> Path:
     return path
 
 
+def find_gguf(path: Path) -> Path | None:
+    """The GGUF file that a path means: itself, or the one in a folder without a config.json; None: another format.
+
+    Raises SansiError, with their names, where a folder holds several.
+    """
+    if path.is_file():
+        from sansi.model.formats.gguf.file import is_gguf
+
+        return path if path.suffix.lower() == ".gguf" or is_gguf(path) else None
+    if not path.is_dir() or (path / "config.json").is_file():
+        return None
+    from sansi.model.formats.gguf.choice import choose, wholes
+
+    names = wholes([file.name for file in path.iterdir() if file.is_file()])
+    return path / choose(names, None, str(path)) if names else None
+
+
 def _latest_checkpoint(path: Path) -> Path | None:
     """The newest checkpoint, if the folder is a run's and no model's."""
     if any((path / name).is_file() for name in (SINGLE_FILE, INDEX_FILE, QUANTIZED_FILE)):
@@ -40,7 +64,7 @@ def read_config(folder: str | Path) -> ModelConfig:
     """The configuration of a model folder, full or quantised by Sansi. Raises SansiError as `load` does."""
     file = model_folder(folder) / "config.json"
     values = read_config_values(folder)
-    if is_ours(values.get("quantization_config")):
+    if method_of(values.get("quantization_config")) in OPENED_METHODS:
         del values["quantization_config"]
     return ModelConfig.from_hf(values, str(file))
 

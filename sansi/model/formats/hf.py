@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,18 +17,21 @@ from sansi.base.errors import SansiError
 from sansi.base.files import as_path, updated_folder, write_json
 from sansi.model.bundle import ModelBundle
 from sansi.model.config import ModelConfig
-from sansi.model.formats.files import INDEX_FILE, SINGLE_FILE
-from sansi.model.formats.folders import model_folder, read_config
+from sansi.model.formats.files import INDEX_FILE, QUANT_METHOD, SINGLE_FILE, method_of
+from sansi.model.formats.folders import model_folder, read_config, read_config_values
 from sansi.model.formats.names import is_stacked, tensor_table
+from sansi.model.formats.source import open_source
 from sansi.model.formats.target import check_target, kept_cards, old_weights
 from sansi.model.formats.tensors import EMBEDDING, LM_HEAD, TensorFiles, check_tensors, open_weights, weight_files
+from sansi.model.formats.weights import fill_model
 from sansi.model.transformer import Transformer, uncompiled
 
+log = logging.getLogger("sansi")
 SHARD_BYTES = 4 * 2**30
 
 
 def load(folder: str | Path, device: DeviceLike = "auto", dtype: DtypeLike = "auto") -> Transformer:
-    """The model in `folder`, in evaluation mode.
+    """The model in `folder`, or in a GGUF file, in evaluation mode; another's quantised weights become full ones.
 
     Stop and padding ids that only generation_config.json has come into its configuration, so that whatever is saved of
     it stops in other programs.
@@ -38,15 +42,28 @@ def load(folder: str | Path, device: DeviceLike = "auto", dtype: DtypeLike = "au
     folder = model_folder(folder)
     place = resolve_device(device)
     config = _with_stop_ids(read_config(folder), folder)
-    files = weight_files(folder)
     with torch.device("meta"):
         model = Transformer(config).to(resolve_dtype(dtype, place))
+    if method := _widened(folder):
+        source = open_source(folder)
+        log.info("%s: the weights are %s, which become full ones here", folder, method)
+        model.to_empty(device=place)
+        model.init_buffers()
+        fill_model(model, source)
+        return model.eval()
+    files = weight_files(folder)
     shapes = TensorFiles(files).shapes
     check_tensors(folder, model, shapes)
     model.to_empty(device=place)
     model.init_buffers()
     _fill(model, files, stacked=is_stacked(shapes))
     return model.eval()
+
+
+def _widened(folder: Path) -> str | None:
+    """The method of quantised weights that are another program's; our own are for inference alone."""
+    method = method_of(read_config_values(folder).get("quantization_config"))
+    return None if method == QUANT_METHOD else method
 
 
 def _with_stop_ids(config: ModelConfig, folder: Path) -> ModelConfig:
@@ -62,6 +79,12 @@ def load_weights(model: Transformer, folder: str | Path) -> None:
     """Give a model the weights in `folder`, in the dtype and on the device that it has. Raises SansiError as `load`."""
     folder = model_folder(folder)
     model = uncompiled(model)
+    if _widened(folder):
+        source = open_source(folder)
+        if differences := source.config.differences(model.config):
+            raise SansiError(f"{folder}: the weights do not fit the model: {'; '.join(differences)}")
+        fill_model(model, source)
+        return
     files = weight_files(folder)
     shapes = TensorFiles(files).shapes
     check_tensors(folder, model, shapes)

@@ -5,7 +5,7 @@ by piece.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from sansi.base.files import read_json
 from sansi.model.formats.files import INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE, indexed_names
 from sansi.model.formats.folders import model_folder, read_config
 from sansi.model.formats.names import full_name, is_stacked, stacked_place, tensor_table
+from sansi.model.formats.weights import WeightFormat, fill_from_rows, shapes_of
+from sansi.model.kernels import PackedWeight
 from sansi.model.transformer import Transformer
 
 log = logging.getLogger("sansi")
@@ -165,8 +167,19 @@ class WeightReader:
             model = Transformer(self.config)
         check_tensors(folder, model, self._files.shapes)
         self._stacked = is_stacked(self._files.shapes)
-        self.shapes = {name: tuple(tensor.shape) for name, tensor in tensor_table(model).items()}
+        self.shapes = shapes_of(self.config)
         """Of every tensor of the model, experts one by one."""
+        self.kinds: Mapping[str, str] = {}
+
+    @property
+    def format(self) -> WeightFormat:
+        dtype = self.rows(next(iter(self.shapes)), 0, 1).dtype
+        short = {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}
+        return WeightFormat(short.get(dtype, str(dtype).removeprefix("torch.")), 8 * dtype.itemsize)
+
+    def fill(self, names: Sequence[str], packed: PackedWeight) -> None:
+        """Put the rows of all `names`, one after the other, into `packed`, rounded to its kind."""
+        fill_from_rows(packed, names, self.shapes, self.rows)
 
     def rows(self, name: str, first: int, last: int) -> Tensor:
         """Rows [first, last) of the tensor `name`, in the dtype of the file."""

@@ -1,0 +1,53 @@
+"""Which GGUF file is meant where there are several, and what they are called. Needs no torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from sansi.base.errors import SansiError, did_you_mean
+from sansi.model.formats.gguf.file import SPLIT
+
+_LABEL = re.compile(
+    r"(?:^|[-_.])(?P<label>(?:UD-)?(?:I?Q\d+(?:_\w+)*|T?MXFP4\w*|BF16|F16|F32|FP16|FP32))$", re.IGNORECASE
+)
+_NO_MODELS = re.compile(r"mmproj|imatrix|ggml-vocab|\blora\b", re.IGNORECASE)
+
+
+def wholes(names: Iterable[str]) -> list[str]:
+    """The GGUF files among `names` that hold language models; of one in several parts the first part."""
+    found = [name for name in names if name.lower().endswith(".gguf") and not _NO_MODELS.search(name)]
+    return sorted(name for name in found if (m := SPLIT.fullmatch(name)) is None or int(m["number"]) == 1)
+
+
+def parts_of(name: str) -> list[str]:
+    """The names of all parts of a file."""
+    match = SPLIT.fullmatch(name)
+    if match is None:
+        return [name]
+    count = int(match["count"])
+    return [f"{match['stem']}-{number:05}-of-{count:05}.gguf" for number in range(1, count + 1)]
+
+
+def label_of(name: str) -> str:
+    """ "Q4_K_M" of "Qwen3-8B-Q4_K_M.gguf"; its stem where a name says nothing of the kind."""
+    match = SPLIT.fullmatch(name)
+    stem = (match["stem"] if match else name[: -len(".gguf")]).rpartition("/")[2]
+    found = _LABEL.search(stem)
+    return found["label"].upper() if found else stem
+
+
+def choose(names: Sequence[str], label: str | None, where: str) -> str:
+    """The file of `names` that a label means, or the only one. Raises SansiError that says which there are."""
+    labels = {label_of(name): name for name in names}
+    if label is None and len(names) == 1:
+        return names[0]
+    if label is not None:
+        for known, name in labels.items():
+            if label.upper() in (known.upper(), name.upper()):
+                return name
+    listed = ", ".join(sorted(labels))
+    if label is None:
+        chosen = min(labels, key=lambda known: (known != "Q4_K_M", known))
+        raise SansiError(f"{where} holds {len(names)} GGUF files ({listed}); say which, e.g. {where}:{chosen}")
+    raise SansiError(f'{where} has no GGUF file "{label}"{did_you_mean(label, labels)}; there are: {listed}')

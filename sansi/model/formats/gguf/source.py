@@ -1,0 +1,156 @@
+"""The weights in a GGUF file as a WeightSource."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from sansi.base.errors import SansiError
+from sansi.model.formats.folders import model_folder, read_config, read_config_values
+from sansi.model.formats.gguf import blocks
+from sansi.model.formats.gguf.file import GgufFile, StoredTensor
+from sansi.model.formats.gguf.names import ROPE_FACTORS, paired_row, place_of
+from sansi.model.formats.gguf.values import PLAIN, Parts, floats, parts, tensor_of
+from sansi.model.formats.weights import WeightFormat, fill_from_rows, shapes_of
+from sansi.model.kernels import GROUP, KINDS, LEVELS, PANEL, PackedWeight, pack_levels
+
+AS_THEY_ARE = MappingProxyType(
+    {
+        **{blocks.Q8_0: "int8", blocks.Q5_0: "int8", blocks.Q4_0: "int4"},
+        **{blocks.Q4_1: "int4a", blocks.Q4_K: "int4a", blocks.Q5_1: "int5a", blocks.Q5_K: "int5a", blocks.Q6_K: "int6"},
+    }
+)
+"""The packed kind that holds the values of a type exactly."""
+BYTES_AT_ONCE = 8 * 2**20
+
+
+class GgufSource:
+    """The weights of a GGUF file, by the folder that `folder_of` made for it. Raises SansiError as `load` does."""
+
+    def __init__(self, folder: str | Path):
+        folder = model_folder(folder)
+        path = Path(read_config_values(folder)["quantization_config"]["file"])
+        if not path.is_file():
+            raise SansiError(f"{path} is no longer there; give the GGUF file where it lies now")
+        self.config = read_config(folder)
+        self.file = GgufFile(path)
+        self.shapes = shapes_of(self.config)
+        """Of every tensor of the model, experts one by one."""
+        self._check()
+        kinds = {n: AS_THEY_ARE.get(self.stored(n).kind) for n, shape in self.shapes.items() if len(shape) == 2}
+        self.kinds = {
+            name: kind for name, kind in kinds.items() if kind in KINDS and not name.endswith(".mlp.gate.weight")
+        }
+        """Of the matrices that the CPU kernels take as they are."""
+
+    @property
+    def format(self) -> WeightFormat:
+        return WeightFormat(f"gguf {self.file.kind}", self.file.bits, self._note())
+
+    def stored(self, name: str) -> StoredTensor:
+        """Where a tensor lies; an expert's is that of all experts."""
+        return self.file.tensors[place_of(name, self.config).name]
+
+    def rows(self, name: str, first: int, last: int) -> Tensor:
+        """Rows [first, last): float32, or the dtype of a type that is not quantised."""
+        stored, data, order = self._read(name, first, last)
+        found = floats(data, stored.kind, len(order) if order is not None else last - first, stored.shape[-1])
+        found = found if order is None else found[order]
+        return found.view(-1) if len(self.shapes[name]) == 1 else found
+
+    def fill(self, names: Sequence[str], packed: PackedWeight) -> None:
+        """Put the rows of all `names`, one after the other, into `packed`, as they are where it is of their kind."""
+        if {self.kinds.get(name) for name in names} != {packed.kind}:
+            fill_from_rows(packed, names, self.shapes, self.rows)
+            return
+        if any(self.shapes[name][0] % PANEL for name in names[:-1]):  # panels that hold rows of two
+            whole = [self._parts(name, 0, self.shapes[name][0]) for name in names]
+            _put(packed, 0, _joined(whole))
+            return
+        at = 0
+        for name in names:
+            count, step = self.shapes[name][0], max(1, BYTES_AT_ONCE // self.shapes[name][1] // PANEL) * PANEL
+            for first in range(0, count, step):
+                last = min(first + step, count)
+                _put(packed, at + first, self._parts(name, first, last))
+            at += count
+
+    def _parts(self, name: str, first: int, last: int) -> Parts:
+        stored, data, order = self._read(name, first, last)
+        raw = tensor_of(data, stored.kind, len(order) if order is not None else last - first, stored.shape[-1])
+        return parts(raw if order is None else raw[order], stored.kind)
+
+    def _read(self, name: str, first: int, last: int) -> tuple[StoredTensor, bytearray, Tensor | None]:
+        """The bytes of rows; where the file has another order of rows, also which of those read were asked for."""
+        stored, place = self.stored(name), place_of(name, self.config)
+        if len(self.shapes[name]) == 1 and not place.paired:
+            return stored, _slice(self.file.read(stored, 0, 1), stored, first, last), None
+        start = (place.expert or 0) * self.shapes[name][0]
+        if not place.paired:
+            return stored, self.file.read(stored, start + first, start + last), None
+        width = self.config.head_dim
+        low, high = first // width * width, -(-last // width) * width
+        order = torch.tensor([paired_row(row, width) - low for row in range(first, last)])
+        return stored, self.file.read(stored, low, high), order
+
+    def _check(self) -> None:
+        """Raise SansiError unless the file holds exactly the tensors of the model, in its shapes."""
+        expected: dict[str, tuple[int, ...]] = {}
+        for name, shape in self.shapes.items():
+            place = place_of(name, self.config)
+            expected[place.name] = shape if place.expert is None else (self.config.num_experts, *shape)
+        found = {name: tensor.shape for name, tensor in self.file.tensors.items() if name != ROPE_FACTORS}
+        problems = [f"missing: {_some(missing)}"] if (missing := expected.keys() - found.keys()) else []
+        problems += [f"not in the model: {_some(more)}"] if (more := found.keys() - expected.keys()) else []
+        problems += [
+            f"{name} has shape {list(found[name])}, but the metadata makes it {list(shape)}"
+            for name, shape in sorted(expected.items())
+            if name in found and found[name] != shape
+        ][:3]
+        if problems:
+            raise SansiError(f"{self.file.path} does not hold the model that it describes: " + "; ".join(problems))
+
+    def _note(self) -> str:
+        matrices = [name for name, shape in self.shapes.items() if len(shape) == 2]
+        wide = sorted(
+            {self.stored(n).kind.name for n in matrices if n not in self.kinds and self.stored(n).kind not in PLAIN}
+        )
+        if wide:
+            return f"{', '.join(wide)} are widened to float32; the rest is computed with as it is"
+        return "computed with as it is, on the CPU"
+
+
+def _some(names: Mapping[str, object] | set[str]) -> str:
+    ordered = sorted(names)
+    return ", ".join(ordered[:5]) + (f" and {len(ordered) - 5} more" if len(ordered) > 5 else "")
+
+
+def _slice(data: bytearray, stored: StoredTensor, first: int, last: int) -> bytearray:
+    """Entries of a vector, which the file holds as one row of plain numbers."""
+    if stored.kind not in PLAIN:
+        raise SansiError(f"{stored.file}: {stored.name} is a vector and stored as {stored.kind.name}; convert it again")
+    return data[first * stored.kind.nbytes : last * stored.kind.nbytes]
+
+
+def _joined(many: Sequence[Parts]) -> Parts:
+    def whole(name: str) -> Tensor | None:
+        pieces = [getattr(one, name) for one in many]
+        return None if pieces[0] is None else torch.cat(pieces)
+
+    return Parts(*(whole(name) for name in ("q", "d", "sc", "dmin", "m")))  # type: ignore[arg-type]
+
+
+def _put(packed: PackedWeight, first: int, piece: Parts) -> None:
+    """Rows into a packed weight from its row `first` on, a multiple of 16."""
+    assert packed.kind in LEVELS  # as `kinds` has it, by KINDS
+    part = pack_levels(piece.q, piece.d, packed.kind)
+    panel, count = first // PANEL, len(part.scales)
+    packed.data.view(len(packed.scales), -1)[panel : panel + count] = part.data.view(count, -1)
+    packed.scales[panel : panel + count] = part.scales
+
+
+assert GROUP == 32  # of Q4_0 and Q8_0 as of int4 and int8
