@@ -1,4 +1,4 @@
-"""Bytes to text by media type: plain text and source in any charset, Markdown, HTML, man pages and PDF.
+"""Bytes to text by media type: plain text and source in any charset, Markdown, HTML, man pages, PDF and Word.
 
 What cannot be read ends in one `SansiError` sentence that names the file, and never in bytes taken for text.
 """

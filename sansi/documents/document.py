@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sansi.base.errors import SansiError
 
 _LONGEST_NAME = 120
-READABLE = "text, Markdown, source code, HTML and PDF can be read"
+READABLE = "text, Markdown, source code, HTML, PDF and Word documents (.docx) can be read"
 
 
 @dataclass(frozen=True)

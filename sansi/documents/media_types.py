@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from email.message import Message
 from pathlib import PurePath
 
+from sansi.documents.docx import MEDIA_TYPE as DOCX
+from sansi.documents.docx import is_docx
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -60,7 +63,7 @@ _SIGNATURES: tuple[tuple[bytes, Binary], ...] = (
     (b"\x93NUMPY", Binary("a NumPy array")),
 )
 _ZIPPED = {
-    ".docx": Binary("a Word document", _OFFICE),
+    ".docx": Binary("a broken Word document", "open it in Word and save it anew"),
     ".xlsx": Binary("an Excel workbook", "save it as CSV"),
     ".pptx": Binary("a PowerPoint presentation", _OFFICE),
     ".odt": Binary("an OpenDocument text", _OFFICE),
@@ -98,6 +101,8 @@ _ENDINGS = {
 def binary_kind(data: bytes, name: str | None) -> Binary | None:
     """What a file is that is surely no text; None for all others."""
     if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        if is_docx(data):
+            return None
         return _ZIPPED.get(_ending(name), Binary("a ZIP archive", _PACKED))
     if data[:4] == b"RIFF" and data[8:12] in (b"WEBP", b"WAVE", b"AVI "):
         return Binary({b"WEBP": "a WebP picture", b"WAVE": "an audio file"}.get(data[8:12], "a video file"))
@@ -116,6 +121,8 @@ def kind_of(data: bytes, name: str | None, media_type: str | None) -> Kind:
     declared, charset = _declared(media_type)
     if b"%PDF-" in data[:_PDF_WITHIN] and (data.startswith(b"%PDF-") or "pdf" in f"{declared} {_ending(name)}"):
         return Kind("application/pdf")
+    if data.startswith(b"PK\x03\x04"):  # of those that are read there is one
+        return Kind(DOCX)
     ending = _ending(name)
     told = declared if _tells(declared) else _ENDINGS.get(ending) or _guessed(name)
     if told == "application/pdf":

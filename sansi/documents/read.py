@@ -7,6 +7,8 @@ from collections.abc import Callable
 from sansi.base.sizes import size_text
 from sansi.documents.charset import Decoded, decode
 from sansi.documents.document import READABLE, Document, DocumentError, Limits, named
+from sansi.documents.docx import MEDIA_TYPE as DOCX
+from sansi.documents.docx import read_docx
 from sansi.documents.media_types import Kind, binary_kind, kind_of
 from sansi.documents.roff import man_to_text
 
@@ -34,6 +36,8 @@ def read_document(
         from sansi.documents.pdf import read_pdf
 
         return read_pdf(data, name, limits)
+    if kind.media_type == DOCX:
+        return read_docx(data, name, limits)
     return _read_text(data, name, kind, limits)
 
 

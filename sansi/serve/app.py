@@ -24,13 +24,14 @@ from sansi.serve.api.answer_stream import Answer, check_size
 from sansi.serve.api.dialect import Dialect, Told
 from sansi.serve.api.dialects import places
 from sansi.serve.api.errors import find_model
-from sansi.serve.api.requests import Policy, parse_body
+from sansi.serve.api.requests import Policy
 from sansi.serve.http import exception_handlers, logs
 from sansi.serve.http.access import AccessControl
 from sansi.serve.http.admission import Admission
 from sansi.serve.http.bodies import Bodies
 from sansi.serve.http.computations import add_computations
 from sansi.serve.http.document_routes import add_documents
+from sansi.serve.http.file_reader import FileReader
 from sansi.serve.http.metrics import ServerMetrics
 from sansi.serve.http.model_facts import facts_of
 from sansi.serve.http.ollama_routes import add_ollama
@@ -92,12 +93,13 @@ def create_app(
     _add_state(app, models, metrics)
     _add_models(app, models, cards or {}, with_agents=tools is not None)
     bodies = Bodies(settings)
-    _add_generation(app, models, metrics, bodies, settings.policy)
+    files = FileReader(models, admission)
+    _add_generation(app, models, metrics, bodies, settings.policy, files)
     add_tools(app, bodies)
     if tools is not None:
         from sansi.serve.http.agent_routes import add_agents  # what agents are made of is loaded where they are wanted
 
-        add_agents(app, models, bodies, settings.policy, tools)
+        add_agents(app, models, bodies, settings.policy, tools, files)
     add_documents(app, models, bodies, max_document)
     _add_heads(app)
     openapi.describe(app, with_keys=settings.keys is not None)
@@ -169,7 +171,12 @@ def _add_models(
 
 
 def _add_generation(
-    app: FastAPI, models: Mapping[str, ChatModel], metrics: ServerMetrics, bodies: Bodies, policy: Policy
+    app: FastAPI,
+    models: Mapping[str, ChatModel],
+    metrics: ServerMetrics,
+    bodies: Bodies,
+    policy: Policy,
+    files: FileReader,
 ) -> None:
     admission: Admission = app.state.admission
     # A grammar takes seconds to compile; who needs one shall not make wait who does not.
@@ -179,7 +186,7 @@ def _add_generation(
         record = record_of(request.scope)
         admission.check()  # what can not be taken on is not read
         body, dialect = await bodies.read(request), load()
-        asked = dialect.parse(parse_body(body), policy)
+        asked = dialect.parse(await files.body_of(body, record), policy)
         chat = find_model(models, asked.model)
         if isinstance(asked, Told):
             return JSONResponse(asked.body)
@@ -197,5 +204,5 @@ def _add_generation(
 
     for place in places():
         openapi.add_place(app, place, generate, functools.partial(openapi.generation, strict=policy.strict))
-    add_computations(app, models, bodies, policy, renderers)
+    add_computations(app, models, bodies, policy, renderers, files)
     add_ollama(app, models, bodies)

@@ -128,7 +128,7 @@ def test_kinds_of_text(name, head, media_type, told):
     ("data", "name", "said"),
     [
         (b"\x89PNG\r\n\x1a\n" + bytes(50), "photo.png", "“photo.png” is a PNG picture; text, Markdown"),
-        (b"PK\x03\x04" + bytes(50), "report.docx", "is a Word document; save it as PDF"),
+        (b"PK\x03\x04" + bytes(50), "report.docx", "is a broken Word document; open it in Word"),
         (b"PK\x03\x04" + bytes(50), "things.zip", "is a ZIP archive; unpack it first"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(50), "old.doc", "older office program"),
         (b"\x7fELF" + bytes(50), "ls", "is a program"),

@@ -63,7 +63,7 @@ const TABLE = {
   attachServer: ["the server could not do it.", "服务器未能完成。"],
   attachReading: ["reading…", "读取中…"],
   pages: [(n) => `${number(n)} ${n === 1 ? "page" : "pages"}`, (n) => `${number(n)} 页`],
-  attachBinary: [(name) => `“${name}” is no text: text, Markdown, source code and PDF can be attached.`, (name) => `“${name}”不是文本：可添加文本、Markdown、源代码和 PDF。`],
+  attachBinary: [(name) => `“${name}” is no text: text, Markdown, source code, PDF and Word documents can be attached.`, (name) => `“${name}”不是文本：可添加文本、Markdown、源代码、PDF 和 Word 文档。`],
   attachEmpty: [(name) => `“${name}” holds no text.`, (name) => `“${name}”中没有文字。`],
   untitledFile: ["file", "文件"],
   prompts: ["Saved prompts", "已存提示"],

@@ -42,7 +42,8 @@ _REFUSED: Mapping[str, str] = {
 _REFUSED_PARTS: Mapping[str, str] = {
     **dict.fromkeys(("image_url", "image", "input_image", "image_file"), "say in words what the image shows"),
     **dict.fromkeys(("input_audio", "audio", "audio_url"), "send a transcript"),
-    **dict.fromkeys(("file", "input_file", "document", "video_url", "video", "input_video"), "send its text"),
+    **dict.fromkeys(("file", "input_file"), "send its bytes in base64 in file_data, or its text"),
+    **dict.fromkeys(("document", "video_url", "video", "input_video"), "send its text"),
     "tool_use": "send calls in tool_calls",
     "tool_call": "send calls in tool_calls",
     "tool_result": 'send a result with the role "tool"',

@@ -25,11 +25,17 @@ from sansi.serve.api.answer_stream import check_size
 from sansi.serve.api.errors import ServeError, find_model
 from sansi.serve.api.requests import Policy, parse_body
 from sansi.serve.http.bodies import Bodies
+from sansi.serve.http.file_reader import FileReader
 from sansi.serve.http.request_log import Record, record_of
 
 
 def add_agents(
-    app: FastAPI, models: Mapping[str, ChatModel], bodies: Bodies, policy: Policy, server: ServerTools
+    app: FastAPI,
+    models: Mapping[str, ChatModel],
+    bodies: Bodies,
+    policy: Policy,
+    server: ServerTools,
+    files: FileReader,
 ) -> None:
     """Routes: GET /v1/agent/tools; POST /v1/agent/runs, a run with the server's tools, as events where the body has
     `stream`; POST /v1/agent/runs/{id}/answers and /stop for a run under way."""
@@ -45,7 +51,8 @@ def add_agents(
     async def run(request: Request) -> Response:
         record = record_of(request.scope)
         admission.check()
-        asked = parse_run(parse_body(await bodies.read(request)), policy, server.max_calls)
+        body = await files.body_of(await bodies.read(request), record)
+        asked = parse_run(body, policy, server.max_calls)
         chat = find_model(models, asked.chat.model)
         check_size(chat, asked.chat)
         record.model, record.stream, record.asked = chat.name, asked.chat.stream, asked.chat.messages

@@ -14,9 +14,10 @@ from sansi.serve.api import openapi
 from sansi.serve.api.computation import Computation
 from sansi.serve.api.errors import find_model
 from sansi.serve.api.places import Place, loaded
-from sansi.serve.api.requests import Policy, parse_body
+from sansi.serve.api.requests import Policy
 from sansi.serve.api.tokenizer import DETOKENIZE, TOKENIZE, TOKENIZER_INFO, tokenizer_info
 from sansi.serve.http.bodies import Bodies
+from sansi.serve.http.file_reader import FileReader
 from sansi.serve.http.request_log import record_of
 from sansi.serve.http.workers import Workers
 
@@ -37,7 +38,12 @@ COMPUTATIONS: tuple[Place[Computation], ...] = (
 
 
 def add_computations(
-    app: FastAPI, models: Mapping[str, ChatModel], bodies: Bodies, policy: Policy, workers: Workers
+    app: FastAPI,
+    models: Mapping[str, ChatModel],
+    bodies: Bodies,
+    policy: Policy,
+    workers: Workers,
+    files: FileReader,
 ) -> None:
     """They pass the gate of their model, as whatever takes its time does."""
     first = next(iter(models))
@@ -46,7 +52,7 @@ def add_computations(
         record, admission = record_of(request.scope), app.state.admission
         admission.check()
         body, one = await bodies.read(request), load()
-        asked = one.parse(parse_body(body), policy)
+        asked = one.parse(await files.body_of(body, record), policy)
         chat = find_model(models, first if asked.model is None else asked.model)
         ticket = admission.enter(chat.name, 1, record.begun)
         record.releases.append(ticket.release)

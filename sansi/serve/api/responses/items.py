@@ -207,7 +207,7 @@ def _part(part: Any, where: str, reading: Reading) -> str:
 
 _PARTS_INSTEAD = {
     "input_image": "only text can be read; describe the image in an input_text part",
-    "input_file": "send the file's text in an input_text part",
+    "input_file": "send its bytes in base64 in file_data, or its text in an input_text part",
     "input_audio": "only text can be read; send what was said in an input_text part",
 }
 
