@@ -135,6 +135,7 @@ class ApprovalAnswered(_Event):
     name: str
     answer: str
     by: str = "user"
+    """"user"; "policy": it was not asked about; "nobody": whoever was to be asked could not be."""
     reason: str = ""
     exact: bool = False
     """For these very arguments alone."""

@@ -15,6 +15,7 @@ from sansi.agents.folder_watch import FolderWatch
 from sansi.agents.observation import Observation, head_and_tail
 from sansi.agents.running import observe, run_sync
 from sansi.agents.schema import Schema, context_parameter, parameters_of, read_docstring
+from sansi.agents.showing import shown_call
 from sansi.base import SansiError
 from sansi.text.schema import check_tool_schema, conform, parse_arguments
 
@@ -102,9 +103,7 @@ class Tool:
 
     def shown(self, arguments: Mapping[str, Any]) -> str:
         """A call as people see it before they approve it."""
-        if self.show is not None:
-            return self.show(arguments)
-        return json.dumps(dict(arguments), ensure_ascii=False, indent=2, default=str)
+        return shown_call(self, arguments)
 
     def call(self, arguments: str, context: ToolContext | None = None) -> Observation:
         """Check and run one call. `arguments` is the JSON text that the model wrote. Never raises."""

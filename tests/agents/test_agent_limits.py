@@ -3,11 +3,14 @@
 import threading
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sansi.agents import Agent, Limits, Tool, calculator, tool
+from sansi.agents.approvals import Approvals
+from sansi.agents.loop import limits
 from sansi.base import SansiError
 from sansi.client import AssistantReply, Usage
 from sansi.text import Message, ToolCall
@@ -155,6 +158,25 @@ def test_max_seconds_gives_up_what_runs_and_ends_in_an_answer():
     release.set()
     assert (run.answer, run.stopped_reason, run.calls[0].status) == ("no news", "max_seconds", "timeout")
     assert client.seen[1][2]["tool_choice"] == "none" and time.monotonic() - begun < 20
+
+
+def test_the_time_in_which_the_user_is_asked_is_not_the_runs(monkeypatch):
+    later = [0.0]
+    monkeypatch.setattr(limits, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + later[0]))
+
+    @tool(effects={"write"})
+    def put() -> str:
+        """Put it."""
+        return "put"
+
+    def slow(question):
+        later[0] += 1000.0
+        return "once"
+
+    client = Script(calls("{}", name="put"), says("done"))
+    run = Agent(client, [put], max_seconds=400.0, gate=Approvals("ask", slow)).run(QUESTION)
+    assert (run.answer, run.stopped_reason, run.calls[0].status) == ("done", "answer", "ok")
+    assert run.report.seconds < 400
 
 
 def test_max_seconds_gives_up_a_reply_and_keeps_what_there_is_of_the_last():

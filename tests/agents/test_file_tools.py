@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from sansi.agents.showing import visible
 from sansi.agents.tools import files
 from sansi.agents.tools.files import Files
 from sansi.base import SansiError
@@ -141,14 +142,18 @@ def test_no_path_leaves_the_folder(call, path, tmp_path):
         assert call(name, path=path, **more).status in ("error", "invalid_arguments")
     assert call("list_files", path=path).status in ("error", "invalid_arguments")
     assert (tmp_path / "secret").read_text() == "secret"
-    assert call.tools["write_file"].shown({"path": path, "content": "x"}).startswith(f"--- a/{path}\n"), "as asked for"
+    assert call.tools["write_file"].shown({"path": path, "content": "x"}).startswith(visible(f"--- a/{path}\n")), (
+        "as asked for"
+    )
 
 
-def test_large_differences_are_bounded():
-    many = "\n".join(map(str, range(30_000)))
-    assert files.diff("a", "", many) == "a: 0 lines become 30000; too many to compare"
-    assert len(files.diff("a", "", "x" * 100_000)) < 21_000
-    assert files.diff("a", "x", "x") == "a: nothing changes"
+def test_large_differences_are_whole():
+    many = [f"line {number}" for number in range(30_000)]
+    shown = files.diff("a", "", "\n".join([*many, "rm -rf /"])).splitlines()
+    assert shown[:4] == ["--- a/a", "+++ b/a", "@@ -1,0 +1,30001 @@", "+line 0"] and shown[-1] == "+rm -rf /"
+    changed = files.diff("a", "\n".join(many), "\n".join([*many[:5], "x", *many[6:]])).splitlines()
+    assert changed[2:] == ["@@ -6,1 +6,1 @@", "-line 5", "+x"]
+    assert files.diff("a", "\n".join(many), "\r\n".join(many)).splitlines()[2:] == []
 
 
 def test_without_a_folder_it_says_so():

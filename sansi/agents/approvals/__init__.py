@@ -6,8 +6,8 @@ from sansi.agents.approvals.policy import MODES, Circumstances, Mode, Policy, Ru
 from sansi.agents.approvals.questions import Answer, Approver, Choice, Copied, Question
 from sansi.agents.approvals.remembered import Remembered
 from sansi.agents.approvals.rules import Rule
-from sansi.agents.approvals.showing import visible
 from sansi.agents.approvals.taint import Provenance, Suspicion, tainted_spans
+from sansi.agents.showing import visible
 
 __all__ = [
     "MODES",

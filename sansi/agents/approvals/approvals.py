@@ -8,22 +8,23 @@ import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sansi.agents.approvals.definitions import definition_of, fingerprint_of
+from sansi.agents.approvals.definitions import definition_of, difference, fingerprint_of, key_of
 from sansi.agents.approvals.policy import HOME_TOOLS, Action, Circumstances, Mode, Policy, Ruling, UnknownTool
-from sansi.agents.approvals.questions import CHOICES, Answer, Approver, Choice, Copied, Question
-from sansi.agents.approvals.remembered import Remembered, canonical
+from sansi.agents.approvals.questions import CHOICES, Answer, Approver, Choice, Copied, NotAsked, Question
+from sansi.agents.approvals.remembered import Remembered
 from sansi.agents.approvals.rules import Described, Rule
-from sansi.agents.approvals.showing import shown_call, visible
+from sansi.agents.approvals.scope import Scope, scope_of
 from sansi.agents.approvals.taint import Provenance, Suspicion
 from sansi.agents.approvals.turns import Turn
 from sansi.agents.events import AgentEvent, ApprovalAnswered, ApprovalAsked, Notice
 from sansi.agents.loop.run import Pending, PlannedCall
 from sansi.agents.observation import Observation
 from sansi.agents.running import run_sync
+from sansi.agents.showing import asked_call, not_asked, visible
 from sansi.base import SansiError
 from sansi.text import Message, ToolCall
 from sansi.text.schema import conform, parse_arguments
@@ -42,6 +43,20 @@ class Decision:
     """What the user is to be told beside it; mostly nothing."""
 
 
+@dataclass
+class Learned:
+    """What the answers of a session came to; runs side by side share it."""
+
+    session: list[tuple[str, Scope]] = field(default_factory=list)
+    """Fingerprints of definitions, and what of their tools is approved."""
+    values: list[tuple[str, str]] = field(default_factory=list)
+    """Values that were seen and approved, by the fingerprint of the tool's definition."""
+    definitions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Of the tools that are approved for the session, by where they come from and their name there."""
+    refused: int = 0
+    """In a row."""
+
+
 class Approvals:
     """Decides on calls, and learns from the answers. Safe to share between threads.
 
@@ -58,9 +73,7 @@ class Approvals:
         self.policy = Policy(policy) if isinstance(policy, str) else policy
         self.approver = approver
         self.remembered = remembered if isinstance(remembered, Remembered) else Remembered(_path(remembered))
-        self._session: list[tuple[str, str | None]] = []
-        self._values: list[tuple[str, str]] = []
-        self._refused = 0
+        self._learned = Learned()
         self._asked: dict[str, tuple[Described, dict[str, Any]]] = {}
         self._given: dict[str, tuple[Question, Answer]] = {}
         self._lock = threading.RLock()
@@ -93,13 +106,13 @@ class Approvals:
             around = self._circumstances(tool, arguments, suspicion)
         ruling = policy.decide(tool, arguments, around)
         if ruling.action == "deny":
-            self._refused += 1
+            self._learned.refused += 1
             return Decision("deny", f"not approved: {'; '.join(ruling.reasons)}")
         assert arguments is not None
         if ruling.action == "ask":
             self._asked[call.id] = (tool, arguments)
             return Decision("ask", question=self._question(call, tool, arguments, ruling, suspicion.copied))
-        self._refused = 0
+        self._learned.refused = 0
         self._note(tool)
         return Decision("allow")
 
@@ -130,6 +143,8 @@ class Approvals:
     ) -> Decision | None:
         given = self._given.pop(question.id, None)
         answer = given[1] if given is not None and _same_call(given[0], question) else None
+        if given is not None and answer is None:
+            question = _compared(question, given[0])
         if answer is None:
             reason = "; ".join(question.reasons)
             name, shown = planned.tool.name, question.shown
@@ -140,7 +155,8 @@ class Approvals:
         if answer is None:
             return None
         decision = self.settle(question, answer, planned.tool)
-        emit(ApprovalAnswered(question.id, planned.tool.name, answer.choice, "user", answer.reason, answer.exact))
+        by = "nobody" if isinstance(answer, NotAsked) else "user"
+        emit(ApprovalAnswered(question.id, planned.tool.name, answer.choice, by, answer.reason, answer.exact))
         return decision
 
     def give(self, question: Question, answer: Answer | str | Mapping[str, Any]) -> None:
@@ -186,29 +202,34 @@ class Approvals:
             asked, arguments = self._asked.pop(question.id, (tool, json.loads(question.arguments)))
             tool = tool or asked
             if answer.choice == "no":
-                self._refused += 1
+                self._learned.refused += 1
+                if isinstance(answer, NotAsked):
+                    return Decision("deny", answer.reason)
                 reason = "the user did not approve this call"
                 return Decision("deny", f"{reason}: {answer.reason}" if answer.reason else reason)
             if tool is not None and fingerprint_of(definition_of(tool)) != question.fingerprint:
                 return Decision("deny", "the tool changed after the user was asked; make the call again")
-            self._refused = 0
-            self._values += [(question.fingerprint, copied.value) for copied in question.copied]
+            self._learned.refused = 0
+            self._learned.values += [(question.fingerprint, copied.value) for copied in question.copied]
             kept = answer.choice if answer.choice in question.choices else "once"
-            return Decision("allow", notice=self._keep(question, kept, tool, arguments if answer.exact else None))
+            return Decision("allow", notice=self._keep(question, kept, tool, arguments, answer.exact))
 
     def _keep(
-        self, question: Question, choice: Choice, tool: Described | None, arguments: dict[str, Any] | None
+        self, question: Question, choice: Choice, tool: Described | None, arguments: dict[str, Any], exact: bool
     ) -> str:
         """Keep an approval for as long as it is to hold; what the user must be told of that, or nothing."""
         if choice == "once":
             return ""
-        self._session.append((question.fingerprint, None if arguments is None else canonical(arguments)))
+        tool = tool or UnknownTool(question.tool)
+        scope = scope_of(tool, arguments, exact)
+        self._learned.session.append((question.fingerprint, scope))
+        self._learned.definitions[key_of(tool)] = definition_of(tool)
         if choice == "session":
             return ""
-        if tool is None or isinstance(tool, UnknownTool):
+        if isinstance(tool, UnknownTool):
             return f'"{question.tool}" can not be remembered for always, since it is not here; approved for the session'
         try:
-            self.remembered.approve(tool, arguments)
+            self.remembered.approve(tool, scope)
         except (OSError, SansiError) as error:
             return f"the approval could not be written down, and holds for this session alone: {error}"
         return ""
@@ -222,19 +243,28 @@ class Approvals:
     def _provenance(self, tool: Described, messages: Sequence[Message]) -> Provenance:
         """With what the user approved for this tool: an address that may be read is not one that may be written to."""
         fingerprint = fingerprint_of(definition_of(tool))
-        return Provenance(messages, [value for known, value in self._values if known == fingerprint])
+        return Provenance(messages, [value for known, value in self._learned.values if known == fingerprint])
 
     def _circumstances(self, tool: Described, arguments: dict[str, Any], suspicion: Suspicion) -> Circumstances:
         fingerprint = fingerprint_of(definition_of(tool))
-        in_session = [covered for known, covered in self._session if known == fingerprint]
-        approved = None in in_session or canonical(arguments) in in_session
+        in_session = [scope for known, scope in self._learned.session if known == fingerprint]
+        approved = any(scope.covers(tool, arguments) for scope in in_session)
         approved = approved or self.remembered.is_approved(tool, arguments)
-        changed = not in_session and bool(self.remembered.change_of(tool))
-        return Circumstances(approved, changed, self._refused, suspicion.reasons)
+        changed = not in_session and bool(self._change_of(tool))
+        return Circumstances(approved, changed, self._learned.refused, suspicion.reasons)
+
+    def _change_of(self, tool: Described) -> str:
+        """What changed in a definition since it was approved, for the session or for always, by lines."""
+        before = self._learned.definitions.get(key_of(tool))
+        if before is None:
+            return self.remembered.change_of(tool)
+        now = definition_of(tool)
+        return "" if fingerprint_of(before) == fingerprint_of(now) else difference(before, now)
 
     def _question(
         self, call: ToolCall, tool: Described, arguments: dict[str, Any], ruling: Ruling, copied: tuple[Copied, ...]
     ) -> Question:
+        definition, shown = definition_of(tool), asked_call(tool, arguments)
         return Question(
             id=call.id,
             tool=call.name,
@@ -242,24 +272,28 @@ class Approvals:
             title=tool.title or tool.name,
             effects=tuple(sorted(tool.effects)),
             arguments=json.dumps(arguments, ensure_ascii=False),
-            fingerprint=fingerprint_of(definition_of(tool)),
-            shown=shown_call(tool, arguments),
+            fingerprint=fingerprint_of(definition),
+            shown=shown.text,
             reasons=tuple(map(visible, ruling.reasons)),
-            difference=visible(self.remembered.change_of(tool)),
+            difference=visible(self._change_of(tool)),
             copied=copied,
-            choices=("once", "no") if ruling.each_time else CHOICES,
+            choices=("once", "no") if ruling.each_time or shown.cut else CHOICES,
+            covers=visible(scope_of(tool, arguments).told(call.name)),
+            definition=definition,
         )
 
-    def to_json(self, whole: bool = False) -> dict[str, Any]:
+    def to_json(self, whole: bool = False, definitions: bool = True) -> dict[str, Any]:
         """What the answers of this session came to, for a run that is saved. whole: with the rules and what is
-        remembered, so that `from_json` decides alike."""
+        remembered, so that `from_json` decides alike. definitions: with those of the tools, which are long."""
         with self._lock:
             saved: dict[str, Any] = {
                 "mode": self.mode,
-                "session": [list(kept) for kept in self._session],
-                "values": [list(kept) for kept in self._values],
-                "refused": self._refused,
+                "session": [[known, scope.to_json()] for known, scope in self._learned.session],
+                "values": [list(kept) for kept in self._learned.values],
+                "refused": self._learned.refused,
             }
+            if definitions:
+                saved["definitions"] = dict(self._learned.definitions)
             if whole:
                 saved["rules"] = [[rule.verdict, str(rule)] for rule in self.policy.rules]
                 saved["remembered"] = self.remembered.to_json()
@@ -269,14 +303,16 @@ class Approvals:
         """Add what the answers of a session came to, as `to_json` wrote it. Policy and what is remembered for always
         stay as they are: they are whoever goes on's to choose. Raises SansiError for anything else."""
         try:
-            session = [(str(f), None if a is None else str(a)) for f, a in saved["session"]]
+            session = [(str(f), Scope.from_json(covered)) for f, covered in saved["session"]]
+            definitions = {str(key): dict(value) for key, value in saved.get("definitions", {}).items()}
             values, refused = [(str(f), str(value)) for f, value in saved["values"]], int(saved["refused"])
-        except (TypeError, KeyError, ValueError) as error:
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise SansiError(f"these are no saved approvals ({error!r:.100})", param="approvals") from error
         with self._lock:
-            self._session += [kept for kept in session if kept not in self._session]
-            self._values += [kept for kept in values if kept not in self._values]
-            self._refused = refused
+            self._learned.session += [kept for kept in session if kept not in self._learned.session]
+            self._learned.definitions |= definitions
+            self._learned.values += [kept for kept in values if kept not in self._learned.values]
+            self._learned.refused = refused
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any], approver: Approver | None = None) -> Approvals:
@@ -322,6 +358,15 @@ def _same_call(one: Question, other: Question) -> bool:
     )
 
 
+def _compared(now: Question, before: Question) -> Question:
+    """A question that is asked again, because the tool is another one by now, says what has changed."""
+    if now.difference or not before.definition or before.fingerprint == now.fingerprint:
+        return now
+    reason = "the definition of the tool has changed since you were asked"
+    told = visible(difference(before.definition, now.definition))
+    return replace(now, difference=told, reasons=(*now.reasons, reason))
+
+
 def _read_answer(ask: Any) -> Answer | None:
     try:
         answer = ask()
@@ -331,4 +376,4 @@ def _read_answer(ask: Any) -> Answer | None:
 
 
 def _failed(error: BaseException) -> Answer:
-    return Answer("no", f"asking for approval failed ({type(error).__name__}: {error})")
+    return NotAsked("no", not_asked(error))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from sansi.base import SansiError
@@ -49,7 +49,17 @@ class Question:
     """What changed in the tool's definition since it was approved, by lines; else empty."""
     copied: tuple[Copied, ...] = ()
     choices: tuple[Choice, ...] = CHOICES
-    """What may be answered; a question that a rule wants each time can not be answered for longer."""
+    """What may be answered; a question that a rule wants each time, or that is too long to be shown whole, can not be
+    answered for longer."""
+    covers: str = ""
+    """What "session" and "always" would approve, in words: every call of the tool, a kind of commands, or this call."""
+    definition: Mapping[str, Any] = field(default_factory=dict)
+    """The tool's, as it was when it was asked."""
+
+    @property
+    def covers_others(self) -> bool:
+        """Whether "session" and "always" would approve other calls, too, so that `Answer.exact` is less."""
+        return self.covers != "" and not self.covers.startswith("this very call")
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -69,7 +79,8 @@ class Answer:
     """What the user says. A "no" tells the model why; the other three let the call run."""
 
     choice: Choice
-    """once: this call. session: this tool, as long as the session lasts. always: this tool, from now on. no: not."""
+    """once: this call. session: what `Question.covers` says, as long as the session lasts. always: the same, from now
+    on. no: not."""
     reason: str = ""
     """For the model, in the user's words."""
     exact: bool = False
@@ -103,6 +114,11 @@ class Answer:
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class NotAsked(Answer):
+    """A "no" of nobody: whoever was to be asked could not be."""
 
 
 Approver: TypeAlias = Callable[[Question], Any] | Callable[[Question], Awaitable[Any]]

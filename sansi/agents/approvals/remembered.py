@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from filelock import FileLock
 
 from sansi.agents.approvals.definitions import definition_of, difference, fingerprint_of, key_of
 from sansi.agents.approvals.rules import VERDICTS, Described, Rule
+from sansi.agents.approvals.scope import EVERY, Scope
 from sansi.base import SansiError
 from sansi.base.errors import did_you_mean
 from sansi.base.files import WRITTEN, as_path, check_above, read_json, write_json
@@ -27,15 +27,10 @@ class Approved:
 
     key: str
     fingerprint: str
-    arguments: str | None = None
-    """JSON text with sorted keys; None: any."""
+    scope: Scope = EVERY
 
-    def covers(self, fingerprint: str, arguments: Mapping[str, Any]) -> bool:
-        return self.fingerprint == fingerprint and self.arguments in (None, canonical(arguments))
-
-
-def canonical(arguments: Mapping[str, Any]) -> str:
-    return json.dumps(arguments, sort_keys=True, ensure_ascii=False, default=str)
+    def covers(self, fingerprint: str, tool: Described, arguments: Mapping[str, Any]) -> bool:
+        return self.fingerprint == fingerprint and self.scope.covers(tool, arguments)
 
 
 @dataclass
@@ -61,17 +56,23 @@ class Remembered:
 
     def is_approved(self, tool: Described, arguments: Mapping[str, Any]) -> bool:
         fingerprint = fingerprint_of(definition_of(tool))
-        return any(approved.covers(fingerprint, arguments) for approved in self.approved)
+        return any(approved.covers(fingerprint, tool, arguments) for approved in self.approved)
 
     def change_of(self, tool: Described) -> str:
         """What changed in a definition since it was approved, by lines; empty where nothing did, or none was."""
         before, now = self.definitions.get(key_of(tool)), definition_of(tool)
         return "" if before is None or fingerprint_of(before) == fingerprint_of(now) else difference(before, now)
 
-    def approve(self, tool: Described, arguments: Mapping[str, Any] | None) -> None:
+    def for_others(self) -> Remembered:
+        """The same rules, and no approvals, for somebody else; in no file."""
+        made = Remembered()
+        made.rules = self.rules
+        return made
+
+    def approve(self, tool: Described, scope: Scope = EVERY) -> None:
         """Approve a tool as it is now, for always; its earlier definition no longer counts."""
         definition = definition_of(tool)
-        new = Approved(key_of(tool), fingerprint_of(definition), None if arguments is None else canonical(arguments))
+        new = Approved(key_of(tool), fingerprint_of(definition), scope)
         with self._changing():
             kept = [old for old in self.approved if (old.key, old.fingerprint) == (new.key, new.fingerprint)]
             others = [old for old in self.approved if old.key != new.key]
@@ -107,7 +108,9 @@ class Remembered:
 
     def to_json(self) -> dict[str, Any]:
         rules: dict[str, Any] = {v: [str(rule) for rule in self.rules if rule.verdict == v] for v in VERDICTS}
-        approved = [{"tool": a.key, "fingerprint": a.fingerprint, "arguments": a.arguments} for a in self.approved]
+        approved = [
+            {"tool": a.key, "fingerprint": a.fingerprint, "arguments": a.scope.to_json()} for a in self.approved
+        ]
         return {"format": FORMAT, **rules, "approved": approved, "definitions": self.definitions}
 
     def _read(self) -> None:
@@ -129,7 +132,10 @@ class Remembered:
                 raise SansiError(f'{where}: "{name}" must be a list; {WRITTEN}')
         try:
             self.rules = tuple(Rule.parse(v, text) for v in VERDICTS for text in saved.get(v, ()))
-            self.approved = [Approved(a["tool"], a["fingerprint"], a["arguments"]) for a in saved.get("approved", ())]
+            self.approved = [
+                Approved(a["tool"], a["fingerprint"], Scope.from_json(a["arguments"]))
+                for a in saved.get("approved", ())
+            ]
             self.definitions = {key: dict(value) for key, value in saved.get("definitions", {}).items()}
         except SansiError as error:
             raise SansiError(f"{where}: {error}", param=error.param) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from sansi.agents.context import ToolContext
 from sansi.agents.events import AgentEvent, CallReady, CallRunning, ObservationMade, Progress
 from sansi.agents.loop.run import CallRecord, Pending, PlannedCall
 from sansi.agents.observation import Observation
+from sansi.agents.showing import glanced_call, not_asked
 from sansi.agents.tool import Tool, invalid_arguments
 from sansi.base import SansiError
 from sansi.base.errors import nearest
@@ -19,6 +21,7 @@ from sansi.client.chat_client import on_thread
 from sansi.text import Message, ToolCall
 
 Emit = Callable[[AgentEvent], None]
+Waiting = Callable[[], AbstractContextManager[None]]
 LONG = 1_000_000  # characters
 NO_TIME = Observation("error: not executed: the time of the run is up", "not_executed")
 
@@ -52,6 +55,8 @@ class Caller:
 
     seconds: Callable[[], float | None] = lambda: None
     """What is left of the run's time for calls; None: no bound."""
+    waiting: Waiting = nullcontext
+    """Entered while the gate decides."""
     held: dict[str, CallRecord] = field(default_factory=dict)
     """Where each answer goes as it comes, by the id of its call."""
     _messages: tuple[Message, ...] = ()
@@ -129,13 +134,14 @@ class Caller:
 
     async def _admitted(self, planned: PlannedCall) -> Observation | Pending | None:
         call, tool = planned.call, planned.tool
-        self.emit(CallReady(call.id, tool.name, planned.arguments, tool.origin, _shown(planned)))
+        self.emit(CallReady(call.id, tool.name, planned.arguments, tool.origin, glanced_call(tool, planned.arguments)))
         if self.gate is None:
             return None
         try:
-            return await self.gate.admit(planned, self.emit)
+            with self.waiting():
+                return await self.gate.admit(planned, self.emit)
         except Exception as error:  # an approval that fails is not an approval
-            return Observation(f"error: the call was not made: asking for approval failed ({error!r})", "denied")
+            return Observation(f"error: {not_asked(error)}", "denied")
 
     async def _run(self, planned: PlannedCall) -> Fitted:
         call, tool = planned.call, planned.tool
@@ -157,10 +163,3 @@ class Caller:
 
     def progress_of(self, call: ToolCall) -> Callable[[str], None]:
         return lambda text: self.emit(Progress(call.id, call.name, text))
-
-
-def _shown(planned: PlannedCall) -> str:
-    try:
-        return planned.tool.shown(planned.arguments)
-    except Exception as error:  # a tool's own way of showing a call must not decide what is shown
-        return f"{dict(planned.arguments)!r} (the tool could not show it: {error!r})"

@@ -49,9 +49,16 @@ class Driver:
         self._context = ContextKeeper(settings.client, settings.options, conversation, state, emit)
         self._tools = dict(settings.tools)
         self._caller = Caller(
-            self._tools, settings.gate, emit, self._context_of, self._fit, self._seconds_for_calls, state.held
+            self._tools,
+            settings.gate,
+            emit,
+            self._context_of,
+            self._fit,
+            self._seconds_for_calls,
+            self._meter.waiting,
+            state.held,
         )
-        self._inputs = Inputs(settings.ask, emit, state)
+        self._inputs = Inputs(settings.ask, emit, state, self._meter.waiting)
         self._breaker = LoopBreaker(self._tools)
         for record in state.records:
             self._breaker.note(record)

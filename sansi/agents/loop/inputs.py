@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import nullcontext
 from dataclasses import replace
 
 from sansi.agents.events import InputAnswered, InputAsked, Notice
 from sansi.agents.forms import Action, Ask, Question, Reply, reply_to
-from sansi.agents.loop.calls import Emit
+from sansi.agents.loop.calls import Emit, Waiting
 from sansi.agents.loop.run import RunState
 from sansi.text import ToolCall
 
 
 class Inputs:
-    """Those of one run. ask: asks the user; None: nobody is there."""
+    """Those of one run. ask: asks the user; None: nobody is there. waiting: entered while somebody is asked."""
 
-    def __init__(self, ask: Ask | None, emit: Emit, state: RunState):
-        self._ask, self._emit, self._state = ask, emit, state
+    def __init__(self, ask: Ask | None, emit: Emit, state: RunState, waiting: Waiting = nullcontext):
+        self._ask, self._emit, self._state, self._waiting = ask, emit, state, waiting
         self._numbers = itertools.count(1)
 
     def of(self, call: ToolCall) -> Ask:
@@ -34,7 +35,8 @@ class Inputs:
         self._emit(InputAsked(call.id, call.name, *asked))
         action: Action = "cancel"  # where the call ends meanwhile
         try:
-            reply = await reply_to(self._ask, question)
+            with self._waiting():
+                reply = await reply_to(self._ask, question)
             action = reply.action
             return reply
         finally:

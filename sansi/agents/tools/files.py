@@ -19,7 +19,7 @@ from sansi.base.words import count as counted
 from sansi.sandbox.rooted import MOST_WALKED, RootedFolder
 
 MOST_LISTED, MOST_FOUND, MOST_LINES = 500, 100, 400  # entries, lines found, lines read at once
-LONGEST_LINE, LONGEST_DIFF = 500, 20_000  # characters of a line that was found, of a diff
+LONGEST_LINE = 500  # characters of a line that was found
 MOST_COMPARED = 20_000  # lines; beyond, a diff could take minutes
 TOLD = "a conversation in which strangers had spoken"
 SKIPPED = (".git", "node_modules", "__pycache__", ".venv")  # folders that are listed and not searched
@@ -205,12 +205,21 @@ def diff(path: str, before: str, after: str) -> str:
         return f"{path}: nothing changes"
     old, new = before.splitlines(), after.splitlines()
     if len(old) + len(new) > MOST_COMPARED:
-        return f"{path}: {counted(len(old), 'line')} become {len(new)}; too many to compare"
-    text = "\n".join(difflib.unified_diff(old, new, f"a/{path}", f"b/{path}", lineterm=""))
-    if not text:
-        return f"{path}: line ends change"
-    cut = len(text) - LONGEST_DIFF
-    return text if cut <= 0 else f"{text[:LONGEST_DIFF]}\n[{counted(cut, 'more character')} of the diff]"
+        return "\n".join([f"--- a/{path}", f"+++ b/{path}", *_roughly(old, new)])
+    found = difflib.unified_diff(old, new, f"a/{path}", f"b/{path}", lineterm="")
+    return "\n".join(found) or f"{path}: line ends change"
+
+
+def _roughly(old: list[str], new: list[str]) -> list[str]:
+    """All lines between the first and the last difference, at once: so many can not be compared each with each."""
+    start = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+    most = min(len(old), len(new)) - start
+    end = next((i for i in range(most) if old[-1 - i] != new[-1 - i]), most)
+    before, after = old[start : len(old) - end], new[start : len(new) - end]
+    if not before and not after:
+        return []
+    head = f"@@ -{start + 1},{len(before)} +{start + 1},{len(after)} @@"
+    return [head, *(f"-{line}" for line in before), *(f"+{line}" for line in after)]
 
 
 def _result(text: str, origin: str | None, *attachments: Attachment) -> Result:

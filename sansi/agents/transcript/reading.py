@@ -57,7 +57,7 @@ class Turn:
         if "state" in line:
             self.figures = {**line["state"], "tainted": True} if foreign else line["state"]
         if line.get("approvals") is not None and not foreign:
-            self.approvals = line["approvals"]
+            self.approvals = {**(self.approvals or {}), **line["approvals"]}  # definitions are not in each
         for index, message in line.get("replaced", {}).items():
             self.messages[int(index)] = _message(message, foreign)
         taking = getattr(self, f"_take_{line['kind']}", None)

@@ -58,7 +58,7 @@ class Recorder:
         if replaced := self._replaced():
             line["replaced"] = replaced
         if self._approvals is not None and event.kind in ("approval_answered", "call_running", "finished"):
-            line["approvals"] = self._approvals.to_json()
+            line["approvals"] = self._approvals.to_json(definitions=event.kind != "call_running")
         return line
 
     def _replaced(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sansi.agents.approvals import Answer, Approvals, Decision
+from sansi.agents.approvals.questions import NotAsked
 from sansi.agents.tools.read_result import READ_RESULT
 from sansi.agents.transcript.reading import Transcript, Turn, read_transcript
 from sansi.base import SansiError
@@ -172,11 +173,12 @@ class _Again:
 
     def _on_approval_answered(self, line: dict[str, Any]) -> None:
         call = self._undecided.pop(line["id"], None)
-        if call is None or self._approvals is None or line["by"] != "user":
+        if call is None or self._approvals is None or line["by"] == "policy":
             return
         question = self._decide(call).question
         if question is not None:
-            answer = Answer(line["answer"], line["reason"], line["exact"])
+            kind = Answer if line["by"] == "user" else NotAsked
+            answer = kind(line["answer"], line["reason"], line["exact"])
             self._approvals.settle(question, answer, self._tools.get(call.name))
 
     def _on_call_running(self, line: dict[str, Any]) -> None:

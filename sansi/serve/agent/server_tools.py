@@ -80,7 +80,9 @@ class ServerTools:
     def approvals(self, key: int | None, conversation: str, approver: Approver | None = None) -> Approvals:
         """Of one conversation of one client, asking `approver`: answers for the session hold in it alone."""
         with self._lock:
-            remembered = self._remembered.setdefault(key, Remembered())
+            if key not in self._remembered:  # what one client approves holds for no other, the operator's rules for all
+                self._remembered[key] = self._remembered[None].for_others()
+            remembered = self._remembered[key]
             found = self._approvals.setdefault((key, conversation), Approvals(self.policy, remembered=remembered))
             self._approvals.move_to_end((key, conversation))
             while len(self._approvals) > MOST_CONVERSATIONS:

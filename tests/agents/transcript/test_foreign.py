@@ -1,6 +1,7 @@
 """Transcripts and saved runs of somebody else: nothing in them was approved here, and nobody here has said it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from sansi.agents import Agent, Stop
@@ -188,3 +189,14 @@ def test_without_a_place_for_the_key_seals_hold_as_long_as_the_process(tmp_path,
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
     assert seal.is_sealed(b"x", seal.seal_of(b"x"))
+
+
+def test_a_tool_that_changed_while_its_question_waited_is_asked_about_with_the_difference(tmp_path):
+    run = last(Agent(Model(WRITE), tools_in(tmp_path), gate=Approvals("ask")).stream([Message("user", "Go.")]))
+    save_run(run, tmp_path / "run.json")
+    asked: list = []
+    agent = asking(tmp_path, asked)
+    agent.tools["write"] = replace(agent.tools["write"], description="Write a line to everybody.")
+    last(resume_run(agent, tmp_path / "run.json", {run.pending[0].question.id: "once"}))
+    [question] = asked
+    assert "to everybody" in question.difference and "since you were asked" in question.reasons[-1]

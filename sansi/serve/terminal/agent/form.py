@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.text import Text
 
-from sansi.agents.approvals.showing import visible
 from sansi.agents.forms import Action, Field, Question, Reply
+from sansi.agents.showing import visible
 from sansi.base.errors import SansiError
 from sansi.serve.terminal.agent.question import KeyReader
 

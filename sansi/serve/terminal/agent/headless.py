@@ -12,6 +12,7 @@ from sansi.agents.approvals import Answer
 from sansi.agents.events import AgentEvent, CallReady, ContentText, Finished, Notice, ObservationMade
 from sansi.base.errors import SansiError
 from sansi.base.words import count
+from sansi.serve.terminal.agent.question import EXACTLY, covered
 from sansi.serve.terminal.agent.session import Session
 from sansi.serve.terminal.agent.turns import Outcome, Setup, stopped_by_interrupt
 from sansi.serve.terminal.agent.view import ENDS
@@ -56,8 +57,16 @@ def answer_pending(setup: Setup, session: Session, given: list[str]) -> None:
         for each in ids:
             if each not in session.pending:
                 raise SansiError(f'no call "{each}" waits; waiting: {", ".join(session.pending)}', param="answer")
-            choice, _, reason = (word if equals else text).partition(":")
-            setup.approvals.give(session.pending[each], Answer(choice.strip(), reason.strip()))  # type: ignore[arg-type]
+            setup.approvals.give(session.pending[each], _answer(word if equals else text))
+
+
+def _answer(text: str) -> Answer:
+    """A word, with "exactly" after it for these very arguments alone, or "no: why"."""
+    choice, _, reason = text.partition(":")
+    word, _, exactly = choice.strip().partition(" ")
+    if exactly.strip() not in ("", EXACTLY):
+        raise SansiError(f'after "{word}" may stand "{EXACTLY}", not "{exactly.strip()}"', param="answer")
+    return Answer(word, reason.strip(), bool(exactly))  # type: ignore[arg-type]
 
 
 class _Json:
@@ -106,6 +115,8 @@ class _Text:
             self._note(ENDS.get(event.stopped_reason, event.stopped_reason))
         for question in self._session.pending.values() if event.status == "paused" else ():
             self._note(f"? {question.tool} ({question.origin}): {'; '.join(question.reasons)}\n{question.shown}")
+            for line in covered(question):
+                self._note(f"  {line}")
         if event.status == "paused":
             self._note(f"go on with: sansi agent --resume {self._session.id} --answer once (or session, always, no)")
 

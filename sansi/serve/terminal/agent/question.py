@@ -13,13 +13,9 @@ from rich.text import Text
 from sansi.agents.approvals import Answer, Question
 from sansi.serve.terminal.looks import is_plain, printable
 
-KEYS = {"o": "once", "y": "once", "s": "session", "a": "always", "n": "no"}
-MEANING = {
-    "once": "this call",
-    "session": "this tool, until the session ends",
-    "always": "this tool, from now on",
-    "no": "not, and why",
-}
+KEYS = {"o": "once", "y": "once", "e": "exactly", "s": "session", "a": "always", "n": "no"}
+EXACTLY = "exactly"
+"""For the session, and for these very arguments alone."""
 MAY = {"read": "read", "write": "write", "network": "use the network", "execute": "run code"}
 
 
@@ -91,12 +87,23 @@ class LineKeys:
 def ask(console: Console, question: Question, keys: KeyReader) -> Answer:
     """The user's answer. Raises KeyboardInterrupt where the user stops the run instead."""
     show(console, question)
-    offered = {key: word for key, word in KEYS.items() if word in question.choices}
+    words = [*question.choices, *([EXACTLY] if question.covers_others and "session" in question.choices else [])]
+    offered = {key: word for key, word in KEYS.items() if word in words}
+    for line in covered(question):
+        console.print(Text(f"  {printable(line)}", "note"), soft_wrap=True)
     legend = "  ".join(f"[{key}] {word}" for key, word in offered.items() if key != "y")
     pressed = offered[keys.key(f"  {legend}  › ", list(offered))]
     reason = keys.line("  why not (for the model; Enter: no reason) › ").strip() if pressed == "no" else ""
     console.print(Text(f"  {pressed}" + (f": {printable(reason)}" if reason else ""), "note"))
-    return Answer(pressed, reason)  # type: ignore[arg-type]
+    return Answer("session", exact=True) if pressed == EXACTLY else Answer(pressed, reason)  # type: ignore[arg-type]
+
+
+def covered(question: Question) -> list[str]:
+    """What an answer for longer than once would approve, a line each; none where it can not be given."""
+    if "session" not in question.choices or not question.covers:
+        return []
+    lines = [f"session, always: approve {question.covers} (until the session ends; from now on)"]
+    return [*lines, "exactly: this very call, until the session ends"] if question.covers_others else lines
 
 
 def show(console: Console, question: Question) -> None:
