@@ -1,6 +1,7 @@
 """As much of Go's text/template as a chat template needs: actions, trimming, range, if, variables, and some functions.
 
-Semantics from the package's documentation (pkg.go.dev/text/template): `{{-` and `-}}` eat white space, `else if`, `$` is the root, a variable that is assigned in an inner block with `=` keeps its value outside.
+Semantics from the package's documentation (pkg.go.dev/text/template): `{{-` and `-}}` eat white space, `$` is the root,
+and a variable that is assigned in an inner block with `=` keeps its value outside.
 """
 
 import json
