@@ -2,8 +2,8 @@
 
 loop: time per step of the loop with a scripted client, whose replies cost nothing, and the calculator; whole and
 streamed, from a program without an event loop and from one with it; with the tokens of each step counted or not.
-sandbox: time to a first result and of each call on every rung, beside a plain process and, with `--smolagents PYTHON`
-(an interpreter that has smolagents), its local executor.
+sandbox: time to a first result and of each call on every rung, beside a plain process and, where `make torture` has
+installed smolagents or `--smolagents PYTHON` names an interpreter that has it, its local executor.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from agents_sandbox import sandbox
-from common import commit, machine, publish
+from common import ROOT, commit, machine, publish
 from sansi.agents import Agent, Tool, calculator
 from sansi.client import AssistantReply, TokenCount, Usage
 from sansi.text import Content, Message, Reasoning, ToolCall, ToolCallDelta
 
 STEPS, ROUNDS, PIECES = 50, 7, 64
 QUESTION = [{"role": "user", "content": "What is 17 * 23?"}]
+INSTALLED = ROOT / ".clients" / "mcp-peers" / "smolagents" / "bin" / "python"
+SMOLAGENTS = str(INSTALLED) if INSTALLED.exists() else None
 THOUGHT = "I need the calculator for this. " * 8
 
 
@@ -112,7 +114,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; default: all")
     parser.add_argument("--publish", action="store_true", help="write the tables into docs/RESULTS.md")
-    parser.add_argument("--smolagents", metavar="PYTHON", help="interpreter that has smolagents")
+    parser.add_argument("--smolagents", metavar="PYTHON", default=SMOLAGENTS, help="interpreter that has smolagents")
     asked = parser.parse_args()
     for name in asked.parts or PARTS:
         table = PARTS[name](asked)

@@ -57,7 +57,7 @@ def main() -> None:
     print(table(counts))
     write_json(options.out, {"commit": commit(), "counts": counts})
     if options.publish:
-        publish("injections", f"{table(counts)}\n\nCommit `{commit()}`.")
+        publish("injections", f"{table(counts)}\n\nCommit `{commit()}`.\n")
 
 
 def replay(name: str, suite: Any) -> Counter[str]:
