@@ -14,9 +14,10 @@ from sansi.model.formats.folders import model_folder, read_config, read_config_v
 from sansi.model.formats.gguf import blocks
 from sansi.model.formats.gguf.file import GgufFile, StoredTensor
 from sansi.model.formats.gguf.names import ROPE_FACTORS, paired_row, place_of
-from sansi.model.formats.gguf.values import PLAIN, Parts, floats, parts, tensor_of
+from sansi.model.formats.gguf.values import PLAIN, floats, parts, tensor_of
+from sansi.model.formats.parts import Parts, joined, put
 from sansi.model.formats.weights import WeightFormat, fill_from_rows, shapes_of
-from sansi.model.kernels import GROUP, KINDS, LEVELS, PANEL, PackedWeight, pack_levels
+from sansi.model.kernels import GROUP, KINDS, PANEL, PackedWeight
 
 AS_THEY_ARE = MappingProxyType(
     {
@@ -69,14 +70,14 @@ class GgufSource:
             return
         if any(self.shapes[name][0] % PANEL for name in names[:-1]):  # panels that hold rows of two
             whole = [self._parts(name, 0, self.shapes[name][0]) for name in names]
-            _put(packed, 0, _joined(whole))
+            put(packed, 0, joined(whole))
             return
         at = 0
         for name in names:
             count, step = self.shapes[name][0], max(1, BYTES_AT_ONCE // self.shapes[name][1] // PANEL) * PANEL
             for first in range(0, count, step):
                 last = min(first + step, count)
-                _put(packed, at + first, self._parts(name, first, last))
+                put(packed, at + first, self._parts(name, first, last))
             at += count
 
     def _parts(self, name: str, first: int, last: int) -> Parts:
@@ -134,23 +135,6 @@ def _slice(data: bytearray, stored: StoredTensor, first: int, last: int) -> byte
     if stored.kind not in PLAIN:
         raise SansiError(f"{stored.file}: {stored.name} is a vector and stored as {stored.kind.name}; convert it again")
     return data[first * stored.kind.nbytes : last * stored.kind.nbytes]
-
-
-def _joined(many: Sequence[Parts]) -> Parts:
-    def whole(name: str) -> Tensor | None:
-        pieces = [getattr(one, name) for one in many]
-        return None if pieces[0] is None else torch.cat(pieces)
-
-    return Parts(*(whole(name) for name in ("q", "d", "sc", "dmin", "m")))  # type: ignore[arg-type]
-
-
-def _put(packed: PackedWeight, first: int, piece: Parts) -> None:
-    """Rows into a packed weight from its row `first` on, a multiple of 16."""
-    assert packed.kind in LEVELS  # as `kinds` has it, by KINDS
-    part = pack_levels(piece.q, piece.d, packed.kind)
-    panel, count = first // PANEL, len(part.scales)
-    packed.data.view(len(packed.scales), -1)[panel : panel + count] = part.data.view(count, -1)
-    packed.scales[panel : panel + count] = part.scales
 
 
 assert GROUP == 32  # of Q4_0 and Q8_0 as of int4 and int8

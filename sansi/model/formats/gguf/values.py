@@ -8,45 +8,14 @@ Letters of shapes: N rows   K columns   B blocks of a row   S groups with a scal
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from sansi.model.formats.gguf import blocks
 from sansi.model.formats.gguf.blocks import BlockType
+from sansi.model.formats.parts import Parts
 
 PLAIN = {blocks.F32: torch.float32, blocks.F16: torch.float16, blocks.BF16: torch.bfloat16}
-
-
-@dataclass(frozen=True)
-class Parts:
-    """w[k] = d[k // D] * sc[k // G] * q[k] - dmin[k // D] * m[k // G]; D is K / columns of d, G is K / those of sc."""
-
-    q: Tensor
-    """[N, K] int8, or uint8 where there are minima."""
-    d: Tensor
-    """[N, K / 32] or, of the K types, [N, K / 256] float16."""
-    sc: Tensor | None = None
-    """[N, K / 32] uint8 of Q4_K and Q5_K, [N, K / 16] int8 of Q6_K; else 1."""
-    dmin: Tensor | None = None
-    """As d; None: there are no minima."""
-    m: Tensor | None = None
-    """[N, K / 32] uint8; None beside minima: 1."""
-
-    def floats(self) -> Tensor:
-        """[N, K] float32."""
-        n, k = self.q.shape
-        scales = _times(self.d, self.sc)
-        values = self.q.view(n, scales.shape[1], -1) * scales.unsqueeze(2)
-        if self.dmin is not None:
-            values -= _times(self.dmin, self.m).unsqueeze(2)
-        return values.view(n, k)
-
-
-def _times(d: Tensor, sc: Tensor | None) -> Tensor:
-    wide = d.float()
-    return wide if sc is None else (wide.unsqueeze(2) * sc.view(len(d), d.shape[1], -1)).flatten(1)
 
 
 def tensor_of(data: bytearray, kind: BlockType, rows: int, columns: int) -> Tensor:
