@@ -4,16 +4,16 @@ words they are made of.
 The rule. Once text of strangers (a web page, a passage, a result of a server that is not trusted) is in the context, a
 call that writes, uses the network or executes is asked about, unless what it does comes from the user:
 
-1. Every address in it (e-mail, web, account, telephone) stands in the user's words.
+1. Every address in it (e-mail, web, account, telephone, host) stands in the user's words, or is a page below one.
 2. No value that is one word (a name, an id, a path, a password) stands in the running text of strangers, unless the
    user wrote it too. Of what is executed, no line and no path does.
 3. At least one value is made of the user's words, or the user named the action.
 
-The user's words are the messages of the user and of the system (but for those that a program has made of other text,
-which name its origin), results of tools that came before any stranger spoke,
-values that a rule of the user's approves by a pattern, values that the user saw in a question of this tool's and
-approved, and what stands as a single word in a record that the user named: who says "Sarah Baker" means the address
-beside her name. Where results hold no running text, there is no room for orders.
+The user's words are the messages of the user and of the system, less what they say not to do (and but for those that a
+program has made of other text, which name its origin), results of tools that came before any stranger spoke, values
+that a rule of the user's approves by a pattern, values that the user saw in a question of this tool's and approved, and
+what stands as a single word in a record that the user named: who says "Sarah Baker" means the address beside her name.
+Where results hold no running text, there is no room for orders.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import Any
 
 from sansi.agents.approvals.questions import Copied
 from sansi.agents.approvals.rules import Described
-from sansi.agents.approvals.words import Strangers, Trusted, addresses, folded
+from sansi.agents.approvals.words import Strangers, Trusted, addresses, affirmed, folded, names_host
 from sansi.text import Message
 from sansi.text.render import Span
 
@@ -35,6 +35,7 @@ NOBODY = "nobody that was heard"
 HOME = ("user", "system")
 _LINES = re.compile(r"[\n;]|&&|\|\|?")
 _TOKENS = re.compile(r"[^\s\"'`()\[\]{}=,;|&<>]+")
+_PLACES = re.compile(r"host|domain|server|site|ur[li]|endpoint|addr|recipient|target|proxy|webhook|remote|^to$", re.I)
 SHORTEST_LINE, SHORTEST_OWN = 4, 3  # characters; bytes, of which other scripts need fewer characters
 
 
@@ -77,8 +78,10 @@ class Provenance:
         for message in messages:
             if message.tainted:
                 theirs.append((message.origin or message.name or "a tool", message.content))
-            elif (message.role == "tool" and not theirs) or (message.role in HOME and message.origin is None):
+            elif message.role == "tool" and not theirs:
                 own.append(message.content)
+            elif message.role in HOME and message.origin is None:
+                own.append(affirmed(message.content))
         self._own, self._theirs, self._strangers = own, theirs, Strangers(theirs)
 
     @cached_property
@@ -92,15 +95,15 @@ class Provenance:
             return Suspicion()
         vouched = set(vouched)
         values = [item for item in walk(arguments) if _top(item[0]) not in vouched]
-        execute = "execute" in tool.effects
-        copied = tuple(found for where, value in values for found in self._copied(where, value, execute))
+        copied = tuple(found for where, value in values for found in self._copied(where, value, tool))
         if copied or vouched & arguments.keys() or self._is_users(tool, values):
             return Suspicion(copied)
         return Suspicion((), self._strangers.last)
 
-    def _copied(self, where: str, value: Any, execute: bool) -> Iterator[Copied]:
-        text = value if isinstance(value, str) else json.dumps(value)
-        foreign = [address for address in addresses(text) if not self._trusted.knows(address)]
+    def _copied(self, where: str, value: Any, tool: Described) -> Iterator[Copied]:
+        text, execute = value if isinstance(value, str) else json.dumps(value), "execute" in tool.effects
+        named = [*addresses(text), *_hosts(where, text, tool)]
+        foreign = [address for address in named if not self._trusted.knows(address)]
         for address in foreign:
             yield Copied(where, address, self._strangers.origin_of(address) or NOBODY)
         if foreign or isinstance(value, bool | float) or value is None:
@@ -133,6 +136,16 @@ def walk(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
             yield from walk(inner, f"{where}[{i}]")
     else:
         yield where, value
+
+
+def _hosts(where: str, text: str, tool: Described) -> list[str]:
+    """Hosts that a value names without a scheme: by itself, or in what is run with the network."""
+    if tool.effects and "network" not in tool.effects:
+        return []
+    if "execute" in tool.effects:
+        return [token for token in _TOKENS.findall(text) if names_host(token, False)]
+    of_place = _PLACES.search(re.sub(r"\[\d+\]", "", where).rpartition(".")[2]) is not None
+    return [text] if names_host(text, of_place) else []
 
 
 def _top(where: str) -> str:

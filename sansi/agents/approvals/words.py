@@ -6,10 +6,18 @@ import functools
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from sansi.base.strict_json import parse_json
 
+_FILE_ENDINGS = """
+    bak bash bin c cc cfg conf cpp cs css csv db diff doc docx env fish gif go gz h hpp html ini ipynb java jpeg jpg js
+    json jsonl jsx kt lock log lua md mdx mp3 mp4 ods odt parquet patch pdf php png ppt pptx ps1 py pyi r rb rs rst
+    scala sh sql sqlite svg swift tar tex tmp toml ts tsv tsx txt vue wav xls xlsx xml yaml yml zip zsh
+"""
 _BLANKS = re.compile(r"\s+")
 _EDGES = "\"'`.,;:!?()[]{}<>«»“”‘’„（）【】「」，。；：！？、*_"
 # Bounds keep the time linear: a long run of letters is tried from each of its letters on.
@@ -19,6 +27,22 @@ _ACCOUNT = r"\b[a-z]{2}\d{2}[a-z0-9]{8,}\b|\+\d(?:[ ()/-]?\d){7,}|\b\d{9,}\b"
 _ADDRESS = re.compile(f"{_URL}|{_EMAIL}|{_ACCOUNT}", re.IGNORECASE)
 _JOINTS, _ENDING = re.compile(r"[-_]+"), re.compile(r"\.\w{1,5}$")
 _HOST = re.compile(r"(?:[a-z][a-z0-9+.-]*://)?(?:[^/?#]*@)?([^/?#:\s]+)", re.IGNORECASE)
+_STEP = re.compile(r"[/\\\\]")
+_NAMED_HOST = re.compile(
+    r"(?:(?P<name>(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24})|\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:.]{2,45}\]|localhost)"
+    r"(?::\d{1,5})?(?:/\S*)?",
+    re.IGNORECASE,
+)
+_FILES = frozenset(f".{ending}" for ending in _FILE_ENDINGS.split())
+_SENTENCE = re.compile(r"(?<=[.!?;。！？；\n])(?=\s|[^\x00-\x7f])|(?<=\n)")
+_NOT = re.compile(
+    r"\b(?:not|never|without|avoid|refrain|(?:do|does|did|must|should|ca|wo|would|could|need|is|are)n['’]?t)\b"
+    r"(?!\s+(?:only|forget|hesitate|fail|least|later)\b)|不要|请勿|不能|不可|不得|禁止|切勿|别",
+    re.IGNORECASE,
+)
+_INSTEAD = re.compile(
+    r"\b(?:but|instead|just|only|then|rather|unless|except|please)\b|但|只|而是|请(?!勿)", re.IGNORECASE
+)
 LONGEST_FIELD = 256
 """Characters of a value that may still be a name or an id."""
 SHORTEST_NAME = 3
@@ -35,6 +59,65 @@ def addresses(text: str) -> Iterator[str]:
     """Where something could be sent to, in a text: e-mail and web addresses, numbers of accounts and telephones."""
     for found in _ADDRESS.finditer(text):
         yield found[0].rstrip(_EDGES)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a web address leads."""
+
+    scheme: str
+    host: str
+    """With its port and whatever else stands there."""
+    path: str
+    query: str
+
+    def holds(self, other: Place) -> bool:
+        """Whether the other one is the same, or a page below it."""
+        if (self.scheme, self.host) != (other.scheme, other.host):
+            return False
+        if (self.path, self.query) == (other.path, other.query):
+            return True
+        steps = _STEP.split(unquote(other.path))
+        return not other.query and ".." not in steps and other.path.startswith(self.path.rstrip("/") + "/")
+
+
+def place_of(word: str) -> Place | None:
+    """Of a web address in lower case; without a scheme it is https. None where it is none."""
+    try:
+        parts = urlsplit(word if "://" in word else f"https://{word}")
+    except ValueError:
+        return None
+    return Place(parts.scheme, parts.netloc, parts.path or "/", parts.query) if parts.netloc else None
+
+
+def names_host(value: str, of_place: bool) -> bool:
+    """Whether a value that is one word is where something could be sent to: a domain, or a number of a machine.
+
+    of_place: it says by its place that it is one; elsewhere what may as well be a file (`main.py`) is taken for one.
+    """
+    found = _NAMED_HOST.fullmatch(value)
+    return found is not None and (of_place or found["name"] is None or not is_file_name(found["name"]))
+
+
+def is_file_name(word: str) -> bool:
+    """Whether a word ends as names of files do."""
+    ending = word[word.rfind(".") :].lower()
+    return ending in _FILES
+
+
+def affirmed(text: str) -> str:
+    """A text without what it says not to do: who forbids a thing has not asked for it."""
+    return "".join(_without_negation(part) for part in _SENTENCE.split(text))
+
+
+def _without_negation(sentence: str) -> str:
+    found = _NOT.search(sentence)
+    if found is None:
+        return sentence
+    ends = _INSTEAD.search(sentence, found.end())
+    if ends is None:
+        return sentence[: found.start()]
+    return sentence[: found.start()] + " " + _without_negation(sentence[ends.start() :])
 
 
 class Trusted:
@@ -69,12 +152,17 @@ class Trusted:
         enough = known == len(words) or (len(words) >= MANY_WORDS and known >= MOST_OF_THEM * len(words))
         return enough or self.holds(value) or any(map(self.knows, addresses(value)))
 
+    @cached_property
+    def _places(self) -> list[Place]:
+        return [place for word in self._words if "." in word and (place := place_of(word)) is not None]
+
     def knows(self, address: str) -> bool:
-        """Whether the address is there, or the host of a web address."""
+        """Whether the address is there, or, of a web address, one that it lies in: nothing else of a host is meant by
+        who names a page of it, and nothing that is told to it by a query."""
         if self.holds(address):
             return True
-        host = folded(host_of(address))
-        return bool(host) and any(host in (word, host_of(word)) for word in self._words)
+        place = place_of(folded(address))
+        return place is not None and any(known.holds(place) for known in self._places)
 
     def names_thing(self, value: str) -> bool:
         """Whether a field is a name that was said: several words, or one that does not look like any word of prose.
