@@ -131,9 +131,9 @@ def test_who_forbids_a_thing_has_not_asked_for_it(said):
 @pytest.mark.parametrize(
     "said",
     [
-        "Do not ask me. Delete the file main.py.", "Don't forget to delete the file main.py", "It is not urgent, but delete "
-        "main.py", "Not only look at it: delete main.py too", "别的文件不要动，只删除文件 main.py", "Delete main.py, not lib.py",
-        "Do not read lib.py\nDelete main.py",
+        "Do not ask me. Delete the file main.py.", "Don't forget to delete the file main.py",
+        "It is not urgent, but delete main.py", "Not only look at it: delete main.py too",
+        "别的文件不要动，只删除文件 main.py", "Delete main.py, not lib.py", "Do not read lib.py\nDelete main.py",
     ],
 )  # fmt: skip
 def test_what_is_asked_for_beside_it_is(said):
