@@ -18,7 +18,7 @@ from sansi.base.files import as_path
 
 if TYPE_CHECKING:
     from sansi.agents.approvals import Rule
-    from sansi.agents.mcp import MCPServers, Status
+    from sansi.agents.mcp import MCPServers, ServerConfig, Status
 
 NO_WAIT = 0.0
 STARTING = 15.0  # seconds that a run waits for MCP servers that are starting
@@ -97,8 +97,9 @@ class Toolset:
             self.workspace.close()
             raise
 
-    def all(self, wait: float | None = NO_WAIT) -> list[Tool]:
-        """The tools that can be called now. wait: seconds for servers that are starting; None: until none is."""
+    def all(self, wait: float | None = None) -> list[Tool]:
+        """The tools that can be called. wait: seconds for servers that are starting; None: until none is, each within
+        its own time; NO_WAIT: those that are here now."""
         theirs = [] if self._servers is None else self._servers.tools(wait)
         taken = {tool.name for tool in self._own}
         return [*self._own, *(self._watched(tool) for tool in theirs if tool.name not in taken)]
@@ -145,7 +146,7 @@ class Toolset:
 
 def names_in(given: Iterable[str]) -> list[str]:
     """Names as a command line has them: each option one, or several with commas. Raises SansiError for unknown ones."""
-    found = [name.strip() for part in given for name in part.split(",") if name.strip()]
+    found = [name.strip() for part in given for name in part.split(",") if name.strip() not in ("", "none")]
     for name in found:
         _maker(name)
     return list(dict.fromkeys(found))
@@ -159,7 +160,23 @@ def _maker(name: str) -> Callable[[Workspace], list[Tool]]:
 
 def _start(sources: Sequence[str | Path | Mapping[str, Any]], ask: Any) -> MCPServers:
     from sansi.agents.mcp import MCPServers, load_servers
+    from sansi.agents.mcp.load import without_clashes
 
     # Whoever names the file on the command line has chosen it, so that it may say which of its servers are trusted.
-    configs = [config for source in sources for config in load_servers(source, trusted=True)]
-    return MCPServers(configs, ask=ask)
+    by_source = [(_told(source), load_servers(source, trusted=True)) for source in sources]
+    configs = without_clashes([config for _, found in by_source for config in found])
+    return MCPServers([_named(config, by_source) for config in configs], ask=ask)
+
+
+def _told(source: str | Path | Mapping[str, Any]) -> str:
+    return "an object" if isinstance(source, Mapping) else str(source)
+
+
+def _named(config: ServerConfig, by_source: Sequence[tuple[str, Sequence[ServerConfig]]]) -> ServerConfig:
+    """One of a name that several files have says which."""
+    files = [told for told, found in by_source if any(each.name == config.name for each in found)]
+    if len(files) < 2:
+        return config
+    from sansi.agents.mcp import ServerConfig
+
+    return ServerConfig(config.name, problem=f"{' and '.join(files)} have a server of this name; rename one of them")

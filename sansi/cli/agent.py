@@ -30,6 +30,7 @@ from sansi.cli.options import (
 from sansi.cli.usage import command_line
 
 if TYPE_CHECKING:
+    from sansi.agents import Tool
     from sansi.agents.approvals import Policy
     from sansi.client import ChatClient
     from sansi.serve.terminal.agent.session import Session, Sessions
@@ -80,7 +81,8 @@ def agent(
     tools: Annotated[
         list[str] | None,
         typer.Option(
-            help="Built-in tools by name, once each or with commas; “list” lists them. Default: calculator.",
+            help="Built-in tools by name, once each or with commas; “list” lists them, “none” is none. Default: "
+            "calculator.",
             rich_help_panel=TOOLS,
             autocompletion=_tool_names,
         ),
@@ -93,7 +95,10 @@ def agent(
             rich_help_panel=TOOLS,
         ),
     ] = None,
-    folder: Annotated[str, typer.Option(help="The folder that files and shell may use.", rich_help_panel=TOOLS)] = ".",
+    folder: Annotated[
+        str,
+        typer.Option(help="The folder that files, shell and retrieval use, and code may read.", rich_help_panel=TOOLS),
+    ] = ".",
     mode: Annotated[str, typer.Option(help=MODE_HELP, rich_help_panel=RULES, autocompletion=_modes)] = "ask",
     always: Annotated[
         list[str] | None,
@@ -175,22 +180,26 @@ def agent(
     if tools == ["list"]:
         return _list_tools()
     with command_line():
-        _check(as_json, prompt, answer, resume, fork, url, api_key_file, api_key_env)
+        _check(as_json, prompt, answer, resume, fork)
     from sansi.agents import Limits
-    from sansi.agents.toolset import Toolset, names_in
+    from sansi.agents.toolset import NO_WAIT, Toolset, names_in
     from sansi.serve.terminal.agent.turns import Setup
 
     sessions = _sessions()
     before = sessions.open(resume or fork or "") if resume is not None or fork is not None else None
     chosen = settings_of(ctx, {} if before is None else before.head)
     with command_line():
-        names = names_in(chosen.tools if chosen.tools is not None else ([] if chosen.mcp else ["calculator"]))
+        if (api_key_file or api_key_env) and chosen.url is None:
+            raise SansiError("a key is for a server; give --url with it")
+        names = names_in(chosen.tools if chosen.tools is not None else ["calculator"])
         approvals = _approvals(_policy(chosen.mode, chosen.always, chosen.never))
     limits = Limits(chosen.max_calls, chosen.max_tokens, chosen.max_seconds, chosen.thinking_budget)
     with contextlib.ExitStack() as stack:
         # Servers start while the model loads.
         with command_line():
             toolset = stack.enter_context(Toolset(names, chosen.mcp or (), folder=chosen.folder))
+        with command_line():
+            _check_rules(approvals.policy, toolset.all(NO_WAIT))
         approvals.policy = approvals.policy.with_rules(toolset.rules)
         client, name = stack.enter_context(_client(chosen))
         settings = chosen.to_json(name)
@@ -226,6 +235,8 @@ def export_session(
     from sansi.serve.terminal.looks import printable
 
     found = _sessions().open(session)
+    for notice in found.notices:
+        typer.echo(printable(notice), err=True)
     if file is None:
         text = text_of(found, "md")
         sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
@@ -269,7 +280,10 @@ def list_sessions() -> None:
     """
     from sansi.serve.terminal.looks import printable
 
-    for session in _sessions().all():
+    sessions = _sessions()
+    for id, cause in sessions.unreadable():
+        typer.echo(printable(f"{id}  (cannot be read: {cause})"))
+    for session in sessions.all():
         state = f"  ({session.state})" if session.state else ""
         typer.echo(printable(f"{session.id}  {session.head.get('model', '')}  {session.title}{state}"))
 
@@ -280,8 +294,6 @@ def _check(
     answer: list[str] | None,
     resume: str | None,
     fork: str | None,
-    url: str | None,
-    *keys: str | None,
 ) -> None:
     if as_json and prompt is None and not answer:
         raise SansiError("--json is for -p: give what to ask")
@@ -291,8 +303,6 @@ def _check(
         raise SansiError("--answer is for a session that waits: give --resume SESSION")
     if resume is not None and fork is not None:
         raise SansiError("--resume and --fork exclude each other")
-    if any(keys) and url is None:
-        raise SansiError("a key is for a server; give --url with it")
 
 
 def _list_tools() -> None:
@@ -306,6 +316,12 @@ def _policy(mode: str, always: list[str] | None, never: list[str] | None) -> Pol
     from sansi.agents.approvals import Policy
 
     return Policy.of(mode, always=always or (), never=never or ())  # type: ignore[arg-type]
+
+
+def _check_rules(policy: Policy, tools: list[Tool]) -> None:
+    """Raises SansiError for a rule about an argument that its tool does not have: it would never speak."""
+    if odd := [told for rule in policy.rules for tool in tools if (told := rule.misfit(tool))]:
+        raise SansiError("; ".join(odd))
 
 
 def _approvals(policy: Policy) -> Any:
@@ -353,7 +369,6 @@ def _first(cards: list[dict[str, Any]], where: str) -> str:
 
 def _run(setup: Setup, chosen: Session | None, prompt: str | None, as_json: bool, answers: list[str]) -> int:
     from sansi.serve.terminal.agent import headless
-    from sansi.text import Message
 
     session = chosen or setup.begin()
     if answers:
@@ -366,7 +381,9 @@ def _run(setup: Setup, chosen: Session | None, prompt: str | None, as_json: bool
     if prompt is not None:
         if session.pending:
             raise SansiError(f"session {session.id} waits for approval; give --answer once (or no) with --resume")
+        from sansi.serve.terminal.agent.from_servers import with_resources
         from sansi.serve.terminal.inputs import question
 
-        session.ask(Message("user", question(prompt)))  # where a run was cut off, its open calls are given up
+        for message in with_resources(setup.tools.servers, question(prompt)):
+            session.ask(message)  # where a run was cut off, its open calls are given up
     return headless.run(setup, session, as_json).exit_code

@@ -16,7 +16,8 @@ from sansi import cli
 from sansi.agents import Limits
 from sansi.agents.toolset import BUILT_IN, Toolset, names_in
 from sansi.base import SansiError
-from sansi.serve.terminal.agent import headless
+from sansi.serve.terminal.agent import from_servers, headless, turns
+from sansi.serve.terminal.agent.from_servers import with_resources
 from sansi.text import Message
 from scripted_client import says, several
 
@@ -283,3 +284,85 @@ def test_what_a_server_asks_in_the_middle_of_a_call_is_declined_and_that_is_said
 def test_tools_and_files_that_are_not_there_are_mistakes_of_the_command_line(sansi, tmp_path):
     code, _, err = sansi("--url", "http://127.0.0.1:1", "--mcp", str(tmp_path / "no.json"), "-p", "x")
     assert code == 2 and "no.json" in err
+
+
+SLOW = """
+import sys, time
+time.sleep(1.5)
+exec(open(sys.argv[1]).read().replace("sys.argv[1]", "'legacy'"))
+"""
+
+
+def test_without_a_user_servers_that_start_slowly_are_waited_for_and_resources_are_read(tmp_path, monkeypatch):
+    pytest.importorskip("mcp", reason="the extra `agents` is not installed")
+    sound = Path(__file__).resolve().parents[1] / "agents" / "mcp" / "mcp_sound.py"
+    entry = {"command": sys.executable, "args": ["-I", "-S", "-c", SLOW, str(sound)]}
+    monkeypatch.setattr(turns, "STARTING", 0.0)
+    setup = setup_of(tmp_path, says("Hello."))
+    setup.tools = Toolset([], [{"mcpServers": {"slow": entry}}])
+    with setup.tools:
+        session = setup.begin()
+        for message in with_resources(setup.tools.servers, "See @slow:memo://a"):
+            session.ask(message)
+        code, out, err = run(setup, session, question=None)
+    names = [spec["function"]["name"] for spec in setup.client.seen[0][1]]
+    assert (code, out, err) == (0, "Hello.\n", "") and "slow__echo" in names
+    assert "hello" in session.messages[1].content
+
+
+def test_servers_that_are_still_starting_are_told(tmp_path):
+    class Status:
+        starting = 1
+
+        def __str__(self):
+            return "0 of 1 MCP server ready; starting: slow"
+
+    setup = setup_of(tmp_path, says("Hello."))
+    setup.tools.status = Status
+    assert "starting: slow" in run(setup)[2]
+
+
+def test_resources_in_a_question_of_the_command_are_read(sansi, url, tmp_path, monkeypatch):
+    read = []
+
+    def with_resources(servers, text):
+        read.append(text)
+        return [Message("user", text)]
+
+    monkeypatch.setattr(from_servers, "with_resources", with_resources)
+    assert sansi("--url", url, "-p", "@r:note://one 17 * 23")[0] == 0 and read == ["@r:note://one 17 * 23"]
+
+
+def test_a_key_goes_with_the_server_of_the_session_that_is_resumed(sansi, url, monkeypatch):
+    monkeypatch.setenv("SOME_KEY", "k" * 20)
+    code, _, err = sansi("--api-key-env", "SOME_KEY", "-p", "x")
+    assert code == 2 and "give --url with it" in err
+    assert sansi("--url", url, "-p", "What is 17 * 23?")[0] == 0
+    assert sansi("--resume", "last", "--api-key-env", "SOME_KEY", "-p", "Again")[0] == 0
+
+
+def test_cut_and_unreadable_sessions_are_told(sansi, url, tmp_path):
+    assert sansi("--url", url, "-p", "What is 17 * 23?")[0] == 0
+    file = next(tmp_path.rglob("session.jsonl"))
+    with file.open("a") as end:
+        end.write('{"kind": "ste')
+    assert "is cut or damaged" in sansi("export", "last")[2]
+    assert "is cut or damaged" in sansi("--resume", "last", "-p", "Go on")[2]
+    broken = file.parents[1] / "20260101-000000-0000"
+    broken.mkdir()
+    (broken / "session.jsonl").write_text("no session\n")
+    told = sansi("list")[1].splitlines()
+    assert told[0].startswith("20260101-000000-0000  (cannot be read: ") and len(told) == 2
+
+
+def test_rules_about_arguments_that_a_tool_does_not_have_are_refused(sansi, url):
+    code, _, err = sansi("--url", url, "--always", "calculator(expresion=*)", "-p", "x")
+    assert code == 2 and 'calculator has no argument "expresion"; did you mean "expression"?' in err
+
+
+def test_the_calculator_is_there_beside_mcp_files_and_none_is_none(sansi, url, tmp_path):
+    pytest.importorskip("mcp", reason="the extra `agents` is not installed")
+    (tmp_path / "mcp.json").write_text('{"mcpServers": {}}')
+    assert "391" in sansi("--url", url, "--mcp", str(tmp_path / "mcp.json"), "-p", "What is 17 * 23?")[1]
+    steps = [json.loads(line) for line in sansi("--url", url, "--tools", "none", "-p", "x", "--json")[1].splitlines()]
+    assert next(step for step in steps if step["kind"] == "step")["tools"] == []

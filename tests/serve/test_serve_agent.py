@@ -397,3 +397,10 @@ def test_a_file_of_strangers_is_known_again_in_the_next_request(served):
     said = [*ASK["messages"], *first["messages"][:2]]
     run = http.post(f"{url}/v1/agent/runs", json={**ASK, "messages": said}).json()
     assert first["status"] == "paused" and (run["status"], run["pending"][0]["tool"]) == ("paused", "put")
+
+
+def test_files_of_tools_come_with_a_whole_run(served):
+    told = http.post(f"{served(says(('plot', {}), ('lines', {'count': 1})))}/v1/agent/runs", json=ASK).json()
+    call = told["messages"][0]["tool_calls"][0]["id"]
+    [[file]] = told["attachments"].values()
+    assert list(told["attachments"]) == [call] and (file["name"], file["media_type"]) == ("plot.png", "image/png")

@@ -1,10 +1,11 @@
-// What an answer cites: the numbers in its text, and the passages that the last search before it gave those numbers.
+// What an answer cites: the numbers in its text, and the passages that searches before it gave those numbers, the last
+// where one number was given twice.
 import { h } from "./dom.js";
 import { t } from "./strings.js";
 import { path } from "./tree.js";
 
-const PASSAGE = /^\[(\d{1,2})\] (.+)$/gm;
-const CITED = /\[(\d{1,2})\]/g;
+const PASSAGE = /^\[(\d{1,3})\] (.+)$/gm;
+const CITED = /\[(\d{1,3})\]/g;
 
 /** [{number, place, call}] for an answer, in the order of the numbers. */
 export function sourcesOf(conversation, node) {
@@ -12,8 +13,7 @@ export function sourcesOf(conversation, node) {
   if (!cited.size) return [];
   const found = new Map();
   const before = path(conversation, node.id);
-  const from = before.findLastIndex((each) => each.role === "user");
-  for (const each of before.slice(from + 1)) {
+  for (const each of before) {
     for (const call of each.calls ?? []) {
       if (call.name !== "retrieval" || call.result?.status !== "ok") continue;
       for (const [, digits, place] of call.result.text.matchAll(PASSAGE)) if (cited.has(digits)) found.set(digits, { number: digits, place, call });

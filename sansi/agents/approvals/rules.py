@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 
 from sansi.agents.approvals import patterns
 from sansi.base import SansiError
+from sansi.base.errors import did_you_mean
 
 Verdict = Literal["always", "ask", "never"]
 VERDICTS: tuple[Verdict, ...] = ("always", "ask", "never")
@@ -86,6 +87,13 @@ class Rule:
         if not known or patterns.has_stars(self.tool) or not self._means(tool):
             return None
         return next((name for name, _ in self.arguments if name != ANY_ARGUMENT and name not in known), None)
+
+    def misfit(self, tool: Described) -> str:
+        """What is wrong with the rule as far as this tool goes, in a sentence; "" where nothing is."""
+        name = self.unknown_argument(tool)
+        if name is None:
+            return ""
+        return f'rule "{self}": {tool.name} has no argument "{name}"{did_you_mean(name, tool.parameters["properties"])}'
 
     def _means(self, tool: Described) -> bool:
         known_as = {tool.name, *((tool.title,) if tool.title else ())}

@@ -20,9 +20,17 @@ def counting_on(tool: Tool) -> Tool:
     async def search(context: ToolContext, **arguments: Any) -> Result:
         nonlocal count
         seen = await tool.run(arguments, context)
-        numbers, before = [int(number) for number in PASSAGE.findall(seen.text)], count
-        count += max(numbers, default=0)
-        text = PASSAGE.sub(lambda found: f"[{int(found[1]) + before}]", seen.text.removeprefix("error: "))
+        first = PASSAGE.search(seen.text)
+        expected = int(first[1]) if first else 0  # a tool may count on by itself
+
+        def numbered(found: re.Match[str]) -> str:
+            nonlocal count, expected
+            if int(found[1]) != expected:  # a line of a passage that looks like one
+                return found[0]
+            count, expected = count + 1, expected + 1
+            return f"[{count}]"
+
+        text = PASSAGE.sub(numbered, seen.text.removeprefix("error: "))
         origin = (seen.origin or "").removeprefix(tool.origin).strip() or None
         return Result(text, seen.attachments, seen.status != "ok", origin, seen.tainted)
 

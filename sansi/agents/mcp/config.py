@@ -76,7 +76,7 @@ class ServerConfig:
                 raise SansiError(f'MCP server "{self.name}": {key} must be over 0, not {value}', param=key)
         if self.problem is None and not self.disabled and (self.command is None) == (self.url is None):
             has = "both a command and a url" if self.command else "neither a command nor a url"
-            raise SansiError(f'MCP server "{self.name}" has {has}; give one of them')
+            raise SansiError(f'MCP server "{self.name}": it has {has}; give one of them')
 
     @property
     def max_message_bytes(self) -> int:

@@ -182,7 +182,7 @@ def _server(name: str, entry: Any, trusted: bool) -> ServerConfig:
             raise ValueError("it must be an object with a command or a url")
         return _Entry(name, entry, trusted).config()
     except ValueError as error:
-        text = str(error).removeprefix(f'MCP server "{name}": ').removeprefix(f'MCP server "{name}" ')
+        text = str(error).removeprefix(f'MCP server "{name}": ')
         return ServerConfig(name or "(no name)", problem=text)
 
 

@@ -27,6 +27,8 @@ class Traffic:
         self.ended = anyio.Event()
         self.cause = ""
         """Why it ended."""
+        self.stderr: Callable[[], str] = str
+        """What a program wrote to stderr last, as the end of a sentence."""
         self.healthy = False
         """Whether the server has answered, so that it deserves to be asked before it is ended."""
 
@@ -51,8 +53,10 @@ class Traffic:
         ]
 
     def told(self) -> str:
-        """The oddities as the end of a sentence."""
-        return "".join(f"; {oddity}" for oddity in self.oddities)
+        """The oddities, and what it wrote to stderr, as the end of a sentence."""
+        stderr = self.stderr()
+        said = stderr if stderr not in self.cause else ""
+        return "".join(f"; {oddity}" for oddity in self.oddities) + said
 
     def asked(self, message: SessionMessage) -> None:
         if isinstance(message.message, JSONRPCRequest):

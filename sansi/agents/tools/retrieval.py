@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from sansi.base.errors import SansiError, did_you_mean
 from sansi.base.words import count as counted
 
 MOST, SHOWN_NAMES, SHOWN_NOTES = 20, 30, 5
+MOST_CONVERSATIONS = 1000  # whose numbers are known
+ALONE = "none"  # the conversation of a call without one
 TIMEOUT = 120.0  # seconds for one file, as each begins the time anew
 
 
@@ -23,6 +26,7 @@ class Retriever:
     def __init__(self, library: Library):
         self._library = library
         self._lock = threading.Lock()
+        self._given: OrderedDict[str, int] = OrderedDict()
 
     def retrieval(self, query: str, context: ToolContext, count: int = 5, file: str | None = None) -> Result:
         """Search the user's documents and get the passages that fit best, each with its file, page and place.
@@ -42,7 +46,17 @@ class Retriever:
             if file is not None and file not in names:
                 raise SansiError(f'there is no file "{file[:200]}" here{did_you_mean(file, names)}', param="file")
             found = self._library.search(query, min(max(count, 1), MOST), None if file is None else [file])
-            return _told(found, names, self._library.notes, context.room)
+            told, given = _told(found, names, self._library.notes, context.room, self._given_to(context))
+            if context.conversation != ALONE:
+                self._given[context.conversation] = given
+            return told
+
+    def _given_to(self, context: ToolContext) -> int:
+        """Passages that the conversation has by now: numbers go on from search to search, so that each names one."""
+        given = self._given.pop(context.conversation, 0)  # it comes last again
+        while len(self._given) >= MOST_CONVERSATIONS:
+            self._given.popitem(last=False)
+        return given
 
 
 def retrieval_tool(library: Library) -> Tool:
@@ -66,7 +80,10 @@ def tools(workspace: Any) -> list[Tool]:
     return [retrieval_tool(library)]
 
 
-def _told(found: Sequence[Found], names: Sequence[str], notes: Sequence[str], room: int) -> Result:
+def _told(
+    found: Sequence[Found], names: Sequence[str], notes: Sequence[str], room: int, given: int
+) -> tuple[Result, int]:
+    """The passages, numbered on from `given`, and the last number."""
     noted = "".join(f"\n({note})" for note in notes[:SHOWN_NOTES])
     noted += (
         f"\n({counted(len(notes) - SHOWN_NOTES, 'more file')} could not be read)" if len(notes) > SHOWN_NOTES else ""
@@ -74,14 +91,14 @@ def _told(found: Sequence[Found], names: Sequence[str], notes: Sequence[str], ro
     if not found:
         listed = ", ".join(names[:SHOWN_NAMES]) + (", …" if len(names) > SHOWN_NAMES else "")
         where = f"in {counted(len(names), 'file')}: {listed}" if names else "as there are no files"
-        return Result(f"Nothing was found {where}.{noted}")
+        return Result(f"Nothing was found {where}.{noted}"), given
     passages = _joined([each.passage for each in found])
     parts: list[str] = []
     left = room - len(noted) - 100
-    for number, passage in enumerate(passages, 1):
+    for number, passage in enumerate(passages, given + 1):
         head = f"[{number}] {passage.place}" + (f" (under “{passage.heading}”)" if passage.heading else "")
         if parts and left < len(head) + 200:
-            noted += f"\n(no room here for {counted(len(passages) - number + 1, 'more passage')})"
+            noted += f"\n(no room here for {counted(len(passages) - len(parts), 'more passage')})"
             break
         text = (
             passage.text if len(passage.text) <= left - len(head) else passage.text[: max(left - len(head), 100)] + "…"
@@ -89,7 +106,7 @@ def _told(found: Sequence[Found], names: Sequence[str], notes: Sequence[str], ro
         parts.append(f"{head}\n{text}")
         left -= len(parts[-1]) + 2
     origin = ", ".join(dict.fromkeys(passage.file for passage in passages))
-    return Result("\n\n".join(parts) + noted, origin=origin[:500])
+    return Result("\n\n".join(parts) + noted, origin=origin[:500]), given + len(parts)
 
 
 def _joined(passages: Sequence[Passage]) -> list[Passage]:

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 
 from sansi.agents import AgentEvent, AgentRun
-from sansi.agents.events import Finished, MessageAdded, message_to_json
+from sansi.agents.events import Finished, MessageAdded, ObservationMade, message_to_json
 from sansi.agents.loop.replies import results_of
 from sansi.serve.agent.server_tools import Running
 from sansi.serve.api.framing import EVENTS
@@ -57,14 +57,24 @@ class RunResponse(WatchedResponse):
     async def _whole(self) -> dict[str, Any]:
         messages: list[Any] = []
         pending: list[Any] = []
+        attachments: dict[str, Any] = {}
         told: dict[str, Any] = {}
         async with aclosing(self._start()) as events:  # type: ignore[type-var]
             async for event in events:
                 if isinstance(event, MessageAdded):
                     messages.append(event.to_json()["message"])
+                elif isinstance(event, ObservationMade) and event.attachments:
+                    attachments[event.id] = event.to_json()["attachments"]
                 elif isinstance(event, Finished):
                     told = event.to_json()
                     pending = [each.question.to_json() for each in event.run.pending]
                     messages += _results(event.run)
         del told["kind"]
-        return {"object": "agent.run", "id": self._running.id, **told, "messages": messages, "pending": pending}
+        return {
+            "object": "agent.run",
+            "id": self._running.id,
+            **told,
+            "messages": messages,
+            "pending": pending,
+            "attachments": attachments,
+        }

@@ -17,7 +17,7 @@ from sansi.agents.approvals import Approvals, Approver, Policy, Remembered
 from sansi.agents.desk import AnswerDesk
 from sansi.agents.events import MessageAdded, ObservationMade
 from sansi.agents.mcp import ServerStatus
-from sansi.agents.toolset import Toolset
+from sansi.agents.toolset import NO_WAIT, Toolset
 from sansi.base import SansiError
 from sansi.base.errors import did_you_mean
 from sansi.base.words import count
@@ -124,7 +124,7 @@ class ServerTools:
 
     def __str__(self) -> str:
         """The names of the tools, the servers' state and the mode, in a line each."""
-        own = ", ".join(tool.name for tool in self.toolset.all() if not tool.origin.startswith("mcp:"))
+        own = ", ".join(tool.name for tool in self.toolset.all(NO_WAIT) if not tool.origin.startswith("mcp:"))
         status = self.toolset.status()
         servers = "" if status is None else str(status).replace("\n", "\n        ")
         return "; ".join(filter(None, (own, f"mode {self.policy.mode}", servers)))
@@ -135,7 +135,7 @@ class ServerTools:
         servers = () if status is None else status.servers
         return {
             "object": "list",
-            "data": [_described(tool) for tool in self.toolset.all()],
+            "data": [_described(tool) for tool in self.toolset.all(NO_WAIT)],
             "servers": [_server(each) for each in servers],
             "mode": self.policy.mode,
         }

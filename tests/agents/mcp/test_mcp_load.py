@@ -246,3 +246,20 @@ def test_a_variable_that_a_failing_program_speaks_of_is_named(monkeypatch):
     with MCPServers([config]) as servers:
         told = str(servers.wait())
     assert "WEATHER_API_KEY is set here and was not passed on: name it in inheritEnv" in told and "secret" not in told
+
+
+def test_servers_of_one_name_in_two_files_are_named_with_both(tmp_path):
+    pytest.importorskip("mcp", reason="the extra `agents` is not installed")
+    files = [tmp_path / "one.json", tmp_path / "two.json"]
+    for file, more in zip(files, ("a", "b"), strict=True):
+        entry = {"command": sys.executable, "disabled": True}
+        file.write_text(json.dumps({"mcpServers": {"time": entry, more: entry}}))
+    with Toolset(["calculator"], files) as tools:
+        assert [tool.name for tool in tools.all()] == ["calculator"]
+        status = tools.servers.wait()
+    assert [server.name for server in status.servers] == ["time", "a", "b"]
+    assert f"{files[0]} and {files[1]} have a server of this name; rename one of them" in status["time"].cause
+
+
+def test_a_server_with_both_ways_is_told_in_a_whole_sentence():
+    assert problem({"command": "x", "url": "https://x.example"}) == "it has both a command and a url; give one of them"

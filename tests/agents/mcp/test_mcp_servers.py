@@ -360,3 +360,13 @@ def test_a_failed_server_can_be_started_again(tmp_path):
         script.write_text(SOUND.read_text())
         servers.restart("later")
         assert servers.read_resource("later", "memo://a").text == "hello"
+
+
+def test_a_server_that_is_late_is_told_with_what_it_wrote_to_stderr():
+    code = "import sys, time; print('loading 40 GB of data', file=sys.stderr, flush=True); time.sleep(60)"
+    config = ServerConfig(
+        "slow", command=sys.executable, args=("-I", "-S", "-c", code), transport="stdio", start_timeout=1.5
+    )
+    with MCPServers([config]) as servers:
+        cause = servers.wait()["slow"].cause
+    assert "no answer within 1.5 s (start_timeout_s)" in cause and cause.count("loading 40 GB of data") == 1

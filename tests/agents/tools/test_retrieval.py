@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import sys
 import threading
@@ -347,3 +348,17 @@ def test_without_the_server_words_alone_are_searched_and_it_is_said(meaning, ans
     meaning.answer = respond
     library = library_of_meanings()
     assert library.search("kitten")[0].passage.file == "a" and said in library.notes[0]
+
+
+def test_passages_are_numbered_on_within_a_conversation(tmp_path):
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.md").write_text(f"Quinces of {name} are yellow.")
+    searching = retrieval_tool(Library(tmp_path))
+
+    def places(conversation, query):
+        seen = searching.call(json.dumps({"query": query, "count": 2}), ToolContext(conversation))
+        return re.findall(r"^\[\d+\]", seen.text, re.MULTILINE)
+
+    assert places("one", "quinces") == ["[1]", "[2]"] and places("one", "yellow") == ["[3]", "[4]"]
+    assert places("two", "quinces") == ["[1]", "[2]"] and places("one", "zebra") == []
+    assert places("one", "b")[0] == "[5]" and places("none", "a")[0] == places("none", "a")[0] == "[1]"

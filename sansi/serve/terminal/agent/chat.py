@@ -16,6 +16,7 @@ from sansi.agents import Stop, forms
 from sansi.agents.approvals import MODES, Answer, Question
 from sansi.agents.desk import AnswerDesk
 from sansi.agents.events import ApprovalAsked, Finished, InputAsked
+from sansi.agents.toolset import NO_WAIT
 from sansi.base.errors import SansiError
 from sansi.base.words import count
 from sansi.serve.terminal import looks
@@ -153,7 +154,7 @@ class AgentChat:
         return "" if found is None else str(found).split("\n")[0]
 
     def _introduce(self) -> None:
-        names = ", ".join(tool.name for tool in self.setup.tools.all()) or "no tools yet"
+        names = ", ".join(tool.name for tool in self.setup.tools.all(NO_WAIT)) or "no tools yet"
         self.view.note(
             f"{self.setup.name} · {names} · mode {self.setup.approvals.mode} · session {self.session.id} · /help"
         )
@@ -205,7 +206,7 @@ class AgentChat:
 
     def _tools(self) -> None:
         rows = Table.grid(padding=(0, 2))
-        for tool in self.setup.tools.all():
+        for tool in self.setup.tools.all(NO_WAIT):
             effects = ", ".join(sorted(tool.effects))
             about = " ".join(looks.printable(tool.description).split())
             rows.add_row(Text(tool.name, "bold"), Text(f"{tool.origin}; {effects}", "dim"), Text(about[:160]))

@@ -23,6 +23,8 @@ def run(setup: Setup, session: Session, as_json: bool, out: TextIO | None = None
     """Go on with the session. Text: the answer goes to `out`, what tools do to `err`. JSON: each event is a line."""
     out, err = out or sys.stdout, err or sys.stderr
     stop, outcome, denied = Stop(), None, 0
+    for notice in session.notices:
+        err.write(printable(notice) + "\n")
     printer = _Json(out, session) if as_json else _Text(out, err, session)
     with stopped_by_interrupt(stop):
         for number, event in enumerate(setup.events(session, stop)):
@@ -37,11 +39,12 @@ def run(setup: Setup, session: Session, as_json: bool, out: TextIO | None = None
 
 
 def _tell_servers(setup: Setup, err: TextIO) -> None:
-    """Which MCP servers are not ready, and why; nothing where there is nothing amiss."""
+    """Which MCP servers are not ready, and why, and rules that never speak; nothing where there is nothing amiss."""
     status = setup.tools.status()
-    if status is not None and "\n" in (told := str(status)):
-        err.write(printable(told) + "\n")
-        err.flush()
+    amiss = status is not None and (status.starting or "\n" in str(status))
+    for line in [*([str(status)] if amiss else []), *setup.odd_rules()]:
+        err.write(printable(line) + "\n")
+    err.flush()
 
 
 def answer_pending(setup: Setup, session: Session, given: list[str]) -> None:

@@ -162,14 +162,20 @@ class Sessions:
         return Session(self.root / _new_id(), {"created": time.time(), **facts})
 
     def all(self) -> list[Session]:
-        """The latest last. What can not be read is left out."""
-        found = []
-        for file in self.root.glob(f"*/{FILE}"):
-            try:
-                found.append((file.stat().st_mtime, _open(file.parent)))
-            except (OSError, SansiError):
-                continue
+        """The latest last. What can not be read is left out, and `unreadable`."""
+        found = [(when, session) for _, when, session in self._each() if isinstance(session, Session)]
         return [session for _, session in sorted(found, key=lambda pair: pair[0])]
+
+    def unreadable(self) -> list[tuple[str, str]]:
+        """Ids of those that can not be read, and why."""
+        return [(id, str(cause)) for id, _, cause in self._each() if isinstance(cause, Exception)]
+
+    def _each(self) -> Iterator[tuple[str, float, Session | Exception]]:
+        for file in sorted(self.root.glob(f"*/{FILE}")):
+            try:
+                yield file.parent.name, file.stat().st_mtime, _open(file.parent)
+            except (OSError, SansiError) as error:
+                yield file.parent.name, 0.0, error
 
     def open(self, id: str) -> Session:
         """By its id, the beginning of one, or "last". Raises SansiError where there is none, or several."""

@@ -14,7 +14,7 @@ from sansi.agents import Agent, Limits, Stop, Tool
 from sansi.agents.approvals import Approvals, definition_of, fingerprint_of
 from sansi.agents.desk import AnswerDesk
 from sansi.agents.events import AgentEvent, Finished
-from sansi.agents.toolset import STARTING, Toolset
+from sansi.agents.toolset import NO_WAIT, STARTING, Toolset
 from sansi.client import ChatClient
 from sansi.serve.terminal.agent.session import Session, Sessions
 
@@ -37,6 +37,11 @@ class Setup:
     """Where a user answers; None: nobody is there, and a run that must ask pauses."""
     _agent: Agent | None = None
 
+    def odd_rules(self) -> list[str]:
+        """Rules about an argument that their tool does not have, which never speak; a sentence each."""
+        tools = self.tools.all(NO_WAIT)
+        return [odd for rule in self.approvals.policy.rules for tool in tools if (odd := rule.misfit(tool))]
+
     def begin(self) -> Session:
         system = {"system": self.system} if self.system else {}
         settings = {"settings": dict(self.settings)} if self.settings else {}
@@ -45,7 +50,8 @@ class Setup:
     def events(self, session: Session, stop: Stop) -> Iterator[AgentEvent]:
         """Go on with a conversation: answer its last message. Each event is kept before it is given out."""
         self.approvals.approver = self.desk
-        agent = self._agent_for(self.tools.all(STARTING))
+        # A user sees who is still starting, and may wait; without one the tools must be there.
+        agent = self._agent_for(self.tools.all(None if self.desk is None else STARTING))
         agent.ask = None if self.desk is None else self.desk.ask
         yield from session.events(agent, stop)
 
