@@ -353,7 +353,7 @@ def test_without_the_server_words_alone_are_searched_and_it_is_said(meaning, ans
 def test_passages_are_numbered_on_within_a_conversation(tmp_path):
     for name in ("a", "b", "c"):
         (tmp_path / f"{name}.md").write_text(f"Quinces of {name} are yellow.")
-    searching = retrieval_tool(Library(tmp_path))
+    searching = retrieval_tool(Library([tmp_path]))
 
     def places(conversation, query):
         seen = searching.call(json.dumps({"query": query, "count": 2}), ToolContext(conversation))
