@@ -12,7 +12,7 @@ QUANTIZED_FILE = "quantized.safetensors"
 """Not model.safetensors: some programs would warn of an unknown quantisation and go on with random weights."""
 QUANT_METHOD = "sansi"
 """In the quantization_config of a folder that `sansi.model.quantize` wrote: a name that other programs refuse."""
-OPENED_METHODS = (QUANT_METHOD, "gguf")
+OPENED_METHODS = (QUANT_METHOD, "gguf", "fp8", "awq", "gptq")
 """Every quant_method that `sansi.model.formats.source.open_source` has a reader for."""
 
 

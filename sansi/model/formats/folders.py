@@ -10,6 +10,9 @@ from sansi.base.files import as_path, read_json
 from sansi.model.config import ModelConfig
 from sansi.model.formats.files import INDEX_FILE, OPENED_METHODS, QUANTIZED_FILE, SINGLE_FILE, method_of
 
+BESIDE = {"quantize_config.json": "gptq", "quant_config.json": "awq"}
+"""Files with the settings of AutoGPTQ and AutoAWQ, before config.json had them."""
+
 
 def model_folder(folder: str | Path) -> Path:
     """The folder as a Path; for a GGUF file, or a folder of one, the folder that stands for it.
@@ -67,6 +70,20 @@ def read_config(folder: str | Path) -> ModelConfig:
     if method_of(values.get("quantization_config")) in OPENED_METHODS:
         del values["quantization_config"]
     return ModelConfig.from_hf(values, str(file))
+
+
+def described_in(folder: str | Path) -> dict[str, Any]:
+    """What a folder says of how its weights are quantised, by config.json or the file that older writers left beside
+    it; empty for full weights. Raises SansiError as `read_config_values`."""
+    path = model_folder(folder)
+    described = read_config_values(path).get("quantization_config")
+    if described is not None:
+        return described if isinstance(described, dict) else {}
+    for name, method in BESIDE.items():
+        if (path / name).is_file():
+            value = read_json(path / name)
+            return {"quant_method": method, **value} if isinstance(value, dict) else {}
+    return {}
 
 
 def read_config_values(folder: str | Path) -> dict[str, Any]:

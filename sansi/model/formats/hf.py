@@ -18,7 +18,7 @@ from sansi.base.files import as_path, updated_folder, write_json
 from sansi.model.bundle import ModelBundle
 from sansi.model.config import ModelConfig
 from sansi.model.formats.files import INDEX_FILE, QUANT_METHOD, SINGLE_FILE, method_of
-from sansi.model.formats.folders import model_folder, read_config, read_config_values
+from sansi.model.formats.folders import described_in, model_folder, read_config
 from sansi.model.formats.names import is_stacked, tensor_table
 from sansi.model.formats.source import open_source
 from sansi.model.formats.target import check_target, kept_cards, old_weights
@@ -62,7 +62,7 @@ def load(folder: str | Path, device: DeviceLike = "auto", dtype: DtypeLike = "au
 
 def _widened(folder: Path) -> str | None:
     """The method of quantised weights that are another program's; our own are for inference alone."""
-    method = method_of(read_config_values(folder).get("quantization_config"))
+    method = method_of(described_in(folder))
     return None if method == QUANT_METHOD else method
 
 

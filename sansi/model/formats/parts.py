@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sansi.model.kernels import LEVELS, PANEL, PackedWeight, pack_levels
+from sansi.model.kernels import GROUP, LEVELS, PANEL, PackedWeight, pack_levels
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,11 @@ def _times(d: Tensor, sc: Tensor | None) -> Tensor:
     return wide if sc is None else (wide.unsqueeze(2) * sc.view(len(d), d.shape[1], -1)).flatten(1)
 
 
+def _by_group(d: Tensor, columns: int) -> Tensor:
+    """One scale for each GROUP inputs, where a format has one for several groups."""
+    return d.repeat_interleave(columns // GROUP // d.shape[1], dim=1)
+
+
 def joined(many: Sequence[Parts]) -> Parts:
     """The rows of several, one after the other."""
 
@@ -57,7 +62,7 @@ def joined(many: Sequence[Parts]) -> Parts:
 def put(packed: PackedWeight, first: int, piece: Parts) -> None:
     """Rows into a packed weight from its row `first` on, a multiple of 16."""
     assert packed.kind in LEVELS  # as `kinds` has it, by KINDS
-    part = pack_levels(piece.q, piece.d, packed.kind)
+    part = pack_levels(piece.q, _by_group(piece.d, packed.columns), packed.kind)
     panel, count = first // PANEL, len(part.scales)
     packed.data.view(len(packed.scales), -1)[panel : panel + count] = part.data.view(count, -1)
     packed.scales[panel : panel + count] = part.scales

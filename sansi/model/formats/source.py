@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
+from sansi.model.formats.awq import AwqFolder
 from sansi.model.formats.files import method_of
-from sansi.model.formats.folders import model_folder, read_config_values
+from sansi.model.formats.folders import described_in, model_folder
+from sansi.model.formats.fp8 import Fp8Folder
 from sansi.model.formats.gguf.source import GgufSource
+from sansi.model.formats.gptq import GptqFolder
 from sansi.model.formats.quantized import QuantizedReader
 from sansi.model.formats.tensors import WeightReader
 from sansi.model.formats.weights import WeightFormat, WeightSource
 
 __all__ = ["WeightFormat", "WeightSource", "open_source"]
+
+
+READERS: Mapping[str, Callable[[Path], WeightSource]] = MappingProxyType(
+    {"sansi": QuantizedReader, "gguf": GgufSource, "fp8": Fp8Folder, "awq": AwqFolder, "gptq": GptqFolder}
+)
+"""By quant_method; `OPENED_METHODS` names them for whoever may not load torch."""
 
 
 def open_source(path: str | Path) -> WeightSource:
@@ -20,9 +31,5 @@ def open_source(path: str | Path) -> WeightSource:
     Raises SansiError where there is no model, where it is of another design, and for damaged files.
     """
     folder = model_folder(path)
-    method = method_of(read_config_values(folder).get("quantization_config"))
-    if method == "sansi":
-        return QuantizedReader(folder)
-    if method == "gguf":
-        return GgufSource(folder)
-    return WeightReader(folder)
+    method = method_of(described_in(folder))
+    return READERS.get(method or "", WeightReader)(folder)

@@ -1,0 +1,128 @@
+"""Writers of other programs' formats, each by its definition and nothing of Sansi's: numpy loops where it may be slow.
+
+A writer takes a matrix [N, K] float32 and gives the tensors that stand for it, and the values that they mean.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+Written = tuple[dict[str, Tensor], Tensor]
+AWQ_ORDER = [0, 2, 4, 6, 1, 3, 5, 7]
+
+
+def fp8(weight: Tensor, block: int = 128, name: str = "weight_scale_inv") -> Written:
+    rows, columns = weight.shape
+    high, wide = -(-rows // block), -(-columns // block)
+    scales, stored, meant = torch.zeros(high, wide), torch.zeros(weight.shape), torch.zeros(weight.shape)
+    for r in range(high):
+        for c in range(wide):
+            at = (slice(r * block, (r + 1) * block), slice(c * block, (c + 1) * block))
+            scales[r, c] = weight[at].abs().max().clamp(min=1e-6) / 448
+            stored[at] = (weight[at] / scales[r, c]).to(torch.float8_e4m3fn).float()
+            meant[at] = stored[at] * scales[r, c]
+    return {"weight": stored.to(torch.float8_e4m3fn), name: scales}, meant
+
+
+def _levels(weight: Tensor, bits: int, group: int, symmetric: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """q [N, K], scales [N, G] float16 and zero points [N, G] of a plain rounding."""
+    w = weight.numpy().reshape(weight.shape[0], -1, group)
+    top = 2**bits - 1
+    if symmetric:
+        scales = np.maximum(np.abs(w).max(2) / (2 ** (bits - 1) - 0.5), 1e-4).astype(np.float16)
+        zeros = np.full(scales.shape, 2 ** (bits - 1), np.int64)
+    else:
+        scales = np.maximum((w.max(2) - w.min(2)) / top, 1e-4).astype(np.float16)
+        zeros = np.clip(np.round(-w.min(2) / scales.astype(np.float32)), 0, top).astype(np.int64)
+    q = np.clip(np.round(w / scales[..., None].astype(np.float32)) + zeros[..., None], 0, top).astype(np.int64)
+    return q.reshape(weight.shape), scales, zeros
+
+
+def _meant(q: np.ndarray, scales: np.ndarray, zeros: np.ndarray, group: int) -> Tensor:
+    wide = lambda a: np.repeat(a, group, axis=1)  # noqa: E731
+    return torch.from_numpy(((q - wide(zeros)) * wide(scales.astype(np.float32))).astype(np.float32))
+
+
+def _words(values: np.ndarray, bits: int, order: list[int] | None = None) -> Tensor:
+    """[A, B] small numbers -> [A, B * bits / 32] int32, along the last axis; `order`: who sits in which place."""
+    per_word = 32 // bits
+    out = np.zeros((values.shape[0], values.shape[1] // per_word), np.uint64)
+    for place in range(per_word):
+        who = order[place] if order else place
+        out |= values[:, who::per_word].astype(np.uint64) << np.uint64(bits * place)
+    return torch.from_numpy(out.astype(np.uint32).view(np.int32).copy())
+
+
+def awq(weight: Tensor, group: int = 128, zero_point: bool = True) -> Written:
+    q, scales, zeros = _levels(weight, 4, group, symmetric=not zero_point)
+    tensors = {
+        "qweight": _words(q.T.copy(), 4, AWQ_ORDER),
+        "qzeros": _words(zeros.T.copy(), 4, AWQ_ORDER),
+        "scales": torch.from_numpy(scales.T.copy()),
+    }
+    if not zero_point:
+        del tensors["qzeros"]
+    return tensors, _meant(q, scales, zeros, group)
+
+
+def gptq(
+    weight: Tensor,
+    bits: int = 4,
+    group: int = 128,
+    symmetric: bool = True,
+    version: int = 1,
+    order: Tensor | None = None,
+) -> Written:
+    """order [K]: inputs by falling importance, as desc_act sorts them; groups are made of neighbours in that order."""
+    columns = weight.shape[1]
+    group = columns if group == -1 else group
+    sorted_ = weight if order is None else weight[:, order]
+    q, scales, zeros = _levels(sorted_, bits, group, symmetric)
+    meant, index = _meant(q, scales, zeros, group), torch.arange(columns, dtype=torch.int32) // group
+    if order is not None:
+        back = torch.argsort(order)
+        q, meant, index = q[:, back.numpy()], meant[:, back], index[back]
+    stored = (zeros - 1) % 2**bits if version == 1 else zeros
+    tensors = {
+        "qweight": _words(q, bits).T.contiguous(),
+        "qzeros": _words(stored.T.copy(), bits),
+        "scales": torch.from_numpy(scales.T.copy()),
+        "g_idx": index.contiguous(),
+    }
+    return tensors, meant
+
+
+def rewrite(
+    folder: Path,
+    target: Path,
+    writer: Callable[[Tensor], Written],
+    described: dict[str, Any],
+    keep: tuple[str, ...] = (),
+) -> dict[str, Tensor]:
+    """Write the model in `folder` to `target` in another format: all projections and experts, as official files do.
+
+    Returns the values that the written tensors mean, by their names on the hub.
+    """
+    target.mkdir(parents=True)
+    for file in folder.iterdir():
+        if file.name not in ("model.safetensors", "config.json"):
+            (target / file.name).write_bytes(file.read_bytes())
+    config = json.loads((folder / "config.json").read_text())
+    (target / "config.json").write_text(json.dumps({**config, "quantization_config": described}))
+    tensors, meant = {}, {}
+    for name, weight in load_file(folder / "model.safetensors").items():
+        if "_proj.weight" not in name or any(word in name for word in keep):
+            tensors[name] = meant[name] = weight
+            continue
+        parts, meant[name] = writer(weight.float())
+        tensors |= {f"{name.removesuffix('weight')}{part}": tensor for part, tensor in parts.items()}
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, target / "model.safetensors")
+    return meant
