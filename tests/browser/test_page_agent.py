@@ -226,6 +226,36 @@ def test_a_page_to_visit_is_told_and_never_a_link(visit, agent_url):
     assert "decline" in page.locator('.card.call[data-state="done"]').inner_text()
 
 
+KEPT = """() => new Promise((done) => {
+  const opening = indexedDB.open("sansi");
+  opening.onsuccess = () => {
+    const all = opening.result.transaction("conversations").objectStore("conversations").getAll();
+    all.onsuccess = () => (opening.result.close(), done(JSON.stringify(all.result).includes('"state":"asking"')));
+  };
+})"""
+
+
+@pytest.mark.parametrize("word", ["Please write it", "Please book"])
+def test_a_question_that_was_open_at_a_reload_is_not_asked_any_more(visit, agent_url, word):
+    page = visit(agent_url).page
+    send(page, word)
+    page.wait_for_selector('.card.call[data-state="asking"]')
+    page.evaluate("dispatchEvent(new Event('pagehide'))")  # it is kept as it is, as every few seconds
+    page.wait_for_function(KEPT)
+    page.reload()
+    page.wait_for_selector('.card.call[data-state="cancelled"]')
+    assert not page.locator(".card-question button:visible").count()
+
+
+def test_a_result_can_be_copied(visit, agent_url):
+    page = visit(agent_url).page
+    send(page, "Let it fail")
+    shows(whole(page).locator(".md"), "It did not work.")
+    page.locator(".card.call details").evaluate("details => (details.open = true)")
+    page.get_by_role("button", name="Copy the result").click()
+    assert "the disk is full" in page.evaluate("navigator.clipboard.readText()")
+
+
 def test_one_stop_reaches_the_tool(visit, agent_url, slow):
     _, begun, told = slow
     page = visit(agent_url).page

@@ -3,7 +3,7 @@
 import { ApiError, answerInput, answerQuestion, stopRun, streamRun } from "./api.js";
 import { Run, requestFor } from "./run.js";
 import { namesFor } from "./tools.js";
-import { add } from "./tree.js";
+import { add, closeCalls } from "./tree.js";
 
 const TICK = 1000; // milliseconds between looks at the clock while a tool runs
 
@@ -96,11 +96,7 @@ export class AgentRun extends Run {
 
   /** What did not end will not: say so on its card. */
   close() {
-    for (const call of this.node.calls ?? []) {
-      delete call.question;
-      delete call.inputs;
-      if (!call.result) call.state = "cancelled";
-    }
+    closeCalls(this.node);
     this.end();
   }
 }

@@ -1,7 +1,7 @@
 // The card of a call that the server runs: what is called and where, how far it is, the question, and what came of it.
 // Everything in it that a tool or a model wrote is text: no markup, no link, no picture from elsewhere.
 import { argumentsOf } from "./cards.js";
-import { announce, download, h, icon } from "./dom.js";
+import { announce, copy, download, h, icon, iconButton } from "./dom.js";
 import { inputForm } from "./inputs.js";
 import { number, seconds, t } from "./strings.js";
 
@@ -115,7 +115,8 @@ function resultOf({ result }, grow) {
   if (result.origin && !/^(python|built-in|mcp:)/.test(result.origin)) facts.push(result.origin);
   const body = h("pre", { tabIndex: 0, dir: "auto" }, text);
   const bad = !["ok", "cancelled"].includes(status);
-  const details = h("details", { open: text.length <= SHORT && lines <= SHORT_LINES, class: bad ? "bad" : "" }, h("summary", {}, facts.join(" · ")), body);
+  const copying = iconButton("copy", t("copyResult"), () => copy(text, copying));
+  const details = h("details", { open: text.length <= SHORT && lines <= SHORT_LINES, class: bad ? "bad" : "" }, h("summary", {}, facts.join(" · ")), h("div", { class: "result-body" }, body, copying));
   return [details, ...attachments.map((file) => attached(file, grow))];
 }
 

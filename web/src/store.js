@@ -1,6 +1,6 @@
 // Where conversations and preferences are kept: this browser, and nowhere else.
 import { mergeInto } from "./merge.js";
-import { newId } from "./tree.js";
+import { closeCalls, newId } from "./tree.js";
 
 const KEY = "sansi.preferences";
 
@@ -100,7 +100,10 @@ export class Store {
     if (!running.length) return;
     const { held = [] } = (await navigator.locks?.query()) ?? {};
     const tabs = new Set(held.map((lock) => lock.name));
-    for (const node of running) if (!tabs.has(LOCK + node.tab)) Object.assign(node, { status: "failed", error: { kind: "reload", message: "" } });
+    for (const node of running.filter(({ tab }) => !tabs.has(LOCK + tab))) {
+      Object.assign(node, { status: "failed", error: { kind: "reload", message: "" } });
+      closeCalls(node);
+    }
   }
 
   #objects(mode) {

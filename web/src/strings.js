@@ -181,6 +181,7 @@ const TABLE = {
   copy: ["Copy", "复制"],
   copyMarkdown: ["Copy as Markdown", "复制为 Markdown"],
   copied: ["Copied", "已复制"],
+  copyResult: ["Copy the result", "复制结果"],
   copyCode: ["Copy code", "复制代码"],
   regenerate: ["Regenerate", "重新生成"],
   editAnswer: ["Edit the answer", "编辑回答"],

@@ -1,6 +1,6 @@
 // Conversations as files: JSON out and, checked field by field, in again; Markdown out.
 import { t } from "./strings.js";
-import { ROOT, compared, contentOf, fence, newId, path, titleOf } from "./tree.js";
+import { ROOT, closeCalls, compared, contentOf, fence, newId, path, titleOf } from "./tree.js";
 import { isSampling, isSeed, isToolList } from "./values.js";
 
 const FORMAT = "sansi-conversations";
@@ -85,7 +85,7 @@ function conversationOf(value, where) {
     const parent = value.nodes[taken.parent];
     if (taken.id !== id || !(taken.parent === ROOT || parent) || !follows(parent?.role, taken.role)) throw new Error(t("badPart", here));
     if (taken.status === "running") taken.status = "stopped";
-    for (const call of taken.calls ?? []) (delete call.question, delete call.inputs); // nobody waits for an answer
+    closeCalls(taken);
     conversation.nodes[id] = taken;
   }
   link(conversation, value, where);

@@ -89,6 +89,15 @@ export function textOf(conversation) {
   return [conversation.title, ...texts].join("\n").toLowerCase();
 }
 
+/** Nobody waits any more for what the calls of an agent's answer ask, and what did not end will not. */
+export function closeCalls(node) {
+  for (const call of node.calls ?? []) {
+    delete call.question;
+    delete call.inputs;
+    if (call.state && !call.result) call.state = "cancelled";
+  }
+}
+
 /** What a question says: its text, then the texts that are attached to it, each with its name. */
 export function contentOf(node) {
   const parts = (node.attachments ?? []).map(({ name, text }) => `${t("attachedAs", name)}\n${fence(text)}`);
