@@ -17,7 +17,7 @@ from prompt_toolkit.input.typeahead import store_typeahead
 from prompt_toolkit.key_binding.key_processor import KeyPress
 from prompt_toolkit.output import DummyOutput
 from rich.console import Console
-from sansi.agents import Result, tool
+from sansi.agents import Result, ToolContext, forms, tool
 from sansi.agents.approvals import Approvals
 from sansi.agents.approvals.questions import Copied, Question
 from sansi.agents.mcp.config import ServerConfig
@@ -335,6 +335,20 @@ def test_a_form_may_be_declined_or_left(tmp_path, keys, action):
     typed = ["Ada", "", "", "", "1", "", "mon"] * 2
     chat, shown = talk(setup, "Book", keys=keys if keys[0] != "f" else ["f", "e", "d"], reasons=typed)
     assert f"{action} {{}}" in chat.session.messages[2].content and "Not booked." in shown
+
+
+def test_a_form_that_cannot_be_filled_in_can_be_left(tmp_path):
+    form = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a", "b"]}
+
+    @tool
+    async def odd(context: ToolContext) -> str:
+        """Asks for what its form does not have."""
+        return (await context.ask(forms.Question("odd", "?", form))).action
+
+    setup = setup_of(tmp_path, several(("odd", {})), says("No."), tools=(odd,))
+    chat, shown = talk(setup, "Go", keys=["f", "e", "d"], reasons=["x", "x"])
+    assert chat.session.messages[2].content == "decline" and '"b" is missing' in shown
+    assert "[e] edit  [d] decline  [c] cancel" in chat._keys.asked[1] and "[s]" not in chat._keys.asked[1]
 
 
 def test_a_page_to_visit_is_shown_whole_with_its_host_and_not_opened(tmp_path):

@@ -107,6 +107,9 @@ def chat_server(client: LookUp, name: str, options: Mapping[str, Any] | None = N
         with _told():
             return await asyncio.to_thread(calculator, expression)
 
+    for each in server._tool_manager.list_tools():
+        each.parameters["additionalProperties"] = False  # as call_tool has it
+
     @server.resource("sansi://model", title="The model", mime_type="application/json")
     def model() -> str:
         """What is served here."""

@@ -25,7 +25,8 @@ BOUNDS = {
     "pattern": "must match {}",
 }
 WHAT = {"number": "a number", "integer": "a whole number", "boolean": "yes or no", "choices": "several, with commas"}
-FILL, SEND, VISITED = {"f": "fill in"}, {"s": "send", "e": "edit"}, {"v": "I have visited it"}
+EDIT = {"e": "edit"}
+FILL, SEND, VISITED = {"f": "fill in"}, {"s": "send", **EDIT}, {"v": "I have visited it"}
 LEAVE: dict[str, Action] = {"d": "decline", "c": "cancel"}
 
 
@@ -39,11 +40,10 @@ def fill(console: Console, question: Question, keys: KeyReader) -> Reply:
     pressed = _key(keys, FILL)
     while pressed not in LEAVE:
         reply = _filled(console, question, keys)
-        if reply is None:
-            continue
-        _say(console, f"  {json.dumps(dict(reply.content), ensure_ascii=False)}")
-        pressed = _key(keys, SEND)
-        if pressed == "s":
+        if reply is not None:
+            _say(console, f"  {json.dumps(dict(reply.content), ensure_ascii=False)}")
+        pressed = _key(keys, SEND if reply is not None else EDIT)
+        if reply is not None and pressed == "s":
             return reply
     return Reply(LEAVE[pressed])
 
