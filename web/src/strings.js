@@ -1,6 +1,8 @@
 // Everything that the page says: [English, 中文] side by side, so that neither can be forgotten.
 
-const tokensEn = (n) => `${n} ${n === "1" ? "token" : "tokens"}`;
+/** `n` things, a number or a text of one; one is told as one. */
+const many = (n, thing) => `${n} ${thing}${String(n) === "1" ? "" : "s"}`;
+const tokensEn = (n) => many(n, "token");
 const tokensZh = (n) => `${n} 个词元`;
 
 const TABLE = {
@@ -146,7 +148,7 @@ const TABLE = {
   closingPhrase: [(phrase) => `Closed by the server with: ${phrase}`, (phrase) => `服务器用以下文字结束思考：${phrase}`],
   cutHere: [(n) => `— cut at ${n} —`, (n) => `— 在 ${n}处截断 —`],
   rowClosing: ["closing phrase", "结束语"],
-  closingValue: [(phrase, n) => `“${phrase}” (${n} tokens, not the model's own)`, (phrase, n) => `“${phrase}”（${n} 个词元，非模型所写）`],
+  closingValue: [(phrase, n) => `“${phrase}” (${many(n, "token")}, not the model's own)`, (phrase, n) => `“${phrase}”（${n} 个词元，非模型所写）`],
   rowCost: ["tokens", "词元"],
   factThought: [(n) => `${n} thought`, (n) => `思考 ${n}`],
   factClosing: [(n) => `${n} closing`, (n) => `结束语 ${n}`],
@@ -174,7 +176,7 @@ const TABLE = {
   rowLimit: ["at most", "上限"],
   limitValue: [(all, kept) => `${all} tokens, ${kept} of them kept for the answer`, (all, kept) => `${all} 个词元，其中 ${kept} 个留给回答`],
   rowPrompt: ["prompt", "提示"],
-  promptValue: [(n, cached) => `${n} tokens, ${cached} of them cached`, (n, cached) => `${n} 个词元，其中 ${cached} 个来自缓存`],
+  promptValue: [(n, cached) => `${many(n, "token")}, ${cached} of them cached`, (n, cached) => `${n} 个词元，其中 ${cached} 个来自缓存`],
   rowTime: ["time", "时间"],
   timeValue: [(queue, first, total) => `queue ${queue}, first token ${first}, all ${total}`, (queue, first, total) => `排队 ${queue}，首词元 ${first}，总计 ${total}`],
   rowProblems: ["problems", "问题"],
@@ -214,7 +216,7 @@ const TABLE = {
   exportAll: ["Export all", "全部导出"],
   importAll: ["Import", "导入"],
   removeAll: ["Delete all", "全部删除"],
-  imported: [(n) => (n === 1 ? "1 conversation imported." : `${n} conversations imported.`), (n) => `已导入 ${n} 个对话。`],
+  imported: [(n) => `${many(n, "conversation")} imported.`, (n) => `已导入 ${n} 个对话。`],
   importFailed: [(why) => `Nothing was imported: ${why}`, (why) => `未导入任何内容：${why}`],
   notJson: ["the file is not JSON.", "文件不是 JSON。"],
   notOurs: ["the file is not an export of this page.", "文件不是本页面的导出文件。"],
@@ -321,7 +323,7 @@ const TABLE = {
   originServer: [(name) => `server ${name}`, (name) => `服务器 ${name}`],
   originBuiltIn: ["built in", "内置"],
   originOwn: ["of the operator", "运营者提供"],
-  resultSize: [(n) => `${n} ${n === "1" ? "character" : "characters"}`, (n) => `${n} 个字符`],
+  resultSize: [(n) => many(n, "character"), (n) => `${n} 个字符`],
   resultCut: ["the model got its beginning and end", "模型只收到开头和结尾"],
   resultTainted: ["text of strangers", "外来文字"],
   saveFile: [(name, n) => `Save ${name} (${n} kB)`, (name, n) => `保存 ${name}（${n} kB）`],
@@ -333,7 +335,7 @@ const TABLE = {
   modeAsk: ["what changes something, runs code or uses the network asks you first", "修改、运行代码或使用网络前会先询问你"],
   modeAuto: ["they run unasked, unless text of strangers is at play", "除涉及外来文字外均直接运行"],
   modeYolo: ["they run unasked", "均直接运行"],
-  serverReady: [(name, n) => `Server ${name}: ${n} ${n === 1 ? "tool" : "tools"}`, (name, n) => `服务器 ${name}：${n} 个工具`],
+  serverReady: [(name, n) => `Server ${name}: ${many(n, "tool")}`, (name, n) => `服务器 ${name}：${n} 个工具`],
   serverStarting: [(name) => `Server ${name} is starting`, (name) => `服务器 ${name} 正在启动`],
   toolCannot: [(why) => `can not be executed: ${why}`, (why) => `无法执行：${why}`],
   noArguments: ["no arguments", "没有参数"],
@@ -356,7 +358,7 @@ const TABLE = {
   errorStore: ["This browser keeps nothing for this page: conversations last until it is closed.", "此浏览器不为本页面保存数据：对话在关闭后会丢失。"],
   errorQuota: ["The browser's storage is full. Export what you want to keep, and delete conversations.", "浏览器存储空间已满。请导出需要保留的内容，并删除一些对话。"],
   saidThinking: ["Thinking", "正在思考"],
-  saidThought: [(n, why) => `Thought ended after ${n} tokens, ${why}.`, (n, why) => `思考结束，共 ${n} 个词元，${why}。`],
+  saidThought: [(n, why) => `Thought ended after ${many(n, "token")}, ${why}.`, (n, why) => `思考结束，共 ${n} 个词元，${why}。`],
   saidAnswer: [(text) => `Answer: ${text}`, (text) => `回答：${text}`],
   keySend: ["Send the message", "发送消息"],
   keyLine: ["New line", "换行"],
