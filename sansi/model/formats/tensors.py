@@ -18,7 +18,7 @@ from sansi.base.files import read_json
 from sansi.model.formats.files import INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE, indexed_names
 from sansi.model.formats.folders import model_folder, read_config
 from sansi.model.formats.names import full_name, is_stacked, stacked_place, tensor_table
-from sansi.model.formats.weights import WeightFormat, fill_from_rows, shapes_of
+from sansi.model.formats.weights import SHORT, WeightFormat, fill_from_rows, shapes_of
 from sansi.model.kernels import PackedWeight
 from sansi.model.transformer import Transformer
 
@@ -174,8 +174,7 @@ class WeightReader:
     @property
     def format(self) -> WeightFormat:
         dtype = self.rows(next(iter(self.shapes)), 0, 1).dtype
-        short = {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}
-        return WeightFormat(short.get(dtype, str(dtype).removeprefix("torch.")), 8 * dtype.itemsize)
+        return WeightFormat(SHORT.get(dtype, str(dtype).removeprefix("torch.")), 8 * dtype.itemsize)
 
     def fill(self, names: Sequence[str], packed: PackedWeight) -> None:
         """Put the rows of all `names`, one after the other, into `packed`, rounded to its kind."""

@@ -14,11 +14,13 @@ from sansi.model.config import ModelConfig
 from sansi.model.formats.names import tensor_table
 from sansi.model.kernels import PANEL, PackedWeight
 from sansi.model.kernels.cpu.packing import pack_into, rows_at_once
-from sansi.model.transformer import Transformer
+from sansi.model.transformer import Transformer, uncompiled
 
 Rows = Callable[[str, int, int], Tensor]
 """(name on the hub, first, last) -> those rows of the tensor."""
 VALUES_AT_ONCE = 2**22
+SHORT = {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}
+"""What dtypes are called."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,27 @@ class WeightSource(Protocol):
 
     def fill(self, names: Sequence[str], packed: PackedWeight) -> None:
         """Put the rows of all `names`, one after the other, into `packed`: as they are where it is of their kind."""
+
+
+class ModelWeights:
+    """The weights of a model in memory."""
+
+    def __init__(self, model: Transformer):
+        self._table = tensor_table(uncompiled(model))
+        self.config = model.config
+        self.shapes = {name: tuple(tensor.shape) for name, tensor in self._table.items()}
+        self.kinds: Mapping[str, str] = {}
+
+    @property
+    def format(self) -> WeightFormat:
+        dtype = next(iter(self._table.values())).dtype
+        return WeightFormat(SHORT.get(dtype, str(dtype).removeprefix("torch.")), 8 * dtype.itemsize)
+
+    def rows(self, name: str, first: int, last: int) -> Tensor:
+        return self._table[name][first:last].detach().cpu()
+
+    def fill(self, names: Sequence[str], packed: PackedWeight) -> None:
+        fill_from_rows(packed, names, self.shapes, self.rows)
 
 
 def shapes_of(config: ModelConfig) -> dict[str, tuple[int, ...]]:

@@ -168,6 +168,11 @@ def licence_of(folder: Path) -> str | None:
         card = (folder / "README.md").read_text(encoding="utf-8", errors="replace")[:65536]
     except OSError:
         return None
+    return licence_in(card)
+
+
+def licence_in(card: str) -> str | None:
+    """The same of a card's text."""
     front = re.match(r"---\s*\n(.*?)\n---", card, re.DOTALL)
     fields = dict(re.findall(r"^(license(?:_name)?):[ \t]*[\"']?([\w.+-]+)", front[1], re.MULTILINE)) if front else {}
     return fields.get("license_name") if fields.get("license") == "other" else fields.get("license")

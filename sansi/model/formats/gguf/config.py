@@ -46,8 +46,9 @@ _SCALING = {
 }
 _HARMLESS = ("vocab_size", "tensor_data_layout", "pooling_type", "attention.causal", "rope.scaling.finetuned")
 _LOOKED_AT = ("attention.value_length", "rope.dimension_count", "rope.scaling.type", "rope.scale_linear")
-_LLAMA3 = {"low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}
-"""Llama 3.1 and 3.2; a GGUF file has the resulting factors alone."""
+LLAMA3 = {"low_freq_factor": 1.0, "high_freq_factor": 4.0}
+"""Of every Llama since 3.1; a GGUF file has the resulting factors alone."""
+_LLAMA3_CONTEXT = 8192
 _NO_SCALING = ("none", "")
 
 
@@ -63,7 +64,7 @@ def config_values(file: GgufFile) -> dict[str, Any]:
     _check_known(file, kind, given)
     values = {
         "model_type": ARCHITECTURES[kind],
-        **{ours: given[name] for name, ours in _SIZES.items() if name in given},
+        **{ours: _shortest(given[name]) for name, ours in _SIZES.items() if name in given},
     }
     for name in ("embedding_length", "block_count", "attention.head_count", "attention.layer_norm_rms_epsilon"):
         if name not in given:
@@ -131,7 +132,7 @@ def _rope_scaling(file: GgufFile, given: Mapping[str, Any], values: Mapping[str,
         ours: _shortest(given[f"rope.scaling.{n}"]) for n, ours in _SCALING.items() if f"rope.scaling.{n}" in given
     }
     if ROPE_FACTORS in file.tensors:
-        return _llama3(file, values)
+        return _llama3(file, given, values)
     if kind in _NO_SCALING or scaling.get("factor", given.get("rope.scale_linear", 1.0)) in (0.0, 1.0):
         return None
     if kind == "linear":
@@ -139,11 +140,17 @@ def _rope_scaling(file: GgufFile, given: Mapping[str, Any], values: Mapping[str,
     return {"rope_type": kind, **scaling}  # of a type that is not known, the reader of config.json tells
 
 
-def _llama3(file: GgufFile, values: Mapping[str, Any]) -> dict[str, Any]:
+def _llama3(file: GgufFile, given: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """The scaling that has just these factors."""
     stored = file.tensors[ROPE_FACTORS]
     found = floats(file.read(stored, 0, 1), stored.kind, 1, stored.shape[-1]).flatten().tolist()
-    scaling = {"rope_type": "llama3", "factor": _shortest(max(found)), **_LLAMA3}
+    context = given.get("rope.scaling.original_context_length", _LLAMA3_CONTEXT)
+    scaling = {
+        "rope_type": "llama3",
+        "factor": _shortest(max(found)),
+        **LLAMA3,
+        "original_max_position_embeddings": context,
+    }
     theta, dim = float(values.get("rope_theta", 10_000.0)), int(values["head_dim"])
     expected = llama3_factors(scaling, theta, dim)
     if len(found) != len(expected) or any(

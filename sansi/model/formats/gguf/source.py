@@ -58,10 +58,12 @@ class GgufSource:
 
     def rows(self, name: str, first: int, last: int) -> Tensor:
         """Rows [first, last): float32, or the dtype of a type that is not quantised."""
+        if len(self.shapes[name]) == 1:
+            vector = self.stored(name)
+            return floats(self.file.read(vector, 0, 1), vector.kind, 1, vector.shape[0])[0, first:last]
         stored, data, order = self._read(name, first, last)
-        found = floats(data, stored.kind, len(order) if order is not None else last - first, stored.shape[-1])
-        found = found if order is None else found[order]
-        return found.view(-1) if len(self.shapes[name]) == 1 else found
+        found = floats(data, stored.kind, len(data) // stored.row_bytes, stored.shape[-1])
+        return found if order is None else found[order]
 
     def fill(self, names: Sequence[str], packed: PackedWeight) -> None:
         """Put the rows of all `names`, one after the other, into `packed`, as they are where it is of their kind."""
@@ -82,14 +84,12 @@ class GgufSource:
 
     def _parts(self, name: str, first: int, last: int) -> Parts:
         stored, data, order = self._read(name, first, last)
-        raw = tensor_of(data, stored.kind, len(order) if order is not None else last - first, stored.shape[-1])
+        raw = tensor_of(data, stored.kind, len(data) // stored.row_bytes, stored.shape[-1])
         return parts(raw if order is None else raw[order], stored.kind)
 
     def _read(self, name: str, first: int, last: int) -> tuple[StoredTensor, bytearray, Tensor | None]:
-        """The bytes of rows; where the file has another order of rows, also which of those read were asked for."""
+        """The bytes of rows of a matrix; where the file has another order, also which of them were asked for."""
         stored, place = self.stored(name), place_of(name, self.config)
-        if len(self.shapes[name]) == 1 and not place.paired:
-            return stored, _slice(self.file.read(stored, 0, 1), stored, first, last), None
         start = (place.expert or 0) * self.shapes[name][0]
         if not place.paired:
             return stored, self.file.read(stored, start + first, start + last), None
@@ -128,13 +128,6 @@ class GgufSource:
 def _some(names: Mapping[str, object] | set[str]) -> str:
     ordered = sorted(names)
     return ", ".join(ordered[:5]) + (f" and {len(ordered) - 5} more" if len(ordered) > 5 else "")
-
-
-def _slice(data: bytearray, stored: StoredTensor, first: int, last: int) -> bytearray:
-    """Entries of a vector, which the file holds as one row of plain numbers."""
-    if stored.kind not in PLAIN:
-        raise SansiError(f"{stored.file}: {stored.name} is a vector and stored as {stored.kind.name}; convert it again")
-    return data[first * stored.kind.nbytes : last * stored.kind.nbytes]
 
 
 assert GROUP == 32  # of Q4_0 and Q8_0 as of int4 and int8

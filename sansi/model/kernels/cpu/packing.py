@@ -31,7 +31,7 @@ def pack_into(packed: PackedWeight, first: int, rows: Tensor) -> None:
     panel, count = first // PANEL, -(-rows.shape[0] // PANEL)
     data = packed.data.view(-1, len(packed.data) // -(-packed.rows // PANEL))[panel : panel + count]
     scales = packed.scales[panel : panel + count]
-    if packed.kind in LEVELS and _library() is not None:
+    if packed.kind in LEVELS and kernels_library() is not None:
         _round(rows, packed.kind, data, scales)
         return
     part = pack(rows, packed.kind)
@@ -41,7 +41,7 @@ def pack_into(packed: PackedWeight, first: int, rows: Tensor) -> None:
 
 
 def _round(rows: Tensor, kind: str, data: Tensor, scales: Tensor) -> None:
-    library = _library()
+    library = kernels_library()
     assert library is not None and rows.shape[1] % GROUP == 0 and data.is_contiguous() and scales.is_contiguous()
     rows = (rows if rows.dtype in FORMS else rows.float()).contiguous()
     divisors = (LEVELS[kind], *DIVISORS[kind])
@@ -55,14 +55,15 @@ def _round(rows: Tensor, kind: str, data: Tensor, scales: Tensor) -> None:
         len(divisors),
         ctypes.c_void_p(data.data_ptr()),
         ctypes.c_void_p(scales.data_ptr()),
-        _threads(),
+        threads_at_hand(),
     )
     if failed:
         raise cannot_round(kind)
 
 
 @cache
-def _library() -> ctypes.CDLL | None:
+def kernels_library() -> ctypes.CDLL | None:
+    """None where they can not be built or run."""
     try:
         return load_kernels().library
     except KernelsUnavailable:
@@ -70,5 +71,5 @@ def _library() -> ctypes.CDLL | None:
 
 
 @cache
-def _threads() -> int:
+def threads_at_hand() -> int:
     return available_cores()
