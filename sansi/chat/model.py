@@ -12,7 +12,6 @@ from typing import Any
 
 from sansi.base.device import DeviceLike, DtypeLike
 from sansi.base.errors import SansiError
-from sansi.base.files import as_path
 from sansi.base.progress import Bar
 from sansi.chat.grammar import Grammars
 from sansi.chat.options import (
@@ -29,6 +28,7 @@ from sansi.chat.presets import Preset, Presets
 from sansi.chat.stream_reader import StreamReader, TextSource, thought_is_open
 from sansi.chat.token_events import TokenEvents
 from sansi.engine import Completion, Engine, Grammar, SamplingParams, ThinkingLimits, ThinkingState, Usage
+from sansi.engine.folders import named_folder
 from sansi.engine.grammar import MAX_CALLS
 from sansi.engine.params import check_params, check_prompt, checked_bias
 from sansi.text import Codec, Content, Event, Mode
@@ -86,16 +86,14 @@ class ChatModel:
         max_batch: int = 64,
         **options: Any,
     ) -> ChatModel:
-        """Load a checkpoint folder; the model is named after it. `options` as for `Engine.from_pretrained`.
+        """Load a model folder or a GGUF file; the model is named after it. `options` as for `Engine.from_pretrained`.
 
         Raises SansiError if anything is missing, or does not fit into the memory.
         """
-        folder = as_path(folder, "a model folder")
-        if not folder.is_dir():
-            raise SansiError(f"{folder}: no such folder; give the path of a model folder", param="model")
+        folder, name = named_folder(folder)
         codec, presets = Codec.from_pretrained(folder), Presets.from_pretrained(folder)
         engine = Engine.from_pretrained(folder, device=device, dtype=dtype, max_batch=max_batch, **options)
-        return cls(engine, codec, name=folder.resolve().name, presets=presets)
+        return cls(engine, codec, name=name, presets=presets)
 
     @property
     def context_length(self) -> int:

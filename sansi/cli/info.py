@@ -28,6 +28,8 @@ class Subject:
     stored: Stored
     dtype: str
     """Of the weights that are not quantised."""
+    note: str | None = None
+    """Of weights in another program's format: how many bits, and what is computed with."""
     outer: str | None = None
     """How embedding and LM head are quantised."""
     folder: Path | None = None
@@ -111,10 +113,21 @@ def _of_folder(name: str, folder: Path) -> Subject:
     from sansi.engine.memory import stored_in
     from sansi.model.formats.folders import read_config_values
     from sansi.model.formats.quantized import stored_kinds
+    from sansi.model.formats.source import open_source
     from sansi.model.hub.repository import licence_of
 
     kinds, values = stored_kinds(folder), read_config_values(folder)
-    return Subject(name, stored_in(folder), _dtype_in(values), kinds[1] if kinds else None, folder, licence_of(folder))
+    described = values.get("quantization_config")
+    form = open_source(folder).format if described and not kinds else None
+    return Subject(
+        name,
+        stored_in(folder),
+        form.name if form else _dtype_in(values),
+        f"{form.bits:.3g} bits a weight, {form.note}" if form else None,
+        kinds[1] if kinds else None,
+        folder,
+        licence_of(folder),
+    )
 
 
 def _dtype_in(values: Mapping[str, Any]) -> str:
@@ -151,6 +164,7 @@ def _facts(subject: Subject) -> dict[str, Any]:
         "rope_theta": config.rope_theta,
         "weights_bytes": stored.nbytes,
         "weights_dtype": subject.dtype,
+        "weights_note": subject.note,
         "quantised": {"kind": stored.kind, "outer": subject.outer} if stored.kind else None,
         "weights_bytes_int8": weight_bytes(config, "int8"),
         "weights_bytes_int4": weight_bytes(config, "int4"),
@@ -201,7 +215,8 @@ def _weights(f: dict[str, Any]) -> str:
     if f["quantised"]:
         return f"{size}, {f['quantised']['kind']}; embedding and LM head {f['quantised']['outer']}"
     smaller = ", ".join(f"{size_text(f[f'weights_bytes_{kind}'])} as {kind}" for kind in ("int8", "int4"))
-    return f"{size} in {f['weights_dtype']}, {smaller}"
+    note = f" ({f['weights_note']})" if f["weights_note"] else ""
+    return f"{size} in {f['weights_dtype']}{note}, {smaller}"
 
 
 def _fits(f: dict[str, Any]) -> str:

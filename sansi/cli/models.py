@@ -52,18 +52,26 @@ def name_of(model: str) -> str:
 
 
 def find_local(model: str) -> Found | None:
-    """The folder or bundled model that `model` means; None for what only a hub can know.
+    """The folder, GGUF file or bundled model that `model` means; None for what only a hub can know.
 
     Raises SansiError for a path at which there is no model.
     """
+    from sansi.model.formats.files import model_name
+    from sansi.model.formats.folders import find_gguf
+    from sansi.model.formats.gguf import folder_of
+
     folder = Path(model).expanduser()
     if (folder / "config.json").is_file():
         return Found(str(folder), folder.resolve().name)
     if bundled := bundled_models().get(model.lower()):
         return Found(str(bundled), bundled.name)
+    if gguf := find_gguf(folder):
+        made = folder_of(gguf)
+        return Found(str(made), model_name(made))
     if folder.is_file():
-        what = "GGUF files can not be opened yet" if folder.suffix.lower() == ".gguf" else "that is a file"
-        raise SansiError(f"{model}: {what}; give a model folder (config.json, *.safetensors) or a name of a hub")
+        raise SansiError(
+            f"{model}: that is a file, and no GGUF; give a model folder (config.json, *.safetensors) or a name of a hub"
+        )
     if folder.is_dir():
         raise SansiError(f"{model} has no config.json, so it is not a model folder; check the path")
     if _is_path(model):

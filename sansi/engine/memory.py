@@ -18,7 +18,7 @@ from sansi.engine.batch import BLOCK
 from sansi.engine.blocks import blocks_for
 from sansi.model import ModelConfig
 from sansi.model.formats.files import stored_bytes
-from sansi.model.formats.folders import read_config
+from sansi.model.formats.folders import model_folder, read_config
 from sansi.model.formats.quantized import stored_kinds
 
 CPU_SHARE = 0.6  # of the free memory, for everything: other programs live here too
@@ -166,6 +166,7 @@ class Stored:
 
 def stored_in(folder: str | Path) -> Stored:
     """What a model folder holds. Raises SansiError as `read_config`."""
+    folder = model_folder(folder)
     kinds = stored_kinds(folder)
     return Stored(read_config(folder), stored_bytes(folder), kinds[0] if kinds else None)
 

@@ -93,8 +93,7 @@ def quantize(source: Transformer | str | Path, kind: str, outer: str | None = No
     reader = open_source(source)
     if isinstance(reader, QuantizedReader):
         raise SansiError(
-            f"{source} holds weights that Sansi quantised already ({reader.kind}); quantise the full model that they "
-            "were made of"
+            f"{source} holds weights that Sansi quantised already ({reader.kind}); other kinds need the full model"
         )
     return _quantize(reader.config, reader.shapes, reader.rows, kind, outer)
 

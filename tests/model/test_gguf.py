@@ -446,3 +446,24 @@ def test_a_full_disk_is_told_before_the_work(tmp_path, monkeypatch):
     monkeypatch.setattr(write.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10}))
     with pytest.raises(SansiError, match=r"and 10 B are free there; make room"):
         write_gguf(model("tied"), tmp_path / "x.gguf", "Q8_0")
+
+
+# ---- where models are named ------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_a_model_wherever_one_is_named(nano_file):
+    from sansi.chat import ChatModel
+    from sansi.cli.models import find_local
+
+    found = find_local(str(nano_file))
+    assert (found.name, found.folder) == ("nano", str(folder_of(nano_file)))
+    folder = nano_file.parent / "models"
+    folder.mkdir()
+    for kind in ("Q8_0", "Q4_0"):
+        write_gguf(open_source(nano_file), folder / f"nano-{kind}.gguf", kind, ModelBundle.from_folder(NANO))
+    assert find_local(f"{folder}:q4_0").name == "nano-Q4_0"
+    with pytest.raises(SansiError, match=r'has no GGUF file "Q5_K_M".*there are: Q4_0, Q8_0'):
+        find_local(f"{folder}:Q5_K_M")
+    with ChatModel.from_pretrained(nano_file, device="cpu", max_batch=1) as chat:
+        assert chat.name == "nano"
+        assert "7" in chat.complete([{"role": "user", "content": "3+4?"}]).message.content

@@ -6,6 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from sansi.model.formats.gguf.choice import stem_of
+from sansi.model.formats.gguf.file import split_files
+
 SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 QUANTIZED_FILE = "quantized.safetensors"
@@ -39,8 +42,6 @@ def indexed_names(folder: Path) -> list[str]:
 def stored_bytes(folder: str | Path) -> int:
     """Bytes of the files whose weights are read."""
     if file := gguf_of(Path(folder)):
-        from sansi.model.formats.gguf.file import split_files
-
         return sum(part.stat().st_size for part in split_files(file))
     files = [Path(folder) / name for name in weight_names(Path(folder))]
     return sum(file.stat().st_size for file in files if file.is_file())
@@ -53,6 +54,12 @@ def gguf_of(folder: Path) -> Path | None:
     except (OSError, ValueError, AttributeError):
         return None
     return Path(described["file"]) if method_of(described) == "gguf" and "file" in described else None
+
+
+def model_name(folder: Path) -> str:
+    """What a model is called by its folder, or by its GGUF file."""
+    file = gguf_of(folder)
+    return stem_of(file.name) if file else folder.resolve().name
 
 
 def is_ours(quantization_config: Any) -> bool:

@@ -9,6 +9,9 @@ from sansi.base.errors import SansiError
 from sansi.base.files import as_path, read_json
 from sansi.model.config import ModelConfig
 from sansi.model.formats.files import INDEX_FILE, OPENED_METHODS, QUANTIZED_FILE, SINGLE_FILE, method_of
+from sansi.model.formats.gguf import folder_of
+from sansi.model.formats.gguf.choice import choose, wholes
+from sansi.model.formats.gguf.file import is_gguf
 
 BESIDE = {"quantize_config.json": "gptq", "quant_config.json": "awq"}
 """Files with the settings of AutoGPTQ and AutoAWQ, before config.json had them."""
@@ -21,8 +24,6 @@ def model_folder(folder: str | Path) -> Path:
     """
     path = as_path(folder, "a model folder")
     if found := find_gguf(path):
-        from sansi.model.formats.gguf import folder_of
-
         return folder_of(found)
     if path.is_file():
         raise SansiError(f"{path} is a file; give the folder that it is in, with config.json beside the weights")
@@ -41,18 +42,21 @@ def model_folder(folder: str | Path) -> Path:
 def find_gguf(path: Path) -> Path | None:
     """The GGUF file that a path means: itself, or the one in a folder without a config.json; None: another format.
 
-    Raises SansiError, with their names, where a folder holds several.
+    FOLDER:Q4_K_M is the file of that kind. Raises SansiError, with their names, where a folder holds several.
     """
+    start, colon, label = str(path).rpartition(":")
+    if colon and not path.exists() and (files := _gguf_files(Path(start))):
+        return Path(start) / choose(files, label, start)
     if path.is_file():
-        from sansi.model.formats.gguf.file import is_gguf
-
         return path if path.suffix.lower() == ".gguf" or is_gguf(path) else None
     if not path.is_dir() or (path / "config.json").is_file():
         return None
-    from sansi.model.formats.gguf.choice import choose, wholes
+    files = _gguf_files(path)
+    return path / choose(files, None, str(path)) if files else None
 
-    names = wholes([file.name for file in path.iterdir() if file.is_file()])
-    return path / choose(names, None, str(path)) if names else None
+
+def _gguf_files(folder: Path) -> list[str]:
+    return wholes([file.name for file in folder.iterdir() if file.is_file()]) if folder.is_dir() else []
 
 
 def _latest_checkpoint(path: Path) -> Path | None:

@@ -31,10 +31,16 @@ def parts_of(name: str) -> list[str]:
 
 def label_of(name: str) -> str:
     """ "Q4_K_M" of "Qwen3-8B-Q4_K_M.gguf"; its stem where a name says nothing of the kind."""
-    match = SPLIT.fullmatch(name)
-    stem = (match["stem"] if match else name[: -len(".gguf")]).rpartition("/")[2]
+    stem = stem_of(name)
     found = _LABEL.search(stem)
     return found["label"].upper() if found else stem
+
+
+def stem_of(name: str) -> str:
+    """The name of a model by its file's: without ending and number of a part."""
+    plain = name.rpartition("/")[2]
+    match = SPLIT.fullmatch(plain)
+    return match["stem"] if match else plain.removesuffix(".gguf").removesuffix(".GGUF")
 
 
 def choose(names: Sequence[str], label: str | None, where: str) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Mapping
 from typing import Any
 
 from sansi.base.errors import SansiError
 from sansi.base.shown import show
+from sansi.model.formats.gguf.blocks import F32
 from sansi.model.formats.gguf.file import GgufFile
 from sansi.model.formats.gguf.names import ARCHITECTURES, ROPE_FACTORS
-from sansi.model.formats.gguf.values import floats
 
 GENERATION = "sansi.generation_config"
 """Our own entry: generation_config.json as it was, of which general.sampling.* can say a part only."""
@@ -143,7 +144,11 @@ def _rope_scaling(file: GgufFile, given: Mapping[str, Any], values: Mapping[str,
 def _llama3(file: GgufFile, given: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """The scaling that has just these factors."""
     stored = file.tensors[ROPE_FACTORS]
-    found = floats(file.read(stored, 0, 1), stored.kind, 1, stored.shape[-1]).flatten().tolist()
+    if stored.kind != F32:
+        raise SansiError(
+            f"{file.path}: {ROPE_FACTORS} is stored as {stored.kind.name}, not as F32; convert the model again"
+        )
+    found = list(struct.unpack(f"<{stored.shape[-1]}f", file.read(stored, 0, 1)))
     context = given.get("rope.scaling.original_context_length", _LLAMA3_CONTEXT)
     scaling = {
         "rope_type": "llama3",
