@@ -16,7 +16,9 @@ from sansi.model.formats.gguf.recipe import MIXTURES, Recipe
 from sansi.model.formats.gguf.rounding import round_rows, round_slowly
 from sansi.model.formats.gguf.tokens import CUTS
 from sansi.model.formats.gguf.write import write_gguf
+from sansi.model.formats.importance import measure_importance
 from sansi.model.formats.source import open_source
+from sansi.model.formats.weights import ModelWeights
 from sansi.model.kernels import PackedWeight, unpack
 from sansi.model.native import NativeModel
 from sansi.text import Tokenizer
@@ -467,3 +469,69 @@ def test_a_file_is_a_model_wherever_one_is_named(nano_file):
     with ChatModel.from_pretrained(nano_file, device="cpu", max_batch=1) as chat:
         assert chat.name == "nano"
         assert "7" in chat.complete([{"role": "user", "content": "3+4?"}]).message.content
+
+
+# ---- importance ------------------------------------------------------------------------------------------------------
+
+
+def uneven(**overrides):
+    """A model in which some inputs are a hundred times as large as others."""
+    full = tiny_model(tiny_config(**{**WIDE, "intermediate_size": 64, **overrides}))
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for name, parameter in full.named_parameters():
+            if name.endswith("layernorm.weight") or name == "model.norm.weight":
+                parameter.copy_(torch.randn(len(parameter), generator=generator).mul(1.5).exp())
+    return full
+
+
+@pytest.mark.parametrize("kind", ["Q4_0", "Q4_K_M"])
+def test_rounding_by_importance_keeps_the_outputs_nearer(kind, tmp_path):
+    full = uneven()
+    importance = measure_importance(full, [random_ids(full.config, 4, 64, seed=n) for n in range(4)])
+    ids, errors = random_ids(full.config, 4, 64, seed=9), []
+    for given in (None, importance):
+        write_gguf(full, tmp_path / "x.gguf", kind, importance=given, overwrite=True)
+        with torch.no_grad():
+            errors.append((load(tmp_path / "x.gguf", dtype="float32")(ids) - full(ids)).square().mean().item())
+    assert errors[1] < 0.8 * errors[0]
+
+
+def test_importance_is_the_mean_square_of_what_comes_in():
+    full = tiny_model(tiny_config(**MODELS["tied"]))
+    ids = random_ids(full.config, 2, 16)
+    seen = {}
+    hook = full.model.layers[1].mlp.down_proj.register_forward_pre_hook(lambda module, given: seen.update(x=given[0]))
+    with torch.no_grad():
+        hidden = full.hidden(ids)
+    hook.remove()
+    found = measure_importance(full, [ids[:1], ids[1:]])
+    assert found.tokens == 32
+    assert set(found.inputs) == {n for n, shape in ModelWeights(full).shapes.items() if len(shape) == 2}
+    name = "model.layers.1.mlp.down_proj.weight"
+    torch.testing.assert_close(found.inputs[name], seen["x"].square().flatten(0, 1).mean(0), rtol=1e-4, atol=1e-6)
+    head = found.inputs["model.embed_tokens.weight"]  # which is the LM head's too
+    torch.testing.assert_close(head, hidden.square().flatten(0, 1).mean(0), rtol=1e-4, atol=1e-6)
+
+
+def test_experts_without_tokens_lean_on_the_others_and_are_told(tmp_path):
+    full = tiny_model(tiny_config(**MODELS["moe"]))
+    with torch.no_grad():
+        for layer in full.model.layers:
+            layer.mlp.gate.weight[3] = 0.0
+            layer.mlp.gate.weight[:3] = layer.mlp.gate.weight[:3].abs()  # of inputs above 0 the last comes last
+            layer.post_attention_layernorm.weight.abs_()
+            layer.mlp.gate.register_forward_pre_hook(lambda module, given: (given[0].abs(),))
+    found = measure_importance(full, [random_ids(full.config, 2, 32)])
+    assert set(found.unseen) == {f"model.layers.{n}.mlp.experts.3" for n in range(3)}
+    assert sum(found.visits.values()) == 3 * 2 * 64
+    starved = found.inputs["model.layers.0.mlp.experts.3.up_proj.weight"]
+    others = torch.stack([found.inputs[f"model.layers.0.mlp.experts.{e}.up_proj.weight"] for e in range(3)])
+    assert (starved > others.amin(0) - 1e-6).all() and (starved < others.amax(0) + 1e-6).all()
+    write_gguf(full, tmp_path / "x.gguf", "Q4_0", importance=found)
+    assert GgufFile(tmp_path / "x.gguf").metadata["sansi.importance.tokens"] == 64
+
+
+def test_no_text_is_no_importance():
+    with pytest.raises(SansiError, match="there is no text"):
+        measure_importance(model("tied"), [])

@@ -25,12 +25,11 @@ from sansi.model.formats.gguf.file import SPLIT
 from sansi.model.formats.gguf.names import ROPE_FACTORS, in_order, paired_row, place_of
 from sansi.model.formats.gguf.recipe import Recipe
 from sansi.model.formats.gguf.rounding import round_rows
+from sansi.model.formats.importance import Importance
 from sansi.model.formats.weights import ModelWeights, WeightSource
 from sansi.model.transformer import Transformer
 
 VALUES_AT_ONCE = 2**22
-Importance = Mapping[str, Tensor]
-"""Matrix, by its name on the hub -> [inputs], the mean square of what comes in there."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +71,8 @@ def write_gguf(
 ) -> WrittenGguf:
     """Write `source` to `file`, whole or not at all, with what `bundle` holds: tokenizer, template, sampling, licence.
 
-    kind: one of `recipe.MIXTURES`. importance: rounds with regard to it. split_bytes: the largest size of a file, of
-    which there are then several. extra: more metadata. progress: gets the bytes written so far.
+    kind: one of `recipe.MIXTURES`. importance: of inputs, which rounding then has regard to. split_bytes: the largest
+    size of a file, of which there are then several. extra: more metadata. progress: gets the bytes written so far.
 
     Raises SansiError for what is there already (unless `overwrite`), a full disk, an unknown kind, weights that can not
     be rounded, and for what a GGUF file can not tell of.
@@ -84,12 +83,14 @@ def write_gguf(
         raise SansiError(f"{target} is to be a GGUF file; let its name end in .gguf")
     recipe = Recipe.named(kind, weights.config, importance is not None)
     bundle = bundle or ModelBundle()
+    if importance:
+        extra = {"sansi.importance.tokens": importance.tokens, **(extra or {})}
     described = metadata_of(weights.config, bundle, name or target.stem, recipe.file_type) | dict(extra or {})
     tensors = planned(weights, recipe)
     parts = _parts(tensors, split_bytes)
     targets = _names(target, len(parts))
     _check_place(targets, sum(aligned(t.nbytes) for t in tensors), overwrite)
-    writer = _Writer(weights, importance or {}, progress)
+    writer = _Writer(weights, importance.inputs if importance else {}, progress)
     with ExitStack() as stack:
         drafts = [stack.enter_context(_draft(path)) for path in targets]
         for number, (draft, part) in enumerate(zip(drafts, parts, strict=True)):
@@ -118,7 +119,7 @@ def planned(weights: WeightSource, recipe: Recipe) -> list[Planned]:
 class _Writer:
     """Writes the data of tensors, and counts."""
 
-    def __init__(self, weights: WeightSource, importance: Importance, progress: Callable[[int], None] | None):
+    def __init__(self, weights: WeightSource, importance: Mapping[str, Tensor], progress: Callable[[int], None] | None):
         self.written: list[WrittenTensor] = []
         self._weights, self._importance, self._progress = weights, importance, progress
         self._done = 0
