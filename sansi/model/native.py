@@ -25,7 +25,7 @@ from sansi.model.formats.source import WeightSource, open_source
 from sansi.model.formats.tensors import EMBEDDING, LM_HEAD
 from sansi.model.formats.weights import Rows, fill_from_rows
 from sansi.model.kernels import KINDS, Arena, PackedWeight
-from sansi.model.kernels.cpu.build import KernelsUnavailable, load_kernels
+from sansi.model.kernels.cpu.build import load_kernels
 from sansi.model.kernels.cpu.cores import available_cores
 from sansi.model.quantize import check_kinds, check_outer
 from sansi.model.rope import attention_factor, inverse_frequencies
@@ -93,8 +93,6 @@ class NativeModel:
         return self
 
     def _setup(self, config: ModelConfig, source: _Source, options: _Options) -> None:
-        if not config.qk_norm or config.attention_bias:
-            raise KernelsUnavailable("the CPU kernels are for models with a norm of queries and keys and no biases")
         self.config = config
         self.kind = options.quantize or _kind_of(source)
         """How the weights are quantised; None: not at all."""
@@ -252,11 +250,13 @@ class _CPacked(ctypes.Structure):
 
 class _CLayer(ctypes.Structure):
     _fields_ = [
-        ("qkv", _CPacked),
+        ("qkv", ctypes.POINTER(_CPacked)),
+        ("qkv_parts", ctypes.c_int64),
         ("o", _CPacked),
-        *((name, ctypes.c_void_p) for name in ("input_norm", "post_norm", "q_norm", "k_norm")),
+        *((name, ctypes.c_void_p) for name in ("qkv_bias", "input_norm", "post_norm", "q_norm", "k_norm")),
         ("router", _CPacked),
         ("gate_up", ctypes.POINTER(_CPacked)),
+        ("gate_up_parts", ctypes.c_int64),
         ("down", ctypes.POINTER(_CPacked)),
     ]
 
@@ -348,51 +348,63 @@ class _Weights:
         self._source = source
         self._arena = Arena()
         self._matrices: list[tuple[Sequence[str], PackedWeight]] = []
-        self._norms: list[tuple[str, Tensor]] = []
+        self._vectors: list[tuple[str, Tensor]] = []
         self._arrays: list[Any] = []  # of ctypes, kept alive
         embedding = self._matrix(EMBEDDING)
         head = embedding if config.tie_word_embeddings else self._matrix(LM_HEAD)
         layers = (_CLayer * config.num_hidden_layers)(
             *(self._layer(config, n) for n in range(config.num_hidden_layers))
         )
-        self.described = _CWeights(embedding, head, self._norm("model.norm.weight"), layers)
+        self.described = _CWeights(embedding, head, self._vector("model.norm.weight"), layers)
 
     @property
     def nbytes(self) -> int:
-        return sum(packed.nbytes for _, packed in self._matrices) + sum(norm.nbytes for _, norm in self._norms)
+        return sum(packed.nbytes for _, packed in self._matrices) + sum(vector.nbytes for _, vector in self._vectors)
 
     def pack_again(self) -> None:
         """In place: the description stays true."""
         for names, packed in self._matrices:
             self._source.fill(names, packed)
-        for name, norm in self._norms:
-            norm.copy_(self._all_rows(name))
+        for name, vector in self._vectors:
+            vector.copy_(self._all_rows(name))
 
     def _layer(self, config: ModelConfig, number: int) -> _CLayer:
         prefix = f"model.layers.{number}"
         attention, mlp = f"{prefix}.self_attn", f"{prefix}.mlp"
         sparse = config.is_sparse(number)
         owners = [f"{mlp}.experts.{e}" for e in range(config.num_experts)] if sparse else [mlp]
+        qkv = self._side_by_side([[f"{attention}.{name}_proj.weight" for name in "qkv"]])
+        gate_up = self._side_by_side([[f"{o}.gate_proj.weight", f"{o}.up_proj.weight"] for o in owners])
         return _CLayer(
-            self._matrix(*(f"{attention}.{name}_proj.weight" for name in "qkv")),
+            *qkv,
             self._matrix(f"{attention}.o_proj.weight"),
-            self._norm(f"{prefix}.input_layernorm.weight"),
-            self._norm(f"{prefix}.post_attention_layernorm.weight"),
-            self._norm(f"{attention}.q_norm.weight"),
-            self._norm(f"{attention}.k_norm.weight"),
+            self._vector(*(f"{attention}.{name}_proj.bias" for name in "qkv")) if config.attention_bias else None,
+            self._vector(f"{prefix}.input_layernorm.weight"),
+            self._vector(f"{prefix}.post_attention_layernorm.weight"),
+            self._vector(f"{attention}.q_norm.weight") if config.qk_norm else None,
+            self._vector(f"{attention}.k_norm.weight") if config.qk_norm else None,
             self._matrix(f"{mlp}.gate.weight", kind="fp32") if sparse else _CPacked(),
-            self._array([self._matrix(f"{o}.gate_proj.weight", f"{o}.up_proj.weight") for o in owners]),
+            *gate_up,
             self._array([self._matrix(f"{o}.down_proj.weight") for o in owners]),
         )
+
+    def _side_by_side(self, groups: list[list[str]]) -> tuple[Any, int]:
+        """The matrices of each group as one, or each by itself where one is not of one kind; and how many of each."""
+        if all(len({self._source.kinds.get(name) for name in names}) == 1 for names in groups):
+            return self._array([self._matrix(*names) for names in groups]), 1
+        return self._array([self._matrix(name) for names in groups for name in names]), len(groups[0])
 
     def _array(self, matrices: list[_CPacked]) -> Any:
         self._arrays.append((_CPacked * len(matrices))(*matrices))
         return ctypes.cast(self._arrays[-1], ctypes.POINTER(_CPacked))
 
-    def _norm(self, name: str) -> int:
-        weight = self._all_rows(name).float().clone()
-        self._norms.append((name, weight))
-        return weight.data_ptr()
+    def _vector(self, *names: str) -> int:
+        """The address of norms or biases, one after the other."""
+        parts = [self._all_rows(name).float() for name in names]
+        whole = torch.cat(parts)
+        for name, part in zip(names, whole.split([len(part) for part in parts]), strict=True):
+            self._vectors.append((name, part))
+        return whole.data_ptr()
 
     def _matrix(self, *names: str, kind: str | None = None) -> _CPacked:
         """The rows of all `names`, one after the other, as one weight."""

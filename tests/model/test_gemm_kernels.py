@@ -8,7 +8,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sansi.base.errors import SansiError
-from sansi.model.kernels import GROUP, KINDS, LEVELS, PackedWeight, pack, pack_levels, unpack, unpack_levels
+from sansi.model.kernels import (
+    GROUP,
+    KINDS,
+    LEVELS,
+    SPANS,
+    PackedWeight,
+    pack,
+    pack_affine,
+    pack_levels,
+    pack_six,
+    unpack,
+    unpack_levels,
+)
 from sansi.model.kernels.cpu.build import ISA_FLAGS, load_kernels, supported_isas
 from torch import Tensor
 
@@ -16,6 +28,9 @@ ISAS = [
     pytest.param(isa, marks=pytest.mark.skipif(isa not in supported_isas(), reason=f"this CPU has no {isa}"))
     for isa in ISA_FLAGS
 ]
+OTHERS = (*SPANS, "int6")
+UNIT = {**dict.fromkeys(KINDS, GROUP), **{kind: GROUP * span for kind, span in SPANS.items()}, "int6": 256}
+"""What the inputs of a quantised weight are a multiple of."""
 SHAPES = [(16, 32, 1), (1, 32, 2), (40, 96, 9), (33, 64, 17), (17, 1024, 3), (48, 160, 33)]  # N, K, M
 
 
@@ -48,9 +63,33 @@ def product(isa: str, packed: PackedWeight, x: Tensor, threads: int = 1, add_to:
 
 
 def random_case(n: int, k: int, m: int, kind: str, seed: int = 0) -> tuple[PackedWeight, Tensor]:
+    """Of k inputs, or the next number that the kind has groups of."""
     generator = torch.Generator().manual_seed(seed)
-    weight, x = torch.randn(n, k, generator=generator), torch.randn(m, k, generator=generator)
-    return pack(weight, kind), x
+    k = -(-k // UNIT[kind]) * UNIT[kind] if kind in OTHERS else k
+    x = torch.randn(m, k, generator=generator)
+    if kind in OTHERS:
+        return pack_parts(random_parts(n, k, kind, generator), kind), x
+    return pack(torch.randn(n, k, generator=generator), kind), x
+
+
+def random_parts(n: int, k: int, kind: str, generator: torch.Generator) -> tuple[Tensor, ...]:
+    """Any levels and scales: q, d, dmin, sc, m of kinds with minima; q, sc, d of int6."""
+
+    def whole(low: int, high: int, columns: int, dtype: torch.dtype) -> Tensor:
+        return torch.randint(low, high, (n, columns), generator=generator).to(dtype)
+
+    def halves(columns: int) -> Tensor:
+        return (torch.rand(n, columns, generator=generator) / 100).half()
+
+    if kind == "int6":
+        return whole(-32, 32, k, torch.int8), whole(-128, 128, k // 16, torch.int8), halves(k // 256) / 8
+    spans, groups = k // GROUP // SPANS[kind], k // GROUP
+    own = (whole(0, 64, groups, torch.uint8), whole(0, 256, groups, torch.uint8))
+    return whole(0, 32 if kind.startswith("int5") else 16, k, torch.uint8), halves(spans), halves(spans), *own
+
+
+def pack_parts(parts: tuple[Tensor, ...], kind: str) -> PackedWeight:
+    return pack_six(*parts) if kind == "int6" else pack_affine(*parts, kind)
 
 
 def rounded(x: Tensor) -> Tensor:
@@ -71,9 +110,10 @@ def test_each_library_runs_the_kernels_that_it_is_named_after(isa):
 @pytest.mark.parametrize(("n", "k", "m"), SHAPES)
 def test_products_are_those_of_float64(isa, kind, n, k, m):
     packed, x = random_case(n, k, m, kind)
-    read = rounded(x) if kind in LEVELS else x.double()
+    read = rounded(x) if kind in (*LEVELS, *OTHERS) else x.double()
     expected = read @ unpack(packed).double().T
-    torch.testing.assert_close(product(isa, packed, x).double(), expected, rtol=1e-5, atol=2e-6 * k**0.5 * 8)
+    atol = 2e-6 * packed.columns**0.5 * max(8.0, unpack(packed).abs().max().item())
+    torch.testing.assert_close(product(isa, packed, x).double(), expected, rtol=1e-5, atol=atol)
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -124,7 +164,8 @@ def test_every_instruction_set_gives_the_same_bits(kind):
 def test_any_shape_on_any_number_of_threads(data):
     kind = data.draw(st.sampled_from(list(KINDS)))
     n, m = data.draw(st.integers(1, 70)), data.draw(st.integers(1, 40))
-    k = data.draw(st.integers(1, 6)) * GROUP if kind in LEVELS else data.draw(st.integers(1, 150))
+    floats = kind in ("fp32", "bf16")
+    k = data.draw(st.integers(1, 150)) if floats else data.draw(st.integers(1, 6)) * UNIT[kind]
     packed, x = random_case(n, k, m, kind, seed=n * m)
     ours = product(supported_isas()[0], packed, x, threads=data.draw(st.integers(1, 5)))
     assert torch.equal(ours, product("scalar", packed, x))
@@ -142,9 +183,9 @@ def test_a_product_can_be_added_to_what_is_there(isa, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_may_lie_apart(isa, kind):
     packed, x = random_case(20, 64, 6, kind)
-    apart = torch.full((6, 100), float("nan"))
-    apart[:, :64] = x
-    assert torch.equal(product(isa, packed, apart[:, :64]), product(isa, packed, x))
+    apart = torch.full((6, packed.columns + 36), float("nan"))
+    apart[:, : packed.columns] = x
+    assert torch.equal(product(isa, packed, apart[:, : packed.columns]), product(isa, packed, x))
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -166,19 +207,21 @@ def test_inputs_of_any_size(isa, kind, size):
     """Groups of zeros give zeros; the smallest numbers may count as zero; large ones lose nothing."""
     packed, x = random_case(20, 64, 4, kind)
     x = x / x.abs().max() * size
-    read = rounded(x) if kind in LEVELS and size > 1e-30 else x.double()
+    read = rounded(x) if kind in (*LEVELS, *OTHERS) and size > 1e-30 else x.double()
     expected = read @ unpack(packed).double().T
-    torch.testing.assert_close(product(isa, packed, x).double(), expected, rtol=1e-4, atol=max(1e-30, size * 1e-4))
+    atol = max(1e-30, size * 1e-4) * max(1.0, unpack(packed).abs().max().item())
+    torch.testing.assert_close(product(isa, packed, x).double(), expected, rtol=1e-4, atol=atol)
 
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_of_a_packed_weight_can_be_read(isa, kind):
     packed, _ = random_case(35, 96, 1, kind)
-    out = torch.empty(96)
+    columns = packed.columns
+    out = torch.empty(columns)
     for n in (0, 15, 16, 34):
         library(isa).sansi_unpack_row(
-            *(KINDS[kind], ctypes.c_int64(35), ctypes.c_int64(96), pointer(packed.data), pointer(packed.scales)),
+            *(KINDS[kind], ctypes.c_int64(35), ctypes.c_int64(columns), pointer(packed.data), pointer(packed.scales)),
             *(ctypes.c_int64(n), pointer(out)),
         )
         assert torch.equal(out, unpack(packed)[n])
@@ -188,12 +231,17 @@ def test_rows_of_a_packed_weight_can_be_read(isa, kind):
 def test_sizes_in_python_and_in_c_agree(kind):
     for n, k in [(1, 32), (16, 64), (35, 96)]:
         packed, _ = random_case(n, k, 1, kind)
-        arguments = (KINDS[kind], ctypes.c_int64(n), ctypes.c_int64(k))
+        arguments = (KINDS[kind], ctypes.c_int64(n), ctypes.c_int64(packed.columns))
+        empty = PackedWeight.zeros(kind, n, packed.columns)
+        assert (empty.data.shape, empty.scales.shape) == (packed.data.shape, packed.scales.shape)
         assert library("scalar").sansi_packed_bytes(*arguments) == packed.data.nbytes
         assert library("scalar").sansi_scales_bytes(*arguments) == packed.scales.nbytes
 
 
-@pytest.mark.parametrize(("kind", "bits"), [("fp32", 32), ("bf16", 16), ("int8", 8.5), ("int4", 4.5)])
+@pytest.mark.parametrize(
+    ("kind", "bits"),
+    [("fp32", 32), ("bf16", 16), ("int8", 8.5), ("int4", 4.5), ("int4a", 4.625), ("int5a", 5.625), ("int6", 6.5625)],
+)
 def test_bits_per_weight(kind, bits):
     assert random_case(64, 256, 1, kind)[0].nbytes * 8 == 64 * 256 * bits
 
@@ -233,6 +281,31 @@ def test_weights_that_have_no_quantised_form_are_refused(kind, weight, words):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_weight_of_zeros(kind):
-    packed = pack(torch.zeros(20, 64), kind)
-    assert torch.equal(unpack(packed), torch.zeros(20, 64))
-    assert torch.equal(product("scalar", packed, torch.randn(3, 64)), torch.zeros(3, 20))
+    packed = PackedWeight.zeros(kind, 20, 256) if kind in OTHERS else pack(torch.zeros(20, 256), kind)
+    assert torch.equal(unpack(packed), torch.zeros(20, 256))
+    assert torch.equal(product("scalar", packed, torch.randn(3, 256)), torch.zeros(3, 20))
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_levels_scales_and_minima_survive_packing(kind):
+    parts = random_parts(21, 512, kind, torch.Generator().manual_seed(0))
+    packed = pack_parts(parts, kind)
+    if kind == "int6":
+        q, sc, d = parts
+        by = (d.float().unsqueeze(2) * sc.unflatten(1, (-1, 16))).flatten(1)
+        expected = q.unflatten(1, (-1, 16)).float() * by[..., None]
+    else:
+        q, d, dmin, sc, m = parts
+        by, low = (a.float().repeat_interleave(SPANS[kind], 1) * b.float() for a, b in ((d, sc), (dmin, m)))
+        expected = q.unflatten(1, (-1, GROUP)).float() * by[..., None] - low[..., None]
+    assert torch.equal(unpack(packed), expected.flatten(1))
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_the_lowest_level_of_int8_is_no_exception(isa):
+    """Files of others have -128."""
+    q = torch.full((16, GROUP), -128, dtype=torch.int8)
+    packed = pack_levels(q, torch.ones(16, 1, dtype=torch.float16), "int8")
+    x = torch.full((2, GROUP), 127.0)
+    scale = float(torch.tensor(127.0) * torch.tensor(1 / 127.0))
+    assert torch.equal(product(isa, packed, x), torch.full((2, 16), -128.0 * 127 * GROUP * scale))

@@ -18,7 +18,7 @@ from sansi.model import Transformer, save
 from sansi.model.kernels import pack, unpack
 from sansi.model.kernels.cpu.build import KernelsUnavailable, supported_isas
 from sansi.model.native import NativeModel
-from tiny_models import VARIANTS, random_ids, tiny_config, tiny_model
+from tiny_models import ALL, random_ids, tiny_config, tiny_model
 
 BLOCK = 16
 BLOCKS = 40
@@ -66,14 +66,14 @@ def close(a: torch.Tensor, b: torch.Tensor, limit: float = 1e-4) -> bool:
 
 @pytest.fixture(scope="module")
 def models() -> dict[str, Transformer]:
-    return {name: tiny_model(tiny_config(**values)) for name, values in VARIANTS.items()}
+    return {name: tiny_model(tiny_config(**values)) for name, values in ALL.items()}
 
 
 # ---- the same numbers as the torch module ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", ALL)
 @torch.no_grad()
 def test_logits_are_those_of_the_module(models, variant, isa):
     model, ids = models[variant], random_ids(models[variant].config, 2, 100)
@@ -129,7 +129,7 @@ def test_bfloat16_weights(models):
 def test_quantised_weights(variant, quantize):
     """Against the module with the same rounded weights; what is left is the rounding of activations to 8 bits."""
     sizes = {"hidden_size": 64, "intermediate_size": 96, "moe_intermediate_size": 32}
-    model = tiny_model(tiny_config(**{**VARIANTS[variant], **sizes}))
+    model = tiny_model(tiny_config(**{**ALL[variant], **sizes}))
     ids = random_ids(model.config, 1, 60)
     cache = native(model, quantize=quantize)
     for name, parameter in model.named_parameters():
@@ -163,7 +163,7 @@ WHOLE_GROUPS = {"hidden_size": 64, "intermediate_size": 96, "moe_intermediate_si
 
 @pytest.fixture(scope="module", params=["dense-tied", "moe-norm-topk"])
 def model(request) -> Transformer:
-    return tiny_model(tiny_config(**{**VARIANTS[request.param], **WHOLE_GROUPS}))
+    return tiny_model(tiny_config(**{**ALL[request.param], **WHOLE_GROUPS}))
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -276,7 +276,7 @@ def test_a_damaged_folder_says_so(tmp_path):
 
 @torch.no_grad()
 def test_refresh_takes_over_changed_weights():
-    model = tiny_model(tiny_config(**VARIANTS["moe-mlp-only"]))
+    model = tiny_model(tiny_config(**ALL["moe-mlp-only"]))
     ids = random_ids(model.config, 1, 20)[0]
     cache = native(model)
     before = cache.step((0, ids))[0]

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sansi.base.errors import SansiError
 from sansi.model import save
-from sansi.model.kernels import GROUP, KINDS, LEVELS, PackedWeight, pack, unpack_levels
+from sansi.model.kernels import GROUP, LEVELS, PackedWeight, pack, unpack_levels
 from sansi.model.kernels.cpu import packing
 from sansi.model.kernels.cpu.build import load_kernels, supported_isas
 from sansi.model.native import NativeModel
@@ -17,6 +17,7 @@ from tiny_models import tiny_config, tiny_model
 from torch import Tensor
 
 pytestmark = pytest.mark.skipif(not supported_isas(), reason="the CPU kernels are for Linux on x86-64")
+ROUNDED = ("fp32", "bf16", *LEVELS)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -82,27 +83,27 @@ def test_every_instruction_set_finds_the_same_bits(kind, dtype, monkeypatch):
     found = []
     for isa in supported_isas():
         library = load_kernels(isa).library
-        monkeypatch.setattr(packing, "_library", lambda library=library: library)
+        monkeypatch.setattr(packing, "kernels_library", lambda library=library: library)
         found.append(packed_of(weight, kind))
     for other in found[1:]:
         assert torch.equal(other.data, found[0].data) and torch.equal(other.scales, found[0].scales)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ROUNDED)
 @pytest.mark.parametrize("rows", [1, 16, 33, 250])
 def test_pieces_and_threads_change_nothing(kind, rows, monkeypatch):
     weight = random_weight(rows, 3, 2, "normal", 0)
     whole = packed_of(weight, kind)
     pieces = PackedWeight.zeros(kind, *weight.shape)
-    monkeypatch.setattr(packing, "_threads", lambda: 7)
+    monkeypatch.setattr(packing, "threads_at_hand", lambda: 7)
     for first in range(0, rows, 48):
         packing.pack_into(pieces, first, weight[first : first + 48])
     assert torch.equal(pieces.data, whole.data) and torch.equal(pieces.scales, whole.scales)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ROUNDED)
 def test_without_a_compiler_torch_operators_do_it(kind, monkeypatch):
-    monkeypatch.setattr(packing, "_library", lambda: None)
+    monkeypatch.setattr(packing, "kernels_library", lambda: None)
     weight = random_weight(35, 2, 3, "normal", 0)
     ours, theirs = packed_of(weight, kind), pack(weight, kind)
     assert torch.equal(ours.data, theirs.data) and torch.equal(ours.scales, theirs.scales)
@@ -113,7 +114,7 @@ def test_without_a_compiler_torch_operators_do_it(kind, monkeypatch):
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf"), "large"])
 def test_what_can_not_be_rounded_is_refused(kind, bad, compiler, monkeypatch):
     if not compiler:
-        monkeypatch.setattr(packing, "_library", lambda: None)
+        monkeypatch.setattr(packing, "kernels_library", lambda: None)
     limit = LEVELS[kind] * 65520.0  # over its level, that is the first value with an infinite scale in fp16
     weight = random_weight(20, 2, 4, "normal", 0)
     weight[19, 40] = limit - 1

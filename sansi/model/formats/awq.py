@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sansi.base.errors import SansiError
 from sansi.base.shown import show
-from sansi.model.formats.parts import Parts
+from sansi.model.formats.parts import Parts, affine_kind
 from sansi.model.formats.quantised_folder import QuantisedFolder, unpacked, whole_number
 
 PER_WORD = 8
@@ -63,7 +63,7 @@ class AwqFolder(QuantisedFolder):
         return Parts(q, scales, dmin=scales, m=zeros)
 
     def kind(self, name: str) -> str | None:
-        return "int4a"
+        return affine_kind(4, self._group, self.shapes[name][1])
 
 
 def _outputs(words: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sansi.base.errors import SansiError
 from sansi.base.shown import show
-from sansi.model.formats.parts import Parts
+from sansi.model.formats.parts import Parts, affine_kind
 from sansi.model.formats.quantised_folder import QuantisedFolder, unpacked, whole_number
 from sansi.model.kernels import GROUP
 
@@ -73,7 +73,7 @@ class GptqFolder(QuantisedFolder):
             return None
         if self._symmetric:
             return "int4" if self._bits == 4 else "int8"
-        return "int4a" if self._bits == 4 else None
+        return affine_kind(4, size, self.shapes[name][1]) if self._bits == 4 else None
 
     def _read(self, name: str, first: int, last: int) -> tuple[Tensor, Tensor, Tensor]:
         """Levels [N, K] uint8, scales and zero points [N, groups] of rows [first, last)."""

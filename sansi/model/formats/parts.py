@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sansi.model.kernels import GROUP, LEVELS, PANEL, PackedWeight, pack_levels
+from sansi.model.kernels import GROUP, LEVELS, PANEL, SPANS, PackedWeight, pack_affine, pack_levels, pack_six
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,12 @@ def _times(d: Tensor, sc: Tensor | None) -> Tensor:
     return wide if sc is None else (wide.unsqueeze(2) * sc.view(len(d), d.shape[1], -1)).flatten(1)
 
 
+def affine_kind(bits: int, group_size: int, columns: int) -> str | None:
+    """The packed kind for levels of `bits` with scale and minimum for each `group_size` inputs; None: there is none."""
+    fits = [k for k, span in SPANS.items() if k.startswith(f"int{bits}a") and not group_size % (GROUP * span)]
+    return fits[0] if fits and not columns % group_size else None  # the widest span comes first
+
+
 def _by_group(d: Tensor, columns: int) -> Tensor:
     """One scale for each GROUP inputs, where a format has one for several groups."""
     return d.repeat_interleave(columns // GROUP // d.shape[1], dim=1)
@@ -61,8 +67,27 @@ def joined(many: Sequence[Parts]) -> Parts:
 
 def put(packed: PackedWeight, first: int, piece: Parts) -> None:
     """Rows into a packed weight from its row `first` on, a multiple of 16."""
-    assert packed.kind in LEVELS  # as `kinds` has it, by KINDS
-    part = pack_levels(piece.q, _by_group(piece.d, packed.columns), packed.kind)
+    part = _packed(piece, packed.kind)
     panel, count = first // PANEL, len(part.scales)
     packed.data.view(len(packed.scales), -1)[panel : panel + count] = part.data.view(count, -1)
     packed.scales[panel : panel + count] = part.scales
+
+
+def _packed(piece: Parts, kind: str) -> PackedWeight:
+    rows, columns = piece.q.shape
+    if kind in LEVELS:
+        return pack_levels(piece.q, _by_group(piece.d, columns), kind)
+    if kind == "int6":
+        assert piece.sc is not None
+        return pack_six(piece.q, piece.sc, piece.d)
+    assert piece.dmin is not None
+    groups = columns // GROUP
+    ones = torch.ones(rows, 1, dtype=torch.uint8)
+    d, dmin = (_widened(v, groups // SPANS[kind]) for v in (piece.d, piece.dmin))
+    sc, m = (_widened(ones if v is None else v, groups) for v in (piece.sc, piece.m))
+    return pack_affine(piece.q, d, dmin, sc, m, kind)
+
+
+def _widened(values: Tensor, count: int) -> Tensor:
+    """[N, any] -> [N, count], each value for as many neighbours as it takes."""
+    return values.repeat_interleave(count // values.shape[1], dim=1)

@@ -19,7 +19,15 @@ PANEL = 16
 """Outputs that lie side by side in a packed weight."""
 GROUP = 32
 """Inputs that share one scale in a quantised weight."""
-KINDS = {"fp32": 0, "bf16": 1, "int8": 2, "int4": 3}
+SUPER = 256
+"""Inputs of an int6 weight that share one fp16 scale."""
+SPANS = {"int4a": 8, "int4a/4": 4, "int4a/2": 2, "int4a/1": 1, "int5a": 8, "int5a/1": 1}
+"""Of the kinds with minima: how many groups share fp16 factors of their scales and minima."""
+KINDS = {
+    **{"fp32": 0, "bf16": 1, "int8": 2, "int4": 3},
+    **{kind: {"int4a": 4, "int5a": 5}[kind[:5]] | span << 8 for kind, span in SPANS.items()},
+    "int6": 6,
+}
 """Names of the packed forms and their numbers in cpu/gemm.h."""
 LEVELS = {"int8": 127, "int4": 8}
 """Largest magnitude of a quantised weight: int8 has -127..127, int4 -8..7."""
@@ -41,7 +49,7 @@ class PackedWeight:
     data: Tensor
     """[bytes] uint8, aligned to 64 bytes."""
     scales: Tensor
-    """[P, G, 16] float16 for int8 and int4, else empty."""
+    """[P, G, 16] float16 for int8 and int4; of other quantised kinds [P, bytes] uint8; else empty."""
 
     @property
     def nbytes(self) -> int:
@@ -52,11 +60,28 @@ class PackedWeight:
         """Room for a packed weight, filled with zero bytes."""
         arena = arena or Arena()
         panels, groups = -(-rows // PANEL), columns // GROUP if kind in LEVELS else 0
-        # Bytes of 16 outputs: a bf16 weight has its inputs in pairs.
-        panel = {"fp32": 64 * columns, "bf16": 64 * ((columns + 1) // 2), "int8": 16 * columns, "int4": 8 * columns}
-        scales = arena.take(panels * groups * PANEL * 2).view(torch.float16)
-        scales = scales.view(panels, groups, PANEL) if groups else scales
-        return cls(kind, rows, columns, arena.take(panels * panel[kind]), scales)
+        room = arena.take(panels * (groups * PANEL * 2 or panel_scales(kind, columns)))
+        if kind in SPANS or kind == "int6":
+            scales = room.view(panels, -1)
+        else:
+            halves = room.view(torch.float16)
+            scales = halves.view(panels, groups, PANEL) if groups else halves
+        return cls(kind, rows, columns, arena.take(panels * panel_bytes(kind, columns)), scales)
+
+
+def panel_bytes(kind: str, columns: int) -> int:
+    """Of the data of 16 outputs."""
+    if kind in ("fp32", "bf16"):
+        return 64 * columns if kind == "fp32" else 64 * ((columns + 1) // 2)  # inputs of bf16 come in pairs
+    return PANEL * columns * {"int8": 8, "int4": 4, "int4a": 4, "int5a": 5, "int6": 6}[kind[:5]] // 8
+
+
+def panel_scales(kind: str, columns: int) -> int:
+    """Bytes of the scales of 16 outputs, of a kind that has not one scale for each group; 0 for floats."""
+    groups = columns // GROUP
+    if kind in SPANS:
+        return groups // SPANS[kind] * 4 * PANEL + groups * 2 * PANEL
+    return columns // SUPER * 2 * PANEL + groups * 2 * PANEL if kind == "int6" else 0
 
 
 class Arena:
@@ -194,11 +219,85 @@ def unpack_levels(packed: PackedWeight) -> tuple[Tensor, Tensor]:
     return q, packed.scales.transpose(1, 2).reshape(panels * PANEL, groups)[: packed.rows]
 
 
+def pack_affine(q: Tensor, d: Tensor, dmin: Tensor, sc: Tensor, m: Tensor, kind: str) -> PackedWeight:
+    """w = d sc q - dmin m in a form of SPANS: levels q [N, K] uint8, d and dmin [N, K / 32 / span] float16, sc and m
+    [N, K / 32] uint8."""
+    n, k = q.shape
+    quads = _panels(q).unflatten(2, (-1, 8, 4)).permute(0, 2, 3, 1, 4)  # [P, G, 8, 16, 4], as in `pack_levels`
+    data = _nibbles(quads & 15)
+    if kind.startswith("int5a"):
+        bits = (quads >> 4 & 1).flatten(3).unflatten(3, (8, 8)) << torch.arange(8, dtype=torch.uint8)
+        data = torch.cat([data.flatten(2), bits.sum(-1, dtype=torch.uint8).flatten(2)], dim=2)
+    shared = [_panels(v).transpose(1, 2).contiguous().view(torch.uint8) for v in (d, dmin)]  # [P, spans, 32]
+    own = torch.stack([_panels(v).transpose(1, 2) for v in (sc, m)], dim=2)  # [P, G, 2, 16]
+    scales = torch.cat([*shared, own.unflatten(1, (-1, SPANS[kind])).flatten(2)], dim=2)
+    return PackedWeight(kind, n, k, _aligned(data), scales.flatten(1).contiguous())
+
+
+def pack_six(q: Tensor, sc: Tensor, d: Tensor) -> PackedWeight:
+    """w = d sc q in the form int6: levels q [N, K] int8 of -32..31, sc [N, K / 16] int8, d [N, K / 256] float16."""
+    n, k = q.shape
+    quads = _panels((q + 32).to(torch.uint8)).unflatten(2, (-1, 8, 4)).permute(0, 2, 3, 1, 4)
+    high = [half[..., i, :, :] >> 4 << 2 * i for half in (quads.chunk(2, dim=2)) for i in range(4)]
+    lines = [high[i] | high[i + 1] | high[i + 2] | high[i + 3] for i in (0, 4)]  # [P, G, 16, 4] each
+    data = torch.cat([_nibbles(quads & 15).flatten(2), *(line.flatten(2) for line in lines)], dim=2)
+    shared = _panels(d).transpose(1, 2).contiguous().view(torch.uint8)  # [P, K / 256, 32]
+    own = _panels(sc).transpose(1, 2).contiguous().view(torch.uint8).unflatten(1, (-1, 16)).flatten(2)
+    return PackedWeight("int6", n, k, _aligned(data), torch.cat([shared, own], dim=2).flatten(1).contiguous())
+
+
+def _nibbles(quads: Tensor) -> Tensor:
+    """[P, G, 8, 16, 4] of 0..15 -> [P, G, 4, 16, 4]: inputs 0..15 of a group low, 16..31 high."""
+    low, high = quads.chunk(2, dim=2)
+    return low | high << 4
+
+
+def _levels(packed: PackedWeight) -> Tensor:
+    """[N filled up, K] uint8 of a kind with minima or of int6, before anything is taken off."""
+    panels, groups = len(packed.scales), packed.columns // GROUP
+    data = packed.data.view(panels, groups, -1)
+    low = data[..., :256].view(panels, groups, 4, PANEL, 4)
+    q, more = torch.cat([low & 15, low >> 4], dim=2), data[..., 256:]
+    if packed.kind.startswith("int5a"):
+        bits = more.unsqueeze(-1) >> torch.arange(8, dtype=torch.uint8) & 1
+        q = q | bits.reshape(q.shape) << 4
+    if packed.kind == "int6":
+        high = more.view(panels, groups, 2, 1, PANEL, 4) >> torch.tensor([0, 2, 4, 6], dtype=torch.uint8).view(4, 1, 1)
+        q = q | (high & 3).reshape(q.shape) << 4
+    return q.permute(0, 3, 1, 2, 4).reshape(panels * PANEL, -1)
+
+
+def _by_output(scales: Tensor) -> Tensor:
+    """[P, spans, n * 16] -> [N filled up, spans, n]."""
+    return scales.unflatten(2, (-1, PANEL)).permute(0, 3, 1, 2).flatten(0, 1)
+
+
+def _unpack_affine(packed: PackedWeight) -> Tensor:
+    panels, span = len(packed.scales), SPANS[packed.kind]
+    scales = packed.scales.view(panels, packed.columns // GROUP // span, -1)
+    d, dmin = _by_output(scales[..., :64].contiguous().view(torch.float16)).float().chunk(2, dim=2)
+    sc, m = _by_output(scales[..., 64:]).unflatten(2, (span, 2)).unbind(3)
+    levels = _levels(packed).float().unflatten(1, (-1, GROUP))
+    return (levels * (d * sc).flatten(1).unsqueeze(2) - (dmin * m).flatten(1).unsqueeze(2)).flatten(1)[: packed.rows]
+
+
+def _unpack_six(packed: PackedWeight) -> Tensor:
+    scales = packed.scales.view(len(packed.scales), packed.columns // SUPER, -1)
+    d = _by_output(scales[..., :32].contiguous().view(torch.float16)).float()
+    by = d * _by_output(scales[..., 32:].contiguous().view(torch.int8))
+    levels = (_levels(packed).float() - 32).unflatten(1, (-1, 16))
+    return (levels * by.flatten(1).unsqueeze(2)).flatten(1)[: packed.rows]
+
+
 def unpack(packed: PackedWeight) -> Tensor:
     """The weight [N, K] as float32."""
     if packed.kind in LEVELS:
         q, scales = unpack_levels(packed)
         return (q.unflatten(1, (-1, GROUP)).float() * scales.float().unsqueeze(2)).flatten(1)
+    if packed.kind in SPANS:
+        return _unpack_affine(packed)
+    if packed.kind == "int6":
+        return _unpack_six(packed)
     if packed.kind == "fp32":
         panels = packed.data.view(torch.float32).view(-1, packed.columns, PANEL).transpose(1, 2)
     else:

@@ -22,7 +22,8 @@ from sansi.model.kernels import GROUP, KINDS, PANEL, PackedWeight
 AS_THEY_ARE = MappingProxyType(
     {
         **{blocks.Q8_0: "int8", blocks.Q5_0: "int8", blocks.Q4_0: "int4"},
-        **{blocks.Q4_1: "int4a", blocks.Q4_K: "int4a", blocks.Q5_1: "int5a", blocks.Q5_K: "int5a", blocks.Q6_K: "int6"},
+        **{blocks.Q4_1: "int4a/1", blocks.Q5_1: "int5a/1"},
+        **{blocks.Q4_K: "int4a", blocks.Q5_K: "int5a", blocks.Q6_K: "int6"},
     }
 )
 """The packed kind that holds the values of a type exactly."""

@@ -29,10 +29,14 @@ struct Shape {
 };
 
 struct LayerWeights {
-  Packed qkv, o;
-  const float *input_norm, *post_norm, *q_norm, *k_norm;
-  Packed router;                    // E rows, or none in a dense layer
-  const Packed *gate_up, *down;     // one each, or E: gate rows, then up rows
+  const Packed* qkv;       // one, or three where they are not all of one kind
+  int64_t qkv_parts;
+  Packed o;
+  const float *qkv_bias, *input_norm, *post_norm, *q_norm, *k_norm;  // biases, and norms of heads, may be null
+  Packed router;           // E rows, or none in a dense layer
+  const Packed* gate_up;   // gate rows, then up rows: one, or two; of each of E experts
+  int64_t gate_up_parts;
+  const Packed* down;      // one, or E
 };
 
 struct Weights {
@@ -275,13 +279,13 @@ class Model {
       const LayerWeights& layer = layers_[i];
       norm_rows(layer.input_norm, tid);
       team_.barrier();
-      multiply(layer.qkv, h_, step_->tokens, s_.hidden, qkv_, qkv_width_, false, tid);
+      multiply(layer.qkv, layer.qkv_parts, h_, step_->tokens, s_.hidden, qkv_, qkv_width_, false, tid);
       team_.barrier();
       rotate_and_store<S>(i, tid);
       team_.barrier();
       attend<S>(i, tid);
       team_.barrier();
-      multiply(layer.o, heads_, step_->tokens, s_.heads * s_.head_dim, x_, s_.hidden, true, tid);
+      multiply(&layer.o, 1, heads_, step_->tokens, s_.heads * s_.head_dim, x_, s_.hidden, true, tid);
       team_.barrier();
       norm_rows(layer.post_norm, tid);
       team_.barrier();
@@ -294,17 +298,26 @@ class Model {
     for (int64_t m = mine.begin; m < mine.end; ++m)
       rms_norm(x_ + step_->wanted[m] * s_.hidden, w_.norm, s_.hidden, s_.eps, h_ + m * s_.hidden);
     team_.barrier();
-    multiply(w_.head, h_, step_->rows, s_.hidden, step_->logits, s_.vocab, false, tid);
+    multiply(&w_.head, 1, h_, step_->rows, s_.hidden, step_->logits, s_.vocab, false, tid);
   }
 
-  // y = x * weight^T, or += where `add`. Ends without a barrier.
-  void multiply(const Packed& weight, const float* x, int64_t rows, int64_t k, float* y, int64_t ldy, bool add, int tid) {
-    Activations input = activations(weight.kind, x, rows, k, k, quantised_);
-    if (quantised(weight.kind)) {
-      prepare(weight.kind, input, tid, team_.active());
+  // y = x * weight^T, or += where `add`; of several weights the outputs stand side by side. Ends without a barrier.
+  void multiply(const Packed* weights, int64_t parts, const float* x, int64_t rows, int64_t k, float* y, int64_t ldy,
+                bool add, int tid) {
+    const int kind = read_as(weights, parts);
+    Activations input = activations(kind, x, rows, k, k, quantised_);
+    if (quantised(kind)) {
+      prepare(kind, input, tid, team_.active());
       team_.barrier();
     }
-    gemm(weight, input, y, ldy, add, tid, team_.active());
+    for (int64_t i = 0; i < parts; y += weights[i++].N) gemm(weights[i], input, y, ldy, add, tid, team_.active());
+  }
+
+  // A kind whose activations serve all the weights: those of integers have the floats too.
+  static int read_as(const Packed* weights, int64_t count) {
+    for (int64_t i = 0; i < count; ++i)
+      if (quantised(weights[i].kind)) return weights[i].kind;
+    return weights[0].kind;
   }
 
   void embed(int tid) {
@@ -338,14 +351,18 @@ class Model {
       int64_t head = i / tokens, t = i % tokens, kv = head - s_.heads;
       float* x = qkv_ + t * qkv_width_ + head * d;
       bool query = head < s_.heads;
-      rms_norm(x, query ? layers_[layer].q_norm : layers_[layer].k_norm, d, s_.eps, x);
+      const LayerWeights& weights = layers_[layer];
+      const float *bias = weights.qkv_bias, *norm = query ? weights.q_norm : weights.k_norm;
+      for (int64_t j = 0; bias && j < d; ++j) x[j] += bias[head * d + j];
+      if (norm) rms_norm(x, norm, d, s_.eps, x);
       rotate(x, step_->positions[t], query ? 1.0f / std::sqrt(static_cast<float>(d)) : 1.0f);
       if (query) continue;
       int64_t position = step_->positions[t], offset = position % kBlock;
       int64_t block = step_->tables[plan_.sequence_of[t] * step_->width + position / kBlock];
       S* key = key_storage<S>(layer) + block * key_elements() + kv * d * kBlock + offset;
       S* value = value_storage<S>(layer) + block * value_elements() + (kv * kBlock + offset) * padded_;
-      const float* v = x + s_.kv_heads * d;
+      float* v = x + s_.kv_heads * d;
+      for (int64_t j = 0; bias && j < d; ++j) v[j] += bias[(head + s_.kv_heads) * d + j];
       for (int64_t j = 0; j < d; ++j) put(key + j * kBlock, x[j]);
       for (int64_t j = 0; j < d; ++j) put(value + j, v[j]);
     }
@@ -452,11 +469,11 @@ class Model {
 
   void dense(const LayerWeights& layer, int tid) {
     int64_t tokens = step_->tokens, f = dense_width_;
-    multiply(layer.gate_up[0], h_, tokens, s_.hidden, gate_up_, 2 * f, false, tid);
+    multiply(layer.gate_up, layer.gate_up_parts, h_, tokens, s_.hidden, gate_up_, 2 * f, false, tid);
     team_.barrier();
     activate(tokens, f, tid);
     team_.barrier();
-    multiply(layer.down[0], act_, tokens, f, x_, s_.hidden, true, tid);
+    multiply(layer.down, 1, act_, tokens, f, x_, s_.hidden, true, tid);
   }
 
   // silu(gate) * up for `rows` rows of gate and up side by side, cut into pieces so that one row too has many.
@@ -473,7 +490,7 @@ class Model {
 
   void mixture(const LayerWeights& layer, int tid) {
     int64_t tokens = step_->tokens, active = s_.active, c = s_.hidden, f = expert_width_;
-    multiply(layer.router, h_, tokens, c, router_, s_.experts, false, tid);
+    multiply(&layer.router, 1, h_, tokens, c, router_, s_.experts, false, tid);
     team_.barrier();
     Share mine = share(tokens, tid, team_.active());
     for (int64_t t = mine.begin; t < mine.end; ++t)
@@ -486,11 +503,11 @@ class Model {
     for (int64_t v = visits.begin; v < visits.end; ++v)
       std::memcpy(visit_x_ + v * c, h_ + visit_token_[v] * c, c * sizeof(float));
     team_.barrier();
-    multiply_experts(layer.gate_up, visit_x_, c, gate_up_, 2 * f, tid);
+    multiply_experts(layer.gate_up, layer.gate_up_parts, visit_x_, c, gate_up_, 2 * f, tid);
     team_.barrier();
     activate(tokens * active, f, tid);
     team_.barrier();
-    multiply_experts(layer.down, act_, f, visit_y_, c, tid);
+    multiply_experts(layer.down, 1, act_, f, visit_y_, c, tid);
     team_.barrier();
     for (int64_t t = mine.begin; t < mine.end; ++t) combine(t);
   }
@@ -515,25 +532,25 @@ class Model {
   };
   Span chosen_of_step() const { return {chosen_.data(), chosen_.data() + step_->tokens * s_.active}; }
 
-  // The rows of each expert times its weight.
-  void multiply_experts(const Packed* weights, const float* x, int64_t k, float* y, int64_t n, int tid) {
+  // The rows of each expert times its weights, `parts` each.
+  void multiply_experts(const Packed* weights, int64_t parts, const float* x, int64_t k, float* y, int64_t n, int tid) {
     char* at = static_cast<char*>(quantised_);
-    int kind = weights[0].kind;
+    const int kind = read_as(weights, parts * s_.experts);
     auto each = [&](auto body) {
       char* space = at;
       for (int64_t e = 0; e < s_.experts; ++e) {
         int64_t first = expert_start_[e], rows = expert_start_[e + 1] - first;
         if (rows == 0) continue;
-        body(weights[e], activations(kind, x + first * k, rows, k, k, space), y + first * n);
+        body(weights + e * parts, activations(kind, x + first * k, rows, k, k, space), y + first * n);
         space += activation_bytes(kind, rows, k);
       }
     };
     if (quantised(kind)) {
-      each([&](const Packed&, const Activations& input, float*) { prepare(kind, input, tid, team_.active()); });
+      each([&](const Packed*, const Activations& input, float*) { prepare(kind, input, tid, team_.active()); });
       team_.barrier();
     }
-    each([&](const Packed& weight, const Activations& input, float* out) {
-      gemm(weight, input, out, n, false, tid, team_.active());
+    each([&](const Packed* weight, const Activations& input, float* out) {
+      for (int64_t i = 0; i < parts; out += weight[i++].N) gemm(weight[i], input, out, n, false, tid, team_.active());
     });
   }
 

@@ -7,11 +7,19 @@
 //   I4    [panel][K/32][4][16][4] uint8; four inputs of one output side by side. Byte j of a group of 32 inputs has
 //         input 4j.. in its low and input 16+4j.. in its high nibble, each q + 8, q in -8..7; scales as I8
 //   scales of I8 and I4: [panel][K/32][16] fp16
+//   A4    levels 0..15 with minima; data as I4, each nibble q
+//   A5    levels 0..31 with minima; a group's bytes as A4, then eight words of 64 bits: bit 4 n + j of word i is the fifth
+//         bit of input 4 i + j of output n
+//   scales of A4 and A5, spans of S groups: [panel][K/32/S] of { d [16] fp16, dmin [16] fp16, S times { sc [16] uint8,
+//         m [16] uint8 } }; w = d sc q - dmin m. S is the second byte of the kind
+//   S6    levels -32..31 with a scale for 16 inputs; a group's bytes as I4 (the low nibbles of q + 32), then [2][16][4]:
+//         bits 2 i of byte 4 n + j of the first half are the high ones of input 4 i + j, of the second of 16 + 4 i + j
+//   scales of S6: [panel][K/256] of { d [16] fp16, [16 groups of 16 inputs][16] int8 }; w = d sc q
 // Rows of the last panel past N are zero. Outputs are summed over k in one order (k after k in F32 and BF16; in I8 and
-// I4 exactly within a group of 32, then group after group), each step one fused multiply-add: a row's result is the
-// same bits whatever M, the other rows, the number of threads, or the instruction set. Compile without -ffast-math.
+// I4 exactly within a group of 32, then group after group; in A4 and A5 a group's product and then its minimum, in S6
+// the two halves of a group), each step one fused multiply-add: a row's result is the same bits whatever M, the other rows, the number of threads, or the instruction set. Compile without -ffast-math.
 //
-// I8 and I4 multiply integers: `prepare` rounds each 32 values of a row to int8 with a scale of their own (amax / 127).
+// All but F32 and BF16 multiply integers: `prepare` rounds each 32 values of a row to int8 with a scale of their own (amax / 127).
 // A group that holds a NaN or an infinity makes its row of y NaN.
 #pragma once
 
@@ -24,11 +32,13 @@ constexpr int64_t kPanel = 16;  // outputs in a panel
 constexpr int64_t kGroup = 32;  // inputs that share a scale
 constexpr int64_t kTile = 16;    // rows of x that one kernel call takes at most
 
-enum Kind : int { F32 = 0, BF16 = 1, I8 = 2, I4 = 3 };
+enum Kind : int { F32 = 0, BF16 = 1, I8 = 2, I4 = 3, A4 = 4, A5 = 5, S6 = 6 };
+inline int form(int kind) { return kind & 255; }       // a Kind
+inline int64_t span(int kind) { return kind >> 8; }    // of A4 and A5: groups that share d and dmin; a byte above
 
 struct Packed {
   int kind;
-  int64_t N, K;        // out, in; K is a multiple of 32 for I8 and I4
+  int64_t N, K;        // out, in; K is a multiple of 32 for I8 and I4, of 32 S for A4 and A5, of 256 for S6
   const void* data;    // 64-byte aligned, packed_bytes() long
   const void* scales;  // 64-byte aligned, null for F32 and BF16
 };
@@ -37,10 +47,12 @@ struct Activations {
   int64_t M, K;
   const float* x;  // the rows as they came: what F32 and BF16 weights are multiplied with
   int64_t ldx;     // floats from a row to the next
-  // What I8 and I4 are multiplied with; tile after tile of up to kTile rows, the last one without padding.
+  // What all but F32 and BF16 are multiplied with; tile after tile of up to kTile rows, the last one without padding.
   int8_t* q;        // [tile][K/32][row][32]
   float* scales;    // [tile][K/32][row]
   int32_t* offset;  // [tile][K/32][row]; -8 * sum of the 32 q: what the +8 of I4 adds too much (I8: 16 times that)
+  int32_t* first;   // [tile][K/32][row]; -32 * sum of the first 16 q: what the +32 of S6 adds too much in their half
+  float* sums;      // [tile][K/32][row]; scale * sum of the 32 q: what minima are multiplied with
 };
 
 size_t packed_bytes(int kind, int64_t N, int64_t K);  // of data
@@ -54,7 +66,7 @@ size_t activation_bytes(int kind, int64_t M, int64_t K);
 Activations activations(int kind, const float* x, int64_t M, int64_t K, int64_t ldx, void* scratch);
 
 // Quantise the rows of `x` into its scratch. Every thread of a team calls it, each does its share; a barrier must
-// follow before `gemm`. One result serves all weights, I8 and I4, that read the same input.
+// follow before `gemm`. One result serves all weights that read the same input.
 void prepare(int kind, const Activations& x, int tid, int nth);
 
 // y[m, n] = the product, or y[m, n] += the product where `add`. Every thread of a team calls it; each writes the

@@ -34,6 +34,8 @@ struct Kernels {
 
   template <int kind, int R>
   static void integer(const IntegerTile& t, const Target& out) {
+    if constexpr (kind == A4 || kind == A5) return with_minima<kind, R>(t, out);
+    if constexpr (kind == S6) return sixteens<R>(t, out);
     const uint8_t* weight = t.weight;
     const int8_t* q = t.q;
     const float* scales = t.scales;
@@ -44,7 +46,7 @@ struct Kernels {
       __m512i w[8];  // inputs 4i..4i+3 of the group for all 16 outputs
       load<kind, R>(weight, w);
       __m512 weight_scale =
-          _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(t.weight_scales + g * kPanel)));
+          halves(t.weight_scales + g * kPanel * 2);
       // Rows side by side: a row's dot product is a chain of eight steps, each of which waits for the one before. Dots,
       // sums and the weights of a group must fit into 32 registers.
       constexpr int kAbreast = R <= 8 ? R : 6;
@@ -77,6 +79,123 @@ struct Kernels {
     for (int r = 0; r < R; ++r) out.store(r, 0, Vector{sums[r]});
   }
 
+  // 16 of fp16.
+  static __m512 halves(const uint8_t* at) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)));
+  }
+
+  static __m512 unsigned_bytes(const uint8_t* at) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at))));
+  }
+
+  static __m512 signed_bytes(const uint8_t* at) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at))));
+  }
+
+  static __m512i four(const int8_t* q) {
+    int32_t bytes;
+    std::memcpy(&bytes, q, 4);
+    return _mm512_set1_epi32(bytes);
+  }
+
+  // A4 and A5.
+  template <int kind, int R>
+  static void with_minima(const IntegerTile& t, const Target& out) {
+    const uint8_t *weight = t.weight, *shared = t.weight_scales;
+    const int8_t* q = t.q;
+    const float *scales = t.scales, *x_sums = t.sums;
+    __m512 sums[R];
+    for (int r = 0; r < R; ++r) sums[r] = _mm512_setzero_ps();
+    for (int64_t g = 0; g < t.groups;) {
+      const __m512 d = halves(shared), dmin = halves(shared + 2 * kPanel);
+      shared += 4 * kPanel;
+      for (int64_t end = g + t.span; g < end; ++g) {
+        __m512i w[8];
+        load<kind, R>(weight, w);
+        __m512 weight_scale = _mm512_mul_ps(d, unsigned_bytes(shared));
+        __m512 minimum = _mm512_mul_ps(dmin, unsigned_bytes(shared + kPanel));
+        shared += 2 * kPanel;
+        constexpr int kAbreast = R <= 8 ? R : 6;
+#pragma GCC unroll 16
+        for (int first = 0; first < R; first += kAbreast) {
+          const int end_row = first + kAbreast < R ? first + kAbreast : R;
+          __m512i dot[kAbreast];
+#pragma GCC unroll 16
+          for (int r = first; r < end_row; ++r) dot[r - first] = _mm512_setzero_si512();
+#pragma GCC unroll 8
+          for (int i = 0; i < 8; ++i)
+#pragma GCC unroll 16
+            for (int r = first; r < end_row; ++r)
+              dot[r - first] = _mm512_dpbusd_epi32(dot[r - first], w[i], four(q + r * kGroup + 4 * i));
+#pragma GCC unroll 16
+          for (int r = first; r < end_row; ++r) {
+            __m512 scale = _mm512_mul_ps(weight_scale, _mm512_set1_ps(scales[r]));
+            sums[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[r - first]), scale, sums[r]);
+            sums[r] = _mm512_fnmadd_ps(minimum, _mm512_set1_ps(x_sums[r]), sums[r]);
+          }
+        }
+        weight += group_bytes(kind);
+        q += t.rows * kGroup;
+        scales += t.rows;
+        x_sums += t.rows;
+      }
+    }
+    for (int r = 0; r < R; ++r) out.store(r, 0, Vector{sums[r]});
+  }
+
+  // S6: two dot products in a group.
+  template <int R>
+  static void sixteens(const IntegerTile& t, const Target& out) {
+    const uint8_t *weight = t.weight, *shared = t.weight_scales;
+    const int8_t* q = t.q;
+    const float* scales = t.scales;
+    const int32_t *offset = t.offset, *first_half = t.first;
+    __m512 sums[R];
+    for (int r = 0; r < R; ++r) sums[r] = _mm512_setzero_ps();
+    for (int64_t g = 0; g < t.groups;) {
+      const __m512 d = halves(shared);
+      shared += 2 * kPanel;
+      for (int64_t end = g + kSuperGroups; g < end; ++g) {
+        __m512i w[8];
+        load<S6, R>(weight, w);
+        const __m512 scale[2] = {_mm512_mul_ps(d, signed_bytes(shared)), _mm512_mul_ps(d, signed_bytes(shared + kPanel))};
+        shared += 2 * kPanel;
+        constexpr int kAbreast = R <= 4 ? R : 4;
+#pragma GCC unroll 16
+        for (int first = 0; first < R; first += kAbreast) {
+          const int end_row = first + kAbreast < R ? first + kAbreast : R;
+          __m512i dot[kAbreast][2];
+#pragma GCC unroll 16
+          for (int r = first; r < end_row; ++r) {
+            dot[r - first][0] = _mm512_set1_epi32(first_half[r]);
+            dot[r - first][1] = _mm512_set1_epi32(4 * offset[r] - first_half[r]);
+          }
+#pragma GCC unroll 8
+          for (int i = 0; i < 4; ++i)
+#pragma GCC unroll 16
+            for (int r = first; r < end_row; ++r) {
+              const int8_t* at = q + r * kGroup + 4 * i;
+              dot[r - first][0] = _mm512_dpbusd_epi32(dot[r - first][0], w[i], four(at));
+              dot[r - first][1] = _mm512_dpbusd_epi32(dot[r - first][1], w[i + 4], four(at + 16));
+            }
+#pragma GCC unroll 16
+          for (int r = first; r < end_row; ++r) {
+            const __m512 by = _mm512_set1_ps(scales[r]);
+#pragma GCC unroll 2
+            for (int half = 0; half < 2; ++half)
+              sums[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[r - first][half]), _mm512_mul_ps(scale[half], by), sums[r]);
+          }
+        }
+        weight += group_bytes(S6);
+        q += t.rows * kGroup;
+        scales += t.rows;
+        offset += t.rows;
+        first_half += t.rows;
+      }
+    }
+    for (int r = 0; r < R; ++r) out.store(r, 0, Vector{sums[r]});
+  }
+
   // The bytes of a group. With few rows the processor's own prefetcher keeps up better than instructions do; with more,
   // it loses the stream between the loads (measured: prefetching makes 16 rows of int8 out of the cache 1.4 times as
   // fast, and 2 rows 0.95 times).
@@ -86,12 +205,33 @@ struct Kernels {
     constexpr int kLines = kind == I8 ? 8 : 4;
 #pragma GCC unroll 8
     for (int i = 0; i < kLines; ++i) {
-      if (R >= (kind == I4 ? 2 : 6))
+      if (R >= (kind == I8 ? 6 : 2))
         _mm_prefetch(reinterpret_cast<const char*>(weight + i * 64 + kAhead), _MM_HINT_T0);
       w[i] = _mm512_load_si512(weight + i * 64);
-      if (kind == I4) {
+      if (kind != I8) {
         w[i + 4] = _mm512_and_si512(_mm512_srli_epi16(w[i], 4), nibble);
         w[i] = _mm512_and_si512(w[i], nibble);
+      }
+    }
+    if (kind == A5) {
+      const __m512i fifth = _mm512_set1_epi8(16);
+#pragma GCC unroll 8
+      for (int i = 0; i < 8; ++i) {
+        uint64_t bits;
+        std::memcpy(&bits, weight + 256 + 8 * i, 8);
+        w[i] = _mm512_mask_add_epi8(w[i], _cvtu64_mask64(bits), w[i], fifth);
+      }
+    }
+    if (kind == S6) {
+      const __m512i high = _mm512_set1_epi8(0x30);
+#pragma GCC unroll 2
+      for (int half = 0; half < 2; ++half) {
+        const __m512i bits = _mm512_load_si512(weight + 256 + 64 * half);
+        __m512i* to = w + 4 * half;
+        to[0] = _mm512_or_si512(to[0], _mm512_and_si512(_mm512_slli_epi16(bits, 4), high));
+        to[1] = _mm512_or_si512(to[1], _mm512_and_si512(_mm512_slli_epi16(bits, 2), high));
+        to[2] = _mm512_or_si512(to[2], _mm512_and_si512(bits, high));
+        to[3] = _mm512_or_si512(to[3], _mm512_and_si512(_mm512_srli_epi16(bits, 2), high));
       }
     }
   }
@@ -102,7 +242,7 @@ inline void gemm(const Packed& w, const Activations& x, float* y, int64_t ldy, b
 }
 
 // As scalar::quantise.
-inline void quantise(const float* x, int8_t* q, float* scale, int32_t* offset) {
+inline void quantise(const float* x, int8_t* q, float* scale, int32_t* offset, int32_t* first) {
   __m512 low = _mm512_loadu_ps(x), high = _mm512_loadu_ps(x + 16);
   const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
   uint32_t most = static_cast<uint32_t>(_mm512_reduce_max_epi32(
@@ -115,7 +255,9 @@ inline void quantise(const float* x, int8_t* q, float* scale, int32_t* offset) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(q), _mm512_cvtepi32_epi8(a));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(q + 16), _mm512_cvtepi32_epi8(b));
   *scale = by.scale;
-  *offset = -8 * _mm512_reduce_add_epi32(_mm512_add_epi32(a, b));
+  const int32_t half = _mm512_reduce_add_epi32(a);
+  *offset = -8 * (half + _mm512_reduce_add_epi32(b));
+  *first = -32 * half;
 }
 
 }  // namespace sansi::avx512

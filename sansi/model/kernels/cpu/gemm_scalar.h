@@ -31,14 +31,25 @@ inline void tile_integer(const Packed& w, int64_t panel, const Activations& x, i
     for (int64_t n = 0; n < kPanel; ++n) y[m][n] = 0;
   for (int64_t g = 0; g < groups; ++g) {
     const uint8_t* weight = static_cast<const uint8_t*>(w.data) + (panel * groups + g) * group_bytes(w.kind);
-    const uint16_t* scale = static_cast<const uint16_t*>(w.scales) + (panel * groups + g) * kPanel;
+    const uint8_t* scales = static_cast<const uint8_t*>(w.scales) + panel * panel_scales(w.kind, groups);
     for (int m = 0; m < rows; ++m) {
       int64_t at = first * groups + g * rows + m;  // tiles before this one hold `first` rows
       const int8_t* q = x.q + at * kGroup;
       for (int64_t n = 0; n < kPanel; ++n) {
-        int32_t sum = 0;
-        for (int64_t k = 0; k < kGroup; ++k) sum += q[k] * weight_of(w.kind, weight, k, n);
-        y[m][n] = std::fma(static_cast<float>(sum), from_fp16(scale[n]) * x.scales[at], y[m][n]);
+        int32_t half[2] = {0, 0};
+        for (int64_t k = 0; k < kGroup; ++k) half[k / 16] += q[k] * weight_of(w.kind, weight, k, n);
+        float& sum = y[m][n];
+        if (form(w.kind) == S6) {
+          for (int i = 0; i < 2; ++i)
+            sum = std::fma(static_cast<float>(half[i]), scaled_by(w.kind, scales, 2 * g + i, n).scale * x.scales[at], sum);
+        } else if (affine(w.kind)) {
+          Scaled by = scaled_by(w.kind, scales, 2 * g, n);
+          sum = std::fma(static_cast<float>(half[0] + half[1]), by.scale * x.scales[at], sum);
+          sum = std::fma(-by.minimum, x.sums[at], sum);
+        } else {
+          float scale = from_fp16(half_at(scales, g * kPanel + n));
+          sum = std::fma(static_cast<float>(half[0] + half[1]), scale * x.scales[at], sum);
+        }
       }
     }
   }
@@ -60,7 +71,7 @@ inline void gemm(const Packed& w, const Activations& x, float* y, int64_t ldy, b
     }
 }
 
-inline void quantise(const float* x, int8_t* q, float* scale, int32_t* offset) {
+inline void quantise(const float* x, int8_t* q, float* scale, int32_t* offset, int32_t* first) {
   uint32_t most = 0;  // as integers, magnitudes have the order of floats, infinity and then NaN above all
   for (int64_t k = 0; k < kGroup; ++k) {
     uint32_t bits;
@@ -69,13 +80,15 @@ inline void quantise(const float* x, int8_t* q, float* scale, int32_t* offset) {
     most = bits > most ? bits : most;
   }
   QuantisedBy by = quantised_by(most);
-  int32_t sum = 0;
+  int32_t sum = 0, half = 0;
   for (int64_t k = 0; k < kGroup; ++k) {
+    if (k == kGroup / 2) half = sum;
     q[k] = by.finite ? static_cast<int8_t>(std::nearbyint(x[k] * by.inverse)) : int8_t{0};
     sum += q[k];
   }
   *scale = by.scale;
   *offset = -8 * sum;
+  *first = -32 * half;
 }
 
 }  // namespace sansi::scalar

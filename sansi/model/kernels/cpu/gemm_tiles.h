@@ -26,11 +26,12 @@ struct Target {
 // One panel times R rows of quantised activations; `rows` is how many lie in the tile, group after group.
 struct IntegerTile {
   const uint8_t* weight;
-  const uint16_t* weight_scales;
-  int64_t groups;
+  const uint8_t* weight_scales;
+  int64_t groups, span;
   const int8_t* q;
   const float* scales;
-  const int32_t* offset;
+  const int32_t *offset, *first;
+  const float* sums;
   int64_t rows;
 };
 
@@ -107,10 +108,10 @@ void integer_gemm(const Packed& w, const Activations& x, float* y, int64_t ldy, 
       for (int64_t first = top; first < x.M && first < top + block; first += kTile) {
         int64_t rows = x.M - first < kTile ? x.M - first : kTile;
         for (int64_t row = 0; row < rows; row += kMost) {
-          int64_t at = first * groups + row, scales = panel * groups * kPanel;
+          int64_t at = first * groups + row, scales = panel * panel_scales(w.kind, groups);
           IntegerTile tile{static_cast<const uint8_t*>(w.data) + panel * groups * group_bytes(kind),
-                           static_cast<const uint16_t*>(w.scales) + scales, groups, x.q + at * kGroup, x.scales + at,
-                           x.offset + at, rows};
+                           static_cast<const uint8_t*>(w.scales) + scales, groups, span(w.kind), x.q + at * kGroup,
+                           x.scales + at, x.offset + at, x.first + at, x.sums + at, rows};
           Target out = target(w, y, ldy, add, first + row, panel, 1);
           with_constant<kMost>(static_cast<int>(rows - row < kMost ? rows - row : kMost),
                                [&](auto R) { Kernels::template integer<kind, R>(tile, out); });
@@ -147,11 +148,14 @@ void float_gemm(const Packed& w, const Activations& x, float* y, int64_t ldy, bo
 
 template <class Kernels, class Vector>
 void tiled_gemm(const Packed& w, const Activations& x, float* y, int64_t ldy, bool add, Share panels) {
-  switch (w.kind) {
+  switch (form(w.kind)) {
     case F32: return float_gemm<Kernels, Vector, F32>(w, x, y, ldy, add, panels);
     case BF16: return float_gemm<Kernels, Vector, BF16>(w, x, y, ldy, add, panels);
     case I8: return integer_gemm<Kernels, I8>(w, x, y, ldy, add, panels);
-    default: return integer_gemm<Kernels, I4>(w, x, y, ldy, add, panels);
+    case I4: return integer_gemm<Kernels, I4>(w, x, y, ldy, add, panels);
+    case A4: return integer_gemm<Kernels, A4>(w, x, y, ldy, add, panels);
+    case A5: return integer_gemm<Kernels, A5>(w, x, y, ldy, add, panels);
+    default: return integer_gemm<Kernels, S6>(w, x, y, ldy, add, panels);
   }
 }
 
