@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-LARGE = (".safetensors", "tokenizer.json")  # files whose sha256 the hub knows
+LARGE = (".safetensors", ".gguf", "tokenizer.json")  # files whose sha256 the hub knows
 PIECE = 2**14  # bytes that are sent at once
 HELD = 20.0  # seconds for which a silent hub holds a request
 

@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
 
 def fetch(model: str, hub_name: str, plan: Mapping[str, Any]) -> tuple[ModelName, Path]:
-    """The folder of a hub's model in the hub's own cache. What is whole there is taken without asking the hub.
+    """The folder of a hub's model in the hub's own cache, or the one that stands for its GGUF file.
+
+    What is whole there is taken without asking the hub.
 
     Raises SansiError, before the download, for what is unknown, not for you, not of this kind, or too large.
     """
+    from sansi.model.formats.folders import model_folder
     from sansi.model.hub import open_hub, read_name
     from sansi.model.hub.offer import download, look_up
 
@@ -31,7 +34,7 @@ def fetch(model: str, hub_name: str, plan: Mapping[str, Any]) -> tuple[ModelName
         tell(str(offer))
         check_memory(stored_of(offer), plan)
         folder = download(hub, offer)
-    return name, folder
+    return name, model_folder(folder)
 
 
 def stored_of(offer: Offer) -> Stored:

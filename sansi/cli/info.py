@@ -90,6 +90,7 @@ def subject_of(model: str, hub: str) -> Subject:
     """A folder, a bundled model, a published shape, or a model of a hub, of which only the configuration is fetched."""
     from sansi.engine.memory import Stored
     from sansi.model import ModelConfig
+    from sansi.model.formats.folders import model_folder
     from sansi.model.hub import open_hub, read_name
     from sansi.model.presets import preset_of
 
@@ -100,7 +101,7 @@ def subject_of(model: str, hub: str) -> Subject:
         return Subject(preset, Stored(config, 2 * config.num_parameters()), "bfloat16")
     name, place = read_name(model), open_hub(hub)
     if cached := place.folder(name):
-        return _of_folder(str(name), cached)
+        return _of_folder(str(name), model_folder(cached))
     from sansi.cli.fetch import stored_of
     from sansi.model.hub.offer import look_up
 

@@ -21,12 +21,13 @@ def find_given_model(name: str) -> Path:
     """
     if bundled := bundled_models().get(name.lower()):
         return bundled
+    from sansi.model.formats.folders import model_folder
     from sansi.model.hub import open_hub, read_name
     from sansi.model.hub.offer import download, look_up
 
     wanted, hub = read_name(name), open_hub()
     if folder := hub.folder(wanted):
-        return folder
+        return model_folder(folder)
     offer = look_up(hub, wanted)
     print(f"   {offer}", flush=True)
-    return download(hub, offer)
+    return model_folder(download(hub, offer))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from huggingface_hub.utils import WeakFileLock
@@ -17,6 +18,7 @@ from sansi.model.hub import read_name
 from sansi.model.hub import resume as resume_module
 from sansi.model.hub.checks import check_files, config_of
 from sansi.model.hub.huggingface import HuggingFace, _Fetch
+from sansi.model.hub.offer import download, look_up
 from sansi.model.hub.repository import files_of, is_whole, licence_of
 from sansi.model.hub.resume import Stream, read_rest
 
@@ -476,3 +478,93 @@ def test_why_a_hub_can_not_be_reached_is_told_without_numbers_of_the_system():
     from sansi.model.hub.huggingface_errors import _why
 
     assert _why(OSError(-2, "Name or service not known")) == "Name or service not known"
+
+
+# --- GGUF files -------------------------------------------------------------------------------------------------------
+
+
+NANO = Path(__file__).resolve().parents[2] / "checkpoints" / "nano"
+GGUFS = "somebody/nano-GGUF"
+
+
+@pytest.fixture(scope="module")
+def ggufs(tmp_path_factory):
+    """A repository of three files, one of them in parts."""
+    from sansi.model import ModelBundle, load
+    from sansi.model.formats.gguf.write import write_gguf
+
+    folder, full, bundle = tmp_path_factory.mktemp("ggufs"), load(NANO), ModelBundle.from_folder(NANO)
+    for kind in ("Q4_0", "Q8_0"):
+        write_gguf(full, folder / f"nano-{kind}.gguf", kind, bundle)
+    write_gguf(full, folder / "F16" / "nano-F16.gguf", "F16", bundle, split_bytes=1_000_000)
+    (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
+    (folder / "mmproj-F16.gguf").write_bytes(b"a picture's")
+    return folder
+
+
+@pytest.fixture
+def gguf_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr("sansi.model.formats.gguf.folder.gguf_cache", lambda: tmp_path / "gguf")
+
+
+def test_a_gguf_file_of_a_hub_is_chosen_told_and_fetched(hub, remote, ggufs, gguf_cache):
+    from sansi.model.formats.source import open_source
+
+    remote.add(GGUFS, ggufs)
+    with pytest.raises(SansiError, match=r"holds 3 GGUF files \(F16, Q4_0, Q8_0\); say which, e.g. .*nano-GGUF:F16"):
+        look_up(hub, read_name(GGUFS))
+    with pytest.raises(SansiError, match=r'has no GGUF file "Q5_K_M".*there are: F16, Q4_0, Q8_0'):
+        look_up(hub, read_name(f"{GGUFS}:Q5_K_M"))
+    name = read_name(f"{GGUFS}:q8_0")
+    assert hub.folder(name) is None
+    offer = look_up(hub, name)
+    assert offer.config.num_hidden_layers == 5 and offer.dtype == "gguf Q8_0"
+    assert offer.weight_bytes == (ggufs / "nano-Q8_0.gguf").stat().st_size
+    file = download(hub, offer)
+    assert file.read_bytes() == (ggufs / "nano-Q8_0.gguf").read_bytes()
+    remote.asked.clear()
+    assert hub.folder(name) == hub.folder(read_name(GGUFS)) == file
+    assert hub.folder(read_name(f"{GGUFS}:Q4_0")) is None
+    assert not remote.asked
+    assert open_source(file).format.name == "gguf Q8_0"
+    (listed,) = hub.models()
+    assert (str(listed.name), listed.folder, listed.licence) == (f"{GGUFS}:Q8_0", file, "apache-2.0")
+    with pytest.raises(SansiError, match="one file is not removed alone"):
+        hub.remove(name)
+    hub.remove(read_name(GGUFS))
+    assert hub.folder(name) is None
+
+
+def test_all_parts_of_a_file_come_together(hub, remote, ggufs, gguf_cache):
+    from sansi.model.formats.source import open_source
+
+    remote.add(GGUFS, ggufs)
+    name = read_name(f"{GGUFS}:F16")
+    file = download(hub, look_up(hub, name))
+    assert len(open_source(file).file.files) == 3
+    file.with_name(file.name.replace("00001-of", "00002-of")).unlink()
+    assert hub.folder(name) is None
+
+
+def test_a_gguf_file_of_another_architecture_is_refused_before_it_is_fetched(hub, remote, ggufs, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "x-Q8_0.gguf").write_bytes((ggufs / "nano-Q8_0.gguf").read_bytes().replace(b"qwen3", b"gemma"))
+    remote.add("somebody/gemma-GGUF", other)
+    with pytest.raises(SansiError, match=r'somebody/gemma-GGUF: x-Q8_0.gguf holds a model of the architecture "gemma"'):
+        look_up(hub, read_name("somebody/gemma-GGUF"))
+    assert not remote.fetched("README.md")
+
+
+@pytest.mark.parametrize(
+    ("text", "repository", "file", "revision"),
+    [
+        ("a/b:Q4_K_M", "a/b", "Q4_K_M", None),
+        ("a/b:Q4_K_M@v1", "a/b", "Q4_K_M", "v1"),
+        ("https://huggingface.co/a/b/blob/main/x/c-Q4_0.gguf", "a/b", "x/c-Q4_0.gguf", "main"),
+        ("https://huggingface.co/a/b/blob/main/README.md", "a/b", None, "main"),
+    ],
+)
+def test_a_name_may_choose_a_file(text, repository, file, revision):
+    name = read_name(text)
+    assert (name.repository, name.file, name.revision) == (repository, file, revision)

@@ -12,7 +12,7 @@ from sansi.model.hf_config import MODEL_TYPES
 from sansi.model.hub.names import nearest, unquantised
 from sansi.model.hub.repository import CONFIG, TOKENIZER, Repository
 
-_FORMATS = ((".gguf", "GGUF files"), (".bin", "pickled weights (*.bin)"), (".onnx", "ONNX files"), (".pt", "pickles"))
+_FORMATS = ((".bin", "pickled weights (*.bin)"), (".onnx", "ONNX files"), (".pt", "pickles"))
 
 
 def check_files(repository: Repository) -> None:

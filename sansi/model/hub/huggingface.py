@@ -33,6 +33,9 @@ from sansi.model.hub.repository import (
     HubFile,
     Report,
     Repository,
+    check_removable,
+    found_in,
+    gguf_models,
     is_qwen3,
     is_whole,
     licence_of,
@@ -92,6 +95,16 @@ class HuggingFace:
         half = _half(blob)
         return min(half.stat().st_size, file.size) if half.exists() else 0
 
+    def beginning(self, repository: Repository, file: HubFile, count: int) -> bytes:
+        """The first `count` bytes of a file, which do not come into the cache."""
+        kept = bytearray()
+        with explained(repository.name, self.endpoint), _Fetch(self, repository).opened(file)(0) as stream:
+            for piece in stream.pieces:
+                kept += piece
+                if len(kept) >= count:
+                    break
+        return bytes(kept[:count])
+
     def download(self, repository: Repository, files: Sequence[HubFile], report: Report) -> Path:
         """Fetch files into the cache, the small ones first; the revision means them only once all are there.
 
@@ -107,10 +120,10 @@ class HuggingFace:
         return fetch.snapshot
 
     def folder(self, name: ModelName) -> Path | None:
-        """The folder of a model that is whole in the cache; asks no network."""
+        """The folder, or the GGUF file, of a model that is whole in the cache; asks no network."""
         commit = self._cached_commit(name)
         folder = self.home(name.repository) / "snapshots" / commit if commit else None
-        return folder if folder and is_whole(folder) else None
+        return found_in(folder, name) if folder else None
 
     def models(self) -> list[CachedModel]:
         """The models of the Qwen3 design in the cache, whole or not; asks no network."""
@@ -118,6 +131,7 @@ class HuggingFace:
         for home in sorted(self.cache.glob("models--*--*")):
             repository = "/".join(home.name.split("--")[1:])
             for name, snapshot in _named_snapshots(home, repository):
+                found += gguf_models(self.title, repository, name.revision, snapshot)
                 if is_qwen3(snapshot / CONFIG):
                     whole = is_whole(snapshot)
                     size = size_of(snapshot) + (0 if whole else sum(f.stat().st_size for f in _halves(home)))
@@ -143,6 +157,7 @@ class HuggingFace:
 
     def _part(self, name: ModelName) -> DeleteCacheStrategy | None:
         """What goes with one revision; None for the model as a whole. Raises SansiError where it is not there."""
+        check_removable(name)
         home, commit = self.home(name.repository), self._cached_commit(name)
         if not home.is_dir() or (name.revision is not None and commit is None):
             raise SansiError(f"{name} is not in the cache ({self.cache}); `sansi list` shows what is")
@@ -242,12 +257,12 @@ class _Fetch:
         assert file.sha256 is not None
         half = _half(blob)
         with explained(self.repository.name, self.hub.endpoint):
-            read_rest(half, file.size, self._opener(file), self.report, self.stop)
+            read_rest(half, file.size, self.opened(file), self.report, self.stop)
         if not self.stop.is_set():
             check_digest(half, file.sha256, f"{self.repository.name}: {file.name}", self.hub.endpoint)
             half.replace(blob)
 
-    def _opener(self, file: HubFile) -> Callable[[int], Any]:
+    def opened(self, file: HubFile) -> Callable[[int], Any]:
         name, commit = self.repository.name.repository, self.repository.commit
         url = hf_hub_url(name, file.name, revision=commit, endpoint=self.hub.address)
 

@@ -36,6 +36,9 @@ from sansi.model.hub.repository import (
     HubFile,
     Report,
     Repository,
+    check_removable,
+    found_in,
+    gguf_models,
     is_qwen3,
     is_whole,
     licence_of,
@@ -46,6 +49,8 @@ from sansi.model.hub.resume import disk_explained, wrong_bytes
 DEFAULT_REVISION = "master"
 SIGN_IN = "`modelscope login`, or MODELSCOPE_API_TOKEN in the environment"
 _KIND = "model"
+SILENCE_SECONDS = 60.0
+WEIGHTS = (".safetensors", ".gguf")
 
 # The client draws a bar for each file, whatever the terminal, and has no switch for it; ours shows all files together.
 _download.tqdm = partial(_download.tqdm, disable=True)
@@ -96,6 +101,16 @@ class ModelScope:
         here = next((path.stat().st_size for path in (whole, half) if path.exists()), 0)
         return min(here, file.size)  # an older version may be larger
 
+    def beginning(self, repository: Repository, file: HubFile, count: int) -> bytes:
+        """The first `count` bytes of a file, which do not come into the cache."""
+        client = self._api.legacy
+        url = client.get_download_url(repository.name.repository, _KIND, file.name, repository.commit)
+        with self._explained(repository.name):
+            headers = {"Range": f"bytes=0-{count - 1}"}
+            answer = client._read_session.get(url, headers=headers, timeout=SILENCE_SECONDS)
+            answer.raise_for_status()
+            return bytes(answer.content[:count])
+
     def download(self, repository: Repository, files: Sequence[HubFile], report: Report) -> Path:
         """Fetch files into the cache, those with the weights last, so that what looks whole is.
 
@@ -105,8 +120,8 @@ class ModelScope:
         folder = self._snapshot(repository.name)
         if any(_is_older(folder / file.name, file) for file in files):
             write_text(folder / MIXED, "files of two versions; `sansi pull` goes on\n")
-        small = [file for file in files if not file.name.endswith(".safetensors")]
-        weights = [file for file in files if file.name.endswith(".safetensors")]
+        small = [file for file in files if not file.name.endswith(WEIGHTS)]
+        weights = [file for file in files if file.name.endswith(WEIGHTS)]
         for some in filter(None, (small, weights)):
             with self._explained(repository.name), disk_explained(self.cache, "MODELSCOPE_CACHE"):
                 self._api.download_repo(
@@ -121,22 +136,23 @@ class ModelScope:
         return folder
 
     def folder(self, name: ModelName) -> Path | None:
-        """The folder of a model that is whole in the cache; asks no network."""
+        """The folder, or the GGUF file, of a model that is whole in the cache; asks no network."""
         try:
             folder = self._api.download_repo(
                 name.repository, _KIND, revision=name.revision or DEFAULT_REVISION, local_files_only=True
             )
         except CacheNotFound:
             return None
-        return Path(folder) if is_whole(Path(folder)) else None
+        return found_in(Path(folder), name)
 
     def models(self) -> list[CachedModel]:
         """The models of the Qwen3 design in the cache, whole or not; asks no network."""
         found: list[CachedModel] = []
         for snapshot in sorted((self.cache / "models").glob("*--*/snapshots/*")):
+            repository = snapshot.parents[1].name.replace("--", "/", 1)
+            revision = None if snapshot.name == DEFAULT_REVISION else snapshot.name
+            found += gguf_models(self.title, repository, revision, snapshot)
             if is_qwen3(snapshot / CONFIG):
-                repository = snapshot.parents[1].name.replace("--", "/", 1)
-                revision = None if snapshot.name == DEFAULT_REVISION else snapshot.name
                 folder = snapshot if is_whole(snapshot) else None
                 name = ModelName(repository, revision)
                 found.append(CachedModel(self.title, name, folder, size_of(snapshot), licence_of(snapshot)))
@@ -155,6 +171,7 @@ class ModelScope:
 
     def _place(self, name: ModelName) -> Path:
         """Where the model, or its revision, is. Raises SansiError where it is not."""
+        check_removable(name)
         home = self._snapshot(name).parents[1]
         place = home if name.revision is None else self._snapshot(name)
         if not place.is_dir():
@@ -200,7 +217,7 @@ def _is_older(path: Path, file: HubFile) -> bool:
         return False
     if path.stat().st_size != file.size:
         return True
-    known = file.sha256 if not file.name.endswith(".safetensors") else None
+    known = file.sha256 if not file.name.endswith(WEIGHTS) else None
     return known is not None and hashlib.sha256(path.read_bytes()).hexdigest() != known
 
 

@@ -36,34 +36,43 @@ class ModelName:
     """OWNER/NAME."""
     revision: str | None = None
     """A branch, tag or commit; None: the hub's default."""
+    file: str | None = None
+    """Which of several GGUF files: its kind ("Q4_K_M"), or its name."""
 
     def __str__(self) -> str:
-        return self.repository if self.revision is None else f"{self.repository}@{self.revision}"
+        chosen = self.repository if self.file is None else f"{self.repository}:{self.file}"
+        return chosen if self.revision is None else f"{chosen}@{self.revision}"
 
 
 def read_name(text: str) -> ModelName:
     """What `text` means on a hub: OWNER/NAME, the short name of an official model in any case, or a page's address.
 
-    NAME@REVISION chooses a branch, tag or commit. Raises SansiError for what no hub could know.
+    OWNER/NAME:Q4_K_M chooses a GGUF file, NAME@REVISION a branch, tag or commit. Raises SansiError for what no hub
+    could know.
     """
-    plain, page_revision = _from_page(text.strip())
+    plain, page_revision, page_file = _from_page(text.strip())
     name, _, revision = plain.partition("@")
+    file = None
+    if "/" in name.partition(":")[0]:
+        name, _, file = name.partition(":")
     repository = official_name(name) or name
     if not _NAME.fullmatch(repository) or ".." in repository or "--" in repository:
         raise SansiError(f"{text}: neither a folder nor the name of a model{nearest(name)}", code="model_not_found")
     wanted = revision or page_revision
     if wanted and (not _REVISION.fullmatch(wanted) or ".." in wanted or "//" in wanted):
         raise SansiError(f'{text}: "{wanted}" can not be a revision; give a branch, a tag or a commit after the @')
-    return ModelName(repository, wanted)
+    return ModelName(repository, wanted, file or page_file)
 
 
-def _from_page(text: str) -> tuple[str, str | None]:
-    """Name and revision in the address of a page of a hub; any other text as it is."""
+def _from_page(text: str) -> tuple[str, str | None, str | None]:
+    """Name, revision and GGUF file in the address of a page of a hub; any other text as it is."""
     found = _PAGE.match(text)
     if not found:
-        return text, None
+        return text, None, None
     parts = text[found.end() :].split("?")[0].strip("/").split("/")
-    return "/".join(parts[:2]), parts[3] if parts[2:3] in (["tree"], ["blob"], ["resolve"]) and parts[3:] else None
+    revision = parts[3] if parts[2:3] in (["tree"], ["blob"], ["resolve"]) and parts[3:] else None
+    file = "/".join(parts[4:])
+    return "/".join(parts[:2]), revision, file if file.lower().endswith(".gguf") else None
 
 
 def official_name(name: str) -> str | None:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 from sansi.base.errors import SansiError
 from sansi.base.progress import progress_bar, status
 from sansi.base.sizes import size_text
 from sansi.model.config import ModelConfig
+from sansi.model.formats.gguf.choice import choose, label_of, parts_of, wholes
+from sansi.model.formats.gguf.config import config_values
+from sansi.model.formats.gguf.file import GgufFile
+from sansi.model.formats.gguf.names import ROPE_FACTORS
 from sansi.model.hub.checks import check_files, config_of, stored_kind
 from sansi.model.hub.names import ModelName
 from sansi.model.hub.repository import CONFIG, Hub, HubFile, Repository, files_of, read_index, weights_of
 
+HEAD_BYTES, MOST_HEAD_BYTES = 16 * 2**20, 256 * 2**20  # of a GGUF file: metadata, with the tokenizer, and tensors
 SPARE_DISK = 64 * 2**20  # bytes that a download leaves free
 
 
@@ -32,6 +40,8 @@ class Offer:
     """Of weights that are not quantised."""
     missing: int
     """Bytes that are not in the cache."""
+    gguf: str | None = None
+    """The GGUF file that is the model; of several parts the first."""
 
     @property
     def size(self) -> int:
@@ -48,6 +58,8 @@ def look_up(hub: Hub, name: ModelName) -> Offer:
     """What the hub offers under the name; nothing large is read. Raises SansiError where Sansi could not use it."""
     with status(f"asking {hub.title} for {name}"):
         repository = hub.repository(name)
+        if chosen := _gguf_of(repository):
+            return _gguf_offer(hub, repository, chosen)
         check_files(repository)
         values = hub.read(repository, CONFIG)
         config = config_of(repository, values)
@@ -59,8 +71,54 @@ def look_up(hub: Hub, name: ModelName) -> Offer:
     return Offer(repository, files, config, nbytes, stored_kind(values), dtype, missing)
 
 
+def _gguf_of(repository: Repository) -> str | None:
+    """The GGUF file that is meant; None where the model is meant in another format.
+
+    Raises SansiError, with their names, where it could be several.
+    """
+    name, files = repository.name, wholes(file.name for file in repository.files)
+    if name.file is None and (not files or repository.file(CONFIG)):
+        return None
+    if not files:
+        raise SansiError(f"{name.repository} has no GGUF files; leave the colon and what follows out")
+    return choose(files, name.file, name.repository)
+
+
+def _gguf_offer(hub: Hub, repository: Repository, chosen: str) -> Offer:
+    parts = [repository.file(name) for name in parts_of(chosen)]
+    if None in parts:
+        raise SansiError(f"{repository.name}: not all parts of {chosen} are there; take another file or revision")
+    weights = [part for part in parts if part is not None]
+    cards = [f for f in repository.files if fnmatch(f.name, "README*") or fnmatch(f.name, "LICENSE*")]
+    files, nbytes = cards + weights, sum(file.size for file in weights)
+    missing = sum(file.size - hub.present(repository, file) for file in files)
+    config = _config_in(hub, repository, weights[0])
+    return Offer(repository, files, config, nbytes, None, f"gguf {label_of(chosen)}", missing, chosen)
+
+
+def _config_in(hub: Hub, repository: Repository, file: HubFile) -> ModelConfig:
+    """The configuration in a GGUF file that nobody has fetched yet. Raises SansiError where it is not one of ours."""
+    with tempfile.TemporaryDirectory() as folder:
+        head, count = Path(folder) / "head.gguf", HEAD_BYTES
+        while True:
+            head.write_bytes(hub.beginning(repository, file, count))
+            os.truncate(head, file.size)  # zeros to its end, which take no room
+            try:
+                opened = GgufFile(head, alone=True)
+                opened.tensors.pop(ROPE_FACTORS, None)  # its numbers are not there
+                return ModelConfig.from_hf(config_values(opened), f"{repository.name}: {file.name}")
+            except SansiError as error:
+                if count >= min(file.size, MOST_HEAD_BYTES) or "is damaged at byte" not in str(error):
+                    told = str(error).replace(str(head), f"{repository.name}: {file.name}")
+                    raise SansiError(told, code=error.code) from error
+            count *= 4
+
+
 def download(hub: Hub, offer: Offer) -> Path:
-    """Fetch the files, with a bar. Raises SansiError if the disk is too small, before anything is fetched."""
+    """Fetch the files, with a bar; the model's folder, or its GGUF file.
+
+    Raises SansiError if the disk is too small, before anything is fetched.
+    """
     place = next(folder for folder in (hub.cache, *hub.cache.parents) if folder.exists())
     free = shutil.disk_usage(place).free
     if offer.missing + SPARE_DISK > free:
@@ -68,4 +126,5 @@ def download(hub: Hub, offer: Offer) -> Path:
         sizes = f"{size_text(offer.missing)} are to be fetched, and {size_text(free)} are free at {hub.cache}"
         raise SansiError(f"{sizes}; make room (`sansi list`, `sansi remove`), or set {variable} to another disk")
     with progress_bar(str(offer.repository.name), offer.size, unit="bytes") as bar:
-        return hub.download(offer.repository, offer.files, bar.update)
+        folder = hub.download(offer.repository, offer.files, bar.update)
+    return folder / offer.gguf if offer.gguf else folder

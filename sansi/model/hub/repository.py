@@ -13,6 +13,7 @@ from sansi.base.codec_file import GENERATION_CONFIG
 from sansi.base.errors import SansiError
 from sansi.base.files import read_json
 from sansi.model.formats.files import INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE, weight_names
+from sansi.model.formats.gguf.choice import choose, label_of, parts_of, wholes
 from sansi.model.hf_config import MODEL_TYPES
 from sansi.model.hub.names import ModelName
 
@@ -89,11 +90,14 @@ class Hub(Protocol):
     def present(self, repository: Repository, file: HubFile) -> int:
         """How many bytes of a file are in the cache already."""
 
+    def beginning(self, repository: Repository, file: HubFile, count: int) -> bytes:
+        """The first `count` bytes of a file, which do not come into the cache."""
+
     def download(self, repository: Repository, files: Sequence[HubFile], report: Report) -> Path:
         """Fetch files into the cache, go on with half ones, verify them; the folder that holds them in the end."""
 
     def folder(self, name: ModelName) -> Path | None:
-        """The folder of a model that is whole in the cache; asks no network."""
+        """The folder, or the GGUF file, of a model that is whole in the cache; asks no network."""
 
     def models(self) -> list[CachedModel]:
         """The models in the cache that Sansi can read; asks no network."""
@@ -140,6 +144,47 @@ def is_whole(folder: Path) -> bool:
         return False
     names = weight_names(folder)
     return bool(names) and all((folder / name).is_file() for name in names)
+
+
+def found_in(folder: Path, name: ModelName) -> Path | None:
+    """What is whole of a model in its folder of a cache: the folder itself, or the GGUF file that is meant.
+
+    Raises SansiError where that could be several.
+    """
+    if name.file is None and is_whole(folder):
+        return folder
+    files = ggufs_in(folder)
+    wanted = (label_of(file).upper() for file in files)
+    if not files or (name.file is not None and name.file.upper() not in {*wanted, *map(str.upper, files)}):
+        return None  # another file of the repository may be meant
+    return folder / choose(files, name.file, str(name))
+
+
+def ggufs_in(folder: Path) -> list[str]:
+    """The GGUF files in a folder of a cache of which all parts are there; of several parts the first."""
+    if (folder / MIXED).exists():
+        return []
+    names = [file.relative_to(folder).as_posix() for file in folder.rglob("*.gguf")]
+    return [name for name in wholes(names) if all((folder / part).is_file() for part in parts_of(name))]
+
+
+def gguf_models(hub: str, repository: str, revision: str | None, snapshot: Path) -> list[CachedModel]:
+    """Each GGUF file in a folder of a cache."""
+    if (snapshot / CONFIG).exists():
+        return []
+    found = []
+    for name in ggufs_in(snapshot):
+        size = sum((snapshot / part).stat().st_size for part in parts_of(name))
+        model = ModelName(repository, revision, label_of(name))
+        found.append(CachedModel(hub, model, snapshot / name, size, licence_of(snapshot)))
+    return found
+
+
+def check_removable(name: ModelName) -> None:
+    """Raise SansiError for a part of what the cache has of a repository: only all of it is removed."""
+    if name.file is not None:
+        whole = ModelName(name.repository, name.revision)
+        raise SansiError(f"one file is not removed alone: `sansi remove {whole}` removes all files of {whole}")
 
 
 def is_qwen3(config: Path) -> bool:

@@ -58,9 +58,10 @@ class GgufFile:
     not read here.
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, alone: bool = False):
+        """alone: without the other parts, of which there is no need."""
         self.path = Path(path)
-        self.files = split_files(self.path)
+        self.files = [self.path] if alone else split_files(self.path)
         """All parts, in order."""
         heads = [_read_head(file) for file in self.files]
         self.metadata: dict[str, Any] = heads[0].metadata
@@ -70,7 +71,7 @@ class GgufFile:
                 raise SansiError(f"{head.file}: {min(doubles)} stands in another part of the file too; {AGAIN}")
             self.tensors |= head.tensors
         expected = self.metadata.get("split.tensors.count", len(self.tensors))
-        if expected != len(self.tensors):
+        if expected != len(self.tensors) and not alone:
             raise SansiError(f"{self.path}: {len(self.tensors)} tensors are there, {expected} were split; {AGAIN}")
 
     @property

@@ -24,7 +24,7 @@ def folder_of(file: str | Path) -> Path:
     A file that changed gets another folder. Raises SansiError for a file that is damaged or none, of another
     architecture or tokenizer, and for a cache that can not be written.
     """
-    path = Path(os.path.realpath(file))
+    path = Path(os.path.abspath(file))  # not what a link leads to: in a hub's cache that has another name
     if not path.is_file():
         raise SansiError(f"{file}: no such file; check the path")
     folder = gguf_cache() / _key(path)
@@ -52,10 +52,15 @@ def gguf_cache() -> Path:
 
 def _key(path: Path) -> str:
     """The file's name, and a digest of where it lies and of which state it is."""
-    parts = [(str(part), part.stat().st_size, part.stat().st_mtime_ns) for part in split_files(path)]
+    parts = [(str(part), os.path.realpath(part), _state(part)) for part in split_files(path)]
     digest = hashlib.sha256(repr((FORM, parts)).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     stem = path.name.removesuffix(".gguf")
     return f"{stem.encode('utf-8', 'ignore')[:100].decode('utf-8', 'ignore')}-{digest}"
+
+
+def _state(file: Path) -> tuple[int, int]:
+    found = file.stat()
+    return found.st_size, found.st_mtime_ns
 
 
 def _files(file: GgufFile) -> dict[str, bytes]:
