@@ -24,7 +24,7 @@ from sansi.model.formats.quantized import DEFAULT_OUTER, QuantizedReader, check_
 from sansi.model.formats.source import WeightSource, open_source
 from sansi.model.formats.tensors import EMBEDDING, LM_HEAD
 from sansi.model.formats.weights import Rows, fill_from_rows
-from sansi.model.kernels import KINDS, Arena, PackedWeight
+from sansi.model.kernels import FLOATS, KINDS, Arena, PackedWeight
 from sansi.model.kernels.cpu.build import load_kernels
 from sansi.model.kernels.cpu.cores import available_cores
 from sansi.model.quantize import check_kinds, check_outer
@@ -419,7 +419,8 @@ class _Weights:
         kinds = {self._source.kinds.get(name) for name in names}
         if len(kinds) == 1 and (kind := kinds.pop()):
             return kind
-        return "bf16" if {self._source.rows(name, 0, 1).dtype for name in names} == {torch.bfloat16} else "fp32"
+        dtypes = {self._source.rows(name, 0, 1).dtype for name in names}
+        return next((kind for kind, dtype in FLOATS.items() if dtypes == {dtype}), "fp32")
 
     def _all_rows(self, name: str) -> Tensor:
         return self._source.rows(name, 0, self._source.shapes[name][0])

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sansi.base.errors import SansiError
 from sansi.model.kernels import (
+    FLOATS,
     GROUP,
     KINDS,
     LEVELS,
@@ -117,7 +118,7 @@ def test_products_are_those_of_float64(isa, kind, n, k, m):
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("kind", ["fp32", "bf16"])
+@pytest.mark.parametrize("kind", FLOATS)
 @pytest.mark.parametrize("k", [1, 7, 33])
 def test_float_weights_take_any_number_of_inputs(isa, kind, k):
     packed, x = random_case(19, k, 5, kind)
@@ -164,7 +165,7 @@ def test_every_instruction_set_gives_the_same_bits(kind):
 def test_any_shape_on_any_number_of_threads(data):
     kind = data.draw(st.sampled_from(list(KINDS)))
     n, m = data.draw(st.integers(1, 70)), data.draw(st.integers(1, 40))
-    floats = kind in ("fp32", "bf16")
+    floats = kind in FLOATS
     k = data.draw(st.integers(1, 150)) if floats else data.draw(st.integers(1, 6)) * UNIT[kind]
     packed, x = random_case(n, k, m, kind, seed=n * m)
     ours = product(supported_isas()[0], packed, x, threads=data.draw(st.integers(1, 5)))
@@ -240,7 +241,16 @@ def test_sizes_in_python_and_in_c_agree(kind):
 
 @pytest.mark.parametrize(
     ("kind", "bits"),
-    [("fp32", 32), ("bf16", 16), ("int8", 8.5), ("int4", 4.5), ("int4a", 4.625), ("int5a", 5.625), ("int6", 6.5625)],
+    [
+        ("fp32", 32),
+        ("bf16", 16),
+        ("fp16", 16),
+        ("int8", 8.5),
+        ("int4", 4.5),
+        ("int4a", 4.625),
+        ("int5a", 5.625),
+        ("int6", 6.5625),
+    ],
 )
 def test_bits_per_weight(kind, bits):
     assert random_case(64, 256, 1, kind)[0].nbytes * 8 == 64 * 256 * bits

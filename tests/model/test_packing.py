@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sansi.base.errors import SansiError
 from sansi.model import save
-from sansi.model.kernels import GROUP, LEVELS, PackedWeight, pack, unpack_levels
+from sansi.model.kernels import FLOATS, GROUP, LEVELS, PackedWeight, pack, unpack_levels
 from sansi.model.kernels.cpu import packing
 from sansi.model.kernels.cpu.build import load_kernels, supported_isas
 from sansi.model.native import NativeModel
@@ -17,7 +17,7 @@ from tiny_models import tiny_config, tiny_model
 from torch import Tensor
 
 pytestmark = pytest.mark.skipif(not supported_isas(), reason="the CPU kernels are for Linux on x86-64")
-ROUNDED = ("fp32", "bf16", *LEVELS)
+ROUNDED = (*FLOATS, *LEVELS)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 

@@ -27,8 +27,11 @@ KINDS = {
     **{"fp32": 0, "bf16": 1, "int8": 2, "int4": 3},
     **{kind: {"int4a": 4, "int5a": 5}[kind[:5]] | span << 8 for kind, span in SPANS.items()},
     "int6": 6,
+    "fp16": 7,
 }
 """Names of the packed forms and their numbers in cpu/gemm.h."""
+FLOATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""Those that are not quantised."""
 LEVELS = {"int8": 127, "int4": 8}
 """Largest magnitude of a quantised weight: int8 has -127..127, int4 -8..7."""
 DIVISORS = {"int8": (120.0, 124.0, 130.0, 135.0), "int4": (7.0, 7.5, 8.5, 9.0)}
@@ -71,8 +74,8 @@ class PackedWeight:
 
 def panel_bytes(kind: str, columns: int) -> int:
     """Of the data of 16 outputs."""
-    if kind in ("fp32", "bf16"):
-        return 64 * columns if kind == "fp32" else 64 * ((columns + 1) // 2)  # inputs of bf16 come in pairs
+    if kind in FLOATS:
+        return {"fp32": 64 * columns, "bf16": 64 * ((columns + 1) // 2), "fp16": 32 * columns}[kind]  # bf16 is in pairs
     return PANEL * columns * {"int8": 8, "int4": 4, "int4a": 4, "int5a": 5, "int6": 6}[kind[:5]] // 8
 
 
@@ -128,8 +131,8 @@ def pack(weight: Tensor, kind: str, search: bool = True) -> PackedWeight:
         q, scales = round_to_levels(weight, kind, search)
         return pack_levels(q, scales, kind)
     n, k = weight.shape
-    if kind == "fp32":
-        data = _panels(weight.float()).transpose(1, 2)  # [P, 16, K] -> [P, K, 16]
+    if kind != "bf16":
+        data = _panels(weight.to(FLOATS[kind])).transpose(1, 2)  # [P, 16, K] -> [P, K, 16]
     else:
         pairs = _panels(F.pad(weight.to(torch.bfloat16), (0, k % 2)))
         data = pairs.unflatten(2, (-1, 2)).transpose(1, 2)  # [P, 16, K/2, 2] -> [P, K/2, 16, 2]
@@ -298,8 +301,8 @@ def unpack(packed: PackedWeight) -> Tensor:
         return _unpack_affine(packed)
     if packed.kind == "int6":
         return _unpack_six(packed)
-    if packed.kind == "fp32":
-        panels = packed.data.view(torch.float32).view(-1, packed.columns, PANEL).transpose(1, 2)
+    if packed.kind != "bf16":
+        panels = packed.data.view(FLOATS[packed.kind]).view(-1, packed.columns, PANEL).transpose(1, 2)
     else:
         panels = packed.data.view(torch.bfloat16).view(-1, (packed.columns + 1) // 2, PANEL, 2).transpose(1, 2)
     return panels.reshape(-1, panels[0, 0].numel())[: packed.rows, : packed.columns].float()

@@ -27,6 +27,7 @@ size_t packed_bytes(int kind, int64_t N, int64_t K) {
   switch (form(kind)) {
     case F32: return rows * K * 4;
     case BF16: return rows * ceil_div(K, 2) * 4;
+    case F16: return rows * K * 2;
     default: return rows / kPanel * (K / kGroup) * group_bytes(kind);
   }
 }
@@ -73,6 +74,8 @@ void unpack_row(const Packed& w, int64_t n, float* out) {
     } else if (form(w.kind) == BF16) {
       int64_t pairs = ceil_div(w.K, 2);
       out[k] = from_bf16(static_cast<const uint16_t*>(w.data)[((panel * pairs + k / 2) * kPanel + lane) * 2 + k % 2]);
+    } else if (form(w.kind) == F16) {
+      out[k] = from_fp16(static_cast<const uint16_t*>(w.data)[(panel * w.K + k) * kPanel + lane]);
     } else {
       int64_t group = panel * groups + k / kGroup;
       int q = weight_of(w.kind, static_cast<const uint8_t*>(w.data) + group * group_bytes(w.kind), k % kGroup, lane);

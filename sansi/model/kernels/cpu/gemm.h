@@ -3,6 +3,7 @@
 // A weight is packed once into panels of 16 outputs and read in that form by every product, of one row or of thousands:
 //   F32   [panel][K][16] float
 //   BF16  [panel][K/2][16][2] bfloat16; an odd K is padded with a zero
+//   F16   [panel][K][16] fp16
 //   I8    [panel][K/32][8][16][4] uint8 = q + 128, q in -127..127; one fp16 scale for each output and 32 inputs
 //   I4    [panel][K/32][4][16][4] uint8; four inputs of one output side by side. Byte j of a group of 32 inputs has
 //         input 4j.. in its low and input 16+4j.. in its high nibble, each q + 8, q in -8..7; scales as I8
@@ -15,11 +16,11 @@
 //   S6    levels -32..31 with a scale for 16 inputs; a group's bytes as I4 (the low nibbles of q + 32), then [2][16][4]:
 //         bits 2 i of byte 4 n + j of the first half are the high ones of input 4 i + j, of the second of 16 + 4 i + j
 //   scales of S6: [panel][K/256] of { d [16] fp16, [16 groups of 16 inputs][16] int8 }; w = d sc q
-// Rows of the last panel past N are zero. Outputs are summed over k in one order (k after k in F32 and BF16; in I8 and
+// Rows of the last panel past N are zero. Outputs are summed over k in one order (k after k in F32, BF16 and F16; in I8 and
 // I4 exactly within a group of 32, then group after group; in A4 and A5 a group's product and then its minimum, in S6
 // the two halves of a group), each step one fused multiply-add: a row's result is the same bits whatever M, the other rows, the number of threads, or the instruction set. Compile without -ffast-math.
 //
-// All but F32 and BF16 multiply integers: `prepare` rounds each 32 values of a row to int8 with a scale of their own (amax / 127).
+// The others multiply integers: `prepare` rounds each 32 values of a row to int8 with a scale of their own (amax / 127).
 // A group that holds a NaN or an infinity makes its row of y NaN.
 #pragma once
 
@@ -32,7 +33,7 @@ constexpr int64_t kPanel = 16;  // outputs in a panel
 constexpr int64_t kGroup = 32;  // inputs that share a scale
 constexpr int64_t kTile = 16;    // rows of x that one kernel call takes at most
 
-enum Kind : int { F32 = 0, BF16 = 1, I8 = 2, I4 = 3, A4 = 4, A5 = 5, S6 = 6 };
+enum Kind : int { F32 = 0, BF16 = 1, I8 = 2, I4 = 3, A4 = 4, A5 = 5, S6 = 6, F16 = 7 };
 inline int form(int kind) { return kind & 255; }       // a Kind
 inline int64_t span(int kind) { return kind >> 8; }    // of A4 and A5: groups that share d and dmin; a byte above
 
@@ -40,14 +41,14 @@ struct Packed {
   int kind;
   int64_t N, K;        // out, in; K is a multiple of 32 for I8 and I4, of 32 S for A4 and A5, of 256 for S6
   const void* data;    // 64-byte aligned, packed_bytes() long
-  const void* scales;  // 64-byte aligned, null for F32 and BF16
+  const void* scales;  // 64-byte aligned, null for floats
 };
 
 struct Activations {
   int64_t M, K;
-  const float* x;  // the rows as they came: what F32 and BF16 weights are multiplied with
+  const float* x;  // the rows as they came: what floats are multiplied with
   int64_t ldx;     // floats from a row to the next
-  // What all but F32 and BF16 are multiplied with; tile after tile of up to kTile rows, the last one without padding.
+  // What integers are multiplied with; tile after tile of up to kTile rows, the last one without padding.
   int8_t* q;        // [tile][K/32][row][32]
   float* scales;    // [tile][K/32][row]
   int32_t* offset;  // [tile][K/32][row]; -8 * sum of the 32 q: what the +8 of I4 adds too much (I8: 16 times that)
@@ -56,13 +57,13 @@ struct Activations {
 };
 
 size_t packed_bytes(int kind, int64_t N, int64_t K);  // of data
-size_t scales_bytes(int kind, int64_t N, int64_t K);  // of scales; 0 for F32 and BF16
+size_t scales_bytes(int kind, int64_t N, int64_t K);  // of scales; 0 for floats
 
-// Bytes of scratch for the activations of M rows with weights of this kind; 0 for F32 and BF16.
+// Bytes of scratch for the activations of M rows with weights of this kind; 0 for floats.
 size_t activation_bytes(int kind, int64_t M, int64_t K);
 
 // Activations that point into `scratch` (64-byte aligned, activation_bytes long). Cheap; no thread needs to share it.
-// For F32 and BF16 this is all there is to do: `prepare` returns at once.
+// For floats this is all there is to do: `prepare` returns at once.
 Activations activations(int kind, const float* x, int64_t M, int64_t K, int64_t ldx, void* scratch);
 
 // Quantise the rows of `x` into its scratch. Every thread of a team calls it, each does its share; a barrier must

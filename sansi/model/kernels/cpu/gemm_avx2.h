@@ -16,6 +16,10 @@ struct Vector {
   static Vector fma(Vector x, Vector y, Vector z) {
     return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
   }
+  static Vector halves(const void* at) {
+    const __m128i* both = static_cast<const __m128i*>(at);
+    return {_mm256_cvtph_ps(_mm_loadu_si128(both)), _mm256_cvtph_ps(_mm_loadu_si128(both + 1))};
+  }
   static __m256i half(const void* at, int which) { return _mm256_load_si256(static_cast<const __m256i*>(at) + which); }
   // 16 pairs of bfloat16, each the upper half of a float: the first and the second of each pair.
   static Vector first(const void* at) {

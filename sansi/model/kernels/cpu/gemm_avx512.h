@@ -14,6 +14,9 @@ struct Vector {
   static Vector all(float x) { return {_mm512_set1_ps(x)}; }
   static Vector load(const float* at) { return {_mm512_load_ps(at)}; }
   static Vector fma(Vector a, Vector b, Vector c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+  static Vector halves(const void* at) {
+    return {_mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i*>(at)))};
+  }
   // 16 pairs of bfloat16, each the upper half of a float: the first and the second of each pair.
   static Vector first(const void* at) { return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_load_si512(at), 16))}; }
   static Vector second(const void* at) {

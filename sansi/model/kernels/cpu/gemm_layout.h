@@ -10,7 +10,7 @@ namespace sansi {
 constexpr float kTiny = 1e-30f;  // a group of activations below this everywhere counts as zero: 127 / amax stays finite
 
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-inline bool quantised(int kind) { return form(kind) >= I8; }
+inline bool quantised(int kind) { return form(kind) >= I8 && form(kind) != F16; }
 inline bool affine(int kind) { return form(kind) == A4 || form(kind) == A5; }
 
 constexpr int64_t kSuperGroups = 8;  // groups of 32 that share d in S6

@@ -16,6 +16,9 @@ inline void tile_float(const Packed& w, int64_t panel, const float* x, int64_t l
       if (w.kind == F32) {
         const float* weight = static_cast<const float*>(w.data) + (panel * w.K + k) * kPanel;
         for (int64_t n = 0; n < kPanel; ++n) y[m][n] = std::fma(row[k], weight[n], y[m][n]);
+      } else if (w.kind == F16) {
+        const uint16_t* weight = static_cast<const uint16_t*>(w.data) + (panel * w.K + k) * kPanel;
+        for (int64_t n = 0; n < kPanel; ++n) y[m][n] = std::fma(row[k], from_fp16(weight[n]), y[m][n]);
       } else {
         const uint16_t* weight =
             static_cast<const uint16_t*>(w.data) + (panel * ceil_div(w.K, 2) + k / 2) * kPanel * 2 + k % 2;

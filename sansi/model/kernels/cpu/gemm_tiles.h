@@ -43,7 +43,7 @@ struct FloatTile {
   int64_t ldx;
 };
 
-// R rows times P panels of F32 or BF16. Vector: the 16 outputs of a panel, in one register or in two.
+// R rows times P panels of F32, BF16 or F16. Vector: the 16 outputs of a panel, in one register or in two.
 template <class Vector, int kind, int R, int P>
 void float_tile(const FloatTile& t, const Target& out) {
   Vector sums[R][P];
@@ -63,6 +63,12 @@ void float_tile(const FloatTile& t, const Target& out) {
     for (int64_t k = 0; k < t.K; ++k, weight += 64) {
       Vector w[P];
       for (int p = 0; p < P; ++p) w[p] = Vector::load(reinterpret_cast<const float*>(weight + p * panel));
+      step(w, k);
+    }
+  } else if (kind == F16) {
+    for (int64_t k = 0; k < t.K; ++k, weight += 32) {
+      Vector w[P];
+      for (int p = 0; p < P; ++p) w[p] = Vector::halves(weight + p * panel);
       step(w, k);
     }
   } else {
@@ -151,6 +157,7 @@ void tiled_gemm(const Packed& w, const Activations& x, float* y, int64_t ldy, bo
   switch (form(w.kind)) {
     case F32: return float_gemm<Kernels, Vector, F32>(w, x, y, ldy, add, panels);
     case BF16: return float_gemm<Kernels, Vector, BF16>(w, x, y, ldy, add, panels);
+    case F16: return float_gemm<Kernels, Vector, F16>(w, x, y, ldy, add, panels);
     case I8: return integer_gemm<Kernels, I8>(w, x, y, ldy, add, panels);
     case I4: return integer_gemm<Kernels, I4>(w, x, y, ldy, add, panels);
     case A4: return integer_gemm<Kernels, A4>(w, x, y, ldy, add, panels);
