@@ -9,9 +9,10 @@ longest prefix that the next prompt shares: what llama-cpp-python's server does)
 import ctypes
 import time
 
-import llama_cpp
 import numpy as np
 from wire import Contender, serve
+
+import llama_cpp
 
 
 class LlamaCpp(Contender):

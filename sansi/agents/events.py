@@ -220,6 +220,7 @@ NoticeAbout = Literal[
     "asked_again",
     "limit",
     "thinking_budget",
+    "budget_exceeded",
     "result_cut",
     "answer_again",
     "approval",

@@ -7,7 +7,7 @@ import contextvars
 import inspect
 import threading
 import time
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
@@ -79,9 +79,46 @@ async def _returned(tool: Runnable, typed: dict[str, Any], context: ToolContext)
     if tool.takes_context:
         typed[tool.takes_context] = context
     if inspect.iscoroutinefunction(tool.function):
-        return await tool.function(**typed)
+        return await _on_tool_loop(tool.function(**typed))
     returned = await on_thread(lambda: tool.function(**typed), f"tool-{tool.name}")
-    return await returned if inspect.isawaitable(returned) else returned
+    return await _on_tool_loop(returned) if inspect.isawaitable(returned) else returned
+
+
+async def _on_tool_loop(work: Awaitable[T]) -> T:
+    """What an asynchronous tool returns. In a run that has a loop of its own, tools have another one, on a thread: one
+    that blocks it holds up neither its deadline nor a stop. In a caller's loop they share that, as asyncio has it."""
+    loop = _TOOL_LOOP.get()
+    return await work if loop is None else await asyncio.wrap_future(loop.submit(work))
+
+
+class _ToolLoop:
+    """An event loop for the asynchronous tools of one run, on a thread that is started by the first of them."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def submit(self, work: Awaitable[T]) -> Future[T]:
+        if self._loop is None:
+            self._loop = loop = asyncio.new_event_loop()
+            threading.Thread(target=_serve, args=(loop,), name="async-tools", daemon=True).start()
+
+        async def awaited() -> T:
+            return await work
+
+        return asyncio.run_coroutine_threadsafe(awaited(), self._loop)
+
+    def close(self) -> None:
+        """End what still runs there; a tool that blocks keeps its thread, and nobody waits for it."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    loop.run_forever()
+    _end_tasks(loop)
+
+
+_TOOL_LOOP: contextvars.ContextVar[_ToolLoop | None] = contextvars.ContextVar("tool_loop", default=None)
 
 
 def _failed(tool: Runnable, reason: str) -> Observation:
@@ -190,16 +227,24 @@ def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
 
 def run_loop(coroutine: Coroutine[Any, Any, T]) -> T:
     """As asyncio.run, but tasks that do not end when they are cancelled are left behind after a second."""
-    loop = asyncio.new_event_loop()
+    loop, tools = asyncio.new_event_loop(), _ToolLoop()
+    token = _TOOL_LOOP.set(tools)
     try:
         return loop.run_until_complete(coroutine)
     finally:
-        left = asyncio.all_tasks(loop)
-        for task in left:
-            task.cancel()
-        if left:
-            _, stubborn = loop.run_until_complete(asyncio.wait(left, timeout=PATIENCE))
-            for task in stubborn:
-                task._log_destroy_pending = False  # type: ignore[attr-defined]  # nobody can end it
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
+        _TOOL_LOOP.reset(token)
+        tools.close()
+        _end_tasks(loop)
+
+
+def _end_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel what is left in a loop, and close it."""
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        _, stubborn = loop.run_until_complete(asyncio.wait(left, timeout=PATIENCE))
+        for task in stubborn:
+            task._log_destroy_pending = False  # type: ignore[attr-defined]  # nobody can end it
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()

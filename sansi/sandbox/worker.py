@@ -22,6 +22,9 @@ from sansi.sandbox.usage import remove_tree
 OF_THE_SYSTEM = ("bin", "boot", "dev", "etc", "lib", "lib64", "proc", "run", "sbin", "sys", "usr")
 KEPT, LOST = "variables are kept", "variables are gone, files are kept"
 
+MOST_SEEN, DEEPEST = 10_000, 8
+"""Files that are looked at for what a call has changed, and folders below one another."""
+
 
 @dataclass(frozen=True)
 class Artifact:
@@ -181,14 +184,29 @@ def run_command(
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
-    """Size and time of the files right in a folder, by name."""
-    found = {}
+    """Size and time of the files in a folder and below it, by path from it; no link is followed.
+
+    Caches of Python and hidden folders are left out, and so is what is deeper or more than anybody would look at.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    _look(folder, "", found)
+    return found
+
+
+def _look(folder: Path | str, below: str, found: dict[str, tuple[int, int]]) -> None:
     with os.scandir(folder) as entries:
         for entry in entries:
+            if len(found) >= MOST_SEEN:
+                return
             if entry.is_file(follow_symlinks=False):
                 state = entry.stat(follow_symlinks=False)
-                found[entry.name] = (state.st_size, state.st_mtime_ns)
-    return found
+                found[below + entry.name] = (state.st_size, state.st_mtime_ns)
+            elif entry.is_dir(follow_symlinks=False) and _is_looked_into(entry.name, below):
+                _look(entry.path, f"{below}{entry.name}/", found)
+
+
+def _is_looked_into(name: str, below: str) -> bool:
+    return name != "__pycache__" and not name.startswith(".") and below.count("/") < DEEPEST
 
 
 def _result(done: Exchange, session: Session, fresh: bool, changed: tuple[str, ...]) -> RunResult:

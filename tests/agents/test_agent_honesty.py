@@ -22,6 +22,12 @@ TOOLS = {
     )
 }
 PLANNED = [
+    "I'm now calling the calculator.",
+    "Calling calculator with the numbers.",
+    "Searching the web for it now.",
+    "Okay, checking the database.",
+    "Thought: this needs arithmetic.\nAction: calculator\nAction Input: 17*23",
+    "正在调用计算器……",
     "Let me check the weather for you.",
     "I'll use the calculator to compute this.",
     "To find out, I will now search for the latest figures:",
@@ -44,6 +50,9 @@ PLANNED = [
     '```json\n{"name": "calculator", "parameters": {"expression": "1+1"}}\n```',
 ]
 CLAIMED = [
+    "Email sent to Bob!",
+    "File saved.",
+    "Using the calculator, 17*23 = 391.",
     "I used the calculator, and the result is 391.",
     "According to the web_search results, it is sunny.",
     "The calculator returned 391.",

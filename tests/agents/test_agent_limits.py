@@ -86,6 +86,23 @@ def test_an_answer_that_had_too_little_thought_is_shown_once():
     assert [m.content for m in events[-1].run.messages if m.role == "assistant"] == ["", "second try"]
 
 
+def test_a_server_that_ignores_the_budget_is_told_of_once_and_bounded_otherwise():
+    client = Script(
+        *[calls(compute(f"1+{i}"), usage=Usage(5, 900, 900)) for i in range(2)], says("2", usage=Usage(5, 9, 9))
+    )
+    events = list(Agent(client, [CALCULATOR], thinking_budget=200).stream(QUESTION))
+    told = [event for event in events if event.kind == "notice" and event.about == "budget_exceeded"]
+    assert len(told) == 1 and told[0].details == {"granted": 100, "spent": 900}
+    assert events[-1].run.report.budget_exceeded >= 2
+    assert "max_tokens" not in client.seen[0][2] and client.seen[1][2]["max_tokens"] <= 1024 + 200
+
+
+def test_a_budget_that_holds_is_not_told_of():
+    client = Script(calls(compute("1+1"), usage=Usage(5, 100, 100)), says("2", usage=Usage(5, 9, 9)))
+    run = Agent(client, [CALCULATOR], thinking_budget=200).run(QUESTION)
+    assert run.report.budget_exceeded == 0 and "max_tokens" not in client.seen[1][2]
+
+
 def test_without_a_budget_nothing_is_asked_for():
     client = Script(says("391"))
     run = Agent(client).run(QUESTION)
@@ -179,6 +196,42 @@ def test_the_time_in_which_the_user_is_asked_is_not_the_runs(monkeypatch):
     assert run.report.seconds < 400
 
 
+def test_an_asynchronous_tool_that_blocks_holds_up_neither_deadline_nor_stop():
+    released = threading.Event()
+
+    async def block() -> str:
+        """Block."""
+        released.wait(60)
+        return "late"
+
+    slow = Tool.from_function(block, timeout=0.05)
+    try:
+        run = Agent(Script(calls("{}", name="block"), says("well")), [slow]).run(QUESTION)
+        assert [record.status for record in run.calls] == ["timeout"] and run.answer == "well"
+    finally:
+        released.set()
+
+
+def test_asynchronous_tools_of_a_run_share_a_loop():
+    import asyncio
+
+    loops = []
+
+    async def look(i: int) -> str:
+        """Look.
+
+        Args:
+            i: Anything.
+        """
+        loops.append(asyncio.get_running_loop())
+        await asyncio.sleep(0)
+        return str(i)
+
+    both = [calls('{"i": 1}', name="look"), calls('{"i": 2}', name="look"), says("well")]
+    run = Agent(Script(*both), [Tool.from_function(look)]).run(QUESTION)
+    assert [record.observation for record in run.calls] == ["1", "2"] and len(set(map(id, loops))) == 1
+
+
 def test_max_seconds_gives_up_a_reply_and_keeps_what_there_is_of_the_last():
     client = StreamedScript(says("x" * 4000, thought=""), says("y" * 40_000, thought=""), delay=0.01)
     run = Agent(client, max_seconds=0.4).run(QUESTION)
@@ -215,6 +268,15 @@ def test_the_third_time_is_told_and_the_fifth_is_the_last():
     assert (run.stopped_reason, run.report.loops_told) == ("loop", 2)
     assert [notice.about for notice in notices] == ["loop_told", "loop_told", "loop_stopped", "limit"]
     assert notices[2].details == {"name": "calculator", "arguments": compute("1+1"), "times": 5}
+
+
+@pytest.mark.parametrize("effects", [{"read"}, {"network"}])
+def test_long_results_repeat_themselves_too(effects):
+    """What is cut from the same text stands in the same file, so that the model reads the same."""
+    page = Tool.from_function(lambda: "x" * 50_000, name="page", description="A page.", effects=effects)
+    run, _, _ = repeated(9, page, calls("{}", name="page"))
+    assert (run.stopped_reason, run.report.loops_told) == ("loop", 2)
+    assert {record.whole for record in run.calls if record.status == "ok"} == {"0001-page.txt"}
 
 
 def test_other_results_are_no_repetition():

@@ -54,6 +54,21 @@ def test_variables_stay_within_a_conversation_and_do_not_leave_it(interpreter):
     assert "NameError" in interpreter("x", reset=True).text
 
 
+def test_files_that_are_not_handed_out_are_named_with_the_reason(interpreter):
+    code = (
+        "import os\nos.makedirs('sub/deep')\nopen('sub/deep/a.txt', 'w').write('a')\n"
+        "for i in range(20): open(f'f{i:02}.txt', 'w').write('x')\nopen('big.csv', 'wb').write(bytes(5 * 2**20))"
+    )
+    result = interpreter(code)
+    names = [each.name for each in result.attachments]
+    assert names == [f"f{i:02}.txt" for i in range(16)]
+    assert "big.csv: 5 MiB, and 4 MiB can be handed out" in result.text
+    assert "5 further files (f16.txt, f17.txt, f18.txt …): a call hands out 16" in result.text
+    assert [each.name for each in interpreter("open('sub/deep/b.txt', 'w').write('b')").attachments] == [
+        "sub/deep/b.txt"
+    ]
+
+
 def test_files_that_the_code_makes_are_handed_out_and_stay(interpreter):
     made = interpreter("open('table.csv', 'w').write('a,b')\nopen('page.html', 'w').write('<p>')\nNone")
     assert {(each.name, each.media_type, each.data) for each in made.attachments} == {

@@ -37,6 +37,11 @@ STOPPED = Observation("error: cancelled: the run was stopped before this call en
 LOOP = "the loop"
 NO_TOOLS_LEFT = Observation("error: not executed: no tools are left; this was the last reply", "not_executed")
 
+ANSWER_TOKENS = 1024
+"""Beside the thought, of a reply whose server does not hold the budget."""
+SLACK = 4
+"""A thought that is counted by its text may be off by this part, and some servers count the words that close it."""
+
 
 class Driver:
     """Drives one run; `state` is where it is."""
@@ -193,8 +198,11 @@ class Driver:
         if grant is not None:
             options["thinking_budget"] = grant
         left = self._meter.tokens_left(self.state.usage, last)
-        if left is not None:
-            options["max_tokens"] = min(left, options.get("max_tokens") or left)
+        caps = [left] if left is not None else []
+        if grant is not None and self.state.counts.get("budget_exceeded"):
+            caps.append(grant + ANSWER_TOKENS)
+        if caps:
+            options["max_tokens"] = min(*caps, options.get("max_tokens") or caps[0], caps[0])
         return options
 
     def _account(self, grant: int | None, reply: AssistantReply) -> None:
@@ -203,6 +211,14 @@ class Driver:
         self._ledger.spend(grant, usage.reasoning_tokens)
         if estimated:
             self.state.count("thoughts_estimated")
+        if grant is not None and usage.reasoning_tokens > grant + grant // SLACK + 8:
+            self._tell_of_the_budget(grant, usage.reasoning_tokens)
+
+    def _tell_of_the_budget(self, grant: int, spent: int) -> None:
+        """Once a run: the server thinks for longer than it is told; from now on `max_tokens` is the bound."""
+        if self.state.count("budget_exceeded") == 1:
+            text = f"the server thought for {spent:,} tokens where {grant:,} were granted: it does not hold the budget"
+            self._notice("budget_exceeded", f"{text}; replies are bounded by max_tokens", granted=grant, spent=spent)
 
     # --- what came ---------------------------------------------------------------------------------------------------
 

@@ -79,6 +79,9 @@ def _succeeded(history: Iterable[Message]) -> set[str]:
 def _written_call(text: str, tools: Collection[str]) -> str | None:
     if found := phrases.TAG.search(text):
         return _shortened(text[found.start() :])
+    for found in phrases.REACT.finditer(text):
+        if found[1] in tools:
+            return _shortened(text[found.start() :])
     for found in phrases.JSON_CALL.finditer(text):
         if found[1] in tools:
             return _shortened(found[0])

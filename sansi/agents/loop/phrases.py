@@ -17,18 +17,26 @@ _VERBS = (
     r"(?:call|use|run|invoke|execute|query|search|look(?: it| this| that| them)? up|look into|check|fetch|compute|calculate"
     r"|read|open|retrieve|find(?: out)?|browse|verify|consult|send|save|create|delete|update|book|look at|list|inspect)"
 )
+_GOING_ON = (
+    r"(?:calling|using|running|invoking|executing|querying|searching|looking(?: it| this| that| them)? up|checking|fetching"
+    r"|computing|calculating|reading|opening|retrieving|browsing|sending|saving|creating|deleting|updating|booking)"
+)
 PLAN = re.compile(
+    rf"\b(?:I['’]m|I am|we['’]re|we are)\s+(?:(?:now|just|currently|also)\s+)*{_GOING_ON}\b"
+    rf"|^(?:now\s+|ok(?:ay)?[,.]?\s+|sure[,.]?\s+)?{_GOING_ON}\s+(?:for|the|a|an|it|that|this|your|with|[\w-]+\s+(?:with|for|now|tool))\b[^,]*$|"
     r"\b(?:I\s*(?:['’]ll|\s+will|['’]m going to|\s+am going to|\s+need to|\s+should|\s+shall)|let me(?! know)|let['’]s|(?:while|as)\s+I)\s+"
     rf"(?:(?:now|first|then|just|quickly|also|next|start by|begin by|go ahead and|try to)\s+)*{_VERBS}(?:ing)?\b"
     r"|^(?:please\s+)?(?:one|just a|a|give me a|hold on a|wait a)\s+(?:moment|second|minute)\b[^.]{0,40}[.!…]*$|^please\s+(?:wait|hold on)\b[^.]{0,40}[.!…]*$",
     re.IGNORECASE,
 )
 PLAN_ZH = re.compile(
+    r"正在(?:为您|帮您)?(?:调用|使用|运行|执行|查询|查找|搜索|检索|计算|读取|获取|发送|保存|创建|删除|更新)|"
     r"我(?:先|再|去|来|帮您|帮你|给您|给你)*(?:查|搜|算|看|找)(?:询|索|找)?一下|^(?:好的[，,]?)?请?稍等(?:片刻|一下)?[。！!…]*$|"
     r"(?:让我们?|我(?:们)?(?:现在|马上|这就|先|将|会|要|需要|来|去|得)+|接下来(?:我)?(?:将|会|要)?|下面(?:我)?(?:将|会|来)?|现在(?:我)?(?:来|将|会)?)"
     r"(?:先|来|去|再|要|通过|为您|帮您|帮你|为你)*"
     r"(?:调用|使用|运行|执行|查询|查找|查一下|查一查|查看|搜索|搜一下|检索|计算|算一下|读取|打开|获取|看一下|看看|检查|核实|核对|发送|保存|创建|删除|更新|预订)"
 )
+REACT = re.compile(r"^\s*Action:\s*`?([\w.-]{1,64})`?\s*(?:\n|$)", re.MULTILINE)
 WAITS = re.compile(
     r"\b(?:if|once|when|after|as soon as|until|unless|before)\s+you\b|\bwould you\b|\bcould you\b|\bplease\b(?!\s+(?:wait|hold|give me|allow me|bear))(?!\W*$)|\bshall I\b"
     r"|\bdo you want\b|\bif (?:needed|necessary|desired)\b|如果您?你?|请(?!稍)|您可以|你可以|需要您|需要你|等您|等你|是否|要不要|的话",
@@ -43,6 +51,7 @@ DRAFT = re.compile(r"\b(?:below|above|following|draft|here(?: is| are|['’]s)?)
 _SUBJECT = r"\b(?:I|we)(?:['’]ve|\s+have)?\s+(?:(?:just|already|now|successfully|also|then|first|gone ahead and)\s+)*"
 USED = re.compile(
     rf"{_SUBJECT}(?:called|used|ran|run|invoked|executed|queried|consulted)\b[^.;]{{0,80}}"
+    r"|^(?:by |after )?(?:using|running)\s+(?:the\s+|our\s+)?[\w -]{1,64},"
     r"|\b(?:according to|based on)\s+(?:the\s+)?[\w -]{1,64}\s(?:tool|function|results?|output)\b"
     r"|\b[\w-]{1,64}(?:\s+(?:tool|function))?\s+(?:returned|reported|gave|gives|says|said|shows|showed)\b",
     re.IGNORECASE,
@@ -65,6 +74,7 @@ _DONE = (
 CHANGED = re.compile(rf"{_SUBJECT}(?:{_DONE}\b|{_WRITTEN}\b(?:[^.;]|\.\w){{0,80}}?\b(?:{_THINGS})\b)", re.IGNORECASE)
 PASSIVE = re.compile(
     rf"\b(?:{_THINGS})\b(?:[^.;]|\.\w){{0,60}}?\b(?:has|have)\s+(?:now\s+|already\s+)?been\s+(?:successfully\s+)?(?:{_DONE}|{_WRITTEN})\b"
+    rf"|^(?:the\s+|your\s+)?(?:{_THINGS})\s+(?:{_DONE}|{_WRITTEN})(?:\s+(?:to|for|in|at|as|with|from)\b|[.!]*$)"
     rf"|\b(?:{_THINGS})\b\s+(?:was\s+|were\s+)?(?:successfully\s+(?:{_DONE}|{_WRITTEN})|(?:{_DONE}|{_WRITTEN})\s+successfully)\b",
     re.IGNORECASE,
 )

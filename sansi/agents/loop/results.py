@@ -51,13 +51,28 @@ class Results:
         return None
 
     def save(self, text: str, tool: str, tainted: bool) -> str:
-        """Write a whole text; returns the name under which `read_result` has it."""
+        """Write a whole text; returns the name under which `read_result` has it.
+
+        A text that is there already keeps its name: the same result then reads the same, and the loop breaker sees it.
+        """
         folder = self.conversation.folder / RESULTS
         folder.mkdir(exist_ok=True, mode=0o700)
+        if known := _saved(folder, text, tool, tainted):
+            return known
         self.conversation.saved = max(self.conversation.saved, len(list(folder.iterdir()))) + 1
         name = result_name(self.conversation.saved, tool, tainted)
         write_text(folder / name, text)
         return name
+
+
+def _saved(folder: Path, text: str, tool: str, tainted: bool) -> str | None:
+    """The file that holds a text of this tool already, if one does."""
+    data, ending = text.encode("utf-8", "surrogatepass"), result_name(0, tool, tainted)[4:]
+    for file in sorted(folder.iterdir()):
+        same = file.name[4:] == ending and file.stat().st_size == len(data)
+        if same and file.read_bytes() == data:
+            return file.name
+    return None
 
 
 def room_in_chars(tool: Tool, room: int | None) -> int:

@@ -94,6 +94,8 @@ class RunReport:
     """By how much older results were shortened."""
     inputs_declined: int = 0
     """Questions of tools, or of the servers behind them, that were declined since nobody was there to answer."""
+    budget_exceeded: int = 0
+    """Replies that thought for longer than they were granted: the server does not hold the budget."""
     thoughts_estimated: int = 0
     """Thoughts that the server did not count, and that were counted by their text."""
     seconds: float = 0.0

@@ -15,6 +15,7 @@ from sansi.agents.observation import Attachment, Result
 from sansi.agents.tool import Tool
 from sansi.agents.tools.workers import START_SECONDS, Workers, Workspace, holds_everything
 from sansi.base import SansiError
+from sansi.base.sizes import size_text
 from sansi.base.words import count
 from sansi.sandbox import Limits, RunResult
 from sansi.sandbox.rooted import RootedFolder
@@ -24,7 +25,7 @@ NOTABLE = """
     numpy scipy pandas polars sympy mpmath matplotlib seaborn scikit-learn statsmodels networkx pillow opencv-python
     openpyxl pyarrow beautifulsoup4 lxml pypdf pypdfium2 nltk torch
 """
-MOST_FILES, LARGEST_FILE = 8, 4 * 2**20  # files handed out after one call, bytes of one
+MOST_FILES, LARGEST_FILE = 16, 4 * 2**20  # files handed out after one call, bytes of one
 DESCRIPTION = """Run Python code in a sandbox and see what it prints, the value of its last expression, and its plots.
 
 Variables, imports and functions stay from call to call. Figures of matplotlib are shown to the user by themselves. \
@@ -77,8 +78,8 @@ class CodeInterpreter:
             if reset:
                 worker.reset()
             done = worker.run(code, cancelled=context.cancelled)
-        files = _files(worker.folder, done.files)
-        return Result(_told(done, files), (*_pictures(done), *files), is_error=done.error is not None)
+        files, left_out = _files(worker.folder, done.files)
+        return Result(_told(done, files, left_out), (*_pictures(done), *files), is_error=done.error is not None)
 
 
 def tools(workspace: Workspace) -> list[Tool]:
@@ -111,20 +112,32 @@ def _pictures(done: RunResult) -> tuple[Attachment, ...]:
     return tuple(Attachment(each.name, each.media_type, each.data) for each in done.attachments)
 
 
-def _files(folder: Path, names: Sequence[str]) -> tuple[Attachment, ...]:
-    """What the call wrote, read as strangers' work: a link or a pipe in its place is left."""
-    rooted, found = RootedFolder(folder), []
-    for name in names[:MOST_FILES]:
+def _files(folder: Path, names: Sequence[str]) -> tuple[tuple[Attachment, ...], list[str]]:
+    """What the call wrote, read as strangers' work (a link or a pipe in its place is left), and what is not handed out
+    and why."""
+    rooted = RootedFolder(folder)
+    found: list[Attachment] = []
+    left_out: list[str] = []
+    ordered = sorted(names)
+    for name in ordered:
+        if len(found) == MOST_FILES:
+            rest = ordered[ordered.index(name) :]
+            shown = ", ".join(rest[:3]) + (" …" if len(rest) > 3 else "")
+            left_out.append(f"{count(len(rest), 'further file')} ({shown}): a call hands out {MOST_FILES}")
+            break
         try:
             data = rooted.read(name)
-        except SansiError:
+        except SansiError as error:
+            left_out.append(f"{name}: {error}")
             continue
-        if len(data) <= LARGEST_FILE:
-            found.append(Attachment(name, mimetypes.guess_type(name)[0] or "application/octet-stream", data))
-    return tuple(found)
+        if len(data) > LARGEST_FILE:
+            left_out.append(f"{name}: {size_text(len(data))}, and {size_text(LARGEST_FILE)} can be handed out")
+            continue
+        found.append(Attachment(name, mimetypes.guess_type(name)[0] or "application/octet-stream", data))
+    return tuple(found), left_out
 
 
-def _told(done: RunResult, files: Sequence[Attachment]) -> str:
+def _told(done: RunResult, files: Sequence[Attachment], left_out: Sequence[str] = ()) -> str:
     parts = [printed] if (printed := done.text.rstrip("\n")) else []
     if done.error:  # what went wrong comes first, how it came to it last
         *calls, reason = done.error.splitlines() or [""]
@@ -136,6 +149,7 @@ def _told(done: RunResult, files: Sequence[Attachment]) -> str:
     if files:
         sizes = [f"{each.name} ({count(len(each.data), 'byte')})" for each in files]
         parts.append(f"[files: {', '.join(sizes)}]")
+    parts += [f"[not handed to the user, but kept in the working folder: {why}]" for why in left_out]
     if not parts:
         parts.append("[no output]")
     return "\n".join([*parts, f"[sandbox: {done.rung}]"])
