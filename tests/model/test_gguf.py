@@ -433,6 +433,18 @@ def test_a_folder_of_one_file_stands_for_it_and_of_several_tells_which(nano_file
         open_source(folder)
 
 
+def test_files_of_one_kind_are_told_apart_by_their_names():
+    from sansi.model.formats.gguf.choice import choose
+
+    names = ["a-Q4_0.gguf", "b-Q4_0.gguf", "b-Q8_0.gguf", "x/c-F16-00001-of-00002.gguf"]
+    for label, at in (("b-q4_0", 1), ("Q8_0", 2), ("f16", 3), ("a-Q4_0.gguf", 0)):
+        assert choose(names, label, "here") == names[at]
+    with pytest.raises(SansiError, match=r"holds 4 GGUF files \(F16, Q8_0, a-Q4_0, b-Q4_0\)"):
+        choose(names, None, "here")
+    with pytest.raises(SansiError, match='has no GGUF file "Q4_0"'):
+        choose(names, "Q4_0", "here")
+
+
 def test_an_interrupted_file_leaves_nothing(tmp_path):
     def stop(done: int) -> None:
         raise KeyboardInterrupt

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from sansi.base.errors import SansiError, did_you_mean
+from sansi.base.errors import SansiError, nearest
 from sansi.model.formats.gguf.file import SPLIT
 
 _LABEL = re.compile(
@@ -45,15 +45,17 @@ def stem_of(name: str) -> str:
 
 def choose(names: Sequence[str], label: str | None, where: str) -> str:
     """The file of `names` that a label means, or the only one. Raises SansiError that says which there are."""
-    labels = {label_of(name): name for name in names}
     if label is None and len(names) == 1:
         return names[0]
-    if label is not None:
-        for known, name in labels.items():
-            if label.upper() in (known.upper(), name.upper()):
-                return name
+    kinds = [label_of(name) for name in names]
+    labels = {kind if kinds.count(kind) == 1 else stem_of(name): name for kind, name in zip(kinds, names, strict=True)}
+    for known, name in labels.items():
+        if label is not None and label.upper() in (known.upper(), name.upper(), f"{known}.gguf".upper()):
+            return name
     listed = ", ".join(sorted(labels))
     if label is None:
         chosen = min(labels, key=lambda known: (known != "Q4_K_M", known))
         raise SansiError(f"{where} holds {len(names)} GGUF files ({listed}); say which, e.g. {where}:{chosen}")
-    raise SansiError(f'{where} has no GGUF file "{label}"{did_you_mean(label, labels)}; there are: {listed}')
+    near = nearest(label, labels)
+    hint = f'; did you mean "{near}"?' if near else ""
+    raise SansiError(f'{where} has no GGUF file "{label}"{hint}; there are: {listed}')
