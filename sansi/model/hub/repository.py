@@ -13,7 +13,7 @@ from sansi.base.codec_file import GENERATION_CONFIG
 from sansi.base.errors import SansiError
 from sansi.base.files import read_json
 from sansi.model.formats.files import INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE, weight_names
-from sansi.model.formats.gguf.choice import choose, label_of, parts_of, wholes
+from sansi.model.formats.gguf.choice import choose, label_of, parts_of, stem_of, wholes
 from sansi.model.hf_config import MODEL_TYPES
 from sansi.model.hub.names import ModelName
 
@@ -154,8 +154,8 @@ def found_in(folder: Path, name: ModelName) -> Path | None:
     if name.file is None and is_whole(folder):
         return folder
     files = ggufs_in(folder)
-    wanted = (label_of(file).upper() for file in files)
-    if not files or (name.file is not None and name.file.upper() not in {*wanted, *map(str.upper, files)}):
+    known = {said.upper() for file in files for said in (label_of(file), stem_of(file), file)}
+    if not files or (name.file is not None and name.file.upper() not in known):
         return None  # another file of the repository may be meant
     return folder / choose(files, name.file, str(name))
 
