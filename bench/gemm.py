@@ -1,10 +1,10 @@
 """Matrix products with packed weights, at the shapes of the 0.6B model, against torch and the memory's bandwidth.
 
-    python bench/gemm.py [--isa avx512] [--threads 2] [--rows 1 8 16 512] [--kinds int4 int8 bf16 fp32] [--rounds 5]
+    python bench/gemm.py [--isa avx512] [--threads 2] [--rows 1 8 16 512] [--kinds int4 int4a int6 bf16] [--rounds 5]
     python bench/gemm.py --cpu-time   # one thread by its CPU time: on a machine that is busy with other work
 
 A decoder reads each weight once a step, so no weight may come from a cache: copies of it, 128 MiB or more, are taken in
-turn. All contenders of a shape run in turn, `--rounds` times, and the median counts. "of read" is the speed against a
+turn. All contenders of a shape run by turns, `--rounds` times, and the median counts. "of read" is the speed against a
 plain loop that only reads the same packed bytes, in the same round. Peers: torch's float32 product, and its int4
 product (`_weight_int4pack_mm_for_cpu`, groups of 32, bfloat16 activations).
 """
@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
 import torch
-from sansi.model.kernels import GROUP, KINDS, Arena, PackedWeight, pack
+from sansi.model.kernels import FLOATS, GROUP, KINDS, LEVELS, Arena, PackedWeight, pack
 from sansi.model.kernels.cpu.build import load_kernels
 from sansi.model.kernels.cpu.cores import available_cores
 from torch import Tensor
@@ -76,13 +77,23 @@ class Timing:
         return self.flops / self.seconds / 1e9
 
 
+def packed(weight: Tensor, kind: str) -> PackedWeight:
+    """Any bytes for the kinds that only files bring: their values do not change what a product costs."""
+    if kind in FLOATS or kind in LEVELS:
+        return pack(weight, kind, search=False)
+    one = PackedWeight.zeros(kind, *weight.shape)
+    one.data.random_(256)
+    one.scales.random_(4)  # fp16 of these bytes is finite, and no sum becomes subnormal
+    return one
+
+
 class Ours:
     """Products with one kind of weight, `copies` of which lie one after the other."""
 
     def __init__(self, library: ctypes.CDLL, weight: Tensor, kind: str, threads: int):
         library.sansi_gemm.restype = library.sansi_read.restype = ctypes.c_double
         self.library, self.threads = library, threads
-        one = pack(weight, kind, search=False)
+        one = packed(weight, kind)
         self.kind, self.n, self.k, self.nbytes = kind, *weight.shape, one.nbytes
         self.copies = max(1, OUT_OF_CACHE // one.nbytes)
         self.data, self.scales = _repeat(one, self.copies)
@@ -142,11 +153,14 @@ def _at(tensor: Tensor) -> ctypes.c_void_p:
 
 
 def measure(contenders: dict[str, Contender], rounds: int, clock: Callable[[], float]) -> dict[str, float]:
-    """Median seconds of each, all in turn, so that what slows the machine slows them alike."""
+    """Median seconds of each, all in each round, so that what slows the machine slows them alike.
+
+    In an order by chance: torch's threads keep a core for a while after their work, which slows whoever comes next.
+    """
     found: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds):
-        for name, contender in contenders.items():
-            found[name].append(contender.seconds(clock))
+        for name in random.sample(list(contenders), len(contenders)):
+            found[name].append(contenders[name].seconds(clock))
     return {name: median(seconds) for name, seconds in found.items()}
 
 

@@ -86,6 +86,7 @@ SHAPES = {
     "one head for all": {"num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 8},
     "no groups": {"num_attention_heads": 5, "num_key_value_heads": 5, "head_dim": 10},
     "wide groups": {"num_attention_heads": 40, "num_key_value_heads": 1, "head_dim": 34},
+    "three heads to one": {"num_attention_heads": 9, "num_key_value_heads": 3, "head_dim": 64},
     "wide heads": {"num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 128},
     "odd widths": {"hidden_size": 37, "intermediate_size": 29, "vocab_size": 53},
     "odd experts": {"num_experts": 7, "num_experts_per_tok": 7, "moe_intermediate_size": 5, "hidden_size": 19},

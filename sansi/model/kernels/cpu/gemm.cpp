@@ -58,7 +58,7 @@ void prepare(int kind, const Activations& x, int tid, int nth) {
     int64_t rows = x.M - first < kTile ? x.M - first : kTile;
     int64_t at = first * groups + g * rows + (m - first);
     isa::quantise(x.x + m * x.ldx + g * kGroup, x.q + at * kGroup, x.scales + at, x.offset + at, x.first + at);
-    x.sums[at] = x.scales[at] * static_cast<float>(x.offset[at] / -8);
+    x.sums[at] = x.scales[at] * (static_cast<float>(x.offset[at]) * -0.125f);  // exact: offset is -8 times the sum
   }
 }
 

@@ -18,7 +18,8 @@
 //   scales of S6: [panel][K/256] of { d [16] fp16, [16 groups of 16 inputs][16] int8 }; w = d sc q
 // Rows of the last panel past N are zero. Outputs are summed over k in one order (k after k in F32, BF16 and F16; in I8 and
 // I4 exactly within a group of 32, then group after group; in A4 and A5 a group's product and then its minimum, in S6
-// the two halves of a group), each step one fused multiply-add: a row's result is the same bits whatever M, the other rows, the number of threads, or the instruction set. Compile without -ffast-math.
+// the two halves of a group), each step one fused multiply-add: a row's result is the same bits whatever M, the other
+// rows, the number of threads, or the instruction set. Compile without -ffast-math.
 //
 // The others multiply integers: `prepare` rounds each 32 values of a row to int8 with a scale of their own (amax / 127).
 // A group that holds a NaN or an infinity makes its row of y NaN.

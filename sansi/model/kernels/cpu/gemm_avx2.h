@@ -249,12 +249,6 @@ inline void gemm(const Packed& w, const Activations& x, float* y, int64_t ldy, b
   tiled_gemm<Kernels, Vector>(w, x, y, ldy, add, panels);
 }
 
-inline int32_t sum_of(__m256i v) {
-  __m128i four_sums = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-  four_sums = _mm_add_epi32(four_sums, _mm_shuffle_epi32(four_sums, 0x4e));
-  return _mm_cvtsi128_si32(_mm_add_epi32(four_sums, _mm_shuffle_epi32(four_sums, 0xb1)));
-}
-
 // As scalar::quantise.
 inline void quantise(const float* x, int8_t* q, float* scale, int32_t* offset, int32_t* first) {
   const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
@@ -273,14 +267,18 @@ inline void quantise(const float* x, int8_t* q, float* scale, int32_t* offset, i
     rounded[i] = _mm256_cvtps_epi32(_mm256_mul_ps(parts[i], _mm256_set1_ps(by.inverse)));
     if (!by.finite) rounded[i] = _mm256_setzero_si256();
   }
-  const int32_t half = sum_of(_mm256_add_epi32(rounded[0], rounded[1]));
   // The packs work within halves of a register: put the 32-bit pieces into order again.
   __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(rounded[0], rounded[1]),
                                      _mm256_packs_epi32(rounded[2], rounded[3]));
   bytes = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(q), bytes);
   *scale = by.scale;
-  *offset = -8 * (half + sum_of(_mm256_add_epi32(rounded[2], rounded[3])));
+  // Sums of four bytes, then of each half of the register: both halves of the group at once.
+  __m256i sums = _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes), _mm256_set1_epi16(1));
+  sums = _mm256_hadd_epi32(sums, sums);
+  sums = _mm256_hadd_epi32(sums, sums);
+  const int32_t half = _mm256_cvtsi256_si32(sums);
+  *offset = -8 * (half + _mm_cvtsi128_si32(_mm256_extracti128_si256(sums, 1)));
   *first = -32 * half;
 }
 

@@ -255,11 +255,15 @@ inline void quantise(const float* x, int8_t* q, float* scale, int32_t* offset, i
   __m512 inverse = _mm512_set1_ps(by.inverse);
   __m512i a = _mm512_cvtps_epi32(_mm512_mul_ps(low, inverse)), b = _mm512_cvtps_epi32(_mm512_mul_ps(high, inverse));
   if (!by.finite) a = b = _mm512_setzero_si512();
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(q), _mm512_cvtepi32_epi8(a));
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(q + 16), _mm512_cvtepi32_epi8(b));
+  const __m256i bytes = _mm256_set_m128i(_mm512_cvtepi32_epi8(b), _mm512_cvtepi32_epi8(a));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(q), bytes);
   *scale = by.scale;
-  const int32_t half = _mm512_reduce_add_epi32(a);
-  *offset = -8 * (half + _mm512_reduce_add_epi32(b));
+  // Sums of four bytes, then of each half of the register: both halves of the group at once.
+  __m256i sums = _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_set1_epi8(1), bytes);
+  sums = _mm256_hadd_epi32(sums, sums);
+  sums = _mm256_hadd_epi32(sums, sums);
+  const int32_t half = _mm256_cvtsi256_si32(sums);
+  *offset = -8 * (half + _mm_cvtsi128_si32(_mm256_extracti128_si256(sums, 1)));
   *first = -32 * half;
 }
 
