@@ -22,7 +22,7 @@ from sansi.agents.approvals import Approvals
 from sansi.agents.approvals.questions import Copied, Question
 from sansi.agents.mcp.config import ServerConfig
 from sansi.serve.terminal.agent.from_servers import with_resources
-from sansi.serve.terminal.agent.question import TerminalKeys, forget_typed, show
+from sansi.serve.terminal.agent.question import TerminalKeys, answer_in, forget_typed, show
 from scripted_client import calls, says, several
 
 
@@ -241,10 +241,10 @@ def test_asking_again_leaves_the_session_as_it_is(tmp_path):
 def test_a_plain_reader_answers_by_a_letter(monkeypatch):
     from sansi.serve.terminal.agent.question import LineKeys
 
-    given = iter(["what?", "Always", "because"])
+    given = iter(["what?", "later please", "", "Always", "because"])
     monkeypatch.setattr("builtins.input", lambda prompt: next(given))
     keys = LineKeys()
-    assert keys.key("?", ["o", "a"]) == "a" and keys.line("?") == "because"
+    assert keys.key("?", {"o": "once", "a": "always"}) == "a" and keys.line("?") == "because"
 
 
 def test_a_copy_of_a_session_takes_no_file_along_that_a_link_leads_to(tmp_path):
@@ -313,8 +313,14 @@ def test_keys_that_one_prompt_left_do_not_answer_the_next(monkeypatch):
     """As where a question and more is pasted: what follows the first line must not approve a call."""
     with create_pipe_input() as given, create_app_session(input=given, output=DummyOutput()):
         store_typeahead(given, [KeyPress("o")])
-        given.send_text("n")
-        assert TerminalKeys().key("> ", ["o", "n"]) == "n"
+        given.send_text("n\r")
+        assert TerminalKeys().key("> ", {"o": "once", "n": "no"}) == "n"
+
+
+def test_a_sentence_that_was_meant_for_the_model_approves_nothing():
+    answers = {"o": "once", "e": "exactly", "s": "session", "a": "always", "n": "no"}
+    said = ["later please", "a ", "ONCE", "", "so", "always!"]
+    assert [answer_in(line, answers) for line in said] == [None, "a", "o", None, None, None]
 
 
 def test_a_form_is_asked_field_by_field_and_shown_before_it_is_sent(tmp_path):

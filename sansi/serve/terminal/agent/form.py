@@ -98,7 +98,7 @@ def _facts(wanted: Field) -> str:
 
 def _key(keys: KeyReader, offered: dict[str, str]) -> str:
     legend = "  ".join(f"[{key}] {word}" for key, word in {**offered, **LEAVE}.items())
-    return keys.key(f"  {legend}  › ", [*offered, *LEAVE])
+    return keys.key(f"  {legend}, then Enter  › ", {**offered, **LEAVE})
 
 
 def _say(console: Console, text: str, style: str = "") -> None:

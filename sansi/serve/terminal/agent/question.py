@@ -1,10 +1,10 @@
-"""Asking for approval: the call itself, why it is asked, and one key for the answer."""
+"""Asking for approval: the call itself, why it is asked, and a letter and Enter for the answer."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from typing import Protocol
 
 from rich.console import Console
@@ -20,39 +20,29 @@ MAY = {"read": "read", "write": "write", "network": "use the network", "execute"
 
 
 class KeyReader(Protocol):
-    """Reads one of some keys, and a line. Raises KeyboardInterrupt for Ctrl-C, EOFError where nobody is there."""
+    """Reads one of some answers, by letter or word, and a line.
 
-    def key(self, prompt: str, keys: Sequence[str]) -> str: ...
+    Raises KeyboardInterrupt for Ctrl-C, EOFError where nobody is there.
+    """
+
+    def key(self, prompt: str, keys: Mapping[str, str]) -> str: ...
 
     def line(self, prompt: str) -> str: ...
 
 
 class TerminalKeys:
-    """A key counts as it is pressed."""
+    """Nothing counts before Enter: the letters of a sentence that was meant for the model must approve no call."""
 
-    def key(self, prompt: str, keys: Sequence[str]) -> str:
+    def key(self, prompt: str, keys: Mapping[str, str]) -> str:
         from prompt_toolkit import PromptSession
         from prompt_toolkit.input.typeahead import clear_typeahead
-        from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
-        bindings = KeyBindings()
-
-        def chosen(key: str) -> Callable[[KeyPressEvent], None]:
-            return lambda event: event.app.exit(result=key)
-
-        for key in keys:
-            bindings.add(key)(chosen(key))
-            bindings.add(key.upper())(chosen(key))
-
-        @bindings.add("<any>")
-        @bindings.add("enter")
-        def _other(event: KeyPressEvent) -> None:
-            """Nothing is approved by a key that was meant for something else."""
-
-        session: PromptSession[str] = PromptSession(key_bindings=bindings)
-        clear_typeahead(session.app.input)
-        forget_typed()
-        return session.prompt(prompt)
+        while True:
+            session: PromptSession[str] = PromptSession()
+            clear_typeahead(session.app.input)
+            forget_typed()
+            if (answer := answer_in(session.prompt(prompt), keys)) is not None:
+                return answer
 
     def line(self, prompt: str) -> str:
         from prompt_toolkit import PromptSession
@@ -72,16 +62,21 @@ def forget_typed(terminal: int | None = None) -> None:
 
 
 class LineKeys:
-    """A key is the first letter of a line."""
+    """The same without a terminal's means."""
 
-    def key(self, prompt: str, keys: Sequence[str]) -> str:
+    def key(self, prompt: str, keys: Mapping[str, str]) -> str:
         while True:
-            given = input(prompt).strip().lower()[:1]
-            if given in keys:
-                return given
+            if (answer := answer_in(input(prompt), keys)) is not None:
+                return answer
 
     def line(self, prompt: str) -> str:
         return input(prompt).strip()
+
+
+def answer_in(line: str, keys: Mapping[str, str]) -> str | None:
+    """The letter that a line says, by itself or by its word; None where it says more, or anything else."""
+    said = line.strip().casefold()
+    return next((key for key, word in keys.items() if said in (key, word.casefold())), None)
 
 
 def ask(console: Console, question: Question, keys: KeyReader) -> Answer:
@@ -92,7 +87,7 @@ def ask(console: Console, question: Question, keys: KeyReader) -> Answer:
     for line in covered(question):
         console.print(Text(f"  {printable(line)}", "note"), soft_wrap=True)
     legend = "  ".join(f"[{key}] {word}" for key, word in offered.items() if key != "y")
-    pressed = offered[keys.key(f"  {legend}  › ", list(offered))]
+    pressed = offered[keys.key(f"  {legend}, then Enter  › ", offered)]
     reason = keys.line("  why not (for the model; Enter: no reason) › ").strip() if pressed == "no" else ""
     console.print(Text(f"  {pressed}" + (f": {printable(reason)}" if reason else ""), "note"))
     return Answer("session", exact=True) if pressed == EXACTLY else Answer(pressed, reason)  # type: ignore[arg-type]
