@@ -185,9 +185,13 @@ class _Deadline:
         )
 
     def _unhurried(self, ask: Ask) -> Ask:
+        home = asyncio.get_running_loop()  # of the run, which is asked there; the tool may have another one
+
         async def asked(question: Question) -> Reply:
             with self._paused():
-                return await reply_to(ask, question)
+                if asyncio.get_running_loop() is home:
+                    return await reply_to(ask, question)
+                return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(reply_to(ask, question), home))
 
         return asked
 

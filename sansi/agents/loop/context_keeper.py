@@ -16,6 +16,7 @@ from sansi.agents.tool import Tool
 from sansi.base import SansiError
 from sansi.base.words import count
 from sansi.client import ChatClient
+from sansi.client.token_count import estimated_count
 
 
 class ContextKeeper:
@@ -68,10 +69,14 @@ class ContextKeeper:
             figures = {"before": trimmed.before.tokens, "after": trimmed.after.tokens, "results": trimmed.results}
             self._notice("context_trimmed", trimmed.told, **figures, counted_by=trimmed.after.source)
         if not trimmed.fits:
+            described = estimated_count((), specs).tokens if specs else 0
+            of_tools = f", about {described} of them descriptions of its {count(len(specs), 'tool')}," if specs else ""
+            advice = "begin a new conversation"
+            if specs and described * 2 > (self.window.context_length or 0):
+                advice = "leave tools out (--tools, --mcp), or take a model with a longer context"
             self.error = SansiError(
-                f"the conversation has {trimmed.after} tokens and its reply needs {self.window.reply_room}; the "
-                f"model's context holds {self.window.context_length}, and no result is left to shorten: begin a new "
-                "conversation",
+                f"the conversation has {trimmed.after} tokens{of_tools} and its reply needs {self.window.reply_room}; "
+                f"the model's context holds {self.window.context_length}, and no result is left to shorten: {advice}",
                 code=OVERFLOW,
             )
         return trimmed.fits

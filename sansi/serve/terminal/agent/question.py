@@ -37,10 +37,10 @@ class TerminalKeys:
         from prompt_toolkit import PromptSession
         from prompt_toolkit.input.typeahead import clear_typeahead
 
+        session: PromptSession[str] = PromptSession()
+        clear_typeahead(session.app.input)
+        forget_typed()
         while True:
-            session: PromptSession[str] = PromptSession()
-            clear_typeahead(session.app.input)
-            forget_typed()
             if (answer := answer_in(session.prompt(prompt), keys)) is not None:
                 return answer
 
