@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from sansi.agents import forms
 from sansi.agents.approvals import Answer, Question
+from sansi.agents.approvals.questions import NotAsked
 
 Asked: TypeAlias = Question | forms.Question
 
@@ -19,19 +20,28 @@ class AnswerDesk:
 
     Whoever listens to the run's events hears of a question by `approval_asked`, and answers here by the call's id; or
     by `input_asked`, and answers by the question's.
+
+    seconds: how long a question waits; then it counts as not answered, and the model is told so. None: without end.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float | None = None) -> None:
+        self._seconds = seconds
         self._open: dict[str, tuple[Asked, asyncio.AbstractEventLoop, asyncio.Future[Any]]] = {}
         self._lock = threading.Lock()
 
     async def __call__(self, question: Question) -> Answer:
-        answer: Answer = await self._waited(question)
+        try:
+            answer: Answer = await self._waited(question)
+        except TimeoutError:
+            return NotAsked("no", f"nobody answered within {self._seconds:g} s, so this call was not made")
         return answer
 
     async def ask(self, question: forms.Question) -> forms.Reply:
         """What the user says to a question in the middle of a call."""
-        reply: forms.Reply = await self._waited(question)
+        try:
+            reply: forms.Reply = await self._waited(question)
+        except TimeoutError:
+            return forms.Reply("cancel")
         return reply
 
     async def _waited(self, question: Asked) -> Any:
@@ -40,7 +50,8 @@ class AnswerDesk:
         with self._lock:
             self._open[question.id] = (question, loop, future)
         try:
-            return await future
+            async with asyncio.timeout(self._seconds):
+                return await future
         finally:
             with self._lock:
                 self._open.pop(question.id, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sansi.agents.folder_watch import FolderWatch
 from sansi.agents.tool import Tool
+from sansi.agents.tools.read_result import READ_RESULT
 from sansi.base import SansiError
 from sansi.base.errors import did_you_mean
 from sansi.base.files import as_path
@@ -62,6 +63,11 @@ ABOUT = {
     "shell": "commands in the sandbox, in a folder that they may change; executes code",
 }
 """What each name turns on."""
+TOOL_NAMES = {name: (name,) for name in ABOUT} | {
+    "files": ("list_files", "read_file", "search_files", "write_file", "edit_file"),
+    "memory": ("memory_save", "memory_search", "memory_delete"),
+}
+"""The tools that each turns on."""
 BUILT_IN: dict[str, Callable[[Workspace], list[Tool]]] = {name: _module(name) for name in ABOUT}
 """By name; none is on unless it is named."""
 
@@ -126,6 +132,25 @@ class Toolset:
         configs = () if self._servers is None else self._servers.configs
         named = ((config.name, patterns.escaped(name)) for config in configs for name in config.allow)
         return tuple(Rule("always", f"mcp:{patterns.escaped(server)}/{name}") for server, name in named)
+
+    def check_rules(self, rules: Iterable[Rule]) -> None:
+        """Raises SansiError for a rule that speaks of no tool, as far as that is known before all servers are ready."""
+        for told in self._unmatched(rules, self._servers is None):
+            raise SansiError(told, param="rules")
+
+    def unmatched(self, rules: Iterable[Rule]) -> list[str]:
+        """A sentence for each rule that speaks of no tool, the servers' `alwaysAllow` too, now that servers are ready;
+        none as long as one is not."""
+        status = self.status()
+        if status is None or any(server.state != "ready" for server in status.servers):
+            return []
+        return list(self._unmatched(dict.fromkeys([*rules, *self.rules]), True))
+
+    def _unmatched(self, rules: Iterable[Rule], complete: bool) -> Iterator[str]:
+        from sansi.agents.approvals.unmatched import unmatched
+
+        servers = [] if self._servers is None else [config.name for config in self._servers.configs]
+        return unmatched(rules, [*self.all(), READ_RESULT], TOOL_NAMES, servers, complete)
 
     def status(self) -> Status | None:
         """How the servers are; None where none are configured."""

@@ -12,7 +12,7 @@ import typer
 
 from sansi.base.errors import SansiError
 from sansi.base.progress import status
-from sansi.cli.agent_settings import AgentSettings, settings_of
+from sansi.cli.agent_settings import AgentSettings, rules_of, settings_of
 from sansi.cli.chat import read_key
 from sansi.cli.help import Command, Group
 from sansi.cli.models import find_model, loaded
@@ -30,7 +30,6 @@ from sansi.cli.options import (
 from sansi.cli.usage import command_line
 
 if TYPE_CHECKING:
-    from sansi.agents import Tool
     from sansi.agents.approvals import Policy
     from sansi.client import ChatClient
     from sansi.serve.terminal.agent.session import Session, Sessions
@@ -103,6 +102,10 @@ def agent(
     always: Annotated[
         list[str] | None,
         typer.Option(metavar="RULE", help="Runs unasked, such as: shell(command=git status*)", rich_help_panel=RULES),
+    ] = None,
+    ask: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RULE", help="Is asked about each time, in every mode but yolo.", rich_help_panel=RULES),
     ] = None,
     never: Annotated[
         list[str] | None,
@@ -182,28 +185,44 @@ def agent(
     with command_line():
         _check(as_json, prompt, answer, resume, fork)
     from sansi.agents import Limits
-    from sansi.agents.toolset import NO_WAIT, Toolset, names_in
+    from sansi.agents.approvals import Policy
+    from sansi.agents.toolset import Toolset, names_in
     from sansi.serve.terminal.agent.turns import Setup
 
     sessions = _sessions()
     before = sessions.open(resume or fork or "") if resume is not None or fork is not None else None
-    chosen = settings_of(ctx, {} if before is None else before.head)
+    head = {} if before is None else before.head
+    chosen = settings_of(ctx, head)
+    if (always or ask or never) and (kept := rules_of(head)):
+        told = "; ".join(f"{word} {rule}" for word, rules in kept.items() for rule in rules)
+        typer.echo(f"rules of the session stay: {told}", err=True)
     with command_line():
         if (api_key_file or api_key_env) and chosen.url is None:
             raise SansiError("a key is for a server; give --url with it")
         names = names_in(chosen.tools if chosen.tools is not None else ["calculator"])
-        approvals = _approvals(_policy(chosen.mode, chosen.always, chosen.never))
+        policy = Policy.of(chosen.mode, always=chosen.always or (), ask=chosen.ask or (), never=chosen.never or ())  # type: ignore[arg-type]
+        approvals = _approvals(policy)
     limits = Limits(chosen.max_calls, chosen.max_tokens, chosen.max_seconds, chosen.thinking_budget)
     with contextlib.ExitStack() as stack:
         # Servers start while the model loads.
         with command_line():
             toolset = stack.enter_context(Toolset(names, chosen.mcp or (), folder=chosen.folder))
         with command_line():
-            _check_rules(approvals.policy, toolset.all(NO_WAIT))
+            toolset.check_rules(policy.rules)
         approvals.policy = approvals.policy.with_rules(toolset.rules)
         client, name = stack.enter_context(_client(chosen))
         settings = chosen.to_json(name)
-        setup = Setup(client, name, toolset, approvals, sessions, limits, system=system or "", settings=settings)
+        setup = Setup(
+            client,
+            name,
+            toolset,
+            approvals,
+            sessions,
+            limits,
+            system=system or "",
+            settings=settings,
+            rules=policy.rules,
+        )
         session = sessions.fork(before) if before is not None and fork is not None else before
         code = _run(setup, session, prompt, as_json, answer or [])
     if code:
@@ -310,18 +329,6 @@ def _list_tools() -> None:
 
     for name, about in sorted(ABOUT.items()):
         typer.echo(f"{name:<17} {about}")
-
-
-def _policy(mode: str, always: list[str] | None, never: list[str] | None) -> Policy:
-    from sansi.agents.approvals import Policy
-
-    return Policy.of(mode, always=always or (), never=never or ())  # type: ignore[arg-type]
-
-
-def _check_rules(policy: Policy, tools: list[Tool]) -> None:
-    """Raises SansiError for a rule about an argument that its tool does not have: it would never speak."""
-    if odd := [told for rule in policy.rules for tool in tools if (told := rule.misfit(tool))]:
-        raise SansiError("; ".join(odd))
 
 
 def _approvals(policy: Policy) -> Any:

@@ -13,6 +13,7 @@ import typer
 
 MODEL, TOOLS = ("model", "url", "api_key_file", "api_key_env", "hub", "device", "quantize"), ("tools", "mcp")
 CHOOSES_MODEL = ("model", "url")
+RULES = ("always", "ask", "never")
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class AgentSettings:
     folder: str
     mode: str
     always: list[str] | None
+    ask: list[str] | None
     never: list[str] | None
     thinking_budget: int | None
     max_calls: int
@@ -55,6 +57,7 @@ def settings_of(ctx: typer.Context, head: Mapping[str, Any]) -> AgentSettings:
     """The options that were given; where none was, what the session's first line (`head`) says; else the defaults.
 
     A model is chosen as a whole, by name or address, and so are the tools: who gives one of these options gives all.
+    Rules join those of the session, of which the most careful wins: none of them is lost by another one.
     """
     names = [field.name for field in dataclasses.fields(AgentSettings)]
     given = {name for name in names if _is_given(ctx, name)}
@@ -68,7 +71,17 @@ def settings_of(ctx: typer.Context, head: Mapping[str, Any]) -> AgentSettings:
     options = {
         name: None if value in ([], ()) else value for name, value in options.items()
     }  # not given, and repeatable
-    return AgentSettings(**{**options, **before})
+    kept_rules = rules_of(head)
+    joined = {name: [*kept_rules.get(name, ()), *(ctx.params[name] or ())] for name in RULES}
+    return AgentSettings(
+        **{**options, **before, **{name: list(dict.fromkeys(rules)) or None for name, rules in joined.items()}}
+    )
+
+
+def rules_of(head: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The rules of a session, by what they say."""
+    kept = head.get("settings")
+    return {name: list(kept[name]) for name in RULES if kept.get(name)} if isinstance(kept, dict) else {}
 
 
 def _is_given(ctx: typer.Context, name: str) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -131,6 +132,24 @@ def serve(
         str,
         typer.Option(help="plan, ask, auto or yolo, as of sansi agent: which calls ask.", rich_help_panel=TOOLS),
     ] = "ask",
+    always: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RULE", help="Calls of tools that run unasked: shell(command=ls*)", rich_help_panel=TOOLS),
+    ] = None,
+    ask: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RULE", help="Calls that ask each time, in every mode but yolo.", rich_help_panel=TOOLS),
+    ] = None,
+    never: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RULE", help="Calls that are refused in every mode: write_file", rich_help_panel=TOOLS),
+    ] = None,
+    approval_seconds: Annotated[
+        float,
+        typer.Option(
+            min=1, help="How long a question waits for its answer; then the call is not made.", rich_help_panel=TOOLS
+        ),
+    ] = 900,
     tool_folder: Annotated[
         str | None, typer.Option(help="The folder that files and shell may use.", rich_help_panel=TOOLS)
     ] = None,
@@ -195,7 +214,16 @@ def serve(
     names = model_names(wanted, name or [name_of(model) for model in wanted])
     with (
         bind(host, port) as listener,  # a taken port is told before the minutes of a download, not after
-        _server_tools(tools, mcp, tool_mode, tool_folder, len(settings.keys or ()) > 1, max_runs) as server_tools,
+        _server_tools(
+            tools,
+            mcp,
+            tool_mode,
+            tool_folder,
+            len(settings.keys or ()) > 1,
+            max_runs,
+            {"always": always or (), "ask": ask or (), "never": never or ()},
+            approval_seconds,
+        ) as server_tools,
     ):
         found = [find_model(model, hub, memory=alone, **options) for model in wanted]
         launch(
@@ -221,11 +249,15 @@ def _server_tools(
     folder: str | None,
     several_keys: bool,
     max_runs: int = 16,
+    rules: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    approval_seconds: float = 900,
 ) -> Iterator[ServerTools | None]:
     """What the operator turns on; None: nothing. MCP servers start while the model loads, and end with the server."""
     if not tools and not mcp:
         if folder is not None or mode != "ask":
             raise CommandLineError("--tool-mode and --tool-folder are for tools: give --tools or --mcp")
+        if given := [name for name, texts in rules.items() if texts]:
+            raise CommandLineError(f"--{given[0]} is for tools: give --tools or --mcp")
         yield None
         return
     from sansi.agents.approvals import Policy
@@ -240,14 +272,20 @@ def _server_tools(
                 "--tools memory: all clients would read and change the same notes; give one API key, or leave memory "
                 "out"
             )
-        policy = Policy(mode)  # type: ignore[arg-type]
+        policy = Policy.of(mode, **rules)  # type: ignore[arg-type]
         toolset = Toolset(names, mcp or (), folder=folder)
+        try:
+            toolset.check_rules(policy.rules)
+        except SansiError:
+            toolset.close()
+            raise
     with (
         toolset,
         tempfile.TemporaryDirectory(prefix="sansi-serve-", ignore_cleanup_errors=True) as conversations,
     ):
         remembered = state_folder() / "approvals.json"
-        yield ServerTools(toolset, Path(conversations), policy.with_rules(toolset.rules), remembered, max_runs=max_runs)
+        policy, bounds = policy.with_rules(toolset.rules), {"max_runs": max_runs, "approval_seconds": approval_seconds}
+        yield ServerTools(toolset, Path(conversations), policy, remembered, **bounds)  # type: ignore[arg-type]
 
 
 def _roles(given: str | None) -> frozenset[str]:

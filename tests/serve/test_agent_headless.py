@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from agent_setup import setup_of
@@ -312,6 +313,7 @@ def test_without_a_user_servers_that_start_slowly_are_waited_for_and_resources_a
 
 def test_servers_that_are_still_starting_are_told(tmp_path):
     class Status:
+        servers = (SimpleNamespace(state="starting"),)
         starting = 1
 
         def __str__(self):
@@ -357,7 +359,7 @@ def test_cut_and_unreadable_sessions_are_told(sansi, url, tmp_path):
 
 def test_rules_about_arguments_that_a_tool_does_not_have_are_refused(sansi, url):
     code, _, err = sansi("--url", url, "--always", "calculator(expresion=*)", "-p", "x")
-    assert code == 2 and 'calculator has no argument "expresion"; did you mean "expression"?' in err
+    assert code == 2 and 'speaks of "expresion", which calculator does not take; did you mean "expression"?' in err
 
 
 def test_the_calculator_is_there_beside_mcp_files_and_none_is_none(sansi, url, tmp_path):

@@ -10,7 +10,6 @@ from typing import Any, Literal, Protocol
 
 from sansi.agents.approvals import patterns
 from sansi.base import SansiError
-from sansi.base.errors import did_you_mean
 
 Verdict = Literal["always", "ask", "never"]
 VERDICTS: tuple[Verdict, ...] = ("always", "ask", "never")
@@ -76,7 +75,7 @@ class Rule:
 
     def covers(self, tool: Described, arguments: Mapping[str, Any]) -> bool:
         """Whether the rule speaks of this call. One that approves wants all of a value to fit, others any part."""
-        if not self._means(tool):
+        if not self.means(tool):
             return False
         command = "execute" in tool.effects
         return all(self._fits(arguments, name, pattern, command) for name, pattern in self.arguments)
@@ -84,20 +83,19 @@ class Rule:
     def unknown_argument(self, tool: Described) -> str | None:
         """An argument that the rule names and the one tool that it is for does not take: it would never speak."""
         known = tool.parameters.get("properties") or {}
-        if not known or patterns.has_stars(self.tool) or not self._means(tool):
+        if not known or patterns.has_stars(self.tool) or not self.means(tool):
             return None
         return next((name for name, _ in self.arguments if name != ANY_ARGUMENT and name not in known), None)
 
-    def misfit(self, tool: Described) -> str:
-        """What is wrong with the rule as far as this tool goes, in a sentence; "" where nothing is."""
-        name = self.unknown_argument(tool)
-        if name is None:
-            return ""
-        return f'rule "{self}": {tool.name} has no argument "{name}"{did_you_mean(name, tool.parameters["properties"])}'
+    @property
+    def origin(self) -> str | None:
+        """The pattern of origins, of a rule that names one."""
+        return self.tool.partition("/")[0] if ":" in self.tool or "/" in self.tool else None
 
-    def _means(self, tool: Described) -> bool:
+    def means(self, tool: Described) -> bool:
+        """Whether the rule speaks of this tool, with whatever arguments."""
         known_as = {tool.name, *((tool.title,) if tool.title else ())}
-        if ":" not in self.tool and "/" not in self.tool:
+        if self.origin is None:
             return patterns.names(self.tool, tool.name)
         origin, _, name = self.tool.partition("/")
         return patterns.names(origin, tool.origin) and any(patterns.names(name or "*", known) for known in known_as)

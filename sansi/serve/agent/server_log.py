@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 
 from sansi.agents.mcp import ServerStatus, Status
 
@@ -17,12 +18,21 @@ class ServerLog:
         self._before = {server.name: server for server in before.servers}
         self._down = {server.name for server in before.servers if server.state in ("failed", "lost")}
         self._lock = threading.Lock()
+        self._warned: set[str] = set()
 
     def __call__(self, status: Status) -> None:
         with self._lock:
             for server in status.servers:
                 self._compare(self._before[server.name], server)
                 self._before[server.name] = server
+
+    def warn(self, told: Sequence[str]) -> None:
+        """What is odd beside the servers' own state, each once."""
+        with self._lock:
+            new = [each for each in told if each not in self._warned]
+            self._warned.update(new)
+        for each in new:
+            log.warning("mcp", extra={"fields": {"note": each}})
 
     def _compare(self, before: ServerStatus, now: ServerStatus) -> None:
         if now.state in ("failed", "lost") and (now.state, now.cause) != (before.state, before.cause):

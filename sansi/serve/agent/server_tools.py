@@ -16,7 +16,7 @@ from sansi.agents import AgentEvent, Stop, Tool
 from sansi.agents.approvals import Approvals, Approver, Policy, Remembered
 from sansi.agents.desk import AnswerDesk
 from sansi.agents.events import MessageAdded, ObservationMade
-from sansi.agents.mcp import ServerStatus
+from sansi.agents.mcp import ServerStatus, Status
 from sansi.agents.toolset import NO_WAIT, Toolset
 from sansi.base import SansiError
 from sansi.base.errors import did_you_mean
@@ -26,6 +26,7 @@ from sansi.serve.api.errors import ServeError
 
 MOST_RUNS = 16  # at a time, of one API key; without keys, of all clients together
 MOST_RESULTS = 20_000  # texts of strangers that are known again when a client sends them back
+APPROVAL_SECONDS = 900.0
 MOST_CONVERSATIONS = 256  # whose answers for the session are kept; those used longest ago are asked about again
 
 
@@ -42,7 +43,8 @@ class Running:
 
 class ServerTools:
     """The tools of one server. folder: where files of conversations go. remembered: approvals for always. max_calls: of
-    one run. max_runs: at a time, of one API key.
+    one run. max_runs: at a time, of one API key. approval_seconds: how long a question waits for its answer; then the
+    call is not made.
 
     With API keys, "always" lasts as long as the server does: what one client approves must not hold for another.
     """
@@ -55,9 +57,10 @@ class ServerTools:
         remembered: Path | None = None,
         max_calls: int = 16,
         max_runs: int = MOST_RUNS,
+        approval_seconds: float | None = APPROVAL_SECONDS,
     ):
         self.toolset, self.folder, self.policy = tools, folder, policy or Policy("ask")
-        self.max_calls, self.max_runs = max_calls, max_runs
+        self.max_calls, self.max_runs, self.approval_seconds = max_calls, max_runs, approval_seconds
         self._remembered: dict[int | None, Remembered] = {None: Remembered(remembered)}
         self._approvals: OrderedDict[tuple[int | None, str], Approvals] = OrderedDict()
         self._runs: dict[str, Running] = {}
@@ -93,7 +96,7 @@ class ServerTools:
 
     def begin(self, key: int | None) -> Running:
         """Raises ServeError (429) where this client, or without keys all of them, has as many runs as it may have."""
-        running = Running(key)
+        running = Running(key, AnswerDesk(self.approval_seconds))
         with self._lock:
             of_key = [each for each in self._runs.values() if each.key == key]
             if len(of_key) >= self.max_runs:
@@ -119,8 +122,17 @@ class ServerTools:
         """Log what becomes of the MCP servers from now on."""
         if self.toolset.servers is not None:
             log = ServerLog(self.toolset.servers.status())
-            self.toolset.servers.on_change = log
-            log(self.toolset.servers.status())
+
+            def changed(status: Status) -> None:
+                log(status)
+                if all(server.state == "ready" for server in status.servers):  # asks the servers' own thread
+                    threading.Thread(target=self._warn, args=(log,), daemon=True).start()
+
+            self.toolset.servers.on_change = changed
+            changed(self.toolset.servers.status())
+
+    def _warn(self, log: ServerLog) -> None:
+        log.warn(self.toolset.unmatched(self.policy.rules))
 
     def __str__(self) -> str:
         """The names of the tools, the servers' state and the mode, in a line each."""

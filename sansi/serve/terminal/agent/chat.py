@@ -97,7 +97,9 @@ class AgentChat:
         """Answer the last message, or the calls that wait."""
         stop, calls = Stop(), self.view.calls
         with stopped_by_interrupt(stop):
-            for event in self.setup.events(self.session, stop):
+            for number, event in enumerate(self.setup.events(self.session, stop)):
+                for warning in self.setup.warnings() if number == 0 else ():  # by now the servers had their time
+                    self.view.note(warning)
                 self.view.show(event)
                 if isinstance(event, ApprovalAsked):
                     self._ask(event, stop)

@@ -42,7 +42,7 @@ def _tell_servers(setup: Setup, err: TextIO) -> None:
     """Which MCP servers are not ready, and why, and rules that never speak; nothing where there is nothing amiss."""
     status = setup.tools.status()
     amiss = status is not None and (status.starting or "\n" in str(status))
-    for line in [*([str(status)] if amiss else []), *setup.odd_rules()]:
+    for line in [*([str(status)] if amiss else []), *setup.warnings()]:
         err.write(printable(line) + "\n")
     err.flush()
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
 from sansi.agents import Agent, Limits, Stop, Tool
-from sansi.agents.approvals import Approvals, definition_of, fingerprint_of
+from sansi.agents.approvals import Approvals, Rule, definition_of, fingerprint_of
 from sansi.agents.desk import AnswerDesk
 from sansi.agents.events import AgentEvent, Finished
-from sansi.agents.toolset import NO_WAIT, STARTING, Toolset
+from sansi.agents.toolset import STARTING, Toolset
 from sansi.client import ChatClient
 from sansi.serve.terminal.agent.session import Session, Sessions
 
@@ -35,12 +35,16 @@ class Setup:
     """With which options a new session begins, for whoever goes on with it."""
     desk: AnswerDesk | None = None
     """Where a user answers; None: nobody is there, and a run that must ask pauses."""
+    rules: Sequence[Rule] = ()
+    """Those that the user gave for this session."""
     _agent: Agent | None = None
+    _told: bool = False
 
-    def odd_rules(self) -> list[str]:
-        """Rules about an argument that their tool does not have, which never speak; a sentence each."""
-        tools = self.tools.all(NO_WAIT)
-        return [odd for rule in self.approvals.policy.rules for tool in tools if (odd := rule.misfit(tool))]
+    def warnings(self) -> list[str]:
+        """Rules that speak of no tool, once the servers are ready; told once."""
+        found = [] if self._told else self.tools.unmatched(self.rules)
+        self._told = self._told or bool(found)
+        return [f"warning: {each}" for each in found]
 
     def begin(self) -> Session:
         system = {"system": self.system} if self.system else {}
