@@ -96,11 +96,13 @@ class _ToolLoop:
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
 
     def submit(self, work: Awaitable[T]) -> Future[T]:
         if self._loop is None:
             self._loop = loop = asyncio.new_event_loop()
-            threading.Thread(target=_serve, args=(loop,), name="async-tools", daemon=True).start()
+            self._thread = threading.Thread(target=_serve, args=(loop,), name="async-tools", daemon=True)
+            self._thread.start()
 
         async def awaited() -> T:
             return await work
@@ -108,9 +110,10 @@ class _ToolLoop:
         return asyncio.run_coroutine_threadsafe(awaited(), self._loop)
 
     def close(self) -> None:
-        """End what still runs there; a tool that blocks keeps its thread, and nobody waits for it."""
-        if self._loop is not None:
+        """End what still runs there, so that every tool has heard of it; one that blocks is left behind on its thread."""
+        if self._loop is not None and self._thread is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(PATIENCE)
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
