@@ -110,7 +110,7 @@ class _ToolLoop:
         return asyncio.run_coroutine_threadsafe(awaited(), self._loop)
 
     def close(self) -> None:
-        """End what still runs there, so that every tool has heard of it; one that blocks is left behind on its thread."""
+        """End what still runs there, so that each tool has heard of it; one that blocks is left on its thread."""
         if self._loop is not None and self._thread is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(PATIENCE)
