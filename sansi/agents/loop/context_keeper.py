@@ -69,10 +69,9 @@ class ContextKeeper:
             figures = {"before": trimmed.before.tokens, "after": trimmed.after.tokens, "results": trimmed.results}
             self._notice("context_trimmed", trimmed.told, **figures, counted_by=trimmed.after.source)
         if not trimmed.fits:
-            described = estimated_count((), specs).tokens if specs else 0
-            of_tools = f", about {described} of them descriptions of its {count(len(specs), 'tool')}," if specs else ""
-            advice = "begin a new conversation"
+            described, of_tools, advice = estimated_count((), specs).tokens, "", "begin a new conversation"
             if specs and described * 2 > (self.window.context_length or 0):
+                of_tools = f", about {described} of them descriptions of its {count(len(specs), 'tool')},"
                 advice = "leave tools out (--tools, --mcp), or take a model with a longer context"
             self.error = SansiError(
                 f"the conversation has {trimmed.after} tokens{of_tools} and its reply needs {self.window.reply_room}; "

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from sansi.deploy.conform.endpoint import Answer, Endpoint, Stream
+from sansi.text.tokenizer import CONTROL_TEXT
 
 QUESTION = "What is 12 + 7?"
 SWITCHES: dict[str, Callable[[bool], dict[str, Any]]] = {
@@ -23,7 +24,7 @@ BUDGETS: dict[str, Callable[[int], dict[str, Any]]] = {
     "thinking_budget_tokens": lambda n: {"thinking_budget_tokens": n},
 }
 """Spellings of the budget: Sansi and Alibaba's cloud; vLLM; template arguments; llama.cpp."""
-TAGS = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<|im_start|>", "<|im_end|>")
+TAGS = tuple(text for name, text in CONTROL_TEXT.items() if not name.startswith(("tool_response", "endoftext")))
 
 
 def user(text: str) -> list[dict[str, Any]]:

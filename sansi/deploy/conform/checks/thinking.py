@@ -5,6 +5,7 @@ from __future__ import annotations
 from sansi.deploy.conform.endpoint import Answer
 from sansi.deploy.conform.probe import BUDGETS, QUESTION, Probe, user
 from sansi.deploy.conform.registry import Failed, NotOffered, check
+from sansi.text import NO_THINK_FLAG
 
 HARD = "How much is 17 + 25 - 9 + 31?"
 
@@ -48,13 +49,13 @@ def field(probe: Probe) -> str:
     return _list(whole)
 
 
-@check("soft-switch", "/no_think in the message switches thinking off")
+@check("soft-switch", f"{NO_THINK_FLAG} in the message switches thinking off")
 def soft_switch(probe: Probe) -> str:
-    found = probe.ask(f"{QUESTION} /no_think")
+    found = probe.ask(f"{QUESTION} {NO_THINK_FLAG}")
     if found.status != 200:
         raise Failed(f"status {found.status}", found)
     if found.reasoning.strip():
-        raise Failed("a thought in spite of /no_think", found)
+        raise Failed(f"a thought in spite of {NO_THINK_FLAG}", found)
     return "no thought"
 
 

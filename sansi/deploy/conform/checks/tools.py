@@ -10,6 +10,7 @@ import jsonschema_rs
 from sansi.deploy.conform.endpoint import Answer, Stream
 from sansi.deploy.conform.probe import TAGS, Probe, user
 from sansi.deploy.conform.registry import Failed, NotOffered, check
+from sansi.text.tokenizer import CONTROL_TEXT
 
 WEATHER = {
     "type": "function",
@@ -90,7 +91,7 @@ def no_tool(probe: Probe) -> str:
     found = probe.chat(ASKED, False, tools=[WEATHER], tool_choice="none")
     if 400 <= found.status < 500:
         raise NotOffered(f"refused with status {found.status}")
-    if found.calls or "<tool_call>" in found.content:
+    if found.calls or CONTROL_TEXT["tool_call"] in found.content:
         raise Failed("a call in spite of tool_choice none", found)
     return "no call"
 

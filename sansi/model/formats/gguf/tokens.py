@@ -48,7 +48,7 @@ _NORMALISED = ("qwen2", "qwen35")
 """Whose texts are composed (NFC) first."""
 _WHOLE_WORDS = ("llama-bpe",)
 """Whose words that are tokens are taken whole, whatever the merges would make of them."""
-ENDS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "<|eom_id|>", "<|end|>", "</s>")
+ENDS = (*(f"<|{name}|>" for name in ("im_end", "endoftext", "eot_id", "end_of_text", "eom_id", "end")), "</s>")
 """Control tokens that end a turn in whatever model has them."""
 
 
