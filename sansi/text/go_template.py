@@ -1,5 +1,4 @@
-"""The same rendering once more in Go's template language, of which `sansi.deploy.packages.ollama` makes a file for Ollama.
-
+"""The same rendering once more, in Go's template language: `sansi.deploy.packages.ollama` makes a file of it.
 
 Ollama fills in .Messages, .Tools, .System and .Think; that its texts are those of the codec is a property test.
 """
