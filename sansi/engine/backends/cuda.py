@@ -29,7 +29,7 @@ from sansi.model.kernels.gpu.attention import PARTITION, Cache, attend_chunks, a
 from sansi.model.kernels.gpu.experts import sparse_mlp
 from sansi.model.kernels.gpu.fused import add_rms_norm, norm_rope_and_store, silu_mul
 from sansi.model.rope import rope_table
-from sansi.model.transformer import MLP, DecoderLayer
+from sansi.model.transformer import MLP, DecoderLayer, RMSNorm
 
 SHORT = 8  # new tokens up to which a sequence's tokens attend one by one; each reads the context again, though from L2
 MAX_GRAPH_TOKENS = 256  # beyond it the products take long enough to hide the launches
@@ -445,11 +445,13 @@ class _Layer:
     @classmethod
     def of(cls, layer: DecoderLayer) -> _Layer:
         attention = layer.self_attn
+        q_norm, k_norm = attention.q_norm, attention.k_norm
+        assert isinstance(q_norm, RMSNorm) and isinstance(k_norm, RMSNorm)  # CudaBackend refuses other designs
         return cls(
             layer.input_layernorm.weight.data,
             layer.post_attention_layernorm.weight.data,
-            attention.q_norm.weight.data,
-            attention.k_norm.weight.data,
+            q_norm.weight.data,
+            k_norm.weight.data,
             _joined([attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight]),
             attention.o_proj.weight.data,
             _dense(layer.mlp) if isinstance(layer.mlp, MLP) else _sparse(layer.mlp),
