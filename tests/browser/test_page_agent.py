@@ -306,7 +306,8 @@ def test_without_tools_the_page_knows_nothing_of_them(visit, scripted_url):
     page = visit(scripted_url).page
     assert not page.locator("#tools-on").is_visible()
     page.locator("#tune").click()
-    assert page.get_by_label("Calculator").is_visible() and not page.get_by_label("Tools of this server").count()
+    page.get_by_label("Calculator").wait_for()
+    assert not page.get_by_label("Tools of this server").count()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
