@@ -7,7 +7,9 @@ prints how to repeat a failure: `make properties`, or `pytest tests/text --hypot
 import atexit
 import os
 import shutil
+import sys
 import tempfile
+import types
 from pathlib import Path
 
 import pytest
@@ -39,3 +41,18 @@ settings.load_profile("quick")
 def pytest_xdist_auto_num_workers() -> int:
     """Half as many again as there are cores: a fifth of a worker's time is waiting, for servers and processes."""
     return round(1.5 * len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@pytest.fixture
+def sansi(monkeypatch, capsys):
+    """Run the command in this process: the exit code, standard output and standard error."""
+    from sansi import cli
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["sansi", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        captured = capsys.readouterr()
+        return types.SimpleNamespace(code=caught.value.code or 0, out=captured.out, err=captured.err)
+
+    return run

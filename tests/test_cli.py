@@ -11,7 +11,7 @@ import types
 
 import httpx
 import pytest
-from sansi import __version__, cli
+from sansi import __version__
 
 from tiny_checkpoint import make_checkpoint
 
@@ -19,21 +19,6 @@ from tiny_checkpoint import make_checkpoint
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     return str(make_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny"))
-
-
-@pytest.fixture
-def sansi(monkeypatch, capsys):
-    """Run the command in this process: the exit code, standard output and standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["sansi", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-            raise SystemExit(0)
-        captured = capsys.readouterr()
-        return types.SimpleNamespace(code=caught.value.code or 0, out=captured.out, err=captured.err)
-
-    return run
 
 
 def test_version(sansi):

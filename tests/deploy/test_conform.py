@@ -3,12 +3,11 @@
 import json
 import re
 import sys
-import types
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
-from sansi import cli
 from sansi.base.errors import SansiError
 from sansi.chat import ChatModel
 from sansi.deploy.conform import CHECKS, Endpoint, Probe, run_suite
@@ -268,16 +267,8 @@ def test_addresses_and_names():
 
 
 @pytest.fixture
-def sansi(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["sansi", "conform", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-            raise SystemExit(0)
-        captured = capsys.readouterr()
-        return types.SimpleNamespace(code=caught.value.code or 0, out=captured.out, err=captured.err)
-
-    return run
+def sansi(sansi):
+    return partial(sansi, "conform")
 
 
 def test_the_command(sansi, url, tmp_path):

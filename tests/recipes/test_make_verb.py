@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-import types
+from functools import partial
 
 import pytest
 from made_corpus import SMALL, make_corpus, small_tiny, write_small
-from sansi import cli
 from sansi.recipes.kinds import KINDS
 from sansi.recipes.plan import plan
 from sansi.recipes.recipe import load_recipe
@@ -15,15 +13,8 @@ from sansi.recipes.runner import Runner
 
 
 @pytest.fixture
-def sansi(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["sansi", "make", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        captured = capsys.readouterr()
-        return types.SimpleNamespace(code=caught.value.code or 0, out=captured.out, err=captured.err)
-
-    return run
+def sansi(sansi):
+    return partial(sansi, "make")
 
 
 def test_the_list_has_every_recipe_and_every_kind(sansi):

@@ -1,14 +1,12 @@
 """The planner: against published measurements, and against the arithmetic of the formats."""
 
 import json
-import sys
-import types
+from functools import partial
 from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sansi import cli
 from sansi.base.errors import ConfigError, SansiError
 from sansi.deploy.plan import DEVICES, Ask, device_called, make_plan, precision_called
 from sansi.deploy.plan.fit import Fit
@@ -249,16 +247,8 @@ def test_a_fit_has_no_weight_below_zero():
 
 
 @pytest.fixture
-def sansi(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["sansi", "plan", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-            raise SystemExit(0)
-        captured = capsys.readouterr()
-        return types.SimpleNamespace(code=caught.value.code or 0, out=captured.out, err=captured.err)
-
-    return run
+def sansi(sansi):
+    return partial(sansi, "plan")
 
 
 def test_the_command_tells_verdict_parts_and_error(sansi):
