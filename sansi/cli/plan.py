@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,7 @@ from sansi.cli.info import subject_of
 from sansi.cli.options import AsJson, Hub
 
 if TYPE_CHECKING:
+    from sansi.deploy.plan import Ask
     from sansi.model import ModelConfig
 
 TRAINING = ("train", "lora", "rl")
@@ -109,25 +111,22 @@ def _shape(model: str | None, hub: str, devices: bool) -> tuple[str, ModelConfig
     return subject.name, subject.stored.config
 
 
-def _serving(name: str, config: ModelConfig | None, ask: object, as_json: bool) -> None:
-    from sansi.deploy.plan import Ask, make_plan
+def _serving(name: str, config: ModelConfig | None, ask: Ask, as_json: bool) -> None:
+    from sansi.deploy.plan import make_plan
     from sansi.deploy.plan.report import as_dict, described
 
-    assert config is not None and isinstance(ask, Ask)
+    assert config is not None
     made = make_plan(config, ask, name)
     typer.echo(json.dumps(as_dict(made), indent=2) if as_json else described(made))
     if not made.fits:
         raise typer.Exit(1)
 
 
-def _training(name: str, config: ModelConfig | None, ask: object, purpose: str, as_json: bool) -> None:
-    import dataclasses
-
-    from sansi.deploy.plan import Ask
+def _training(name: str, config: ModelConfig | None, ask: Ask, purpose: str, as_json: bool) -> None:
     from sansi.deploy.plan.plan import device_of
     from sansi.deploy.plan.training import training_memory
 
-    assert config is not None and isinstance(ask, Ask)
+    assert config is not None
     device = device_of(ask.gpu)
     needed = training_memory(config, device, ask.count, purpose, tokens=ask.context)
     if as_json:
@@ -142,16 +141,13 @@ def _training(name: str, config: ModelConfig | None, ask: object, purpose: str, 
         raise typer.Exit(1)
 
 
-def _list_devices(name: str, config: ModelConfig | None, ask: object, as_json: bool) -> None:
+def _list_devices(name: str, config: ModelConfig | None, ask: Ask, as_json: bool) -> None:
     from sansi.base.sizes import size_text
-    from sansi.deploy.plan import DEVICES, Ask
+    from sansi.deploy.plan import DEVICES
     from sansi.deploy.plan.plan import devices_that_fit
 
-    assert isinstance(ask, Ask)
     fits = devices_that_fit(config, ask) if config is not None else {}
     if as_json:
-        import dataclasses
-
         typer.echo(
             json.dumps([{**dataclasses.asdict(d), "fits": fits.get(d.name)} for d in DEVICES.values()], indent=2)
         )

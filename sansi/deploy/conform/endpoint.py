@@ -26,6 +26,11 @@ class Answer:
     seconds: float
 
     @property
+    def is_refused(self) -> bool:
+        """The server says that the request is at fault."""
+        return 400 <= self.status < 500
+
+    @property
     def choice(self) -> dict[str, Any]:
         """The first choice; empty where there is none."""
         choices = self.body.get("choices") if isinstance(self.body, dict) else None
@@ -43,7 +48,7 @@ class Answer:
     @property
     def reasoning(self) -> str:
         """Under either name."""
-        return _text(self.message.get("reasoning_content")) or _text(self.message.get("reasoning"))
+        return _thought(self.message)
 
     @property
     def calls(self) -> list[dict[str, Any]]:
@@ -89,7 +94,7 @@ class Stream:
 
     @property
     def reasoning(self) -> str:
-        return "".join(_text(d.get("reasoning_content")) or _text(d.get("reasoning")) for d in self.deltas)
+        return "".join(map(_thought, self.deltas))
 
     @property
     def finish(self) -> Any:
@@ -210,6 +215,11 @@ def _body(content: bytes, content_type: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text[:LONGEST_SHOWN]
+
+
+def _thought(part: dict[str, Any]) -> str:
+    """Of a message or a delta, under either name."""
+    return _text(part.get("reasoning_content")) or _text(part.get("reasoning"))
 
 
 def _text(value: Any) -> str:

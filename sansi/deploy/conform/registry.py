@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sansi.deploy.conform.endpoint import Answer
 from sansi.deploy.conform.probe import Probe
 
 
@@ -19,6 +20,13 @@ class Failed(Exception):
 
 class NotOffered(Exception):
     """What a check is about is not there, and the server says so; or it can not be seen from outside."""
+
+
+def offered(found: Answer) -> Answer:
+    """The answer. Raises NotOffered where the server has refused to give one."""
+    if found.is_refused:
+        raise NotOffered(f"refused with status {found.status}")
+    return found
 
 
 @dataclass(frozen=True)

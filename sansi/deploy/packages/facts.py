@@ -7,16 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sansi.chat.presets import Presets
 from sansi.model.bundle import ModelBundle
 from sansi.model.config import ModelConfig
-from sansi.model.formats.folders import read_config
+from sansi.model.formats.folders import read_config, read_config_values
 
 SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty")
-PRESETS: Mapping[str, Mapping[str, float]] = {
-    "thinking": {"temperature": 0.6, "top_p": 0.95, "top_k": 20},
-    "non-thinking": {"temperature": 0.7, "top_p": 0.8, "top_k": 20},
-}
-"""As Qwen3's cards recommend."""
+
+
+def _published() -> dict[str, float]:
+    """What Qwen3's cards recommend for thinking."""
+    preset = Presets().thinking
+    return {"temperature": preset.temperature, "top_p": preset.top_p, "top_k": preset.top_k}
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class ModelFacts:
     path: str
     """A folder, a GGUF file, or a name on a hub: what the runtime is told to open."""
     config: ModelConfig
-    sampling: Mapping[str, float] = field(default_factory=lambda: dict(PRESETS["thinking"]))
+    sampling: Mapping[str, float] = field(default_factory=_published)
     quantisation: str | None = None
     """quant_method of config.json: fp8, awq, gptq, …; None: full weights."""
     context: int | None = None
@@ -48,28 +50,20 @@ class ModelFacts:
     def yarn_factor(self) -> float | None:
         """How far positions have to be stretched for the context; None: not at all."""
         scaling = self.config.rope_scaling
-        trained = (scaling.original_max_position_embeddings if scaling else None) or self._trained
         if self.context_length <= self.config.max_position_embeddings and scaling is None:
             return None
-        return max(1.0, self.context_length / trained)
+        return max(1.0, self.context_length / self.original_context)
 
     @property
     def original_context(self) -> int:
-        """Tokens that positions were trained for."""
-        scaling = self.config.rope_scaling
-        return (scaling.original_max_position_embeddings if scaling else None) or self._trained
-
-    @property
-    def _trained(self) -> int:
-        """Qwen3's config.json says 40,960: 32,768 that were trained, and room for a prompt."""
-        most = self.config.max_position_embeddings
-        return 32_768 if most == 40_960 else most
+        """Tokens that positions were trained for. Qwen3's config.json says 40,960: 32,768, and room for a prompt."""
+        scaling, most = self.config.rope_scaling, self.config.max_position_embeddings
+        stated = scaling.original_max_position_embeddings if scaling else None
+        return stated or (32_768 if most == 40_960 else most)
 
 
 def facts_of(folder: str | Path, name: str | None = None, **more: Any) -> ModelFacts:
     """The facts of a model folder. Raises SansiError as `read_config` does."""
-    from sansi.model.formats.folders import read_config_values
-
     folder = Path(folder)
     values = read_config_values(folder)
     described = values.get("quantization_config") or {}
@@ -80,7 +74,7 @@ def facts_of(folder: str | Path, name: str | None = None, **more: Any) -> ModelF
         name or folder.resolve().name,
         str(folder),
         read_config(folder),
-        sampling or dict(PRESETS["thinking"]),
+        sampling or _published(),
         method if isinstance(method, str) else None,
         **more,
     )

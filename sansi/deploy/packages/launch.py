@@ -76,7 +76,7 @@ def _sglang_words(m: ModelFacts) -> list[str]:
     words += ["--context-length", str(m.context_length), "--reasoning-parser", "qwen3", "--tool-call-parser", "qwen"]
     words += ["--enable-strict-thinking"]
     if factor := m.yarn_factor:
-        words += ["--json-model-override-args", json.dumps({"rope_scaling": _yarn(m, factor, "rope_theta")})]
+        words += ["--json-model-override-args", json.dumps({"rope_scaling": _yarn(m, factor)})]
     return words
 
 
@@ -138,9 +138,9 @@ def _parallel(m: ModelFacts, flag: str, experts: list[str]) -> list[str]:
     return words + (experts if m.expert_parallel and m.config.is_moe else [])
 
 
-def _yarn(m: ModelFacts, factor: float, theta: str = "rope_theta") -> dict[str, object]:
+def _yarn(m: ModelFacts, factor: float) -> dict[str, object]:
     scaling = {"rope_type": "yarn", "factor": factor, "original_max_position_embeddings": m.original_context}
-    return {**scaling, theta: m.config.rope_theta}
+    return {**scaling, "rope_theta": m.config.rope_theta}
 
 
 def _quantised_notes(m: ModelFacts) -> tuple[str, ...]:

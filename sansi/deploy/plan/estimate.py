@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sansi.deploy.plan.devices import Device
+from sansi.deploy.plan.devices import DEVICES, Device
 from sansi.deploy.plan.published import H20Row, LocalRow, ServingRow, here_rows
 from sansi.deploy.plan.speed import (
     SERVING_ENGINES,
@@ -82,7 +82,7 @@ def _h20(work: Work, device: Device, load: Load) -> Estimate:
     if load.concurrency > 1:
         basis += f"; {load.concurrency} at once are further than any row goes"
     rows = _nearest(found, work, load, "run", lambda row: row.engine == "SGLang")
-    return Estimate(first, token, basis, _left_out_error(found), rows)
+    return Estimate(first, token, basis, found.unseen_error, rows)
 
 
 def _serving(work: Work, device: Device, load: Load) -> Estimate:
@@ -97,7 +97,7 @@ def _serving(work: Work, device: Device, load: Load) -> Estimate:
     if device.name not in {row.device for row, _, _ in tokens.rows if isinstance(row, ServingRow)}:
         basis += f"; {device.title} has no row, its data sheet stands in"
     receipts = _nearest(tokens, work, load, "token") + _nearest(firsts, work, load, "first token")
-    return Estimate(first, token, basis, max(_left_out_error(tokens), _left_out_error(firsts)), receipts)
+    return Estimate(first, token, basis, max(tokens.unseen_error, firsts.unseen_error), receipts)
 
 
 def _local(work: Work, device: Device, load: Load) -> Estimate:
@@ -109,8 +109,8 @@ def _local(work: Work, device: Device, load: Load) -> Estimate:
     if load.concurrency > 1:
         basis += "; several requests take turns"
     receipts = _nearest(tokens, work, load, "token", lambda row: _is_on(row, device))
-    receipts = receipts or _nearest(tokens, work, load, "token", lambda row: _kind_of(row) == device.kind)
-    return Estimate(first, token, basis, _left_out_error(tokens), receipts)
+    receipts = receipts or _nearest(tokens, work, load, "token", lambda row: DEVICES[row.device].kind == device.kind)
+    return Estimate(first, token, basis, tokens.unseen_error, receipts)
 
 
 def _here(work: Work, device: Device, load: Load) -> Estimate:
@@ -139,20 +139,6 @@ def _waiting(concurrency: int) -> float:
 
 def _is_on(row: Any, device: Device) -> bool:
     return isinstance(row, LocalRow) and row.device == device.name
-
-
-def _kind_of(row: Any) -> str:
-    from sansi.deploy.plan.devices import DEVICES
-
-    return DEVICES[row.device].kind
-
-
-def _left_out_error(found: Calibration) -> float:
-    models = list(dict.fromkeys(row.model for row, _, _ in found.rows))
-    if len(models) < 3:  # a fit of one model says nothing of another
-        return found.error
-    errors = [(found.without(model).error, sum(row.model == model for row, _, _ in found.rows)) for model in models]
-    return sum(error * count for error, count in errors) / len(found.rows)
 
 
 def _nearest(

@@ -128,12 +128,11 @@ def make_plan(config: ModelConfig, ask: Ask, model: str = "model", device: Devic
         )
     work = Work(config, precision)
     layout = _layout(work, device, ask)
-    share = -(-ask.concurrency // layout.replicas)
-    memory = serving_memory(work, device, layout.tp, share * ask.context, share, layout.pp)
+    memory = _memory(work, device, ask, layout)
     warnings = tuple(_warnings(config, precision, device, layout, ask))
     runs = memory.fits and not any(w.startswith("does not run") for w in warnings)
     engine = ask.engine or ("vllm" if device.kind == "server" else "llama.cpp")
-    load = Load(ask.context - ask.output, ask.output, share, layout.tp, engine)
+    load = Load(ask.context - ask.output, ask.output, _share(ask, layout), layout.tp, engine)
     return Plan(
         model,
         ask,
@@ -196,8 +195,17 @@ def _layouts(work: Work, count: int) -> list[Layout]:
 
 
 def _fits(work: Work, device: Device, ask: Ask, layout: Layout) -> bool:
-    share = -(-ask.concurrency // layout.replicas)
-    return serving_memory(work, device, layout.tp, share * ask.context, share, layout.pp).fits
+    return _memory(work, device, ask, layout).fits
+
+
+def _memory(work: Work, device: Device, ask: Ask, layout: Layout) -> Memory:
+    share = _share(ask, layout)
+    return serving_memory(work, device, layout.tp, share * ask.context, share, layout.pp)
+
+
+def _share(ask: Ask, layout: Layout) -> int:
+    """Requests of the busiest replica."""
+    return -(-ask.concurrency // layout.replicas)
 
 
 def _warnings(config: ModelConfig, precision: Precision, device: Device, layout: Layout, ask: Ask) -> list[str]:

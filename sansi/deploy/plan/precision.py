@@ -84,7 +84,7 @@ def _parts(config: ModelConfig, precision: Precision) -> tuple[float, float, flo
     tables = 1 if config.tie_word_embeddings and not precision.separate_head else 2
     kept = kept_parameters(config)
     matrices = config.num_parameters(embedding=False) - kept
-    full = max(precision.bits, 16.0) if precision.bits >= 16 else 16.0
+    full = max(precision.bits, 16.0)
     return matrices * precision.bits / 8, tables * table * precision.outer_bits / 8, kept * full / 8
 
 

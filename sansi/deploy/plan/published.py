@@ -202,7 +202,6 @@ _HARDWARE = (
 """How hardware is called in the rows, and here."""
 _FORMATS = (
     ("bf16", "bf16"),
-    ("q8 ", "mlx-8bit"),
     ("q8", "mlx-8bit"),
     ("q6", "mlx-6bit"),
     ("q5", "mlx-5bit"),

@@ -8,9 +8,10 @@ device without rows can be told from one with: that is an extrapolation, and `Es
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import TypeVar
 
 from sansi.deploy.plan.devices import DEVICES, Device
@@ -193,6 +194,14 @@ class Calibration:
     def error(self) -> float:
         """Mean of |predicted / measured - 1| over its rows."""
         return mean_error(self.fit, [(terms, seconds) for _, terms, seconds in self.rows])
+
+    @cached_property
+    def unseen_error(self) -> float:
+        """The same over rows of models that the fit has not seen; over all rows where they are of two models only."""
+        counts = Counter(row.model for row, _, _ in self.rows)
+        if len(counts) < 3:  # a fit of one model says nothing of another
+            return self.error
+        return sum(self.without(model).error * count for model, count in counts.items()) / len(self.rows)
 
     def error_of(self, terms: Terms, measured: float) -> float:
         return self.fit.seconds(terms) / measured - 1

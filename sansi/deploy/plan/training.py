@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from sansi.base.sizes import size_text
 from sansi.deploy.plan.devices import Device
+from sansi.deploy.plan.precision import PRECISIONS
+from sansi.deploy.plan.work import Work
 from sansi.model.config import ModelConfig
 
 MASTER, GRADIENT, ADAM = 4, 4, 8
@@ -62,8 +64,8 @@ def training_memory(
         states = parameters * (MASTER + GRADIENT + ADAM)
     engine = 0
     if kind == "rl":
-        kv = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * 2
-        engine = (2 * parameters + kv * rollout_tokens) // count
+        kv_bytes = Work(config, PRECISIONS["bf16"]).kv_bytes
+        engine = (2 * parameters + kv_bytes * rollout_tokens) // count
     return TrainingMemory(states // count, _activations(config, tokens), engine, device.usable)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from sansi.deploy.conform.probe import QUESTION, TAGS, Probe, user
-from sansi.deploy.conform.registry import Failed, NotOffered, check
+from sansi.deploy.conform.registry import Failed, NotOffered, check, offered
 
 OPENING = 2
 """Tokens of `<think>` and the line break after it."""
@@ -111,9 +111,7 @@ def template(probe: Probe) -> str:
 
 @check("parts", "content may be a list of text parts")
 def parts(probe: Probe) -> str:
-    found = probe.chat([{"role": "user", "content": [{"type": "text", "text": QUESTION}]}], False)
-    if 400 <= found.status < 500:
-        raise NotOffered(f"refused with status {found.status}")
+    found = offered(probe.chat([{"role": "user", "content": [{"type": "text", "text": QUESTION}]}], False))
     if found.content.strip() != probe.plain.content.strip():
         raise Failed("the same question as a text part gets another greedy answer", found, probe.plain)
     return "the same answer"
@@ -151,9 +149,7 @@ def seed(probe: Probe) -> str:
 
 @check("choices", "n gives so many choices")
 def choices(probe: Probe) -> str:
-    found = probe.ask(QUESTION, False, n=2, temperature=1.0, max_tokens=16)
-    if 400 <= found.status < 500:
-        raise NotOffered(f"refused with status {found.status}")
+    found = offered(probe.ask(QUESTION, False, n=2, temperature=1.0, max_tokens=16))
     given = found.body.get("choices") if isinstance(found.body, dict) else None
     if not isinstance(given, list) or sorted(choice.get("index", -1) for choice in given) != [0, 1]:
         raise Failed("n=2 does not give choices 0 and 1", found)
@@ -162,9 +158,7 @@ def choices(probe: Probe) -> str:
 
 @check("logprobs", "log-probabilities are of the tokens of the answer")
 def logprobs(probe: Probe) -> str:
-    found = probe.ask(QUESTION, False, logprobs=True, top_logprobs=2)
-    if 400 <= found.status < 500:
-        raise NotOffered(f"refused with status {found.status}")
+    found = offered(probe.ask(QUESTION, False, logprobs=True, top_logprobs=2))
     told = found.choice.get("logprobs")
     entries = told.get("content") if isinstance(told, dict) else None
     if not isinstance(entries, list) or not entries:

@@ -67,6 +67,6 @@ def context(probe: Probe) -> str:
     found = probe.ask("word " * (2 * size), False, max_tokens=4)
     if found.status == 200:
         raise Failed(f"{2 * size:,} words are accepted in a context of {size:,} tokens, in silence", found)
-    if not 400 <= found.status < 500:
+    if not found.is_refused:
         raise Failed(f"status {found.status} for a prompt that is too long; a 4xx is right", found)
     return f"status {found.status}"

@@ -52,7 +52,7 @@ def alive(probe: Probe) -> str:
 def _refused(probe: Probe, found: Answer, what: str) -> str:
     if found.status == 200:
         raise Failed(f"{what} is accepted", found)
-    if not 400 <= found.status < 500:
+    if not found.is_refused:
         raise Failed(f"status {found.status} for {what}; a 4xx is right", found)
     error = found.body.get("error", found.body) if isinstance(found.body, dict) else found.body
     words = error.get("message", error.get("detail")) if isinstance(error, dict) else error

@@ -9,7 +9,7 @@ import jsonschema_rs
 
 from sansi.deploy.conform.endpoint import Answer, Stream
 from sansi.deploy.conform.probe import TAGS, Probe, user
-from sansi.deploy.conform.registry import Failed, NotOffered, check
+from sansi.deploy.conform.registry import Failed, NotOffered, check, offered
 from sansi.text.tokenizer import CONTROL_TEXT
 
 WEATHER = {
@@ -88,9 +88,7 @@ def tool_result(probe: Probe) -> str:
 
 @check("no-tool", 'tool_choice "none" calls nothing')
 def no_tool(probe: Probe) -> str:
-    found = probe.chat(ASKED, False, tools=[WEATHER], tool_choice="none")
-    if 400 <= found.status < 500:
-        raise NotOffered(f"refused with status {found.status}")
+    found = offered(probe.chat(ASKED, False, tools=[WEATHER], tool_choice="none"))
     if found.calls or CONTROL_TEXT["tool_call"] in found.content:
         raise Failed("a call in spite of tool_choice none", found)
     return "no call"
@@ -102,9 +100,7 @@ def schema(probe: Probe) -> str:
     asked = {"response_format": {"type": "json_schema", "json_schema": named}}
     modes = (False, True) if probe.thinks else (False,)
     for thinking in modes:
-        found = probe.ask("Name a city and its population.", thinking, **asked)
-        if 400 <= found.status < 500:
-            raise NotOffered(f"refused with status {found.status}")
+        found = offered(probe.ask("Name a city and its population.", thinking, **asked))
         if found.finish == "length":
             continue
         _check_json(found, thinking)
@@ -115,9 +111,9 @@ def schema(probe: Probe) -> str:
 
 def _call(probe: Probe) -> Answer:
     found = probe.chat(ASKED, False, **FORCED)
-    if 400 <= found.status < 500:
+    if found.is_refused:
         found = probe.chat(ASKED, False, tools=[WEATHER], tool_choice="required")
-    if 400 <= found.status < 500:
+    if found.is_refused:
         raise NotOffered(f"tools are refused with status {found.status}")
     if not found.calls:
         raise Failed("tool_choice names a function, and the answer has no tool_calls", found)
