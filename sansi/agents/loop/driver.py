@@ -197,12 +197,12 @@ class Driver:
             options["tool_choice"] = "auto"  # else it would have to call for ever
         if grant is not None:
             options["thinking_budget"] = grant
-        left = self._meter.tokens_left(self.state.usage, last)
+        left, given = self._meter.tokens_left(self.state.usage, last), options.get("max_tokens")
         caps = [left] if left is not None else []
         if grant is not None and self.state.counts.get("budget_exceeded"):
             caps.append(grant + ANSWER_TOKENS)
         if caps:
-            options["max_tokens"] = min(*caps, options.get("max_tokens") or caps[0], caps[0])
+            options["max_tokens"] = min([*caps, given] if given else caps)
         return options
 
     def _account(self, grant: int | None, reply: AssistantReply) -> None:
