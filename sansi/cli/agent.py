@@ -207,7 +207,6 @@ def agent(
         # Servers start while the model loads.
         with command_line():
             toolset = stack.enter_context(Toolset(names, chosen.mcp or (), folder=chosen.folder))
-        with command_line():
             toolset.check_rules(policy.rules)
         approvals.policy = approvals.policy.with_rules(toolset.rules)
         client, name = stack.enter_context(_client(chosen))
