@@ -39,7 +39,7 @@ def approves(pattern: str, value: str, command: bool) -> bool:
         return bool(_compiled(pattern, _WITHIN_COMMAND).fullmatch(value))
     if address := _ADDRESS.fullmatch(pattern):
         return _approves_address(address, value)
-    return _stays_inside(value) and bool(_compiled(pattern, _ANY).fullmatch(value))
+    return stays_inside(value) and bool(_compiled(pattern, _ANY).fullmatch(value))
 
 
 def stops(pattern: str, value: str, command: bool) -> bool:
@@ -83,14 +83,15 @@ def _approves_address(pattern: re.Match[str], value: str) -> bool:
     if "@" in address.netloc or address.scheme != pattern[1].lower() or not _is_host(pattern[2].lower(), host):
         return False
     rest = value[value.index("://") + 3 + len(address.netloc) :] or "/"
-    return _stays_inside(unquote(rest)) and bool(_compiled(pattern[3] or "/", _ANY).fullmatch(rest))
+    return stays_inside(unquote(rest)) and bool(_compiled(pattern[3] or "/", _ANY).fullmatch(rest))
 
 
 def _is_host(pattern: str, host: str) -> bool:
     return host.endswith(pattern[1:]) and len(host) > len(pattern) - 1 if pattern.startswith("*.") else host == pattern
 
 
-def _stays_inside(value: str) -> bool:
+def stays_inside(value: str) -> bool:
+    """Whether no step of a path goes up."""
     return ".." not in _STEPS.split(value)
 
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from sansi.agents.approvals.patterns import stays_inside
 from sansi.base.strict_json import parse_json
 
 _FILE_ENDINGS = """
@@ -26,8 +27,6 @@ _URL = r"[a-z][a-z0-9+.-]{0,31}://[^\s\"'<>`]+|www\.[^\s\"'<>`]+"
 _ACCOUNT = r"\b[a-z]{2}\d{2}[a-z0-9]{8,}\b|\+\d(?:[ ()/-]?\d){7,}|\b\d{9,}\b"
 _ADDRESS = re.compile(f"{_URL}|{_EMAIL}|{_ACCOUNT}", re.IGNORECASE)
 _JOINTS, _ENDING = re.compile(r"[-_]+"), re.compile(r"\.\w{1,5}$")
-_HOST = re.compile(r"(?:[a-z][a-z0-9+.-]*://)?(?:[^/?#]*@)?([^/?#:\s]+)", re.IGNORECASE)
-_STEP = re.compile(r"[/\\\\]")
 _NAMED_HOST = re.compile(
     r"(?:(?P<name>(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24})|\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:.]{2,45}\]|localhost)"
     r"(?::\d{1,5})?(?:/\S*)?",
@@ -77,8 +76,8 @@ class Place:
             return False
         if (self.path, self.query) == (other.path, other.query):
             return True
-        steps = _STEP.split(unquote(other.path))
-        return not other.query and ".." not in steps and other.path.startswith(self.path.rstrip("/") + "/")
+        below = other.path.startswith(self.path.rstrip("/") + "/")
+        return not other.query and below and stays_inside(unquote(other.path))
 
 
 def place_of(word: str) -> Place | None:
@@ -214,12 +213,6 @@ class Strangers:
     @property
     def last(self) -> str:
         return self._texts[-1][0]
-
-
-def host_of(word: str) -> str:
-    """The host of a web address, or nothing."""
-    found = _HOST.match(word) if "://" in word or word.lower().startswith("www.") else None
-    return found[1] if found else ""
 
 
 def _words(text: str) -> Iterator[str]:
