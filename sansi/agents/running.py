@@ -6,15 +6,14 @@ import asyncio
 import contextvars
 import inspect
 import threading
-import time
-from collections.abc import Awaitable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Coroutine, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 from sansi.agents.context import ToolContext
 from sansi.agents.forms import Ask, Question, Reply, reply_to
 from sansi.agents.observation import Observation, head_and_tail, read_result
+from sansi.agents.stopwatch import Stopwatch
 from sansi.base import SansiError
 from sansi.client.chat_client import on_thread
 
@@ -148,22 +147,20 @@ class _Deadline:
     """`timeout` seconds from the start, and again from each progress, up to EXTENSIONS times the timeout in all."""
 
     def __init__(self, timeout: float):
-        self._timeout, self._begun = timeout, time.monotonic()
-        self._last = self._begun
-        self._asking, self._since = 0, self._begun
-        self._lock = threading.Lock()
+        self._timeout, self._watch = timeout, Stopwatch()
+        self._last = 0.0  # the watch's seconds at the last progress
 
     def left(self) -> float:
-        if self._asking:
+        if self._watch.stands:
             return self._timeout  # until when it is looked at again
-        end = min(self._last + self._timeout, self._begun + EXTENSIONS * self._timeout)
-        return min(end - time.monotonic(), threading.TIMEOUT_MAX)
+        end = min(self._last + self._timeout, EXTENSIONS * self._timeout)
+        return min(end - self._watch.seconds(), threading.TIMEOUT_MAX)
 
     @property
     def told(self) -> str:
-        if self._last == self._begun:
+        if not self._last:
             return f"{self._timeout:g} s"
-        if self._last + self._timeout >= self._begun + EXTENSIONS * self._timeout:
+        if self._last + self._timeout >= EXTENSIONS * self._timeout:
             return f"{EXTENSIONS * self._timeout:g} s, for all its progress"
         return f"{self._timeout:g} s of its last progress"
 
@@ -173,7 +170,7 @@ class _Deadline:
 
         def progress(text: str) -> None:
             if not context.cancelled.is_set():  # nobody waits any longer
-                self._last = time.monotonic()
+                self._last = self._watch.seconds()
                 context.progress(text)
 
         return ToolContext(
@@ -191,26 +188,15 @@ class _Deadline:
         home = asyncio.get_running_loop()  # of the run, which is asked there; the tool may have another one
 
         async def asked(question: Question) -> Reply:
-            with self._paused():
-                if asyncio.get_running_loop() is home:
-                    return await reply_to(ask, question)
-                return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(reply_to(ask, question), home))
+            try:
+                with self._watch.waiting():
+                    if asyncio.get_running_loop() is home:
+                        return await reply_to(ask, question)
+                    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(reply_to(ask, question), home))
+            finally:
+                self._last = self._watch.seconds()
 
         return asked
-
-    @contextmanager
-    def _paused(self) -> Iterator[None]:
-        with self._lock:
-            self._since = self._since if self._asking else time.monotonic()
-            self._asking += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._asking -= 1
-                if not self._asking:
-                    self._last = time.monotonic()
-                    self._begun += self._last - self._since
 
 
 def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -8,9 +8,8 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sansi.agents import Agent, Limits, Tool, calculator, tool
+from sansi.agents import Agent, Limits, Tool, calculator, stopwatch, tool
 from sansi.agents.approvals import Approvals
-from sansi.agents.loop import limits
 from sansi.base import SansiError
 from sansi.client import AssistantReply, Usage
 from sansi.text import Message, ToolCall
@@ -179,7 +178,7 @@ def test_max_seconds_gives_up_what_runs_and_ends_in_an_answer():
 
 def test_the_time_in_which_the_user_is_asked_is_not_the_runs(monkeypatch):
     later = [0.0]
-    monkeypatch.setattr(limits, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + later[0]))
+    monkeypatch.setattr(stopwatch, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + later[0]))
 
     @tool(effects={"write"})
     def put() -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -50,7 +49,7 @@ class Driver:
         self.state = state
         self._settings, self._conversation, self._emit, self._stop = settings, conversation, emit, stop
         self._ledger = ThinkingLedger.of(settings.limits, state.granted, state.spent)
-        self._meter = Meter(settings.limits, state.seconds, time.monotonic())
+        self._meter = Meter(settings.limits, state.seconds)
         self._context = ContextKeeper(settings.client, settings.options, conversation, state, emit)
         self._tools = dict(settings.tools)
         self._caller = Caller(
@@ -60,10 +59,10 @@ class Driver:
             self._context_of,
             self._fit,
             self._seconds_for_calls,
-            self._meter.waiting,
+            self._meter.watch.waiting,
             state.held,
         )
-        self._inputs = Inputs(settings.ask, emit, state, self._meter.waiting)
+        self._inputs = Inputs(settings.ask, emit, state, self._meter.watch.waiting)
         self._breaker = LoopBreaker(self._tools)
         for record in state.records:
             self._breaker.note(record)

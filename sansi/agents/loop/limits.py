@@ -18,13 +18,9 @@ thought is counted by its text, and the report says so.
 from __future__ import annotations
 
 import math
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
-from typing import Any
 
+from sansi.agents.stopwatch import Stopwatch
 from sansi.base import SansiError
 from sansi.client.reply import Usage
 
@@ -110,37 +106,18 @@ class ThinkingLedger:
         return grant is not None and grant < min(self.reserve, self.left) and self.spent[-1] >= grant
 
 
-@dataclass
+@dataclass(frozen=True)
 class Meter:
     """What is left of a run's tokens and seconds, for a step and for the last reply."""
 
     limits: Limits
     before: float
     """Seconds of the run before it was resumed."""
-    begun: float
-    _waited: float = 0.0
-    _since: float = 0.0
-    _waiting: int = 0
-    _lock: Any = field(default_factory=threading.RLock)  # questions come from the threads of servers, too
+    watch: Stopwatch = field(default_factory=Stopwatch)
 
     def seconds(self) -> float:
         """Since the run began, less those in which it waited for somebody's answer."""
-        with self._lock:
-            now = time.monotonic()
-            return self.before + now - self.begun - self._waited - (now - self._since if self._waiting else 0.0)
-
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """While somebody is asked something; several may be asked at a time."""
-        with self._lock:
-            self._since = self._since if self._waiting else time.monotonic()
-            self._waiting += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._waiting -= 1
-                self._waited += 0.0 if self._waiting else time.monotonic() - self._since
+        return self.before + self.watch.seconds()
 
     def seconds_left(self, last: bool) -> float | None:
         cap = self.limits.max_seconds
