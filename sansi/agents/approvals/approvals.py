@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sansi.agents.approvals.definitions import definition_of, difference, fingerprint_of, key_of
+from sansi.agents.approvals.definitions import change_of, definition_of, difference, fingerprint_of, key_of
 from sansi.agents.approvals.policy import HOME_TOOLS, Action, Circumstances, Mode, Policy, Ruling, UnknownTool
 from sansi.agents.approvals.questions import CHOICES, Answer, Approver, Choice, Copied, NotAsked, Question
 from sansi.agents.approvals.remembered import Remembered
@@ -256,10 +256,7 @@ class Approvals:
     def _change_of(self, tool: Described) -> str:
         """What changed in a definition since it was approved, for the session or for always, by lines."""
         before = self._learned.definitions.get(key_of(tool))
-        if before is None:
-            return self.remembered.change_of(tool)
-        now = definition_of(tool)
-        return "" if fingerprint_of(before) == fingerprint_of(now) else difference(before, now)
+        return self.remembered.change_of(tool) if before is None else change_of(tool, before)
 
     def _question(
         self, call: ToolCall, tool: Described, arguments: dict[str, Any], ruling: Ruling, copied: tuple[Copied, ...]

@@ -34,6 +34,12 @@ def fingerprint_of(definition: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def change_of(tool: Described, before: Mapping[str, Any] | None) -> str:
+    """What changed since an earlier definition of the tool, by lines; empty where nothing did, or there is none."""
+    now = definition_of(tool)
+    return "" if before is None or fingerprint_of(before) == fingerprint_of(now) else difference(before, now)
+
+
 def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """The lines that differ between two definitions, each with `-` or `+`, and what stands around them."""
     old, new = (json.dumps(part, indent=1, sort_keys=True, ensure_ascii=False).splitlines() for part in (before, now))

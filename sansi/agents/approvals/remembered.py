@@ -10,7 +10,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from sansi.agents.approvals.definitions import definition_of, difference, fingerprint_of, key_of
+from sansi.agents.approvals.definitions import change_of, definition_of, fingerprint_of, key_of
 from sansi.agents.approvals.rules import VERDICTS, Described, Rule
 from sansi.agents.approvals.scope import EVERY, Scope
 from sansi.base import SansiError
@@ -60,8 +60,7 @@ class Remembered:
 
     def change_of(self, tool: Described) -> str:
         """What changed in a definition since it was approved, by lines; empty where nothing did, or none was."""
-        before, now = self.definitions.get(key_of(tool)), definition_of(tool)
-        return "" if before is None or fingerprint_of(before) == fingerprint_of(now) else difference(before, now)
+        return change_of(tool, self.definitions.get(key_of(tool)))
 
     def for_others(self) -> Remembered:
         """The same rules, and no approvals, for somebody else; in no file."""
