@@ -12,6 +12,8 @@ from sansi.base.errors import did_you_mean
 
 Choice = Literal["once", "session", "always", "no"]
 CHOICES: tuple[Choice, ...] = ("once", "session", "always", "no")
+THIS_CALL = "this very call"
+"""How `Question.covers` begins where no other call is approved with it."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Question:
     @property
     def covers_others(self) -> bool:
         """Whether "session" and "always" would approve other calls, too, so that `Answer.exact` is less."""
-        return self.covers != "" and not self.covers.startswith("this very call")
+        return self.covers != "" and not self.covers.startswith(THIS_CALL)
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sansi.agents.approvals import patterns
+from sansi.agents.approvals.questions import THIS_CALL
 from sansi.agents.approvals.rules import Described
 
 COMMANDS, TEXTS = ("command", "cmd"), ("command", "cmd", "code", "script")
@@ -56,7 +57,7 @@ class Scope:
     def told(self, tool: str) -> str:
         """What it covers, in words that go on after "approve"."""
         if self.exact is not None:
-            return f"this very call of {tool}, and no other"
+            return f"{THIS_CALL} of {tool}, and no other"
         if self.begins:
             return f"commands that are, or begin with, “{self.begins} ”, without ; & | < > $ and the like"
         return f"every call of {tool}"
