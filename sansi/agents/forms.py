@@ -9,13 +9,14 @@ import dataclasses
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 from sansi.base import SansiError
 from sansi.base.errors import did_you_mean
 from sansi.client.chat_client import on_thread
 from sansi.text.schema import conform
 
+Q = TypeVar("Q")
 Action = Literal["accept", "decline", "cancel"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
 Kind = Literal["text", "number", "integer", "boolean", "choice", "choices"]
@@ -156,12 +157,16 @@ Ask: TypeAlias = Callable[[Question], "Reply | Awaitable[Reply]"]
 
 async def reply_to(ask: Ask, question: Question) -> Reply:
     """What the user says, with the form's defaults. Raises SansiError for a reply that is none, or does not fit."""
-    if inspect.iscoroutinefunction(ask):
-        given = await ask(question)
-    else:
-        given = await on_thread(lambda: ask(question), "ask")
-        given = await given if inspect.isawaitable(given) else given
-    return question.fitted(Reply.read(given))
+    return question.fitted(Reply.read(await said_to(ask, question)))
+
+
+async def said_to(ask: Callable[[Q], Any], question: Q) -> Any:
+    """What whoever is asked says, as it is, without blocking the loop of events: one that is not async gets a thread
+    of its own."""
+    if inspect.iscoroutinefunction(ask) or inspect.iscoroutinefunction(type(ask).__call__):
+        return await ask(question)
+    said = await on_thread(lambda: ask(question), "ask")
+    return await said if inspect.isawaitable(said) else said
 
 
 def _field(name: str, schema: Mapping[str, Any], required: bool) -> Field:

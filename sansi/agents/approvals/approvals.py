@@ -21,6 +21,7 @@ from sansi.agents.approvals.scope import Scope, scope_of
 from sansi.agents.approvals.taint import Provenance, Suspicion
 from sansi.agents.approvals.turns import Turn
 from sansi.agents.events import AgentEvent, ApprovalAnswered, ApprovalAsked, Notice
+from sansi.agents.forms import said_to
 from sansi.agents.loop.run import Pending, PlannedCall
 from sansi.agents.observation import Observation
 from sansi.agents.running import run_sync
@@ -174,15 +175,10 @@ class Approvals:
 
     async def aask(self, question: Question) -> Answer | None:
         """The same, without blocking the loop of events: an approver that is not async gets a thread of its own."""
-        approver = self.approver
-        if approver is None:
+        if self.approver is None:
             return None
         try:
-            if inspect.iscoroutinefunction(approver) or inspect.iscoroutinefunction(type(approver).__call__):
-                answer = await approver(question)
-            else:
-                answer = await asyncio.to_thread(approver, question)
-                answer = await answer if inspect.isawaitable(answer) else answer
+            answer = await said_to(self.approver, question)
         except Exception as error:
             return _failed(error)
         return _read_answer(lambda: answer)
