@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from sansi.agents.forms import Ask
 
 
+ALONE = "none"
+"""The conversation of a call without one."""
+
+
 def nobody(text: str) -> None:
     """Nobody listens."""
 
@@ -21,7 +25,7 @@ class ToolContext:
 
     def __init__(
         self,
-        conversation: str = "none",
+        conversation: str = ALONE,
         room: int = 20_000,
         folder: Path | Callable[[], Path] | None = None,
         progress: Callable[[str], None] = nobody,

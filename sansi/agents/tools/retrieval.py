@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
-from sansi.agents.context import ToolContext
+from sansi.agents.context import ALONE, ToolContext
 from sansi.agents.observation import Result
 from sansi.agents.tool import Tool
 from sansi.agents.tools.library import Found, Library, Passage
@@ -16,7 +16,6 @@ from sansi.base.words import count as counted
 
 MOST, SHOWN_NAMES, SHOWN_NOTES = 20, 30, 5
 MOST_CONVERSATIONS = 1000  # whose numbers are known
-ALONE = "none"  # the conversation of a call without one
 TIMEOUT = 120.0  # seconds for one file, as each begins the time anew
 
 
