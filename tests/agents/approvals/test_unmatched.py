@@ -68,6 +68,12 @@ def test_a_toolset_checks_rules(tmp_path):
                 tools.check_rules(Policy.of(never=[rule]).rules)
 
 
+def test_where_there_are_no_rules_nothing_waits_for_the_tools(monkeypatch):
+    with Toolset() as tools:
+        monkeypatch.setattr(Toolset, "all", lambda self, wait=None: pytest.fail("servers were waited for"))
+        tools.check_rules(())
+
+
 @pytest.mark.parametrize("name", list(BUILT_IN))
 def test_the_names_of_tools_are_those_that_are_turned_on(name, tmp_path):
     pytest.importorskip("sansi.agents.tools.fetch") if name == "fetch" else None
