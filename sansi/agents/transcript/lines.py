@@ -12,7 +12,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -77,12 +77,13 @@ def read_lines(path: Path) -> Lines:
     if broken:
         notices.append(f"{path}: line {broken} is cut or damaged; the transcript is read up to there")
     _check_header(path, objects)
-    if any(line.get(FOREIGN) for line in objects):
+    lines = Lines(tuple(objects), end)
+    if lines.foreign:
         notices.append(
             f"{path} was not written by your Sansi on this machine, or was changed since: what it says was approved "
             "does not count, its settings are not used, and its words count as those of strangers"
         )
-    return Lines(tuple(objects), end, tuple(notices))
+    return replace(lines, notices=tuple(notices))
 
 
 def _split(data: bytes) -> Iterator[tuple[bytes, int]]:
