@@ -94,6 +94,8 @@ def test_a_folder_that_may_not_be_read_costs_only_itself_and_a_bound_is_told(cal
 def test_an_edit_of_several_lines_in_a_file_of_windows_is_counted(call):
     (call.root / "w.txt").write_bytes(b"a\r\nb\r\n")
     assert call("edit_file", path="w.txt", old="a\nb", new="c").text == "changed w.txt: 1 place, 1 line now"
+    (call.root / "w.txt").write_bytes(b"a\nb\r\na\nb\r\na\r\nb\r\n")  # of both kinds: those that change are counted
+    assert call("edit_file", path="w.txt", old="a\nb", new="c").text == "changed w.txt: 1 place, 5 lines now"
 
 
 def test_writing_shows_its_difference_first(call):

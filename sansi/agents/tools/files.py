@@ -154,12 +154,12 @@ class Files:
             new: What is to stand there instead.
             every: Whether to replace it wherever it stands.
         """
-        before, after = self._edited(path, old, new, every)
-        places = before.count(old) or before.count(old.replace("\n", "\r\n"))
+        _, after, places = self._edited(path, old, new, every)
         self._write(path, after.encode("utf-8", "replace"), context, whole=False)
         return f"changed {path}: {counted(places, 'place')}, {counted(len(after.splitlines()), 'line')} now"
 
-    def _edited(self, path: str, old: str, new: str, every: bool) -> tuple[str, str]:
+    def _edited(self, path: str, old: str, new: str, every: bool) -> tuple[str, str, int]:
+        """The text before and after, and in how many places it changes."""
         data = self._folder.read(path)
         try:
             text = data.decode("utf-8")
@@ -174,7 +174,7 @@ class Files:
             raise SansiError(
                 f'the piece "old" stands in "{path}" {count} times; give more of what is around it, or every'
             )
-        return text, text.replace(old, new)
+        return text, text.replace(old, new), count
 
     def _before(self, path: str) -> str | None:
         return _text(self._folder.read(path), path) if self._folder.exists(path) else None
@@ -189,7 +189,8 @@ class Files:
     def _shown_edit(self, arguments: Mapping[str, Any]) -> str:
         path, old, new = (str(arguments.get(name, "")) for name in ("path", "old", "new"))
         try:
-            return diff(path, *self._edited(path, old, new, bool(arguments.get("every"))))
+            before, after, _ = self._edited(path, old, new, bool(arguments.get("every")))
+            return diff(path, before, after)
         except SansiError as error:
             return f"{path}: {error}"
 
