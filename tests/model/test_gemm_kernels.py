@@ -97,7 +97,8 @@ def rounded(x: Tensor) -> Tensor:
     """What int8 and int4 weights are multiplied with: each 32 inputs on 255 levels of their own, as float64."""
     groups = x.unflatten(1, (-1, GROUP))
     amax = groups.abs().amax(2, keepdim=True)
-    levels = torch.where(amax > 0, groups * (127.0 / amax), 0.0).round()  # in float32, as the kernels
+    inverse = torch.full_like(amax, 127.0) / amax  # divided, as in the kernels; of `127.0 / amax` torch makes a product
+    levels = torch.where(amax > 0, groups * inverse, 0.0).round()  # in float32, too
     return (levels.double() * (amax * torch.tensor(1 / 127.0)).double()).flatten(1)
 
 
