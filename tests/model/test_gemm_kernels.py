@@ -290,6 +290,13 @@ def test_weights_that_have_no_quantised_form_are_refused(kind, weight, words):
         pack(weight, kind)
 
 
+@pytest.mark.parametrize("kind", [*LEVELS, *OTHERS])
+def test_there_is_no_room_for_a_part_of_a_group(kind):
+    columns = 3 * UNIT[kind] // 2
+    with pytest.raises(SansiError, match=f"^{kind} weights need a multiple of {UNIT[kind]} inputs, not {columns}; "):
+        PackedWeight.zeros(kind, 16, columns)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_weight_of_zeros(kind):
     packed = PackedWeight.zeros(kind, 20, 256) if kind in OTHERS else pack(torch.zeros(20, 256), kind)

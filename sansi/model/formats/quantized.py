@@ -15,7 +15,17 @@ from sansi.model.formats.files import QUANT_METHOD, QUANTIZED_FILE, is_ours
 from sansi.model.formats.folders import model_folder, read_config, read_config_values
 from sansi.model.formats.tensors import EMBEDDING, LM_HEAD, TensorFiles
 from sansi.model.formats.weights import WeightFormat, fill_from_rows, shapes_of
-from sansi.model.kernels import GROUP, LEVELS, PANEL, Arena, PackedWeight, pack_levels, unpack, unpack_levels
+from sansi.model.kernels import (
+    GROUP,
+    LEVELS,
+    PANEL,
+    Arena,
+    PackedWeight,
+    pack_levels,
+    panel_bytes,
+    unpack,
+    unpack_levels,
+)
 
 FORM = MappingProxyType({"quant_method": QUANT_METHOD, "layout": "panels-16", "group_size": GROUP})
 """How the bytes of a tensor lie is in `kernels/cpu/gemm.h`; another layout will have another name."""
@@ -68,7 +78,7 @@ class QuantizedReader:
         if name not in self.kinds:
             return self._files.read(name, slice(first, last)).clone()
         columns, start, stop = self.shapes[name][1], first // PANEL, -(-last // PANEL)
-        size = PANEL * columns // (2 if self.kinds[name] == "int4" else 1)
+        size = panel_bytes(self.kinds[name], columns)
         levels = self._read(f"{name}.levels", slice(start * size, stop * size), torch.uint8)
         scales = self._read(f"{name}.scales", slice(start, stop), torch.float16)
         panels = PackedWeight(self.kinds[name], (stop - start) * PANEL, columns, levels, scales)
@@ -148,7 +158,7 @@ def _stored_shapes(shapes: Mapping[str, tuple[int, ...]], kinds: Mapping[str, st
     for name, kind in kinds.items():
         rows, columns = shapes[name]
         panels = -(-rows // PANEL)
-        stored[f"{name}.levels"] = (panels * PANEL * columns // (2 if kind == "int4" else 1),)
+        stored[f"{name}.levels"] = (panels * panel_bytes(kind, columns),)
         stored[f"{name}.scales"] = (panels, columns // GROUP, PANEL)
     return stored
 

@@ -61,15 +61,22 @@ class PackedWeight:
     @classmethod
     def zeros(cls, kind: str, rows: int, columns: int, arena: Arena | None = None) -> PackedWeight:
         """Room for a packed weight, filled with zero bytes."""
+        check_columns(kind, columns)
         arena = arena or Arena()
-        panels, groups = -(-rows // PANEL), columns // GROUP if kind in LEVELS else 0
-        room = arena.take(panels * (groups * PANEL * 2 or panel_scales(kind, columns)))
-        if kind in SPANS or kind == "int6":
-            scales = room.view(panels, -1)
+        panels = -(-rows // PANEL)
+        scales = arena.take(panels * panel_scales(kind, columns))
+        if kind in LEVELS:
+            scales = scales.view(torch.float16).view(panels, columns // GROUP, PANEL)
         else:
-            halves = room.view(torch.float16)
-            scales = halves.view(panels, groups, PANEL) if groups else halves
+            scales = scales.view(torch.float16) if kind in FLOATS else scales.view(panels, -1)
         return cls(kind, rows, columns, arena.take(panels * panel_bytes(kind, columns)), scales)
+
+
+def check_columns(kind: str, columns: int) -> None:
+    """Raise SansiError for a number of inputs that a quantised kind can not have."""
+    step = 1 if kind in FLOATS else SUPER if kind == "int6" else GROUP * SPANS.get(kind, 1)
+    if columns % step:
+        raise SansiError(f"{kind} weights need a multiple of {step} inputs, not {columns}; use bf16 or fp32")
 
 
 def panel_bytes(kind: str, columns: int) -> int:
@@ -80,11 +87,11 @@ def panel_bytes(kind: str, columns: int) -> int:
 
 
 def panel_scales(kind: str, columns: int) -> int:
-    """Bytes of the scales of 16 outputs, of a kind that has not one scale for each group; 0 for floats."""
-    groups = columns // GROUP
-    if kind in SPANS:
-        return groups // SPANS[kind] * 4 * PANEL + groups * 2 * PANEL
-    return columns // SUPER * 2 * PANEL + groups * 2 * PANEL if kind == "int6" else 0
+    """Bytes of the scales of 16 outputs; 0 for floats."""
+    if kind in FLOATS:
+        return 0
+    shared = columns // GROUP // SPANS[kind] * 4 if kind in SPANS else columns // SUPER * 2 if kind == "int6" else 0
+    return (shared + columns // GROUP * 2) * PANEL
 
 
 class Arena:
@@ -145,8 +152,7 @@ def round_to_levels(weight: Tensor, kind: str, search: bool = True) -> tuple[Ten
     search: try each of DIVISORS and one least-squares fit per group, and keep the scale with the smallest squared
     error; without it the largest magnitude of a group lands on the last level. Raises SansiError as `pack`.
     """
-    if weight.shape[1] % GROUP:
-        raise SansiError(f"{kind} weights need a multiple of {GROUP} inputs, not {weight.shape[1]}; use bf16 or fp32")
+    check_columns(kind, weight.shape[1])
     groups = weight.float().unflatten(1, (-1, GROUP))
     largest = groups.gather(2, groups.abs().argmax(2, keepdim=True))  # with its sign: int4 has one more level below 0
     largest = largest.abs() if kind == "int8" else -largest
