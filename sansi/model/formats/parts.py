@@ -5,13 +5,15 @@ Letters of shapes: N rows   K columns
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from sansi.model.kernels import GROUP, LEVELS, PANEL, SPANS, PackedWeight, pack_affine, pack_levels, pack_six
+
+VALUES_AT_ONCE = 2**22
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,6 @@ def affine_kind(bits: int, group_size: int, columns: int) -> str | None:
     return fits[0] if fits and not columns % group_size else None  # the widest span comes first
 
 
-def _by_group(d: Tensor, columns: int) -> Tensor:
-    """One scale for each GROUP inputs, where a format has one for several groups."""
-    return d.repeat_interleave(columns // GROUP // d.shape[1], dim=1)
-
-
 def joined(many: Sequence[Parts]) -> Parts:
     """The rows of several, one after the other."""
 
@@ -63,6 +60,28 @@ def joined(many: Sequence[Parts]) -> Parts:
         return None if pieces[0] is None else torch.cat(pieces)
 
     return Parts(*(whole(name) for name in ("q", "d", "sc", "dmin", "m")))  # type: ignore[arg-type]
+
+
+def put_rows(
+    packed: PackedWeight,
+    names: Sequence[str],
+    shapes: Mapping[str, tuple[int, ...]],
+    rows: Callable[[str, int, int], Parts],
+) -> None:
+    """Put the rows of all `names`, one after the other, into `packed`, which is of their kind.
+
+    rows: (name, first, last) -> those rows; `first` is a multiple of 16.
+    """
+    if any(shapes[name][0] % PANEL for name in names[:-1]):  # panels that hold rows of two
+        put(packed, 0, joined([rows(name, 0, shapes[name][0]) for name in names]))
+        return
+    step = max(1, VALUES_AT_ONCE // packed.columns // PANEL) * PANEL
+    at = 0
+    for name in names:
+        count = shapes[name][0]
+        for first in range(0, count, step):
+            put(packed, at + first, rows(name, first, min(first + step, count)))
+        at += count
 
 
 def put(packed: PackedWeight, first: int, piece: Parts) -> None:
@@ -74,14 +93,13 @@ def put(packed: PackedWeight, first: int, piece: Parts) -> None:
 
 
 def _packed(piece: Parts, kind: str) -> PackedWeight:
-    rows, columns = piece.q.shape
+    rows, groups = len(piece.q), piece.q.shape[1] // GROUP
     if kind in LEVELS:
-        return pack_levels(piece.q, _by_group(piece.d, columns), kind)
+        return pack_levels(piece.q, _widened(piece.d, groups), kind)
     if kind == "int6":
         assert piece.sc is not None
         return pack_six(piece.q, piece.sc, piece.d)
     assert piece.dmin is not None
-    groups = columns // GROUP
     ones = torch.ones(rows, 1, dtype=torch.uint8)
     d, dmin = (_widened(v, groups // SPANS[kind]) for v in (piece.d, piece.dmin))
     sc, m = (_widened(ones if v is None else v, groups) for v in (piece.sc, piece.m))

@@ -17,12 +17,10 @@ from torch import Tensor
 from sansi.base.errors import SansiError
 from sansi.base.shown import show
 from sansi.model.formats.folders import described_in, model_folder, read_config
-from sansi.model.formats.parts import Parts, joined, put
+from sansi.model.formats.parts import Parts, put_rows
 from sansi.model.formats.tensors import EMBEDDING, LM_HEAD, TensorFiles, weight_files
 from sansi.model.formats.weights import WeightFormat, fill_from_rows, shapes_of
-from sansi.model.kernels import GROUP, KINDS, PANEL, PackedWeight
-
-VALUES_AT_ONCE = 2**22
+from sansi.model.kernels import GROUP, KINDS, PackedWeight
 
 
 class QuantisedFolder(ABC):
@@ -106,15 +104,7 @@ class QuantisedFolder(ABC):
         if {self.kinds.get(name) for name in names} != {packed.kind} or not self.exact(packed.kind):
             fill_from_rows(packed, names, self.shapes, self.rows)
             return
-        if any(self.shapes[name][0] % PANEL for name in names[:-1]):  # panels that hold rows of two
-            put(packed, 0, joined([self.parts(name, 0, self.shapes[name][0]) for name in names]))
-            return
-        at = 0
-        for name in names:
-            count, step = self.shapes[name][0], max(1, VALUES_AT_ONCE // self.shapes[name][1] // PANEL) * PANEL
-            for first in range(0, count, step):
-                put(packed, at + first, self.parts(name, first, min(first + step, count)))
-            at += count
+        put_rows(packed, names, self.shapes, self.parts)
 
     def _kind(self, name: str) -> str | None:
         kind = self.kind(name)

@@ -15,9 +15,9 @@ from sansi.model.formats.gguf import blocks
 from sansi.model.formats.gguf.file import GgufFile, StoredTensor
 from sansi.model.formats.gguf.names import ROPE_FACTORS, paired_row, place_of
 from sansi.model.formats.gguf.values import PLAIN, floats, parts, tensor_of
-from sansi.model.formats.parts import Parts, joined, put
+from sansi.model.formats.parts import Parts, put_rows
 from sansi.model.formats.weights import WeightFormat, fill_from_rows, shapes_of
-from sansi.model.kernels import GROUP, KINDS, PANEL, PackedWeight
+from sansi.model.kernels import GROUP, KINDS, PackedWeight
 
 AS_THEY_ARE = MappingProxyType(
     {
@@ -27,7 +27,6 @@ AS_THEY_ARE = MappingProxyType(
     }
 )
 """The packed kind that holds the values of a type exactly."""
-BYTES_AT_ONCE = 8 * 2**20
 
 
 class GgufSource:
@@ -71,17 +70,7 @@ class GgufSource:
         if {self.kinds.get(name) for name in names} != {packed.kind}:
             fill_from_rows(packed, names, self.shapes, self.rows)
             return
-        if any(self.shapes[name][0] % PANEL for name in names[:-1]):  # panels that hold rows of two
-            whole = [self._parts(name, 0, self.shapes[name][0]) for name in names]
-            put(packed, 0, joined(whole))
-            return
-        at = 0
-        for name in names:
-            count, step = self.shapes[name][0], max(1, BYTES_AT_ONCE // self.shapes[name][1] // PANEL) * PANEL
-            for first in range(0, count, step):
-                last = min(first + step, count)
-                put(packed, at + first, self._parts(name, first, last))
-            at += count
+        put_rows(packed, names, self.shapes, self._parts)
 
     def _parts(self, name: str, first: int, last: int) -> Parts:
         stored, data, order = self._read(name, first, last)
