@@ -18,7 +18,7 @@ from sansi.base.errors import SansiError
 from sansi.base.shown import show
 from sansi.model.formats.folders import described_in, model_folder, read_config
 from sansi.model.formats.parts import Parts, put_rows
-from sansi.model.formats.tensors import EMBEDDING, LM_HEAD, TensorFiles, weight_files
+from sansi.model.formats.tensors import EMBEDDING, LM_HEAD, TensorFiles, misfits, weight_files
 from sansi.model.formats.weights import WeightFormat, fill_from_rows, shapes_of
 from sansi.model.kernels import GROUP, KINDS, PackedWeight
 
@@ -125,22 +125,9 @@ class QuantisedFolder(ABC):
         found = self.files.shapes
         if self.config.tie_word_embeddings and LM_HEAD in found:
             expected[LM_HEAD] = expected.get(EMBEDDING, found[LM_HEAD])  # the official FP8 files carry it
-        left = [name for name in found.keys() - expected.keys() if not name.endswith(self.optional or ("\0",))]
-        problems = [f"missing: {some(lacking)}"] if (lacking := expected.keys() - found.keys()) else []
-        problems += [f"not in the model: {some(left)}"] if left else []
-        problems += [
-            f"{name} has shape {list(found[name])}, and config.json makes it {list(shape)}"
-            for name, shape in sorted(expected.items())
-            if name in found and found[name] != shape
-        ][:3]
-        if problems:
+        read = {name: shape for name, shape in found.items() if name in expected or not name.endswith(self.optional)}
+        if problems := misfits(expected, read, names=5, shapes=3):
             raise SansiError(f"{self.folder}: the {self.method} weights do not fit config.json: {'; '.join(problems)}")
-
-
-def some(names: Sequence[str] | set[str]) -> str:
-    """The first names, and how many more."""
-    ordered = sorted(names)
-    return ", ".join(ordered[:5]) + (f" and {len(ordered) - 5} more" if len(ordered) > 5 else "")
 
 
 def whole_number(described: Mapping[str, Any], keys: Sequence[str], allowed: Sequence[int], where: str) -> int:

@@ -139,21 +139,34 @@ def check_tensors(folder: Path, model: Transformer, found: Mapping[str, tuple[in
     expected = {name: tuple(t.shape) for name, t in tensor_table(model, stacked=is_stacked(found)).items()}
     if model.config.tie_word_embeddings and LM_HEAD in found:
         expected[LM_HEAD] = expected[EMBEDDING]  # a copy of the table; some checkpoints carry it
-    problems = _listing("missing", expected.keys() - found.keys())
-    problems += _listing("not in the model", found.keys() - expected.keys())
-    problems += [
-        f"{name} has shape {list(found[name])}, but config.json makes it {list(shape)}"
-        for name, shape in sorted(expected.items())
-        if name in found and found[name] != shape
-    ][:10]
-    if problems:
+    if problems := misfits(expected, found):
         raise SansiError(f"{folder}: the weights do not fit config.json: " + "; ".join(problems))
 
 
-def _listing(what: str, names: Iterable[str]) -> list[str]:
+def misfits(
+    expected: Mapping[str, tuple[int, ...]],
+    found: Mapping[str, tuple[int, ...]],
+    by: str = "config.json",
+    names: int = 10,
+    shapes: int = 10,
+) -> list[str]:
+    """What is missing, what is too much, and what has another shape than `by` makes it.
+
+    names and shapes: how many are named at most of those that are missing or too much, and of those of another shape.
+    """
+    others = [
+        f"{name} has shape {list(found[name])}, but {by} makes it {list(shape)}"
+        for name, shape in sorted(expected.items())
+        if name in found and found[name] != shape
+    ]
+    missing = _listing("missing", expected.keys() - found.keys(), names)
+    return missing + _listing("not in the model", found.keys() - expected.keys(), names) + others[:shapes]
+
+
+def _listing(what: str, names: Iterable[str], most: int) -> list[str]:
     ordered = sorted(names)
-    more = f" and {len(ordered) - 10} more" if len(ordered) > 10 else ""
-    return [f"{what}: {', '.join(ordered[:10])}{more}"] if ordered else []
+    more = f" and {len(ordered) - most} more" if len(ordered) > most else ""
+    return [f"{what}: {', '.join(ordered[:most])}{more}"] if ordered else []
 
 
 class WeightReader:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -16,8 +16,9 @@ from sansi.model.formats.gguf.file import GgufFile, StoredTensor
 from sansi.model.formats.gguf.names import ROPE_FACTORS, paired_row, place_of
 from sansi.model.formats.gguf.values import PLAIN, floats, parts, tensor_of
 from sansi.model.formats.parts import Parts, put_rows
+from sansi.model.formats.tensors import misfits
 from sansi.model.formats.weights import WeightFormat, fill_from_rows, shapes_of
-from sansi.model.kernels import GROUP, KINDS, PackedWeight
+from sansi.model.kernels import GROUP, PackedWeight
 
 AS_THEY_ARE = MappingProxyType(
     {
@@ -42,10 +43,8 @@ class GgufSource:
         self.shapes = shapes_of(self.config)
         """Of every tensor of the model, experts one by one."""
         self._check()
-        kinds = {n: AS_THEY_ARE.get(self.stored(n).kind) for n, shape in self.shapes.items() if len(shape) == 2}
-        self.kinds = {
-            name: kind for name, kind in kinds.items() if kind in KINDS and not name.endswith(".mlp.gate.weight")
-        }
+        matrices = [n for n, shape in self.shapes.items() if len(shape) == 2 and not n.endswith(".mlp.gate.weight")]
+        self.kinds = {name: kind for name in matrices if (kind := AS_THEY_ARE.get(self.stored(name).kind))}
         """Of the matrices that the CPU kernels take as they are."""
 
     @property
@@ -95,14 +94,7 @@ class GgufSource:
             place = place_of(name, self.config)
             expected[place.name] = shape if place.expert is None else (self.config.num_experts, *shape)
         found = {name: tensor.shape for name, tensor in self.file.tensors.items() if name != ROPE_FACTORS}
-        problems = [f"missing: {_some(missing)}"] if (missing := expected.keys() - found.keys()) else []
-        problems += [f"not in the model: {_some(more)}"] if (more := found.keys() - expected.keys()) else []
-        problems += [
-            f"{name} has shape {list(found[name])}, but the metadata makes it {list(shape)}"
-            for name, shape in sorted(expected.items())
-            if name in found and found[name] != shape
-        ][:3]
-        if problems:
+        if problems := misfits(expected, found, by="the metadata", names=5, shapes=3):
             raise SansiError(f"{self.file.path} does not hold the model that it describes: " + "; ".join(problems))
 
     def _note(self) -> str:
@@ -113,11 +105,6 @@ class GgufSource:
         if wide:
             return f"{', '.join(wide)} are widened to float32; the rest is computed with as it is"
         return "computed with as it is, on the CPU"
-
-
-def _some(names: Mapping[str, object] | set[str]) -> str:
-    ordered = sorted(names)
-    return ", ".join(ordered[:5]) + (f" and {len(ordered) - 5} more" if len(ordered) > 5 else "")
 
 
 assert GROUP == 32  # of Q4_0 and Q8_0 as of int4 and int8
