@@ -15,7 +15,7 @@ from sansi.base.sizes import size_text
 from sansi.model.config import ModelConfig
 from sansi.model.formats.gguf.choice import choose, label_of, parts_of, wholes
 from sansi.model.formats.gguf.config import config_values
-from sansi.model.formats.gguf.file import GgufFile
+from sansi.model.formats.gguf.file import DamagedHead, GgufFile
 from sansi.model.formats.gguf.names import ROPE_FACTORS
 from sansi.model.hub.checks import check_files, config_of, stored_kind
 from sansi.model.hub.names import ModelName
@@ -108,7 +108,7 @@ def _config_in(hub: Hub, repository: Repository, file: HubFile) -> ModelConfig:
                 opened.tensors.pop(ROPE_FACTORS, None)  # its numbers are not there
                 return ModelConfig.from_hf(config_values(opened), f"{repository.name}: {file.name}")
             except SansiError as error:
-                if count >= min(file.size, MOST_HEAD_BYTES) or "is damaged at byte" not in str(error):
+                if count >= min(file.size, MOST_HEAD_BYTES) or not isinstance(error, DamagedHead):
                     told = str(error).replace(str(head), f"{repository.name}: {file.name}")
                     raise SansiError(told, code=error.code) from error
             count *= 4

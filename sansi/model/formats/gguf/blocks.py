@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -21,13 +23,17 @@ class BlockType:
     nbytes: int
     """Of a block."""
 
-    @property
-    def bits(self) -> float:
-        """Per value."""
-        return 8 * self.nbytes / self.values
-
     def row_bytes(self, columns: int) -> int:
         return columns // self.values * self.nbytes
+
+    def tensor_bytes(self, shape: Sequence[int]) -> int:
+        return math.prod(shape[:-1]) * self.row_bytes(shape[-1])
+
+
+def mean_bits(tensors: Sequence[tuple[BlockType, Sequence[int]]]) -> float:
+    """Mean per value of tensors, by their types and shapes."""
+    values = sum(math.prod(shape) for _, shape in tensors)
+    return 8 * sum(kind.tensor_bytes(shape) for kind, shape in tensors) / max(values, 1)
 
 
 F32, F16, BF16 = BlockType("F32", 0, 1, 4), BlockType("F16", 1, 1, 2), BlockType("BF16", 30, 1, 2)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from sansi.base.errors import SansiError, nearest
-from sansi.model.formats.gguf.file import SPLIT
+from sansi.model.formats.gguf.file import SPLIT, split_names
 
 _LABEL = re.compile(
     r"(?:^|[-_.])(?P<label>(?:UD-)?(?:I?Q\d+(?:_\w+)*|T?MXFP4\w*|BF16|F16|F32|FP16|FP32))$", re.IGNORECASE
@@ -23,10 +23,7 @@ def wholes(names: Iterable[str]) -> list[str]:
 def parts_of(name: str) -> list[str]:
     """The names of all parts of a file."""
     match = SPLIT.fullmatch(name)
-    if match is None:
-        return [name]
-    count = int(match["count"])
-    return [f"{match['stem']}-{number:05}-of-{count:05}.gguf" for number in range(1, count + 1)]
+    return split_names(match["stem"], int(match["count"])) if match else [name]
 
 
 def label_of(name: str) -> str:

@@ -34,10 +34,7 @@ class Planned:
 
     @property
     def nbytes(self) -> int:
-        count = self.kind.row_bytes(self.shape[-1])
-        for size in self.shape[:-1]:
-            count *= size
-        return count
+        return self.kind.tensor_bytes(self.shape)
 
 
 def aligned(count: int) -> int:

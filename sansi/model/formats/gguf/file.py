@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sansi.base.errors import SansiError
-from sansi.model.formats.gguf.blocks import BY_NUMBER, FILE_TYPES, OTHERS, BlockType
+from sansi.model.formats.gguf.blocks import BY_NUMBER, FILE_TYPES, OTHERS, BlockType, mean_bits
 
 MAGIC, ALIGNMENT = b"GGUF", 32
 AGAIN = "copy or download it again"
@@ -25,6 +25,10 @@ SCALARS: Mapping[int, str] = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6:
 """struct's letter by the number of a metadata type; 8 is a text, 9 a list."""
 TEXT, LIST = 8, 9
 MOST_ENTRIES = 2**24
+
+
+class DamagedHead(SansiError):
+    """What stands before the data is damaged, or ends too early."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,7 @@ class StoredTensor:
 
     @property
     def nbytes(self) -> int:
-        count = 1
-        for size in self.shape[:-1]:
-            count *= size
-        return count * self.row_bytes
+        return self.kind.tensor_bytes(self.shape)
 
 
 class GgufFile:
@@ -75,14 +76,9 @@ class GgufFile:
             raise SansiError(f"{self.path}: {len(self.tensors)} tensors are there, {expected} were split; {AGAIN}")
 
     @property
-    def nbytes(self) -> int:
-        return sum(file.stat().st_size for file in self.files)
-
-    @property
     def bits(self) -> float:
         """Mean per weight."""
-        values = sum(t.nbytes // t.kind.nbytes * t.kind.values for t in self.tensors.values())
-        return 8 * sum(t.nbytes for t in self.tensors.values()) / max(values, 1)
+        return mean_bits([(tensor.kind, tensor.shape) for tensor in self.tensors.values()])
 
     @property
     def kind(self) -> str:
@@ -94,11 +90,11 @@ class GgufFile:
             sizes[tensor.kind.name] = sizes.get(tensor.kind.name, 0) + tensor.nbytes
         return max(sizes, key=lambda name: sizes[name], default="?")
 
-    def read(self, tensor: StoredTensor, first: int, last: int, into: bytearray | None = None) -> bytearray:
+    def read(self, tensor: StoredTensor, first: int, last: int) -> bytearray:
         """The bytes of rows [first, last), all dimensions but the last counted as rows. Never keeps the file mapped."""
         count = (last - first) * tensor.row_bytes
-        buffer = bytearray(count) if into is None else into
-        view = memoryview(buffer)[:count]
+        buffer = bytearray(count)
+        view = memoryview(buffer)
         with tensor.file.open("rb", buffering=0) as opened:
             opened.seek(tensor.offset + first * tensor.row_bytes)
             at = 0
@@ -115,13 +111,17 @@ def split_files(path: Path) -> list[Path]:
     match = SPLIT.fullmatch(path.name)
     if match is None:
         return [path]
-    count = int(match["count"])
-    names = [f"{match['stem']}-{number:05}-of-{count:05}.gguf" for number in range(1, count + 1)]
+    names = split_names(match["stem"], int(match["count"]))
     missing = [name for name in names if not (path.parent / name).is_file()]
-    if missing or not count:
+    if missing or not names:
         told = missing[0] if missing else "every part"
-        raise SansiError(f"{path} is one of {count} parts, and {told} is not beside it; download all of them")
+        raise SansiError(f"{path} is one of {len(names)} parts, and {told} is not beside it; download all of them")
     return [path.parent / name for name in names]
+
+
+def split_names(stem: str, count: int) -> list[str]:
+    """What the parts of a file are called, in order."""
+    return [f"{stem}-{number:05}-of-{count:05}.gguf" for number in range(1, count + 1)]
 
 
 def is_gguf(path: Path) -> bool:
@@ -196,8 +196,8 @@ class _Cursor:
         self.file, self.at = file, 0
         self._data, self._size = data, size
 
-    def damaged(self, why: str) -> SansiError:
-        return SansiError(f"{self.file} is damaged at byte {self.at:,} ({why}); {AGAIN}")
+    def damaged(self, why: str) -> DamagedHead:
+        return DamagedHead(f"{self.file} is damaged at byte {self.at:,} ({why}); {AGAIN}")
 
     def number(self, letter: str) -> Any:
         form = struct.Struct("<" + letter)

@@ -7,7 +7,7 @@ their inputs to RoPE side by side in pairs, where the hub has two halves.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -44,7 +44,7 @@ class Place:
     expert: int | None = None
     """The number in a tensor of all experts of a layer."""
     paired: bool = False
-    """Its rows are in the order of llama: `pair_rows`."""
+    """Its rows are in the order of llama: `paired_row`."""
 
 
 def place_of(name: str, config: ModelConfig) -> Place:
@@ -57,11 +57,8 @@ def place_of(name: str, config: ModelConfig) -> Place:
     if expert := _EXPERT.fullmatch(match["part"]):
         return Place(f"{start}.ffn_{expert['kind']}_exps.{what}", int(expert["expert"]))
     part = _OF_LAYERS[match["part"]]
-    return Place(f"{start}.{part}.{what}", paired=is_llama(config) and part in ("attn_q", "attn_k"))
-
-
-def is_llama(config: ModelConfig) -> bool:
-    return architecture_of(config) == "llama"
+    paired = part in ("attn_q", "attn_k") and architecture_of(config) == "llama"
+    return Place(f"{start}.{part}.{what}", paired=paired)
 
 
 def architecture_of(config: ModelConfig) -> str:
@@ -78,7 +75,7 @@ def paired_row(row: int, head_dim: int) -> int:
     return head * head_dim + 2 * pair + half
 
 
-def in_order(names: Iterator[str] | list[str], config: ModelConfig) -> dict[str, list[str]]:
+def in_order(names: Iterable[str], config: ModelConfig) -> dict[str, list[str]]:
     """The hub's names that stand in each tensor of a file, in the file's usual order: experts one after the other."""
     stacked: dict[str, list[str]] = {}
     for name in names:

@@ -21,15 +21,13 @@ from sansi.model.bundle import ModelBundle
 from sansi.model.formats.gguf import blocks
 from sansi.model.formats.gguf.container import Planned, Typed, aligned, head
 from sansi.model.formats.gguf.describe import metadata_of, rope_factors
-from sansi.model.formats.gguf.file import SPLIT
+from sansi.model.formats.gguf.file import SPLIT, split_names
 from sansi.model.formats.gguf.names import ROPE_FACTORS, in_order, paired_row, place_of
 from sansi.model.formats.gguf.recipe import Recipe
 from sansi.model.formats.gguf.rounding import round_rows
 from sansi.model.formats.importance import Importance
-from sansi.model.formats.weights import ModelWeights, WeightSource
+from sansi.model.formats.weights import VALUES_AT_ONCE, ModelWeights, WeightSource
 from sansi.model.transformer import Transformer
-
-VALUES_AT_ONCE = 2**22
 
 
 @dataclass(frozen=True)
@@ -98,8 +96,7 @@ def write_gguf(
             writer.write(draft, head(says | _split(number, len(parts), len(tensors)), part), part)
         for draft, path in zip(drafts, targets, strict=True):
             os.replace(draft, path)
-    values = sum(t.nbytes // t.kind.nbytes * t.kind.values for t in tensors)
-    bits = 8 * sum(t.nbytes for t in tensors) / values
+    bits = blocks.mean_bits([(tensor.kind, tensor.shape) for tensor in tensors])
     nbytes = sum(path.stat().st_size for path in targets)
     return WrittenGguf(tuple(targets), recipe.name, nbytes, bits, tuple(writer.written))
 
@@ -109,7 +106,7 @@ def planned(weights: WeightSource, recipe: Recipe) -> list[Planned]:
     config, found = weights.config, []
     if factors := rope_factors(config):
         found.append(Planned(ROPE_FACTORS, blocks.F32, (len(factors),)))
-    for name, names in in_order(list(weights.shapes), config).items():
+    for name, names in in_order(weights.shapes, config).items():
         shape = weights.shapes[names[0]]
         whole = shape if place_of(names[0], config).expert is None else (len(names), *shape)
         found.append(Planned(name, recipe.kind_of(name, whole), whole, tuple(names)))
@@ -195,7 +192,7 @@ def _names(target: Path, count: int) -> list[Path]:
         return [target]
     match = SPLIT.fullmatch(target.name)
     stem = match["stem"] if match else target.stem
-    return [target.with_name(f"{stem}-{number:05}-of-{count:05}.gguf") for number in range(1, count + 1)]
+    return [target.with_name(name) for name in split_names(stem, count)]
 
 
 def _split(number: int, count: int, tensors: int) -> dict[str, Any]:
