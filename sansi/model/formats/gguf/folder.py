@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from sansi.base.caches import cache_folder
 from sansi.base.errors import SansiError
 from sansi.base.files import atomic_folder, json_text, write_bytes
 from sansi.model.formats.gguf.config import GENERATION, config_values, generation_values
@@ -42,12 +43,10 @@ def folder_of(file: str | Path) -> Path:
 
 def gguf_cache() -> Path:
     """Where the folders are kept. Raises SansiError where there is no home."""
-    given = os.environ.get("XDG_CACHE_HOME", "")
     try:
-        caches = Path(given) if os.path.isabs(given) else Path.home() / ".cache"
+        return cache_folder("gguf")
     except RuntimeError as error:
         raise SansiError(f"there is no home for a cache ({error}); set XDG_CACHE_HOME to a folder") from error
-    return caches / "sansi" / "gguf"
 
 
 def _key(path: Path) -> str:

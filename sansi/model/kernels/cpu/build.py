@@ -27,6 +27,7 @@ from pathlib import Path
 
 import torch
 
+from sansi.base.caches import cache_folder
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.base.files import scratch_folder
 
@@ -79,10 +80,8 @@ def load_kernels(isa: str | None = None, cache_folder: str | Path | None = None)
 
 
 def kernel_cache() -> Path:
-    """Where built libraries are kept: beside what other programs cache. Raises RuntimeError where there is no home."""
-    given = os.environ.get("XDG_CACHE_HOME", "")
-    caches = Path(given) if os.path.isabs(given) else Path.home() / ".cache"  # relative ones are to be ignored
-    return caches / "sansi" / "kernels"
+    """Where built libraries are kept. Raises RuntimeError where there is no home."""
+    return cache_folder("kernels")
 
 
 def cached_kernels() -> Path | None:
