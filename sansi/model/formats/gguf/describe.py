@@ -6,7 +6,6 @@ import json
 import math
 from typing import Any
 
-from sansi.base.codec_file import GENERATION_CONFIG
 from sansi.base.errors import SansiError
 from sansi.model.bundle import ModelBundle
 from sansi.model.config import ModelConfig, RopeScaling
@@ -115,8 +114,8 @@ def _scaling(scaling: RopeScaling, context: int) -> dict[str, Any]:
 
 def _sampling(bundle: ModelBundle) -> dict[str, Any]:
     """How to sample, for all programs, and all that generation_config.json says, for ours."""
-    kept = _object(bundle, GENERATION_CONFIG)
-    values: dict[str, Any] = {GENERATION: json.dumps(kept)} if kept else {}
+    kept = bundle.generation_config
+    values: dict[str, Any] = {GENERATION: json.dumps(dict(kept))} if kept else {}
     for theirs, ours in SAMPLING.items():
         value = kept.get(ours)
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -134,16 +133,8 @@ def _tokenizer(config: ModelConfig, bundle: ModelBundle) -> dict[str, Any]:
     count = len(values["tokenizer.ggml.tokens"])
     if count != config.vocab_size:
         raise SansiError(f"the tokenizer has {count:,} ids, and the model {config.vocab_size:,}: not of one model")
-    ends = _object(bundle, GENERATION_CONFIG).get("eos_token_id", config.eos_token_id)
+    ends = bundle.generation_config.get("eos_token_id", config.eos_token_id)
     first = ends[0] if isinstance(ends, list | tuple) and ends else ends
     if isinstance(first, int):
         values["tokenizer.ggml.eos_token_id"] = first
     return values
-
-
-def _object(bundle: ModelBundle, name: str) -> dict[str, Any]:
-    try:
-        value: Any = json.loads(bundle.files.get(name, b"{}"))
-    except ValueError as error:
-        raise SansiError(f"{name} is no JSON ({error}); copy or download it again") from error
-    return value if isinstance(value, dict) else {}
