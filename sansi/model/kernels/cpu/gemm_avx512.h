@@ -48,8 +48,7 @@ struct Kernels {
     for (int64_t g = 0; g < t.groups; ++g) {
       __m512i w[8];  // inputs 4i..4i+3 of the group for all 16 outputs
       load<kind, R>(weight, w);
-      __m512 weight_scale =
-          halves(t.weight_scales + g * kPanel * 2);
+      __m512 weight_scale = halves(t.weight_scales + g * kPanel * 2);
       // Rows side by side: a row's dot product is a chain of eight steps, each of which waits for the one before. Dots,
       // sums and the weights of a group must fit into 32 registers.
       constexpr int kAbreast = R <= 8 ? R : 6;
@@ -63,11 +62,8 @@ struct Kernels {
 #pragma GCC unroll 8
         for (int i = 0; i < 8; ++i)
 #pragma GCC unroll 16
-          for (int r = first; r < end; ++r) {
-            int32_t four;
-            std::memcpy(&four, q + r * kGroup + 4 * i, 4);
-            dot[r - first] = _mm512_dpbusd_epi32(dot[r - first], w[i], _mm512_set1_epi32(four));
-          }
+          for (int r = first; r < end; ++r)
+            dot[r - first] = _mm512_dpbusd_epi32(dot[r - first], w[i], four(q + r * kGroup + 4 * i));
 #pragma GCC unroll 16
         for (int r = first; r < end; ++r) {
           __m512 scale = _mm512_mul_ps(weight_scale, _mm512_set1_ps(scales[r]));
