@@ -91,6 +91,24 @@ def test_the_kernels_take_symmetric_weights_as_they_are(folder: Path, name: str,
     assert NativeModel.from_pretrained(tmp_path / "q").kind == "gptq"
 
 
+def test_a_last_group_may_be_short(folder: Path, tmp_path: Path) -> None:
+    """Packed forms have a scale for the same number of inputs everywhere, so nothing packs it as it is."""
+
+    def writer(weight: torch.Tensor) -> Any:
+        columns = weight.shape[1]
+        tensors, meant = gptq(torch.nn.functional.pad(weight, (0, -columns % 96)), group=96)
+        whole = {"qweight": tensors["qweight"][: columns // 8], "g_idx": tensors["g_idx"][:columns]}
+        return tensors | whole, meant[:, :columns]
+
+    meant = rewrite(folder, tmp_path / "q", writer, {**GPTQ, "group_size": 96})
+    source = open_source(tmp_path / "q")
+    assert not source.kinds
+    name = "model.layers.0.self_attn.o_proj.weight"
+    packed = PackedWeight.zeros("fp32", *source.shapes[name])
+    source.fill([name], packed)
+    torch.testing.assert_close(unpack(packed), meant[name])
+
+
 def test_fp8_is_rounded_to_int8_on_the_cpu(folder: Path, tmp_path: Path) -> None:
     writer, described = FORMATS["fp8"]
     meant = rewrite(folder, tmp_path / "q", writer, described)

@@ -68,12 +68,13 @@ class GptqFolder(QuantisedFolder):
         return Parts((q.to(torch.int16) - middle).to(torch.int8), scales)
 
     def kind(self, name: str) -> str | None:
-        size = self._group if self._group > 0 else self.shapes[name][1]
-        if size % GROUP or (self._act_order and not self._in_order(name)):
+        columns = self.shapes[name][1]
+        size = self._group if self._group > 0 else columns
+        if size % GROUP or columns % size or (self._act_order and not self._in_order(name)):
             return None
         if self._symmetric:
             return "int4" if self._bits == 4 else "int8"
-        return affine_kind(4, size, self.shapes[name][1]) if self._bits == 4 else None
+        return affine_kind(4, size, columns) if self._bits == 4 else None
 
     def _read(self, name: str, first: int, last: int) -> tuple[Tensor, Tensor, Tensor]:
         """Levels [N, K] uint8, scales and zero points [N, groups] of rows [first, last)."""
