@@ -149,11 +149,8 @@ class Toolset:
     def _unmatched(self, rules: Iterable[Rule], complete: bool) -> Iterator[str]:
         from sansi.agents.approvals.unmatched import unmatched
 
-        rules = list(rules)
-        if not rules:  # nothing to wait for servers for
-            return iter(())
         servers = [] if self._servers is None else [config.name for config in self._servers.configs]
-        return unmatched(rules, [*self.all(), READ_RESULT], TOOL_NAMES, servers, complete)
+        return unmatched(rules, [*self.all(NO_WAIT), READ_RESULT], TOOL_NAMES, servers, complete)
 
     def status(self) -> Status | None:
         """How the servers are; None where none are configured."""

@@ -4,7 +4,7 @@ import pytest
 from made_tools import tool
 from sansi.agents.approvals import Policy, Rule
 from sansi.agents.approvals.unmatched import unmatched
-from sansi.agents.toolset import BUILT_IN, TOOL_NAMES, Toolset
+from sansi.agents.toolset import BUILT_IN, NO_WAIT, TOOL_NAMES, Toolset
 from sansi.base import SansiError
 
 PATH = {"type": "object", "properties": {"path": {}, "content": {}}}
@@ -68,10 +68,13 @@ def test_a_toolset_checks_rules(tmp_path):
                 tools.check_rules(Policy.of(never=[rule]).rules)
 
 
-def test_where_there_are_no_rules_nothing_waits_for_the_tools(monkeypatch):
-    with Toolset() as tools:
-        monkeypatch.setattr(Toolset, "all", lambda self, wait=None: pytest.fail("servers were waited for"))
-        tools.check_rules(())
+@pytest.mark.parametrize("rules", [(), Policy.of(never=["shell"]).rules])
+def test_a_check_of_rules_waits_for_no_server(rules, monkeypatch):
+    with Toolset(["calculator"]) as tools:
+        here, waits = tools.all(), []
+        monkeypatch.setattr(Toolset, "all", lambda self, wait=None: waits.append(wait) or here)
+        tools.check_rules(rules)
+    assert waits == [NO_WAIT]
 
 
 @pytest.mark.parametrize("name", list(BUILT_IN))
