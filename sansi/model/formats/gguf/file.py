@@ -24,6 +24,7 @@ SPLIT = re.compile(r"(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf", 
 SCALARS: Mapping[int, str] = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 """struct's letter by the number of a metadata type; 8 is a text, 9 a list."""
 TEXT, LIST = 8, 9
+_FORMS = {letter: struct.Struct("<" + letter) for letter in SCALARS.values()}
 MOST_ENTRIES = 2**24
 
 
@@ -200,7 +201,7 @@ class _Cursor:
         return DamagedHead(f"{self.file} is damaged at byte {self.at:,} ({why}); {AGAIN}")
 
     def number(self, letter: str) -> Any:
-        form = struct.Struct("<" + letter)
+        form = _FORMS[letter]
         if self.at + form.size > self._size:
             raise self.damaged("it ends there")
         value = form.unpack_from(self._data, self.at)[0]
