@@ -55,6 +55,12 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def peak_memory(pid: int | str = "self") -> int:
+    """Most resident bytes of a process so far: its own, where what getrusage tells is inherited from its starter."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024
+
+
 def commit(checkout: Path = ROOT) -> str:
     """The commit of a checkout, with a "+" where its package differs from it."""
 

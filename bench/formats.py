@@ -24,7 +24,7 @@ from statistics import median
 from typing import Any
 
 import torch
-from common import ROOT, commit, machine
+from common import ROOT, commit, machine, peak_memory
 
 sys.path.insert(0, str(ROOT / "tests"))
 
@@ -57,7 +57,7 @@ def export(folder: Path, target: Path, kind: str) -> dict[str, Any]:
 
     start = time.perf_counter()
     written = write_gguf(open_source(folder), target, kind, overwrite=True)
-    return {"seconds": time.perf_counter() - start, "bytes": written.nbytes, "peak": _peak()}
+    return {"seconds": time.perf_counter() - start, "bytes": written.nbytes, "peak": peak_memory()}
 
 
 def load(file: Path, threads: int) -> dict[str, Any]:
@@ -66,13 +66,7 @@ def load(file: Path, threads: int) -> dict[str, Any]:
 
     start = time.perf_counter()
     model = NativeModel.from_pretrained(file, threads=threads, cache_dtype=None)
-    return {"seconds": time.perf_counter() - start, "weights": model.weight_bytes, "peak": _peak()}
-
-
-def _peak() -> int:
-    """Of this process alone: what getrusage tells, a new program inherits from the one that started it."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024
+    return {"seconds": time.perf_counter() - start, "weights": model.weight_bytes, "peak": peak_memory()}
 
 
 def apart(*arguments: str) -> dict[str, Any]:

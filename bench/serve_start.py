@@ -15,10 +15,9 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import httpx
-from common import cpu_seconds
+from common import cpu_seconds, peak_memory
 
 QUESTION = "State the final answer to the following arithmetic problem: 4 + 3 ="
 
@@ -27,12 +26,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def resident_megabytes(pid: int) -> float:
-    """Peak resident memory of a process so far."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 def first_answer(port: int, deadline: float) -> str:
@@ -54,7 +47,7 @@ def measure(model: str) -> dict[str, float]:
     try:
         first_answer(port, started + 60)
         seconds = time.monotonic() - started
-        return {"seconds": seconds, "cpu": cpu_seconds(server.pid), "megabytes": resident_megabytes(server.pid)}
+        return {"seconds": seconds, "cpu": cpu_seconds(server.pid), "megabytes": peak_memory(server.pid) / 2**20}
     finally:
         server.terminate()
         server.wait(10)
