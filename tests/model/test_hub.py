@@ -535,6 +535,13 @@ def test_a_gguf_file_of_a_hub_is_chosen_told_and_fetched(hub, remote, ggufs, ggu
     assert hub.folder(name) is None
 
 
+@pytest.mark.parametrize("first", [30, 4096, 100_000])
+def test_more_is_asked_for_where_the_head_of_a_gguf_file_is_long(hub, remote, ggufs, first, monkeypatch):
+    monkeypatch.setattr("sansi.model.hub.offer.HEAD_BYTES", first)
+    remote.add(GGUFS, ggufs)
+    assert look_up(hub, read_name(f"{GGUFS}:Q8_0")).config.num_hidden_layers == 5
+
+
 def test_all_parts_of_a_file_come_together(hub, remote, ggufs, gguf_cache):
     from sansi.model.formats.source import open_source
 
