@@ -60,16 +60,7 @@ class ModelBundle:
     @cached_property
     def generation_config(self) -> Mapping[str, Any]:
         """What generation_config.json says; empty without one. Raises SansiError if it is no JSON object."""
-        data = self.files.get(GENERATION_CONFIG)
-        if data is None:
-            return MappingProxyType({})
-        try:
-            value = json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise SansiError(f"{GENERATION_CONFIG}: not valid JSON ({json_fault(error)}); correct it there") from error
-        if not isinstance(value, dict):
-            raise SansiError(f"{GENERATION_CONFIG}: not a JSON object; correct it there")
-        return MappingProxyType(value)
+        return MappingProxyType(json_object(self.files, GENERATION_CONFIG))
 
     def stop_ids(self) -> dict[str, int | tuple[int, ...]]:
         """`eos_token_id`, all of them, and `pad_token_id`, as far as generation_config.json knows them."""
@@ -116,6 +107,17 @@ class ModelBundle:
             write_codec_file(folder, self.codec_hash)
             names.append(CODEC_FILE)
         mark(folder, names)
+
+
+def json_object(files: Mapping[str, bytes], name: str) -> dict[str, Any]:
+    """What one of a bundle's files says; empty where it is not there. Raises SansiError if it is no JSON object."""
+    try:
+        value = json.loads(files.get(name, b"{}"))
+    except (ValueError, RecursionError) as error:
+        raise SansiError(f"{name}: not valid JSON ({json_fault(error)}); correct it there") from error
+    if not isinstance(value, dict):
+        raise SansiError(f"{name}: not a JSON object; correct it there")
+    return value
 
 
 def _json(values: Mapping[str, Any]) -> bytes:

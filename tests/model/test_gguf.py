@@ -289,6 +289,14 @@ def test_the_bundle_comes_back_from_a_file(tmp_path):
     assert metadata["general.license"] == "apache-2.0"
 
 
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "generation_config.json"])
+@pytest.mark.parametrize(("data", "told"), [(b'{"a": ', "not valid JSON"), (b"[]", "not a JSON object")])
+def test_a_damaged_file_of_the_bundle_is_told(name, data, told, tmp_path):
+    bundle = ModelBundle.from_folder(NANO).with_files({name: data})
+    with pytest.raises(SansiError, match=f"^{name}: {told}"):
+        write_gguf(load(NANO), tmp_path / "model.gguf", "Q8_0", bundle)
+
+
 def with_metadata(file: Path, **changes):
     """The file with other entries of metadata; None removes one."""
     from sansi.model.formats.gguf.container import Planned, Typed, aligned, head

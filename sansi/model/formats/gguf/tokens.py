@@ -13,6 +13,7 @@ from typing import Any
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.base.shown import show
 from sansi.base.splits import SPLITS
+from sansi.model.bundle import json_object
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED = 1, 2, 3, 4, 5
 LLAMA3 = SPLITS["qwen"].replace(r"|\p{N}|", r"|\p{N}{1,3}|")
@@ -44,6 +45,8 @@ SYNONYMS = MappingProxyType(
         **dict.fromkeys(("phi-2", "mpt", "olmo", "jina-en", "roberta-bpe"), "gpt-2"),
     }
 )
+_NAMED = {"bos_token": "bos", "eos_token": "eos", "pad_token": "padding", "unk_token": "unknown"}
+"""Entries of a tokenizer_config.json, and tokenizer.ggml.*_token_id."""
 _NORMALISED = ("qwen2", "qwen35")
 """Whose texts are composed (NFC) first."""
 _WHOLE_WORDS = ("llama-bpe",)
@@ -138,7 +141,7 @@ def _config(metadata: Mapping[str, Any], tokens: Sequence[str], added: Sequence[
         "clean_up_tokenization_spaces": False,
         "added_tokens_decoder": {str(t["id"]): {k: v for k, v in t.items() if k != "id"} for t in added},
     }
-    for ours, name in (("bos_token", "bos"), ("eos_token", "eos"), ("pad_token", "padding"), ("unk_token", "unknown")):
+    for ours, name in _NAMED.items():
         number = metadata.get(f"tokenizer.ggml.{name}_token_id")
         if type(number) is int and 0 <= number < len(tokens):
             config[ours] = tokens[number]
@@ -163,7 +166,7 @@ def tokenizer_metadata(files: Mapping[str, bytes], vocab_size: int) -> dict[str,
     """
     if "tokenizer.json" not in files:
         return {}
-    data, config = _object(files, "tokenizer.json"), _object(files, "tokenizer_config.json")
+    data, config = json_object(files, "tokenizer.json"), json_object(files, "tokenizer_config.json")
     cut = _name_of_cut(data)
     vocab = dict(data["model"]["vocab"])
     added = {token["content"]: token for token in data.get("added_tokens") or []}
@@ -182,20 +185,13 @@ def tokenizer_metadata(files: Mapping[str, bytes], vocab_size: int) -> dict[str,
         "tokenizer.ggml.merges": merges,
         "tokenizer.ggml.add_bos_token": config.get("add_bos_token") is True,
     }
-    for name, ours in (("bos", "bos_token"), ("eos", "eos_token"), ("padding", "pad_token"), ("unknown", "unk_token")):
+    for ours, name in _NAMED.items():
         text = config.get(ours)
         text = text.get("content") if isinstance(text, dict) else text
         number = added[text]["id"] if text in added else vocab.get(text)
         if number is not None:
             values[f"tokenizer.ggml.{name}_token_id"] = number
     return values | _templates(files, config)
-
-
-def _object(files: Mapping[str, bytes], name: str) -> dict[str, Any]:
-    value = json.loads(files.get(name, b"{}"))
-    if not isinstance(value, dict):
-        raise SansiError(f"{name} is no JSON object; the file is damaged, copy or download it again")
-    return value
 
 
 def _type_of(token: Mapping[str, Any]) -> int:
@@ -231,7 +227,7 @@ def _plain_cut(cut: Any) -> Any:
 def _templates(files: Mapping[str, bytes], config: Mapping[str, Any]) -> dict[str, Any]:
     template: Any = config.get("chat_template")
     if "chat_template.json" in files:
-        template = _object(files, "chat_template.json").get("chat_template", template)
+        template = json_object(files, "chat_template.json").get("chat_template", template)
     if "chat_template.jinja" in files:
         template = files["chat_template.jinja"].decode("utf-8")
     if isinstance(template, str):
