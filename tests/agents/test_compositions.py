@@ -22,6 +22,7 @@ from sansi.agents.compositions import (
     document_qa,
     group_chat,
     handoff,
+    pieces,
     planner,
     retrieval_assistant,
     router,
@@ -49,7 +50,7 @@ class Playing:
         return said if isinstance(said, AssistantReply) else AssistantReply(Message("assistant", said), "stop", Usage())
 
 
-MODULES = (router, handoff, group_chat, document_qa, retrieval_assistant, writer, planner)
+MODULES = (router, handoff, group_chat, document_qa, pieces, retrieval_assistant, writer, planner)
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
@@ -166,11 +167,27 @@ def test_documents_are_asked_piece_by_piece_and_cited():
     assert (nothing.text, nothing.findings) == ("The documents say nothing about it.", ())
 
 
+@pytest.mark.parametrize("long", [40, 700, 1500])
+def test_findings_of_many_documents_are_joined_in_rounds_that_fit(long):
+    def play(asked):
+        if asked.startswith("Findings"):
+            return "".join(re.findall(r"\[\d+\]", asked.split("Question:")[0])) + (
+                " so." if "few sentences" in asked else " all."
+            )
+        return "It says something. " + "x" * long
+
+    client = Playing(play)
+    answer = ask_documents(client, "What?", {f"{i}.txt": "text" for i in range(40)}, piece_chars=1000)
+    joins = [asked for asked in client.asked if asked.startswith("Findings")]
+    assert answer.text == "".join(f"[{i}]" for i in range(1, 41)) + " all." and len(answer.findings) == 40
+    assert len(joins) > 2 and max(map(len, joins)) < max(1000, 2 * (long + 50)) + 400
+
+
 @pytest.mark.parametrize("size", [50, 333, 10_000])
 def test_pieces_cover_the_whole_text(size):
     text = "".join(f"line {i} " + "x" * (i % 60) + "\n" for i in range(200))
     covered = 0
-    for start, piece in document_qa._pieces(text, size):
+    for start, piece in pieces.pieces_of(text, size):
         assert text[start : start + len(piece)] == piece and start <= covered and len(piece) <= size
         covered = start + len(piece)
     assert covered == len(text)

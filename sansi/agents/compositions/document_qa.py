@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from sansi.agents.compositions import prompts
 from sansi.agents.compositions.asking import reply_to, side_by_side
+from sansi.agents.compositions.pieces import joined, pieces_of
 from sansi.agents.running import run_sync
 from sansi.base import SansiError
 from sansi.client import ChatClient
@@ -50,9 +51,10 @@ async def aask_documents(
     at_once: int = 8,
     options: Mapping[str, Any] | None = None,
 ) -> DocumentAnswer:
-    """Read pieces of `piece_chars` characters, `at_once` side by side; `options` go to the client. The answer says so
-    where no piece has anything. Raises SansiError where there is no text, or a reply is cut."""
-    pieces = [(name, *piece) for name, text in documents.items() for piece in _pieces(text, piece_chars)]
+    """Read pieces of `piece_chars` characters, `at_once` side by side; `options` go to the client. Findings that are
+    longer than a piece together are joined in rounds. The answer says so where no piece has anything. Raises
+    SansiError where there is no text, or a reply is cut."""
+    pieces = [(name, *piece) for name, text in documents.items() for piece in pieces_of(text, piece_chars)]
     if not pieces:
         raise SansiError("there is no text to ask", param="documents")
     asked = [prompts.READ.format(name=n, text=t, question=question, nothing=NOTHING) for n, _, t in pieces]
@@ -62,18 +64,6 @@ async def aask_documents(
     ]
     if not found:
         return DocumentAnswer("The documents say nothing about it.", (), len(pieces))
-    listed = "\n".join(f"[{i}] {finding.document}: {finding.text}" for i, finding in enumerate(found, 1))
-    text = await reply_to(client, prompts.JOIN.format(findings=listed, question=question), options)
+    listed = [f"[{i}] {finding.document}: {finding.text}" for i, finding in enumerate(found, 1)]
+    text = await joined(client, question, listed, piece_chars, at_once, options)
     return DocumentAnswer(text, tuple(found), len(pieces))
-
-
-def _pieces(text: str, size: int) -> Iterator[tuple[int, str]]:
-    """Pieces that end with a line where they can, and begin a tenth of their size before the last one ended."""
-    start = 0
-    while start < len(text):
-        end = min(len(text), start + size)
-        line = text.rfind("\n", start + size // 2, end) + 1 if end < len(text) else 0
-        end = line or end
-        if text[start:end].strip():
-            yield start, text[start:end]
-        start = end if end == len(text) else max(end - size // 10, start + 1)
