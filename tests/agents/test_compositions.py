@@ -259,6 +259,22 @@ def test_a_plan_is_carried_out_step_by_step():
     assert "calculator (Compute" in client.seen[0][0][-1].content
 
 
+def test_a_plan_stops_at_a_step_that_must_ask_and_goes_on_after_the_answer():
+    sent, gate = [], Approvals("ask")
+    client = Script(says("1. Send.\n2. Tell."), calls('{"to": "bob"}', name="send"))
+    made = Planner(client, [sending(sent)], settings={"gate": gate})
+    plan = made.run("Send it")
+    assert (plan.answer, plan.left, sent, client.replies) == ("", ("Tell.",), [], [])
+    assert plan.waiting is plan.steps[-1].run and plan.waiting.stopped_reason == "paused"
+    gate.give(plan.waiting.pending[0].question, "once")
+    client.replies = [says("It is sent."), says("Told."), says("Sent and told.")]
+    done = made.run("Send it", plan)
+    assert (done.answer, done.left, done.waiting, sent) == ("Sent and told.", (), None, ["bob"])
+    assert [step.result for step in done.steps] == ["It is sent.", "Told."]
+    with pytest.raises(SansiError, match="does not wait"):
+        made.run("Send it", done)
+
+
 @pytest.mark.parametrize(
     ("text", "items"),
     [

@@ -77,7 +77,7 @@ class Agent:
         run: AgentRun | None = None
         async for event in self.astream(messages, conversation=conversation, stop=stop):
             run = event.run if isinstance(event, Finished) else run
-        return _succeeded(run)
+        return succeeded(run)
 
     def stream(
         self, messages: Messages, *, conversation: str | None = None, stop: Stop | None = None
@@ -170,10 +170,11 @@ def _whole(events: Iterable[AgentEvent]) -> AgentRun:
     run: AgentRun | None = None
     for event in events:
         run = event.run if isinstance(event, Finished) else run
-    return _succeeded(run)
+    return succeeded(run)
 
 
-def _succeeded(run: AgentRun | None) -> AgentRun:
+def succeeded(run: AgentRun | None) -> AgentRun:
+    """The run. Raises RunFailed for one whose client failed."""
     assert run is not None
     if run.stopped_reason == "failed":
         raise RunFailed(SansiError(run.error or "the client failed"), run)
