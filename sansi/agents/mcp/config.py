@@ -60,6 +60,8 @@ class ServerConfig:
     """Names of the tools to offer; None offers all."""
     exclude: tuple[str, ...] = ()
     """Names of tools not to offer."""
+    polling: tuple[str, ...] = ()
+    """Names of its tools that are there to be asked the same again and again (`Tool.polling`)."""
     disabled: bool = False
     """Known, and not started."""
     notes: tuple[str, ...] = ()

@@ -28,8 +28,9 @@ def definitions_of(config: ServerConfig, tools: Sequence[types.Tool]) -> tuple[d
         except SansiError as error:
             rejected[tool.name] = one_line(str(error))
     known = {tool.name for tool in tools}
-    missing = [name for name in config.include or () if name not in known]
-    return found, rejected | dict.fromkeys(missing, "the server does not offer it (includeTools)")
+    for key, names in (("pollingTools", config.polling), ("includeTools", config.include or ())):
+        rejected |= {name: f"the server does not offer it ({key})" for name in names if name not in known}
+    return found, rejected
 
 
 def _definition(server: str, tool: types.Tool) -> Definition:

@@ -11,6 +11,7 @@
 | `timeout`, `sse_read_timeout`, `discoveryTimeoutMs` | other programs' spellings of the same |
 | `trust`, `alwaysAllow`, `autoApprove` | followed only when the caller trusts the file |
 | `includeTools`, `excludeTools`, `disabledTools`, `disabled`, `enabled` | what is offered |
+| `pollingTools` | tools that are there to be asked the same again and again |
 | `versionNegotiation`, `era` | which protocol is spoken |
 
 `${NAME}` and `${NAME:-default}` stand for environment variables in every string; `$NAME` too where it is a whole value.
@@ -50,7 +51,7 @@ PHASES = {
     "call_limit_s": "call_limit",
     "max_message_mib": "max_message_mib",
 }
-LISTS = ("args", "alwaysAllow", "autoApprove", "includeTools", "excludeTools", "disabledTools")
+LISTS = ("args", "alwaysAllow", "autoApprove", "includeTools", "excludeTools", "disabledTools", "pollingTools")
 SWITCHES = ("trust", "disabled", "enabled")
 TEXTS = ("command", "cwd", "description", *TYPES, *ADDRESSES, "versionNegotiation", "era")
 KNOWN = {
@@ -213,6 +214,7 @@ class _Entry:
             disabled=self.entry.get("disabled", False) or not self.entry.get("enabled", True),
             include=self._names("includeTools"),
             exclude=(*(self._names("excludeTools") or ()), *(self._names("disabledTools") or ())),
+            polling=self._names("pollingTools") or (),
             **self._trust(),
             **self._times(STDIO_START if local else REMOTE_START),
             notes=tuple(self.notes),

@@ -39,6 +39,7 @@ def tool_of(servers: Servers, config: ServerConfig, definition: Definition) -> T
         function=call,
         timeout=config.call_limit + MARGIN,
         effects=effects_of(config, definition),
+        polling=definition.name in config.polling,
         origin=f"mcp:{definition.server}",
         title=definition.name,  # rules are about this one; a server may call itself for people what it likes
         tainted=not config.trusted,

@@ -196,6 +196,13 @@ def test_no_traceback_shows_what_is_secret_in_a_configuration():
     assert "s3cret" not in repr(config) and "s3cret" not in repr(Server("https://a.example/v1", "s3cret"))
 
 
+def test_a_servers_entry_says_which_tools_are_polled():
+    config = load({"command": "x", "pollingTools": ["look"]})
+    made = {name: tool_of(None, config, Definition("a", name, None, "D", SCHEMA)).polling for name in NAMES}
+    assert config.notes == () and made == {"look": True, "xy": False, "write": False}
+    assert "pollingTools" in load({"command": "x", "pollingTools": "look"}).problem
+
+
 def test_what_a_trusted_file_always_allows_runs_without_a_question():
     file = {"mcpServers": {"a": {"command": "true", "disabled": True, "alwaysAllow": ["look", "x*"]}}}
     with Toolset(mcp=[file]) as tools:

@@ -283,6 +283,12 @@ def test_tools_that_are_not_wanted_are_not_offered():
         assert servers.status()["sound"].rejected == (("no_such", "the server does not offer it (includeTools)"),)
 
 
+def test_a_polled_tool_is_one_and_a_name_that_is_none_is_told():
+    with MCPServers([server("legacy", polling=("echo", "ecko"))]) as servers:
+        assert [each.title for each in servers.tools() if each.polling] == ["echo"]
+        assert ("ecko", "the server does not offer it (pollingTools)") in servers.status()["sound"].rejected
+
+
 def test_an_agent_calls_two_servers():
     calls = (ToolCall("1", "one__echo", '{"text": "a"}'), ToolCall("2", "two__echo", '{"text": "b"}'))
     replies = [
