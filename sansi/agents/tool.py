@@ -14,7 +14,7 @@ from sansi.agents.context import ToolContext
 from sansi.agents.folder_watch import FolderWatch
 from sansi.agents.observation import Observation, head_and_tail
 from sansi.agents.running import observe, run_sync
-from sansi.agents.schema import Schema, context_parameter, parameters_of, read_docstring
+from sansi.agents.schema import Schema, called_with_values, context_parameter, parameters_of, read_docstring
 from sansi.agents.showing import shown_call
 from sansi.base import SansiError
 from sansi.text.schema import check_tool_schema, conform, parse_arguments
@@ -80,7 +80,8 @@ class Tool:
         """A tool from a function, sync or async, whose parameters are annotated.
 
         The docstring's text before "Args:" describes the tool; its "Args:" entries (`name: text`) describe the
-        parameters. `fields` are further fields of Tool (timeout, effects, ...) and win over what the function says.
+        parameters, as do NumPy's "Parameters" and ":param name:". `fields` are further fields of Tool (timeout,
+        effects, ...) and win over what the function says.
         Raises SansiError for a parameter without annotation, one that JSON can not carry, `*args` or `**kwargs`.
         """
         fields = {**getattr(function, MARK, {}), **fields}
@@ -89,6 +90,7 @@ class Tool:
         fields.setdefault("description", summary)
         if "parameters" not in fields:
             fields["parameters"] = parameters_of(function, name, notes)
+            function = called_with_values(function, name)
         return cls(name=name, function=function, **fields)
 
     @property

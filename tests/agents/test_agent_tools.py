@@ -75,7 +75,7 @@ def _positional(x: int, /) -> None:
     """Doc."""
 
 
-def _set(x: set) -> None:
+def _bytes(x: bytes) -> None:
     """Doc."""
 
 
@@ -93,7 +93,7 @@ def _unresolved(x: "Nowhere") -> None:  # noqa: F821
 
 @pytest.mark.parametrize(
     "function",
-    [_undocumented, _unannotated, _variadic, _positional, _set, _misdocumented, _unresolved],
+    [_undocumented, _unannotated, _variadic, _positional, _bytes, _misdocumented, _unresolved],
 )
 def test_a_function_that_makes_no_tool_is_refused_by_name(function):
     with pytest.raises(SansiError, match=function.__name__):

@@ -52,7 +52,7 @@ def typed_as(hint, value):
     return conform({"type": "object", "properties": {"x": schema_of(hint, "x")}}, {"x": value})["x"]
 
 
-@pytest.mark.parametrize("hint", [set, tuple[int, int], dict[int, str], object, Literal[b"x"]])
+@pytest.mark.parametrize("hint", [bytes, tuple[int, str], set[object], dict[int, str], object, Literal[b"x"]])
 def test_annotation_without_json_form_is_refused(hint):
     with pytest.raises(SansiError, match='tool "f", parameter "x"'):
         schema_of(hint, 'tool "f", parameter "x"')
