@@ -112,14 +112,13 @@ def subject_of(model: str, hub: str) -> Subject:
 
 def _of_folder(name: str, folder: Path) -> Subject:
     from sansi.engine.memory import stored_in
-    from sansi.model.formats.folders import read_config_values
+    from sansi.model.formats.folders import described_in, read_config_values
     from sansi.model.formats.quantized import stored_kinds
     from sansi.model.formats.source import open_source
     from sansi.model.hub.repository import licence_of
 
     kinds, values = stored_kinds(folder), read_config_values(folder)
-    described = values.get("quantization_config")
-    form = open_source(folder).format if described and not kinds else None
+    form = open_source(folder).format if described_in(folder) and not kinds else None
     return Subject(
         name,
         stored_in(folder),

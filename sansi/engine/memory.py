@@ -18,8 +18,9 @@ from sansi.engine.batch import BLOCK
 from sansi.engine.blocks import blocks_for
 from sansi.model import ModelConfig
 from sansi.model.formats.files import stored_bytes
-from sansi.model.formats.folders import model_folder, read_config
+from sansi.model.formats.folders import described_in, model_folder, read_config
 from sansi.model.formats.quantized import stored_kinds
+from sansi.model.formats.source import open_source
 
 CPU_SHARE = 0.6  # of the free memory, for everything: other programs live here too
 GPU_SHARE = 0.9
@@ -159,7 +160,7 @@ class Stored:
 
     config: ModelConfig
     nbytes: int
-    """Of all files with weights."""
+    """Of all files with weights; of quantised ones that no kernel takes as they are, of their values in float32."""
     kind: str | None = None
     """ "int8" or "int4" where they are quantised already."""
 
@@ -167,8 +168,10 @@ class Stored:
 def stored_in(folder: str | Path) -> Stored:
     """What a model folder holds. Raises SansiError as `read_config`."""
     folder = model_folder(folder)
-    kinds = stored_kinds(folder)
-    return Stored(read_config(folder), stored_bytes(folder), kinds[0] if kinds else None)
+    kinds, config, nbytes = stored_kinds(folder), read_config(folder), stored_bytes(folder)
+    if kinds is None and described_in(folder) and not open_source(folder).kinds:
+        nbytes = max(nbytes, 4 * config.num_parameters())  # widened when they are read
+    return Stored(config, nbytes, kinds[0] if kinds else None)
 
 
 def plan_checkpoint(

@@ -100,26 +100,103 @@ def gptq(
     return tensors, meant
 
 
+def packed(
+    weight: Tensor, bits: int = 4, group: int = 128, symmetric: bool = True, order: Tensor | None = None
+) -> Written:
+    """compressed-tensors' pack-quantized; order as in gptq."""
+    group = weight.shape[1] if group == -1 else group
+    sorted_ = weight if order is None else weight[:, order]
+    q, scales, zeros = _levels(sorted_, bits, group, symmetric)
+    meant, index = _meant(q, scales, zeros, group), torch.arange(weight.shape[1], dtype=torch.int32) // group
+    if order is not None:
+        back = torch.argsort(order)
+        q, meant, index = q[:, back.numpy()], meant[:, back], index[back]
+    tensors = {
+        "weight_packed": _words(q, bits),
+        "weight_scale": torch.from_numpy(scales),
+        "weight_shape": torch.tensor(weight.shape),
+    }
+    tensors |= {} if symmetric else {"weight_zero_point": _words(zeros.T.copy(), bits).T.contiguous()}
+    tensors |= {} if order is None else {"weight_g_idx": index}
+    return tensors, meant
+
+
+def plain_int8(weight: Tensor, group: int = -1, symmetric: bool = True) -> Written:
+    """compressed-tensors' int-quantized."""
+    group = weight.shape[1] if group == -1 else group
+    q, scales, zeros = _levels(weight, 8, group, symmetric)
+    signed = torch.from_numpy((q - 128).astype(np.int8))
+    tensors = {"weight": signed, "weight_scale": torch.from_numpy(scales)}
+    tensors |= {} if symmetric else {"weight_zero_point": torch.from_numpy((zeros - 128).astype(np.int8))}
+    return tensors, _meant(q, scales, zeros, group)
+
+
+def plain_fp8(weight: Tensor, whole: bool = False) -> Written:
+    """compressed-tensors' float-quantized, one scale for each channel or for all."""
+    largest = weight.abs().max() if whole else weight.abs().amax(1, keepdim=True)
+    scales = (largest.clamp(min=1e-6) / 448).bfloat16()
+    stored = (weight / scales.float()).clamp(-448, 448).to(torch.float8_e4m3fn)
+    return {
+        "weight": stored,
+        "weight_scale": scales.reshape(-1, 1)[0] if whole else scales,
+    }, stored.float() * scales.float()
+
+
+def mlx(weight: Tensor, bits: int = 4, group: int = 64, dtype: torch.dtype = torch.float16) -> Written:
+    w = weight.view(weight.shape[0], -1, group)
+    low = w.amin(2)
+    scales = ((w.amax(2) - low) / (2**bits - 1)).clamp(min=1e-4).to(dtype)
+    biases = low.to(dtype)
+    q = ((w - biases.float()[..., None]) / scales.float()[..., None]).round().clamp(0, 2**bits - 1)
+    meant = (q * scales.float()[..., None] + biases.float()[..., None]).flatten(1)
+    words = _words(q.flatten(1).numpy().astype(np.int64), bits).view(torch.uint32)
+    return {"weight": words, "scales": scales, "biases": biases}, meant
+
+
+def stack_experts(folder: Path) -> None:
+    """Join the experts of each layer as MLX's files have them."""
+    tensors: dict[str, Tensor] = {}
+    experts: dict[str, dict[int, Tensor]] = {}
+    for name, tensor in load_file(folder / "model.safetensors").items():
+        start, found, rest = name.partition(".experts.")
+        if not found:
+            tensors[name] = tensor
+            continue
+        number, _, part = rest.partition(".")
+        experts.setdefault(f"{start}.switch_mlp.{part}", {})[int(number)] = tensor
+    for name, ones in experts.items():
+        rows = [
+            ones[number].view(torch.int32) if ones[number].dtype == torch.uint32 else ones[number]
+            for number in sorted(ones)
+        ]
+        tensors[name] = torch.stack(rows).view(ones[0].dtype)
+    save_file(tensors, folder / "model.safetensors")
+
+
 def rewrite(
     folder: Path,
     target: Path,
     writer: Callable[[Tensor], Written],
     described: dict[str, Any],
     keep: tuple[str, ...] = (),
+    outer: bool = False,
 ) -> dict[str, Tensor]:
     """Write the model in `folder` to `target` in another format: all projections and experts, as official files do.
+
+    outer: routers, embedding and head as well.
 
     Returns the values that the written tensors mean, by their names on the hub.
     """
     target.mkdir(parents=True)
     for file in folder.iterdir():
-        if file.name not in ("model.safetensors", "config.json"):
+        if file.is_file() and file.name not in ("model.safetensors", "config.json"):
             (target / file.name).write_bytes(file.read_bytes())
     config = json.loads((folder / "config.json").read_text())
     (target / "config.json").write_text(json.dumps({**config, "quantization_config": described}))
     tensors, meant = {}, {}
     for name, weight in load_file(folder / "model.safetensors").items():
-        if "_proj.weight" not in name or any(word in name for word in keep):
+        ours = "_proj.weight" in name or (outer and weight.dim() == 2)
+        if not ours or any(word in name for word in keep):
             tensors[name] = meant[name] = weight
             continue
         parts, meant[name] = writer(weight.float())

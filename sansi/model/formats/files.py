@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,12 @@ QUANTIZED_FILE = "quantized.safetensors"
 """Not model.safetensors: some programs would warn of an unknown quantisation and go on with random weights."""
 QUANT_METHOD = "sansi"
 """In the quantization_config of a folder that `sansi.model.quantize` wrote: a name that other programs refuse."""
-OPENED_METHODS = (QUANT_METHOD, "gguf", "fp8", "awq", "gptq")
+OPENED_METHODS = (QUANT_METHOD, "gguf", "fp8", "awq", "gptq", "compressed-tensors", "mlx")
 """Every quant_method that `sansi.model.formats.source.open_source` has a reader for."""
+BESIDE = {"quantize_config.json": "gptq", "quant_config.json": "awq"}
+"""Files with the settings of AutoGPTQ and AutoAWQ, before config.json had them."""
+DESCRIBED_UNDER = ("quantization", "quantization_config", "compression_config")
+"""Keys of config.json: of MLX, which repeats it under the second; of everybody; of older compressed-tensors."""
 
 
 def weight_names(folder: Path) -> list[str]:
@@ -64,6 +69,14 @@ def model_name(folder: Path) -> str:
 
 def is_ours(quantization_config: Any) -> bool:
     return method_of(quantization_config) == QUANT_METHOD
+
+
+def described_by(values: Mapping[str, Any]) -> Any:
+    """What a config.json says of how its weights are quantised; None: they are full."""
+    of_mlx = values.get("quantization")
+    if isinstance(of_mlx, dict) and of_mlx:
+        return {"quant_method": "mlx", **of_mlx}
+    return values.get("quantization_config") or values.get("compression_config")
 
 
 def method_of(quantization_config: Any) -> str | None:

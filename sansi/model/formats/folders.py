@@ -8,13 +8,19 @@ from typing import Any
 from sansi.base.errors import SansiError
 from sansi.base.files import as_path, read_json
 from sansi.model.config import ModelConfig
-from sansi.model.formats.files import INDEX_FILE, OPENED_METHODS, QUANTIZED_FILE, SINGLE_FILE, method_of
+from sansi.model.formats.files import (
+    BESIDE,
+    DESCRIBED_UNDER,
+    INDEX_FILE,
+    OPENED_METHODS,
+    QUANTIZED_FILE,
+    SINGLE_FILE,
+    described_by,
+    method_of,
+)
 from sansi.model.formats.gguf import folder_of
 from sansi.model.formats.gguf.choice import choose, wholes
 from sansi.model.formats.gguf.file import is_gguf
-
-BESIDE = {"quantize_config.json": "gptq", "quant_config.json": "awq"}
-"""Files with the settings of AutoGPTQ and AutoAWQ, before config.json had them."""
 
 
 def model_folder(folder: str | Path) -> Path:
@@ -71,8 +77,8 @@ def read_config(folder: str | Path) -> ModelConfig:
     """The configuration of a model folder, full or quantised by Sansi. Raises SansiError as `load` does."""
     file = model_folder(folder) / "config.json"
     values = read_config_values(folder)
-    if method_of(values.get("quantization_config")) in OPENED_METHODS:
-        del values["quantization_config"]
+    if method_of(described_by(values)) in OPENED_METHODS:
+        values = {key: value for key, value in values.items() if key not in DESCRIBED_UNDER}
     return ModelConfig.from_hf(values, str(file))
 
 
@@ -80,7 +86,7 @@ def described_in(folder: str | Path) -> dict[str, Any]:
     """What a folder says of how its weights are quantised, by config.json or the file that older writers left beside
     it; empty for full weights. Raises SansiError as `read_config_values`."""
     path = model_folder(folder)
-    described = read_config_values(path).get("quantization_config")
+    described = described_by(read_config_values(path))
     if described is not None:
         return described if isinstance(described, dict) else {}
     for name, method in BESIDE.items():

@@ -88,7 +88,9 @@ class QuantisedFolder(ABC):
         if not self.kinds:
             return "widened to float32"
         rounded = sorted({kind for kind in self.kinds.values() if not self.exact(kind)})
-        return f"rounded to {rounded[0]} in groups of {GROUP}" if rounded else "computed with as it is, on the CPU"
+        told = f"rounded to {rounded[0]} in groups of {GROUP}" if rounded else "computed with as it is, on the CPU"
+        wide = len(self.quantised) - len(self.kinds)
+        return f"{told}, but {wide} of {len(self.quantised)} matrices are widened" if wide else told
 
     def rows(self, name: str, first: int, last: int) -> Tensor:
         """Rows [first, last) as floats: of the file's dtype where it is full, else dequantised."""

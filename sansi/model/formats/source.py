@@ -7,11 +7,13 @@ from pathlib import Path
 from types import MappingProxyType
 
 from sansi.model.formats.awq import AwqFolder
+from sansi.model.formats.compressed_tensors import CompressedFolder
 from sansi.model.formats.files import method_of
 from sansi.model.formats.folders import described_in, model_folder
 from sansi.model.formats.fp8 import Fp8Folder
 from sansi.model.formats.gguf.source import GgufSource
 from sansi.model.formats.gptq import GptqFolder
+from sansi.model.formats.mlx import MlxFolder
 from sansi.model.formats.quantized import QuantizedReader
 from sansi.model.formats.tensors import WeightReader
 from sansi.model.formats.weights import WeightFormat, WeightSource
@@ -20,7 +22,10 @@ __all__ = ["WeightFormat", "WeightSource", "open_source"]
 
 
 READERS: Mapping[str, Callable[[Path], WeightSource]] = MappingProxyType(
-    {"sansi": QuantizedReader, "gguf": GgufSource, "fp8": Fp8Folder, "awq": AwqFolder, "gptq": GptqFolder}
+    {
+        **{"sansi": QuantizedReader, "gguf": GgufSource, "fp8": Fp8Folder, "awq": AwqFolder, "gptq": GptqFolder},
+        **{"compressed-tensors": CompressedFolder, "mlx": MlxFolder},
+    }
 )
 """By quant_method; `OPENED_METHODS` names them for whoever may not load torch."""
 
