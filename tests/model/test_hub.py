@@ -16,7 +16,7 @@ from safetensors import safe_open
 from sansi.base.errors import SansiError
 from sansi.model.hub import read_name
 from sansi.model.hub import resume as resume_module
-from sansi.model.hub.checks import check_files, config_of
+from sansi.model.hub.checks import check_files, config_of, quantisation_of
 from sansi.model.hub.huggingface import HuggingFace, _Fetch
 from sansi.model.hub.offer import download, look_up
 from sansi.model.hub.repository import files_of, is_whole, licence_of
@@ -451,9 +451,12 @@ def test_a_repository_without_what_a_model_is_made_of(names, words):
     [
         ("mistralai/m", {"model_type": "mistral"}, ['"mistral"', "qwen3"]),
         ("me/x", {"model_type": None}, ["None", "qwen3"]),
-        ("Qwen/Qwen3-8B-AWQ", {"quantization_config": {"quant_method": "awq"}}, ["awq", "take Qwen/Qwen3-8B"]),
-        ("Qwen/Qwen3-8B-FP8", {"quantization_config": {"quant_method": "fp8"}}, ["fp8", "--quantize"]),
-        ("Qwen/Qwen3-4B-GPTQ-Int4", {"quantization_config": {"quant_method": "gptq"}}, ["take Qwen/Qwen3-4B,"]),
+        ("Qwen/Qwen3-8B-AWQ", {"quantization_config": {"quant_method": "aqlm"}}, ["aqlm", "take Qwen/Qwen3-8B"]),
+        (
+            "Qwen/Qwen3-4B-GPTQ-Int4",
+            {"quantization_config": {"quant_method": "hqq"}},
+            ["take Qwen/Qwen3-4B,", "--quantize"],
+        ),
         ("me/x", {"quantization_config": 3}, ["quantised"]),
         ("me/x", {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 0}, ["use_sliding_window"]),
     ],
@@ -575,3 +578,36 @@ def test_a_gguf_file_of_another_architecture_is_refused_before_it_is_fetched(hub
 def test_a_name_may_choose_a_file(text, repository, file, revision):
     name = read_name(text)
     assert (name.repository, name.file, name.revision) == (repository, file, revision)
+
+
+# --- files that other programs have quantised -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_model_in_gptq_is_told_and_fetched_with_its_settings(hub, remote, tiny, tmp_path, beside):
+    """beside: as older files have them, in a file of their own."""
+    from functools import partial
+
+    from foreign_formats import gptq, rewrite
+    from sansi.model.formats.source import open_source
+
+    settings = {"quant_method": "gptq", "bits": 4, "group_size": 16, "sym": True, "desc_act": False}
+    folder = tmp_path / "quantised"
+    rewrite(tiny, folder, partial(gptq, group=16), settings)
+    if beside:
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "quantize_config.json").write_text(json.dumps(config.pop("quantization_config")))
+        (folder / "config.json").write_text(json.dumps(config))
+    remote.add("me/tiny-GPTQ-Int4", folder)
+    offer = look_up(hub, read_name("me/tiny-GPTQ-Int4"))
+    assert offer.dtype == "gptq" and offer.kind is None
+    assert offer.weight_bytes == (folder / "model.safetensors").stat().st_size
+    assert open_source(download(hub, offer)).format.name == "gptq"
+    assert hub.folder(read_name("me/tiny-GPTQ-Int4"))
+    assert hub.models()
+
+
+def test_the_settings_of_mlx_are_told_by_their_own_key(tiny):
+    values = json.loads((tiny / "config.json").read_text()) | {"quantization": {"group_size": 64, "bits": 4}}
+    assert config_of(of_files("me/tiny-4bit"), values).hidden_size == values["hidden_size"]
+    assert quantisation_of(values) == "mlx"

@@ -7,7 +7,15 @@ from typing import Any
 
 from sansi.base.errors import ConfigError, SansiError
 from sansi.model.config import ModelConfig
-from sansi.model.formats.files import INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE, is_ours
+from sansi.model.formats.files import (
+    DESCRIBED_UNDER,
+    INDEX_FILE,
+    OPENED_METHODS,
+    QUANTIZED_FILE,
+    SINGLE_FILE,
+    described_by,
+    is_ours,
+)
 from sansi.model.hf_config import MODEL_TYPES
 from sansi.model.hub.names import nearest, unquantised
 from sansi.model.hub.repository import CONFIG, TOKENIZER, Repository
@@ -37,10 +45,10 @@ def config_of(repository: Repository, values: Mapping[str, Any]) -> ModelConfig:
         ours = ", ".join(MODEL_TYPES)
         raise SansiError(f'{name} is a model of the type "{model_type}", and Sansi runs {ours}{nearest(str(name))}')
     method = quantisation_of(values)
-    if method is not None and method != "sansi":
+    if method is not None and method not in OPENED_METHODS:
         what = f"{name} is quantised ({method}), which Sansi can not open yet"
         raise SansiError(f"{what}{_instead(repository)}, with --quantize int8 or int4 where memory is short")
-    fields = {key: value for key, value in values.items() if key != "quantization_config"}
+    fields = {key: value for key, value in values.items() if key not in DESCRIBED_UNDER}
     try:
         return ModelConfig.from_hf(fields, f"{name}: config.json")
     except ConfigError as error:
@@ -49,7 +57,7 @@ def config_of(repository: Repository, values: Mapping[str, Any]) -> ModelConfig:
 
 def quantisation_of(values: Mapping[str, Any]) -> str | None:
     """The method of the quantised weights that a config.json describes, "sansi" for our own; None: full weights."""
-    described = values.get("quantization_config")
+    described = described_by(values)
     if described is None:
         return None
     if is_ours(described):

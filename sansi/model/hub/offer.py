@@ -8,16 +8,18 @@ import tempfile
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 from sansi.base.errors import SansiError
 from sansi.base.progress import progress_bar, status
 from sansi.base.sizes import size_text
 from sansi.model.config import ModelConfig
+from sansi.model.formats.files import BESIDE, described_by
 from sansi.model.formats.gguf.choice import choose, label_of, parts_of, wholes
 from sansi.model.formats.gguf.config import config_values
 from sansi.model.formats.gguf.file import DamagedHead, GgufFile
 from sansi.model.formats.gguf.names import ROPE_FACTORS
-from sansi.model.hub.checks import check_files, config_of, stored_kind
+from sansi.model.hub.checks import check_files, config_of, quantisation_of, stored_kind
 from sansi.model.hub.names import ModelName
 from sansi.model.hub.repository import CONFIG, Hub, HubFile, Repository, files_of, read_index, weights_of
 
@@ -37,7 +39,7 @@ class Offer:
     kind: str | None
     """ "int8" or "int4" where they are quantised already."""
     dtype: str
-    """Of weights that are not quantised."""
+    """Of weights that are not quantised; of those of other programs their format."""
     missing: int
     """Bytes that are not in the cache."""
     gguf: str | None = None
@@ -61,14 +63,25 @@ def look_up(hub: Hub, name: ModelName) -> Offer:
         if chosen := _gguf_of(repository):
             return _gguf_offer(hub, repository, chosen)
         check_files(repository)
-        values = hub.read(repository, CONFIG)
+        values = _described(hub, repository)
         config = config_of(repository, values)
         index = read_index(hub, repository)
     files = files_of(repository, index)
     nbytes = sum(file.size for file in weights_of(repository, index))
     missing = sum(file.size - hub.present(repository, file) for file in files)
-    dtype = str(values.get("torch_dtype") or values.get("dtype") or "float32")
-    return Offer(repository, files, config, nbytes, stored_kind(values), dtype, missing)
+    kind = stored_kind(values)
+    method = None if kind else quantisation_of(values)
+    dtype = method or str(values.get("torch_dtype") or values.get("dtype") or "float32")
+    return Offer(repository, files, config, nbytes, kind, dtype, missing)
+
+
+def _described(hub: Hub, repository: Repository) -> dict[str, Any]:
+    """Its config.json, with the settings of a quantisation that lie in a file of their own."""
+    values = hub.read(repository, CONFIG)
+    beside = next((name for name in BESIDE if repository.file(name)), None)
+    if beside is None or described_by(values) is not None:
+        return values
+    return {**values, "quantization_config": {"quant_method": BESIDE[beside], **hub.read(repository, beside)}}
 
 
 def _gguf_of(repository: Repository) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from sansi.base.codec_file import GENERATION_CONFIG
 from sansi.base.errors import SansiError
 from sansi.base.files import read_json
-from sansi.model.formats.files import INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE, weight_names
+from sansi.model.formats.files import BESIDE, INDEX_FILE, QUANTIZED_FILE, SINGLE_FILE, weight_names
 from sansi.model.formats.gguf.choice import choose, label_of, parts_of, stem_of, wholes
 from sansi.model.hf_config import MODEL_TYPES
 from sansi.model.hub.names import ModelName
@@ -20,7 +20,7 @@ from sansi.model.hub.names import ModelName
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
 MIXED = ".sansi-mixed"  # lies in a folder whose files are of two versions, until all are of one
 _COMPANIONS = (
-    *(CONFIG, GENERATION_CONFIG, INDEX_FILE, "model_card.json", "evaluation.json"),
+    *(CONFIG, GENERATION_CONFIG, INDEX_FILE, "model_card.json", "evaluation.json", *BESIDE),
     *("*token*.json", "vocab.json", "merges.txt", "chat_template*", "README*", "LICENSE*"),
 )
 """What belongs to a model beside its weights; nothing in folders, no pickles, no copies in other formats."""
