@@ -160,18 +160,19 @@ class Stored:
 
     config: ModelConfig
     nbytes: int
-    """Of all files with weights; of quantised ones that no kernel takes as they are, of their values in float32."""
+    """Of all files with weights."""
     kind: str | None = None
     """ "int8" or "int4" where they are quantised already."""
+    widened: bool = False
+    """Quantised in a form that no kernel takes: they take more memory than their files."""
 
 
 def stored_in(folder: str | Path) -> Stored:
     """What a model folder holds. Raises SansiError as `read_config`."""
     folder = model_folder(folder)
-    kinds, config, nbytes = stored_kinds(folder), read_config(folder), stored_bytes(folder)
-    if kinds is None and described_in(folder) and not open_source(folder).kinds:
-        nbytes = max(nbytes, 4 * config.num_parameters())  # widened when they are read
-    return Stored(config, nbytes, kinds[0] if kinds else None)
+    kinds = stored_kinds(folder)
+    widened = kinds is None and bool(described_in(folder)) and not open_source(folder).kinds
+    return Stored(read_config(folder), stored_bytes(folder), kinds[0] if kinds else None, widened)
 
 
 def plan_checkpoint(
@@ -199,7 +200,7 @@ def plan_checkpoint(
         context_length,
         memory,
         max_prefill_tokens or step_tokens_of(place),
-        stored.nbytes if as_they_are else None,
+        stored.nbytes if as_they_are and not stored.widened else None,
         num_blocks,
     )
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from sansi.base.errors import SansiError
-from sansi.engine.memory import stored_in
+from sansi.engine.memory import plan_checkpoint, stored_in
 from sansi.model import load, save
 from sansi.model.formats.compressed_tensors import CompressedFolder
 from sansi.model.formats.mlx import MlxFolder
@@ -159,8 +159,9 @@ def test_memory_is_planned_for_what_weights_become(folder: Path, tmp_path: Path)
     for bits in (4, 8):
         mlx_folder(folder, tmp_path / str(bits), bits)
         stored, file = stored_in(tmp_path / str(bits)), tmp_path / str(bits) / "model.safetensors"
-        widened = 4 * stored.config.num_parameters()
-        assert stored.nbytes == (file.stat().st_size if bits == 4 else widened)
+        plan = plan_checkpoint(stored, "cpu", "float32", num_blocks=4, context_length=32)
+        assert stored.nbytes == file.stat().st_size
+        assert plan.weights == (stored.nbytes if bits == 4 else 4 * stored.config.num_parameters())
 
 
 @torch.no_grad()
