@@ -17,12 +17,13 @@ from prompt_toolkit.input.typeahead import store_typeahead
 from prompt_toolkit.key_binding.key_processor import KeyPress
 from prompt_toolkit.output import DummyOutput
 from rich.console import Console
-from sansi.agents import Result, ToolContext, forms, tool
+from sansi.agents import Result, Stop, ToolContext, forms, tool
 from sansi.agents.approvals import Approvals
 from sansi.agents.approvals.questions import Copied, Question
 from sansi.agents.mcp.config import ServerConfig
 from sansi.serve.terminal.agent.from_servers import with_resources
 from sansi.serve.terminal.agent.question import TerminalKeys, answer_in, forget_typed, show
+from sansi.text import Message
 from scripted_client import calls, says, several
 
 
@@ -152,6 +153,19 @@ def test_a_session_that_was_killed_in_the_middle_of_a_call_goes_on(tmp_path):
     assert [m.role for m in chat.session.messages] == ["user", "assistant", "tool", "tool", "assistant"]
     assert "cut or damaged" in shown
     assert shown.count("✓ lines") == 1 and "Both." in shown  # the one that had ended is not run again
+
+
+@pytest.mark.parametrize("lines", [(), ("/resume",)])
+def test_a_session_that_waits_for_an_answer_asks_at_once(tmp_path, lines):
+    setup = setup_of(tmp_path, several(("put", {"path": "a", "text": "1"})))
+    waiting = setup.begin()
+    waiting.ask(Message("user", "Write"))
+    list(setup.events(waiting, Stop()))  # without a user it pauses
+    assert waiting.only_asks
+    setup = setup_of(tmp_path, says("Done."))
+    chat, shown = talk(setup, *lines, keys="o", session=None if lines else setup.sessions.open("last"))
+    assert "? put wants to run" in shown and "✓ put" in shown and "Done." in shown and "/continue" not in shown
+    assert not chat.session.waits
 
 
 def test_modes_are_shown_and_changed_and_yolo_asks_nobody(tmp_path):

@@ -65,24 +65,38 @@ class AgentChat:
     def run(self) -> None:
         """Read, answer, repeat, until /exit or the end of the input."""
         self._introduce()
+        self.handle_waiting()
         if not converse(self._read, self.handle, self.view.note):
             self.console.print()
         if self.session.file.exists():
             self.view.note(f"go on with: sansi agent --resume {self.session.id}")
 
+    def handle_waiting(self) -> None:
+        """Ask at once what a session waits for, if questions are all that it waits for."""
+        if self.session.only_asks:
+            self._attempt(self.go_on)
+
     def handle(self, line: str) -> bool:
         """Do what a line says. False: leave."""
+        return self._attempt(lambda: self._handle(line)) is not False
+
+    def _attempt(self, act: Callable[[], bool | None]) -> bool | None:
+        """Do it; what goes wrong is told."""
         try:
-            call = parse_command(line, NAMES, ALIASES)
-            if call is None:
-                if line.strip():
-                    self.say(*with_resources(self.setup.tools.servers, line.strip()))
-                return True
-            if call.name == "/exit":
-                return False
-            self._do(call)
+            return act()
         except (SansiError, OSError) as error:
             self.view.error(f"error: {error}")
+            return None
+
+    def _handle(self, line: str) -> bool:
+        call = parse_command(line, NAMES, ALIASES)
+        if call is None:
+            if line.strip():
+                self.say(*with_resources(self.setup.tools.servers, line.strip()))
+            return True
+        if call.name == "/exit":
+            return False
+        self._do(call)
         return True
 
     def say(self, *messages: Message) -> None:
@@ -167,7 +181,7 @@ class AgentChat:
             self._show()
         for notice in self.session.notices:
             self.view.note(notice)
-        if self.session.waits:
+        if self.session.waits and not self.session.only_asks:
             self.view.note(f"{self.session.state}: /continue goes on with the calls of the last answer")
 
     # --- commands ----------------------------------------------------------------------------------------------------
@@ -190,7 +204,7 @@ class AgentChat:
             "/continue": lambda _: self._continue(),
             "/new": lambda _: self._other(self.setup.begin()),
             "/sessions": lambda _: self._sessions(),
-            "/resume": lambda rest: self._other(self.setup.sessions.open(rest or "last")),
+            "/resume": self._resume,
             "/fork": lambda _: self._fork(),
             "/export": self._export,
             "/show": lambda _: self._show(),
@@ -298,6 +312,10 @@ class AgentChat:
         self.session, self.spent, self.last = session, Spent(), None
         self.view.results.clear()
         self._introduce()
+
+    def _resume(self, id: str) -> None:
+        self._other(self.setup.sessions.open(id or "last"))
+        self.handle_waiting()
 
     def _sessions(self) -> None:
         for session in self.setup.sessions.all()[-20:]:

@@ -63,6 +63,12 @@ class Session:
         return turn is not None and bool(turn.waiting() or turn.unsaid())
 
     @property
+    def only_asks(self) -> bool:
+        """It waits, and for answers alone: whoever goes on with it runs nothing that was not asked about."""
+        turn = self._turn
+        return turn is not None and bool(turn.waiting()) and len(turn.pending()) == len(turn.waiting())
+
+    @property
     def state(self) -> str:
         """Why it waits, in words; "" where it does not."""
         if not self.waits:
