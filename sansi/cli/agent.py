@@ -188,11 +188,15 @@ def agent(
     from sansi.agents.approvals import Policy
     from sansi.agents.toolset import Toolset, names_in
     from sansi.serve.terminal.agent.turns import Setup
+    from sansi.serve.terminal.inputs import question
 
     sessions = _sessions()
-    before = sessions.open(resume or fork or "") if resume is not None or fork is not None else None
-    head = {} if before is None else before.head
-    chosen = settings_of(ctx, head)
+    with command_line():
+        before = sessions.open(resume or fork or "") if resume is not None or fork is not None else None
+        head = {} if before is None else before.head
+        chosen = settings_of(ctx, head)
+        if before is not None:
+            _check_model(before, chosen)
     if (always or ask or never) and (kept := rules_of(head)):
         told = "; ".join(f"{word} {rule}" for word, rules in kept.items() for rule in rules)
         typer.echo(f"rules of the session stay: {told}", err=True)
@@ -202,7 +206,8 @@ def agent(
         names = names_in(chosen.tools if chosen.tools is not None else ["calculator"])
         policy = Policy.of(chosen.mode, always=chosen.always or (), ask=chosen.ask or (), never=chosen.never or ())  # type: ignore[arg-type]
         approvals = _approvals(policy)
-    limits = Limits(chosen.max_calls, chosen.max_tokens, chosen.max_seconds, chosen.thinking_budget)
+        limits = Limits(chosen.max_calls, chosen.max_tokens, chosen.max_seconds, chosen.thinking_budget)
+        asked = None if prompt is None else question(prompt)
     with contextlib.ExitStack() as stack:
         # Servers start while the model loads.
         with command_line():
@@ -223,7 +228,7 @@ def agent(
             rules=policy.rules,
         )
         session = sessions.fork(before) if before is not None and fork is not None else before
-        code = _run(setup, session, prompt, as_json, answer or [])
+        code = _run(setup, session, asked, as_json, answer or [])
     if code:
         sys.exit(code)
 
@@ -249,10 +254,13 @@ def export_session(
 
       sansi agent export 20261128-021500-1a2b report.md
     """
-    from sansi.serve.terminal.agent.export import export, text_of
+    from sansi.serve.terminal.agent.export import check_place, export, text_of
     from sansi.serve.terminal.looks import printable
 
-    found = _sessions().open(session)
+    with command_line():
+        found = _sessions().open(session)
+        if file is not None:
+            check_place(Path(file))
     for notice in found.notices:
         typer.echo(printable(notice), err=True)
     if file is None:
@@ -299,9 +307,12 @@ def list_sessions() -> None:
     from sansi.serve.terminal.looks import printable
 
     sessions = _sessions()
-    for id, cause in sessions.unreadable():
+    found, unreadable = sessions.all(), sessions.unreadable()
+    if not found and not unreadable:
+        typer.echo(f"there are no sessions yet in {sessions.root}", err=True)
+    for id, cause in unreadable:
         typer.echo(printable(f"{id}  (cannot be read: {cause})"))
-    for session in sessions.all():
+    for session in found:
         state = f"  ({session.state})" if session.state else ""
         typer.echo(printable(f"{session.id}  {session.head.get('model', '')}  {session.title}{state}"))
 
@@ -321,6 +332,16 @@ def _check(
         raise SansiError("--answer is for a session that waits: give --resume SESSION")
     if resume is not None and fork is not None:
         raise SansiError("--resume and --fork exclude each other")
+
+
+def _check_model(session: Session, chosen: AgentSettings) -> None:
+    """No model is chosen for the user in silence: that of a session counts only where this user's programs wrote it."""
+    if session.foreign and chosen.url is None and chosen.model is None:
+        raise SansiError(
+            f"session {session.id} was not written by this user's programs on this machine, or was changed since, so "
+            "its settings do not count: give --url or -m, with --tools and --mcp as you want them",
+            param="resume",
+        )
 
 
 def _list_tools() -> None:
@@ -388,8 +409,7 @@ def _run(setup: Setup, chosen: Session | None, prompt: str | None, as_json: bool
         if session.pending:
             raise SansiError(f"session {session.id} waits for approval; give --answer once (or no) with --resume")
         from sansi.serve.terminal.agent.from_servers import with_resources
-        from sansi.serve.terminal.inputs import question
 
-        for message in with_resources(setup.tools.servers, question(prompt)):
+        for message in with_resources(setup.tools.servers, prompt):
             session.ask(message)  # where a run was cut off, its open calls are given up
     return headless.run(setup, session, as_json).exit_code

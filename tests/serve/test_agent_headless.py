@@ -198,6 +198,10 @@ def test_every_built_in_tool_can_be_had_by_its_name(tmp_path):
         (["--always", "shell(command"], "write TOOL or TOOL(ARGUMENT=PATTERN"),
         (["--url", "nowhere", "-p", "x"], '"nowhere" is no address of a server'),
         (["--no-such-option"], "no such option"),
+        (["--url", "http://127.0.0.1:1", "-b", "-1", "-p", "x"], "thinking_budget must be a number of 0 or more"),
+        (["--url", "http://127.0.0.1:1", "-p", ""], "nothing to ask"),
+        (["--resume", "a"], "there are no sessions yet"),
+        (["export", "last"], "there are no sessions yet"),
     ],
 )
 def test_a_wrong_command_line_is_one_sentence_and_exits_with_2(sansi, arguments, words):
@@ -205,10 +209,31 @@ def test_a_wrong_command_line_is_one_sentence_and_exits_with_2(sansi, arguments,
     assert code == 2 and words in err and err.count("\n") == 1, err
 
 
-@pytest.mark.parametrize("arguments", [["--resume", "a"], ["export", "last"]])
-def test_what_can_not_be_done_is_one_sentence_and_exits_with_1(sansi, arguments):
-    code, _, err = sansi(*arguments)
-    assert code == 1 and "there are no sessions yet" in err and err.count("\n") == 1, err
+def test_what_can_not_be_done_is_one_sentence_and_exits_with_1(sansi):
+    code, _, err = sansi("--url", "http://127.0.0.1:1", "-p", "x")
+    assert code == 1 and "can not be reached" in err and err.count("\n") == 1, err
+
+
+def test_names_of_sessions_and_documents_that_are_wrong_are_mistakes_of_the_command_line(sansi, url, tmp_path):
+    assert "there are no sessions yet" in sansi("list")[2]
+    assert sansi("--url", url, "-p", "What is 17 * 23?")[0] == 0
+    for arguments in (["--resume", "nosuch", "-p", "x"], ["--fork", "nosuch"], ["export", "nosuch"]):
+        code, _, err = sansi(*arguments)
+        assert code == 2 and 'there is no session "nosuch"' in err, err
+    code, _, err = sansi("export", "last", str(tmp_path / "x.pdf"))
+    assert code == 2 and '".pdf" is no form of a session' in err
+
+
+def test_a_session_of_somebody_else_does_not_go_on_with_another_model_in_silence(sansi, url, tmp_path):
+    assert sansi("--url", url, "-p", "What is 17 * 23?")[0] == 0
+    file = next(tmp_path.rglob("session.jsonl"))
+    first, *rest = file.read_text().splitlines(keepends=True)
+    file.write_text(first.replace('"planned"', '"another"', 1) + "".join(rest))
+    for option in ("--resume", "--fork"):
+        code, _, err = sansi(option, "last", "-p", "Again")
+        assert code == 2 and "its settings do not count: give --url or -m" in err, err
+    code, _, err = sansi("--resume", "last", "--url", url, "-p", "Again")
+    assert code == 0 and "its settings are not used" in err
 
 
 def test_a_session_goes_on_with_what_it_began_with(sansi, tmp_path, monkeypatch):

@@ -1,6 +1,6 @@
 """Transcripts: runs written down as they go, to be resumed after whatever end, replayed, forked and exported."""
 
-from sansi.agents.transcript.export import export
+from sansi.agents.transcript.export import check_form, export
 from sansi.agents.transcript.lines import Lines, read_lines
 from sansi.agents.transcript.reading import Transcript, Turn, read_transcript
 from sansi.agents.transcript.recorder import Recorder
@@ -16,6 +16,7 @@ __all__ = [
     "Session",
     "Transcript",
     "Turn",
+    "check_form",
     "copy_turns",
     "export",
     "load_run",

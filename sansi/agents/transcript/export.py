@@ -17,6 +17,7 @@ from sansi.text import Message, message_to_dict
 from sansi.text.fence import fenced
 
 TITLES = {"system": "System", "user": "User", "assistant": "Assistant"}
+FORMS = ("html", "json", "jsonl", "md")
 SHOWN_PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _LOADS = re.compile(
     r"!(?=\[)|<(?=(?:img|picture|source|video|audio|iframe|object|embed|svg|script|link|style|base|meta|form|input)\b)",
@@ -46,15 +47,19 @@ def export(lines: Lines, messages: Iterable[Message], form: str, title: str = ""
     Neither document loads anything: pictures of a model or a tool are links in Markdown and text in HTML; those that
     tools attached are in the HTML itself. Raises SansiError for another form.
     """
+    check_form(form)
     if form == "json":
         return json.dumps([message_to_dict(message) for message in messages], ensure_ascii=False, indent=1) + "\n"
     if form == "jsonl":
         return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines.objects)
     writers: dict[str, Callable[[Iterable[Part]], str]] = {"md": _markdown, "html": _html}
-    if form not in writers:
-        known = ("html", "json", "jsonl", "md")
-        raise SansiError(f'".{form}" is no form of a session{did_you_mean(form, known)}', param="export")
     return writers[form]([Part("title", title or str(lines.objects[0]["conversation"])), *parts_of(lines.objects)])
+
+
+def check_form(form: str) -> None:
+    """Raises SansiError for a form that there is not."""
+    if form not in FORMS:
+        raise SansiError(f'".{form}" is no form of a session{did_you_mean(form, FORMS)}', param="export")
 
 
 def parts_of(lines: Iterable[Mapping[str, Any]]) -> Iterator[Part]:

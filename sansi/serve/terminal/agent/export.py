@@ -14,8 +14,7 @@ from sansi.serve.terminal.agent.session import Session
 def export(session: Session, file: Path) -> None:
     """Write .md, .html, .json (OpenAI's messages) or .jsonl (every event). Raises SansiError for other endings, and
     where the file is there already."""
-    if file.exists():
-        raise SansiError(f"{file} is there already; choose another name")
+    check_place(file)
     text = text_of(session, file.suffix.removeprefix("."))
     try:
         if session.tainted:
@@ -23,6 +22,13 @@ def export(session: Session, file: Path) -> None:
         write_text(file, text)
     except OSError as error:
         raise SansiError(f"{file}: cannot be written: {error.strerror or error}") from error
+
+
+def check_place(file: Path) -> None:
+    """Raises SansiError where no document can be of this name: for its ending, or since it is there already."""
+    transcript.check_form(file.suffix.removeprefix("."))
+    if file.exists():
+        raise SansiError(f"{file} is there already; choose another name")
 
 
 def text_of(session: Session, form: str) -> str:

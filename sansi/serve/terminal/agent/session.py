@@ -89,8 +89,14 @@ class Session:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What of the file can not be read."""
+        """What of the file can not be read, or does not count."""
         return () if self._transcript is None else self._transcript.notices
+
+    @property
+    def foreign(self) -> bool:
+        """Its first line was not written by this user's programs, so that tools, rules and servers in it are not
+        taken over."""
+        return bool(self._transcript is not None and self._transcript.header.get(FOREIGN))
 
     def ask(self, message: Message) -> None:
         """Something that is said before the next run."""
