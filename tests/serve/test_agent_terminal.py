@@ -168,6 +168,32 @@ def test_a_session_that_waits_for_an_answer_asks_at_once(tmp_path, lines):
     assert not chat.session.waits
 
 
+def test_what_is_shown_again_says_what_became_of_each_call(tmp_path):
+    setup = setup_of(
+        tmp_path,
+        several(("put", {"path": "a", "text": "1"})),
+        several(("breaks", {})),
+        several(("lines", {"count": 2})),
+        says("Done.", thought="Hm."),
+    )
+    talk(setup, "Write", keys="n")
+    chat, shown = talk(setup, "/show", "/result 3", session=setup.sessions.open("last"))
+    assert shown.count("✗ put · denied · ") == shown.count("✗ breaks · error · ") == shown.count("✓ lines · ") == 2
+    assert "thought · about 1 word\n" in shown  # how long it took is not known
+    assert len(chat.view.results) == 3  # numbered as they are shown, not on and on
+
+
+def test_a_description_is_shortened_after_a_whole_word_with_a_mark(tmp_path):
+    @tool
+    def long() -> str:
+        """Tells."""
+        return ""
+
+    _, shown = talk(setup_of(tmp_path, tools=[replace(long, description="wording " * 40)]), "/tools")
+    words = " ".join(shown.split())
+    assert "wording wording…" in words and "wordi…" not in words and "wording wordin " not in words
+
+
 def test_modes_are_shown_and_changed_and_yolo_asks_nobody(tmp_path):
     setup = setup_of(tmp_path, several(("put", {"path": "a", "text": "1"})), says("Done."))
     chat, shown = talk(setup, "/mode yolo", "Write", "/mode none")

@@ -37,6 +37,8 @@ KEYS = """\
 Enter sends; Alt-Enter, or a backslash before Enter, begins a new line; Tab completes; Shift-Tab goes to the next mode.
 Ctrl-C stops model, tools and servers' calls at once; twice at an empty prompt, or Ctrl-D, leaves."""
 
+MOST_ABOUT = 160  # characters of a tool's description in a list
+
 
 class AgentChat:
     """A session at the terminal. `read` and `keys` are how a line and an answer are asked for."""
@@ -225,7 +227,9 @@ class AgentChat:
         for tool in self.setup.tools.all(NO_WAIT):
             effects = ", ".join(sorted(tool.effects))
             about = " ".join(looks.printable(tool.description).split())
-            rows.add_row(Text(tool.name, "bold"), Text(f"{tool.origin}; {effects}", "dim"), Text(about[:160]))
+            rows.add_row(
+                Text(tool.name, "bold"), Text(f"{tool.origin}; {effects}", "dim"), Text(_shortened(about, MOST_ABOUT))
+            )
         self.console.print(rows)
 
     def _servers(self) -> None:
@@ -338,12 +342,21 @@ class AgentChat:
         self.view.note(f"saved: {file}")
 
     def _show(self) -> None:
-        for message in self.session.messages:
-            self.view.replay(message, message.tainted)
+        self.view.results.clear()  # they are numbered as they are shown
+        for message, record in self.session.told():
+            self.view.replay(message, record)
 
     def _help(self) -> None:
         self.console.print(looks.command_table(COMMANDS))
         self.view.note(KEYS)
+
+
+def _shortened(text: str, most: int) -> str:
+    """At most so many characters, ending with a whole word and a mark where more follows."""
+    if len(text) <= most:
+        return text
+    head, blank, _ = text[:most].rpartition(" ")
+    return f"{head if blank else text[: most - 1]}…"
 
 
 def _number(text: str) -> int:

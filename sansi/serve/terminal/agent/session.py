@@ -15,6 +15,7 @@ from typing import Any
 from sansi.agents import Agent, Attachment, Stop
 from sansi.agents.approvals import Question
 from sansi.agents.events import AgentEvent
+from sansi.agents.loop.run import CallRecord
 from sansi.agents.transcript import Lines, Transcript, copy_turns, new_head, read_lines, read_transcript
 from sansi.agents.transcript import Session as Kept
 from sansi.agents.transcript.lines import FOREIGN
@@ -49,6 +50,18 @@ class Session:
     def messages(self) -> list[Message]:
         """All that was said, with what is to be asked next."""
         return [*self._before, *self._said]
+
+    def told(self) -> list[tuple[Message, CallRecord | None]]:
+        """Each message, and of a result what became of its call, where that is known."""
+        records: dict[str, list[CallRecord]] = {}  # models may give the same id again in another turn
+        for turn in () if self._transcript is None else self._transcript.turns:
+            for record in turn.records:
+                records.setdefault(record.call.id, []).append(record)
+        found = []
+        for message in self.messages:
+            of_call = records.get(message.tool_call_id or "") if message.role == "tool" else None
+            found.append((message, of_call.pop(0) if of_call else None))
+        return found
 
     @property
     def pending(self) -> dict[str, Question]:

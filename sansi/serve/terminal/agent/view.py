@@ -26,6 +26,7 @@ from sansi.agents.events import (
     ReplyDone,
     StepStarted,
 )
+from sansi.agents.loop.run import CallRecord
 from sansi.base.words import count
 from sansi.client import Usage
 from sansi.serve.terminal.looks import is_plain, printable, seconds_text
@@ -87,7 +88,8 @@ class RunView:
         self._plain = is_plain(console)
         self._stream: Stream | None = None
         self._index: int | None = None  # of the call whose arguments are being written
-        self._thought, self._since = "", 0.0
+        self._thought = ""
+        self._since: float | None = None
         self._running: dict[str, tuple[str, float]] = {}
         self._live: Live | None = None
         self._progress = ""
@@ -125,11 +127,12 @@ class RunView:
         """A thought that has ended is one line: how long it was; /thoughts shows them whole."""
         if not self._thought:
             return
-        words, taken = len(self._thought.split()), time.monotonic() - self._since
+        words, since = len(self._thought.split()), self._since
         self._thought = ""
         self._end_live()
         self._end_stream()
-        self.note(f"thought · about {count(words, 'word')} · {seconds_text(taken)}")
+        taken = [] if since is None else [seconds_text(time.monotonic() - since)]
+        self.note(" · ".join(["thought", f"about {count(words, 'word')}", *taken]))
 
     def _content(self, event: ContentText) -> None:
         self._end_thought()
@@ -211,17 +214,19 @@ class RunView:
 
     # --- what was ----------------------------------------------------------------------------------------------------
 
-    def replay(self, message: Message, tainted: bool = False) -> None:
-        """A message of a conversation that goes on."""
+    def replay(self, message: Message, record: CallRecord | None = None) -> None:
+        """A message of a conversation that goes on. record: of a result, what became of its call."""
         if message.role == "user":
             self.console.print(Text("› " + printable(message.content), "bold"), end="\n\n", soft_wrap=True)
         elif message.role == "tool":
             status = "error" if message.content.startswith("error: ") else "ok"
-            self._result(message.name or "tool", message.content, status, None, tainted=tainted)
+            seconds, whole = (None, None) if record is None else (record.seconds, record.whole)
+            status = status if record is None else record.status
+            self._result(message.name or "tool", message.content, status, seconds, whole, message.tainted)
         elif message.role == "assistant":
             if message.reasoning_content:
                 self._reason(ReasoningText(message.reasoning_content))
-                self._since = time.monotonic()
+                self._since = None  # how long it took is not known any more
             if message.content:
                 self._content(ContentText(message.content))
             for index, call in enumerate(message.tool_calls):
@@ -266,6 +271,7 @@ class RunView:
 
     def _status(self) -> Text:
         now = time.monotonic()
+        waited = now - (now if self._since is None else self._since)
         if self._running:
             parts = [f"{name} {now - since:.0f} s" for name, since in list(self._running.values())]
             told = f" · {printable(self._progress)}" if self._progress else ""
@@ -273,9 +279,9 @@ class RunView:
                 f"  running {', '.join(parts)}{told}  (Ctrl-C stops)", "note", overflow="ellipsis", no_wrap=True
             )
         if not self._thought:
-            return Text(f"asking the model {now - self._since:.0f} s  (Ctrl-C stops)", "note")
+            return Text(f"asking the model {waited:.0f} s  (Ctrl-C stops)", "note")
         last = printable(" ".join(self._thought.split())[-60:])
-        return Text(f"thinking {now - self._since:.0f} s … {last}", "thought", overflow="ellipsis", no_wrap=True)
+        return Text(f"thinking {waited:.0f} s … {last}", "thought", overflow="ellipsis", no_wrap=True)
 
 
 _ACTS: dict[type, Callable[[RunView, Any], None]] = {
