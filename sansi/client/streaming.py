@@ -17,6 +17,7 @@ from sansi.base import SansiError
 from sansi.base.errors import did_you_mean
 
 JSON = {"Content-Type": "application/json"}
+ENDPOINTS = ("/chat/completions", "/completions", "/responses")
 HINT = 'base_url must be that of an OpenAI-compatible API and usually ends in "/v1"'
 
 
@@ -37,6 +38,9 @@ class Server:
         if not url.startswith(("http://", "https://")) or not urlsplit(url).netloc:
             raise SansiError(f'"{url}" is no address of a server; give http://HOST:PORT', param="url")
         base = url.rstrip("/")
+        if end := next((end for end in ENDPOINTS if urlsplit(base).path.endswith(end)), None):
+            meant = base.split("?")[0].removesuffix(end)
+            raise SansiError(f'"{url}" is the address of one endpoint; give that of the API: {meant}', param="url")
         return cls(base if urlsplit(base).path else f"{base}/v1", api_key)
 
     @property
@@ -145,6 +149,9 @@ def http_error(response: httpx.Response, url: str) -> Refused:
         message, param, code = f"{response.reason_phrase}; {HINT}", None, None
     code = code if isinstance(code, str) else None
     told = f"{url}: HTTP {response.status_code}: {message}"
+    if response.status_code == 401:
+        sent = "the API key was refused" if "authorization" in response.request.headers else "an API key is needed"
+        told += f" ({sent}: --api-key-file or --api-key-env on the command line, api_key in Python)"
     return Refused(told, response.status_code, _seconds(response.headers.get("retry-after")), param=param, code=code)
 
 

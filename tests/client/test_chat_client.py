@@ -6,6 +6,7 @@ import httpx
 import pytest
 from sansi.base import SansiError
 from sansi.client import HTTPChatClient, InProcessChatClient, Usage
+from sansi.client.streaming import Server
 from sansi.text import Message, ToolCall
 
 URL = "http://model.test/v1/"
@@ -125,6 +126,7 @@ def test_a_plain_server_without_extras_will_do():
     ("answer", "words"),
     [
         (httpx.Response(400, json={"error": {"message": "negative budget", "param": "thinking_budget"}}), "HTTP 400"),
+        (httpx.Response(401, json={"error": {"message": "no key"}}), "no key (an API key is needed: --api-key-file or"),
         (httpx.Response(404, text="<html>"), 'usually ends in "/v1"'),
         (httpx.Response(500, json={"error": "out of memory"}), "out of memory"),
         (httpx.Response(503, json=["busy"]), "HTTP 503"),
@@ -151,6 +153,17 @@ def test_the_server_s_param_is_kept():
     with pytest.raises(SansiError) as caught:
         client(answer).complete([USER], thinking_budget=-1)
     assert caught.value.param == "thinking_budget"
+
+
+def test_a_refused_key_is_told_apart_from_a_missing_one():
+    with pytest.raises(SansiError, match="the API key was refused: --api-key-file"):
+        client(httpx.Response(401, json={"error": "wrong"}), api_key="k", retries=0).complete([USER])
+
+
+@pytest.mark.parametrize("end", ["chat/completions", "chat/completions/", "responses", "completions"])
+def test_the_address_of_an_endpoint_is_not_that_of_the_api(end):
+    with pytest.raises(SansiError, match=r"give that of the API: http://host:1/v1$"):
+        Server.at(f"http://host:1/v1/{end}")
 
 
 def test_nobody_listens():

@@ -21,7 +21,9 @@ from sansi.agents import Result, Stop, ToolContext, forms, tool
 from sansi.agents.approvals import Approvals
 from sansi.agents.approvals.questions import Copied, Question
 from sansi.agents.mcp.config import ServerConfig
-from sansi.serve.terminal.agent.from_servers import with_resources
+from sansi.agents.mcp.definitions import Prompt
+from sansi.base import SansiError
+from sansi.serve.terminal.agent.from_servers import check_arguments, how_to_ask, with_resources
 from sansi.serve.terminal.agent.question import TerminalKeys, answer_in, forget_typed, show
 from sansi.text import Message
 from scripted_client import calls, says, several
@@ -326,6 +328,16 @@ def test_resources_of_servers_stand_in_messages_of_their_own():
         ("Resource b of own:", "mcp:own", False),
     ]
     assert with_resources(None, "@notes:a")[0].content == "@notes:a"
+
+
+def test_a_prompt_names_what_it_must_have():
+    review = Prompt("walk", "review", arguments=(("code", "", True), ("language", "", False)))
+    assert how_to_ask(review) == "/prompt walk/review code=… [language=…]"
+    check_arguments([review], "review", {"code": "x"})
+    with pytest.raises(SansiError, match=r"the prompt lacks code; usage: /prompt walk/review code=… \[language=…\]"):
+        check_arguments([review], "review", {"language": "C"})
+    with pytest.raises(SansiError, match='there is no prompt "revew"; did you mean "review"'):
+        check_arguments([review], "revew", {})
 
 
 def test_a_tool_that_its_server_has_changed_is_another_one(tmp_path):

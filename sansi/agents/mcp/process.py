@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -16,6 +18,7 @@ from sansi.agents.mcp.config import ServerConfig
 from sansi.agents.mcp.environment import environment_of, kept_back
 from sansi.agents.mcp.foreign import one_line
 from sansi.base import SansiError
+from sansi.base.words import count
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 CHUNK = 2**20  # bytes that are read at a time
@@ -46,6 +49,8 @@ INSTALL = {
 def find_program(config: ServerConfig, env: Mapping[str, str]) -> str:
     """The path of the server's program. Raises SansiError that says what to install."""
     command = config.command or ""
+    if hint := _with_arguments(command, config, env):
+        raise SansiError(hint, param="command")
     where = config.cwd or os.getcwd()
     if not os.path.isdir(where):
         raise SansiError(f'its folder "{where}" (cwd) is not there', param="cwd")
@@ -60,9 +65,25 @@ def find_program(config: ServerConfig, env: Mapping[str, str]) -> str:
     if found is None:
         install = INSTALL.get(command)
         hint = f"install {install}" if install else "install it, or give its whole path"
-        looked = env.get("PATH") or "an empty PATH"
+        folders = [folder for folder in (env.get("PATH") or "").split(os.pathsep) if folder]
+        looked = f"its PATH, {count(len(folders), 'folder')}" if folders else "an empty PATH"  # clients read it
         raise SansiError(f'its program "{command}" is not installed; {hint} (looked in {looked})', param="command")
     return os.path.abspath(found)
+
+
+def _with_arguments(command: str, config: ServerConfig, env: Mapping[str, str]) -> str:
+    """What to write instead, where a command is a program and its arguments in one; "" where it is not."""
+    try:
+        program, *arguments = shlex.split(command)
+    except ValueError:
+        return ""
+    whole = os.path.join(config.cwd or os.getcwd(), command)
+    if not arguments or os.path.isfile(whole) or shutil.which(command, path=env.get("PATH")):
+        return ""  # there are programs with blanks in their names
+    args = json.dumps([*arguments, *config.args], ensure_ascii=False)
+    return (
+        f'its command "{command}" is a program with arguments: write "command": {json.dumps(program)}, "args": {args}'
+    )
 
 
 class Tail:

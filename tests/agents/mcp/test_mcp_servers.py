@@ -308,13 +308,18 @@ def test_statuses_are_told_in_one_sentence_each(monkeypatch):
         ServerConfig("time", command="uvx", args=("mcp-server-time",), transport="stdio"),
         ServerConfig("off", command="uvx", disabled=True, transport="stdio"),
         ServerConfig("lost", url="http://127.0.0.1:1/mcp"),
+        ServerConfig("joined", command='python3 "my srv.py"', args=("-v",), transport="stdio"),
     ]
     with MCPServers(configs) as servers:
         lines = str(servers.wait()).split("\n")
-    assert lines[0] == "1 of 3 MCP servers ready"
+    assert lines[0] == "1 of 4 MCP servers ready"
+    assert lines[3] == (
+        'MCP server "joined" did not start: its command "python3 "my srv.py"" is a program with arguments: write '
+        '"command": "python3", "args": ["my srv.py", "-v"]'
+    )
     assert lines[1] == (
         'MCP server "time" did not start: its program "uvx" is not installed; install uv (pip install uv) '
-        "(looked in /nowhere)"
+        "(looked in its PATH, 1 folder)"
     )
     assert lines[2].startswith('MCP server "lost" did not start: its address cannot be reached')
 

@@ -23,7 +23,7 @@ from sansi.serve.terminal import looks
 from sansi.serve.terminal.agent.commands import ALIASES, COMMANDS, NAMES
 from sansi.serve.terminal.agent.export import export
 from sansi.serve.terminal.agent.form import fill
-from sansi.serve.terminal.agent.from_servers import message_from, with_resources
+from sansi.serve.terminal.agent.from_servers import check_arguments, how_to_ask, message_from, with_resources
 from sansi.serve.terminal.agent.question import KeyReader, ask, key_reader
 from sansi.serve.terminal.agent.session import FACTS, Session
 from sansi.serve.terminal.agent.trust import trust
@@ -251,7 +251,7 @@ class AgentChat:
 
     def _prompts(self) -> None:
         for one in self._servers_or_raise().prompts():
-            self.view.note(f"/prompt {one.server}/{one.name}  {one.description or ''}")
+            self.view.note(f"{how_to_ask(one)}  {one.description or ''}")
 
     def _prompt(self, rest: str) -> None:
         try:
@@ -263,6 +263,7 @@ class AgentChat:
             raise SansiError("usage: /prompt SERVER/NAME KEY=VALUE …; /prompts lists them")
         arguments = dict(pair.split("=", 1) for pair in pairs)
         servers = self._servers_or_raise()
+        check_arguments(servers.prompts(server), prompt, arguments)
         self.say(message_from(servers, server, servers.get_prompt(server, prompt, arguments).text))
 
     def _result(self, word: str) -> None:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
+from sansi.base.errors import SansiError, did_you_mean
 from sansi.text import Message
+
+if TYPE_CHECKING:
+    from sansi.agents.mcp.definitions import Prompt
 
 RESOURCE = re.compile(r"(?<!\S)@([\w.-]+):(\S+)")
 
@@ -25,3 +30,19 @@ def with_resources(servers: Any, text: str) -> list[Message]:
             told = f"Resource {uri} of {server}:\n\n{servers.read_resource(server, uri).text}"
             messages.append(message_from(servers, server, told))
     return messages
+
+
+def how_to_ask(prompt: Prompt) -> str:
+    """The command with which a prompt is asked with, what may be left out in brackets."""
+    given = [f"{name}=…" if required else f"[{name}=…]" for name, _, required in prompt.arguments]
+    return " ".join([f"/prompt {prompt.server}/{prompt.name}", *given])
+
+
+def check_arguments(offered: Iterable[Prompt], name: str, arguments: Mapping[str, str]) -> None:
+    """Raises SansiError for a prompt that its server does not offer, or that lacks an argument which it must have."""
+    known = {prompt.name: prompt for prompt in offered}
+    if name not in known:
+        raise SansiError(f'there is no prompt "{name}"{did_you_mean(name, known)}')
+    missing = [each for each, _, required in known[name].arguments if required and each not in arguments]
+    if missing:
+        raise SansiError(f"the prompt lacks {', '.join(missing)}; usage: {how_to_ask(known[name])}")
