@@ -296,6 +296,30 @@ def trust_files(
         typer.echo(printable(line))
 
 
+@app.command("approvals", cls=Command)
+def list_approvals(
+    forget: Annotated[
+        list[str] | None, typer.Option(metavar="N", help="Take back the approval of this number: it asks again.")
+    ] = None,
+) -> None:
+    """What you have approved for always, in this terminal and on the page of a server of yours without API keys.
+
+    Examples:
+
+      sansi agent approvals
+
+      sansi agent approvals --forget 2
+    """
+    from sansi.agents.approvals import Policy
+    from sansi.serve.terminal.agent.approved import approved
+    from sansi.serve.terminal.looks import printable
+
+    with command_line():
+        lines = list(approved(_approvals(Policy("ask")), forget or []))
+    for line in lines:
+        typer.echo(printable(line))
+
+
 @app.command("list", cls=Command)
 def list_sessions() -> None:
     """The sessions that are kept, the latest last.

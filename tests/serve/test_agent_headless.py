@@ -11,10 +11,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from agent_setup import setup_of
+from agent_setup import put, setup_of
 from asking_tool import book
 from sansi import cli
 from sansi.agents import Limits
+from sansi.agents.approvals import Approvals
 from sansi.agents.toolset import BUILT_IN, Toolset, names_in
 from sansi.base import SansiError
 from sansi.serve.terminal.agent import from_servers, headless, turns
@@ -273,6 +274,19 @@ def test_a_session_whose_process_was_killed_in_a_call_can_be_asked_more(sansi, u
     assert "(was cut off in the middle of its calls)" in sansi("list")[1]
     code, out, err = sansi("--resume", "last", "-p", "Go on")
     assert code == 0 and "It is" in out, err
+
+
+def test_approvals_are_listed_and_taken_back_by_the_command(sansi, tmp_path):
+    file = tmp_path / "sansi" / "approvals.json"
+    Approvals("ask", remembered=file).remembered.approve(put)
+    code, out, _ = sansi("approvals")
+    assert code == 0 and out.splitlines() == [
+        "1  python/put: every call of put",
+        f"1 approval for always in {file}",
+    ]
+    assert sansi("approvals", "--forget", "7")[0] == 2
+    assert "it asks again" in sansi("approvals", "--forget", "1")[1]
+    assert sansi("approvals")[1].startswith("0 approvals")
 
 
 def test_each_name_of_a_tool_says_what_it_turns_on(sansi):

@@ -84,6 +84,18 @@ def test_no_tells_the_model_why_and_session_holds_for_the_next_call(tmp_path):
     assert shown.count("✓ put") == 2 and len(chat._keys.asked) == 1
 
 
+def test_what_was_approved_for_always_is_listed_and_taken_back(tmp_path):
+    one = several(("put", {"path": "a", "text": "1"}))
+    setup = setup_of(tmp_path, one, says("Done."), one, says("Done."), one, says("Done."))
+    setup.approvals = Approvals("ask", remembered=tmp_path / "approvals.json")
+    lines = ["Write", "/approvals", "Write", "/approvals forget 2", "/approvals forget 1", "Write", "/approvals"]
+    chat, shown = talk(setup, *lines, keys="ao")
+    assert "1  python/put: every call of put" in shown and f"1 approval for always in {tmp_path}" in shown
+    assert 'no approval has the number "2"; there are 1 to 1' in shown and "0 approvals for always" in shown
+    assert len(chat._keys.asked) == 2  # at first, and after it was taken back
+    assert Approvals("ask", remembered=tmp_path / "approvals.json").remembered.approved == []
+
+
 def test_keys_offered_are_those_that_may_be_answered(tmp_path):
     setup = setup_of(tmp_path, several(("put", {"path": "a", "text": "1"})), says("Done."))
     setup.approvals = Approvals(setup.approvals.policy.of("ask", ask=["put"]))

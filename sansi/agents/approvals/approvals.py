@@ -15,7 +15,7 @@ from typing import Any
 from sansi.agents.approvals.definitions import change_of, definition_of, difference, fingerprint_of, key_of
 from sansi.agents.approvals.policy import HOME_TOOLS, Action, Circumstances, Mode, Policy, Ruling, UnknownTool
 from sansi.agents.approvals.questions import CHOICES, Answer, Approver, Choice, Copied, NotAsked, Question
-from sansi.agents.approvals.remembered import Remembered
+from sansi.agents.approvals.remembered import Approved, Remembered
 from sansi.agents.approvals.rules import Described, Rule
 from sansi.agents.approvals.scope import Scope, scope_of
 from sansi.agents.approvals.taint import Provenance, Suspicion
@@ -229,6 +229,14 @@ class Approvals:
         except (OSError, SansiError) as error:
             return f"the approval could not be written down, and holds for this session alone: {error}"
         return ""
+
+    def forget(self, approved: Approved) -> None:
+        """Take an approval for always back, with what it approved in this session. Raises SansiError where it cannot be
+        written down."""
+        with self._lock:
+            self.remembered.forget(approved)
+            kept = (approved.fingerprint, approved.scope)
+            self._learned.session = [each for each in self._learned.session if each != kept]
 
     def _note(self, tool: Described) -> None:
         """A tool that others define is remembered as it was when it first ran."""

@@ -29,6 +29,10 @@ class Approved:
     fingerprint: str
     scope: Scope = EVERY
 
+    def __str__(self) -> str:
+        call = f", with {self.scope.exact}" if self.scope.exact is not None else ""
+        return f"{self.key}: {self.scope.told(self.key.rpartition('/')[2])}{call}"
+
     def covers(self, fingerprint: str, tool: Described, arguments: Mapping[str, Any]) -> bool:
         return self.fingerprint == fingerprint and self.scope.covers(tool, arguments)
 
@@ -77,6 +81,16 @@ class Remembered:
             others = [old for old in self.approved if old.key != new.key]
             self.approved = [*others, *(old for old in kept if old != new), new]
             self.definitions[new.key] = definition
+
+    def reread(self) -> None:
+        """The file as it is now: another session may have written to it. Raises SansiError as at first."""
+        if self.path is not None:
+            self._read()
+
+    def forget(self, approved: Approved) -> None:
+        """Ask again from now on about what it covered. The tool's definition stays, so that a change of it is seen."""
+        with self._changing():
+            self.approved = [each for each in self.approved if each != approved]
 
     def note(self, tool: Described) -> None:
         """Remember the definition under which a tool first ran, so that a change of it is seen."""

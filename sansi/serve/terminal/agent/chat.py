@@ -20,6 +20,7 @@ from sansi.agents.toolset import NO_WAIT
 from sansi.base.errors import SansiError
 from sansi.base.words import count
 from sansi.serve.terminal import looks
+from sansi.serve.terminal.agent.approved import approved
 from sansi.serve.terminal.agent.commands import ALIASES, COMMANDS, NAMES
 from sansi.serve.terminal.agent.export import export
 from sansi.serve.terminal.agent.form import fill
@@ -201,6 +202,7 @@ class AgentChat:
             "/thoughts": self._thoughts,
             "/budget": lambda rest: self._limit(thinking_budget=parse_budget(rest)),
             "/calls": lambda rest: self._limit(max_calls=_number(rest)),
+            "/approvals": self._approvals,
             "/trust": self._trust,
             "/retry": lambda _: self._retry(),
             "/continue": lambda _: self._continue(),
@@ -288,6 +290,13 @@ class AgentChat:
         limits = self.setup.limits
         budget = "unlimited" if limits.thinking_budget is None else count(limits.thinking_budget, "token")
         self.view.note(f"thinking budget of one answer: {budget} · calls: at most {limits.max_calls}")
+
+    def _approvals(self, rest: str) -> None:
+        word, *numbers = rest.split() or ["list"]
+        if (word, bool(numbers)) not in (("list", False), ("forget", True)):
+            raise SansiError("usage: /approvals, or /approvals forget N")
+        for line in approved(self.setup.approvals, numbers):
+            self.view.note(line)
 
     def _trust(self, name: str) -> None:
         for line in trust([Path(self.setup.tools.workspace.folder or ".") / Path(name).expanduser()] if name else []):

@@ -19,6 +19,7 @@ COMMANDS = (
         "/budget", "N | off", "most tokens of thought for one answer, over all its steps", ("off", "64", "512", "4096")
     ),
     Command("/calls", "N", "most calls of tools for one answer", ("8", "16", "64")),
+    Command("/approvals", "[forget N]", "what was approved for always; forget N: it asks again", ("forget",)),
     Command("/trust", "[FILE]", "files that hold text of strangers; FILE: take it as yours", takes_file=True),
     Command("/retry", "", "answer the last message again; also /r"),
     Command("/continue", "", "go on where the last answer was stopped"),
