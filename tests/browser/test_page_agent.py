@@ -302,6 +302,31 @@ def test_tools_are_listed_and_can_be_left_out(visit, agent_url, scripted):
     assert not scripted.seen[-1][1].tools
 
 
+REACHES_OUT = """() => {
+  const note = document.querySelector(".server-tools .note.bad"); // drawn anew when the servers are asked again
+  const text = document.createRange();
+  text.selectNodeContents(note);
+  return text.getBoundingClientRect().right - document.querySelector("#settings").getBoundingClientRect().right;
+}"""
+
+
+def test_a_server_that_failed_does_not_widen_the_settings(visit, agent_url):
+    """Its cause may have a path or an address without a blank in it."""
+    page = visit(agent_url).page
+    cause = f'MCP server "far" did not start: its program "{"/usr/longfolder:" * 40}" is not there'
+    far = {"name": "far", "state": "failed", "cause": cause, "tools": 0, "restarts": 0, "notes": [cause]}
+
+    def with_it(route):
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "servers": [far]})
+
+    page.route("**/v1/agent/tools", with_it)
+    page.reload()
+    page.locator("#tools-on").click()
+    page.locator(".note.bad", has_text="did not start").wait_for()
+    assert page.evaluate(REACHES_OUT) < 0
+
+
 def test_without_tools_the_page_knows_nothing_of_them(visit, scripted_url):
     page = visit(scripted_url).page
     assert not page.locator("#tools-on").is_visible()
