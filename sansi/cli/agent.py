@@ -27,7 +27,7 @@ from sansi.cli.options import (
     Quantize,
     System,
 )
-from sansi.cli.usage import command_line
+from sansi.cli.usage import command_line, refuse_given
 
 if TYPE_CHECKING:
     from sansi.agents.approvals import Policy
@@ -201,6 +201,8 @@ def agent(
         told = "; ".join(f"{word} {rule}" for word, rules in kept.items() for rule in rules)
         typer.echo(f"rules of the session stay: {told}", err=True)
     with command_line():
+        if chosen.url is not None:
+            refuse_given(ctx, ("device", "quantize", "hub"), "for a model that is loaded here, and --url asks a server")
         if (api_key_file or api_key_env) and chosen.url is None:
             raise SansiError("a key is for a server; give --url with it")
         names = names_in(chosen.tools if chosen.tools is not None else ["calculator"])
@@ -210,7 +212,7 @@ def agent(
         asked = None if prompt is None else question(prompt)
     with contextlib.ExitStack() as stack:
         # Servers start while the model loads.
-        with command_line():
+        with command_line(folder="--folder"):
             toolset = stack.enter_context(Toolset(names, chosen.mcp or (), folder=chosen.folder))
             toolset.check_rules(policy.rules)
         approvals.policy = approvals.policy.with_rules(toolset.rules)

@@ -11,6 +11,8 @@ from typing import Any
 
 import typer
 
+from sansi.cli.usage import is_given
+
 MODEL, TOOLS = ("model", "url", "api_key_file", "api_key_env", "hub", "device", "quantize"), ("tools", "mcp")
 CHOOSES_MODEL = ("model", "url")
 RULES = ("always", "ask", "never")
@@ -60,7 +62,7 @@ def settings_of(ctx: typer.Context, head: Mapping[str, Any]) -> AgentSettings:
     Rules join those of the session, of which the most careful wins: none of them is lost by another one.
     """
     names = [field.name for field in dataclasses.fields(AgentSettings)]
-    given = {name for name in names if _is_given(ctx, name)}
+    given = {name for name in names if is_given(ctx, name)}
     if given & set(CHOOSES_MODEL):
         given.update(MODEL)
     if given & set(TOOLS):
@@ -82,11 +84,6 @@ def rules_of(head: Mapping[str, Any]) -> dict[str, list[str]]:
     """The rules of a session, by what they say."""
     kept = head.get("settings")
     return {name: list(kept[name]) for name in RULES if kept.get(name)} if isinstance(kept, dict) else {}
-
-
-def _is_given(ctx: typer.Context, name: str) -> bool:
-    source = ctx.get_parameter_source(name)
-    return source is not None and source.name not in ("DEFAULT", "DEFAULT_MAP")
 
 
 def _absolute(path: str) -> str:

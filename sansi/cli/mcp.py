@@ -15,15 +15,18 @@ from sansi.base.errors import SansiError
 from sansi.cli.extras import need
 from sansi.cli.models import find_model, loaded
 from sansi.cli.options import DEFAULT_MODEL, MODEL_HELP, Budget, Device, Hub, Quantize, Sampling
+from sansi.cli.usage import refuse_given
 
 if TYPE_CHECKING:
     from sansi.agents.mcp.serve import LookUp
     from sansi.client import HTTPChatClient
 
 LISTEN = "Over HTTP"
+OF_HTTP = ("host", "port", "api_key_file", "api_key_env", "allow_host", "allow_origin")
 
 
 def mcp(
+    ctx: typer.Context,
     model: Annotated[
         str | None, typer.Argument(metavar="MODEL", help=f"{MODEL_HELP} Default: {DEFAULT_MODEL}.")
     ] = None,
@@ -76,6 +79,8 @@ def mcp(
     need("mcp")
     if url is not None and (quantize is not None or device != "auto"):
         raise SansiError("--url asks a server that has its model loaded; --device and --quantize are not for it")
+    if not http:
+        refuse_given(ctx, OF_HTTP, "for an address to listen on; give --http with it")
     key = _key(url_key_env)
     options = {"thinking_budget": thinking_budget, "max_tokens": max_tokens, "temperature": temperature}
     defaults = {key: value for key, value in options.items() if value is not None}

@@ -265,7 +265,7 @@ def _server_tools(
     from sansi.base.state import state_folder
     from sansi.serve.agent.server_tools import ServerTools
 
-    with command_line():
+    with command_line(folder="--tool-folder"):
         names = names_in(tools or ())
         if "memory" in names and several_keys:
             raise SansiError(

@@ -201,6 +201,11 @@ def test_every_built_in_tool_can_be_had_by_its_name(tmp_path):
         (["--no-such-option"], "no such option"),
         (["--url", "http://127.0.0.1:1", "-b", "-1", "-p", "x"], "thinking_budget must be a number of 0 or more"),
         (["--url", "http://127.0.0.1:1", "-p", ""], "nothing to ask"),
+        (["--url", "http://127.0.0.1:1", "--quantize", "int8", "--device", "cpu"], "--device, --quantize: for a model"),
+        (
+            ["--url", "http://127.0.0.1:1", "--tools", "files", "--folder", "/", "-p", "x"],
+            "a folder in it (with --folder)",
+        ),
         (["--resume", "a"], "there are no sessions yet"),
         (["export", "last"], "there are no sessions yet"),
     ],

@@ -338,6 +338,8 @@ def test_unknown_tools_and_modes_are_mistakes_of_the_command_line(monkeypatch, c
         (["--tool-mode", "plan"], "give --tools or --mcp"),
         (["--tools", "files", "--tool-folder", "/no/such/folder"], "/no/such/folder"),
         (["--mcp", "/no/such.json"], "/no/such.json"),
+        (["--tools", "files"], "name one (with --tool-folder)"),
+        (["--tools", "files", "--tool-folder", "/"], "name a folder in it (with --tool-folder)"),
     ):
         monkeypatch.setattr(sys, "argv", ["sansi", "serve", "--port", "0", *arguments])
         with pytest.raises(SystemExit) as caught:

@@ -212,3 +212,5 @@ def test_the_command_refuses_what_does_not_fit_together(capsys):
         command_line(["mcp", "--url", "http://x", "--quantize", "int8"], standalone_mode=False)
     with pytest.raises(SansiError, match="NO_SUCH_KEY: that environment variable is not set"):
         command_line(["mcp", "--url", "http://x", "--url-key-env", "NO_SUCH_KEY"], standalone_mode=False)
+    with pytest.raises(SansiError, match="--port, --allow-host: for an address to listen on; give --http with it"):
+        command_line(["mcp", "--port", "8001", "--allow-host", "x"], standalone_mode=False)
