@@ -84,11 +84,25 @@ class NativeModel:
         values anew. Raises SansiError where they ask for another kind than it has, for a missing or damaged folder, and
         as the constructor does.
         """
+        _Options(quantize, threads, isa, cache_dtype, outer).check()
+        return cls.from_source(open_source(folder), quantize, threads, isa, cache_dtype, outer, folder)
+
+    @classmethod
+    def from_source(
+        cls,
+        source: WeightSource,
+        quantize: str | None = None,
+        threads: int | None = None,
+        isa: str | None = None,
+        cache_dtype: str | None = "float32",
+        outer: str | None = None,
+        folder: str | Path = "the model",
+    ) -> NativeModel:
+        """The model whose weights `source` gives; otherwise as `from_pretrained`. folder: what errors call it."""
         options = _Options(quantize, threads, isa, cache_dtype, outer)
         options.check()
         self = cls.__new__(cls)
         self._from_module = False
-        source = open_source(folder)
         self._setup(source.config, _as_asked(source, folder, options), options)
         return self
 

@@ -23,7 +23,7 @@ from sansi.model.config import ModelConfig
 from sansi.model.formats.files import QUANTIZED_FILE
 from sansi.model.formats.names import tensor_table
 from sansi.model.formats.quantized import DEFAULT_OUTER, FORM, QuantizedReader, kind_of
-from sansi.model.formats.source import open_source
+from sansi.model.formats.source import WeightSource, open_source
 from sansi.model.formats.target import check_target, kept_cards
 from sansi.model.formats.weights import Rows, fill_from_rows
 from sansi.model.kernels import (
@@ -77,8 +77,8 @@ class QuantizedWeights:
             save_file(tensors, draft / QUANTIZED_FILE)
 
 
-def quantize(source: Transformer | str | Path, kind: str, outer: str | None = None) -> QuantizedWeights:
-    """Quantise a model, or the model in a folder, of which then never more than a piece is in memory in full.
+def quantize(source: Transformer | WeightSource | str | Path, kind: str, outer: str | None = None) -> QuantizedWeights:
+    """Quantise a model, or the model of a source or in a folder, of which then never more than a piece is in memory.
 
     kind: "int4" or "int8"; outer: the same for embedding and LM head, default int8. Raises SansiError for another
     kind, for weights that are not finite, and as `load` does.
@@ -90,7 +90,7 @@ def quantize(source: Transformer | str | Path, kind: str, outer: str | None = No
         table = tensor_table(source)
         config, shapes = source.config, {name: tuple(tensor.shape) for name, tensor in table.items()}
         return _quantize(config, shapes, lambda name, first, last: table[name][first:last].cpu(), kind, outer)
-    reader = open_source(source)
+    reader = open_source(source) if isinstance(source, str | Path) else source
     if isinstance(reader, QuantizedReader):
         raise SansiError(
             f"{source} holds weights that Sansi quantised already ({reader.kind}); other kinds need the full model"
