@@ -20,6 +20,7 @@ from sansi.base.state import state_folder
 
 LONGEST = 20_000  # characters; what is longer is in a file whole
 FOLDER, KEPT_SECONDS = "shown", 7 * 86_400
+_KEPT_NAME = re.compile(r"[0-9a-f]{64}\.txt")
 _LAYOUT = "\n\t"
 _PLAIN = re.compile(r"[^\x20-\x7e\n\t]")
 _HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
@@ -38,8 +39,9 @@ class Shown:
     """A call as it is shown."""
 
     text: str
+    whole: Path | None = None
+    """The file with all of it, where it is too long to be shown."""
     cut: bool = False
-    """It is too long to be shown; the text says in which file all of it is."""
 
 
 def visible(text: str) -> str:
@@ -59,15 +61,22 @@ def glanced_call(tool: Showable, arguments: Mapping[str, Any]) -> str:
 
 
 def asked_call(tool: Showable, arguments: Mapping[str, Any]) -> Shown:
-    """The same for a question: what is too long to be shown is in a file, and the text names it."""
+    """The same for a question: what is too long to be shown at once is in a file."""
     text = shown_call(tool, arguments)
     if len(text) <= LONGEST:
         return Shown(text)
+    told, whole = "{cut} characters are not shown here", None
     try:
-        where = f"all of it is in {_kept(text)}"
+        whole = _kept(text)
     except OSError as error:
-        where = f"all of it could not be written to a file: {error}"
-    return Shown(head_and_tail(text, LONGEST, f"{{cut}} characters are not shown here; {where}"), True)
+        told += f", and all of it could not be written to a file: {error}".replace("{", "{{").replace("}", "}}")
+    return Shown(head_and_tail(text, LONGEST, told), whole, True)
+
+
+def shown_file(name: str) -> Path | None:
+    """The file of this name among those that `asked_call` has written; None: there is none."""
+    path = state_folder() / FOLDER / name
+    return path if _KEPT_NAME.fullmatch(name) and path.is_file() else None
 
 
 def _whole(tool: Showable, arguments: Mapping[str, Any]) -> str:
@@ -88,7 +97,7 @@ def _kept(text: str) -> Path:
         with contextlib.suppress(OSError):
             if old.stat().st_mtime < time.time() - KEPT_SECONDS:
                 old.unlink()
-    path = folder / f"{hashlib.sha256(data).hexdigest()[:16]}.txt"
+    path = folder / f"{hashlib.sha256(data).hexdigest()}.txt"
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(data)
     return path

@@ -162,6 +162,12 @@ STEPS: dict[str, tuple[Script, ...]] = {
         Script("", "Write.", calls=(("write_file", {"path": "a.md", "text": "hello"}),)),
         Script("Done.", "Fine."),
     ),
+    "write long": (
+        Script(
+            "", "Write.", calls=(("write_file", {"path": "a.md", "text": "a\n" * 8000 + "rm -rf /\n" + "a\n" * 8000}),)
+        ),
+        Script("Done.", "Fine."),
+    ),
     "fail": (Script("", "Try.", calls=(("breaks", {}),)), Script("It did not work.", "Too bad.")),
     "wait": (Script("", "Wait.", calls=(("slow", {}),)), Script("Never said.", "")),
     "book": (Script("", "Ask.", calls=(("book", {}),)), Script("Booked.", "")),

@@ -171,6 +171,23 @@ def test_no_and_its_reason_reach_the_model(visit, agent_url, scripted):
     assert "not this file" in scripted.seen[-1][0][-1].content
 
 
+def test_a_long_call_is_shown_whole_before_it_is_approved_for_longer(visit, agent_url, axe):
+    page = visit(agent_url).page
+    send(page, "Please write long")
+    asking = page.locator('.card.call[data-state="asking"]')
+    asking.wait_for()
+    assert "characters are not shown here" in asking.inner_text()
+    assert not asking.get_by_role("button", name="Always").count() and not violations(page, axe)
+    asking.get_by_role("button", name="Show all of it").click()
+    asking.get_by_role("button", name="Always").wait_for()
+    assert "rm -rf /" in asking.locator("pre.asked").inner_text()
+    assert not asking.get_by_role("button", name="Show all of it").is_visible()
+    asking.get_by_role("button", name="This conversation", exact=True).click()
+    shows(whole(page).locator(".md"), "Done.")
+    send(page, "Please write long")
+    page.wait_for_function("() => document.querySelectorAll('.card.call[data-state=done]').length === 2")
+
+
 def test_this_conversation_holds_for_the_next_call_alone(visit, agent_url):
     page = visit(agent_url).page
     send(page, "Please write it")
@@ -284,7 +301,7 @@ def test_text_of_a_tool_is_text(visit, agent_url):
 
 def test_tools_are_listed_and_can_be_left_out(visit, agent_url, scripted):
     page = visit(agent_url).page
-    assert page.locator("#tools-on").is_visible()
+    page.locator("#tools-on").wait_for()
     page.locator("#tools-on").click()
     page.get_by_label("write_file").uncheck()
     page.keyboard.press("Escape")

@@ -106,6 +106,7 @@ class Typed:
 
     def __init__(self, lines=(), keys=(), reasons=()):
         self._lines, self._keys, self._reasons, self.asked = iter(lines), iter(keys), iter(reasons), []
+        self.paged: list[str] = []
 
     def __call__(self, draft=""):
         line = next(self._lines, EOFError())
@@ -123,6 +124,9 @@ class Typed:
 
     def line(self, prompt):
         return next(self._reasons, "")
+
+    def page(self, text):
+        self.paged.append(text)
 
 
 def talk(setup, *lines, keys=(), reasons=(), session=None, colour=False):

@@ -9,7 +9,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from agent_setup import setup_of, talk
+from agent_setup import Typed, setup_of, talk
 from asking_tool import book, sign_in
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
@@ -22,9 +22,13 @@ from sansi.agents.approvals import Approvals
 from sansi.agents.approvals.questions import Copied, Question
 from sansi.agents.mcp.config import ServerConfig
 from sansi.agents.mcp.definitions import Prompt
+from sansi.agents.showing import FOLDER
 from sansi.base import SansiError
+from sansi.base.state import state_folder
+from sansi.serve.terminal import looks
+from sansi.serve.terminal.agent.chat import AgentChat
 from sansi.serve.terminal.agent.from_servers import check_arguments, how_to_ask, with_resources
-from sansi.serve.terminal.agent.question import TerminalKeys, answer_in, forget_typed, show
+from sansi.serve.terminal.agent.question import LineKeys, TerminalKeys, answer_in, forget_typed, show
 from sansi.text import Message
 from scripted_client import calls, says, several
 
@@ -285,6 +289,44 @@ def test_the_budget_of_an_answer_is_told_with_what_is_left(tmp_path):
     assert "thinking 4 of 100, 96 left" in shown
 
 
+def test_a_long_call_is_paged_through_before_it_is_approved_for_longer(tmp_path):
+    text = "\n".join(["harmless"] * 8000 + ["rm -rf /"] + ["harmless"] * 8000)
+    again = several(("put", {"path": "a", "text": text}))
+    setup = setup_of(tmp_path, again, again, says("Done."))
+    chat, shown = talk(setup, "Write", keys="vs")
+    first, second = chat._keys.asked
+    assert "[v] show all of it" in first and "session" not in first and "always" not in first
+    assert "[s] session" in second and "[a] always" in second
+    assert chat._keys.paged == [f"--- a\n+{text}"]
+    assert "rm -rf /" not in shown.split("wants to run")[1].split("all of it is in")[0]
+    assert "all of it is in /" in shown and "once it was shown" in shown and shown.count("✓ put") == 2
+
+
+def test_a_long_call_whose_file_is_gone_can_not_be_approved_for_longer(tmp_path):
+    class Removing:
+        def __init__(self, keys):
+            self.keys = keys
+
+        def __call__(self, *given):
+            for file in (state_folder() / FOLDER).glob("*.txt"):
+                file.unlink()
+            return self.keys(*given)
+
+    setup = setup_of(tmp_path, several(("put", {"path": "a", "text": "x" * 30_000})), says("Done."))
+    typed = Typed(["Write"], "vn")
+    typed.key = Removing(typed.key)
+    console = looks.console(file=io.StringIO(), width=150)
+    AgentChat(setup, setup.begin(), console, typed, typed).run()
+    assert "can not be read" in console.file.getvalue() and "always" not in typed.asked[1]
+
+
+def test_a_pager_shows_the_text_at_a_terminal_and_print_elsewhere(monkeypatch, capfd):
+    monkeypatch.setattr("pydoc.pager", lambda text: print("paged", text))
+    TerminalKeys().page("one")
+    LineKeys().page("two")
+    assert capfd.readouterr().out == "paged one\ntwo\n"
+
+
 def test_asking_again_leaves_the_session_as_it_is(tmp_path):
     setup = setup_of(tmp_path, says("One."), says("Two."))
     chat, shown = talk(setup, "Say", "/retry")
@@ -293,8 +335,6 @@ def test_asking_again_leaves_the_session_as_it_is(tmp_path):
 
 
 def test_a_plain_reader_answers_by_a_letter(monkeypatch):
-    from sansi.serve.terminal.agent.question import LineKeys
-
     given = iter(["what?", "later please", "", "Always", "because"])
     monkeypatch.setattr("builtins.input", lambda prompt: next(given))
     keys = LineKeys()

@@ -131,6 +131,28 @@ def test_a_question_waits_for_the_answer_of_the_one_who_began(served):
     assert seen.count("approval_asked") == 1 and seen.count("observation") == 2  # the second is of the session
 
 
+def test_a_long_call_is_got_whole_and_then_approved_for_longer(served):
+    text = "a" * 15_000 + "rm -rf /" + "a" * 15_000
+    long = dataclasses.replace(put, show=lambda arguments: f"--- a\n+{text}")
+    url = served(says(*[("put", {"path": "a", "text": ""})] * 3), long)
+    asked, run = [], None
+    for each in events(url):
+        run = each["id"] if each["kind"] == "run" else run
+        if each["kind"] == "approval_asked":
+            asked.append(each["details"])
+            assert each["details"]["choices"] == ["once", "no"] and "rm -rf" not in each["details"]["shown"]
+            whole = http.get(url + each["details"]["whole"])
+            assert whole.text == f"--- a\n+{text}" and whole.headers["content-type"] == "text/plain; charset=utf-8"
+            assert whole.headers["x-content-type-options"] == "nosniff"
+            answer(url, run, each["id"], choice="session", seen=len(asked) > 1)
+    assert len(asked) == 2  # the first answer held once
+
+
+@pytest.mark.parametrize("name", ["a" * 64, "..%2Fapprovals.json", "x", "a" * 64 + ".txt"])
+def test_nothing_but_what_was_shown_can_be_got(served, name):
+    assert http.get(f"{served(says())}/v1/agent/shown/{name}").status_code == 404
+
+
 def test_no_tells_the_model_why(served):
     url = served(says(("put", {"path": "a", "text": "x"})))
     run = None

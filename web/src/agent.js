@@ -47,7 +47,7 @@ export class AgentRun extends Run {
 
   /** What the reader says to a question. */
   async answer(call, choice, reason = "") {
-    await answerQuestion(this.id, call.id, choice, reason);
+    await answerQuestion(this.id, call.id, choice, reason, call.seen === true);
   }
 
   /** What the reader says to a server that asks in the middle of a call. */

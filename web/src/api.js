@@ -25,9 +25,14 @@ export async function* streamRun(body, signal) {
   for await (const data of streamed("/v1/agent/runs", body, signal)) yield JSON.parse(data);
 }
 
-/** What the reader says to a question of a run: "once", "session", "always" or "no". */
-export async function answerQuestion(run, id, choice, reason) {
-  await post(`/v1/agent/runs/${run}/answers`, JSON.stringify({ id, choice, reason }));
+/** What the reader says to a question of a run: "once", "session", "always" or "no". seen: all of it was shown. */
+export async function answerQuestion(run, id, choice, reason, seen) {
+  await post(`/v1/agent/runs/${run}/answers`, JSON.stringify({ id, choice, reason, seen }));
+}
+
+/** All of a call that a question shows in part. */
+export async function shownWhole(address) {
+  return (await ask(address)).text();
 }
 
 /** What the reader says to a question in the middle of a call: accept with what a form holds, decline or cancel. */

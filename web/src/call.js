@@ -1,13 +1,15 @@
 // The card of a call that the server runs: what is called and where, how far it is, the question, and what came of it.
 // Everything in it that a tool or a model wrote is text: no markup, no link, no picture from elsewhere.
+import { shownWhole } from "./api.js";
 import { argumentsOf } from "./cards.js";
 import { announce, copy, download, h, icon, iconButton } from "./dom.js";
-import { inputForm } from "./inputs.js";
 import { number, seconds, t } from "./strings.js";
 
 const PICTURES = ["image/png", "image/jpeg", "image/gif", "image/webp"]; // no SVG: it is a document
 const SHORT_LINES = 6;
 const SHORT = 400; // characters of a result, beyond which it is folded
+
+const extras = () => import("./extras.js"); // forms of servers are seldom met
 
 export class CallCard {
   constructor(page, node, call) {
@@ -46,7 +48,8 @@ export class CallCard {
     this.inputs.hidden = !ids;
     if (this.filling === ids) return;
     this.filling = ids;
-    this.inputs.replaceChildren(...inputs.map((asked) => inputForm(asked, (...said) => this.page.answerInput(this.node, asked.id, ...said))));
+    const form = (inputForm) => (asked) => inputForm(asked, (...said) => this.page.answerInput(this.node, asked.id, ...said));
+    extras().then(({ inputForm }) => this.filling === ids && this.inputs.replaceChildren(...inputs.map(form(inputForm))));
   }
 
   /** The thing itself, why it is asked, and the four answers. The box for the reason stays while it is written in. */
@@ -71,15 +74,38 @@ export class CallCard {
       }
     };
     const buttons = h("div", { class: "row" });
-    for (const choice of question.choices) buttons.append(h("button", { type: "button", class: choice === "once" ? "primary" : "plain", onclick: () => say(choice) }, t(ANSWERS[choice])));
+    const offer = (choices) => buttons.replaceChildren(...choices.map((choice) => h("button", { type: "button", class: choice === "once" ? "primary" : "plain", onclick: () => say(choice) }, t(ANSWERS[choice]))));
+    offer(question.choices);
+    const thing = h("pre", { class: "asked", tabIndex: 0, dir: "auto" }, question.shown);
+    const whole = question.whole ? [wholeOf(question, thing, () => (call.seen = true, offer(Object.keys(ANSWERS).filter((choice) => [...question.choices, ...question.when_seen].includes(choice)))))] : [];
     const wrong = h("small", { class: "bad", role: "alert", hidden: true });
     const form = h("form", { class: "ask-reason", onsubmit: (event) => (event.preventDefault(), say("no")) }, reason);
     const reasons = question.reasons.map((why) => h("p", { class: "note" }, why));
     const copied = question.copied.map((each) => h("p", { class: "note bad" }, t("askCopied", each.argument, each.origin, each.value)));
     const changed = question.difference ? [h("p", { class: "note bad" }, t("askChanged")), h("pre", { tabIndex: 0, dir: "ltr" }, question.difference)] : [];
-    this.asked.replaceChildren(h("pre", { class: "asked", tabIndex: 0, dir: "auto" }, question.shown), h("div", { class: "card-why" }, ...reasons, ...copied, ...changed), buttons, form, wrong);
+    this.asked.replaceChildren(thing, ...whole, h("div", { class: "card-why" }, ...reasons, ...copied, ...changed), buttons, form, wrong);
     return undefined;
   }
+}
+
+/** A button that puts all of a call in the place of what is shown in part; `onseen`: once it stands there. */
+function wholeOf({ whole }, thing, onseen) {
+  const wrong = h("small", { class: "bad", role: "alert" });
+  const see = async () => {
+    button.disabled = true;
+    try {
+      thing.textContent = await shownWhole(whole);
+    } catch (error) {
+      wrong.textContent = error.message || t("errorOffline");
+      button.disabled = false;
+      return;
+    }
+    row.hidden = true;
+    onseen();
+  };
+  const button = h("button", { type: "button", class: "plain", onclick: see }, t("askWhole"));
+  const row = h("div", { class: "row" }, button, wrong);
+  return row;
 }
 
 const ANSWERS = { once: "askOnce", session: "askSession", always: "askAlways", no: "askNo" };

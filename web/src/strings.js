@@ -313,6 +313,7 @@ const TABLE = {
   inputDecline: ["Decline", "拒绝"],
   inputCancel: ["Cancel", "取消"],
   inputNone: ["(nothing chosen)", "（未选择）"],
+  askWhole: ["Show all of it", "显示全部"],
   askOnce: ["Once", "仅此一次"],
   askSession: ["This conversation", "本次对话"],
   askAlways: ["Always", "始终允许"],

@@ -9,12 +9,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from sansi.agents.approvals.definitions import change_of, definition_of, difference, fingerprint_of, key_of
 from sansi.agents.approvals.policy import HOME_TOOLS, Action, Circumstances, Mode, Policy, Ruling, UnknownTool
-from sansi.agents.approvals.questions import CHOICES, Answer, Approver, Choice, Copied, NotAsked, Question
+from sansi.agents.approvals.questions import LONGER, Answer, Approver, Choice, Copied, NotAsked, Question
 from sansi.agents.approvals.remembered import Approved, Remembered
 from sansi.agents.approvals.rules import Described, Rule
 from sansi.agents.approvals.scope import Scope, scope_of
@@ -207,7 +208,7 @@ class Approvals:
                 return Decision("deny", "the tool changed after the user was asked; make the call again")
             self._learned.refused = 0
             self._learned.values += [(question.fingerprint, copied.value) for copied in question.copied]
-            kept = answer.choice if answer.choice in question.choices else "once"
+            kept = answer.choice if answer.choice in question.offers(answer.seen) else "once"
             return Decision("allow", notice=self._keep(question, kept, tool, arguments, answer.exact))
 
     def _keep(
@@ -266,6 +267,7 @@ class Approvals:
         self, call: ToolCall, tool: Described, arguments: dict[str, Any], ruling: Ruling, copied: tuple[Copied, ...]
     ) -> Question:
         definition, shown = definition_of(tool), asked_call(tool, arguments)
+        longer = () if ruling.each_time else LONGER
         return Question(
             id=call.id,
             tool=call.name,
@@ -278,7 +280,9 @@ class Approvals:
             reasons=tuple(map(visible, ruling.reasons)),
             difference=visible(self._change_of(tool)),
             copied=copied,
-            choices=("once", "no") if ruling.each_time or shown.cut else CHOICES,
+            choices=("once", "no") if shown.cut else ("once", *longer, "no"),
+            whole=str(shown.whole or ""),
+            when_seen=longer if shown.whole else (),
             covers=visible(scope_of(tool, arguments).told(call.name)),
             definition=definition,
         )
@@ -351,12 +355,8 @@ def _waited_for(answer: Any) -> Any:
 
 def _same_call(one: Question, other: Question) -> bool:
     """What was shown counts, too: it is what was answered, and a saved run may show another thing than it asks for."""
-    return (one.tool, one.fingerprint, one.arguments, one.shown) == (
-        other.tool,
-        other.fingerprint,
-        other.arguments,
-        other.shown,
-    )
+    compared = attrgetter("tool", "fingerprint", "arguments", "shown", "whole")
+    return bool(compared(one) == compared(other))
 
 
 def _compared(now: Question, before: Question) -> Question:

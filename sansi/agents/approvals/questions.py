@@ -12,6 +12,8 @@ from sansi.base.errors import did_you_mean
 
 Choice = Literal["once", "session", "always", "no"]
 CHOICES: tuple[Choice, ...] = ("once", "session", "always", "no")
+LONGER: tuple[Choice, ...] = ("session", "always")
+"""Those that hold for more than one call."""
 THIS_CALL = "this very call"
 """How `Question.covers` begins where no other call is approved with it."""
 
@@ -51,8 +53,12 @@ class Question:
     """What changed in the tool's definition since it was approved, by lines; else empty."""
     copied: tuple[Copied, ...] = ()
     choices: tuple[Choice, ...] = CHOICES
-    """What may be answered; a question that a rule wants each time, or that is too long to be shown whole, can not be
-    answered for longer."""
+    """What may be answered; a question that a rule wants each time can not be answered for longer, nor one that is cut
+    before it was shown whole."""
+    whole: str = ""
+    """The file with all of `shown`, where that is cut; else empty. Its name tells its content."""
+    when_seen: tuple[Choice, ...] = ()
+    """What may be answered besides, once `whole` was shown."""
     covers: str = ""
     """What "session" and "always" would approve, in words: every call of the tool, a kind of commands, or this call."""
     definition: Mapping[str, Any] = field(default_factory=dict)
@@ -63,6 +69,10 @@ class Question:
         """Whether "session" and "always" would approve other calls, too, so that `Answer.exact` is less."""
         return self.covers != "" and not self.covers.startswith(THIS_CALL)
 
+    def offers(self, seen: bool = False) -> tuple[Choice, ...]:
+        """What may be answered. seen: all of what the question shows in part was shown."""
+        return tuple(choice for choice in CHOICES if choice in self.choices or (seen and choice in self.when_seen))
+
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
@@ -70,7 +80,7 @@ class Question:
     def from_json(cls, saved: Mapping[str, Any]) -> Question:
         """Raises SansiError where it is no question that `to_json` wrote."""
         try:
-            lists = {name: tuple(saved[name]) for name in ("effects", "reasons", "choices")}
+            lists = {name: tuple(saved[name]) for name in ("effects", "reasons", "choices", "when_seen")}
             return cls(**{**saved, **lists, "copied": tuple(Copied(**copied) for copied in saved["copied"])})
         except (TypeError, KeyError) as error:
             raise SansiError(f"this is no saved question ({error})", param="pending") from error
@@ -87,14 +97,17 @@ class Answer:
     """For the model, in the user's words."""
     exact: bool = False
     """With session and always: only calls with these very arguments."""
+    seen: bool = False
+    """All of what the question shows in part was shown, `Question.whole`."""
 
     def __post_init__(self) -> None:
         if self.choice not in CHOICES:
             raise SansiError(f"an answer is {self.choice!r:.60}{did_you_mean(self.choice, CHOICES)}", param="answer")
         if not isinstance(self.reason, str):
             raise SansiError(f"the reason of an answer is text, not {self.reason!r:.60}", param="answer")
-        if not isinstance(self.exact, bool):
-            raise SansiError(f"exact of an answer is true or false, not {self.exact!r:.60}", param="answer")
+        for name in ("exact", "seen"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise SansiError(f"{name} of an answer is true or false, not {value!r:.60}", param="answer")
 
     @classmethod
     def read(cls, answer: object) -> Answer:

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
 from sansi.agents import AgentEvent, AgentRun
-from sansi.agents.events import Finished, MessageAdded, ObservationMade, message_to_json
+from sansi.agents.events import ApprovalAsked, Finished, MessageAdded, ObservationMade, message_to_json
 from sansi.agents.loop.replies import results_of
 from sansi.serve.agent.server_tools import Running
 from sansi.serve.api.framing import EVENTS
 from sansi.serve.http.streaming_response import EventStream, WatchedResponse
+
+SHOWN = "/v1/agent/shown/"
+"""Where clients get all of a call that a question shows in part."""
+
+
+def question_for_client(question: Mapping[str, Any]) -> dict[str, Any]:
+    """A question whose `whole` is an address of this server, not a path."""
+    whole = question["whole"]
+    return {**question, "whole": SHOWN + Path(whole).name.removesuffix(".txt") if whole else ""}
+
+
+def event_for_client(event: AgentEvent) -> dict[str, Any]:
+    told = event.to_json()
+    if isinstance(event, ApprovalAsked):
+        told["details"] = question_for_client(event.details)
+    return told
 
 
 def _results(run: AgentRun) -> list[Any]:
@@ -51,7 +68,7 @@ class RunResponse(WatchedResponse):
             await stream.send(EVENTS.chunk({"kind": "run", "id": self._running.id}))
             async with aclosing(self._start()) as events:  # type: ignore[type-var]
                 async for event in events:
-                    await stream.send(EVENTS.chunk(event.to_json()))
+                    await stream.send(EVENTS.chunk(event_for_client(event)))
         await stream.end(EVENTS.end)
 
     async def _whole(self) -> dict[str, Any]:
@@ -67,7 +84,7 @@ class RunResponse(WatchedResponse):
                     attachments[event.id] = event.to_json()["attachments"]
                 elif isinstance(event, Finished):
                     told = event.to_json()
-                    pending = [each.question.to_json() for each in event.run.pending]
+                    pending = [question_for_client(each.question.to_json()) for each in event.run.pending]
                     messages += _results(event.run)
         del told["kind"]
         return {

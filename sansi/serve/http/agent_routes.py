@@ -8,17 +8,18 @@ from secrets import token_hex
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 
 from sansi.agents import Agent, AgentEvent, RunState
 from sansi.agents.approvals import Answer, Question
+from sansi.agents.showing import shown_file
 from sansi.agents.toolset import STARTING
 from sansi.chat import ChatModel
 from sansi.client import InProcessChatClient
 from sansi.client.chat_client import on_thread
 from sansi.serve.agent.admitted_chat import AdmittedChat
 from sansi.serve.agent.run_request import RunRequest, parse_run, state_of
-from sansi.serve.agent.run_response import RunResponse
+from sansi.serve.agent.run_response import SHOWN, RunResponse
 from sansi.serve.agent.server_tools import Running, ServerTools, chosen
 from sansi.serve.api import openapi
 from sansi.serve.api.answer_stream import check_size
@@ -38,7 +39,8 @@ def add_agents(
     files: FileReader,
 ) -> None:
     """Routes: GET /v1/agent/tools; POST /v1/agent/runs, a run with the server's tools, as events where the body has
-    `stream`; POST /v1/agent/runs/{id}/answers and /stop for a run under way."""
+    `stream`; POST /v1/agent/runs/{id}/answers and /stop for a run under way; GET /v1/agent/shown/{digest}, all of a
+    call that a question shows in part."""
     admission = app.state.admission
     admission.closers.append(server.stop_waiting)
     errors = openapi.errors(*openapi.ERRORS)
@@ -65,14 +67,23 @@ def add_agents(
 
     @app.post("/v1/agent/runs/{id}/answers", responses=errors)
     async def answer(id: str, request: Request) -> Response:
-        """The body: {"id": the call's, "choice": "once", "session", "always" or "no", "reason": text}; to a question in
-        the middle of a call {"id": the question's, "action": "accept", "decline" or "cancel", "content": {…}}."""
+        """The body: {"id": the call's, "choice": "once", "session", "always" or "no", "reason": text, "exact" and
+        "seen": bool}; to a question in the middle of a call {"id": the question's, "action": "accept", "decline" or
+        "cancel", "content": {…}}."""
         running = _running(server, id, request)
         body = dict(parse_body(await bodies.read(request)))
         asked = body.pop("id", None)
         if not isinstance(asked, str) or not running.desk.answer(asked, body):
             raise ServeError(404, f"no question {json.dumps(asked)} waits", "question_not_found")
         return JSONResponse({"object": "agent.answer", "id": asked})
+
+    @app.get(SHOWN + "{digest}", response_class=PlainTextResponse, responses=openapi.errors(*openapi.LOOKING, 404))
+    def shown(digest: str) -> Response:
+        """Known by the SHA-256 of its text, which the question told; so nobody else's can be asked for."""
+        file = shown_file(f"{digest}.txt")
+        if file is None:
+            raise ServeError(404, f'nothing is shown at "{digest[:64]}"', "not_found")
+        return FileResponse(file, media_type="text/plain; charset=utf-8", headers={"X-Content-Type-Options": "nosniff"})
 
     @app.post("/v1/agent/runs/{id}/stop", responses=errors)
     async def stop(id: str, request: Request) -> Response:

@@ -1,13 +1,14 @@
 """What an answer for longer than once approves: never more than it says."""
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_tools import call, strangers, tool, user
 from sansi.agents import showing
-from sansi.agents.approvals import Answer, Approvals, Remembered
+from sansi.agents.approvals import Answer, Approvals, Policy, Remembered
 from sansi.agents.approvals.scope import beginning, scope_of
 from sansi.base import SansiError
 from sansi.base.state import state_folder
@@ -107,16 +108,55 @@ def test_words_of_strangers_ask_also_where_the_kind_is_approved():
 # --- what is shown ----------------------------------------------------------------------------------------------------
 
 
-def test_what_is_too_long_to_be_shown_is_in_a_file_and_holds_once():
+@pytest.mark.parametrize("lines", [8000, 30_000])
+def test_what_is_too_long_to_be_shown_is_in_a_file_and_holds_once(lines):
     approvals = Approvals("ask")
-    text = "\n".join(["harmless"] * 8000 + ["rm -rf /"])
+    text = "\n".join(["harmless"] * lines + ["rm -rf /"] + ["harmless"] * lines)
     question = asked(approvals, SHELL, command=text)
-    assert question.choices == ("once", "no") and question.shown.endswith("rm -rf /")
-    [file] = (state_folder() / showing.FOLDER).glob("*.txt")
-    assert str(file) in question.shown and file.read_text() == f"command:\n{text}" and not file.stat().st_mode & 0o077
+    assert question.choices == ("once", "no") and "characters are not shown here" in question.shown
+    file = Path(question.whole)
+    assert file.parent == state_folder() / showing.FOLDER and showing.shown_file(file.name) == file
+    assert file.read_text() == f"command:\n{text}" and not file.stat().st_mode & 0o077
     assert approvals.settle(question, "session").action == "allow"
     assert asked(approvals, SHELL, command=text) is not None
     file.unlink()
+
+
+def test_what_was_shown_whole_may_be_approved_for_longer():
+    approvals, text = Approvals("ask"), "x" * showing.LONGEST
+    question = asked(approvals, SHELL, command=text)
+    assert question.offers() == ("once", "no") and question.offers(True) == ("once", "session", "always", "no")
+    approvals.settle(question, {"choice": "session", "seen": True})
+    assert asked(approvals, SHELL, command=text) is None and asked(approvals, SHELL, command=text + "y") is not None
+
+
+def test_to_see_it_whole_helps_nothing_where_a_rule_asks_each_time():
+    approvals = Approvals(Policy.of("ask", ask=["shell"]))
+    question = asked(approvals, SHELL, command="x" * showing.LONGEST)
+    assert question.offers(True) == ("once", "no") and question.whole
+    approvals.settle(question, Answer("always", seen=True))
+    assert asked(approvals, SHELL, command="x" * showing.LONGEST) is not None
+
+
+def test_what_could_not_be_written_to_a_file_is_told_and_holds_once(monkeypatch):
+    def full(text):
+        raise OSError("the disk {is} full")
+
+    monkeypatch.setattr(showing, "_kept", full)
+    question = asked(Approvals("ask"), SHELL, command="x" * showing.LONGEST)
+    assert "could not be written to a file: the disk {is} full" in question.shown
+    assert (question.offers(True), question.whole) == (("once", "no"), "")
+
+
+def test_an_answer_to_one_long_call_is_none_to_another_that_differs_where_it_is_not_shown():
+    approvals = Approvals("ask", approver=lambda question: "no")
+    one, other = (asked(approvals, SHELL, command="a" * 20_000 + b + "a" * 20_000) for b in "xy")
+    assert one.shown == other.shown and one.whole != other.whole
+
+
+@pytest.mark.parametrize("name", ["../approvals.json", "a" * 64 + ".txt", "", "x.txt", "../shown/" + "a" * 64 + ".txt"])
+def test_only_what_was_shown_is_found_again(name):
+    assert showing.shown_file(name) is None
 
 
 # --- definitions ------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from sansi.agents.approvals import Answer
 from sansi.agents.events import AgentEvent, CallReady, ContentText, Finished, Notice, ObservationMade
 from sansi.base.errors import SansiError
 from sansi.base.words import count
-from sansi.serve.terminal.agent.question import EXACTLY, covered
+from sansi.serve.terminal.agent.question import EXACTLY, covered, in_part
 from sansi.serve.terminal.agent.session import Session
 from sansi.serve.terminal.agent.turns import Outcome, Setup, stopped_by_interrupt
 from sansi.serve.terminal.agent.view import ENDS
@@ -118,7 +118,7 @@ class _Text:
             self._note(ENDS.get(event.stopped_reason, event.stopped_reason))
         for question in self._session.pending.values() if event.status == "paused" else ():
             self._note(f"? {question.tool} ({question.origin}): {'; '.join(question.reasons)}\n{question.shown}")
-            for line in covered(question):
+            for line in [*in_part(question), *covered(question)]:
                 self._note(f"  {line}")
         if event.status == "paused":
             self._note(f"go on with: sansi agent --resume {self._session.id} --answer once (or session, always, no)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Protocol
 
 from rich.console import Console
@@ -13,7 +14,8 @@ from rich.text import Text
 from sansi.agents.approvals import Answer, Question
 from sansi.serve.terminal.looks import is_plain, printable
 
-KEYS = {"o": "once", "y": "once", "e": "exactly", "s": "session", "a": "always", "n": "no"}
+SEE = "show all of it"
+KEYS = {"v": SEE, "o": "once", "y": "once", "e": "exactly", "s": "session", "a": "always", "n": "no"}
 EXACTLY = "exactly"
 """For the session, and for these very arguments alone."""
 MAY = {"read": "read", "write": "write", "network": "use the network", "execute": "run code"}
@@ -28,6 +30,8 @@ class KeyReader(Protocol):
     def key(self, prompt: str, keys: Mapping[str, str]) -> str: ...
 
     def line(self, prompt: str) -> str: ...
+
+    def page(self, text: str) -> None: ...
 
 
 class TerminalKeys:
@@ -49,6 +53,12 @@ class TerminalKeys:
 
         session: PromptSession[str] = PromptSession()
         return session.prompt(prompt)
+
+    def page(self, text: str) -> None:
+        """Let the user look through a text, with the pager of $PAGER, or what there is."""
+        import pydoc
+
+        pydoc.pager(text)
 
 
 def forget_typed(terminal: int | None = None) -> None:
@@ -72,6 +82,9 @@ class LineKeys:
     def line(self, prompt: str) -> str:
         return input(prompt).strip()
 
+    def page(self, text: str) -> None:
+        print(text)
+
 
 def answer_in(line: str, keys: Mapping[str, str]) -> str | None:
     """The letter that a line says, by itself or by its word; None where it says more, or anything else."""
@@ -82,32 +95,63 @@ def answer_in(line: str, keys: Mapping[str, str]) -> str | None:
 def ask(console: Console, question: Question, keys: KeyReader) -> Answer:
     """The user's answer. Raises KeyboardInterrupt where the user stops the run instead."""
     show(console, question)
-    words = [*question.choices, *([EXACTLY] if question.covers_others and "session" in question.choices else [])]
-    offered = {key: word for key, word in KEYS.items() if word in words}
-    for line in covered(question):
-        console.print(Text(f"  {printable(line)}", "note"), soft_wrap=True)
-    legend = "  ".join(f"[{key}] {word}" for key, word in offered.items() if key != "y")
-    pressed = offered[keys.key(f"  {legend}, then Enter  › ", offered)]
+    seen = False
+    while (pressed := _pressed(console, question, seen, keys)) == SEE:
+        seen = _see(console, question, keys)
     reason = keys.line("  why not (for the model; Enter: no reason) › ").strip() if pressed == "no" else ""
     console.print(Text(f"  {pressed}" + (f": {printable(reason)}" if reason else ""), "note"))
-    return Answer("session", exact=True) if pressed == EXACTLY else Answer(pressed, reason)  # type: ignore[arg-type]
+    choice = "session" if pressed == EXACTLY else pressed
+    return Answer(choice, reason, pressed == EXACTLY, seen)  # type: ignore[arg-type]
 
 
-def covered(question: Question) -> list[str]:
+def _pressed(console: Console, question: Question, seen: bool, keys: KeyReader) -> str:
+    """Which of the words that are offered the user chooses."""
+    words: list[str] = [*question.offers(seen), *([SEE] if question.whole else [])]
+    if question.covers_others and "session" in words:
+        words.append(EXACTLY)
+    offered = {key: word for key, word in KEYS.items() if word in words}
+    for line in covered(question, seen):
+        console.print(Text(f"  {printable(line)}", "note"), soft_wrap=True)
+    legend = "  ".join(f"[{key}] {word}" for key, word in offered.items() if key != "y")
+    return offered[keys.key(f"  {legend}, then Enter  › ", offered)]
+
+
+def _see(console: Console, question: Question, keys: KeyReader) -> bool:
+    """Show all of a call that the question shows in part; whether that could be done."""
+    try:
+        text = Path(question.whole).read_text(encoding="utf-8")
+    except OSError as error:
+        console.print(Text(f"  {question.whole} can not be read: {error.strerror}", "yellow"), soft_wrap=True)
+        return False
+    keys.page(printable(text))
+    return True
+
+
+def covered(question: Question, seen: bool = False) -> list[str]:
     """What an answer for longer than once would approve, a line each; none where it can not be given."""
-    if "session" not in question.choices or not question.covers:
+    if "session" not in question.offers(seen) or not question.covers:
         return []
     lines = [f"session, always: approve {question.covers} (until the session ends; from now on)"]
     return [*lines, "exactly: this very call, until the session ends"] if question.covers_others else lines
 
 
+def in_part(question: Question) -> list[str]:
+    """Where all of it is, of a call that is too long to be shown, and what that is needed for."""
+    if not question.whole:
+        return []
+    longer = "; session and always are offered once it was shown" if question.when_seen else ""
+    return [f"all of it is in {printable(question.whole)}{longer}"]
+
+
 def show(console: Console, question: Question) -> None:
-    """The thing itself: whole, with what hides in it spelled out."""
+    """The thing itself, with what hides in it spelled out; of what is very long the beginning and the end."""
     effects = ", ".join(words for effect, words in MAY.items() if effect in question.effects) or "do anything"
     console.print()
     asked = f"? {question.tool} wants to run ({question.origin}; it may {effects})"
     console.print(Text(printable(asked), "bold yellow"))
     console.print(Text("\n".join(f"  │ {line}" for line in printable(question.shown).split("\n"))), soft_wrap=True)
+    for line in in_part(question):
+        console.print(Text(f"  {line}", "yellow"), soft_wrap=True)
     for reason in question.reasons:
         console.print(Text(f"  {printable(reason)}", "note"), soft_wrap=True)
     for copied in question.copied:
