@@ -33,6 +33,7 @@ class ToolContext:
         call_id: str = "",
         tainted: bool = False,
         ask: Ask | None = None,
+        addresses: tuple[str, ...] = (),
     ):
         self.conversation = conversation
         """The id of the conversation: what a tool keeps between calls, it keeps for one conversation."""
@@ -45,6 +46,8 @@ class ToolContext:
         self.ask = ask
         """Asks the user something in the middle of the call (`sansi.agents.forms`); no time of the call runs meanwhile.
         None: there is no run that could."""
+        self.addresses = addresses
+        """Those that the user was shown as where the call connects (`Tool.destination`); none: nobody was asked."""
         self.cancelled = cancelled or threading.Event()
         """Set when nobody waits for the result any longer: its time is up, or the user stopped the run."""
         self._folder = folder

@@ -182,6 +182,7 @@ class _Deadline:
             context.call_id,
             context.tainted,
             context.ask and self._unhurried(context.ask),
+            context.addresses,
         )
 
     def _unhurried(self, ask: Ask) -> Ask:

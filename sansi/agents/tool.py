@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, overload
 
 from sansi.agents.context import ToolContext
+from sansi.agents.destination import Destination
 from sansi.agents.folder_watch import FolderWatch
 from sansi.agents.observation import Observation, head_and_tail
 from sansi.agents.running import observe, run_sync
@@ -56,6 +57,8 @@ class Tool:
     """Its results are text of strangers: pages, documents, servers that nobody vouched for."""
     show: Callable[[Mapping[str, Any]], str] | None = field(default=None, repr=False, compare=False)
     """How a question for approval shows a call: the whole command, the diff, the address. None: the arguments."""
+    destination: Callable[[Mapping[str, Any]], Destination] | None = field(default=None, repr=False, compare=False)
+    """Where on the network a call leads, for its question. Raises SansiError for a call that can not be made."""
     watch: FolderWatch | None = field(default=None, repr=False, compare=False)
     """Of folders that it may read and write: text of strangers in files stays theirs."""
     takes_context: str | None = field(default=None, init=False, repr=False)

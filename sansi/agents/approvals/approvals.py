@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sansi.agents.approvals.definitions import change_of, definition_of, difference, fingerprint_of, key_of
+from sansi.agents.approvals.destinations import with_addresses
 from sansi.agents.approvals.policy import HOME_TOOLS, Action, Circumstances, Mode, Policy, Ruling, UnknownTool
 from sansi.agents.approvals.questions import LONGER, Answer, Approver, Choice, Copied, NotAsked, Question
 from sansi.agents.approvals.remembered import Approved, Remembered
@@ -129,7 +130,10 @@ class Approvals:
             async with self._turn.mine():
                 decision = self.decide(planned.call, planned.tool, planned.messages)
                 if decision.question is not None:
-                    question = decision.question
+                    try:
+                        question = await self._with_addresses(decision.question, planned)
+                    except SansiError as error:
+                        return Observation(f"error: {error}", "error")
                     answered = await self._answered(question, planned, emit)
                     if answered is None:
                         return Pending(planned, question)
@@ -139,6 +143,14 @@ class Approvals:
         if decision.notice:
             emit(Notice("approval", decision.notice))
         return None if decision.action == "allow" else Observation(f"error: {decision.reason}", "denied")
+
+    async def _with_addresses(self, question: Question, planned: PlannedCall) -> Question:
+        """With where the call leads, to which alone it then connects. Raises SansiError where it can not be made."""
+        given, provenance = self._given.get(question.id), self._provenance(planned.tool, planned.messages)
+        before = None if given is None else given[0]
+        question = await with_addresses(question, planned.tool, planned.arguments, provenance, before)
+        planned.addresses[:] = question.addresses
+        return question
 
     async def _answered(
         self, question: Question, planned: PlannedCall, emit: Callable[[AgentEvent], None]

@@ -61,6 +61,8 @@ class Question:
     """What may be answered besides, once `whole` was shown."""
     covers: str = ""
     """What "session" and "always" would approve, in words: every call of the tool, a kind of commands, or this call."""
+    addresses: tuple[str, ...] = ()
+    """Those that a call over the network connects to, where they were looked up; `shown` has them, too."""
     definition: Mapping[str, Any] = field(default_factory=dict)
     """The tool's, as it was when it was asked."""
 
@@ -80,7 +82,7 @@ class Question:
     def from_json(cls, saved: Mapping[str, Any]) -> Question:
         """Raises SansiError where it is no question that `to_json` wrote."""
         try:
-            lists = {name: tuple(saved[name]) for name in ("effects", "reasons", "choices", "when_seen")}
+            lists = {name: tuple(saved[name]) for name in ("effects", "reasons", "choices", "when_seen", "addresses")}
             return cls(**{**saved, **lists, "copied": tuple(Copied(**copied) for copied in saved["copied"])})
         except (TypeError, KeyError) as error:
             raise SansiError(f"this is no saved question ({error})", param="pending") from error

@@ -100,6 +100,10 @@ class Provenance:
             return Suspicion(copied)
         return Suspicion((), self._strangers.last)
 
+    def may_look_up(self, host: str) -> bool:
+        """Whether name servers may be told a host's name: no stranger can have chosen it, or the user named it."""
+        return not self._theirs or self._trusted.knows_host(host)
+
     def _copied(self, where: str, value: Any, tool: Described) -> Iterator[Copied]:
         text, execute = value if isinstance(value, str) else json.dumps(value), "execute" in tool.effects
         named = [*addresses(text), *_hosts(where, text, tool)]

@@ -70,6 +70,11 @@ class Place:
     path: str
     query: str
 
+    @property
+    def name(self) -> str:
+        """The host without its port."""
+        return re.sub(r":\d*$", "", self.host)
+
     def holds(self, other: Place) -> bool:
         """Whether the other one is the same, or a page below it."""
         if (self.scheme, self.host) != (other.scheme, other.host):
@@ -162,6 +167,10 @@ class Trusted:
             return True
         place = place_of(folded(address))
         return place is not None and any(known.holds(place) for known in self._places)
+
+    def knows_host(self, host: str) -> bool:
+        """Whether an address at this host is there, with `www.` before it or without."""
+        return any(place.name.removeprefix("www.") == host.removeprefix("www.") for place in self._places)
 
     def names_thing(self, value: str) -> bool:
         """Whether a field is a name that was said: several words, or one that does not look like any word of prose.

@@ -146,6 +146,7 @@ class Caller:
     async def _run(self, planned: PlannedCall) -> Fitted:
         call, tool = planned.call, planned.tool
         context, left = self.context(tool, call), self.seconds()
+        context.addresses = tuple(planned.addresses)
         if left is not None and left <= 0:
             return Fitted(NO_TIME)
         self.emit(CallRunning(call.id, tool.name))

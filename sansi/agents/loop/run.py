@@ -60,6 +60,8 @@ class PlannedCall:
     """Text of strangers is among what the model has read."""
     messages: Sequence[Message] = field(default=(), repr=False)
     """What the model has read and said so far; those of tools tell whose text they are."""
+    addresses: list[str] = field(default_factory=list, repr=False, compare=False)
+    """Those that the gate has shown to the user, as where the call connects."""
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sansi.agents.context import ToolContext
+from sansi.agents.destination import Destination
 from sansi.agents.observation import Result
 from sansi.agents.tool import Tool
 from sansi.agents.tools.web import Page, WebAccess, WebAddress, get_page, read_address
+from sansi.agents.tools.web.client import check_port, checked, look_up_host
 from sansi.base.errors import SansiError
 from sansi.base.words import count
 from sansi.client.chat_client import on_thread
@@ -49,7 +51,7 @@ class Fetcher:
         address = read_address(url)
         read = self._kept(str(address)) if start else None
         if read is None:
-            page = await get_page(str(address), self._access, follow=_same_site)
+            page = await get_page(str(address), self._access, _same_site, context.addresses)
             if page.elsewhere is not None:
                 text = f"{page.url} redirects to another site, {page.elsewhere}. Fetch that address if it is wanted."
                 return Result(text, origin=str(page.url))
@@ -79,6 +81,7 @@ def fetch_tool(access: WebAccess | None = None) -> Tool:
         origin="built-in",
         tainted=True,
         show=_shown,
+        destination=lambda arguments: _destination(arguments, access),
     )
 
 
@@ -92,6 +95,16 @@ def _shown(arguments: Mapping[str, Any]) -> str:
         return str(read_address(str(arguments.get("url", ""))))
     except SansiError as error:
         return f"{arguments.get('url', '')}\n({error})"
+
+
+def _destination(arguments: Mapping[str, Any], access: WebAccess) -> Destination:
+    address = read_address(str(arguments.get("url", "")))
+    check_port(address, access)
+
+    async def look_up() -> list[str]:
+        return list(map(str, await look_up_host(address.host, address.port, access)))
+
+    return Destination(address.host, look_up, lambda known: checked(address.host, known, access))
 
 
 def _same_site(before: WebAddress, after: WebAddress) -> bool:

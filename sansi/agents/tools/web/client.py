@@ -12,7 +12,7 @@ import asyncio
 import re
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from ipaddress import ip_network
@@ -79,14 +79,20 @@ class Page:
     elsewhere: WebAddress | None = None
 
 
-async def get_page(url: str, access: WebAccess, follow: Callable[[WebAddress, WebAddress], bool] | None = None) -> Page:
+async def get_page(
+    url: str,
+    access: WebAccess,
+    follow: Callable[[WebAddress, WebAddress], bool] | None = None,
+    addresses: Sequence[str] = (),
+) -> Page:
     """The page at an address. follow: whether a redirect from one address to another is followed; None: all are.
+    addresses: of its host, which are connected to and not looked up anew.
 
     Raises SansiError, a sentence, for an address that is not public, what is no text, and whatever goes wrong.
     """
     address = read_address(url)
     try:
-        async with asyncio.timeout(access.seconds), _pool(access) as pool:
+        async with asyncio.timeout(access.seconds), _pool(access, {address.host: addresses}) as pool:
             return await _followed(pool, address, access, follow)
     except TimeoutError:
         raise SansiError(f"{address} did not answer within {access.seconds:g} seconds") from None
@@ -100,7 +106,7 @@ async def _followed(
     pool: Any, address: WebAddress, access: WebAccess, follow: Callable[[WebAddress, WebAddress], bool] | None
 ) -> Page:
     for _ in range(access.max_redirects + 1):
-        _check_port(address, access)
+        check_port(address, access)
         page = await _answer(pool, address, access)
         if page.elsewhere is None or (follow is not None and not follow(address, page.elsewhere)):
             return page
@@ -138,7 +144,7 @@ def _headers(address: WebAddress) -> list[tuple[bytes, bytes]]:
     ]
 
 
-def _check_port(address: WebAddress, access: WebAccess) -> None:
+def check_port(address: WebAddress, access: WebAccess) -> None:
     if access.ports is not None and address.port not in access.ports:
         known = ", ".join(map(str, access.ports))
         raise SansiError(f"{address} has the port {address.port}, and only these are asked: {known}", param="url")
@@ -157,10 +163,10 @@ def _reason(error: Exception) -> str:
 # --- connecting ------------------------------------------------------------------------------------------------------
 
 
-def _pool(access: WebAccess) -> httpcore.AsyncConnectionPool:
+def _pool(access: WebAccess, known: Mapping[str, Sequence[str]]) -> httpcore.AsyncConnectionPool:
     # No connection is used again: each has its own check.
     return httpcore.AsyncConnectionPool(
-        ssl_context=_tls(), max_keepalive_connections=0, http2=False, network_backend=Guard(access)
+        ssl_context=_tls(), max_keepalive_connections=0, http2=False, network_backend=Guard(access, known)
     )
 
 
@@ -172,10 +178,13 @@ def _tls() -> ssl.SSLContext:  # 20 ms that each page would take anew
 
 
 class Guard(httpcore.AsyncNetworkBackend):
-    """Connects to public addresses only: to those of a host that it has resolved and checked itself."""
+    """Connects to public addresses only: to those of a host that it has resolved and checked itself.
 
-    def __init__(self, access: WebAccess):
-        self._access = access
+    known: addresses of hosts that are not resolved anew.
+    """
+
+    def __init__(self, access: WebAccess, known: Mapping[str, Sequence[str]] | None = None):
+        self._access, self._known = access, known or {}
         self._inner = access.backend or httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -186,7 +195,8 @@ class Guard(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        addresses = await self.checked(host, port)
+        known = self._known.get(host)
+        addresses = checked(host, known, self._access) if known else await look_up_host(host, port, self._access)
         for number, address in enumerate(addresses, 1):
             try:
                 return await self._inner.connect_tcp(str(address), port, timeout, local_address, socket_options)
@@ -201,19 +211,27 @@ class Guard(httpcore.AsyncNetworkBackend):
     async def sleep(self, seconds: float) -> None:
         await self._inner.sleep(seconds)
 
-    async def checked(self, host: str, port: int) -> list[Address]:
-        """The addresses of a host, all of which are public. One that is not refuses them all: what a name server mixes
-        it also chooses."""
-        try:
-            found = [parsed(text) for text in await self._access.resolve(host, port)]
-        except (OSError, UnicodeError) as error:
-            raise SansiError(f"the host {host} is not known: {_reason(error)}", param="url") from error
-        except ValueError as error:
-            raise SansiError(f"the host {host} has no address that can be read: {error}", param="url") from error
-        if not found:
-            raise SansiError(f"the host {host} has no address", param="url")
-        for address in found:
-            if (why := why_not_public(address, self._access.networks)) is not None:
-                shown = str(address) if str(address) == host else f"{host} ({address})"
-                raise SansiError(f"{shown} is not fetched from: it is {why}", param="url")
-        return found[:MOST_ADDRESSES]
+
+async def look_up_host(host: str, port: int, access: WebAccess) -> list[Address]:
+    """The addresses of a host, looked up and checked. Raises SansiError, a sentence."""
+    try:
+        found = await access.resolve(host, port)
+    except (OSError, UnicodeError) as error:
+        raise SansiError(f"the host {host} is not known: {_reason(error)}", param="url") from error
+    return checked(host, found, access)
+
+
+def checked(host: str, texts: Sequence[str], access: WebAccess) -> list[Address]:
+    """The addresses of a host, all of which are public. One that is not refuses them all: what a name server mixes it
+    also chooses. Raises SansiError, a sentence."""
+    try:
+        found = [parsed(text) for text in texts]
+    except ValueError as error:
+        raise SansiError(f"the host {host} has no address that can be read: {error}", param="url") from error
+    if not found:
+        raise SansiError(f"the host {host} has no address", param="url")
+    for address in found:
+        if (why := why_not_public(address, access.networks)) is not None:
+            shown = str(address) if str(address) == host else f"{host} ({address})"
+            raise SansiError(f"{shown} is not fetched from: it is {why}", param="url")
+    return found[:MOST_ADDRESSES]
