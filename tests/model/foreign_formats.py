@@ -203,3 +203,34 @@ def rewrite(
         tensors |= {f"{name.removesuffix('weight')}{part}": tensor for part, tensor in parts.items()}
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, target / "model.safetensors")
     return meant
+
+
+# ---- what the tensors of a format mean, for what Sansi writes --------------------------------------------------------
+
+
+def _numbers(words: Tensor, bits: int, order: list[int] | None = None) -> np.ndarray:
+    """The inverse of `_words`."""
+    per_word, held = 32 // bits, words.numpy().view(np.uint32)
+    out = np.zeros((held.shape[0], held.shape[1] * per_word), np.int64)
+    for place in range(per_word):
+        who = order[place] if order else place
+        out[:, who::per_word] = (held >> np.uint32(bits * place)) & np.uint32(2**bits - 1)
+    return out
+
+
+def read_fp8(tensors: dict[str, Tensor]) -> Tensor:
+    stored, scales = tensors["weight"].float(), tensors["weight_scale_inv"]
+    meant = torch.zeros(stored.shape)
+    for r in range(scales.shape[0]):
+        for c in range(scales.shape[1]):
+            at = (slice(r * 128, (r + 1) * 128), slice(c * 128, (c + 1) * 128))
+            meant[at] = stored[at] * scales[r, c]
+    return meant
+
+
+def read_mlx(tensors: dict[str, Tensor], bits: int) -> Tensor:
+    q = _numbers(tensors["weight"].view(torch.int32), bits)
+    scales, biases = tensors["scales"].float(), tensors["biases"].float()
+    group = q.shape[1] // scales.shape[1]
+    wide = [part.repeat_interleave(group, 1) for part in (scales, biases)]
+    return torch.from_numpy(q).float() * wide[0] + wide[1]

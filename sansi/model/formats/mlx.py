@@ -91,9 +91,7 @@ class MlxFolder(QuantisedFolder):
 
     def _place(self, name: str) -> tuple[str, int | None]:
         """The stem of its tensors, and which of the experts in them it is."""
-        if (match := _EXPERT.fullmatch(name)) and name not in self.files.shapes:
-            return f"{match['mlp']}.switch_mlp.{match['kind']}.", int(match["number"])
-        return name.removesuffix("weight"), None
+        return (name.removesuffix("weight"), None) if name in self.files.shapes else place_of(name)
 
     def _has_scales(self, stem: str) -> bool:
         return f"{stem}scales" in self.files.shapes
@@ -104,6 +102,13 @@ class MlxFolder(QuantisedFolder):
     def _is_stored(self, name: str) -> bool:
         stem, expert = self._place(name)
         return self._has_scales(stem) or (expert is not None and f"{stem}weight" in self.files.shapes)
+
+
+def place_of(name: str) -> tuple[str, int | None]:
+    """The stem of a tensor's parts, and for an expert its number among those that lie in them."""
+    if match := _EXPERT.fullmatch(name):
+        return f"{match['mlp']}.switch_mlp.{match['kind']}.", int(match["number"])
+    return name.removesuffix("weight"), None
 
 
 def _fits_half(values: Tensor) -> bool:

@@ -1,20 +1,19 @@
 """Weights rounded to the block types of GGUF: by C++ (`kernels/cpu/blocks.cpp`), or by the same search with torch.
 
-The squared error is made small, each input's weighted by its importance where that is known. Of a group: candidates of
-its scale, a least-squares fit of scale and minimum to the levels of each, and the best. Of a block of the K types also
-turns of fitting what its groups share (d, dmin), and what each has of its own (whole numbers of 6 or 8 bits).
+The squared error is made small, each input's weighted by its importance where that is known. A group is fitted as in
+`fitting.py`; of a block of the K types there are also turns of fitting what its groups share (d, dmin), and what each
+has of its own (whole numbers of 6 or 8 bits).
 
 Letters of shapes: M groups or blocks   J groups of a block   n values of a group
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from sansi.base.errors import SansiError
+from sansi.model.formats.fitting import Fit, error_of, fit_affine, fit_symmetric, inverse, levels_of
 from sansi.model.formats.gguf import blocks
 from sansi.model.formats.gguf.blocks import SUPER, BlockType
 from sansi.model.formats.gguf.encoding import encode
@@ -66,90 +65,6 @@ def _plain(rows: Tensor, kind: BlockType) -> RoundedBlocks:
     return RoundedBlocks(stored.view(torch.uint8), missed, wide.double().square().sum().item())
 
 
-# ---- one group -------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class _Fit:
-    """The best so far of each group; [M, 1] each."""
-
-    scale: Tensor
-    low: Tensor
-    error: Tensor
-
-    @classmethod
-    def none(cls, like: Tensor) -> _Fit:
-        return cls(like * 0, like * 0, torch.full_like(like, _INFINITE))
-
-    def offer(self, scale: Tensor, low: Tensor, error: Tensor) -> None:
-        better = error < self.error
-        self.scale, self.low = torch.where(better, scale, self.scale), torch.where(better, low, self.low)
-        self.error = torch.where(better, error, self.error)
-
-
-def _inverse(values: Tensor) -> Tensor:
-    return torch.where(values == 0, 0.0, 1 / values)
-
-
-def _levels(x: Tensor, scale: Tensor, low: Tensor | float, bottom: int, top: int) -> Tensor:
-    return ((x - low) * _inverse(scale)).round().clamp(bottom, top)
-
-
-def _error(x: Tensor, w: Tensor, scale: Tensor, low: Tensor, bottom: int, top: int) -> Tensor:
-    return (w * (x - low - scale * _levels(x, scale, low, bottom, top)).square()).sum(-1, keepdim=True)
-
-
-def _sum(values: Tensor) -> Tensor:
-    return values.sum(-1, keepdim=True)
-
-
-def _fit_affine(x: Tensor, w: Tensor, top: int, negative: bool) -> _Fit:
-    """negative: the minimum is 0 at most, as in the K types."""
-    low, high = x.amin(-1, keepdim=True), x.amax(-1, keepdim=True)
-    low = low.clamp(max=0) if negative else low
-    sw, sx, sxx = _sum(w), _sum(w * x), _sum(w * x * x)
-    best = _Fit.none(low)
-    first = (high - low) / top
-    best.offer(first, low, _error(x, w, first, low, 0, top))
-
-    def fit(scale: Tensor, start: Tensor) -> None:
-        q = _levels(x, scale, start, 0, top)
-        sl, sll, sxl = _sum(w * q), _sum(w * q * q), _sum(w * x * q)
-        det = sw * sll - sl * sl
-        s, m = (sw * sxl - sx * sl) / det, (sll * sx - sl * sxl) / det
-        if negative:
-            s, m = torch.where(m > 0, sxl / sll, s), m.clamp(max=0)
-        error = sxx - 2 * (s * sxl + m * sx) + s * s * sll + 2 * s * m * sl + m * m * sw
-        best.offer(s, m, torch.where(det > 0, error.clamp(min=0), _INFINITE))
-
-    for step in range(-10, 19):
-        fit((high - low) / (top + 0.1 * step), low)
-    for _ in range(3):
-        fit(best.scale, best.low)
-    return best
-
-
-def _fit_symmetric(x: Tensor, w: Tensor, bottom: int, top: int) -> _Fit:
-    largest = x.gather(-1, x.abs().argmax(-1, keepdim=True))
-    best = _Fit.none(largest)
-    nothing = torch.zeros_like(largest)
-    sxx = _sum(w * x * x)
-    best.offer(largest / bottom, nothing, _error(x, w, largest / bottom, nothing, bottom, top))
-
-    def fit(scale: Tensor) -> None:
-        q = _levels(x, scale, 0.0, bottom, top)
-        sll, sxl = _sum(w * q * q), _sum(w * x * q)
-        s = sxl / sll
-        best.offer(s, nothing, torch.where(sll > 0, (sxx - s * sxl).clamp(min=0), _INFINITE))
-
-    step = min(-bottom / 64, 1.0)
-    for i in range(-7, 8):
-        fit(largest / (bottom - step * i))
-    for _ in range(2):
-        fit(best.scale)
-    return best
-
-
 # ---- types -----------------------------------------------------------------------------------------------------------
 
 
@@ -163,12 +78,12 @@ def _simple(rows: Tensor, weights: Tensor, kind: BlockType) -> Parts:
     affine = kind in _TOP
     bottom, top = (0, _TOP[kind]) if affine else (-_SPAN[kind], _SPAN[kind] - (kind != blocks.Q8_0))
     largest = x.gather(-1, x.abs().argmax(-1, keepdim=True))
-    best = _Fit.none(largest)
+    best = Fit.none(largest)
 
     def offer(scale: Tensor, low: Tensor) -> None:
-        best.offer(_half(scale), _half(low), _error(x, w, _half(scale), _half(low), bottom, top))
+        best.offer(_half(scale), _half(low), error_of(x, w, _half(scale), _half(low), bottom, top))
 
-    fitted = _fit_affine(x, w, top, False) if affine else _fit_symmetric(x, w, bottom, top)
+    fitted = fit_affine(x, w, top, False) if affine else fit_symmetric(x, w, bottom, top)
     if affine:
         low = x.amin(-1, keepdim=True)
         offer((x.amax(-1, keepdim=True) - low) / top, low)
@@ -177,7 +92,7 @@ def _simple(rows: Tensor, weights: Tensor, kind: BlockType) -> Parts:
         for share in (1.0, 0.94, 0.97, 1.03, 1.06, 1.1):
             offer(signed / (share * _SPAN[kind]), torch.zeros_like(largest))
     offer(fitted.scale, fitted.low)
-    q = _levels(x, best.scale, best.low, bottom, top).view_as(rows)
+    q = levels_of(x, best.scale, best.low, bottom, top).view_as(rows)
     d, low = (v.view(len(rows), -1).half() for v in (best.scale, best.low))
     return Parts(q.to(torch.uint8), d, dmin=-low) if affine else Parts(q.to(torch.int8), d)
 
@@ -185,7 +100,7 @@ def _simple(rows: Tensor, weights: Tensor, kind: BlockType) -> Parts:
 def _k_affine(rows: Tensor, weights: Tensor, kind: BlockType) -> Parts:
     """Q4_K and Q5_K: blocks of eight groups of 32."""
     top, (x, w) = _TOP[kind], (v.reshape(-1, 8, 32) for v in (rows, weights))
-    fit = _fit_affine(x.flatten(0, 1), w.flatten(0, 1), top, True)
+    fit = fit_affine(x.flatten(0, 1), w.flatten(0, 1), top, True)
     scale, low = fit.scale.view(-1, 8, 1), fit.low.view(-1, 8, 1)
     d, dmin = (_half(v.amax(1, keepdim=True) / 63) for v in (scale, -low))
     best = [torch.zeros_like(v) for v in (d, dmin, scale, low)]
@@ -198,7 +113,7 @@ def _k_affine(rows: Tensor, weights: Tensor, kind: BlockType) -> Parts:
         least = torch.minimum(total, least)
         d, dmin = _refit(x, w, d, dmin, sc, m, top)
     d, dmin, sc, m = best
-    q = _levels(x, d * sc, -dmin * m, 0, top)
+    q = levels_of(x, d * sc, -dmin * m, 0, top)
     n = len(rows)
     halves = [v.reshape(n, -1).half() for v in (d, dmin)]
     whole = [v.reshape(n, -1).to(torch.uint8) for v in (sc, m)]
@@ -209,19 +124,19 @@ def _choose(
     x: Tensor, w: Tensor, d: Tensor, dmin: Tensor, scale: Tensor, low: Tensor, top: int, wide: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Whole numbers for each group, near scale / d and low / dmin, and the errors with them; [M, J, 1] each."""
-    near_sc, near_m = (scale * _inverse(d)).round(), (-low * _inverse(dmin)).round()
-    best = _Fit.none(scale)
+    near_sc, near_m = (scale * inverse(d)).round(), (-low * inverse(dmin)).round()
+    best = Fit.none(scale)
     for a in (-1, 0, 1):
         for b in (-1, 0, 1):
             if wide or not (a and b):
                 sc, m = (near_sc + a).clamp(0, 63), (near_m + b).clamp(0, 63)
-                best.offer(sc, m, _error(x, w, d * sc, -dmin * m, 0, top))
+                best.offer(sc, m, error_of(x, w, d * sc, -dmin * m, 0, top))
     return best.scale, best.low, best.error
 
 
 def _refit(x: Tensor, w: Tensor, d: Tensor, dmin: Tensor, sc: Tensor, m: Tensor, top: int) -> tuple[Tensor, Tensor]:
     """d and dmin [M, 1, 1] that fit the levels of all groups best."""
-    a = sc * _levels(x, d * sc, -dmin * m, 0, top)
+    a = sc * levels_of(x, d * sc, -dmin * m, 0, top)
     aa, am, mm, xa, xm = ((w * u * v).sum((1, 2), keepdim=True) for u, v in ((a, a), (a, m), (m, m), (x, a), (x, m)))
     det = aa * mm - am * am
     new_d, new_m = (xa * mm - xm * am) / det, (am * xa - aa * xm) / det
@@ -233,20 +148,20 @@ def _refit(x: Tensor, w: Tensor, d: Tensor, dmin: Tensor, sc: Tensor, m: Tensor,
 def _six(rows: Tensor, weights: Tensor) -> Parts:
     """Q6_K: blocks of sixteen groups of 16."""
     x, w = (v.reshape(-1, 16, 16) for v in (rows, weights))
-    scale = _fit_symmetric(x.flatten(0, 1), w.flatten(0, 1), -32, 31).scale.view(-1, 16, 1)
+    scale = fit_symmetric(x.flatten(0, 1), w.flatten(0, 1), -32, 31).scale.view(-1, 16, 1)
     d = _half(scale.gather(1, scale.abs().argmax(1, keepdim=True)) / -128)
     best, least = [torch.zeros_like(d), torch.zeros_like(scale)], torch.full_like(d, _INFINITE)
     for _ in range(TURNS):
-        found = _Fit.none(scale)
+        found = Fit.none(scale)
         for a in (-1, 0, 1):
-            sc = ((scale * _inverse(d)).round() + a).clamp(-128, 127)
-            found.offer(sc, sc * 0, _error(x, w, d * sc, sc * 0, -32, 31))
+            sc = ((scale * inverse(d)).round() + a).clamp(-128, 127)
+            found.offer(sc, sc * 0, error_of(x, w, d * sc, sc * 0, -32, 31))
         total = found.error.sum(1, keepdim=True)
         best = [torch.where(total < least, new, old) for new, old in zip((d, found.scale), best, strict=True)]
         least = torch.minimum(total, least)
-        a_ = found.scale * _levels(x, d * found.scale, 0.0, -32, 31)
+        a_ = found.scale * levels_of(x, d * found.scale, 0.0, -32, 31)
         aa, xa = (w * a_ * a_).sum((1, 2), keepdim=True), (w * x * a_).sum((1, 2), keepdim=True)
         d = _half(torch.where(aa > 0, xa / aa, d))
     d, sc = best
-    q, n = _levels(x, d * sc, 0.0, -32, 31), len(rows)
+    q, n = levels_of(x, d * sc, 0.0, -32, 31), len(rows)
     return Parts(q.reshape(n, -1).to(torch.int8), d.reshape(n, -1).half(), sc.reshape(n, -1).to(torch.int8))

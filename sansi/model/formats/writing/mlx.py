@@ -1,0 +1,122 @@
+"""MLX's affine quantisation, as mlx_lm reads it (see `formats/mlx.py`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from sansi.model.formats.fitting import Fit, error_of, fit_affine, levels_of
+from sansi.model.formats.mlx import GROUPS, place_of
+from sansi.model.formats.writing.folder_format import FolderFormat, WriterOptions, too_large
+from sansi.model.formats.writing.shards import Stored
+from sansi.model.formats.writing.words import words
+
+BITS = (4, 8)
+ROUTER = (8, 64)
+"""Bits and group size of routers, whatever the others have."""
+
+
+@dataclass(frozen=True)
+class MlxOptions(WriterOptions):
+    """Options of MLX."""
+
+    bits: int = 4
+    group_size: int = 64
+
+    def problems(self) -> list[str]:
+        known = {"bits": (self.bits, BITS), "group_size": (self.group_size, GROUPS)}
+        wrong = [
+            f'"{k}" must be one of {", ".join(map(str, all_))}, not {v}'
+            for k, (v, all_) in known.items()
+            if v not in all_
+        ]
+        return super().problems() + wrong
+
+
+class MlxWriter(FolderFormat):
+    """Every matrix in levels with scale and bias for each group of inputs, of the dtype of what is not quantised."""
+
+    name: ClassVar[str] = "mlx"
+    options_type: ClassVar[type[WriterOptions]] = MlxOptions
+    metadata: ClassVar[Mapping[str, str]] = {"format": "mlx"}
+
+    options: MlxOptions
+
+    def fits(self, name: str, shape: tuple[int, ...]) -> bool:
+        return len(shape) == 2 and shape[1] % self._setting(name)[1] == 0
+
+    def described(self) -> Mapping[str, Any]:
+        said: dict[str, Any] = {"group_size": self.options.group_size, "bits": self.options.bits, "mode": "affine"}
+        routers = [name for name in self.quantised if _is_router(name)]
+        own = {"group_size": ROUTER[1], "bits": ROUTER[0]}
+        said |= {name.removesuffix(".weight"): own for name in sorted(routers)}
+        return {"quantization": said, "quantization_config": said}
+
+    def index_metadata(self) -> Mapping[str, int]:
+        return {"total_parameters": sum(math.prod(shape) for shape in self.weights.shapes.values())}
+
+    def kind(self, name: str) -> str:
+        return f"int{self._setting(name)[0]}"
+
+    def stored(self, name: str) -> list[Stored]:
+        (bits, group), (rows, columns) = self._setting(name), self.weights.shapes[name]
+        stem, before = self._stacked(name)
+        scales = (*before, rows, columns // group)
+        packed = Stored(f"{stem}weight", torch.uint32, (*before, rows, columns * bits // 32))
+        return [packed, Stored(f"{stem}scales", self.dtype, scales), Stored(f"{stem}biases", self.dtype, scales)]
+
+    def stored_in_full(self, name: str, shape: tuple[int, ...]) -> list[Stored]:
+        stem, before = self._stacked(name)
+        return [Stored(f"{stem}weight" if before else name, self.dtype, (*before, *shape))]
+
+    def rounded(self, name: str, first: int, rows: Tensor) -> tuple[dict[str, tuple[int, Tensor]], Tensor]:
+        (bits, group), (stem, _) = self._setting(name), self._stacked(name)
+        x = rows.view(-1, group)
+        fit = affine(x, bits, self.dtype)
+        if not fit.error.isfinite().all():
+            raise too_large(name, self.dtype)
+        q = levels_of(x, fit.scale, fit.low, 0, 2**bits - 1)
+        shape = (len(rows), -1)
+        packed = words(q.to(torch.uint8).view(shape), bits).view(torch.uint32)
+        scales, biases = (part.to(self.dtype).view(shape) for part in (fit.scale, fit.low))
+        row = (place_of(name)[1] or 0) * self.weights.shapes[name][0] + first
+        parts = {"weight": packed, "scales": scales, "biases": biases}
+        return {f"{stem}{part}": (row * t.shape[1], t) for part, t in parts.items()}, (q * fit.scale + fit.low).view(
+            shape
+        )
+
+    def start_in(self, name: str) -> int:
+        return (place_of(name)[1] or 0) * math.prod(self.weights.shapes[name])
+
+    def _setting(self, name: str) -> tuple[int, int]:
+        """Bits and group size."""
+        return ROUTER if _is_router(name) else (self.options.bits, self.options.group_size)
+
+    def _stacked(self, name: str) -> tuple[str, tuple[int, ...]]:
+        """The stem of its tensors, and their first dimension where experts lie in one."""
+        stem, expert = place_of(name)
+        return stem, () if expert is None else (self.weights.config.num_experts,)
+
+
+def affine(x: Tensor, bits: int, dtype: torch.dtype) -> Fit:
+    """Scale and minimum of groups [M, n], float32 with values of `dtype`, that the files hold.
+
+    The error is infinite where the dtype is too small.
+    """
+    ones, top = torch.ones(1, 1).expand_as(x), 2**bits - 1
+    fitted = fit_affine(x, ones, top, negative=False, step=1 if bits == 4 else 7)
+    low = x.amin(-1, keepdim=True)
+    best = Fit.none(low)
+    for scale, start in ((fitted.scale, fitted.low), ((x.amax(-1, keepdim=True) - low) / top, low)):
+        scale, start = scale.to(dtype).float(), start.to(dtype).float()
+        best.offer(scale, start, error_of(x, ones, scale, start, 0, top))
+    return best
+
+
+def _is_router(name: str) -> bool:
+    return name.endswith(".mlp.gate.weight")
