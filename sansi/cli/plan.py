@@ -22,7 +22,7 @@ PURPOSES = ("serve", *TRAINING)
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKmM]?)")
 
 
-def _tokens(text: str) -> int:
+def tokens_in(text: str) -> int:
     """ "32k" is 32,768, as contexts are counted. Raises SansiError for what is no number."""
     match = _SIZE.fullmatch(text.strip().replace(",", ""))
     if match is None:
@@ -90,8 +90,8 @@ def plan(
     if purpose not in PURPOSES:
         raise SansiError(f'--for "{purpose}" is unknown; known: {", ".join(PURPOSES)}')
     name, config = _shape(model, hub, devices)
-    length = _tokens(context)
-    answer = _tokens(output) if output else min(1024, length // 2)
+    length = tokens_in(context)
+    answer = tokens_in(output) if output else min(1024, length // 2)
     chosen = dtype or ("int8" if gpu == "here" and purpose == "serve" else "bf16")
     ask = Ask(gpu, count, chosen, length, answer, concurrency, engine, price)
     if devices:

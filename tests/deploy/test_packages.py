@@ -29,7 +29,7 @@ DENSE, SPARSE = ModelConfig.preset("Qwen3-8B"), ModelConfig.preset("Qwen3-30B-A3
 
 
 def facts(config=DENSE, **more):
-    return ModelFacts("my-model", "/models/my-model", config, **more)
+    return ModelFacts("my-model", more.pop("path", "/models/my-model"), config, **more)
 
 
 # ---- launch lines ----------------------------------------------------------------------------------------------------
@@ -41,6 +41,7 @@ def test_every_flag_is_one_that_the_stated_version_accepts(runtime, long):
     known = set((ROOT / "tests" / "deploy" / "flags" / LISTS[runtime]).read_text().split())
     asked = {"context": 131_072} if long else {}
     asked |= {"adapters": {"terse": "/adapters/terse"}} if runtime != "ktransformers" else {}
+    asked |= {"path": "/models/my.gguf"} if runtime == "llama-server" else {}
     launch = launch_for(runtime, facts(SPARSE, tensor_parallel=4, expert_parallel=True, **asked))
     flags = [word for word in launch.command if word.startswith("--")]
     assert flags and set(flags) <= known, set(flags) - known

@@ -100,6 +100,9 @@ def _ktransformers(m: ModelFacts) -> Launch:
 
 
 def _llama_server(m: ModelFacts) -> Launch:
+    if not m.path.lower().endswith(".gguf"):
+        first = f"sansi export {m.path} --to gguf"
+        raise SansiError(f"llama-server opens GGUF files, and {m.path} is none; {first}, and then that file")
     words = ["llama-server", "--model", m.path, "--alias", m.name, "--ctx-size", str(m.context_length), "--jinja"]
     words += ["--reasoning-format", "deepseek"]
     if factor := m.yarn_factor:
@@ -144,6 +147,9 @@ def _yarn(m: ModelFacts, factor: float) -> dict[str, object]:
 
 
 def _quantised_notes(m: ModelFacts) -> tuple[str, ...]:
+    if m.quantisation == "gguf":
+        told = f"{m.name} is a GGUF file, which this server does not open, or slowly"
+        raise SansiError(f"{told}; take --to llama-server, or export the full model, e.g. --to awq or fp8")
     if m.quantisation == "fp8":
         return ("FP8 units from Ada and Hopper on; on Ampere weights are widened as they are read (W8A16)",)
     if m.quantisation == "sansi":
