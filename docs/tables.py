@@ -16,7 +16,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # also where Sansi is not installed
+sys.path.append(str(ROOT / "tests" / "model"))
 
+import round_trips  # noqa: E402
 import torch  # noqa: E402
 from sansi.base import load_config  # noqa: E402
 from sansi.base.bundled import bundled_models  # noqa: E402
@@ -175,6 +177,7 @@ MADE: dict[str, Callable[[], str]] = {
     "rooms": rooms,
     "verifiers": verifiers,
     "gym_tasks": gym_tasks,
+    "round_trips": round_trips.table,
 }
 
 
