@@ -41,7 +41,7 @@ CalibrationText = Annotated[
     str | None, typer.Option("--calibration", help="Text file to weigh inputs by; own: the model's own answers.")
 ]
 CalibrationTokens = Annotated[int, typer.Option(min=64, help="Most tokens of it to read.")]
-Split = Annotated[str | None, typer.Option(help="Of gguf: the largest file, e.g. 4GB; then there are several.")]
+Split = Annotated[str | None, typer.Option(help="The largest file, e.g. 4GB; what is larger becomes several.")]
 Context = Annotated[str | None, typer.Option("--context", "-c", help="Of packages and launch lines: tokens, e.g. 32k.")]
 Parallel = Annotated[int | None, typer.Option("--tensor-parallel", help="Of launch lines: GPUs that share the model.")]
 Report = Annotated[bool, typer.Option(help="Compare with the source; needs the memory of both.")]
@@ -114,12 +114,11 @@ def export(
 
 def _refuse_ignored(target: Target, given: Mapping[str, object]) -> None:
     """No option is ignored."""
-    of_gguf = "Q4_K_M" in target.kinds
     launched, written = {"--context", "--tensor-parallel"}, {"--kind", "--merge", "--force", "--no-report"}
     known = launched if target.form == "launch" else written
     known |= {"--context"} if target.form == "package" else set()
-    known |= {"--split", "--calibration"} if of_gguf else set()
-    known |= {"--calibration"} if target.calibrated else set()
+    known |= {"--split"} if target.form != "launch" else set()
+    known |= {"--calibration"} if target.calibration != "never" else set()
     if names := [name for name, value in given.items() if value is not None and name not in known]:
         raise CommandLineError(f"{' and '.join(names)}: nothing that {target.name} knows; leave it out")
 
@@ -128,7 +127,7 @@ def _text(target: Target, calibration: str | None, folder: Path, most: int, merg
     """What is read for the rounding: what the user gave, the model's own answers where it needs a text, or nothing."""
     from sansi.deploy.export import OWN, read_calibration
 
-    if calibration is None and not target.calibrated:
+    if calibration is None and target.calibration != "needed":
         return None
     with status(f"reading {calibration or 'its own answers'}"):
         return read_calibration(calibration or OWN, folder, most, merge)

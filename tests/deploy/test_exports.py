@@ -26,6 +26,12 @@ def tiny(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory):
+    """Of a width that every format has groups for."""
+    return make_checkpoint(tmp_path_factory.mktemp("export") / "wide", hidden_size=128, intermediate_size=256)
+
+
 @pytest.fixture(autouse=True)
 def _here(tmp_path, monkeypatch):
     monkeypatch.setattr("sansi.model.formats.gguf.folder.gguf_cache", lambda: tmp_path / "cache")
@@ -93,6 +99,27 @@ def test_an_export_without_rounding_is_its_source(tiny, tmp_path):
     made = export(ordered(tiny, tmp_path / "tiny.gguf", kind="F32"))
     assert all(one.mean < 1e-6 and one.same_top == 1 for one in made.receipt.divergence.values())
     assert all(tensor["error"] == 0 for tensor in made.receipt.tensors)
+
+
+FOLDERS = [
+    ("hf", "bf16", 0.01),
+    ("hf", "fp32", 1e-6),
+    ("fp8", "fp8", 0.05),
+    ("mlx", "4bit", 0.5),
+    ("mlx", "8bit", 0.01),
+]
+
+
+@pytest.mark.parametrize(("to", "kind", "most"), FOLDERS)
+def test_a_folder_in_another_format_comes_with_a_true_receipt(wide, tmp_path, to, kind, most):
+    made = export(ordered(wide, tmp_path / "out", to, kind, split_bytes=150_000))
+    receipt = read_receipt(made.path)
+    assert receipt == made.receipt and "model.safetensors.index.json" not in receipt.files
+    assert receipt.files == {f.name: {"sha256": sha256(f), "bytes": f.stat().st_size} for f in made.files[:-1]}
+    assert len(receipt.files) > 2 and (made.path / "tokenizer.json").is_file()
+    assert all(one.mean < most for one in receipt.divergence.values()) and len(receipt.divergence) == 3
+    again = export(ordered(wide, tmp_path / "out", to, kind, overwrite=True, compared=False))
+    assert read_receipt(again.path) == again.receipt != receipt
 
 
 def test_split_files_have_one_receipt(tiny, tmp_path):

@@ -22,21 +22,29 @@ class Target:
     help: str
     kinds: tuple[str, ...] = ()
     """What --kind may be; the first unless it is given."""
-    calibrated: bool = False
-    """Whether a text has to be read for it."""
+    calibration: str = "never"
+    """Whether a text is read for it: "never", "optional", "needed"."""
 
 
 _GGUF = ("Q4_K_M", *(name for name in MIXTURES if name != "Q4_K_M"))
 _ALL = (
-    Target("gguf", "weights", "one file for llama.cpp, Ollama, LM Studio, Sansi", _GGUF),
+    Target("gguf", "weights", "one file for llama.cpp, Ollama, LM Studio, Sansi", _GGUF, "optional"),
     Target("hf", "weights", "full weights as on the hubs, for everything that reads those", ("bf16", "fp16", "fp32")),
     Target("fp8", "weights", "the official FP8 form, for vLLM and SGLang", ("fp8",)),
-    Target("awq", "weights", "4 bits by activations, for vLLM and SGLang", ("int4",), calibrated=True),
-    Target("gptq", "weights", "4 or 8 bits by calibration, for vLLM and SGLang", ("int4", "int8"), calibrated=True),
-    Target("compressed-tensors", "weights", "vLLM's own form", ("int4", "int8", "fp8")),
+    Target("awq", "weights", "4 bits by activations, for vLLM and SGLang", ("int4",), calibration="needed"),
+    Target(
+        "gptq", "weights", "4 or 8 bits by calibration, for vLLM and SGLang", ("int4", "int8"), calibration="needed"
+    ),
+    Target("compressed-tensors", "weights", "vLLM's own form", ("int4", "int8", "fp8"), "optional"),
     Target("mlx", "weights", "for Apple's chips", ("4bit", "8bit")),
-    Target("ollama", "package", "a GGUF file and a Modelfile: the template that thinks, parameters, context", _GGUF),
-    Target("lmstudio", "package", "a GGUF file and model.yaml, with a switch for thinking", _GGUF),
+    Target(
+        "ollama",
+        "package",
+        "a GGUF file and a Modelfile: the template that thinks, parameters, context",
+        _GGUF,
+        "optional",
+    ),
+    Target("lmstudio", "package", "a GGUF file and model.yaml, with a switch for thinking", _GGUF, "optional"),
     *(Target(name, "launch", "the line that starts it, for a stated version") for name in RUNTIMES),
 )
 TARGETS: Mapping[str, Target] = MappingProxyType({target.name: target for target in _ALL})

@@ -27,6 +27,7 @@ from sansi.model.formats.gguf.file import split_files
 from sansi.model.formats.gguf.write import write_gguf
 from sansi.model.formats.importance import measure_importance
 from sansi.model.formats.source import WeightSource, open_source
+from sansi.model.formats.writers import write_folder
 from sansi.model.hub.repository import licence_of
 
 Told = Callable[[str], None]
@@ -138,7 +139,7 @@ def _compared(order: Order, source: WeightSource, opened: Path, told: Told) -> d
 
 def _check(order: Order) -> None:
     """Raise SansiError, before any work, where something is in the way, or is missing."""
-    if order.target.calibrated and order.calibration is None:
+    if order.target.calibration == "needed" and order.calibration is None:
         raise SansiError(f"{order.target.name} rounds by a text; give one with --calibration FILE, or own")
     is_file = order.target.name == "gguf"
     if is_file != (order.out.suffix.lower() == ".gguf"):
@@ -199,7 +200,36 @@ def _write(
         return _gguf(order, order.out, source, bundle, before, progress)
     if order.target.form == "package":
         return _package(order, source, bundle, before, progress)
-    raise SansiError(f"{order.target.name} can not be written yet")
+    return _folder(order, source, bundle, progress)
+
+
+OPTIONS: Mapping[str, Callable[[str], Mapping[str, Any]]] = {
+    "hf": lambda kind: {"dtype": {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}[kind]},
+    "mlx": lambda kind: {"bits": int(kind.removesuffix("bit"))},
+    "gptq": lambda kind: {"bits": int(kind.removeprefix("int"))},
+    "compressed-tensors": lambda kind: {"scheme": {"int4": "W4A16", "int8": "W8A16", "fp8": "FP8_DYNAMIC"}[kind]},
+}
+"""What a kind is called by the writer of each format."""
+
+
+def _folder(order: Order, source: WeightSource, bundle: ModelBundle, progress: Any) -> _Written:
+    name = order.target.name
+    options = dict(OPTIONS[name](order.kind)) if name in OPTIONS else {}
+    if order.split_bytes is not None:
+        options["shard_bytes"] = order.split_bytes
+    made = write_folder(
+        source,
+        order.out,
+        name,
+        bundle,
+        calibration=order.calibration.batches if order.calibration else None,
+        options=options,
+        overwrite=order.overwrite,
+        progress=progress,
+    )
+    files = tuple(made.folder / file for file in (*weight_names(made.folder), "config.json"))
+    kind = "" if order.kind in (name, "int4") and name != "gptq" else f" {order.kind}"
+    return _Written(files, made.folder, f"{name}{kind}", made.bits, made.tensors, made.coverage)
 
 
 def _gguf(

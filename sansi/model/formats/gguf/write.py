@@ -27,18 +27,8 @@ from sansi.model.formats.gguf.recipe import Recipe
 from sansi.model.formats.gguf.rounding import round_rows
 from sansi.model.formats.importance import Importance
 from sansi.model.formats.weights import VALUES_AT_ONCE, ModelWeights, WeightSource
+from sansi.model.formats.written import WrittenTensor
 from sansi.model.transformer import Transformer
-
-
-@dataclass(frozen=True)
-class WrittenTensor:
-    """A tensor of the file."""
-
-    name: str
-    kind: str
-    """Its type: "Q4_K"."""
-    error: float
-    """Root of the mean squared error over that of the mean square."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +42,7 @@ class WrittenGguf:
     bits: float
     """Mean per weight."""
     tensors: tuple[WrittenTensor, ...]
+    """By the names and kinds of the file."""
 
 
 def write_gguf(
