@@ -76,7 +76,19 @@ LIBRARIES: dict[str, set[str]] = {
     # much of it for MCP, when it starts
     "agents": {"anyio", "filelock", "httpcore", "httpx", "httpx2", "idna", "mcp", "mcp_types", "numpy", "pydantic"},
     "sandbox": {"matplotlib"},  # for code in there, where it is installed
-    "deploy": {"httpx", "jsonschema_rs", "numpy", "torch", "yaml"},
+    # the clients of hubs where something goes up
+    "deploy": {
+        "httpx",
+        "huggingface_hub",
+        "jsonschema_rs",
+        "kagglehub",
+        "kagglesdk",
+        "modelscope_hub",
+        "numpy",
+        "requests",
+        "torch",
+        "yaml",
+    },
     "recipes": {"filelock", "numpy", "torch"},
     "cli": {"rich", "typer"},
 }

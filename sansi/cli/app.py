@@ -13,7 +13,23 @@ import typer
 
 from sansi import __version__
 from sansi.base.errors import SansiError
-from sansi.cli import agent, cached, chat, conform, doctor, eval, export, info, make, mcp, plan, quantize, run, serve
+from sansi.cli import (
+    agent,
+    cached,
+    chat,
+    conform,
+    doctor,
+    eval,
+    export,
+    info,
+    make,
+    mcp,
+    plan,
+    publish,
+    quantize,
+    run,
+    serve,
+)
 from sansi.cli.extras import what_to_install
 from sansi.cli.help import Command, Group, show_help
 from sansi.cli.usage import CommandLineError
@@ -40,6 +56,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "quantize": quantize.quantize,
     "plan": plan.plan,
     "export": export.export,
+    "publish": publish.publish,
     "conform": conform.conform,
     "make": make.make,
     "mcp": mcp.mcp,

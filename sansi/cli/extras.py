@@ -12,6 +12,7 @@ EXTRAS = {
     "train": ("reasoning_gym", "matplotlib", "pycld2", "datasketch"),
     "agents": ("mcp",),
     "modelscope": ("modelscope_hub",),
+    "kaggle": ("kagglehub", "kagglesdk"),
     "test": ("pytest", "hypothesis", "transformers", "openai"),
     "browser": ("playwright",),
 }
