@@ -46,6 +46,8 @@ class Receipt:
     source: Mapping[str, Mapping[str, Any]]
     """The same of the weights and the configuration that it was made of."""
     source_format: str = ""
+    licence: str | None = None
+    """Of the source, as its card states it."""
     template_sha256: str | None = None
     """Of the chat template's text; None: the model has none."""
     calibration: Mapping[str, Any] | None = None

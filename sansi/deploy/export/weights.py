@@ -161,6 +161,7 @@ def _before(order: Order, source: WeightSource, bundle: ModelBundle) -> dict[str
         "base_model": order.base_model or order.name,
         "source": digests_of(_sources(order.folder)),
         "source_format": source.format.name,
+        "licence": licence_of(order.folder),
         "template_sha256": _template(bundle),
         "calibration": order.calibration.to_dict() if order.calibration else None,
         "merged": _merged(order, source),

@@ -9,10 +9,11 @@ from typing import Any
 from sansi.base.model_card import read_card
 from sansi.base.sizes import size_text
 from sansi.base.words import count
-from sansi.deploy.publish.check import RECEIPT_FILE, digests_in, is_adapter, receipt_of
+from sansi.deploy.publish.check import is_adapter, receipt_files, receipts_of
 from sansi.deploy.publish.contents import Contents
 from sansi.deploy.publish.origin import Origin
 from sansi.deploy.publish.running import Run
+from sansi.deploy.receipt import Divergence, Receipt
 
 WORST = 5  # tensors that are named
 
@@ -88,48 +89,34 @@ def _facts(contents: Contents, origin: Origin) -> list[str]:
 
 
 def _received(contents: Contents) -> list[str]:
-    """What the receipt of the export says: divergence, the tensors that lost most, the gate, digests."""
-    receipt = receipt_of(contents)
-    if not receipt:
-        return []
-    lines = [f"## How it was made\n\nFrom {RECEIPT_FILE}, which has all of it:\n"]
-    lines += [f"- {key}: {value}" for key, value in _plain(receipt)]
-    if worst := _worst(receipt):
-        named = "; ".join(f"{name} ({kind}) {error:.3g}" for name, kind, error in worst)
-        lines.append(f"- largest relative errors of tensors: {named}")
-    if digests := digests_in(receipt):
-        lines.append(f"- SHA-256 of {count(len(digests), 'file')}")
-    return [*lines, ""]
+    """What the receipts of exports say: divergence, the tensors that lost most, experts that saw nothing, the gate."""
+    parts: list[str] = []
+    for receipt in receipts_of(contents):
+        title = f" ({receipt.format})" if len(receipt_files(contents)) > 1 else ""
+        parts += [f"## How it was made{title}", "", *_made(receipt), ""]
+        parts += ["", *_divergence(receipt.divergence), ""] if receipt.divergence else []
+    return parts
 
 
-def _plain(receipt: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Values that fit on a line; of a group its plain values."""
-    for key, value in receipt.items():
-        if key in ("files", "digests", "tensors", "coverage") or value in (None, "", [], {}):
-            continue
-        if isinstance(value, dict):
-            inner = [f"{name} {_short(one)}" for name, one in value.items() if isinstance(one, str | int | float)]
-            if inner:
-                yield _title(key), ", ".join(inner)
-        elif isinstance(value, str | int | float):
-            yield _title(key), _short(value)
+def _made(receipt: Receipt) -> Iterator[str]:
+    yield f"- from {receipt.base_model} ({receipt.source_format or 'weights'}) by Sansi {receipt.sansi}"
+    if receipt.merged:
+        yield f"- with adapters merged in float32: {count(int(receipt.merged.get('changed', 0)), 'tensor')} changed"
+    if receipt.calibration:
+        text, tokens = receipt.calibration.get("text"), receipt.calibration.get("tokens")
+        yield f"- rounded by {tokens:,} tokens of {text}" if isinstance(tokens, int) else f"- rounded by {text}"
+    if starved := [expert for expert, tokens in receipt.coverage.items() if tokens == 0]:
+        yield f"- {len(starved)} of {count(len(receipt.coverage), 'expert')} saw no token of it: {starved[0]}, …"
+    worst = sorted((entry for entry in receipt.tensors if entry.get("error")), key=lambda entry: -entry["error"])
+    if worst:
+        named = "; ".join(f"{entry['name']} ({entry['kind']}) {entry['error']:.3g}" for entry in worst[:WORST])
+        yield f"- largest relative errors of {count(len(receipt.tensors), 'tensor')}: {named}"
+    yield "- gate of the evaluation: none was run" if receipt.gate is None else f"- gate: {receipt.gate}"
+    yield "- digests of all files, and all of the above: in the receipt beside the weights"
 
 
-def _worst(receipt: Mapping[str, Any]) -> list[tuple[str, str, float]]:
-    tensors = receipt.get("tensors")
-    listed = tensors if isinstance(tensors, list) else []
-    found = [
-        (str(entry.get("name")), str(entry.get("kind")), float(entry["error"]))
-        for entry in listed
-        if isinstance(entry, dict) and isinstance(entry.get("error"), int | float) and entry["error"] > 0
-    ]
-    return sorted(found, key=lambda entry: -entry[2])[:WORST]
-
-
-def _short(value: object) -> str:
-    text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= 120 else f"{text[:119]}…"
-
-
-def _title(key: str) -> str:
-    return key.replace("_", " ")
+def _divergence(by_kind: Mapping[str, Divergence]) -> Iterator[str]:
+    yield "| prompts | KL to the source, mean | 99th percentile | same likeliest token | tokens |"
+    yield "|---|---|---|---|---|"
+    for kind, one in by_kind.items():
+        yield f"| {kind.replace('_', ' ')} | {one.mean:.4g} | {one.p99:.4g} | {one.same_top:.1%} | {one.tokens:,} |"

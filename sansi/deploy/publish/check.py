@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from sansi.base.digests import file_sha256
 from sansi.base.errors import SansiError
@@ -14,15 +13,13 @@ from sansi.deploy.publish.contents import Contents, PublishedFile
 from sansi.deploy.publish.finding import Finding
 from sansi.deploy.publish.safetensors import check_safetensors
 from sansi.deploy.publish.secrets import check_pickles, check_secrets
-from sansi.model.formats.files import INDEX_FILE
+from sansi.deploy.receipt import RECEIPT_FILE, Receipt
 from sansi.model.formats.gguf.choice import parts_of
 from sansi.model.formats.gguf.file import SPLIT, GgufFile
 from sansi.text import Tokenizer
 from sansi.text.foreign import ForeignTemplate
 
-RECEIPT_FILE = "sansi_receipt.json"
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _QUESTION = [{"role": "user", "content": "Hello"}]
 
 
@@ -32,7 +29,7 @@ def check_contents(contents: Contents) -> list[Finding]:
     found = [*files, *_check_presence(contents)]
     if not any(finding.blocks for finding in found):
         found += _check_model(contents)
-    found += [*_check_receipt(contents), *check_pickles(contents), *check_secrets(contents)]
+    found += [*_check_receipts(contents), *check_pickles(contents), *check_secrets(contents)]
     return sorted(found, key=lambda finding: not finding.blocks)
 
 
@@ -135,33 +132,35 @@ def _template_in(folder: Path) -> bool:
         return False
 
 
-def _check_receipt(contents: Contents) -> Iterator[Finding]:
-    """The files against the digests that the export noted."""
-    for name, expected in digests_in(receipt_of(contents)).items():
-        file = contents.file(name)
-        if file is None:
-            if name != INDEX_FILE and not name.endswith(".md"):
-                yield Finding(RECEIPT_FILE, f"it names {name}, which is not there; export the model anew")
-        elif not name.endswith(".md") and file_sha256(file.path) != expected:
-            yield Finding(name, f"it changed since {RECEIPT_FILE} was written; export the model anew")
+def _check_receipts(contents: Contents) -> Iterator[Finding]:
+    """The files against the digests that their export noted."""
+    for file in receipt_files(contents):
+        try:
+            receipt = Receipt.from_dict(read_json(file.path))
+        except SansiError as error:
+            yield Finding(file.name, _without(str(error), file.path))
+            continue
+        for name, entry in receipt.files.items():
+            listed = contents.file(name)
+            if listed is None:
+                yield Finding(file.name, f"it names {name}, which is not there; export the model anew")
+            elif listed.size != entry.get("bytes") or file_sha256(listed.path) != entry.get("sha256"):
+                yield Finding(name, f"it changed since {file.name} was written; export the model anew")
 
 
-def receipt_of(contents: Contents) -> dict[str, Any]:
-    """What the receipt says; empty without one. Raises SansiError for one that is no JSON object."""
-    file = contents.file(RECEIPT_FILE)
-    if file is None:
-        return {}
-    value = read_json(file.path)
-    if not isinstance(value, dict):
-        raise SansiError(f"{file.path}: no JSON object; export the model anew, or --exclude {RECEIPT_FILE}")
-    return value
+def receipt_files(contents: Contents) -> list[PublishedFile]:
+    """The receipts of exports: of the folder, and of GGUF files."""
+    names = [file for file in contents.files if "/" not in file.name]
+    return [file for file in names if file.name == RECEIPT_FILE or file.name.endswith(".receipt.json")]
 
 
-def digests_in(receipt: Mapping[str, Any]) -> dict[str, str]:
-    """File -> sha256, as far as a receipt tells them."""
-    listed = next((value for key in ("files", "digests") if isinstance(value := receipt.get(key), Mapping)), {})
-    found = {name: entry.get("sha256") if isinstance(entry, Mapping) else entry for name, entry in listed.items()}
-    return {name: digest for name, digest in found.items() if isinstance(digest, str) and _SHA256.fullmatch(digest)}
+def receipts_of(contents: Contents) -> list[Receipt]:
+    """Those that can be read; what is wrong with the others, the check tells."""
+    found = []
+    for file in receipt_files(contents):
+        with contextlib.suppress(SansiError):
+            found.append(Receipt.from_dict(read_json(file.path)))
+    return found
 
 
 def _without(message: str, path: Path) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sansi.base.errors import SansiError
 from sansi.base.marker import MARKER
+from sansi.deploy.receipt import receipt_path
 from sansi.model.formats.gguf.file import is_gguf, split_files
 
 CARD = "README.md"
@@ -59,7 +60,7 @@ class Contents:
 
 
 def contents_of(source: Path, exclude: Sequence[str] = ()) -> Contents:
-    """The files of a model folder, or of a GGUF file with all its parts.
+    """The files of a model folder, or of a GGUF file: all its parts, and the receipt of its export.
 
     exclude: patterns of names that stay behind, as a shell writes them; a name alone means it in every folder.
     Raises SansiError where there is nothing to publish, and for a pattern that no file has.
@@ -75,7 +76,8 @@ def contents_of(source: Path, exclude: Sequence[str] = ()) -> Contents:
         )
     if exclude:
         raise SansiError(f"--exclude {exclude[0]}: {source} is one file, and nothing else goes up", param="exclude")
-    files = [PublishedFile(part.name, part, part.stat().st_size) for part in split_files(source)]
+    paths = [*split_files(source), *(path for path in [receipt_path(source)] if path.is_file())]
+    files = [PublishedFile(path.name, path, path.stat().st_size) for path in paths]
     return Contents(source, tuple(files))
 
 

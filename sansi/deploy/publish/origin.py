@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from sansi.base.errors import SansiError
-from sansi.deploy.publish.check import ADAPTER_CONFIG, is_adapter, receipt_of, wholes_of
+from sansi.deploy.publish.check import ADAPTER_CONFIG, is_adapter, receipts_of, wholes_of
 from sansi.deploy.publish.contents import CARD, Contents
 from sansi.model.config import ModelConfig
 from sansi.model.formats.gguf.file import GgufFile
@@ -53,13 +53,14 @@ class Origin:
 def origin_of(contents: Contents) -> Origin:
     """What the files say. What they do not say stays open: nothing is guessed from names."""
     front = front_matter(contents)
-    stated = Origin(
+    card = Origin(
         licence=_text(front.get("license_name") if front.get("license") == "other" else front.get("license")),
         base_model=_model_name(front.get("base_model")),
         relation=_text(front.get("base_model_relation")),
         languages=_languages(front.get("language")),
     )
-    for more in (_of_receipt(contents), _of_adapter(contents), _of_gguf(contents), _of_folder(contents)):
+    stated = _of_receipt(contents)
+    for more in (card, _of_adapter(contents), _of_gguf(contents), _of_folder(contents)):
         stated = _filled(stated, more)
     return replace(stated, relation=stated.relation or _relation(stated))
 
@@ -109,12 +110,9 @@ def front_matter_of(card: str) -> dict[str, Any]:
 
 
 def _of_receipt(contents: Contents) -> Origin:
-    receipt = receipt_of(contents)
-    names = (receipt.get("base_model"), receipt.get("source"), receipt.get("model"))
-    return Origin(
-        licence=_text(receipt.get("licence") or receipt.get("license")),
-        base_model=next((name for one in names if (name := _model_name(one))), None),
-    )
+    receipts = receipts_of(contents)
+    names = (name for receipt in receipts if (name := _model_name(receipt.base_model)))
+    return Origin(licence=next((r.licence for r in receipts if r.licence), None), base_model=next(names, None))
 
 
 def _of_adapter(contents: Contents) -> Origin:

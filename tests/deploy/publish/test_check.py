@@ -13,6 +13,7 @@ from sansi.deploy.publish.contents import contents_of
 from sansi.deploy.publish.limits import check_limits
 from sansi.deploy.publish.origin import front_matter_of
 from sansi.deploy.publish.safetensors import DamagedFile, read_head
+from sansi.deploy.receipt import Divergence, Receipt, digests_of, write_receipt
 from sansi.model import load
 from sansi.model.bundle import ModelBundle
 from sansi.model.formats.gguf.write import write_gguf
@@ -262,16 +263,41 @@ def test_a_template_that_does_not_render(tiny):
     assert wrong(tiny) == [] and any("no chat template" in told for told in noted(tiny))
 
 
-def test_a_receipt_is_held_against_the_files(tiny):
-    import hashlib
+def receipt(files, **more):
+    divergence = {"thinking": Divergence(100, 0.0123, 0.2, 0.97)}
+    tensors = ({"name": "a", "kind": "fp8", "error": 0.02}, {"name": "b", "kind": "fp8", "error": 0.03})
+    values = {"base_model": "Qwen/Qwen3-8B", "licence": "apache-2.0", "source": {}, "tensors": tensors, **more}
+    return Receipt("x", format="fp8", bits=8.0, files=files, divergence=divergence, **values)
 
-    digest = hashlib.sha256((tiny / "model.safetensors").read_bytes()).hexdigest()
-    (tiny / "sansi_receipt.json").write_text(json.dumps({"files": {"model.safetensors": digest}}))
-    assert wrong(tiny) == []
-    (tiny / "sansi_receipt.json").write_text(json.dumps({"files": {"model.safetensors": "0" * 64, "b": "1" * 64}}))
+
+def test_a_receipt_is_held_against_the_files(tiny):
+    files = digests_of([tiny / "model.safetensors"])
+    write_receipt(tiny, receipt(files))
+    publication = prepare(tiny, "huggingface", "me/x", CardChoices())
+    assert not publication.blocked
+    assert front_matter_of(publication.card)["base_model"] == "Qwen/Qwen3-8B"
+    assert "| thinking | 0.0123 | 0.2 | 97.0% | 100 |" in publication.card and "b (fp8) 0.03; a" in publication.card
+    write_receipt(tiny, receipt({"model.safetensors": {"sha256": "0" * 64, "bytes": 1}, "b": {}}))
     told = wrong(tiny)
     assert any("model.safetensors: it changed since" in line for line in told)
     assert any("it names b, which is not there" in line for line in told)
+    (tiny / "sansi_receipt.json").write_text("{}")
+    assert any("no receipt of an export" in line for line in wrong(tiny))
+
+
+def test_the_receipt_beside_a_gguf_file_goes_up_with_it(made, tmp_path):
+    file = tmp_path / "x-Q8_0.gguf"
+    shutil.copy(made / "tiny-Q8_0.gguf", file)
+    write_receipt(file, receipt(digests_of([file])))
+    publication = prepare(file, "huggingface", "me/x", CardChoices())
+    assert [f.name for f in publication.contents.files] == ["x-Q8_0.gguf", "x-Q8_0.receipt.json"]
+    assert not publication.blocked and publication.origin.base_model == "Qwen/Qwen3-8B"
+
+
+def test_the_base_of_an_export_is_its_source_not_its_source_s_base(tiny):
+    (tiny / "README.md").write_text("---\nlicense: mit\nbase_model: Qwen/Qwen3-8B-Base\n---\n")
+    write_receipt(tiny, receipt(digests_of([tiny / "model.safetensors"]), licence=None))
+    assert prepare(tiny, "huggingface", "me/x", CardChoices()).origin.base_model == "Qwen/Qwen3-8B"
 
 
 def test_a_gguf_file_that_is_cut(made, tmp_path):
