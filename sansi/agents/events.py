@@ -139,6 +139,8 @@ class ApprovalAnswered(_Event):
     reason: str = ""
     exact: bool = False
     """For these very arguments alone."""
+    seen: bool = False
+    """All of a call that the question showed in part had been shown."""
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,8 @@ def agent(
         typer.Option(
             metavar="WORD",
             help="With --resume: once, session, always or no for what waits, or CALL=WORD; “session exactly”: these "
-            "very arguments alone; “no: why” tells the model.",
+            "very arguments alone; “session seen”: of a long call that you have looked through; “no: why” tells the "
+            "model.",
             rich_help_panel=HEADLESS,
         ),
     ] = None,
@@ -171,8 +172,8 @@ def agent(
       sansi agent export last answer.md
 
     Ctrl-C stops model, tool and server at once; Shift-Tab changes the mode; /help lists the commands. A call that asks
-    is shown whole: [o]nce, [e]xactly this call again, [s]ession, [a]lways, [n]o with a reason for the model. What
-    session and always approve is told: a tool, or a kind of commands such as “git status”.
+    is shown: [v] all of a long one, [o]nce, [e]xactly this call again, [s]ession, [a]lways, [n]o with a reason for the
+    model. What session and always approve is told: a tool, or a kind of commands such as “git status”.
 
     With -p nobody is asked: a call that would ask pauses the run, and --resume … --answer once goes on with it. Exit
     codes: 0 answered; 1 it failed; 2 wrong command line; 3 paused, a call waits for approval; 4 a limit ended it;

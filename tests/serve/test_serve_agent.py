@@ -173,6 +173,18 @@ def test_a_whole_run_pauses_and_goes_on_with_answers(served):
     assert (done["status"], done["answer"]) == ("finished", "Done: wrote 1 characters")
 
 
+def test_an_answer_is_to_the_call_as_it_was_asked_about_where_the_conversation_is_named(served):
+    shown = ["--- a\n+x"]
+    showing = dataclasses.replace(put, show=lambda arguments: shown[0])
+    url, body = served(says(("put", {"path": "a", "text": "x"})), showing), {"conversation": "one"}
+    paused = http.post(f"{url}/v1/agent/runs", json=ASK | body).json()
+    body |= {"messages": [*ASK["messages"], *paused["messages"]], "answers": {paused["pending"][0]["id"]: "once"}}
+    shown[0] = "--- a\n-all that you have"
+    again = http.post(f"{url}/v1/agent/runs", json=ASK | body).json()
+    assert again["status"] == "paused" and again["pending"][0]["shown"] == "--- a\n-all that you have"
+    assert http.post(f"{url}/v1/agent/runs", json=ASK | body).json()["status"] == "finished"
+
+
 def test_text_of_strangers_is_known_again_in_the_next_request(served):
     """The request does not say whose text a result is; in mode auto a call that is made of it asks."""
     url = served(says(("page", {}), ("put", {"path": "a.txt", "text": "hello"})), page, put, mode="auto")

@@ -6,20 +6,21 @@ import asyncio
 import inspect
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from sansi.agents.approvals.definitions import change_of, definition_of, difference, fingerprint_of, key_of
+from sansi.agents.approvals.definitions import change_of, definition_of, fingerprint_of, key_of
 from sansi.agents.approvals.destinations import with_addresses
+from sansi.agents.approvals.learned import Learned
 from sansi.agents.approvals.policy import HOME_TOOLS, Action, Circumstances, Mode, Policy, Ruling, UnknownTool
 from sansi.agents.approvals.questions import LONGER, Answer, Approver, Choice, Copied, NotAsked, Question
 from sansi.agents.approvals.remembered import Approved, Remembered
 from sansi.agents.approvals.rules import Described, Rule
-from sansi.agents.approvals.scope import Scope, scope_of
+from sansi.agents.approvals.scope import scope_of
 from sansi.agents.approvals.taint import Provenance, Suspicion
 from sansi.agents.approvals.turns import Turn
 from sansi.agents.events import AgentEvent, ApprovalAnswered, ApprovalAsked, Notice
@@ -46,20 +47,6 @@ class Decision:
     """What the user is to be told beside it; mostly nothing."""
 
 
-@dataclass
-class Learned:
-    """What the answers of a session came to; runs side by side share it."""
-
-    session: list[tuple[str, Scope]] = field(default_factory=list)
-    """Fingerprints of definitions, and what of their tools is approved."""
-    values: list[tuple[str, str]] = field(default_factory=list)
-    """Values that were seen and approved, by the fingerprint of the tool's definition."""
-    definitions: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Of the tools that are approved for the session, by where they come from and their name there."""
-    refused: int = 0
-    """In a row."""
-
-
 class Approvals:
     """Decides on calls, and learns from the answers. Safe to share between threads.
 
@@ -79,6 +66,7 @@ class Approvals:
         self._learned = Learned()
         self._asked: dict[str, tuple[Described, dict[str, Any]]] = {}
         self._given: dict[str, tuple[Question, Answer]] = {}
+        self._waiting: dict[str, Question] = {}
         self._lock = threading.RLock()
         self._turn = Turn()
 
@@ -157,8 +145,6 @@ class Approvals:
     ) -> Decision | None:
         given = self._given.pop(question.id, None)
         answer = given[1] if given is not None and _same_call(given[0], question) else None
-        if given is not None and answer is None:
-            question = _compared(question, given[0])
         if answer is None:
             reason = "; ".join(question.reasons)
             name, shown = planned.tool.name, question.shown
@@ -167,10 +153,15 @@ class Approvals:
             )
             answer = await self.aask(question)
         if answer is None:
+            self.waits_with([question])
             return None
         decision = self.settle(question, answer, planned.tool)
         by = "nobody" if isinstance(answer, NotAsked) else "user"
-        emit(ApprovalAnswered(question.id, planned.tool.name, answer.choice, by, answer.reason, answer.exact))
+        emit(
+            ApprovalAnswered(
+                question.id, planned.tool.name, answer.choice, by, answer.reason, answer.exact, answer.seen
+            )
+        )
         return decision
 
     def give(self, question: Question, answer: Answer | str | Mapping[str, Any]) -> None:
@@ -179,6 +170,18 @@ class Approvals:
         Raises SansiError for what is no answer.
         """
         self._given[question.id] = (question, Answer.read(answer))
+
+    def waits_with(self, questions: Iterable[Question]) -> None:
+        """Questions that a run paused with: a tool whose definition changes meanwhile asks, with the difference."""
+        with self._lock:
+            self._waiting |= {question.id: question for question in questions}
+
+    def give_waiting(self, answers: Mapping[str, Answer]) -> set[str]:
+        """Answer ahead, by the ids of the calls, what runs of these approvals paused with: those that did."""
+        known = answers.keys() & self._waiting.keys()
+        for id_ in known:
+            self.give(self._waiting[id_], answers[id_])
+        return known
 
     def ask(self, question: Question) -> Answer | None:
         """The approver's answer; None where there is no approver, or it has none. What goes wrong in it is a "no"."""
@@ -208,6 +211,7 @@ class Approvals:
         """
         answer = Answer.read(answer)
         with self._lock:
+            self._waiting.pop(question.id, None)
             asked, arguments = self._asked.pop(question.id, (tool, json.loads(question.arguments)))
             tool = tool or asked
             if answer.choice == "no":
@@ -267,13 +271,19 @@ class Approvals:
         in_session = [scope for known, scope in self._learned.session if known == fingerprint]
         approved = any(scope.covers(tool, arguments) for scope in in_session)
         approved = approved or self.remembered.is_approved(tool, arguments)
-        changed = not in_session and bool(self._change_of(tool))
-        return Circumstances(approved, changed, self._learned.refused, suspicion.reasons)
+        _, since = ("", "") if in_session else self._change_of(tool)
+        return Circumstances(approved, since, self._learned.refused, suspicion.reasons)
 
-    def _change_of(self, tool: Described) -> str:
-        """What changed in a definition since it was approved, for the session or for always, by lines."""
-        before = self._learned.definitions.get(key_of(tool))
-        return self.remembered.change_of(tool) if before is None else change_of(tool, before)
+    def _change_of(self, tool: Described) -> tuple[str, str]:
+        """What changed in a definition, by lines, since it was approved, for the session or for always, or since a run
+        paused with a question about it; and since when, in words."""
+        key = key_of(tool)
+        before = self._learned.definitions.get(key)
+        if told := self.remembered.change_of(tool) if before is None else change_of(tool, before):
+            return told, "it was approved"
+        asked = (question.definition for question in self._waiting.values() if question.key == key)
+        told = next(filter(None, (change_of(tool, definition) for definition in asked)), "")
+        return told, "you were asked" if told else ""
 
     def _question(
         self, call: ToolCall, tool: Described, arguments: dict[str, Any], ruling: Ruling, copied: tuple[Copied, ...]
@@ -290,7 +300,7 @@ class Approvals:
             fingerprint=fingerprint_of(definition),
             shown=shown.text,
             reasons=tuple(map(visible, ruling.reasons)),
-            difference=visible(self._change_of(tool)),
+            difference=visible(self._change_of(tool)[0]),
             copied=copied,
             choices=("once", "no") if shown.cut else ("once", *longer, "no"),
             whole=str(shown.whole or ""),
@@ -303,14 +313,7 @@ class Approvals:
         """What the answers of this session came to, for a run that is saved. whole: with the rules and what is
         remembered, so that `from_json` decides alike. definitions: with those of the tools, which are long."""
         with self._lock:
-            saved: dict[str, Any] = {
-                "mode": self.mode,
-                "session": [[known, scope.to_json()] for known, scope in self._learned.session],
-                "values": [list(kept) for kept in self._learned.values],
-                "refused": self._learned.refused,
-            }
-            if definitions:
-                saved["definitions"] = dict(self._learned.definitions)
+            saved: dict[str, Any] = {"mode": self.mode, **self._learned.to_json(definitions)}
             if whole:
                 saved["rules"] = [[rule.verdict, str(rule)] for rule in self.policy.rules]
                 saved["remembered"] = self.remembered.to_json()
@@ -319,17 +322,8 @@ class Approvals:
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Add what the answers of a session came to, as `to_json` wrote it. Policy and what is remembered for always
         stay as they are: they are whoever goes on's to choose. Raises SansiError for anything else."""
-        try:
-            session = [(str(f), Scope.from_json(covered)) for f, covered in saved["session"]]
-            definitions = {str(key): dict(value) for key, value in saved.get("definitions", {}).items()}
-            values, refused = [(str(f), str(value)) for f, value in saved["values"]], int(saved["refused"])
-        except (TypeError, KeyError, ValueError, AttributeError) as error:
-            raise SansiError(f"these are no saved approvals ({error!r:.100})", param="approvals") from error
         with self._lock:
-            self._learned.session += [kept for kept in session if kept not in self._learned.session]
-            self._learned.definitions |= definitions
-            self._learned.values += [kept for kept in values if kept not in self._learned.values]
-            self._learned.refused = refused
+            self._learned.add(saved)
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any], approver: Approver | None = None) -> Approvals:
@@ -369,15 +363,6 @@ def _same_call(one: Question, other: Question) -> bool:
     """What was shown counts, too: it is what was answered, and a saved run may show another thing than it asks for."""
     compared = attrgetter("tool", "fingerprint", "arguments", "shown", "whole")
     return bool(compared(one) == compared(other))
-
-
-def _compared(now: Question, before: Question) -> Question:
-    """A question that is asked again, because the tool is another one by now, says what has changed."""
-    if now.difference or not before.definition or before.fingerprint == now.fingerprint:
-        return now
-    reason = "the definition of the tool has changed since you were asked"
-    told = visible(difference(before.definition, now.definition))
-    return replace(now, difference=told, reasons=(*now.reasons, reason))
 
 
 def _read_answer(ask: Any) -> Answer | None:

@@ -42,8 +42,8 @@ class Circumstances:
 
     approved: bool = False
     """The user has approved such calls, for the session or for always."""
-    changed: bool = False
-    """The tool's definition is not the one that was approved."""
+    changed: str = ""
+    """Since when the tool's definition is another one: "it was approved", "you were asked"; else empty."""
     refused: int = 0
     """Refusals in a row up to now."""
     suspicions: tuple[str, ...] = ()
@@ -127,7 +127,7 @@ class Policy:
         if around.refused >= REFUSALS:
             reasons.append(f"the last {around.refused} calls were refused")
         if around.changed:
-            reasons.append("the definition of the tool has changed since it was approved")
+            reasons.append(f"the definition of the tool has changed since {around.changed}")
         reasons += around.suspicions
         if not reasons and not approved and not around.approved:
             reasons += self._unapproved(tool)

@@ -67,6 +67,11 @@ class Question:
     """The tool's, as it was when it was asked."""
 
     @property
+    def key(self) -> str:
+        """Under which the tool's definition is remembered (`definitions.key_of`)."""
+        return f"{self.origin}/{self.title}"
+
+    @property
     def covers_others(self) -> bool:
         """Whether "session" and "always" would approve other calls, too, so that `Answer.exact` is less."""
         return self.covers != "" and not self.covers.startswith(THIS_CALL)

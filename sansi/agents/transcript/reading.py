@@ -85,7 +85,7 @@ class Turn:
 
     def _take_approval_answered(self, line: dict[str, Any]) -> None:
         if line["by"] == "user" and not line.get(FOREIGN):
-            self.answered[line["id"]] = Answer(line["answer"], line["reason"], line["exact"])
+            self.answered[line["id"]] = Answer(line["answer"], line["reason"], line["exact"], line["seen"])
 
     def _take_call_running(self, line: dict[str, Any]) -> None:
         self.running.add(line["id"])

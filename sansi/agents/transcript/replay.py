@@ -178,7 +178,7 @@ class _Again:
         question = self._decide(call).question
         if question is not None:
             kind = Answer if line["by"] == "user" else NotAsked
-            answer = kind(line["answer"], line["reason"], line["exact"])
+            answer = kind(line["answer"], line["reason"], line["exact"], line["seen"])
             self._approvals.settle(question, answer, self._tools.get(call.name))
 
     def _on_call_running(self, line: dict[str, Any]) -> None:

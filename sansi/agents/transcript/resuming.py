@@ -142,6 +142,7 @@ def prepare(agent: Agent, saved: SavedRun, answers: Answers | None) -> None:
     read = {id_: Answer.read(answer) for id_, answer in (answers or {}).items()}
     if saved.approvals is not None:
         gate.restore(saved.approvals)
+    gate.waits_with(saved.pending)
     for id_, answer in read.items():
         gate.give(asked[id_], answer)
 

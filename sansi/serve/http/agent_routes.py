@@ -104,16 +104,21 @@ def _agent(server: ServerTools, chat: AdmittedChat, asked: RunRequest, tools: Ma
 def _starter(
     server: ServerTools, agent: Agent, state: RunState, running: Running, asked: RunRequest, record: Record
 ) -> Any:
-    """Begins the run: with somebody who answers where its events are streamed, else with the answers of the body."""
+    """Begins the run: with somebody who answers where its events are streamed, else with the answers of the body.
+
+    Where the conversation is known, an answer holds for the call as it was asked about; else for the call of that id.
+    """
+    known = set[str]()
 
     async def approver(question: Question) -> Answer | None:
-        given = asked.answers.get(question.id)
+        given = None if question.id in known else asked.answers.get(question.id)
         if given is not None or not asked.chat.stream:
             return given
         return await running.desk(question)
 
     def start() -> AsyncIterator[AgentEvent]:
         agent.gate = server.approvals(record.key, state.conversation, approver)
+        known.update(agent.gate.give_waiting(asked.answers))
         agent.ask = running.desk.ask if asked.chat.stream else None
         return agent.resume_astream(state, stop=running.stop, watch=server.hear)
 

@@ -186,7 +186,9 @@ def test_an_approval_and_its_definition_go_on_elsewhere():
 def test_an_answer_in_a_word():
     assert _answer("session exactly") == Answer("session", exact=True) and _answer("once") == Answer("once")
     assert _answer("no: not now, please") == Answer("no", "not now, please")
-    with pytest.raises(SansiError, match='may stand "exactly"'):
+    assert _answer("always seen") == Answer("always", seen=True)
+    assert _answer(" session  exactly seen ") == Answer("session", exact=True, seen=True)
+    with pytest.raises(SansiError, match='may stand "exactly" and "seen", not "exacty"'):
         _answer("session exacty")
 
 

@@ -64,12 +64,16 @@ def answer_pending(setup: Setup, session: Session, given: list[str]) -> None:
 
 
 def _answer(text: str) -> Answer:
-    """A word, with "exactly" after it for these very arguments alone, or "no: why"."""
+    """A word, with "exactly" after it for these very arguments alone, "seen" where all of a long call was looked at, or
+    "no: why"."""
     choice, _, reason = text.partition(":")
-    word, _, exactly = choice.strip().partition(" ")
-    if exactly.strip() not in ("", EXACTLY):
-        raise SansiError(f'after "{word}" may stand "{EXACTLY}", not "{exactly.strip()}"', param="answer")
-    return Answer(word, reason.strip(), bool(exactly))  # type: ignore[arg-type]
+    word, *more = choice.split() or [""]
+    if wrong := next((each for each in more if each not in (EXACTLY, SEEN)), None):
+        raise SansiError(f'after "{word}" may stand "{EXACTLY}" and "{SEEN}", not "{wrong}"', param="answer")
+    return Answer(word, reason.strip(), EXACTLY in more, SEEN in more)  # type: ignore[arg-type]
+
+
+SEEN = "seen"
 
 
 class _Json:
@@ -118,7 +122,7 @@ class _Text:
             self._note(ENDS.get(event.stopped_reason, event.stopped_reason))
         for question in self._session.pending.values() if event.status == "paused" else ():
             self._note(f"? {question.tool} ({question.origin}): {'; '.join(question.reasons)}\n{question.shown}")
-            for line in [*in_part(question), *covered(question)]:
+            for line in [*in_part(question, f' (--answer "session {SEEN}")'), *covered(question)]:
                 self._note(f"  {line}")
         if event.status == "paused":
             self._note(f"go on with: sansi agent --resume {self._session.id} --answer once (or session, always, no)")

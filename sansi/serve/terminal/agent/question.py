@@ -135,11 +135,11 @@ def covered(question: Question, seen: bool = False) -> list[str]:
     return [*lines, "exactly: this very call, until the session ends"] if question.covers_others else lines
 
 
-def in_part(question: Question) -> list[str]:
-    """Where all of it is, of a call that is too long to be shown, and what that is needed for."""
+def in_part(question: Question, how: str = "") -> list[str]:
+    """Where all of it is, of a call that is too long to be shown, and what that is needed for. how: to say it."""
     if not question.whole:
         return []
-    longer = "; session and always are offered once it was shown" if question.when_seen else ""
+    longer = f"; session and always are offered once it was shown{how}" if question.when_seen else ""
     return [f"all of it is in {printable(question.whole)}{longer}"]
 
 
