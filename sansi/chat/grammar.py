@@ -25,15 +25,19 @@ from sansi.base.errors import SansiError, did_you_mean
 from sansi.base.shown import show
 from sansi.engine import Grammar, GrammarCompiler
 from sansi.engine.json_schema import Unsupported
-from sansi.text import Codec
+from sansi.text import ChatCodec
 
 FORMATS = ("text", "json_object", "json_schema", "regex")
 CHOICES = ("auto", "none", "required")
 ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
+UNTAGGED = (
+    'this model writes its calls without tags, so they can not be bound: leave out "strict", a tool_choice that '
+    "forces a call, parallel_tool_calls and response_format beside tools"
+)
 NO_ARGUMENTS: Mapping[str, Any] = {"type": "object", "properties": {}}
 
 
-def grammar_compiler(codec: Codec) -> GrammarCompiler:
+def grammar_compiler(codec: ChatCodec) -> GrammarCompiler:
     """A compiler for the codec's ids; added tokens are in no text. Make one per model and keep it: it caches."""
     tokenizer = codec.tokenizer
     pieces = [tokenizer.token_bytes(id_) for id_ in range(tokenizer.vocab_size)]
@@ -43,9 +47,9 @@ def grammar_compiler(codec: Codec) -> GrammarCompiler:
 class Grammars:
     """Makes the grammars of one model's requests. Safe to use from several threads."""
 
-    def __init__(self, codec: Codec):
+    def __init__(self, codec: ChatCodec):
         self._compiler = grammar_compiler(codec)
-        self._tags = codec.control.tool_call, codec.control.tool_call_end
+        self._tags = codec.call_tags
 
     def of(
         self,
@@ -70,6 +74,8 @@ class Grammars:
         forced = tool_choice != "auto"
         if not forced and parallel and not strict and form is None:
             return None
+        if self._tags is None:
+            raise SansiError(UNTAGGED, param="tools" if strict else "tool_choice" if forced else "parallel_tool_calls")
         if form is not None:
             self._json(*form)  # what is wrong with it is not the tools' fault
         schema, lenient = form if form is not None else (None, False)

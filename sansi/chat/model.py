@@ -31,8 +31,10 @@ from sansi.engine import Completion, Engine, Grammar, SamplingParams, ThinkingLi
 from sansi.engine.folders import named_folder
 from sansi.engine.grammar import MAX_CALLS
 from sansi.engine.params import check_params, check_prompt, checked_bias
-from sansi.text import Codec, Content, Event, Mode
-from sansi.text.codec import Messages, Prompt
+from sansi.engine.results import ThinkingReport
+from sansi.text import ChatCodec, ChatPrompt, Codec, Content, Event, Mode, open_codec
+from sansi.text.codec import Messages
+from sansi.text.foreign_codec import NO_THOUGHTS
 from sansi.text.parser import Problem
 
 MAX_TOKENS = 32_768  # the default bound on a completion where the context leaves more
@@ -52,7 +54,8 @@ class _Job:
     ids: list[int]
     mode: Mode
     params: SamplingParams
-    limits: ThinkingLimits
+    limits: ThinkingLimits | None
+    """None: the model does not think."""
     options: ChatOptions
     preset: str
     reader: Callable[[], StreamReader]
@@ -68,7 +71,7 @@ class ChatModel:
     Raises SansiError when the tokenizer has ids that the model has no embedding for.
     """
 
-    def __init__(self, engine: Engine, codec: Codec, name: str, presets: Presets | None = None):
+    def __init__(self, engine: Engine, codec: ChatCodec, name: str, presets: Presets | None = None):
         if codec.tokenizer.vocab_size > engine.vocab_size:
             raise SansiError(
                 f"the tokenizer has {codec.tokenizer.vocab_size} ids, but the model's vocab_size is "
@@ -91,7 +94,8 @@ class ChatModel:
         Raises SansiError if anything is missing, or does not fit into the memory.
         """
         folder, name = named_folder(folder)
-        codec, presets = Codec.from_pretrained(folder), Presets.from_pretrained(folder)
+        codec = open_codec(folder)
+        presets = Presets.from_pretrained(folder, foreign=not isinstance(codec, Codec))
         engine = Engine.from_pretrained(folder, device=device, dtype=dtype, max_batch=max_batch, **options)
         return cls(engine, codec, name=name, presets=presets)
 
@@ -224,6 +228,7 @@ class ChatModel:
     def close(self) -> None:
         """Stop the engine; what runs is aborted."""
         self.engine.close()
+        self.codec.close()
 
     def __enter__(self) -> ChatModel:
         return self
@@ -250,10 +255,12 @@ class ChatModel:
         max_tokens = self._max_tokens(len(prompt.ids), options.max_tokens, "messages")
         closed = options.continue_final == "answer"
         may_think = (prompt.mode.thinking or prompt.mode.source == "model") and not closed
-        calls = bool(prompt.tools)  # who offers none and gets one wants to read it in the text
+        # Who offers none and gets one wants to read it in the text.
+        calls = bool(prompt.tools) and (self.codec.call_tags is not None or options.tool_choice != "none")
         limits = self._limits(options, max_tokens, prompt.thought_open, may_think, calls)
         grammar = self._grammar(prompt.tools, options)
-        banned = (self.codec.control.tool_call,) if prompt.tools and options.tool_choice == "none" else ()
+        tags = self.codec.call_tags
+        banned = tags[:1] if tags and prompt.tools and options.tool_choice == "none" else ()
         preset, mode = self.presets.of(prompt.mode.thinking), "thinking" if prompt.mode.thinking else "non-thinking"
 
         def reader() -> StreamReader:
@@ -270,19 +277,23 @@ class ChatModel:
             f"{mode} ({self.presets.source})",
             reader,
             special_tokens_read=prompt.tags_read,
-            warnings=(*_of_tags(prompt.tags_spelled), *((NO_ROOM_TO_THINK,) if hurried else ())),
+            warnings=(
+                *_of_tags(prompt.tags_spelled),
+                *((NO_ROOM_TO_THINK,) if hurried else ()),
+                *((NO_THOUGHTS,) if not self.codec.thinks and _asks_to_think(options) else ()),
+            ),
         )
 
-    def _leaves_no_answer(self, prompt: Prompt, options: ChatOptions) -> bool:
+    def _leaves_no_answer(self, prompt: ChatPrompt, options: ChatOptions) -> bool:
         """Whether all of `max_tokens` is needed to end a thought that opens. Clients ask for a token or two to see
         whether a model is there, or for a class as one token: they want the answer's."""
-        if not prompt.mode.thinking or options.max_tokens is None or options.continue_final is not None:
-            return False
         ids = self.codec.thinking_ids
+        if ids is None or not prompt.mode.thinking or options.max_tokens is None or options.continue_final is not None:
+            return False
         end = len(ids.end_sequence) - ids.end_sequence.index(ids.end)
         return options.max_tokens <= end + (not prompt.thought_open)  # which the model would have to open as well
 
-    def _render(self, messages: Messages, options: ChatOptions, add_generation_prompt: bool = True) -> Prompt:
+    def _render(self, messages: Messages, options: ChatOptions, add_generation_prompt: bool = True) -> ChatPrompt:
         return self.codec.render(
             messages,
             tools=options.tools,
@@ -304,7 +315,7 @@ class ChatModel:
         ids = self.codec.tokenizer.encode_parts(parts) if isinstance(text, str) else list(text)
         check_prompt(ids, self.engine.vocab_size, len(ids) + 2)  # the ids; what fits is said better below
         max_tokens = self._max_tokens(len(ids), options.max_tokens, "prompt")
-        is_open = thought_is_open(ids, self.codec.control)
+        is_open = thought_is_open(ids, self.codec)
         limits = self._limits(options, max_tokens, is_open, is_open)
         grammar = self._grammar((), options)
 
@@ -329,7 +340,7 @@ class ChatModel:
         options: ChatOptions,
         preset: Preset,
         max_tokens: int,
-        limits: ThinkingLimits,
+        limits: ThinkingLimits | None,
         reader: Callable[[], StreamReader],
         **more: Any,
     ) -> SamplingParams:
@@ -377,8 +388,10 @@ class ChatModel:
 
     def _limits(
         self, options: ChatOptions, max_tokens: int, is_open: bool, may_think: bool, calls: bool = True
-    ) -> ThinkingLimits:
-        ids = self.codec.thinking_ids
+    ) -> ThinkingLimits | None:
+        ids, tags = self.codec.thinking_ids, self.codec.call_tags
+        if ids is None:
+            return None
         return ThinkingLimits(
             start_id=ids.start,
             end_ids=(ids.end,),
@@ -389,7 +402,7 @@ class ChatModel:
             budget=options.budget if may_think else 0,
             answer_reserve=_first(options.answer_reserve, min(MAX_RESERVE, max(1, max_tokens // 4))),
             loop_breaker=options.loop_breaker,
-            closing_ids=(self.codec.control.tool_call,) if calls else (),
+            closing_ids=tags[:1] if tags and calls else (),
         )
 
     def _read(self, job: _Job, completion: Completion) -> ChatResult:
@@ -436,10 +449,11 @@ class ChatModel:
         self, job: _Job, ids: Sequence[int], forced_at: int | None, reader: StreamReader
     ) -> ChatResult | TextResult:
         """What came of an answer that nobody waits for any more; the engine will not say it."""
-        thinking = ThinkingState(job.limits, job.ids, job.params.max_tokens)
-        thinking.follow(ids, forced_at)
-        usage = Usage(len(job.ids), len(ids))
-        report = thinking.report("abort")
+        report, usage = ThinkingReport(), Usage(len(job.ids), len(ids))
+        if job.limits is not None:
+            thinking = ThinkingState(job.limits, job.ids, job.params.max_tokens)
+            thinking.follow(ids, forced_at)
+            report = thinking.report("abort")
         completion = Completion(tuple(ids), None, "abort", report, usage, seed=_first(job.params.seed, 0))
         reader.finish("abort")
         return self._result(job, completion, reader)
@@ -455,7 +469,7 @@ class ChatModel:
             closing_phrase_tokens=completion.thinking.phrase_tokens,
             closing_phrase=reader.closing_phrase,
             max_tokens=job.params.max_tokens,
-            answer_reserve=job.limits.answer_reserve,
+            answer_reserve=0 if job.limits is None else job.limits.answer_reserve,
             sampling={**sampling, "seed": completion.seed},
             preset=job.preset,
             special_tokens_read=job.special_tokens_read,
@@ -473,6 +487,12 @@ def _nth(job: _Job, index: int) -> _Job:
 
 
 NO_ROOM_TO_THINK = "max_tokens has no room for a thought beside an answer, so the model answers at once"
+
+
+def _asks_to_think(options: ChatOptions) -> bool:
+    return options.budget != 0 and (
+        options.enable_thinking is True or (options.budget is not None) or options.reasoning_effort is not None
+    )
 
 
 def _of_tags(spelled: Sequence[str]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -48,25 +48,39 @@ class Presets(Config):
         return self.thinking if thinking else self.non_thinking
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> Presets:
+    def from_pretrained(cls, folder: str | Path, foreign: bool = False) -> Presets:
         """The published presets, with what `generation_config.json` says under "sansi_presets" in their place.
 
-        That key holds {"thinking": {...}, "non-thinking": {...}}, each with fields of `Preset`; both are optional.
+        foreign: the model is not of Qwen3's family, so that file's own sampling values take their place, with GENERAL
+        for what it leaves open. That key holds {"thinking": {...}, "non-thinking": {...}}, each with fields of `Preset`; both are optional.
         Raises SansiError for unknown keys and values out of range.
         """
         file = Path(folder) / GENERATION_CONFIG
         config = _mapping(read_json(file), str(file)) if file.exists() else {}
+        default = _foreign(config, str(file)) if foreign else cls()
         if KEY not in config:
-            return cls()
+            return default
         where, own = f"{file}: {KEY}", _mapping(config[KEY], f"{file}: {KEY}")
         if unknown := sorted(set(own) - set(MODES)):
             raise SansiError(f'{where}: unknown mode "{unknown[0]}"{did_you_mean(unknown[0], MODES)}', param=KEY)
-        default = cls()
         return cls(
             thinking=_override(default.thinking, own.get("thinking", {}), f"{where}.thinking"),
             non_thinking=_override(default.non_thinking, own.get("non-thinking", {}), f"{where}.non-thinking"),
             source=GENERATION_CONFIG,
         )
+
+
+GENERAL = Preset(temperature=0.7, top_p=0.9)
+"""For models that say nothing of how they want to be sampled."""
+
+
+def _foreign(config: Mapping[str, Any], where: str) -> Presets:
+    """The sampling values of a generation_config.json, for both modes; null and what is no number is not said."""
+    names = [f.name for f in fields(Preset)]
+    said = {name: config[name] for name in names if type(config.get(name)) in (int, float)}
+    said |= {"temperature": 0.0} if config.get("do_sample") is False else {}
+    preset = _override(GENERAL, said, where)
+    return Presets(preset, preset, source=GENERATION_CONFIG if said else "general")
 
 
 def _override(default: Preset, values: Any, where: str) -> Preset:

@@ -8,15 +8,14 @@ from typing import Any
 
 from sansi.chat.stop import StopStrings
 from sansi.engine.results import FinishReason
-from sansi.text import Codec, Content, Event, Message, Reasoning, StreamParser
+from sansi.text import ChatCodec, Codec, Content, Event, Message, Reasoning, StreamParser
 from sansi.text.parser import Problem, TraceKind
-from sansi.text.tokenizer import ControlTokens
 
 
 class TextSource:
     """All ids are text, control tokens spelled out, but for the one that ends it."""
 
-    def __init__(self, codec: Codec):
+    def __init__(self, codec: ChatCodec):
         self._decoder, self._stops = codec.tokenizer.stream_decoder(), codec.stop_ids
         self._trace: list[tuple[TraceKind, str]] = []
 
@@ -153,11 +152,15 @@ class StreamReader:
         return told
 
 
-def thought_is_open(ids: Sequence[int], control: ControlTokens) -> bool:
+def thought_is_open(ids: Sequence[int], codec: ChatCodec) -> bool:
     """Whether ids end inside a thought: the last think tag of their last turn opens one."""
+    tags = codec.thinking_ids
+    if tags is None:
+        return False
+    turn = codec.control.im_start if isinstance(codec, Codec) else None
     for id_ in reversed(ids):
-        if id_ in (control.think, control.think_end, control.im_start):
-            return id_ == control.think
+        if id_ in (tags.start, tags.end, turn):
+            return id_ == tags.start
     return False
 
 

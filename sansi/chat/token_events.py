@@ -11,7 +11,7 @@ from typing import Any
 from sansi.chat.options import ChatOptions, TokenKind, Tokens
 from sansi.chat.stream_reader import StreamReader
 from sansi.engine.results import Delta
-from sansi.text import Codec, Content
+from sansi.text import ChatCodec, Content
 
 _CODES = {"content": b"c", "reasoning": b"r"}  # a byte for each character
 _CONTENT, _OTHER = _CODES["content"], b"o"
@@ -56,7 +56,7 @@ class TokenEvents:
     and, in the answer, until text from its beginning on was told. What a stop string or a stop id cut off is "dropped".
     """
 
-    def __init__(self, codec: Codec, options: ChatOptions):
+    def __init__(self, codec: ChatCodec, options: ChatOptions):
         self._codec, self._options = codec, options
         self._offsets = Offsets()
         self._waiting: deque[_Waiting] = deque()

@@ -1,7 +1,9 @@
 """Messages, tokenizer, chat codec and stream parser. No torch."""
 
+from sansi.text.choice import ChatCodec, ChatPrompt, open_codec
 from sansi.text.codec import Codec, Prompt, ThinkingIds, TrainingSample
 from sansi.text.foreign import ForeignPrompt, ForeignTemplate, TemplateLimits
+from sansi.text.foreign_codec import ForeignCodec
 from sansi.text.messages import AssistantMessage, Message, ToolCall, message_to_dict, read_messages
 from sansi.text.mode import Mode, select_mode
 from sansi.text.parser import ClosingPhrase, Content, Event, Reasoning, StreamParser, ToolCallDelta
@@ -13,11 +15,14 @@ __all__ = [
     "NO_THINK_FLAG",
     "THINK_FLAG",
     "AssistantMessage",
+    "ChatCodec",
+    "ChatPrompt",
     "ClosingPhrase",
     "Codec",
     "Content",
     "ControlTokens",
     "Event",
+    "ForeignCodec",
     "ForeignPrompt",
     "ForeignTemplate",
     "Message",
@@ -34,6 +39,7 @@ __all__ = [
     "ToolCallDelta",
     "TrainingSample",
     "message_to_dict",
+    "open_codec",
     "read_messages",
     "select_mode",
 ]

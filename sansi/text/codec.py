@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sansi.base.codec_file import CODEC_FILE, GENERATION_CONFIG, write_codec_file
 from sansi.base.errors import SansiError, did_you_mean
@@ -82,6 +82,19 @@ class Prompt:
     @cached_property
     def _encoded(self) -> Encoded:
         return self._layout.encode(self._encoder)
+
+
+class Rendered(Protocol):
+    """What a parser needs to know of a prompt, whoever rendered it."""
+
+    @property
+    def ids(self) -> list[int]: ...
+    @property
+    def thought_open(self) -> bool: ...
+    @property
+    def continues(self) -> bool: ...
+    @property
+    def tools(self) -> tuple[Mapping[str, Any], ...]: ...
 
 
 @dataclass(frozen=True)
@@ -165,6 +178,19 @@ class Codec:
     def stop_ids(self) -> tuple[int, ...]:
         """Ids that end an assistant's turn."""
         return (self.control.im_end, self.control.endoftext)
+
+    thinks = True
+    """Whether the model has a thinking mode."""
+    knows_tools = True
+    """Whether tools can be offered to the model."""
+
+    @property
+    def call_tags(self) -> tuple[int, int]:
+        """The ids around a call."""
+        return self.control.tool_call, self.control.tool_call_end
+
+    def close(self) -> None:
+        """There is nothing to end; other codecs have a process."""
 
     @cached_property
     def thinking_ids(self) -> ThinkingIds:
@@ -307,7 +333,7 @@ class Codec:
         return self._encode(layout, mode)
 
     def parser(
-        self, prompt: Prompt, tools: Tools = None, calls: bool = True, call_seed: str | None = None
+        self, prompt: Rendered, tools: Tools = None, calls: bool = True, call_seed: str | None = None
     ) -> StreamParser:
         """A parser for what follows `prompt`, whose ids decide its first state. `tools` default to the prompt's.
 

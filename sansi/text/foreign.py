@@ -94,18 +94,20 @@ class ForeignTemplate:
                 raise _error(f"the template {name!r} has {len(template)} characters; {self.limits.template_chars} may")
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, limits: TemplateLimits | None = None) -> ForeignTemplate:
+    def from_pretrained(
+        cls, folder: str | Path, limits: TemplateLimits | None = None, tokenizer: Tokenizer | None = None
+    ) -> ForeignTemplate:
         """Load chat_template.jinja, chat_template.json or the chat_template of tokenizer_config.json, the first found.
 
-        Raises SansiError if there is none, or a file is damaged.
+        tokenizer: that of the folder, for who has loaded it. Raises SansiError if a file is damaged, and with the code
+        "no_chat_template" if there is none.
         """
         folder = Path(folder)
-        file = folder / "tokenizer_config.json"
-        config = _object(file, read_json(file)) if file.is_file() else {}
+        config = _config_in(folder)
         special = {key: _token_text(value) for key, value in config.items() if key.endswith("_token")}
         return cls(
             _find_templates(folder, config),
-            Tokenizer.from_pretrained(folder),
+            tokenizer or Tokenizer.from_pretrained(folder),
             {key: text for key, text in special.items() if text is not None},
             limits,
         )
@@ -364,6 +366,16 @@ def _end(process: subprocess.Popen[bytes]) -> None:
                 continue
 
 
+def templates_in(folder: str | Path) -> dict[str, str]:
+    """The chat templates of a model folder by name. Raises SansiError as `ForeignTemplate.from_pretrained`."""
+    return _find_templates(Path(folder), _config_in(Path(folder)))
+
+
+def _config_in(folder: Path) -> Mapping[str, Any]:
+    file = folder / "tokenizer_config.json"
+    return _object(file, read_json(file)) if file.is_file() else {}
+
+
 def _find_templates(folder: Path, config: Mapping[str, Any]) -> dict[str, str]:
     alone, other = folder / "chat_template.jinja", folder / "chat_template.json"
     found: Any = config.get("chat_template")
@@ -376,7 +388,8 @@ def _find_templates(folder: Path, config: Mapping[str, Any]) -> dict[str, str]:
         found = {entry.get("name"): entry.get("template") for entry in found if isinstance(entry, Mapping)}
     templates = {"default": found} if isinstance(found, str) else found
     if not isinstance(templates, dict) or not templates:
-        raise _error(f"{folder}: no chat_template in chat_template.jinja, chat_template.json or tokenizer_config.json")
+        reason = "no chat_template in chat_template.jinja, chat_template.json or tokenizer_config.json"
+        raise SansiError(f"chat_template: {folder}: {reason}", param="chat_template", code="no_chat_template")
     if not all(isinstance(text, str) for pair in templates.items() for text in pair):
         raise _error(f"{folder}: a chat_template is text, or a list of a name and a template each")
     return templates

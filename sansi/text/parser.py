@@ -48,8 +48,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, ClassVar, Literal, TypeAlias
 
+from sansi.text.markup import Markup
 from sansi.text.messages import AssistantMessage, Message, ToolCall
-from sansi.text.tokenizer import CONTROL_TEXT, ControlTokens, Tokenizer
+from sansi.text.tokenizer import CONTROL_TEXT, Tokenizer
 from sansi.text.tool_calls import CallProblem, CallReader, End, Piece, tool_schemas
 
 
@@ -113,6 +114,7 @@ class StreamParser:
     tools: the tools that were offered; arguments are checked and typed by their schemas. None: calls are not checked.
     calls: whether calls are read; where no tool was offered, who writes one speaks to a program that reads the text.
     call_seed: what the ids of calls begin with after "call_"; None: it is made from the prompt.
+    markup: which ids are more than text; None: Qwen3's.
     """
 
     def __init__(
@@ -122,6 +124,7 @@ class StreamParser:
         tools: Sequence[Mapping[str, Any]] | None = None,
         calls: bool = True,
         call_seed: str | None = None,
+        markup: Markup | None = None,
     ):
         self.problems: list[Problem] = []
         self.reasoning_tokens = 0
@@ -132,10 +135,11 @@ class StreamParser:
         """The same call came so often that no more of this turn can be of use."""
         self._seed = call_seed
         self._equal: Counter[tuple[str, str]] = Counter()
-        self._control = tokenizer.control
-        self._tags = {getattr(self._control, name): text for name, text in CONTROL_TEXT.items()}
+        self._control = markup or Markup.of(tokenizer)
+        self._tags = self._control.tags
         self._as_text = () if calls else (self._control.tool_call, self._control.tool_call_end)
-        self._stops = (self._control.im_end, self._control.endoftext)
+        self._stops = self._control.stops
+        self._bare = calls and self._control.bare_calls  # and nothing has been said yet
         self._schemas = tool_schemas(tools or ())
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
         self._half_character = False  # bytes of it wait in `_utf8`
@@ -161,6 +165,7 @@ class StreamParser:
         self._events: list[Event] = []
         self._trace: list[tuple[TraceKind, str]] = []
         self._finished = False
+        self._stopped = False  # by an id that ends the turn
 
     def feed(self, ids: Iterable[int]) -> list[Event]:
         """The events that `ids` complete. What follows the end of the turn is not part of it."""
@@ -192,7 +197,7 @@ class StreamParser:
         for part, is_tag in zip(parts, [False, True] * len(parts), strict=False):
             if self._finished:
                 break
-            if is_tag:
+            if is_tag and self._tokenizer.added.get(part) in self._tags:
                 self._tag(self._tokenizer.added[part])
             elif part:
                 self._text(part)
@@ -249,10 +254,10 @@ class StreamParser:
         return self._trace[start:]
 
     def _prefill(self) -> tuple[int, ...] | None:
-        """What the prompt had written of this turn after "assistant"; None if it is no prompt of a chat."""
+        """What the prompt had written of this turn after "assistant"; None if it is no prompt of a chat of Qwen3's."""
         ids, head = self._prompt_ids, self._tokenizer.encode("assistant\n")
         for at in range(len(ids) - 1, -1, -1):
-            if ids[at] == self._control.im_start:
+            if ids[at] == self._control.turn:
                 turn = list(ids[at + 1 :])
                 return tuple(turn[len(head) :]) if turn[: len(head)] == head else None
         return None
@@ -261,7 +266,7 @@ class StreamParser:
         """Whether the prompt holds text of the thought or the answer that the model goes on with."""
         if self._state == "before":
             return False
-        starts = (self._control.think, self._control.think_end, self._control.im_start)
+        starts = (self._control.think, self._control.think_end, self._control.turn)
         for token in reversed(self._prompt_ids):
             if token in starts:
                 return False
@@ -316,12 +321,21 @@ class StreamParser:
             self._read_call(self._call, text)
         elif self._doubt is not None:
             self._doubt.append(text)
+        elif self._bare and self._state != "thought" and (body := text.lstrip()):
+            self._bare = False
+            if body[0] == "{":
+                self._open_call()
+                self._call_start += text[: len(text) - len(body)]
+                self._text(body)
+            else:
+                self._lines.push(text)
         else:
             self._lines.push(text)
 
     def _tag(self, token: int) -> None:
         control, call = self._control, self._call
         if token in self._stops:
+            self._stopped = True
             self._end_turn()
         elif token in self._as_text:
             self._text(self._tags[token])
@@ -332,7 +346,7 @@ class StreamParser:
         elif call is not None and (call.in_string or token not in (control.tool_call, control.tool_call_end)):
             self._read_call(call, self._tags[token])
         elif token == control.tool_call:
-            self._open_call()
+            self._open_call(token)
         elif token == control.tool_call_end and (call is not None or self._text_call):
             self._close_call()
         elif token == control.think and self._state == "before":
@@ -368,7 +382,8 @@ class StreamParser:
             self.problems.append("unclosed_thought")
             self._replay()
         if self._call is not None:
-            self._end_call(self._call, "turn")
+            ends_itself = self._control.tool_call_end is None and self._stopped
+            self._end_call(self._call, "tag" if ends_itself else "turn")
         self._thought.end(as_framing=True)
         self._answer.end(as_framing=self._answer.blank and bool(self._calls))
 
@@ -387,18 +402,22 @@ class StreamParser:
 
     # --- calls -------------------------------------------------------------------------------------------------------
 
-    def _open_call(self) -> None:
+    def _open_call(self, tag: int | None = None) -> None:
+        """tag: what opened it; None: it is bare."""
+        self._bare = False
         if self._call is not None:
             self._end_call(self._call, "call")
         if self._state == "thought" and not self._replaying:
-            self._doubt = [self._control.tool_call]
+            assert tag is not None, "a bare call begins no thought's"
+            self._doubt = [tag]
             return
         if self._state == "before":
             self._state = "closed"
         if self._state == "thought":
             self._thought.end(as_framing=False)
-        self._call, self._named, self._text_call = CallReader(self._schemas), False, False
-        self._call_start = self._answer.take_held() + "<tool_call>"
+        self._call = CallReader(self._schemas, self._control.arguments_key)
+        self._named, self._text_call = False, False
+        self._call_start = self._answer.take_held() + (self._tags[tag] if tag is not None else "")
 
     def _read_call(self, call: CallReader, text: str) -> None:
         if call.grows(text):
@@ -417,24 +436,29 @@ class StreamParser:
             self._end_call(self._call, "tag")
         else:
             self._text_call = False
-            self._lines.push("</tool_call>")
+            self._lines.push(self._closing_tag)
 
     def _end_call(self, call: CallReader, end: End) -> None:
         self._call = None
         if call.name is None:
             self._make_text(call, "truncated_call" if end == "turn" else "malformed_call")
-            if end == "tag":
-                self._lines.push("</tool_call>")
+            if end == "tag" and self._closing_tag:
+                self._lines.push(self._closing_tag)
             return
         self._tell_call(call, call.close(end))
-        if end == "tag":
-            self._frame("</tool_call>")
+        if end == "tag" and self._closing_tag:
+            self._frame(self._closing_tag)
         if call.problem:
             self.problems.append(call.problem)
         self._calls.append(ToolCall(self._call_id(), call.name, call.arguments, call.error))
         if end == "tag":
             self._tally(call.name, call.arguments)
         self._answer.after_call()
+
+    @property
+    def _closing_tag(self) -> str:
+        """What closes a call; "" where the end of the turn does."""
+        return "" if self._control.tool_call_end is None else self._tags[self._control.tool_call_end]
 
     def _tally(self, name: str, arguments: str) -> None:
         key = name, _canonical(arguments)
@@ -579,11 +603,11 @@ def _without_tag_start(text: str) -> tuple[str, str]:
     return (text[:at], text[at:]) if at >= 0 and text[at:] in _TAG_STARTS else (text, "")
 
 
-def _state_after(ids: Sequence[int], control: ControlTokens) -> State:
+def _state_after(ids: Sequence[int], control: Markup) -> State:
     """Where the last turn of a prompt stands: read from its ids alone."""
     state: State = "before"
     for token in reversed(ids):
-        if token == control.im_start:
+        if token == control.turn:
             break
         if token in (control.think, control.think_end):
             return "thought" if token == control.think else "closed"

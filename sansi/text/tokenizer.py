@@ -311,7 +311,9 @@ class Tokenizer:
         """Ids of the control tokens. Raises SansiError if this vocabulary lacks any."""
         missing = [text for text in CONTROL_TEXT.values() if text not in self.added]
         if missing:
-            raise SansiError(f"this tokenizer has no {', '.join(missing)}: it can encode text, but not chats")
+            raise SansiError(
+                f"this tokenizer has no {', '.join(missing)}, so it is not of Qwen3's design, which this needs"
+            )
         return ControlTokens(**{name: self.added[text] for name, text in CONTROL_TEXT.items()})
 
     @property

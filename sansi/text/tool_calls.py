@@ -43,9 +43,13 @@ def tool_schemas(tools: Sequence[Mapping[str, Any]]) -> dict[str, ToolSchema]:
 
 
 class CallReader:
-    """Feed it the text between <tool_call> and its end. `schemas` is empty where the tools are not known."""
+    """Feed it the text between <tool_call> and its end. `schemas` is empty where the tools are not known.
 
-    def __init__(self, schemas: Mapping[str, ToolSchema]):
+    arguments_key: what the call names its arguments; "arguments" is read whatever it is.
+    """
+
+    def __init__(self, schemas: Mapping[str, ToolSchema], arguments_key: str = "arguments"):
+        self._arguments_keys = ("arguments", arguments_key)
         self.name: str | None = None
         self.in_string = False
         """Inside a JSON string, where a closing tag closes nothing."""
@@ -120,7 +124,7 @@ class CallReader:
     def error(self) -> str | None:
         """Why the closed call must not be executed, in one sentence."""
         reasons = {
-            "truncated_call": "truncated: the turn ended before </tool_call>",
+            "truncated_call": "truncated: the turn ended before the call did",
             "malformed_call": f"malformed: {self.malformed or 'the call ends before its JSON does'}",
             "unknown_tool": f'unknown tool "{self.name}"{did_you_mean(self.name or "", self._schemas)}',
             "invalid_arguments": "arguments: " + "; ".join(self._misfits),
@@ -136,6 +140,7 @@ class CallReader:
             if seen:
                 yield from self._mark(",")
             key = yield from self._key()
+            key = "arguments" if key in self._arguments_keys else key
             if key not in ("name", "arguments") or key in seen:
                 raise _Malformed(f'the key "{key}" has no place in a call, or stands twice')
             yield from self._mark(":")

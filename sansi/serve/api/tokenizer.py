@@ -15,7 +15,7 @@ from sansi.serve.api.openai_chat import parse_chat_request
 from sansi.serve.api.openai_fields import BOOLEAN, STRING, hint
 from sansi.serve.api.requests import LAX, ChatRequest, Policy
 from sansi.serve.api.schemas import COUNT, IDS, TEXT, list_of, object_of, or_null
-from sansi.text import Codec
+from sansi.text import ChatCodec
 
 MAX_IDS = 2**21
 
@@ -70,7 +70,7 @@ def parse_tokenize(body: Mapping[str, Any], policy: Policy = LAX) -> _Tokenize:
     )
 
 
-def codec_of(chat: ChatModel) -> Codec:
+def codec_of(chat: ChatModel) -> ChatCodec:
     """Raises SansiError where the model is elsewhere, and its tokenizer with it."""
     codec = getattr(chat, "codec", None)
     if codec is None:
