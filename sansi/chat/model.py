@@ -104,6 +104,11 @@ class ChatModel:
         """Tokens of prompt and completion together."""
         return self.engine.context_length
 
+    @property
+    def thinks(self) -> bool:
+        """Whether the model has a thinking mode."""
+        return self.codec.thinks
+
     def token_bytes(self, token: int) -> bytes:
         """The bytes that a token stands for, which may be part of a character."""
         return self.codec.tokenizer.token_bytes(token)

@@ -52,7 +52,9 @@ class Presets(Config):
         """The published presets, with what `generation_config.json` says under "sansi_presets" in their place.
 
         foreign: the model is not of Qwen3's family, so that file's own sampling values take their place, with GENERAL
-        for what it leaves open. That key holds {"thinking": {...}, "non-thinking": {...}}, each with fields of `Preset`; both are optional.
+        for what it leaves open.
+
+        That key holds {"thinking": {...}, "non-thinking": {...}}, each with fields of `Preset`; both are optional.
         Raises SansiError for unknown keys and values out of range.
         """
         file = Path(folder) / GENERATION_CONFIG

@@ -91,8 +91,8 @@ def _counter(reference: str | None) -> Callable[[list[dict[str, Any]], bool], in
     if reference is None:
         return None
     from sansi.cli.models import find_local
-    from sansi.text import Codec
+    from sansi.text import open_codec
 
     found = find_local(reference)
-    codec = Codec.from_pretrained(found.folder if found else reference)
+    codec = open_codec(found.folder if found else reference)
     return lambda messages, thinking: len(codec.render(messages, enable_thinking=thinking).ids)

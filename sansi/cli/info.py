@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from sansi.base.errors import SansiError
 from sansi.base.sizes import size_text
 from sansi.cli.models import find_local, folders_nearby
 from sansi.cli.options import DEFAULT_MODEL, AsJson, Hub, Model
@@ -228,13 +229,22 @@ def _fits(f: dict[str, Any]) -> str:
 
 
 def _modes(folder: Path) -> list[str]:
-    """A checkpoint can chat, and think, when its tokenizer has the control tokens for it."""
-    from sansi.text import Tokenizer
+    """Whether a checkpoint can chat, and think, by its tokenizer and its chat template."""
+    from sansi.text import open_codec
 
-    file = folder / "tokenizer.json"
-    if not file.exists():
+    if not (folder / "tokenizer.json").exists():
         return ["no tokenizer: token ids only"]
-    return ["thinking", "non-thinking"] if Tokenizer.from_pretrained(file).has_control else ["plain text"]
+    try:
+        codec = open_codec(folder)
+    except SansiError:  # a tokenizer that is not byte-level
+        return ["plain text"]
+    try:
+        if not codec.chat_template:
+            return ["plain text"]
+        tools = [] if codec.knows_tools else ["no tools"]
+        return [*(["thinking"] if codec.thinks else []), "non-thinking", *tools]
+    finally:
+        codec.close()
 
 
 def _count(number: int) -> str:

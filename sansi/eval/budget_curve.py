@@ -20,7 +20,7 @@ from sansi.data.problems.seeds import EVALUATION_SEED
 from sansi.data.problems.task import check_problems, check_whole
 from sansi.eval.outputs import check_output, save_figure, write_records
 from sansi.eval.problem_set import Graded, Score, ask
-from sansi.text import NO_THINK_FLAG, THINK_FLAG, Codec
+from sansi.text import NO_THINK_FLAG, THINK_FLAG, ChatCodec
 
 BUDGETS = (0, 8, 16, 32, 64, 128, 256)
 FILES = ("budget_curve.json", "budget_curve.md", "answers.jsonl", "budget_curve.png")
@@ -78,6 +78,7 @@ def run(
         check_output(out, FILES, needs_plot=True)
     chat = ChatModel.from_pretrained(folder, device=device, max_batch=batch)
     try:
+        check_thinks(chat, "model")
         flags = (THINK_FLAG, NO_THINK_FLAG)
         total = len(questions) * (len(budgets) + 1) + len(questions[:SWITCHED]) * len(flags)
         with progress_bar("", total, lines=False) as bar:
@@ -95,6 +96,13 @@ def run(
     if out is not None:
         _write(curve, answers, Path(out))
     return curve
+
+
+def check_thinks(chat: ChatModel, param: str, asked: bool = True) -> None:
+    """Raise SansiError where a thought is asked of a model that has no thinking mode."""
+    if asked and not chat.thinks:
+        reason = "has no thinking mode, so no thought is to be bound; `sansi eval run` without a budget measures it"
+        raise SansiError(f"{param}: {chat.name} {reason}", param=param)
 
 
 def _budgets(budgets: Sequence[int]) -> list[int]:
@@ -120,7 +128,7 @@ def _ask_at(
     return ask(chat, questions, options, progress=bar)
 
 
-def _point(codec: Codec, budget: int | None, graded: list[Graded]) -> BudgetPoint:
+def _point(codec: ChatCodec, budget: int | None, graded: list[Graded]) -> BudgetPoint:
     limit = math.inf if budget is None else budget
     thought = [g.result.usage.reasoning_tokens > 0 for g in graded]
     own = [own_thinking_tokens(codec, g.result) if t else 0 for g, t in zip(graded, thought, strict=True)]
@@ -133,13 +141,15 @@ def _point(codec: Codec, budget: int | None, graded: list[Graded]) -> BudgetPoin
     )
 
 
-def own_thinking_tokens(codec: Codec, result: ChatResult) -> int:
+def own_thinking_tokens(codec: ChatCodec, result: ChatResult) -> int:
     """Tokens of the thought that the model chose: what a budget bounds, what the prompt holds of it included.
 
     Counted from the ids, because the engine's own count is what is to be checked. Taken off are a line break right
     after the tag, and those tokens alone that spell the phrase that closes a cut thought.
     """
     tags = codec.thinking_ids
+    if tags is None:
+        return 0
     before = result.prompt_ids[_index_after_last(result.prompt_ids, tags.start) :]
     if tags.start in result.prompt_ids and tags.end not in before:
         inside = (*before, *result.ids)

@@ -20,7 +20,7 @@ from sansi.data.problems.draws import named_tasks
 from sansi.data.problems.gym import INSTRUCTION
 from sansi.data.problems.seeds import EVALUATION_SEED
 from sansi.data.problems.task import check_whole
-from sansi.eval.budget_curve import markdown_table, percent
+from sansi.eval.budget_curve import check_thinks, markdown_table, percent
 from sansi.eval.outputs import check_output, write_records
 from sansi.eval.problem_set import Graded, Score, ask
 
@@ -87,6 +87,9 @@ def run(
     )
     chat = ChatModel.from_pretrained(folder, max_batch=batch)
     try:
+        if not chat.thinks:  # then there is nothing to ask for, and nothing that a budget could bound
+            check_thinks(chat, "thinking_budget", bool(thinking_budget))
+            options, thinking_budget = ChatOptions(max_tokens=max_tokens), 0
         with progress_bar("", sum(len(problems) for _, problems in sets), lines=False) as bar:
             answers = []
             for task, problems in sets:

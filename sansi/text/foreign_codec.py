@@ -1,4 +1,4 @@
-"""The codec of a model that is not ours: prompts as its own chat template writes them, turns as its vocabulary ends them.
+"""The codec of a model that is not ours: prompts as its own chat template writes them, turns as its tokens end.
 
 What a model can do is read from what its template does with a few short conversations, never from its name: which token
 ends a turn, whether tools are told to it, and in which form its calls stand. See docs/codec.md.
@@ -85,7 +85,7 @@ class ForeignCodec:
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> ForeignCodec:
-        """Load from a model folder. Raises SansiError if its tokenizer is missing, damaged or names no end of a turn."""
+        """Load from a model folder. Raises SansiError if its tokenizer is missing, damaged, or names no end."""
         return cls.of_folder(Path(folder), Tokenizer.from_pretrained(folder))
 
     @classmethod

@@ -20,6 +20,8 @@ CLOSING = ("Considering ", "the ", "limited ", "time. ")
 class FakeChat:
     """Thinks `thought`, word by word, then answers `content`; a budget cuts the thought as the engine would."""
 
+    thinks = True
+
     def __init__(
         self, name: str = "fake", thought: str = "12 + 30 is 42.", content: str = "It is 42", delay: float = 0
     ):

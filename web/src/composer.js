@@ -19,7 +19,7 @@ export function budgetSteps(context) {
 export class Composer {
   /** `parts`: send(message), stop, editLast, canSend, cannotSend, changed, model(), counted(text, tokens), sizeOf(attached), in words. */
   constructor(parts) {
-    Object.assign(this, { ...parts, steps: [null], context: Infinity, busy: false, attachments: [], reading: [], refused: [], recommended: undefined });
+    Object.assign(this, { ...parts, steps: [null], context: Infinity, busy: false, attachments: [], reading: [], refused: [], recommended: undefined, thinks: true });
     this.field = budgetField(null, t("budget"), (budget) => this.#chosen({ budget }));
     $("budget-typed").append(this.field.element);
     $("composer").addEventListener("submit", (event) => {
@@ -36,8 +36,9 @@ export class Composer {
     for (const radio of document.getElementsByName("mode")) radio.addEventListener("change", () => this.#chosen({ mode: radio.value }));
   }
 
-  /** What the next message is asked with. */
+  /** What the next message is asked with; a model that does not think is asked for no mode. */
   get ask() {
+    if (!this.thinks) return { mode: "auto", budget: null };
     const { mode, budget } = preferences;
     return { mode, budget: budget !== null && budget <= this.context ? budget : null };
   }
@@ -59,12 +60,13 @@ export class Composer {
   submit() {
     const { text, attachments } = this.draft;
     if (!(text || attachments.length) || this.busy || this.reading.length) return;
+    const compares = preferences.compare && this.thinks;
     if (!this.canSend()) return this.cannotSend();
     $("question").value = "";
     this.attachments = [];
     this.refused = [];
     this.update();
-    this.send({ text, attachments, budgets: preferences.compare ? this.budgets : null });
+    this.send({ text, attachments, budgets: compares ? this.budgets : null });
   }
 
   /** A text in the place of the selection, as if it had been typed. */
@@ -98,9 +100,9 @@ export class Composer {
     this.update();
   }
 
-  /** `recommended`: a budget that is nearly as good as none, where the model's curve tells it. */
-  setModel(context, recommended) {
-    Object.assign(this, { context, recommended, steps: budgetSteps(context) });
+  /** `recommended`: a budget that is nearly as good as none, where the model's curve tells it. `thinks`: it has a thinking mode. */
+  setModel(context, recommended, thinks) {
+    Object.assign(this, { context, recommended, thinks, steps: budgetSteps(context) });
     $("budget").max = this.steps.length - 1;
     this.update();
   }
@@ -111,6 +113,7 @@ export class Composer {
   }
 
   nextMode() {
+    if (!this.thinks) return;
     this.#chosen({ mode: MODES[(MODES.indexOf(preferences.mode) + 1) % MODES.length], compare: false });
   }
 
@@ -121,7 +124,7 @@ export class Composer {
     this.#showCompared();
     this.#showAttached();
     $("composer").classList.toggle("busy", this.busy);
-    const label = t(this.busy ? "stop" : preferences.compare ? "sendCompare" : "send");
+    const label = t(this.busy ? "stop" : preferences.compare && this.thinks ? "sendCompare" : "send");
     const { text, attachments } = this.draft;
     Object.assign($("send"), { disabled: !this.busy && (!(text || attachments.length) || this.reading.length > 0), title: label });
     $("send").setAttribute("aria-label", label);
@@ -131,10 +134,11 @@ export class Composer {
   #showModes() {
     const { mode, compare } = preferences;
     for (const radio of document.getElementsByName("mode")) radio.checked = radio.value === mode;
-    $("modes").hidden = compare;
-    $("mode-note").textContent = t(compare ? "compareNote" : `${mode}Note`);
+    $("modes").hidden = compare || !this.thinks;
+    $("compare").hidden = !this.thinks;
+    $("mode-note").textContent = t(!this.thinks ? "noThoughts" : compare ? "compareNote" : `${mode}Note`);
     const { recommended } = this;
-    const useful = recommended !== undefined && mode !== "direct" && !compare && this.ask.budget !== recommended;
+    const useful = this.thinks && recommended !== undefined && mode !== "direct" && !compare && this.ask.budget !== recommended;
     $("recommended").hidden = !useful;
     if (useful) $("recommended").textContent = t("recommended", tokens(recommended));
   }
@@ -147,12 +151,12 @@ export class Composer {
     $("budget").setAttribute("aria-valuetext", off ? t("noThought") : budget === null ? t("unlimited") : tokens(budget));
     $("budget").style.setProperty("--fill", `${(100 * $("budget").value) / Math.max(1, $("budget").max)}%`);
     $("budget-field").classList.toggle("off", off);
-    $("budget-field").hidden = preferences.compare;
+    $("budget-field").hidden = preferences.compare || !this.thinks;
     this.field.set(budget, off);
   }
 
   #showCompared() {
-    const on = preferences.compare;
+    const on = preferences.compare && this.thinks;
     $("compare").setAttribute("aria-pressed", String(on));
     $("compare-row").hidden = !on;
     const key = JSON.stringify([on, this.budgets, document.documentElement.lang]);

@@ -11,7 +11,7 @@ import { Gauge } from "./gauge.js";
 import { bindKeys } from "./keyboard.js";
 import { Keeping } from "./keeping.js";
 import { Log } from "./log.js";
-import { Models, contextOf, recommendedOf } from "./models.js";
+import { Models, contextOf, recommendedOf, thinks } from "./models.js";
 import { notice } from "./notices.js";
 import { countsOf } from "./run.js";
 import { Shown } from "./shown.js";
@@ -165,7 +165,7 @@ function showModel() {
   const model = models.of(conversation);
   if (model) $("model").value = model.id;
   $("model-about").hidden = !model;
-  composer.setModel(contextOf(model), recommendedOf(model));
+  composer.setModel(contextOf(model), recommendedOf(model), thinks(model));
   welcome.show(model, !Object.keys(conversation.nodes).length);
 }
 

@@ -36,6 +36,9 @@ export class Models extends Subject {
 
 export const contextOf = (model) => model?.context_length ?? model?.max_model_len ?? CONTEXT;
 
+/** Whether a model has a thinking mode; so it is thought where a server does not say. */
+export const thinks = (model) => model?.sansi?.thinking !== false;
+
 /** A text that may be there in several languages, in the reader's. */
 export function inLanguage(value, language) {
   if (value === null || typeof value !== "object") return value ?? "";

@@ -93,6 +93,7 @@ const TABLE = {
   directTip: ["Answers without a thought", "不思考，直接回答"],
   autoNote: ["Auto: thinks first, unless your message says /no_think.", "自动：先思考，除非消息中写有 /no_think。"],
   thinkNote: ["Think: thinks before every answer, up to the budget.", "思考：每次回答前先思考，不超过预算。"],
+  noThoughts: ["This model has no thinking mode: it answers at once.", "此模型没有思考模式，直接给出回答。"],
   directNote: ["No thinking: answers without a thought.", "不思考：直接给出回答。"],
   compareNote: ["Compare: the same question once for each budget, side by side.", "对比：同一问题按每个预算各回答一次，并排显示。"],
   recommended: [(n) => `Recommended: ${n}`, (n) => `推荐：${n}`],

@@ -8,12 +8,16 @@ from sansi.chat import ChatModel
 
 
 def facts_of(chat: ChatModel) -> dict[str, Any]:
-    """For `/v1/models`; sizes in bytes. Nothing of a model that has no engine in this process."""
-    engine = getattr(chat, "engine", None)
+    """For `/v1/models`; sizes in bytes. Nothing of a model that has no engine in this process.
+
+    thinking, tools: whether the model has a thinking mode, and whether its template knows tools.
+    """
+    engine, codec = getattr(chat, "engine", None), getattr(chat, "codec", None)
     if engine is None:
         return {}
     plan, parameters = engine.plan, engine.config.num_parameters()
-    return {
+    can = {} if codec is None else {"thinking": codec.thinks, "tools": codec.knows_tools}
+    return can | {
         "parameters": parameters,
         "bits_per_parameter": round(8 * plan.weights / parameters, 1),
         "weight_bytes": plan.weights,

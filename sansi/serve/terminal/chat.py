@@ -33,6 +33,7 @@ from sansi.serve.terminal.printers import Printer
 from sansi.serve.terminal.prompt import Reader, converse, reader_for
 from sansi.serve.terminal.remote import RemoteChat
 from sansi.text import NO_THINK_FLAG, THINK_FLAG, Content, Event, Message, Reasoning, ToolCallDelta
+from sansi.text.foreign_codec import NO_THOUGHTS
 from sansi.text.messages import read_tools
 
 SETTINGS = ("enable_thinking", "thinking_budget", "history", "tools", *SAMPLING)
@@ -117,6 +118,8 @@ class TerminalChat:
         size = f"{self.chat.context_length:,} tokens of context" if self.chat.context_length else ""
         self._note(" · ".join(filter(None, (self.chat.name, size, "/help"))))
         self._note(self._description)
+        if not self.chat.thinks:
+            self._note(NO_THOUGHTS)
         self._note("\n".join(f"for example: {example}" for example in self._examples[:MOST_EXAMPLES]))
 
     def _next_line(self) -> str:
@@ -187,6 +190,8 @@ class TerminalChat:
         self.conversation = asked.having(Turn(joined(begun, done.result.message), details=self._details(done)))
         self.console.print()
         self._note(looks.summary(done.result, done.timing.total))
+        for warning in done.result.report.warnings:
+            self._note(warning)
         self._warn_of_little_room(done)
         if calls := self.conversation.open_calls():
             self._note(f"{len(calls)} of the calls wait for a result: /result TEXT")
@@ -336,13 +341,15 @@ class TerminalChat:
     def _set(self, **changes: Any) -> None:
         options = replace(self.options, **changes)
         _check(options)
+        if not self.chat.thinks and (changes.get("enable_thinking") or changes.get("thinking_budget")):
+            raise SansiError(NO_THOUGHTS)
         self.options = options
         self._tell_settings()
 
     def _tell_settings(self) -> None:
         told = self.options
         budget = "unlimited" if told.thinking_budget is None else told.thinking_budget
-        parts = [f"thinking: {_mode(told)}", f"budget: {budget}"]
+        parts = [f"thinking: {_mode(told)}", f"budget: {budget}"] if self.chat.thinks else [NO_THOUGHTS]
         if values := self._chosen_sampling():
             parts.append("sampling: " + ", ".join(f"{name} {value}" for name, value in values.items()))
         if told.tools:
@@ -394,8 +401,10 @@ class TerminalChat:
 
     def toolbar(self) -> str:
         """One line under the prompt: what the next answer is made with, and how full the context is."""
-        told, parts = self.options, [self.chat.name, f"thinking: {_mode(self.options)}"]
-        parts.append("no budget" if told.thinking_budget is None else f"budget {told.thinking_budget}")
+        told, parts = self.options, [self.chat.name]
+        if self.chat.thinks:
+            parts.append(f"thinking: {_mode(self.options)}")
+            parts.append("no budget" if told.thinking_budget is None else f"budget {told.thinking_budget}")
         if self.last is not None and self.conversation.turns:
             usage = self.last.result.usage
             used = usage.prompt_tokens + usage.completion_tokens

@@ -27,6 +27,9 @@ class RemoteChat:
         self.name = str(card["id"])
         self.context_length = _number(card.get("context_length") or card.get("max_model_len"))
         """Tokens; 0: the server does not say."""
+        told = card.get("sansi")
+        self.thinks = not (isinstance(told, Mapping) and told.get("thinking") is False)
+        """Whether the model has a thinking mode; so it is thought where the server does not say."""
         self.examples = _in_english(card.get("examples"))
         self.description = str(_english(card.get("description")) or "")
 

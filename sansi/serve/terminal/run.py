@@ -62,7 +62,10 @@ def run_one(chat: ChatModel, request: ChatRequest, as_json: bool, show_thinking:
         printer.end()
     if as_json:
         _print_json(sys.stdout, result_dict(chat.name, done, request.ignored))
-    elif watched:
+        return
+    for warning in done.result.report.warnings:
+        errors.print(looks.printable(warning), style="note", soft_wrap=True)
+    if watched:
         errors.print(looks.summary(done.result, done.timing.total), style="note", soft_wrap=True)
 
 

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from sansi.chat import ChatModel
+from sansi.model.formats.gguf.names import architecture_of
 from sansi.serve.api.ollama.times import at
 from sansi.serve.api.schemas import COUNT, TEXT, Schema, list_of, object_of
+from sansi.text import ChatCodec
 
 UNITS = ((10**9, "B"), (10**6, "M"), (10**3, "K"))
 FOREVER = "9999-12-31T23:59:59Z"  # a model leaves the memory with the server
@@ -59,9 +61,9 @@ def running(chat: ChatModel, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def shown(chat: ChatModel, facts: Mapping[str, Any], since: float) -> dict[str, Any]:
     """The answer of /api/show."""
-    preset, family = chat.presets.of(True), _family(chat)
+    codec, family = getattr(chat, "codec", None), _family(chat)
+    preset = chat.presets.of(codec is None or codec.thinks)
     sampling = {"temperature": preset.temperature, "top_k": preset.top_k, "top_p": preset.top_p, "min_p": preset.min_p}
-    codec = getattr(chat, "codec", None)
     return {
         "modelfile": f"FROM {chat.name}\n",
         "parameters": "\n".join(f"{name:<30} {value}" for name, value in sampling.items() if value is not None),
@@ -74,8 +76,14 @@ def shown(chat: ChatModel, facts: Mapping[str, Any], since: float) -> dict[str, 
             "general.parameter_count": facts.get("parameters", 0),
             f"{family}.context_length": chat.context_length,
         },
-        "capabilities": ["completion", "tools", "thinking"],
+        "capabilities": _capabilities(codec),
     }
+
+
+def _capabilities(codec: ChatCodec | None) -> list[str]:
+    """What a model can do; of one that is elsewhere nothing else is known than that it is of the family."""
+    can = {"tools": codec is None or codec.knows_tools, "thinking": codec is None or codec.thinks}
+    return ["completion", *(name for name, able in can.items() if able)]
 
 
 def _details(chat: ChatModel, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,7 +100,7 @@ def _details(chat: ChatModel, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _family(chat: ChatModel) -> str:
     config = getattr(getattr(chat, "engine", None), "config", None)
-    return "qwen3moe" if getattr(config, "num_experts", 0) else "qwen3"
+    return "qwen3" if config is None else architecture_of(config)
 
 
 def _size(parameters: int) -> str:
