@@ -78,7 +78,8 @@ def test_nobody_else_renders():
 def test_who_uses_the_codec(file):
     source = (ROOT / file).read_text()
     imported = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)]
-    assert any(node.module == "sansi.text" and "Codec" in {a.name for a in node.names} for node in imported)
+    names = {a.name for node in imported if node.module == "sansi.text" for a in node.names}
+    assert names & {"Codec", "ChatCodec"}
 
 
 def test_server_and_command_line_reach_the_codec_through_the_chat_model_only():

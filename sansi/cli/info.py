@@ -236,7 +236,9 @@ def _modes(folder: Path) -> list[str]:
         return ["no tokenizer: token ids only"]
     try:
         codec = open_codec(folder)
-    except SansiError:  # a tokenizer that is not byte-level
+    except SansiError as error:
+        if error.code not in ("not_byte_level", "no_end_of_turn"):
+            raise
         return ["plain text"]
     try:
         if not codec.chat_template:

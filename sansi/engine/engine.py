@@ -43,6 +43,7 @@ from sansi.engine.runner import Outcome, Runner
 from sansi.engine.scheduler import Scheduler, Work
 from sansi.engine.weights import Weights
 from sansi.model import ModelConfig, Transformer
+from sansi.model.formats.gguf.names import architecture_of
 
 IDLE_SECONDS = 5.0  # after so long without work the stepping thread ends, so that a dropped engine can be collected
 EXIT_SECONDS = 10.0  # a program that ends waits so long for the step that runs
@@ -275,6 +276,11 @@ class Engine:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def architecture(self) -> str:
+        """The design, as programs that read GGUF name it: qwen3, qwen3moe, qwen2 or llama."""
+        return architecture_of(self.config)
 
     @property
     def running(self) -> int:

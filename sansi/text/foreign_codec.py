@@ -80,7 +80,9 @@ class ForeignCodec:
     def __init__(self, tokenizer: Tokenizer, template: ForeignTemplate | None, stop_ids: Sequence[int] = ()):
         """stop_ids: what the model's files say ends a turn; what the template ends one with is found out."""
         if not tokenizer.byte_level:
-            raise SansiError("a codec needs a byte-level tokenizer; this one decodes in another way")
+            raise SansiError(
+                "a codec needs a byte-level tokenizer; this one decodes in another way", code="not_byte_level"
+            )
         self.tokenizer, self._template, self._said_stops = tokenizer, template, tuple(stop_ids)
 
     @classmethod
@@ -93,7 +95,7 @@ class ForeignCodec:
         """As `from_pretrained`, of a folder whose tokenizer is loaded."""
         codec = cls(tokenizer, _template_in(folder, tokenizer), _stops_in(folder, tokenizer))
         if not codec.stop_ids:
-            raise SansiError(f"{folder}: {NO_END}", param="eos_token_id")
+            raise SansiError(f"{folder}: {NO_END}", param="eos_token_id", code="no_end_of_turn")
         return codec
 
     @property

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from sansi.chat import ChatModel
-from sansi.model.formats.gguf.names import architecture_of
 from sansi.serve.api.ollama.times import at
 from sansi.serve.api.schemas import COUNT, TEXT, Schema, list_of, object_of
 from sansi.text import ChatCodec
@@ -99,8 +98,7 @@ def _details(chat: ChatModel, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _family(chat: ChatModel) -> str:
-    config = getattr(getattr(chat, "engine", None), "config", None)
-    return "qwen3" if config is None else architecture_of(config)
+    return getattr(getattr(chat, "engine", None), "architecture", "qwen3")
 
 
 def _size(parameters: int) -> str:
