@@ -18,13 +18,15 @@ import torch
 from torch import Tensor
 
 from sansi.base.errors import SansiError, did_you_mean
+from sansi.model.adapters.adapter import Adapter
+from sansi.model.adapters.packed import CAdapter, CPacked, PackedAdapters
 from sansi.model.config import ModelConfig
 from sansi.model.formats.names import tensor_table
 from sansi.model.formats.quantized import DEFAULT_OUTER, QuantizedReader, check_stored, kinds_of
 from sansi.model.formats.source import WeightSource, open_source
 from sansi.model.formats.tensors import EMBEDDING, LM_HEAD
 from sansi.model.formats.weights import Rows, fill_from_rows
-from sansi.model.kernels import FLOATS, KINDS, Arena, PackedWeight
+from sansi.model.kernels import FLOATS, Arena, PackedWeight
 from sansi.model.kernels.cpu.build import load_kernels
 from sansi.model.kernels.cpu.cores import available_cores
 from sansi.model.quantize import check_kinds, check_outer
@@ -42,7 +44,7 @@ class NativeModel:
     32 with an fp16 scale (norms and routers stay float32; a matrix whose inputs are no multiple of 32 keeps its
     precision). outer: the same for embedding and LM head, where the others are quantised; default int8. cache_dtype: of
     keys and values, None: float16 beside quantised weights, else float32. threads: default the physical cores at hand.
-    isa: "avx512", "avx2" or "scalar"; default the best.
+    isa: "avx512", "avx2" or "scalar"; default the best. adapters: low-rank changes that sequences may ask for.
 
     Raises KernelsUnavailable where the kernels can not be built or run, SansiError for an unknown option.
     """
@@ -55,6 +57,7 @@ class NativeModel:
         isa: str | None = None,
         cache_dtype: str | None = "float32",
         outer: str | None = None,
+        adapters: Sequence[Adapter] = (),
     ):
         options = _Options(quantize, threads, isa, cache_dtype, outer)
         options.check()
@@ -66,7 +69,7 @@ class NativeModel:
 
         self._source = table
         self._from_module = True
-        self._setup(model.config, _FullWeights.of(shapes, rows, options), options)
+        self._setup(model.config, _FullWeights.of(shapes, rows, options), options, adapters)
 
     @classmethod
     def from_pretrained(
@@ -77,6 +80,7 @@ class NativeModel:
         isa: str | None = None,
         cache_dtype: str | None = "float32",
         outer: str | None = None,
+        adapters: Sequence[Adapter] = (),
     ) -> NativeModel:
         """The model in `folder`, full or quantised; memory never holds more than the packed weights and a piece of one.
 
@@ -85,7 +89,7 @@ class NativeModel:
         as the constructor does.
         """
         _Options(quantize, threads, isa, cache_dtype, outer).check()
-        return cls.from_source(open_source(folder), quantize, threads, isa, cache_dtype, outer, folder)
+        return cls.from_source(open_source(folder), quantize, threads, isa, cache_dtype, outer, adapters)
 
     @classmethod
     def from_source(
@@ -96,24 +100,24 @@ class NativeModel:
         isa: str | None = None,
         cache_dtype: str | None = "float32",
         outer: str | None = None,
-        folder: str | Path = "the model",
+        adapters: Sequence[Adapter] = (),
     ) -> NativeModel:
-        """The model whose weights `source` gives; otherwise as `from_pretrained`. folder: what errors call it."""
+        """The model whose weights `source` gives; otherwise as `from_pretrained`."""
         options = _Options(quantize, threads, isa, cache_dtype, outer)
         options.check()
         self = cls.__new__(cls)
         self._from_module = False
-        self._setup(source.config, _as_asked(source, folder, options), options)
+        self._setup(source.config, _as_asked(source, options), options, adapters)
         return self
 
-    def _setup(self, config: ModelConfig, source: _Source, options: _Options) -> None:
+    def _setup(self, config: ModelConfig, source: _Source, options: _Options, adapters: Sequence[Adapter]) -> None:
         self.config = config
         self.kind = options.quantize or _kind_of(source)
         """How the weights are quantised; None: not at all."""
         self.threads = options.threads or available_cores()
         kernels = load_kernels(options.isa)
         self.isa, self._library = kernels.isa, _declare(kernels.library)
-        self._weights = _Weights(config, source)
+        self._weights = _Weights(config, source, adapters)
         self._rotation = _RotationTable(config)
         shape = _CShape.of(config, CACHE_DTYPES[options.cache_dtype or ("float16" if self.kind else "float32")])
         handle = self._library.sansi_model_new(ctypes.byref(shape), ctypes.byref(self._weights.described), self.threads)
@@ -147,16 +151,24 @@ class NativeModel:
             self._weights.pack_again()
 
     def forward(
-        self, ids: Tensor, positions: Tensor, starts: Tensor, context: Tensor, tables: Tensor, rows: Tensor
+        self,
+        ids: Tensor,
+        positions: Tensor,
+        starts: Tensor,
+        context: Tensor,
+        tables: Tensor,
+        rows: Tensor,
+        adapters: Tensor | None = None,
     ) -> Tensor:
         """Logits [M, V] float32 of the tokens `rows` [M] among ids [T], in memory that the next call uses again.
 
         All int32 on the CPU: sequence n's new tokens are starts[n]:starts[n+1] of ids and positions [T], it has
         context[n] [N] tokens once this step is done, and position p of it lies in block tables[n, p // 16] [N, W].
+        adapters [N]: 0 for none, or i for the i-th of those that the model was made with; None: nobody has one.
         Writes keys and values of all new tokens, then attends causally. Raises SansiError for tensors of another
         shape or dtype and for values out of range.
         """
-        step = self._step(ids, positions, starts, context, tables, rows)
+        step = self._step(ids, positions, starts, context, tables, rows, adapters)
         rotation = self._rotation.described(self._longest(context))
         message = ctypes.create_string_buffer(128)
         code = self._library.sansi_model_forward(
@@ -169,7 +181,14 @@ class NativeModel:
         return self._logits[: len(rows)]
 
     def _step(
-        self, ids: Tensor, positions: Tensor, starts: Tensor, context: Tensor, tables: Tensor, rows: Tensor
+        self,
+        ids: Tensor,
+        positions: Tensor,
+        starts: Tensor,
+        context: Tensor,
+        tables: Tensor,
+        rows: Tensor,
+        adapters: Tensor | None,
     ) -> _CStep:
         tokens, sequences = len(ids), len(context)
         width = tables.shape[1] if tables.dim() == 2 else -1
@@ -180,6 +199,7 @@ class NativeModel:
             ("context", context, (sequences,)),
             ("tables", tables, (sequences, width)),
             ("rows", rows, (len(rows),)),
+            *((("adapters", adapters, (sequences,)),) if adapters is not None else ()),
         )
         for name, tensor, shape in given:
             if tensor.shape != shape or tensor.dtype != torch.int32 or not tensor.is_contiguous() or tensor.is_cuda:
@@ -191,8 +211,9 @@ class NativeModel:
         if len(self._logits) < len(rows):
             # Explicit, as C++ writes there: the program's default may be another.
             self._logits = torch.empty(len(rows), self.config.vocab_size, dtype=torch.float32, device="cpu")
-        pointers = (tensor.data_ptr() for _, tensor, _ in given)
-        return _CStep(tokens, sequences, width, len(rows), *pointers, self._logits.data_ptr())
+        pointers = (tensor.data_ptr() for tensor in (ids, positions, starts, context, tables, rows))
+        chosen = None if adapters is None else adapters.data_ptr()
+        return _CStep(tokens, sequences, width, len(rows), *pointers, chosen, self._logits.data_ptr())
 
     def _longest(self, context: Tensor) -> int:
         longest = max(context.tolist(), default=0)
@@ -247,40 +268,27 @@ class _CShape(ctypes.Structure):
         )
 
 
-class _CPacked(ctypes.Structure):
-    _fields_ = [
-        ("kind", ctypes.c_int),
-        ("N", ctypes.c_int64),
-        ("K", ctypes.c_int64),
-        ("data", ctypes.c_void_p),
-        ("scales", ctypes.c_void_p),
-    ]
-
-    @classmethod
-    def of(cls, packed: PackedWeight) -> _CPacked:
-        scales = packed.scales.data_ptr() if len(packed.scales) else None
-        return cls(KINDS[packed.kind], packed.rows, packed.columns, packed.data.data_ptr(), scales)
-
-
 class _CLayer(ctypes.Structure):
     _fields_ = [
-        ("qkv", ctypes.POINTER(_CPacked)),
+        ("qkv", ctypes.POINTER(CPacked)),
         ("qkv_parts", ctypes.c_int64),
-        ("o", _CPacked),
+        ("o", CPacked),
         *((name, ctypes.c_void_p) for name in ("qkv_bias", "input_norm", "post_norm", "q_norm", "k_norm")),
-        ("router", _CPacked),
-        ("gate_up", ctypes.POINTER(_CPacked)),
+        ("router", CPacked),
+        ("gate_up", ctypes.POINTER(CPacked)),
         ("gate_up_parts", ctypes.c_int64),
-        ("down", ctypes.POINTER(_CPacked)),
+        ("down", ctypes.POINTER(CPacked)),
     ]
 
 
 class _CWeights(ctypes.Structure):
     _fields_ = [
-        ("embedding", _CPacked),
-        ("head", _CPacked),
+        ("embedding", CPacked),
+        ("head", CPacked),
         ("norm", ctypes.c_void_p),
         ("layers", ctypes.POINTER(_CLayer)),
+        ("adapters", ctypes.POINTER(CAdapter)),
+        ("adapter_count", ctypes.c_int64),
     ]
 
 
@@ -292,6 +300,7 @@ class _CStep(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_int64) for name in ("tokens", "sequences", "width", "rows")),
         *((name, ctypes.c_void_p) for name in ("ids", "positions", "starts", "context", "tables", "wanted")),
+        ("adapters", ctypes.c_void_p),
         ("logits", ctypes.c_void_p),
     ]
 
@@ -344,10 +353,10 @@ def _kind_of(source: _Source) -> str | None:
     return source.format.name if source.kinds and not isinstance(source, _FullWeights) else None
 
 
-def _as_asked(source: WeightSource, folder: str | Path, options: _Options) -> _Source:
+def _as_asked(source: WeightSource, options: _Options) -> _Source:
     """The source itself where its weights are stored as is asked for; else its values, to be rounded."""
     if isinstance(source, QuantizedReader):
-        check_stored(folder, options.quantize, options.outer)
+        check_stored(source.folder, options.quantize, options.outer)
         return source
     if options.quantize is None and source.kinds:
         check_outer(None, options.outer)
@@ -358,8 +367,8 @@ def _as_asked(source: WeightSource, folder: str | Path, options: _Options) -> _S
 class _Weights:
     """All weights, packed, and their description for C++ (which points into them)."""
 
-    def __init__(self, config: ModelConfig, source: _Source):
-        self._source = source
+    def __init__(self, config: ModelConfig, source: _Source, adapters: Sequence[Adapter]):
+        self._source, self._tied = source, config.tie_word_embeddings
         self._arena = Arena()
         self._matrices: list[tuple[Sequence[str], PackedWeight]] = []
         self._vectors: list[tuple[str, Tensor]] = []
@@ -369,11 +378,15 @@ class _Weights:
         layers = (_CLayer * config.num_hidden_layers)(
             *(self._layer(config, n) for n in range(config.num_hidden_layers))
         )
-        self.described = _CWeights(embedding, head, self._vector("model.norm.weight"), layers)
+        self._adapters = PackedAdapters(config, adapters, self._base_of)
+        self.described = _CWeights(
+            embedding, head, self._vector("model.norm.weight"), layers, self._adapters.described, len(adapters)
+        )
 
     @property
     def nbytes(self) -> int:
-        return sum(packed.nbytes for _, packed in self._matrices) + sum(vector.nbytes for _, vector in self._vectors)
+        base = sum(packed.nbytes for _, packed in self._matrices) + sum(vector.nbytes for _, vector in self._vectors)
+        return base + self._adapters.nbytes
 
     def pack_again(self) -> None:
         """In place: the description stays true."""
@@ -381,6 +394,7 @@ class _Weights:
             self._source.fill(names, packed)
         for name, vector in self._vectors:
             vector.copy_(self._all_rows(name))
+        self._adapters.refresh()
 
     def _layer(self, config: ModelConfig, number: int) -> _CLayer:
         prefix = f"model.layers.{number}"
@@ -397,7 +411,7 @@ class _Weights:
             self._vector(f"{prefix}.post_attention_layernorm.weight"),
             self._vector(f"{attention}.q_norm.weight") if config.qk_norm else None,
             self._vector(f"{attention}.k_norm.weight") if config.qk_norm else None,
-            self._matrix(f"{mlp}.gate.weight", kind="fp32") if sparse else _CPacked(),
+            self._matrix(f"{mlp}.gate.weight", kind="fp32") if sparse else CPacked(),
             *gate_up,
             self._array([self._matrix(f"{o}.down_proj.weight") for o in owners]),
         )
@@ -408,9 +422,9 @@ class _Weights:
             return self._array([self._matrix(*names) for names in groups]), 1
         return self._array([self._matrix(name) for names in groups for name in names]), len(groups[0])
 
-    def _array(self, matrices: list[_CPacked]) -> Any:
-        self._arrays.append((_CPacked * len(matrices))(*matrices))
-        return ctypes.cast(self._arrays[-1], ctypes.POINTER(_CPacked))
+    def _array(self, matrices: list[CPacked]) -> Any:
+        self._arrays.append((CPacked * len(matrices))(*matrices))
+        return ctypes.cast(self._arrays[-1], ctypes.POINTER(CPacked))
 
     def _vector(self, *names: str) -> int:
         """The address of norms or biases, one after the other."""
@@ -420,13 +434,13 @@ class _Weights:
             self._vectors.append((name, part))
         return whole.data_ptr()
 
-    def _matrix(self, *names: str, kind: str | None = None) -> _CPacked:
+    def _matrix(self, *names: str, kind: str | None = None) -> CPacked:
         """The rows of all `names`, one after the other, as one weight."""
         count, columns = sum(self._source.shapes[name][0] for name in names), self._source.shapes[names[0]][1]
         packed = PackedWeight.zeros(kind or self._kind(names), count, columns, self._arena)
         self._source.fill(names, packed)
         self._matrices.append((names, packed))
-        return _CPacked.of(packed)
+        return CPacked.of(packed)
 
     def _kind(self, names: Sequence[str]) -> str:
         """The one in which all of them are stored; where there is none, floats that hold the values of all."""
@@ -435,6 +449,9 @@ class _Weights:
             return kind
         dtypes = {self._source.rows(name, 0, 1).dtype for name in names}
         return next((kind for kind, dtype in FLOATS.items() if dtypes == {dtype}), "fp32")
+
+    def _base_of(self, name: str) -> Tensor:
+        return self._all_rows(EMBEDDING if name == LM_HEAD and self._tied else name)
 
     def _all_rows(self, name: str) -> Tensor:
         return self._source.rows(name, 0, self._source.shapes[name][0])

@@ -1,13 +1,11 @@
 """PEFT adapters merged into a model, beside what PEFT itself computes."""
 
-import json
-
 import pytest
 import torch
 import torch.nn.functional as F
+from adapter_folders import factors, folder_of
 from peft_folders import DENSE, IDS, base_model, make
 from peft_folders import SPARSE as SPARSE_CONFIG
-from safetensors.torch import save_file
 from sansi.base.errors import SansiError
 from sansi.model import Transformer, save
 from sansi.model.adapters import erasure, merged
@@ -76,24 +74,6 @@ def test_a_merged_adapter_computes_what_peft_does(tmp_path, sparse, kind):
 
 
 # ---- without PEFT: folders written by hand, by the formulas ---------------------------------------------------------
-
-
-def folder_of(path, tensors, **settings):
-    path.mkdir(exist_ok=True)
-    values = {"peft_type": "LORA", "base_model_name_or_path": "Qwen/Qwen3-0.6B", "r": 4, "lora_alpha": 8, **settings}
-    (path / "adapter_config.json").write_text(json.dumps(values))
-    save_file(
-        {name: tensor.clone().contiguous() for name, tensor in tensors.items()}, path / "adapter_model.safetensors"
-    )
-    return path
-
-
-def factors(module, n, k, rank=4, prefix="base_model.model.", seed=0):
-    draw = torch.Generator().manual_seed(seed)
-    return {
-        f"{prefix}{module}.lora_A.weight": torch.randn(rank, k, generator=draw),
-        f"{prefix}{module}.lora_B.weight": torch.randn(n, rank, generator=draw),
-    }
 
 
 Q, NAME = "model.layers.1.self_attn.q_proj", "model.layers.1.self_attn.q_proj.weight"

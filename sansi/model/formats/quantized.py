@@ -56,6 +56,7 @@ class QuantizedReader:
         if kinds is None:
             file = folder / "config.json"
             raise SansiError(f"{file} describes no weights quantised by Sansi; load it in full and quantise it")
+        self.folder = folder
         self.kind, self.outer = kinds
         self.config = read_config(folder)
         self.shapes = shapes_of(self.config)

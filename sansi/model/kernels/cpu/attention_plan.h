@@ -22,6 +22,7 @@ namespace sansi {
 struct Step {
   int64_t tokens, sequences, width, rows;
   const int32_t *ids, *positions, *starts, *context, *tables, *wanted;
+  const int32_t* adapters;  // [sequences], 0: none, i: the i-th; null: nobody has one
   float* logits;  // [rows][vocab]
 };
 

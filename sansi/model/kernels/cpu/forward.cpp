@@ -13,6 +13,7 @@
 #include <new>
 #include <string>
 
+#include "adapters.h"
 #include "attention.h"
 #include "attention_plan.h"
 #include "gemm.h"
@@ -43,6 +44,8 @@ struct Weights {
   Packed embedding, head;
   const float* norm;
   const LayerWeights* layers;
+  const Adapter* adapters;
+  int64_t adapter_count;
 };
 
 struct Rotation {
@@ -142,10 +145,12 @@ class Model {
       : s_(shape),
         w_(weights),
         layers_(weights.layers, weights.layers + shape.layers),
+        adapters_(weights.adapters, weights.adapters + weights.adapter_count),
         team_(threads),
         plan_(shape.kv_heads, shape.heads / shape.kv_heads, team_.size()),
         sizes_(kSizes, TeamSize(team_.size())) {
     w_.layers = nullptr;
+    for (const Adapter& adapter : adapters_) low_width_ = std::max(low_width_, 3 * adapter.rank);
     padded_ = padded_head(s_.head_dim);
     groups_ = s_.heads / s_.kv_heads;
     qkv_width_ = (s_.heads + 2 * s_.kv_heads) * s_.head_dim;
@@ -177,6 +182,7 @@ class Model {
     if (!problem.empty()) return problem;
     step_ = &step;
     rotation_ = &rotation;
+    find_adapters(step);
     plan_.make(step);
     next_item_.reset(new std::atomic<int>[s_.layers * plan_.stage_ends.size()]());
     reserve(step.tokens);
@@ -227,11 +233,28 @@ class Model {
         if (block < 0 || block >= blocks_) return wrong("tables", n * step.width + b, block);
       }
     }
+    for (int64_t n = 0; step.adapters && n < step.sequences; ++n)
+      if (step.adapters[n] < 0 || step.adapters[n] > static_cast<int64_t>(adapters_.size()))
+        return wrong("adapters", n, step.adapters[n]);
     for (int64_t m = 0; m < step.rows; ++m)  // ascending, hence no more than there are tokens, for whom there is room
       if (step.wanted[m] <= (m ? step.wanted[m - 1] : -1) || step.wanted[m] >= step.tokens)
         return wrong("rows", m, step.wanted[m]);
     return "";
   }
+
+  // Which tokens, and which of those that want logits, have which adapters.
+  void find_adapters(const Step& step) {
+    token_runs_.clear();
+    row_runs_.clear();
+    token_adapter_.clear();
+    if (!step.adapters) return;
+    for (int64_t n = 0; n < step.sequences; ++n)
+      token_adapter_.insert(token_adapter_.end(), step.starts[n + 1] - step.starts[n], step.adapters[n]);
+    find_runs(0, step.tokens, 0, [&](int64_t t) { return token_adapter_[t]; }, token_runs_);
+    find_runs(0, step.rows, 0, [&](int64_t m) { return token_adapter_[step.wanted[m]]; }, row_runs_);
+  }
+
+  bool adapting() const { return !token_runs_.empty(); }
 
   int64_t visits() const { return is_moe_ ? s_.active : 0; }
 
@@ -247,6 +270,10 @@ class Model {
     quantised_ = buffers_[7].get(activation_space(tokens));
     thread_floats_ = ceil_div(AttentionScratch::floats(padded_) + 2 * kQueryRows * (padded_ + 2) + s_.experts, 64) * 64;
     thread_scratch_ = buffers_[8].floats(team_.size() * thread_floats_);
+    if (adapting()) {
+      low_ = buffers_[13].floats(tokens * std::max<int64_t>(visits(), 1) * low_width_);
+      beside_ = buffers_[14].floats(tokens * s_.hidden);
+    }
     if (is_moe_) {
       router_ = buffers_[9].floats(tokens * s_.experts);
       expert_weight_ = buffers_[10].floats(tokens * s_.active);
@@ -280,17 +307,21 @@ class Model {
       norm_rows(layer.input_norm, tid);
       team_.barrier();
       multiply(layer.qkv, layer.qkv_parts, h_, step_->tokens, s_.hidden, qkv_, qkv_width_, false, tid);
+      const int64_t queries = s_.heads * s_.head_dim, keys = s_.kv_heads * s_.head_dim;
+      adapt(token_runs_, 3, [&](const AdapterLayer& its, int64_t, int p) -> const LowRank& { return its.qkv[p]; }, i, h_,
+            s_.hidden, qkv_, qkv_width_, {0, queries, queries + keys}, tid);
       team_.barrier();
       rotate_and_store<S>(i, tid);
       team_.barrier();
       attend<S>(i, tid);
       team_.barrier();
-      multiply(&layer.o, 1, heads_, step_->tokens, s_.heads * s_.head_dim, x_, s_.hidden, true, tid);
+      multiply_into_residual(layer.o, [](const AdapterLayer& its, int64_t, int) -> const LowRank& { return its.o; }, i,
+                             heads_, queries, tid);
       team_.barrier();
       norm_rows(layer.post_norm, tid);
       team_.barrier();
-      if (layer.router.N) mixture(layer, tid);
-      else dense(layer, tid);
+      if (layer.router.N) mixture(layer, i, tid);
+      else dense(layer, i, tid);
       team_.barrier();
     }
     if (step_->rows == 0) return;
@@ -299,6 +330,30 @@ class Model {
       rms_norm(x_ + step_->wanted[m] * s_.hidden, w_.norm, s_.hidden, s_.eps, h_ + m * s_.hidden);
     team_.barrier();
     multiply(&w_.head, 1, h_, step_->rows, s_.hidden, step_->logits, s_.vocab, false, tid);
+    auto head = [&](const Run& run, int) -> const LowRank& { return adapters_[run.adapter].head; };
+    add_low_rank(row_runs_, 1, head, h_, s_.hidden, step_->logits, s_.vocab, {}, low_, low_width_, team_, tid);
+  }
+
+  // The changes of the adapters of these runs at one place of layer i; Of: (AdapterLayer, expert, part) -> LowRank.
+  template <class Of>
+  void adapt(const std::vector<Run>& runs, int parts, Of of, int64_t i, const float* x, int64_t k, float* y, int64_t ldy,
+             std::array<int64_t, 3> at, int tid) {
+    auto change_of = [&](const Run& run, int part) -> const LowRank& {
+      return of(adapters_[run.adapter].layers[i], run.expert, part);
+    };
+    add_low_rank(runs, parts, change_of, x, k, y, ldy, at, low_, low_width_, team_, tid);
+  }
+
+  // x_ += the product and the adapters' changes; their sum is made beside x_, as gains are of it alone.
+  template <class Of>
+  void multiply_into_residual(const Packed& weight, Of of, int64_t i, const float* x, int64_t k, int tid) {
+    const int64_t tokens = step_->tokens, c = s_.hidden;
+    if (!adapting()) return multiply(&weight, 1, x, tokens, k, x_, c, true, tid);
+    multiply(&weight, 1, x, tokens, k, beside_, c, false, tid);
+    adapt(token_runs_, 1, of, i, x, k, beside_, c, {}, tid);
+    team_.barrier();
+    Share mine = share(tokens * c, tid, team_.active());
+    for (int64_t j = mine.begin; j < mine.end; ++j) x_[j] += beside_[j];
   }
 
   // y = x * weight^T, or += where `add`; of several weights the outputs stand side by side. Ends without a barrier.
@@ -467,13 +522,16 @@ class Model {
     for (int64_t d = 0; d < s_.head_dim; ++d) to[d] = all.y[row * padded_ + d] / all.total[row];
   }
 
-  void dense(const LayerWeights& layer, int tid) {
+  void dense(const LayerWeights& layer, int64_t i, int tid) {
     int64_t tokens = step_->tokens, f = dense_width_;
     multiply(layer.gate_up, layer.gate_up_parts, h_, tokens, s_.hidden, gate_up_, 2 * f, false, tid);
+    adapt(token_runs_, 2, [](const AdapterLayer& its, int64_t, int p) -> const LowRank& { return its.gate_up[p]; }, i, h_,
+          s_.hidden, gate_up_, 2 * f, {0, f}, tid);
     team_.barrier();
     activate(tokens, f, tid);
     team_.barrier();
-    multiply(layer.down, 1, act_, tokens, f, x_, s_.hidden, true, tid);
+    multiply_into_residual(*layer.down, [](const AdapterLayer& its, int64_t, int) -> const LowRank& { return *its.down; },
+                           i, act_, f, tid);
   }
 
   // silu(gate) * up for `rows` rows of gate and up side by side, cut into pieces so that one row too has many.
@@ -488,9 +546,11 @@ class Model {
     }
   }
 
-  void mixture(const LayerWeights& layer, int tid) {
+  void mixture(const LayerWeights& layer, int64_t i, int tid) {
     int64_t tokens = step_->tokens, active = s_.active, c = s_.hidden, f = expert_width_;
     multiply(&layer.router, 1, h_, tokens, c, router_, s_.experts, false, tid);
+    adapt(token_runs_, 1, [](const AdapterLayer& its, int64_t, int) -> const LowRank& { return its.router; }, i, h_, c,
+          router_, s_.experts, {}, tid);
     team_.barrier();
     Share mine = share(tokens, tid, team_.active());
     for (int64_t t = mine.begin; t < mine.end; ++t)
@@ -504,10 +564,14 @@ class Model {
       std::memcpy(visit_x_ + v * c, h_ + visit_token_[v] * c, c * sizeof(float));
     team_.barrier();
     multiply_experts(layer.gate_up, layer.gate_up_parts, visit_x_, c, gate_up_, 2 * f, tid);
+    auto gate_up = [](const AdapterLayer& its, int64_t e, int p) -> const LowRank& { return its.gate_up[2 * e + p]; };
+    adapt(visit_runs_, 2, gate_up, i, visit_x_, c, gate_up_, 2 * f, {0, f}, tid);
     team_.barrier();
     activate(tokens * active, f, tid);
     team_.barrier();
     multiply_experts(layer.down, 1, act_, f, visit_y_, c, tid);
+    auto down = [](const AdapterLayer& its, int64_t e, int) -> const LowRank& { return its.down[e]; };
+    adapt(visit_runs_, 1, down, i, act_, f, visit_y_, c, {}, tid);
     team_.barrier();
     for (int64_t t = mine.begin; t < mine.end; ++t) combine(t);
   }
@@ -523,6 +587,10 @@ class Model {
       visit_at_[i] = at;
       visit_token_[at] = static_cast<int32_t>(i / s_.active);
     }
+    visit_runs_.clear();
+    auto adapter_of = [&](int64_t visit) { return token_adapter_[visit_token_[visit]]; };
+    for (int64_t e = 0; e < s_.experts && adapting(); ++e)
+      find_runs(expert_start_[e], expert_start_[e + 1] - expert_start_[e], e, adapter_of, visit_runs_);
   }
 
   struct Span {
@@ -569,6 +637,7 @@ class Model {
   Shape s_;
   Weights w_;
   std::vector<LayerWeights> layers_;
+  std::vector<Adapter> adapters_;
   Team team_;
   AttentionPlan plan_;
   static constexpr int kSizes = 16;
@@ -584,9 +653,13 @@ class Model {
   const Rotation* rotation_ = nullptr;
   std::unique_ptr<std::atomic<int>[]> next_item_;
   int64_t thread_floats_ = 0;
-  Buffer buffers_[13];
+  Buffer buffers_[15];
   float *x_, *h_, *qkv_, *heads_, *gate_up_, *act_, *state_, *thread_scratch_;
   float *router_, *expert_weight_, *visit_x_, *visit_y_;
+  float *low_ = nullptr, *beside_ = nullptr;
+  int64_t low_width_ = 0;
+  std::vector<int32_t> token_adapter_;
+  std::vector<Run> token_runs_, row_runs_, visit_runs_;
   void* quantised_;
   std::vector<int32_t> chosen_, visit_token_;
   std::vector<int64_t> visit_at_, expert_start_, next_visit_;
