@@ -35,6 +35,8 @@ class Batch:
     """[N, W]; block ids of each sequence in order, padded with 0 (block 0 is a real block; padding is never read)."""
     rows: Tensor
     """[M]; which of the T tokens want logits, ascending; may be empty."""
+    adapters: Tensor | None = None
+    """[N]; 0 for none, or i for the i-th adapter that the backend was made with; None: nobody has one."""
 
 
 @runtime_checkable

@@ -26,6 +26,11 @@ def block_hash(parent: bytes, ids: Sequence[int]) -> bytes:
     return blake2b(parent + array("i", ids).tobytes(), digest_size=16).digest()
 
 
+def root_of(adapter: int) -> bytes:
+    """What stands for the block before the first of those that adapter `adapter` (0: none) computed."""
+    return blake2b(b"adapter %d" % adapter, digest_size=16).digest() if adapter else ROOT
+
+
 def blocks_for(positions: int) -> int:
     return -(-positions // BLOCK)
 

@@ -10,7 +10,7 @@ import secrets
 import threading
 import time
 import weakref
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -20,6 +20,7 @@ from sansi.base.errors import SansiError
 from sansi.base.progress import Bar
 from sansi.base.shown import show
 from sansi.base.threads import run_operators_alone
+from sansi.engine.adapters import check_bases, number_of, read_adapters
 from sansi.engine.backends import check_choice, load_backend, make_backend
 from sansi.engine.batch import BLOCK, Backend
 from sansi.engine.blocks import BlockPool
@@ -43,7 +44,10 @@ from sansi.engine.runner import Outcome, Runner
 from sansi.engine.scheduler import Scheduler, Work
 from sansi.engine.weights import Weights
 from sansi.model import ModelConfig, Transformer
+from sansi.model.adapters import Adapter
 from sansi.model.formats.gguf.names import architecture_of
+from sansi.model.formats.source import open_source
+from sansi.model.formats.weights import ModelWeights
 
 IDLE_SECONDS = 5.0  # after so long without work the stepping thread ends, so that a dropped engine can be collected
 EXIT_SECONDS = 10.0  # a program that ends waits so long for the step that runs
@@ -68,7 +72,8 @@ class Engine:
     batch_invariant: bitwise the same results alone or in any batch, at some cost; native always is.
     prefix_cache: prompts that begin alike are read once. memory: bytes for weights, cache and activations together, or
     a share of the free memory when 1 or less. num_blocks: blocks of 16 tokens in the cache, instead of a plan.
-    config: in the place of `model`, where a backend holds the weights by itself.
+    config: in the place of `model`, where a backend holds the weights by itself. adapters: PEFT folders by name, or
+    what `read_adapter` made of them; `SamplingParams.adapter` chooses one, and requests of several share a step.
 
     Raises SansiError, with the numbers, when the model or one request of `context_length` does not fit.
     """
@@ -88,15 +93,21 @@ class Engine:
         memory: int | float | None = None,
         num_blocks: int | None = None,
         config: ModelConfig | None = None,
+        adapters: Mapping[str, Adapter | str | Path] | None = None,
     ):
         _check_options(max_batch, context_length, max_prefill_tokens, num_blocks, prefix_cache, batch_invariant)
+        self.adapters: Mapping[str, Adapter] = {}
+        """By the names that requests ask for them by."""
         if isinstance(backend, str):
             if model is None:
                 raise SansiError(f'backend "{backend}" needs a model; from_pretrained loads one', param="model")
-            backend = make_backend(model, backend, quantize, batch_invariant, outer)
-        elif quantize or outer or batch_invariant:
+            if adapters:
+                self.adapters = read_adapters(adapters, model.config)
+                check_bases(self.adapters, ModelWeights(model))
+            backend = make_backend(model, backend, quantize, batch_invariant, outer, list(self.adapters.values()))
+        elif quantize or outer or batch_invariant or adapters:
             raise SansiError(
-                "quantize, outer and batch_invariant choose a backend by name; this one is made already",
+                "quantize, outer, batch_invariant and adapters choose a backend by name; this one is made already",
                 param="backend",
             )
         self.model, self.backend = model, backend
@@ -140,6 +151,7 @@ class Engine:
         max_prefill_tokens: int | None = None,
         prefix_cache: bool = True,
         num_blocks: int | None = None,
+        adapters: Mapping[str, Adapter | str | Path] | None = None,
     ) -> Engine:
         """Load a checkpoint folder, full or quantised (`sansi quantize`); arguments as for Engine.
 
@@ -149,6 +161,9 @@ class Engine:
         _check_options(max_batch, context_length, max_prefill_tokens, num_blocks, prefix_cache, batch_invariant)
         stored = stored_in(folder)
         check_choice(backend, quantize)
+        beside = read_adapters(adapters, stored.config)
+        if any(adapter.copies for adapter in beside.values()):
+            check_bases(beside, open_source(folder))
         # Raises when it can not fit; what is planned in the end goes by what the backend really takes.
         plan_checkpoint(
             stored,
@@ -162,8 +177,10 @@ class Engine:
             max_prefill_tokens=max_prefill_tokens,
             num_blocks=num_blocks,
         )
-        chosen, model = load_backend(folder, device, dtype, backend, quantize, batch_invariant, outer)
-        return cls(
+        chosen, model = load_backend(
+            folder, device, dtype, backend, quantize, batch_invariant, outer, list(beside.values())
+        )
+        engine = cls(
             model,
             max_batch,
             context_length,
@@ -174,6 +191,8 @@ class Engine:
             num_blocks=num_blocks,
             config=stored.config,
         )
+        engine.adapters = beside
+        return engine
 
     # ---- asking -------------------------------------------------------------------------------------------------
 
@@ -224,6 +243,7 @@ class Engine:
         """
         self._check_open()
         params = check_params(params, self.vocab_size)
+        number_of(params.adapter, self.adapters)
         ids = check_prompt(ids, self.vocab_size, self.context_length, params.max_tokens)
         return self._stream(ids, params)
 
@@ -338,6 +358,7 @@ class Engine:
             seed=params.seed if params.seed is not None else secrets.randbits(63),
             on_delta=on_delta,
             on_end=on_end,
+            adapter=number_of(params.adapter, self.adapters),
         )
 
     def _new_runner(self) -> Runner:

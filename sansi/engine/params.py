@@ -76,6 +76,8 @@ class SamplingParams(Sampling):
     """Limits on the thought; None leaves thoughts alone and counts none."""
     grammar: Grammar | None = None
     """What the answer must match; it begins once the thought is closed. None leaves the answer free."""
+    adapter: str | None = None
+    """The name of an adapter of the engine's; None: the model itself."""
     speculation: int = 0
     """Most draft tokens that one step may check; the tokens that come out are the same for any value. 0 is off. It pays
     for few requests at once whose text repeats the prompt or itself: edits, extraction, JSON."""
@@ -114,6 +116,8 @@ def check_params(params: SamplingParams, vocab_size: int) -> SamplingParams:
     for name in ("logprobs", "prompt_logprobs"):
         if not _is_bool(params, name):
             raise SansiError(f"{name} must be true or false, not {show(getattr(params, name))}", param=name)
+    if params.adapter is not None and not isinstance(params.adapter, str):
+        raise SansiError(f"adapter must be a name, not {show(params.adapter)}", param="adapter")
     if params.stop_when is not None and not callable(params.stop_when):
         raise SansiError(f"stop_when must be a function of an id, not {show(params.stop_when)}", param="stop_when")
     if params.min_tokens > params.max_tokens:

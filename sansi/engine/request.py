@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from sansi.engine.batch import BLOCK
-from sansi.engine.blocks import ROOT, block_hash
+from sansi.engine.blocks import block_hash, root_of
 from sansi.engine.grammar import GrammarState
 from sansi.engine.params import SamplingParams
 from sansi.engine.results import Completion, Delta, FinishReason, ThinkingReport, TokenLogprob, Usage
@@ -74,6 +74,7 @@ class Request:
     seed: int
     on_delta: Callable[[Delta], None] | None  # called on the stepping thread for new tokens; None: only at the end
     on_end: Callable[[Completion | Exception], None]  # called once, on the stepping thread
+    adapter: int = 0  # as in Batch.adapters
     constraint: Constraint | None = None
     proposer: Proposer | None = None
 
@@ -278,6 +279,6 @@ class Request:
         """Hashes of the first `full_blocks` blocks of its tokens."""
         while len(self.hashes) < full_blocks:
             first = len(self.hashes) * BLOCK
-            parent = self.hashes[-1] if self.hashes else ROOT
+            parent = self.hashes[-1] if self.hashes else root_of(self.adapter)
             self.hashes.append(block_hash(parent, self.tokens[first : first + BLOCK]))
         return self.hashes[:full_blocks]

@@ -295,7 +295,10 @@ def make_batch(works: Sequence[Work]) -> Batch:
     tables = np.zeros((len(works), max(len(work.request.table) for work in works)), dtype=np.int32)
     for row, work in zip(tables, works, strict=True):
         row[: len(work.request.table)] = work.request.table
-    return Batch(_ints(ids), _ints(positions), _ints(starts), _ints(context), torch.from_numpy(tables), _ints(rows))
+    chosen = [work.request.adapter for work in works]
+    adapters = _ints(chosen) if any(chosen) else None
+    wide = torch.from_numpy(tables)
+    return Batch(_ints(ids), _ints(positions), _ints(starts), _ints(context), wide, _ints(rows), adapters)
 
 
 def _ints(values: list[int]) -> Tensor:

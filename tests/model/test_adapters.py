@@ -8,7 +8,7 @@ from peft_folders import DENSE, IDS, base_model, make
 from peft_folders import SPARSE as SPARSE_CONFIG
 from sansi.base.errors import SansiError
 from sansi.model import Transformer, save
-from sansi.model.adapters import erasure, merged
+from sansi.model.adapters import adapted, erasure, merged, read_adapter
 from sansi.model.formats.source import open_source
 from sansi.model.formats.weights import ModelWeights, fill_model
 from sansi.model.native import NativeModel
@@ -71,6 +71,11 @@ def test_a_merged_adapter_computes_what_peft_does(tmp_path, sparse, kind):
         logits, before = model_of(both)(IDS), model_of(source)(IDS)
     torch.testing.assert_close(logits, made.logits, rtol=1e-5, atol=1e-5)
     assert (logits - before).abs().max() > 1e-3
+    base = model_of(source)
+    with torch.no_grad():
+        beside = adapted(base, read_adapter(made.folder, base.config))(IDS)
+        assert torch.equal(base(IDS), before)  # the base is as it was
+    torch.testing.assert_close(beside, made.logits, rtol=1e-5, atol=1e-5)
 
 
 # ---- without PEFT: folders written by hand, by the formulas ---------------------------------------------------------

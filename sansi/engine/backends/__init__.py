@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from sansi.base.errors import SansiError, did_you_mean
 from sansi.engine.backends.torch_backend import TorchBackend
 from sansi.engine.batch import Backend
 from sansi.model import Transformer, load
+from sansi.model.adapters import Adapter
+from sansi.model.adapters.packed import check_low_rank
 from sansi.model.formats.quantized import check_stored, stored_kinds
 from sansi.model.kernels.cpu.build import KernelsUnavailable
 from sansi.model.quantize import check_outer, dequantize, load_quantized
@@ -32,19 +35,22 @@ def make_backend(
     quantize: str | None = None,
     batch_invariant: bool = False,
     outer: str | None = None,
+    adapters: Sequence[Adapter] = (),
 ) -> Backend:
     """The backend called `choice` for a model in memory. Raises SansiError where this machine can not run it.
 
     "auto": native for a float32 or bfloat16 Transformer on the CPU, cuda for one on a GPU, or torch, with a warning,
-    where there are no kernels; torch for everything else.
+    where there are no kernels; torch for everything else. adapters: what requests may ask for; the GPU kernels know of
+    none, and the CPU's of low-rank changes alone.
     """
     check_choice(choice, quantize, outer)
     like, plain = next(model.parameters()), type(model) is Transformer  # a subclass may compute something else
     if plain and like.device.type == "cpu" and like.dtype in NATIVE_DTYPES:
-        kernels = _native(choice, quantize, outer, model)
+        kernels = _native(choice, quantize, outer, model, adapters)
     else:
-        kernels = _cuda(choice, quantize, model, plain and like.device.type == "cuda" and not batch_invariant)
-    return kernels or TorchBackend(model, batch_invariant)
+        suits = plain and like.device.type == "cuda" and not batch_invariant and not adapters
+        kernels = _cuda(choice, quantize, model, suits)
+    return kernels or TorchBackend(model, batch_invariant, adapters)
 
 
 def load_backend(
@@ -55,6 +61,7 @@ def load_backend(
     quantize: str | None = None,
     batch_invariant: bool = False,
     outer: str | None = None,
+    adapters: Sequence[Adapter] = (),
 ) -> tuple[Backend, Transformer | None]:
     """The backend for a model folder, and the torch module where there is one: native reads the folder itself.
 
@@ -67,11 +74,11 @@ def load_backend(
     check_choice(choice, quantize, None if stored else outer)
     place = resolve_device(device)
     on_cpu = place.type == "cpu" and resolve_dtype(dtype, place) in NATIVE_DTYPES
-    if on_cpu and (native := _native(choice, quantize, outer, folder)):
+    if on_cpu and (native := _native(choice, quantize, outer, folder, adapters)):
         return native, None
     model = _dequantised(folder, place, dtype) if stored else load(folder, device=device, dtype=dtype)
-    kernels = _cuda(choice, quantize, model, place.type == "cuda" and not batch_invariant)
-    return kernels or TorchBackend(model, batch_invariant), model
+    kernels = _cuda(choice, quantize, model, place.type == "cuda" and not batch_invariant and not adapters)
+    return kernels or TorchBackend(model, batch_invariant, adapters), model
 
 
 def check_choice(choice: str, quantize: str | None, outer: str | None = None) -> None:
@@ -91,7 +98,9 @@ def _dequantised(folder: str | Path, place: torch.device, dtype: DtypeLike) -> T
     return dequantize(load_quantized(folder), resolve_dtype(dtype, place), place)
 
 
-def _native(choice: str, quantize: str | None, outer: str | None, source: Any) -> Backend | None:
+def _native(
+    choice: str, quantize: str | None, outer: str | None, source: Any, adapters: Sequence[Adapter]
+) -> Backend | None:
     """Our CPU kernels, or None where torch is to take their place. Raises SansiError where it may not."""
     if choice in ("torch", "cuda"):
         _refuse(choice, quantize)
@@ -99,7 +108,15 @@ def _native(choice: str, quantize: str | None, outer: str | None, source: Any) -
     from sansi.engine.backends.native import NativeBackend
 
     try:
-        return NativeBackend(source, quantize=quantize, outer=outer)
+        for adapter in adapters:
+            check_low_rank(adapter)
+    except SansiError as error:
+        if choice == "native" or quantize is not None:
+            raise
+        log.warning("torch operators take the place of the CPU kernels, which is slower: %s", error)
+        return None
+    try:
+        return NativeBackend(source, quantize=quantize, outer=outer, adapters=adapters)
     except KernelsUnavailable as error:
         if choice == "native" or quantize is not None:
             raise
@@ -133,4 +150,6 @@ def _refuse(choice: str, quantize: str | None) -> None:
     if choice == "native":
         raise SansiError('backend="native" needs a float32 or bfloat16 Transformer on the CPU', param="backend")
     if choice == "cuda":
-        raise SansiError('backend="cuda" needs a Transformer on a GPU, and no batch_invariant', param="backend")
+        raise SansiError(
+            'backend="cuda" needs a Transformer on a GPU, and neither batch_invariant nor adapters', param="backend"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from sansi.engine.batch import Batch
 from sansi.model import Transformer
+from sansi.model.adapters import Adapter
 from sansi.model.native import NativeModel
 
 
@@ -31,9 +33,10 @@ class NativeBackend:
         isa: str | None = None,
         cache_dtype: str | None = None,
         outer: str | None = None,
+        adapters: Sequence[Adapter] = (),
     ):
         make = NativeModel if isinstance(source, Transformer) else NativeModel.from_pretrained
-        self._model = make(source, quantize, threads, isa, cache_dtype, outer)  # type: ignore[arg-type]
+        self._model = make(source, quantize, threads, isa, cache_dtype, outer, adapters)  # type: ignore[arg-type]
         self.name = f"native {self._model.kind}" if self._model.kind else "native"
         self.block_bytes = self._model.block_bytes
 
@@ -45,7 +48,9 @@ class NativeBackend:
         self._model.allocate(num_blocks)
 
     def forward(self, batch: Batch) -> Tensor:
-        return self._model.forward(batch.ids, batch.positions, batch.starts, batch.context, batch.tables, batch.rows)
+        return self._model.forward(
+            batch.ids, batch.positions, batch.starts, batch.context, batch.tables, batch.rows, batch.adapters
+        )
 
     def refresh(self) -> None:
         self._model.refresh()

@@ -6,7 +6,7 @@ D head size, R real (not padding) new tokens of a group.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from sansi.engine.batch import BLOCK, Batch
 from sansi.model import Transformer
+from sansi.model.adapters import AdaptedModel, Adapter
 
 MAX_PADDING = 1.5  # prompts share a padded forward as long as it holds at most so many times their tokens
 
@@ -26,14 +27,17 @@ class TorchBackend:
     batch_invariant: results of a sequence are bitwise the same, alone or in any batch, whatever the chunks: each is run
     by itself in pieces that begin at multiples of BLOCK, a token always in the same row of the same shape; with
     mixtures of experts token by token, as the rows that an expert sees are not the token's alone.
+    adapters: what sequences may ask for; those with the same one are run together.
     """
 
     name = "torch"
     own_threads = False
 
-    def __init__(self, model: Transformer, batch_invariant: bool = False):
+    def __init__(self, model: Transformer, batch_invariant: bool = False, adapters: Sequence[Adapter] = ()):
         config, like = model.config, next(model.parameters())
         self._model, self._like = model, like
+        self._adapted = [AdaptedModel(model, adapter).eval() for adapter in adapters]
+        self._adapter_bytes = sum(adapter.nbytes for adapter in adapters)
         self._piece = (1 if config.is_moe else BLOCK) if batch_invariant else None  # tokens of a fixed shape
         self.device = like.device
         self._shape = (config.num_key_value_heads, BLOCK, config.head_dim)
@@ -43,7 +47,7 @@ class TorchBackend:
 
     @property
     def weight_bytes(self) -> int:
-        return sum(p.numel() * p.element_size() for p in self._model.parameters())
+        return sum(p.numel() * p.element_size() for p in self._model.parameters()) + self._adapter_bytes
 
     def allocate(self, num_blocks: int) -> None:
         self.keys = self.values = self._like.new_empty(0)  # freed before the new ones are asked for
@@ -51,7 +55,9 @@ class TorchBackend:
         self.keys, self.values = _lazy_zeros(shape, self._like), _lazy_zeros(shape, self._like)
 
     def refresh(self) -> None:
-        """Nothing to do: there is no second copy of the weights."""
+        """There is no second copy of the weights; what adapters derive of them follows."""
+        for model in self._adapted:
+            model.refresh()
 
     def forward(self, batch: Batch) -> Tensor:
         hidden: list[Tensor] = []  # per group [R, C]
@@ -63,32 +69,46 @@ class TorchBackend:
         where[np.concatenate(order)] = np.arange(len(where))
         rows = torch.from_numpy(where[batch.rows.numpy()]).to(self.device)
         wanted = torch.cat(hidden)[rows] if len(hidden) > 1 else hidden[0][rows]
-        return self._head(wanted).float()
+        if batch.adapters is None:
+            return self._head(wanted).float()
+        of_token = np.repeat(batch.adapters.numpy(), np.diff(batch.starts.numpy()))[batch.rows.numpy()]
+        logits = wanted.new_empty(len(wanted), self._model.config.vocab_size, dtype=torch.float32)
+        for adapter in np.unique(of_token):
+            mine = torch.from_numpy(np.flatnonzero(of_token == adapter)).to(self.device)
+            logits[mine] = self._head(wanted[mine], int(adapter)).float()
+        return logits
 
-    def _head(self, hidden: Tensor) -> Tensor:
-        weight = self._model.lm_head_weight
+    def _head(self, hidden: Tensor, adapter: int = 0) -> Tensor:
+        def head(x: Tensor) -> Tensor:
+            return self._adapted[adapter - 1].head(x) if adapter else F.linear(x, self._model.lm_head_weight)
+
         if self._piece is None or len(hidden) == 0:
-            return F.linear(hidden, weight)
-        return torch.cat([F.linear(row[None], weight) for row in hidden])  # one shape for all
+            return head(hidden)
+        return torch.cat([head(row[None]) for row in hidden])  # one shape for all
 
     def _groups(self, batch: Batch) -> Iterator[_Group]:
         starts, context = batch.starts.numpy(), batch.context.numpy()
         new = np.diff(starts)
         tables = batch.tables.numpy()
+        adapters = np.zeros(len(new), dtype=np.int32) if batch.adapters is None else batch.adapters.numpy()
         if self._piece is None:
-            for members in _batched(new):
-                yield _Group(batch, tables, members, starts[members], new[members], None, 0)
+            for adapter in np.unique(adapters):
+                same = np.flatnonzero(adapters == adapter)
+                for members in map(same.__getitem__, _batched(new[same])):
+                    yield _Group(batch, tables, members, starts[members], new[members], None, 0, int(adapter))
             return
         for n, count in enumerate(new):
             begin = int(context[n] - count)
             for first, last in _aligned(begin, int(context[n]), self._piece):
                 token, shift = np.array([starts[n] + first - begin]), first % self._piece
-                yield _Group(batch, tables, np.array([n]), token, np.array([last - first]), self._piece, shift)
+                counts, its = np.array([last - first]), int(adapters[n])
+                yield _Group(batch, tables, np.array([n]), token, counts, self._piece, shift, its)
 
     def _run(self, group: _Group) -> Tensor:
         view = _View(self.keys, self.values, group, self.device, self._like.dtype)
         positions = None if view.fresh else view.positions
-        hidden = self._model.hidden(view.ids, positions=positions, attention=view.attention, cache=view)
+        model = self._adapted[group.adapter - 1] if group.adapter else self._model
+        hidden = model.hidden(view.ids, positions=positions, attention=view.attention, cache=view)
         return hidden[view.real_rows, view.real_columns]
 
 
@@ -103,6 +123,7 @@ class _Group:
     counts: np.ndarray  # [G] new tokens of each
     width: int | None  # batch-invariant: T, of which the new tokens begin at `shift`
     shift: int
+    adapter: int  # as in the batch
 
     @property
     def tokens(self) -> np.ndarray:

@@ -2,7 +2,19 @@
 
 from sansi.model.adapters.adapter import Adapter, LowRank
 from sansi.model.adapters.erasure import Erasure, erasure
-from sansi.model.adapters.merge import Merged, merged
+from sansi.model.adapters.merge import Merged, check_base, merged
 from sansi.model.adapters.read import read_adapter
+from sansi.model.adapters.view import AdaptedModel, adapted
 
-__all__ = ["Adapter", "Erasure", "LowRank", "Merged", "erasure", "merged", "read_adapter"]
+__all__ = [
+    "AdaptedModel",
+    "Adapter",
+    "Erasure",
+    "LowRank",
+    "Merged",
+    "adapted",
+    "check_base",
+    "erasure",
+    "merged",
+    "read_adapter",
+]

@@ -89,7 +89,7 @@ class _WithAdapter:
             before |= {LM_HEAD}
         self.changed: frozenset[str] = before | frozenset(adapter.names)
         self.kinds: Mapping[str, str] = source.kinds
-        self._check_base()
+        check_base(adapter, source)
 
     @property
     def format(self) -> WeightFormat:
@@ -141,18 +141,20 @@ class _WithAdapter:
         """Where a head that the adapter takes apart from the embedding lies in the base."""
         return EMBEDDING if name == LM_HEAD and self._tied else name
 
-    def _check_base(self) -> None:
-        for name, copy in self._adapter.copies.items():
-            count = min(ROWS_COMPARED, len(copy))
-            if self._in_base(name) in self._source.kinds:
-                continue  # rounded, so that they differ anyway
-            own, other = self._base(name, 0, count).float(), copy[:count].float()
-            if torch.linalg.vector_norm(own - other) > SAME_BASE * torch.linalg.vector_norm(other):
-                base = f', "{self._adapter.base}"' if self._adapter.base else ""
-                raise SansiError(
-                    f"{self._adapter.folder}: the adapter is for another base{base}: its copy of that base's {name} is "
-                    "not the model's; give the model that it was trained on"
-                )
+
+def check_base(adapter: Adapter, source: WeightSource) -> None:
+    """Raise SansiError where the copy of its base's embedding or head in its folder is not that of `source`."""
+    for name, copy in adapter.copies.items():
+        own_name = name if name in source.shapes else EMBEDDING
+        if own_name in source.kinds:
+            continue  # rounded, so that they differ anyway
+        own, other = source.rows(own_name, 0, min(ROWS_COMPARED, len(copy))).float(), copy[:ROWS_COMPARED].float()
+        if torch.linalg.vector_norm(own - other) > SAME_BASE * torch.linalg.vector_norm(other):
+            base = f', "{adapter.base}"' if adapter.base else ""
+            raise SansiError(
+                f"{adapter.folder}: the adapter is for another base{base}: its copy of that base's {name} is not the "
+                "model's; give the model that it was trained on"
+            )
 
 
 def _with_rows(rows: Tensor, new: tuple[Tensor, Tensor], first: int, last: int) -> Tensor:

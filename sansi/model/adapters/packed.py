@@ -122,5 +122,5 @@ class PackedAdapters:
 def gain_of(change: LowRank, base: Tensor) -> Tensor:
     """[N] float32: what rows of W + scale * B A are multiplied with to be as long as the magnitude says."""
     assert change.magnitude is not None
-    whole = base.float().cpu() + change.delta(0, len(change.B))
+    whole = base.float().to(change.B.device) + change.delta(0, len(change.B))
     return change.magnitude.float() / torch.linalg.vector_norm(whole, dim=0 if change.by_column else 1)
