@@ -3,7 +3,6 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from adapter_folders import factors, folder_of
 from peft_folders import DENSE, IDS, base_model, make
 from peft_folders import SPARSE as SPARSE_CONFIG
 from sansi.base.errors import SansiError
@@ -13,6 +12,8 @@ from sansi.model.formats.source import open_source
 from sansi.model.formats.weights import ModelWeights, fill_model
 from sansi.model.native import NativeModel
 from sansi.model.quantize import quantize
+
+from adapter_folders import factors, folder_of
 
 ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
 MLP = ["gate_proj", "up_proj", "down_proj"]

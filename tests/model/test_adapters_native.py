@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from adapter_folders import factors, folder_of, random_adapter
 from sansi.base.errors import SansiError
 from sansi.model.adapters import merged, read_adapter
 from sansi.model.formats.source import open_source
@@ -10,6 +9,8 @@ from sansi.model.formats.weights import ModelWeights
 from sansi.model.native import NativeModel
 from sansi.model.quantize import quantize
 from tiny_models import ALL, tiny_config, tiny_model
+
+from adapter_folders import factors, folder_of, random_adapter
 
 LENGTHS = (5, 1, 19, 3, 2)
 MINE = (1, 0, 2, 1, 2)
