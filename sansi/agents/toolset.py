@@ -20,15 +20,18 @@ from sansi.base.files import as_path
 if TYPE_CHECKING:
     from sansi.agents.approvals import Rule
     from sansi.agents.mcp import MCPServers, ServerConfig, Status
+    from sansi.agents.tools.library import Embeddings
 
 NO_WAIT = 0.0
 STARTING = 15.0  # seconds that a run waits for MCP servers that are starting
 
 
 class Workspace:
-    """What a built-in tool is made with: the folder that the user shares, and a place to say how it is closed."""
+    """What a built-in tool is made with: the folder that the user shares, a model of embeddings, and a place to say how
+    it is closed."""
 
-    def __init__(self, folder: str | Path | None = None):
+    def __init__(self, folder: str | Path | None = None, embeddings: Embeddings | None = None):
+        self.embeddings = embeddings
         self.folder = None if folder is None else as_path(folder, "the folder of the tools").expanduser()
         if self.folder is not None and not self.folder.is_dir():
             raise SansiError(f"{self.folder}: there is no such folder to share with tools", param="folder")
@@ -76,8 +79,9 @@ class Toolset:
     """Built-in tools and MCP servers, until they are closed. Servers start at once, in the background.
 
     names: of built-in tools. mcp: files or objects with "mcpServers". folder: that files and shell work in, and code
-    may read; None: none. ask: answers questions of servers to the user, before the run's own `ask`. Raises SansiError
-    for an unknown name, a tool that needs a folder, or a file that names no servers.
+    may read; None: none. ask: answers questions of servers to the user, before the run's own `ask`. embeddings: lets
+    retrieval search by meaning, too; the text of the folder's documents goes there. Raises SansiError for an unknown
+    name, a tool that needs a folder, embeddings that no tool uses, or a file that names no servers.
 
         with Toolset(["calculator"], mcp=["mcp.json"]) as tools:
             agent = Agent(client, tools.all())
@@ -90,9 +94,12 @@ class Toolset:
         *,
         folder: str | Path | None = None,
         ask: Any = None,
+        embeddings: Embeddings | None = None,
     ):
         chosen = [(name, _maker(name)) for name in dict.fromkeys(names)]
-        self.workspace = Workspace(folder)
+        if embeddings is not None and "retrieval" not in dict(chosen):
+            raise SansiError("embeddings are for retrieval, which is not among the tools", param="embeddings")
+        self.workspace = Workspace(folder, embeddings)
         self._servers: MCPServers | None = None
         try:
             self._own = [tool for _, make in chosen for tool in make(self.workspace)]

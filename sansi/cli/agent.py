@@ -14,10 +14,14 @@ from sansi.base.errors import SansiError
 from sansi.base.progress import status
 from sansi.cli.agent_settings import AgentSettings, rules_of, settings_of
 from sansi.cli.chat import read_key
+from sansi.cli.embeddings import embeddings_of
 from sansi.cli.help import Command, Group
 from sansi.cli.models import find_model, loaded
 from sansi.cli.options import (
     DEFAULT_MODEL,
+    EMBEDDINGS_KEY_HELP,
+    EMBEDDINGS_MODEL_HELP,
+    EMBEDDINGS_URL_HELP,
     MODEL_OR_SERVER_HELP,
     Budget,
     Device,
@@ -98,6 +102,9 @@ def agent(
         str,
         typer.Option(help="The folder that files, shell and retrieval use, and code may read.", rich_help_panel=TOOLS),
     ] = ".",
+    embeddings_url: Annotated[str | None, typer.Option(help=EMBEDDINGS_URL_HELP, rich_help_panel=TOOLS)] = None,
+    embeddings_model: Annotated[str | None, typer.Option(help=EMBEDDINGS_MODEL_HELP, rich_help_panel=TOOLS)] = None,
+    embeddings_key_env: Annotated[str | None, typer.Option(help=EMBEDDINGS_KEY_HELP, rich_help_panel=TOOLS)] = None,
     mode: Annotated[str, typer.Option(help=MODE_HELP, rich_help_panel=RULES, autocompletion=_modes)] = "ask",
     always: Annotated[
         list[str] | None,
@@ -213,8 +220,10 @@ def agent(
         asked = None if prompt is None else question(prompt)
     with contextlib.ExitStack() as stack:
         # Servers start while the model loads.
-        with command_line(folder="--folder"):
-            toolset = stack.enter_context(Toolset(names, chosen.mcp or (), folder=chosen.folder))
+        with command_line(folder="--folder", embeddings="--embeddings-url"):
+            vectors = embeddings_of(chosen.embeddings_url, chosen.embeddings_model, chosen.embeddings_key_env)
+            tools_here = Toolset(names, chosen.mcp or (), folder=chosen.folder, embeddings=vectors)
+            toolset = stack.enter_context(tools_here)
             toolset.check_rules(policy.rules)
         approvals.policy = approvals.policy.with_rules(toolset.rules)
         client, name = stack.enter_context(_client(chosen))

@@ -13,7 +13,11 @@ import typer
 
 from sansi.cli.usage import is_given
 
-MODEL, TOOLS = ("model", "url", "api_key_file", "api_key_env", "hub", "device", "quantize"), ("tools", "mcp")
+EMBEDDINGS = ("embeddings_url", "embeddings_model", "embeddings_key_env")
+MODEL, TOOLS = (
+    ("model", "url", "api_key_file", "api_key_env", "hub", "device", "quantize"),
+    ("tools", "mcp", *EMBEDDINGS),
+)
 CHOOSES_MODEL = ("model", "url")
 RULES = ("always", "ask", "never")
 
@@ -32,6 +36,9 @@ class AgentSettings:
     tools: list[str] | None
     mcp: list[str] | None
     folder: str
+    embeddings_url: str | None
+    embeddings_model: str | None
+    embeddings_key_env: str | None
     mode: str
     always: list[str] | None
     ask: list[str] | None

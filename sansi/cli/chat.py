@@ -122,6 +122,11 @@ def read_key(file: str | None, variable: str | None) -> str | None:
         if not lines:
             raise SansiError(f"--api-key-file {file}: there is no key in it")
         return lines[0]
-    if variable is not None and not os.environ.get(variable):
-        raise SansiError(f"--api-key-env {variable}: there is no such variable, or it is empty")
-    return os.environ[variable] if variable else None
+    return key_in(variable) if variable is not None else None
+
+
+def key_in(variable: str, option: str = "--api-key-env") -> str:
+    """The key in a variable of the environment. Raises SansiError where there is none."""
+    if not (key := os.environ.get(variable)):
+        raise SansiError(f"{option} {variable}: there is no such variable, or it is empty")
+    return key

@@ -35,6 +35,9 @@ Think = Annotated[
 Seed = Annotated[int | None, typer.Option(help="The same seed gives the same answer.")]
 KeyFile = Annotated[str | None, typer.Option("--api-key-file", help="With --url: file whose first line is the key.")]
 KeyVariable = Annotated[str | None, typer.Option("--api-key-env", help="With --url: a variable that holds the key.")]
+EMBEDDINGS_URL_HELP = "With retrieval: a server with /v1/embeddings, to search by meaning; documents are sent there."
+EMBEDDINGS_MODEL_HELP = "Its model; default: the server's first."
+EMBEDDINGS_KEY_HELP = "A variable that holds its key."
 System = Annotated[str | None, typer.Option("--system", "-s", help="The system message.")]
 Quantize = Annotated[str | None, typer.Option(help=QUANTIZE_HELP)]
 Sampling = Annotated[float | None, typer.Option(help="Default: the preset of the mode.")]

@@ -13,8 +13,18 @@ import typer
 
 from sansi.base import collector
 from sansi.base.errors import SansiError
+from sansi.cli.embeddings import embeddings_of
 from sansi.cli.models import find_model, name_of
-from sansi.cli.options import DEFAULT_MODEL, DEVICE_HELP, HUB_HELP, MODEL_HELP, QUANTIZE_HELP
+from sansi.cli.options import (
+    DEFAULT_MODEL,
+    DEVICE_HELP,
+    EMBEDDINGS_KEY_HELP,
+    EMBEDDINGS_MODEL_HELP,
+    EMBEDDINGS_URL_HELP,
+    HUB_HELP,
+    MODEL_HELP,
+    QUANTIZE_HELP,
+)
 from sansi.cli.usage import CommandLineError, command_line
 
 if TYPE_CHECKING:
@@ -153,6 +163,9 @@ def serve(
     tool_folder: Annotated[
         str | None, typer.Option(help="The folder that files and shell may use.", rich_help_panel=TOOLS)
     ] = None,
+    embeddings_url: Annotated[str | None, typer.Option(help=EMBEDDINGS_URL_HELP, rich_help_panel=TOOLS)] = None,
+    embeddings_model: Annotated[str | None, typer.Option(help=EMBEDDINGS_MODEL_HELP, rich_help_panel=TOOLS)] = None,
+    embeddings_key_env: Annotated[str | None, typer.Option(help=EMBEDDINGS_KEY_HELP, rich_help_panel=TOOLS)] = None,
     max_runs: Annotated[
         int,
         typer.Option(min=1, help="Runs with tools at a time, of one API key; more get 429.", rich_help_panel=TOOLS),
@@ -223,6 +236,7 @@ def serve(
             max_runs,
             {"always": always or (), "ask": ask or (), "never": never or ()},
             approval_seconds,
+            (embeddings_url, embeddings_model, embeddings_key_env),
         ) as server_tools,
     ):
         found = [find_model(model, hub, memory=alone, **options) for model in wanted]
@@ -251,6 +265,7 @@ def _server_tools(
     max_runs: int = 16,
     rules: Mapping[str, Sequence[str]] = MappingProxyType({}),
     approval_seconds: float = 900,
+    embeddings: tuple[str | None, str | None, str | None] = (None, None, None),
 ) -> Iterator[ServerTools | None]:
     """What the operator turns on; None: nothing. MCP servers start while the model loads, and end with the server."""
     if not tools and not mcp:
@@ -258,6 +273,8 @@ def _server_tools(
             raise CommandLineError("--tool-mode and --tool-folder are for tools: give --tools or --mcp")
         if given := [name for name, texts in rules.items() if texts]:
             raise CommandLineError(f"--{given[0]} is for tools: give --tools or --mcp")
+        if any(embeddings):
+            raise CommandLineError("--embeddings-url is for retrieval: give --tools retrieval")
         yield None
         return
     from sansi.agents.approvals import Policy
@@ -265,7 +282,7 @@ def _server_tools(
     from sansi.base.state import state_folder
     from sansi.serve.agent.server_tools import ServerTools
 
-    with command_line(folder="--tool-folder"):
+    with command_line(folder="--tool-folder", embeddings="--embeddings-url"):
         names = names_in(tools or ())
         if "memory" in names and several_keys:
             raise SansiError(
@@ -273,7 +290,7 @@ def _server_tools(
                 "out"
             )
         policy = Policy.of(mode, **rules)  # type: ignore[arg-type]
-        toolset = Toolset(names, mcp or (), folder=folder)
+        toolset = Toolset(names, mcp or (), folder=folder, embeddings=embeddings_of(*embeddings))
         try:
             toolset.check_rules(policy.rules)
         except SansiError:

@@ -74,7 +74,7 @@ def tools(workspace: Any) -> list[Tool]:
     """Over the files of a workspace's folder. Raises SansiError where it has none."""
     if getattr(workspace, "folder", None) is None:
         raise SansiError("retrieval searches a folder, and none was given")
-    library = Library.of(workspace.folder)
+    library = Library.of(workspace.folder, embeddings=getattr(workspace, "embeddings", None))
     workspace.close_with(library.close)
     return [retrieval_tool(library)]
 
