@@ -22,6 +22,7 @@ from sansi.cli.options import (
     EMBEDDINGS_KEY_HELP,
     EMBEDDINGS_MODEL_HELP,
     EMBEDDINGS_URL_HELP,
+    LOOP_BREAKER_HELP,
     MODEL_OR_SERVER_HELP,
     Budget,
     Device,
@@ -30,6 +31,7 @@ from sansi.cli.options import (
     KeyVariable,
     Quantize,
     System,
+    check_times,
 )
 from sansi.cli.usage import command_line, refuse_given
 
@@ -128,6 +130,9 @@ def agent(
     max_seconds: Annotated[
         float | None, typer.Option(min=0.1, help="Longest time, tools included.", rich_help_panel=LIMITS)
     ] = None,
+    loop_breaker: Annotated[
+        int, typer.Option(callback=check_times, help=LOOP_BREAKER_HELP, rich_help_panel=LIMITS)
+    ] = 5,
     prompt: Annotated[
         str | None,
         typer.Option("--prompt", "-p", help="Ask this, answer, and end; “-” reads it.", rich_help_panel=HEADLESS),
@@ -216,7 +221,13 @@ def agent(
         names = names_in(chosen.tools if chosen.tools is not None else ["calculator"])
         policy = Policy.of(chosen.mode, always=chosen.always or (), ask=chosen.ask or (), never=chosen.never or ())  # type: ignore[arg-type]
         approvals = _approvals(policy)
-        limits = Limits(chosen.max_calls, chosen.max_tokens, chosen.max_seconds, chosen.thinking_budget)
+        limits = Limits(
+            chosen.max_calls,
+            chosen.max_tokens,
+            chosen.max_seconds,
+            chosen.thinking_budget,
+            loop_breaker=chosen.loop_breaker or None,
+        )
         asked = None if prompt is None else question(prompt)
     with contextlib.ExitStack() as stack:
         # Servers start while the model loads.

@@ -47,6 +47,7 @@ class AgentSettings:
     max_calls: int
     max_tokens: int | None
     max_seconds: float | None
+    loop_breaker: int
 
     def to_json(self, name: str) -> dict[str, Any]:
         """For the first line of a session. Paths are absolute, since it may be gone on with from another folder.

@@ -14,6 +14,7 @@ MODEL_OR_SERVER_HELP = f"{MODEL_HELP} Default: {DEFAULT_MODEL}, or the server's 
 DEVICE_HELP = "auto (CUDA when there is one), cpu or cuda."
 QUANTIZE_HELP = "int8 or int4: smaller weights, on the CPU."
 HUB_HELP = "huggingface or modelscope: where names are looked up."
+LOOP_BREAKER_HELP = "The same call with the same result ends the calls at this time, from 2 on; 0: never."
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)]
 ModelOption = Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)]
@@ -42,6 +43,13 @@ System = Annotated[str | None, typer.Option("--system", "-s", help="The system m
 Quantize = Annotated[str | None, typer.Option(help=QUANTIZE_HELP)]
 Sampling = Annotated[float | None, typer.Option(help="Default: the preset of the mode.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+
+def check_times(times: int) -> int:
+    """Of --loop-breaker: what a call is once is no repetition."""
+    if times < 0 or times == 1:
+        raise typer.BadParameter(f"{times} is neither 0, for never, nor 2 or more")
+    return times
 
 
 def agreed(think: bool | None, budget: int | None) -> bool | None:

@@ -22,8 +22,10 @@ from sansi.cli.options import (
     EMBEDDINGS_MODEL_HELP,
     EMBEDDINGS_URL_HELP,
     HUB_HELP,
+    LOOP_BREAKER_HELP,
     MODEL_HELP,
     QUANTIZE_HELP,
+    check_times,
 )
 from sansi.cli.usage import CommandLineError, command_line
 
@@ -160,6 +162,7 @@ def serve(
             min=1, help="How long a question waits for its answer; then the call is not made.", rich_help_panel=TOOLS
         ),
     ] = 900,
+    loop_breaker: Annotated[int, typer.Option(callback=check_times, help=LOOP_BREAKER_HELP, rich_help_panel=TOOLS)] = 5,
     tool_folder: Annotated[
         str | None, typer.Option(help="The folder that files and shell may use.", rich_help_panel=TOOLS)
     ] = None,
@@ -237,6 +240,7 @@ def serve(
             {"always": always or (), "ask": ask or (), "never": never or ()},
             approval_seconds,
             (embeddings_url, embeddings_model, embeddings_key_env),
+            loop_breaker,
         ) as server_tools,
     ):
         found = [find_model(model, hub, memory=alone, **options) for model in wanted]
@@ -266,6 +270,7 @@ def _server_tools(
     rules: Mapping[str, Sequence[str]] = MappingProxyType({}),
     approval_seconds: float = 900,
     embeddings: tuple[str | None, str | None, str | None] = (None, None, None),
+    loop_breaker: int = 5,
 ) -> Iterator[ServerTools | None]:
     """What the operator turns on; None: nothing. MCP servers start while the model loads, and end with the server."""
     if not tools and not mcp:
@@ -277,6 +282,7 @@ def _server_tools(
             raise CommandLineError("--embeddings-url is for retrieval: give --tools retrieval")
         yield None
         return
+    from sansi.agents import Limits
     from sansi.agents.approvals import Policy
     from sansi.agents.toolset import Toolset, names_in
     from sansi.base.state import state_folder
@@ -301,8 +307,15 @@ def _server_tools(
         tempfile.TemporaryDirectory(prefix="sansi-serve-", ignore_cleanup_errors=True) as conversations,
     ):
         remembered = state_folder() / "approvals.json"
-        policy, bounds = policy.with_rules(toolset.rules), {"max_runs": max_runs, "approval_seconds": approval_seconds}
-        yield ServerTools(toolset, Path(conversations), policy, remembered, **bounds)  # type: ignore[arg-type]
+        yield ServerTools(
+            toolset,
+            Path(conversations),
+            policy.with_rules(toolset.rules),
+            remembered,
+            Limits(loop_breaker=loop_breaker or None),
+            max_runs,
+            approval_seconds,
+        )
 
 
 def _roles(given: str | None) -> frozenset[str]:

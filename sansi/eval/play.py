@@ -46,7 +46,7 @@ def play(
     episode = environment.reset(seed, difficulty)
     tools = [Tool.from_function(function) for function in episode.tools]
     # The model alone is judged: nobody tells it that it repeats itself, or claims what it has not done.
-    limits = Limits(max_calls=max_calls, loop_breaker=False, ask_again=False)
+    limits = Limits(max_calls=max_calls, loop_breaker=None, ask_again=False)
     agent = Agent(client, tools, limits=limits, options=options)
     messages: tuple[Message, ...] = read_messages(episode.problem.messages)
     calls: tuple[CallRecord, ...] = ()

@@ -98,7 +98,7 @@ def test_a_tool_is_told_its_room():
 
 def test_where_the_context_is_full_the_oldest_results_are_shortened_first():
     client = Counting(*[turn(i) for i in range(9)], says("done"), context_length=1600)
-    events = list(Agent(client, [pages(550)], loop_breaker=False).stream(QUESTION))
+    events = list(Agent(client, [pages(550)], loop_breaker=None).stream(QUESTION))
     run = events[-1].run
     assert (run.answer, run.stopped_reason) == ("done", "answer")
     asked = [client.tokens(messages) for messages, *_ in client.seen]

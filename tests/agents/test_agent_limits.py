@@ -122,7 +122,11 @@ def test_a_server_that_does_not_count_is_counted_by_its_text():
         ({"max_calls": 1.5}, "max_calls must be"),
         ({"max_tokens": 3}, "at least 4"),
         ({"thinking_budget": 4, "thinking_reserve": 5}, "more than the thinking_budget 4"),
-        ({"loop_breaker": 1}, "must be True or False"),
+        ({"loop_breaker": 1}, "must be 2 or more, or None for none, not 1"),
+        ({"loop_breaker": 0}, "must be 2 or more, or None for none, not 0"),
+        ({"loop_breaker": True}, "loop_breaker must be a number"),
+        ({"loop_breaker": -1}, "loop_breaker must be a number"),
+        ({"ask_again": 1}, "ask_again must be True or False"),
         ({"thinking_budget": 4, "options": {"thinking_budget": 3}}, "give one"),
     ],
 )
@@ -299,7 +303,17 @@ def test_mistakes_repeat_themselves_too(reply):
 
 def test_polling_is_exempt_and_the_breaker_can_be_switched_off():
     assert repeated(9, replace(CALCULATOR, polling=True))[0].stopped_reason == "answer"
-    assert repeated(9, loop_breaker=False)[0].stopped_reason == "answer"
+    assert repeated(9, loop_breaker=None)[0].stopped_reason == "answer"
+
+
+@pytest.mark.parametrize(
+    ("at", "told"), [(2, ["2"]), (3, ["2", "3"]), (4, ["2", "3", "4"]), (8, ["4", "5", "6", "7", "8"])]
+)
+def test_the_breaker_may_break_earlier_and_later(at, told):
+    run, _, notices = repeated(at, loop_breaker=at)
+    assert run.stopped_reason == "loop" and len(run.calls) == at
+    assert [str(notice.details["times"]) for notice in notices if notice.about.startswith("loop")] == told
+    assert "No further call is made" in run.calls[-1].remark and "No further" not in run.calls[-2].remark
 
 
 def test_changes_in_between_begin_anew():

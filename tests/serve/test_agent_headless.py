@@ -270,6 +270,28 @@ def test_a_session_goes_on_with_what_it_began_with(sansi, tmp_path, monkeypatch)
     assert lines[0]["settings"]["model"] == "planned" and lines[0]["settings"]["max_calls"] == 1
 
 
+@pytest.mark.parametrize(("given", "calls"), [((), 5), (("--loop-breaker", "3"), 3), (("--loop-breaker", "0"), 7)])
+def test_when_the_same_call_ends_the_calls_is_an_option_that_a_session_keeps(sansi, tmp_path, given, calls):
+    from live_server import running
+    from scripted import Planned
+
+    def plan(told):
+        return ("calculator", {"expression": "1+1"}) if len(told) < 7 else "It is 2."
+
+    with running([Planned("planned", plan)]) as address:
+        code, _, err = sansi("--url", address, "-m", "planned", "-p", "Go", *given)
+        assert (code, err.count("calculator: ok")) == (0 if calls == 7 else 4, calls)
+    lines = [json.loads(line) for line in next(tmp_path.rglob("session.jsonl")).read_text().splitlines()]
+    assert lines[0]["settings"]["loop_breaker"] == int(given[1] if given else 5)
+
+
+@pytest.mark.parametrize("wrong", ["1", "-1", "x"])
+def test_a_wrong_number_of_times_is_the_command_lines_mistake(wrong):
+    with pytest.raises(SystemExit) as caught:
+        cli.app(["agent", "--loop-breaker", wrong, "-p", "Go"])
+    assert caught.value.code == 2
+
+
 def test_a_session_whose_process_was_killed_in_a_call_can_be_asked_more(sansi, url, tmp_path):
     assert sansi("--url", url, "-p", "What is 17 * 23?")[0] == 0
     file = next(tmp_path.rglob("session.jsonl"))

@@ -14,7 +14,7 @@ from asking_tool import FORM, book
 from fake_chat import FakeChat
 from live_server import LONG, http, running, serving, wait_for
 from sansi import cli
-from sansi.agents import Result, tool
+from sansi.agents import Limits, Result, tool
 from sansi.agents.approvals import Policy
 from sansi.agents.mcp import ServerStatus, Status
 from sansi.agents.tools.memory import Memory, memory_tools
@@ -102,6 +102,17 @@ def test_a_run_is_told_event_by_event(served):
     assert [each["index"] for each in told if each["kind"] == "step"] == [0, 1, 2]
     [plotted] = [each for each in told if each["kind"] == "observation" and each["attachments"]]
     assert plotted["attachments"][0]["media_type"] == "image/png" and told[-1]["answer"].startswith("Done: a plot")
+
+
+def test_the_operator_says_when_the_same_call_ends_the_calls(tmp_path):
+    with _server_tools(["calculator"], None, "ask", None, False, loop_breaker=2) as made:
+        assert made.limits.loop_breaker == 2
+    with _server_tools(["calculator"], None, "ask", None, False, loop_breaker=0) as made:
+        assert made.limits.loop_breaker is None
+    made = ServerTools(Tools(lines), tmp_path, limits=Limits(loop_breaker=2))
+    with running([Planned("planned", says(*[("lines", {"count": 1})] * 2))], tools=made) as url:
+        told = http.post(f"{url}/v1/agent/runs", json=ASK).json()
+    assert told["stopped_reason"] == "loop" and len([m for m in told["messages"] if m["role"] == "tool"]) == 2
 
 
 def test_a_run_may_come_whole(served):

@@ -63,7 +63,7 @@ class Driver:
             state.held,
         )
         self._inputs = Inputs(settings.ask, emit, state, self._meter.watch.waiting)
-        self._breaker = LoopBreaker(self._tools)
+        self._breaker = LoopBreaker(self._tools, self._settings.limits.loop_breaker)
         for record in state.records:
             self._breaker.note(record)
         self._pending: list[Pending] = []
@@ -302,7 +302,7 @@ class Driver:
 
     def _looked_at(self, record: CallRecord) -> CallRecord:
         """The record, with what has to be said where its call repeats itself."""
-        repetition = self._breaker.note(record) if self._settings.limits.loop_breaker else None
+        repetition = self._breaker.note(record)
         if repetition is None:
             return record
         call, times = record.call, repetition.times

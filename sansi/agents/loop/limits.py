@@ -41,8 +41,9 @@ class Limits:
     """Tokens of thought, over all steps."""
     thinking_reserve: int | None = None
     """Of these kept for the answer; None: a quarter, rounded up."""
-    loop_breaker: bool = True
-    """Tell the model of a call that repeats itself, and stop it: see `sansi.agents.loop.repetition`."""
+    loop_breaker: int | None = 5
+    """At which time the same call with the same result ends the calls; the model is told of it from half of that on:
+    see `sansi.agents.loop.repetition`."""
     ask_again: bool = True
     """Ask once more where calls are planned or claimed and not made: see `sansi.agents.loop.honesty`."""
 
@@ -50,7 +51,7 @@ class Limits:
         for f in fields(self):
             value = getattr(self, f.name)
             kinds = (int, float) if f.name == "max_seconds" else int
-            if f.name in ("loop_breaker", "ask_again"):
+            if f.name == "ask_again":
                 if not isinstance(value, bool):
                     raise SansiError(f"{f.name} must be True or False, not {value!r}", param=f.name)
                 continue
@@ -60,6 +61,9 @@ class Limits:
                 raise SansiError(f"{f.name} must be a number of 0 or more, not {value!r}", param=f.name)
         if self.max_tokens is not None and self.max_tokens < RESERVED:
             raise SansiError(f"max_tokens must be at least {RESERVED}, not {self.max_tokens}", param="max_tokens")
+        if self.loop_breaker in (0, 1):
+            told = f"loop_breaker must be 2 or more, or None for none, not {self.loop_breaker}"
+            raise SansiError(told, param="loop_breaker")
         if (self.thinking_reserve or 0) > (self.thinking_budget or 0):
             raise SansiError(
                 f"thinking_reserve is {self.thinking_reserve}, more than the thinking_budget {self.thinking_budget}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -39,8 +40,9 @@ class RunRequest:
     """To questions that a paused run ended with, by the call's id."""
 
 
-def parse_run(body: Mapping[str, Any], policy: Policy, max_calls: int) -> RunRequest:
-    """Check every field. Raises SansiError with `param`."""
+def parse_run(body: Mapping[str, Any], policy: Policy, caps: Limits) -> RunRequest:
+    """Check every field. caps: the most that a run may have. Raises SansiError with `param`."""
+    max_calls = caps.max_calls if caps.max_calls is not None else sys.maxsize
     for name, why in NOT_HERE.items():
         if body.get(name) not in (None, False) and not (name == "n" and body[name] == 1):
             raise SansiError(f'"{name}" has no meaning for a run: {why}', param=name)
@@ -49,7 +51,7 @@ def parse_run(body: Mapping[str, Any], policy: Policy, max_calls: int) -> RunReq
     if calls is not None and (isinstance(calls, bool) or not isinstance(calls, int) or not 0 <= calls <= max_calls):
         raise SansiError(f'"max_tool_calls" must be from 0 to {max_calls}, not {show(calls)}', param="max_tool_calls")
     budget = chat.options.thinking_budget
-    limits = Limits(max_calls=max_calls if calls is None else calls, thinking_budget=budget)
+    limits = replace(caps, max_calls=caps.max_calls if calls is None else calls, thinking_budget=budget)
     chat = replace(chat, options=replace(chat.options, thinking_budget=None))
     return RunRequest(chat, limits, _names(body), _conversation(body), _answers(body))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sansi.agents import AgentEvent, Stop, Tool
+from sansi.agents import AgentEvent, Limits, Stop, Tool
 from sansi.agents.approvals import Approvals, Approver, Policy, Remembered
 from sansi.agents.desk import AnswerDesk
 from sansi.agents.events import MessageAdded, ObservationMade
@@ -42,9 +42,9 @@ class Running:
 
 
 class ServerTools:
-    """The tools of one server. folder: where files of conversations go. remembered: approvals for always. max_calls: of
-    one run. max_runs: at a time, of one API key. approval_seconds: how long a question waits for its answer; then the
-    call is not made.
+    """The tools of one server. folder: where files of conversations go. remembered: approvals for always. limits: of
+    one run, at most. max_runs: at a time, of one API key. approval_seconds: how long a question waits for its answer;
+    then the call is not made.
 
     With API keys, "always" lasts as long as the server does: what one client approves must not hold for another.
     """
@@ -55,12 +55,12 @@ class ServerTools:
         folder: Path,
         policy: Policy | None = None,
         remembered: Path | None = None,
-        max_calls: int = 16,
+        limits: Limits | None = None,
         max_runs: int = MOST_RUNS,
         approval_seconds: float | None = APPROVAL_SECONDS,
     ):
         self.toolset, self.folder, self.policy = tools, folder, policy or Policy("ask")
-        self.max_calls, self.max_runs, self.approval_seconds = max_calls, max_runs, approval_seconds
+        self.limits, self.max_runs, self.approval_seconds = limits or Limits(), max_runs, approval_seconds
         self._remembered: dict[int | None, Remembered] = {None: Remembered(remembered)}
         self._approvals: OrderedDict[tuple[int | None, str], Approvals] = OrderedDict()
         self._runs: dict[str, Running] = {}

@@ -54,7 +54,7 @@ def add_agents(
         record = record_of(request.scope)
         admission.check()
         body = await files.body_of(await bodies.read(request), record)
-        asked = parse_run(body, policy, server.max_calls)
+        asked = parse_run(body, policy, server.limits)
         chat = find_model(models, asked.chat.model)
         check_size(chat, asked.chat)
         record.model, record.stream, record.asked = chat.name, asked.chat.stream, asked.chat.messages
