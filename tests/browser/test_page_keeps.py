@@ -29,10 +29,11 @@ def test_an_answer_that_a_reload_cut_says_so(visit, scripted_url):
     page.locator("#question").fill("a slow one")
     page.keyboard.press("Enter")
     page.wait_for_selector(".thought-text")
-    saved(page, "running")
-    page.reload()
+    page.wait_for_function("() => document.querySelector('.thought-text').textContent.length > 40")
+    page.reload()  # at once: what came is kept all the same
     page.wait_for_selector(".answer .problem:not([hidden])")
     assert "The page was closed" in page.locator(".problem").inner_text()
+    assert page.locator(".thought-text").text_content().startswith("Step 2: check whether")
 
 
 def test_rename_search_delete_and_undo(visit, scripted_url):

@@ -114,6 +114,11 @@ function ended(conversation, node) {
   tell(node);
 }
 
+/** The page may be gone in a moment: what has come of answers stays. */
+function keepWhatGrows() {
+  for (const id of saving.keys()) if (store.all.has(id)) store.putAtOnce(store.all.get(id));
+}
+
 /** Tell a screen reader; of a comparison, when all of it is there. */
 function tell(node) {
   if (node.group) return actions.busy() ? undefined : announce(t("saidComparison"));
@@ -278,7 +283,7 @@ function bind() {
   });
   bindFiles({ attach: (files) => composer.attach(files), importFile: (file) => ($("settings").close(), keeping.import(file)) });
   addEventListener("popstate", () => shown.openFromAddress());
-  addEventListener("pagehide", () => actions.busy() && shown.save());
+  addEventListener("pagehide", keepWhatGrows);
   for (const id of ["new-chat", "new-chat-small"]) $(id).addEventListener("click", newChat);
   for (const id of ["tune", "tools-on"]) $(id).addEventListener("click", openSettings);
   $("open-keys").addEventListener("click", openKeys);

@@ -126,6 +126,17 @@ export class Store {
     if (more) this.onchange(id);
   }
 
+  /** Keep it as it is, in one step: a page that is about to go does not live to read what is kept before it writes. */
+  putAtOnce(conversation) {
+    try {
+      const objects = this.#objects("readwrite");
+      objects.put(conversation);
+      objects.transaction.commit?.();
+    } catch {
+      // closed or forbidden: what was kept last stays
+    }
+  }
+
   async delete(id) {
     this.all.delete(id);
     await this.#write((objects) => objects.delete(id));
