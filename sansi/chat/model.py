@@ -66,12 +66,19 @@ class _Job:
 
 
 class ChatModel:
-    """A codec and an engine as one. Safe to use from several threads.
+    """A codec and an engine as one. Safe to use from several threads. adapter: the engine's adapter that answers.
 
     Raises SansiError when the tokenizer has ids that the model has no embedding for.
     """
 
-    def __init__(self, engine: Engine, codec: ChatCodec, name: str, presets: Presets | None = None):
+    def __init__(
+        self,
+        engine: Engine,
+        codec: ChatCodec,
+        name: str,
+        presets: Presets | None = None,
+        adapter: str | None = None,
+    ):
         if codec.tokenizer.vocab_size > engine.vocab_size:
             raise SansiError(
                 f"the tokenizer has {codec.tokenizer.vocab_size} ids, but the model's vocab_size is "
@@ -79,6 +86,7 @@ class ChatModel:
             )
         self.engine, self.codec, self.name = engine, codec, name
         self.presets = presets or Presets()
+        self.adapter = adapter
 
     @classmethod
     def from_pretrained(
@@ -89,7 +97,8 @@ class ChatModel:
         max_batch: int = 64,
         **options: Any,
     ) -> ChatModel:
-        """Load a model folder or a GGUF file; the model is named after it. `options` as for `Engine.from_pretrained`.
+        """Load a model folder or a GGUF file; the model is named after it. `options` as for `Engine.from_pretrained`:
+        with adapters={"name": "folder"}, `with_adapter("name")` is the one that answers by the adapter.
 
         Raises SansiError if anything is missing, or does not fit into the memory.
         """
@@ -98,6 +107,12 @@ class ChatModel:
         presets = Presets.from_pretrained(folder, foreign=not isinstance(codec, Codec))
         engine = Engine.from_pretrained(folder, device=device, dtype=dtype, max_batch=max_batch, **options)
         return cls(engine, codec, name=name, presets=presets)
+
+    def with_adapter(self, name: str) -> ChatModel:
+        """The same model with one of its engine's adapters, called by its name; both answer side by side, and closing
+        one closes both. Raises SansiError for an adapter that the engine was not made with."""
+        self.engine.check_adapter(name)
+        return ChatModel(self.engine, self.codec, name, self.presets, name)
 
     @property
     def context_length(self) -> int:
@@ -364,6 +379,7 @@ class ChatModel:
             prompt_top_logprobs=options.prompt_top_logprobs,
             speculation=options.speculation,
             thinking=limits,
+            adapter=self.adapter,
             **more,
         )
         check_params(params, self.engine.vocab_size)

@@ -14,6 +14,7 @@ from sansi.cli.models import find_model, loaded
 from sansi.cli.options import (
     DEFAULT_MODEL,
     MODEL_OR_SERVER_HELP,
+    Adapter,
     Budget,
     Device,
     Hub,
@@ -46,6 +47,7 @@ def chat(
     device: Device = "auto",
     quantize: Quantize = None,
     hub: Hub = "huggingface",
+    adapter: Adapter = None,
     url: Annotated[
         str | None, typer.Option(help="Talk to a running OpenAI-compatible server, such as http://127.0.0.1:8000.")
     ] = None,
@@ -74,12 +76,14 @@ def chat(
         {"enable_thinking": thinking, "thinking_budget": thinking_budget, "temperature": temperature, "seed": seed}
     )
     if url is not None:
+        if adapter:
+            raise SansiError("--adapter is for a model that is loaded here; a server's adapters are models of its list")
         _chat_with_server(url, model, read_key(api_key_file, api_key_env), options, system, load)
         return
     if api_key_file or api_key_env:
         raise SansiError("a key is for a server; give --url with it")
     found = find_model(model or DEFAULT_MODEL, hub, device=device, quantize=quantize)
-    with loaded(found, device, quantize) as chat_model:
+    with loaded(found, device, quantize, adapter) as chat_model:
         from sansi.base.model_card import read_card
 
         card = read_card(found.folder)

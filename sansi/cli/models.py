@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,14 +110,35 @@ def _is_path(model: str) -> bool:
 
 
 @contextlib.contextmanager
-def loaded(found: Found, device: str, quantize: str | None = None) -> Iterator[ChatModel]:
-    """The model, closed at the end."""
+def loaded(found: Found, device: str, quantize: str | None = None, adapter: str | None = None) -> Iterator[ChatModel]:
+    """The model, closed at the end; with an adapter (FOLDER, or NAME=FOLDER) that one answers."""
     collector.rest()
+    adapters = adapters_in([adapter] if adapter else [])
     with status(f"loading {found.name}"):
         from sansi.chat import ChatModel
+        from sansi.chat.adapters import tell_other_bases
 
-        chat_model = ChatModel.from_pretrained(found.folder, device=device, quantize=quantize)
+        chat_model = ChatModel.from_pretrained(found.folder, device=device, quantize=quantize, adapters=adapters)
         chat_model.name = found.name
+        tell_other_bases(chat_model)
     collector.wake()
     with chat_model:
-        yield chat_model
+        yield chat_model.with_adapter(next(iter(adapters))) if adapters else chat_model
+
+
+def adapters_in(given: Sequence[str]) -> dict[str, str]:
+    """What --adapter says: folders by name. A folder alone is called as it is itself. Raises SansiError for a name that
+    is given twice, and for a folder that is none of an adapter."""
+    from sansi.model.adapters.config import AdapterConfig
+
+    found: dict[str, str] = {}
+    for text in given:
+        name, equals, folder = text.partition("=")
+        if not equals or Path(text).expanduser().is_dir():
+            name, folder = Path(text).expanduser().resolve().name, text
+        if not name or not folder:
+            raise SansiError(f'--adapter "{text}": give NAME=FOLDER, or a folder', param="adapter")
+        if name in found:
+            raise SansiError(f'--adapter: two adapters are called "{name}"; give NAME=FOLDER', param="adapter")
+        found[name] = str(AdapterConfig.read(Path(folder).expanduser()).folder)  # before any model is fetched
+    return found

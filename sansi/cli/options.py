@@ -40,6 +40,9 @@ EMBEDDINGS_URL_HELP = "With retrieval: a server with /v1/embeddings, to search b
 EMBEDDINGS_MODEL_HELP = "Its model; default: the server's first."
 EMBEDDINGS_KEY_HELP = "A variable that holds its key."
 System = Annotated[str | None, typer.Option("--system", "-s", help="The system message.")]
+Adapter = Annotated[
+    str | None, typer.Option("--adapter", help="A PEFT folder (LoRA) that answers in the model's place.")
+]
 Quantize = Annotated[str | None, typer.Option(help=QUANTIZE_HELP)]
 Sampling = Annotated[float | None, typer.Option(help="Default: the preset of the mode.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]

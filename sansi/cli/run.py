@@ -10,6 +10,7 @@ from sansi.base.errors import SansiError
 from sansi.cli.models import find_model, loaded, name_of
 from sansi.cli.options import (
     DEFAULT_MODEL,
+    Adapter,
     Budget,
     Device,
     Hub,
@@ -52,6 +53,7 @@ def run(
     device: Device = "auto",
     quantize: Quantize = None,
     hub: Hub = "huggingface",
+    adapter: Adapter = None,
 ) -> None:
     """Ask one question, or many. The answer goes to standard output, the thinking to standard error.
 
@@ -99,12 +101,12 @@ def run(
             raise SansiError("--jsonl and PROMPT exclude each other; the lines are what is asked")
         lines = inputs.read_batch(jsonl)
         requests = answers.read_requests(lines, flags, name, system)  # before the model is fetched or loaded
-        with loaded(find_model(model, hub, **plan), device, quantize) as chat_model:
+        with loaded(find_model(model, hub, **plan), device, quantize, adapter) as chat_model:
             failed = answers.run_batch(chat_model, lines, requests)
         if failed:
             raise SansiError(f'{failed} of {len(lines)} lines could not be answered; their "error" says why')
     else:
         asked = [{"role": "user", "content": inputs.question(prompt)}]
         request = answers.read_request({**flags, "messages": asked}, name, system)
-        with loaded(find_model(model, hub, **plan), device, quantize) as chat_model:
+        with loaded(find_model(model, hub, **plan), device, quantize, adapter) as chat_model:
             answers.run_one(chat_model, request, as_json, show_thinking)

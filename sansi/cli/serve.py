@@ -14,7 +14,7 @@ import typer
 from sansi.base import collector
 from sansi.base.errors import SansiError
 from sansi.cli.embeddings import embeddings_of
-from sansi.cli.models import find_model, name_of
+from sansi.cli.models import adapters_in, find_model, name_of
 from sansi.cli.options import (
     DEFAULT_MODEL,
     DEVICE_HELP,
@@ -50,6 +50,14 @@ def serve(
     name: Annotated[
         list[str] | None,
         typer.Option(help="Name of a model, once for each; default: its folder's.", rich_help_panel=MODEL),
+    ] = None,
+    adapter: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FOLDER",
+            help="A PEFT folder (LoRA) beside the model, under a name of its own; may be given again.",
+            rich_help_panel=MODEL,
+        ),
     ] = None,
     hub: Annotated[str, typer.Option(help=HUB_HELP, rich_help_panel=MODEL)] = "huggingface",
     device: Annotated[str, typer.Option(help=DEVICE_HELP, rich_help_panel=MODEL)] = "auto",
@@ -186,6 +194,8 @@ def serve(
 
       sansi serve Qwen/Qwen3-0.6B --hub modelscope
 
+      sansi serve Qwen/Qwen3-0.6B --adapter poet=lora/poet --adapter judge=lora/judge
+
       sansi serve small large --name fast --name good --memory 24
 
       sansi serve --host 0.0.0.0 --api-key-file keys.txt --log-format json
@@ -203,7 +213,7 @@ def serve(
         raise SansiError(f'--log-format "{log_format}": must be one of {", ".join(LOG_FORMATS)}')
     collector.rest()  # until the server runs
     from sansi.serve.api.requests import Policy
-    from sansi.serve.http.launch import bind, model_names
+    from sansi.serve.http.launch import bind, check_adapter_names, model_names
     from sansi.serve.http.launch import serve as launch
     from sansi.serve.http.settings import ServerSettings, who_may_ask
 
@@ -228,6 +238,8 @@ def serve(
     wanted = models or [DEFAULT_MODEL]
     alone = shares[0] if shares and len(wanted) == 1 else None
     names = model_names(wanted, name or [name_of(model) for model in wanted])
+    adapters = adapters_in(adapter or [])
+    check_adapter_names(names, adapters)
     with (
         bind(host, port) as listener,  # a taken port is told before the minutes of a download, not after
         _server_tools(
@@ -255,6 +267,7 @@ def serve(
             open_page=open_page,
             verbose=verbose,
             tools=server_tools,
+            adapters=adapters,
             **options,
         )
 

@@ -243,7 +243,7 @@ class Engine:
         """
         self._check_open()
         params = check_params(params, self.vocab_size)
-        number_of(params.adapter, self.adapters)
+        self.check_adapter(params.adapter)
         ids = check_prompt(ids, self.vocab_size, self.context_length, params.max_tokens)
         return self._stream(ids, params)
 
@@ -334,6 +334,10 @@ class Engine:
             retries=meter.retries,
             steps=meter.steps,
         )
+
+    def check_adapter(self, name: str | None) -> None:
+        """Raise SansiError, with the names that there are, for an adapter that there is not."""
+        number_of(name, self.adapters)
 
     def refresh(self) -> None:
         """The weights have changed in a way that torch does not count (`.data`): the next step takes them over."""

@@ -157,6 +157,8 @@ def _add_models(
         told = {**facts_of(chat), "budget_curve": {"points": said.pop("budget_curve")}}
         if not whole:
             said.pop("text")
+        if base := _base_of(chat, models):
+            entry |= {"parent": base}
         length = chat.context_length
         return entry | {"context_length": length, "max_model_len": length, **said, "sansi": told}
 
@@ -168,6 +170,13 @@ def _add_models(
     @app.get("/v1/models/{name:path}", responses=openapi.errors(*openapi.LOOKING, 404))
     async def retrieve_model(name: str) -> dict[str, Any]:
         return card(find_model(models, name), whole=True)
+
+
+def _base_of(chat: ChatModel, models: Mapping[str, ChatModel]) -> str | None:
+    """The model that an adapter is of; None for a model itself."""
+    if getattr(chat, "adapter", None) is None:
+        return None
+    return next((name for name, one in models.items() if one.engine is chat.engine and one.adapter is None), None)
 
 
 def _add_generation(

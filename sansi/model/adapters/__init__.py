@@ -1,10 +1,17 @@
-"""Adapters: PEFT folders of low-rank changes to a model (LoRA, arXiv:2106.09685), merged into it or beside it."""
+"""Adapters: PEFT folders of low-rank changes to a model (LoRA, arXiv:2106.09685), merged into it or beside it.
 
-from sansi.model.adapters.adapter import Adapter, LowRank
-from sansi.model.adapters.erasure import Erasure, erasure
-from sansi.model.adapters.merge import Merged, check_base, merged
-from sansi.model.adapters.read import read_adapter
-from sansi.model.adapters.view import AdaptedModel, adapted
+What needs torch is imported when it is asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sansi.model.adapters.adapter import Adapter, LowRank
+    from sansi.model.adapters.merge import Merged, check_base, merged
+    from sansi.model.adapters.read import read_adapter
+    from sansi.model.adapters.rounding import Erasure, erasure
+    from sansi.model.adapters.view import AdaptedModel, adapted
 
 __all__ = [
     "AdaptedModel",
@@ -18,3 +25,19 @@ __all__ = [
     "merged",
     "read_adapter",
 ]
+
+_PLACES = {
+    **dict.fromkeys(("Adapter", "LowRank"), "adapter"),
+    **dict.fromkeys(("Merged", "check_base", "merged"), "merge"),
+    **dict.fromkeys(("AdaptedModel", "adapted"), "view"),
+    **dict.fromkeys(("Erasure", "erasure"), "rounding"),
+    "read_adapter": "read",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -103,7 +103,8 @@ class AdapterConfig:
 def _values(folder: Path) -> Mapping[str, Any]:
     if not folder.is_dir():
         what = "is a file; give the folder that it is in" if folder.is_file() else "there is no such folder"
-        raise SansiError(f"{folder}: {what}; an adapter is a folder with {CONFIG_FILE} and {WEIGHTS_FILE}")
+        hint = "" if folder.is_file() else " (one of the hub: `hf download NAME --local-dir FOLDER` first)"
+        raise SansiError(f"{folder}: {what}; an adapter is a folder with {CONFIG_FILE} and {WEIGHTS_FILE}{hint}")
     if not (folder / CONFIG_FILE).is_file():
         model = " (it is a model's folder: give that as the model)" if (folder / "config.json").is_file() else ""
         nested = sorted(file.parent.name for file in folder.glob(f"*/{CONFIG_FILE}"))

@@ -126,7 +126,11 @@ class Admission:
     """The gates of all models of a server, and its end."""
 
     def __init__(self, models: Iterable[ChatModel], settings: ServerSettings):
-        self._gates = {chat.name: Gate(_slots_of(chat), settings) for chat in models}
+        gates: dict[int, Gate] = {}
+        self._gates: dict[str, Gate] = {}
+        for chat in models:  # a model and its adapters have one engine, hence one gate
+            owner = id(getattr(chat, "engine", chat))
+            self._gates[chat.name] = gates.setdefault(owner, Gate(_slots_of(chat), settings))
         self.closers: list[Callable[[], None]] = []
         """Called when nothing more is taken on, for what holds no place at a model and would wait for ever."""
 
@@ -141,8 +145,10 @@ class Admission:
         return self._gates[model].enter(count, begun)
 
     def held(self, model: str | None = None) -> int:
-        """Answers that run or wait, of one model or of all."""
-        return sum(gate.held for name, gate in self._gates.items() if model in (None, name))
+        """Answers that run or wait, of one model and its adapters, or of all."""
+        if model is not None:
+            return self._gates[model].held
+        return sum(gate.held for gate in set(self._gates.values()))
 
     @property
     def closing(self) -> bool:

@@ -39,6 +39,7 @@ def serve(
     settings: ServerSettings | None = None,
     log_format: str = "text",
     tools: ServerTools | None = None,
+    adapters: Mapping[str, str] | None = None,
     **options: Any,
 ) -> None:
     """Serve the checkpoints in `folders` until interrupted. Port 0 takes a free one. Raises SansiError on bad input.
@@ -47,9 +48,11 @@ def serve(
     verbose: print what goes where in the memory.
     tools: what the operator has turned on for agents.
     names: one for each folder; default: the folders' own. memory: bytes for all models together, or one for each.
-    options: as for `ChatModel.from_pretrained`.
+    adapters: PEFT folders by name, beside the one model that is served. options: as for `ChatModel.from_pretrained`.
     """
     chosen = model_names(folders, names)
+    check_adapter_names(chosen, adapters or {})
+    options |= {"adapters": adapters} if adapters else {}
     listener = listener or bind(host, port)  # first: a taken port is told before the seconds of loading, not after
     try:
         with contextlib.ExitStack() as stack:
@@ -58,6 +61,8 @@ def serve(
                 for folder, name, share in zip(folders, chosen, _shares(folders, memory, options), strict=True)
             ]
             cards = {chat.name: read_card(folder) for chat, folder in zip(chats, folders, strict=True)}
+            cards |= {name: read_card(folder) for name, folder in (adapters or {}).items()}
+            chats += [chats[0].with_adapter(name) for name in adapters or {}]
             _serve_on(listener, chats, cards, host, settings, log_format, open_page, tools)
     finally:
         listener.close()
@@ -76,6 +81,16 @@ def model_names(folders: Sequence[str], names: Sequence[str]) -> list[str]:
     return chosen
 
 
+def check_adapter_names(models: Sequence[str], adapters: Mapping[str, str]) -> None:
+    """Raise SansiError where adapters have no model of their own, or one is called as a model is."""
+    if adapters and len(models) > 1:
+        raise SansiError("--adapter is for one model; serve each base with its adapters by itself", param="adapter")
+    for name in adapters:
+        if name in models:
+            told = f'--adapter: the model is called "{name}" already; give NAME=FOLDER'
+            raise SansiError(told, param="adapter")
+
+
 def _shares(folders: Sequence[str], memory: Sequence[float] | None, options: Mapping[str, Any]) -> Sequence[int | None]:
     from sansi.chat.memory import share_memory
 
@@ -88,6 +103,9 @@ def _loaded(folder: str, name: str, verbose: bool, **options: Any) -> ChatModel:
 
         chat = ChatModel.from_pretrained(folder, **options)
     chat.name = name
+    from sansi.chat.adapters import tell_other_bases
+
+    tell_other_bases(chat)
     plan = chat.engine.plan
     if verbose:
         print(f"{name}: backend {chat.engine.backend.name}\n{plan}", flush=True)

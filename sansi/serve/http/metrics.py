@@ -81,15 +81,16 @@ class _Live:
         yield info
         held = GaugeMetricFamily("sansi_answers_held", "Answers that run or wait.", labels=["model"])
         gaps = HistogramMetricFamily("sansi_inter_token_seconds", "Between two pieces of a stream.", labels=["model"])
-        for name in self._models:
-            held.add_metric([name], self._admission.held(name))
+        for name, chat in self._models.items():
+            if _owns_engine(chat):
+                held.add_metric([name], self._admission.held(name))
             gaps.add_metric([name], _buckets(self._gaps[name]), self._gaps[name].total)
         yield held
         yield gaps
         yield from self._engines()
 
     def _engines(self) -> Iterator[Metric]:
-        engines = {name: getattr(chat, "engine", None) for name, chat in self._models.items()}
+        engines = {name: getattr(chat, "engine", None) for name, chat in self._models.items() if _owns_engine(chat)}
         read = {name: engine.metrics() for name, engine in engines.items() if engine is not None}
         for field, (name, told) in GAUGES.items():
             yield _family(GaugeMetricFamily(f"sansi_{name}", told, labels=["model"]), read, field)
@@ -106,6 +107,11 @@ class _Live:
             for reason, count in metrics.thinking_ends.items():
                 thoughts.add_metric([model, reason], count)
         yield from (blocks, ends, thoughts)
+
+
+def _owns_engine(chat: ChatModel) -> bool:
+    """Whether it is the model itself: what its adapters do counts as the engine's that they share."""
+    return getattr(chat, "adapter", None) is None
 
 
 def _family(family: Any, read: Mapping[str, Any], field: str) -> Metric:
