@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from sansi.base import SansiError
+
 Result = TypeVar("Result")
+Post = Callable[[Callable[[], None]], object]
+"""Has a loop's thread do something soon, as `call_soon_threadsafe`. Raises RuntimeError or SansiError where it has
+ended."""
 
 
-async def across(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Result]) -> Result:
-    """What `work` gives on the other loop. Cancelling this cancels it.
+async def across(post: Post, work: Coroutine[Any, Any, Result]) -> Result:
+    """What `work` gives on the loop of `post`. Cancelling this cancels it. Raises what `post` raises.
 
     `asyncio.wrap_future(asyncio.run_coroutine_threadsafe(…))` does the same by a future more, at twice the price.
     """
@@ -20,19 +25,26 @@ async def across(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Resu
     tasks: list[asyncio.Task[Result]] = []
 
     def begin() -> None:
-        tasks.append(loop.create_task(work))
+        tasks.append(asyncio.get_running_loop().create_task(work))
         tasks[0].add_done_callback(ended)
 
     def ended(task: asyncio.Task[Result]) -> None:
         with suppress(RuntimeError):  # nobody is there any more
             here.call_soon_threadsafe(_settle, result, task)
 
-    loop.call_soon_threadsafe(begin)
+    def cancel() -> None:
+        tasks[0].cancel()
+
+    try:
+        post(begin)
+    except BaseException:
+        work.close()
+        raise
     try:
         return await result
     except asyncio.CancelledError:
-        with suppress(RuntimeError):  # it has ended, with all its tasks
-            loop.call_soon_threadsafe(lambda: tasks[0].cancel())
+        with suppress(RuntimeError, SansiError):  # it has ended, with all its tasks
+            post(cancel)
         raise
 
 

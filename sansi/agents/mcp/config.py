@@ -39,7 +39,7 @@ class ServerConfig:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """HTTP headers of every request, such as Authorization."""
     transport: Transport = "auto"
-    """How the server is spoken to."""
+    """How the server is spoken to: a program over stdio alone, which `auto` means for it."""
     era: Era = "auto"
     """Which protocol is spoken; auto asks the server."""
     start_timeout: float = STDIO_START
@@ -79,6 +79,12 @@ class ServerConfig:
         if self.problem is None and not self.disabled and (self.command is None) == (self.url is None):
             has = "both a command and a url" if self.command else "neither a command nor a url"
             raise SansiError(f'MCP server "{self.name}": it has {has}; give one of them')
+        if self.command is not None and self.transport == "auto":
+            object.__setattr__(self, "transport", "stdio")
+        if self.problem is None and not self.disabled and (self.command is not None) != (self.transport == "stdio"):
+            wants = "a url" if self.command is not None else "a command"
+            told = f'MCP server "{self.name}": the transport "{self.transport}" needs {wants}'
+            raise SansiError(told, param="transport")
 
     @property
     def max_message_bytes(self) -> int:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, asynccontextmanager, suppress
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
@@ -18,14 +16,15 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import TypeAdapter, ValidationError
 
 from sansi import __version__
-from sansi.agents.forms import Ask, Question, reply_to
+from sansi.agents.forms import Ask
 from sansi.agents.mcp.agreement import agree
+from sansi.agents.mcp.calls import Calls, told_in_a_line
 from sansi.agents.mcp.config import ServerConfig
 from sansi.agents.mcp.deadline import Deadline
 from sansi.agents.mcp.definitions import NOBODY, Caller
 from sansi.agents.mcp.dispatcher import Dispatcher
 from sansi.agents.mcp.failures import DeadlinePassed
-from sansi.agents.mcp.foreign import one_line, shown
+from sansi.agents.mcp.foreign import one_line
 from sansi.agents.mcp.http import http_transport, sse_transport
 from sansi.agents.mcp.process import Begun, ServerProcess
 from sansi.agents.mcp.status import MOST_SHOWN
@@ -37,7 +36,6 @@ from sansi.base.words import count
 logging.getLogger("mcp").addHandler(logging.NullHandler())  # the SDK logs tracebacks; ours are sentences
 
 MOST_PAGES, MOST_ITEMS, MOST_ROUNDS = 200, 10_000, 10
-MOST_QUESTIONS = 20  # to the user, of one server, while its calls run
 LISTED = {"resources/list": "resource", "resources/templates/list": "resource template", "prompts/list": "prompt"}
 STATE_PAUSE = 0.25  # seconds before a request is repeated that the server has only put off
 
@@ -46,33 +44,17 @@ _PROMPT: TypeAdapter[Any] = TypeAdapter(types.GetPromptResult | types.InputRequi
 _RESOURCE: TypeAdapter[Any] = TypeAdapter(types.ReadResourceResult | types.InputRequiredResult)
 
 
-@dataclass(eq=False)
-class _Call:
-    """One request that waits for its answer."""
-
-    caller: Caller
-    deadline: Deadline
-    questions: set[anyio.CancelScope] = field(default_factory=set)
-    """What the user is asked for it, which nobody wants to know once it is over."""
-
-
-_ASKING: ContextVar[_Call | None] = ContextVar("asking", default=None)
-"""The call whose own answer was a question (2026-07-28); before, a question does not say which call it is about."""
-
-
 class Connection:
     """A session with a server. Made by `connect`; used from any task of the loop that made it."""
 
     def __init__(self, config: ServerConfig, traffic: Traffic, ask: Ask | None):
-        self.config, self.traffic, self._ask = config, traffic, ask
+        self.config, self.traffic = config, traffic
+        self.calls = Calls(config.name, traffic, ask)
         self.process: ServerProcess | None = None
         self.transport = config.transport
         self.changed = anyio.Event()
         """Set when the server says that its list of tools is another; whoever reads the list makes it anew."""
         self.notes: list[str] = []
-        self._running: list[_Call] = []
-        self._idle = anyio.Event()
-        self._asked = 0
         self.session: ClientSession
         self.dispatcher: Dispatcher
 
@@ -121,12 +103,6 @@ class Connection:
     def era(self) -> str:
         return "modern" if self.protocol in MODERN_PROTOCOL_VERSIONS else "legacy"
 
-    async def idle(self) -> None:
-        """Until no request waits for its answer."""
-        while self._running:
-            self._idle = anyio.Event()
-            await self._idle.wait()
-
     async def call(self, name: str, arguments: dict[str, Any], caller: Caller) -> types.CallToolResult:
         def request(**given: Any) -> types.CallToolRequest:
             return types.CallToolRequest(params=types.CallToolRequestParams(name=name, arguments=arguments, **given))
@@ -165,7 +141,8 @@ class Connection:
                 if cursor in cursors or not new or len(found) >= MOST_ITEMS:
                     break
                 cursors.add(cursor)
-            self.notes.append(f"its list of {what} does not end: the first {len(found)} are kept")
+            note = f"its list of {what} does not end: the first {len(found)} are kept"
+            self.notes += [] if note in self.notes else [note]
             return found
         got = f" (after {len(found)} {what})" if found else ""
         raise DeadlinePassed(
@@ -181,25 +158,9 @@ class Connection:
             if caller.progress is not None:
                 caller.progress(_words(done, total, message))
 
-        if not self._running:
-            self._asked = 0
-        call = _Call(caller, deadline)
-        self._running.append(call)
-        asking = _ASKING.set(call)
-        try:
-            with deadline.scope:
-                return await self._rounds(request, answer, heard)
-        finally:
-            _ASKING.reset(asking)
-            self._end(call)
+        with self.calls.running(caller, deadline), deadline.scope:
+            return await self._rounds(request, answer, heard)
         raise DeadlinePassed(f"{deadline.passed()}{self.traffic.told()}")
-
-    def _end(self, call: _Call) -> None:
-        self._running.remove(call)
-        for scope in call.questions:
-            scope.cancel()
-        if not self._running:
-            self._idle.set()
 
     async def _rounds(self, request: Callable[..., Any], answer: TypeAdapter[Any], heard: Any) -> Any:
         """The answer, after all that the server wants to know first (2026-07-28: it answers with its questions)."""
@@ -242,39 +203,7 @@ class Connection:
         return given
 
     async def _elicit(self, _: ClientRequestContext, params: types.ElicitRequestParams) -> types.ElicitResult:
-        """Ask the user what the server wants to know; without a user, decline. No call's time runs meanwhile."""
-        if isinstance(params, types.ElicitRequestFormParams):
-            schema, url = dict(params.requested_schema), None
-        else:
-            schema, url = None, params.url
-        own = _ASKING.get()
-        calls = [own] if own is not None else list(self._running)
-        ask = self._ask or (calls[-1].caller.ask if calls else None)
-        declined = self._why_declined(calls, ask)
-        if declined or ask is None:
-            self.traffic.odd(f"asked the user a question, which was declined {declined}", params.message)
-            return types.ElicitResult(action="decline")
-        self._asked += 1
-        with ExitStack() as stack:
-            for call in calls:
-                stack.enter_context(call.deadline.paused())
-                if call.caller.progress is not None:
-                    call.caller.progress(f"waiting for the user's answer: {one_line(params.message)}")
-            scope = stack.enter_context(anyio.CancelScope())
-            calls[-1].questions.add(scope)
-            reply = await reply_to(ask, Question(self.config.name, shown(params.message), schema, url))
-            given = dict(reply.content) if reply.action == "accept" and schema is not None else None
-            return types.ElicitResult(action=reply.action, content=given)
-        return types.ElicitResult(action="cancel")
-
-    def _why_declined(self, calls: list[_Call], ask: Ask | None) -> str:
-        if not calls:
-            return "as it was asked outside of any call"
-        if self._ask is None and len({call.caller.conversation for call in calls}) > 1:
-            return "as calls of several conversations run, and it does not say which of them asks"
-        if ask is None:
-            return "as nobody is there"
-        return f"as it had asked {self._asked} already" if self._asked >= MOST_QUESTIONS else ""
+        return await self.calls.elicit(params)
 
     async def _heard(self, message: Any) -> None:
         if isinstance(message, types.ToolListChangedNotification):
@@ -335,4 +264,5 @@ def _identity(item: Any) -> Any:
 
 def _words(done: float, total: float | None, message: str | None) -> str:
     count = f"{done:g} of {total:g}" if total else f"{done:g}"
-    return f"{message} ({count})" if message else count
+    told = told_in_a_line(message or "")
+    return f"{told} ({count})" if told else count

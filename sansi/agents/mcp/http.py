@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -27,6 +28,8 @@ NEWS_TIMEOUT = 1.0  # seconds for a server to take what it does not answer: a no
 NOT_THIS_TRANSPORT = (400, 404, 405, 406, 415, 501)
 """Statuses by which an address says that it does not speak streamable HTTP."""
 BROKE_OFF = "its answer broke off"
+_NEWS = re.compile(rb'\{"jsonrpc":"2\.0","method":"notifications/')
+"""How a body without an id begins: the SDK's notifications, and no request that has such words in its arguments."""
 REASONS = {
     401: "it wants to know who asks (HTTP 401); give a token in its headers, such as Authorization",
     403: "it refuses this client (HTTP 403)",
@@ -95,7 +98,7 @@ class _Client(httpx2.AsyncClient):
         self._traffic, self._one_stream, self._max = traffic, one_stream, config.max_message_bytes
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-        if request.method == "DELETE" or b'"method":"notifications/' in request.content[:200]:
+        if request.method == "DELETE" or _NEWS.match(request.content):
             with anyio.move_on_after(NEWS_TIMEOUT), suppress(httpx2.TransportError, OSError):
                 return await super().send(request, **options)
             return httpx2.Response(202, request=request)

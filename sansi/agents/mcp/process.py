@@ -140,9 +140,11 @@ class ServerProcess:
                 start_new_session=True,  # Ctrl-C in the terminal is the user's word to this program, not to servers
                 limit=CHUNK,
             )
-        except (OSError, ValueError) as error:  # a NUL in an argument, no memory for another process
-            os.close(held)
-            raise SansiError(f"its program could not be started: {error}") from error
+        except BaseException as error:
+            os.close(held)  # by which what was started ends, where its start was cancelled
+            if isinstance(error, OSError | ValueError):  # a NUL in an argument, no memory for another process
+                raise SansiError(f"its program could not be started: {error}") from error
+            raise
         finally:
             os.close(lifeline)
         return cls(process, held, env)
@@ -203,6 +205,8 @@ async def begin(config: ServerConfig) -> Begun:
         return await ServerProcess.start(config)
     except SansiError as error:
         return error
+    except OSError as error:  # such as of a working directory that is gone
+        return SansiError(f"its program could not be started: {error}")
 
 
 def _how_it_ended(code: int | None) -> str:

@@ -12,12 +12,13 @@ from typing import Any
 import mcp_types as types
 
 from sansi.agents.mcp.definitions import CallResult, Definition
+from sansi.agents.mcp.foreign import one_line
 from sansi.agents.observation import Attachment
 from sansi.base import SansiError
 from sansi.base.words import count
 from sansi.text.schema import tool_schema
 
-PROBLEMS_TOLD = 3
+PROBLEMS_TOLD, LONGEST_NAME = 3, 128
 ENDINGS = {"image/png": ".png", "image/jpeg": ".jpg", "audio/wav": ".wav", "audio/mpeg": ".mp3", "audio/ogg": ".ogg"}
 """Of files without a name, where systems differ or know none."""
 
@@ -76,7 +77,7 @@ class _Parts:
             case types.TextContent():
                 self.texts.append(content.text)
             case types.ImageContent() | types.AudioContent():
-                self._add_file(None, content.mime_type, content.data)
+                self._add_file("", content.mime_type, content.data)
             case types.EmbeddedResource():
                 self.add_resource(content.resource)
             case types.ResourceLink():
@@ -90,10 +91,11 @@ class _Parts:
             head = f"[resource {resource.uri}]\n" if headed and resource.uri else ""
             self.texts.append(head + resource.text)
         else:
-            name = str(resource.uri).rstrip("/").rpartition("/")[2] or None
+            name = str(resource.uri).rstrip("/").rpartition("/")[2]
             self._add_file(name, resource.mime_type or "application/octet-stream", resource.blob)
 
-    def _add_file(self, name: str | None, media_type: str, data: str) -> None:
+    def _add_file(self, name: str, media_type: str, data: str) -> None:
+        name, media_type = (one_line(text)[:LONGEST_NAME] for text in (name, media_type))
         try:
             content = base64.b64decode(data, validate=False)
         except (binascii.Error, ValueError) as error:
@@ -101,7 +103,7 @@ class _Parts:
             return
         kind = media_type.partition(";")[0].strip().lower()
         ending = ENDINGS.get(kind) or mimetypes.guess_extension(kind) or ""
-        name = name or f"{media_type.partition('/')[0] or 'file'}-{len(self.files) + 1}{ending}"
+        name = name if name.strip(".") else f"{media_type.partition('/')[0] or 'file'}-{len(self.files) + 1}{ending}"
         self.files.append(Attachment(name, media_type, content))
         self.texts.append(f"[{name}: {media_type}, {count(len(content), 'byte')}]")
 

@@ -1,4 +1,4 @@
-"""One server: a task of its own that connects, notices when the connection is lost, and connects anew when needed."""
+"""One server as it is used: calls, resources and prompts over its connection, made again where that is harmless."""
 
 from __future__ import annotations
 
@@ -7,28 +7,19 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-import anyio
 from mcp.shared.exceptions import MCPError
-from pydantic import ValidationError
 
-from sansi.agents.forms import Ask
-from sansi.agents.mcp.config import ServerConfig
-from sansi.agents.mcp.connection import Connection, connect
+from sansi.agents.mcp.connection import Connection
 from sansi.agents.mcp.definitions import NOBODY, Caller, CallResult, Definition, Prompt, Resource
 from sansi.agents.mcp.dispatcher import ConnectionLost
 from sansi.agents.mcp.failures import DeadlinePassed, MCPFailure, Phase
-from sansi.agents.mcp.foreign import description, one_line
-from sansi.agents.mcp.http import speaks_sse_perhaps
-from sansi.agents.mcp.listing import definitions_of, prompt_of, resource_of, template_of
-from sansi.agents.mcp.process import Begun, ServerProcess
+from sansi.agents.mcp.lifecycle import Lifecycle
+from sansi.agents.mcp.listing import prompt_of, resource_of, template_of
 from sansi.agents.mcp.results import call_result, prompt_result, resource_result
-from sansi.agents.mcp.status import Change, ServerStatus
-from sansi.agents.mcp.traffic import Traffic
-from sansi.agents.mcp.wording import leaf, speaks_of_back_channel, words
+from sansi.agents.mcp.wording import speaks_of_back_channel, words
 from sansi.base import SansiError
 
 Result = TypeVar("Result")
-CHANGES_KEPT = 100
 
 
 class NoBackChannel(Exception):
@@ -38,59 +29,8 @@ class NoBackChannel(Exception):
         self.connection = connection
 
 
-class Server:
-    """Owned by the task that runs `run`; all other methods may be awaited by any task of the same loop."""
-
-    def __init__(self, config: ServerConfig, ask: Ask | None, told: Callable[[], None], begun: Begun = None):
-        self.config, self._ask, self._told = config, ask, told
-        self._begun = begun
-        """What the first connection is made to, where its program runs already."""
-        self.status = ServerStatus(config.name, "starting", notes=config.notes, transport=config.transport)
-        self.definitions: dict[str, Definition] = {}
-        self._connection: Connection | None = None
-        self._settled = anyio.Event()
-        """Set while nothing is being started: connected, failed or closed."""
-        self._wanted = anyio.Event()
-        self._closing = anyio.Event()
-        self._failure: MCPFailure | None = None
-        self._connected_before = False
-
-    async def run(self) -> None:
-        """Connect, and again each time that somebody needs the server after it was lost; until `close`."""
-        if self.config.problem is not None or self.config.disabled:
-            self._cannot_start()
-            return
-        while not self._closing.is_set():
-            self._unsettle()
-            self._set(state="starting")
-            await self._connect()
-            self._connection = None
-            self._settled.set()
-            await self._either(self._wanted, self._closing)
-            self._wanted = anyio.Event()
-        if isinstance(self._begun, ServerProcess):
-            await self._begun.stop(0)
-        self._set(state="closed")
-
-    def close(self) -> None:
-        self._closing.set()
-
-    def current(self) -> ServerStatus:
-        """The status with what has been odd up to now. From any thread."""
-        connection = self._connection
-        if connection is None:
-            return self.status
-        notes = (*self.status.notes, *connection.notes, *connection.left_out(), *connection.traffic.oddities)
-        return replace(self.status, notes=tuple(dict.fromkeys(notes)))
-
-    async def settled(self) -> None:
-        """Until it is not starting any more."""
-        await self._settled.wait()
-
-    def restart(self) -> None:
-        """Connect anew, if it is not connected."""
-        if self._connection is None:
-            self._want()
+class Server(Lifecycle):
+    """Its methods may be awaited by any task of the loop on which `run` runs."""
 
     async def call(self, definition: Definition, arguments: dict[str, Any], caller: Caller = NOBODY) -> CallResult:
         """One call of a tool. Raises MCPFailure; a tool that says itself that it failed gives its result."""
@@ -123,7 +63,7 @@ class Server:
         note = f'{asked}: it is spoken to by the older one ("era": "legacy" in its configuration does so at once)'
         if before.era == "auto":  # else another call has seen to it
             self.config = replace(before, era="legacy", notes=(*before.notes, note))
-        await connection.idle()
+        await connection.calls.idle()
         self._drop(connection, ConnectionLost("the older protocol is wanted", sent=False))
         try:
             await self._connected()
@@ -156,6 +96,8 @@ class Server:
             found = [resource_of(self.config.name, each) for each in await connection.resources()]
             try:
                 return found + [template_of(self.config.name, each) for each in await connection.templates()]
+            except ConnectionLost:
+                raise
             except MCPError:  # templates are the part of resources that many servers leave out
                 return found
 
@@ -167,162 +109,6 @@ class Server:
             return [prompt_of(self.config.name, each) for each in await connection.prompts()] if offered else []
 
         return await self._repeating(made, "list", None, True)
-
-    # The owner's part.
-
-    def _cannot_start(self) -> None:
-        if self.config.disabled:
-            self._set(state="disabled", cause=f'MCP server "{self.config.name}" is disabled by its configuration')
-        else:
-            self._failure = MCPFailure(self.config.name, "configuration", self.config.problem or "")
-            self._set(state="failed", phase="configuration", cause=str(self._failure))
-        self._settled.set()
-
-    async def _connect(self) -> None:
-        """One connection from its beginning to its end. Whatever goes wrong becomes the status."""
-        traffic = Traffic()
-        cause = await self._cause_of_end(self.config, traffic)
-        if cause is None:
-            return
-        refused = self.config.transport == "auto" and speaks_sse_perhaps(cause) and not traffic.healthy
-        if not refused:
-            self._fail("list" if traffic.healthy else "start", words(cause, traffic))
-            return
-        traffic = Traffic()
-        other = await self._cause_of_end(replace(self.config, transport="sse"), traffic)
-        if other is not None:
-            both = f"it speaks neither streamable HTTP ({words(cause, traffic)}) nor SSE ({words(other, traffic)})"
-            self._fail("list" if traffic.healthy else "start", both)
-
-    async def _cause_of_end(self, config: ServerConfig, traffic: Traffic) -> BaseException | None:
-        """What ended one connection, from its beginning on; None where nothing went wrong."""
-        try:
-            await self._one_connection(config, traffic)
-        except BaseException as error:
-            cause = leaf(error)
-            if isinstance(cause, anyio.get_cancelled_exc_class()):
-                raise
-            return cause
-        return None
-
-    async def _one_connection(self, config: ServerConfig, traffic: Traffic) -> None:
-        """Connect, list the tools, then stay until the connection ends or is not wanted any more."""
-        begun, self._begun = self._begun, None
-        async with anyio.create_task_group() as tasks:
-
-            async def watch() -> None:
-                """Tell that the time is over when it is, not when the server's processes are gone."""
-                await anyio.sleep(config.start_timeout)
-                if not traffic.healthy:
-                    self._fail(
-                        "start", f"no answer within {config.start_timeout:g} s (start_timeout_s){traffic.told()}"
-                    )
-                    tasks.cancel_scope.cancel()
-
-            async def stop() -> None:
-                await self._closing.wait()
-                traffic.end("it was closed")
-                tasks.cancel_scope.cancel()
-
-            tasks.start_soon(watch)
-            tasks.start_soon(stop)
-            async with connect(config, self._ask, traffic, begun) as connection:
-                await self._list(connection)
-                await self._stay(connection)
-            tasks.cancel_scope.cancel()
-
-    async def _list(self, connection: Connection) -> None:
-        if connection.capabilities.tools is None:
-            self.definitions, rejected, notes = {}, {}, ["it offers no tools"]
-        else:
-            tools, notes = await connection.tools(), []
-            found, unsound = definitions_of(self.config, tools)
-            rejected = {**connection.rejected, **unsound}
-            self._note_changes(found)
-            self.definitions = found
-        told = (*self.config.notes, *notes, *connection.notes)
-        info = connection.session.server_info
-        self._set(
-            tools=len(self.definitions),
-            rejected=tuple(rejected.items()),
-            notes=tuple(dict.fromkeys(told)),
-            protocol=connection.protocol,
-            transport=connection.transport,
-            server=one_line(f"{info.name} {info.version}") if info else None,
-            instructions=description(connection.session.instructions or "") or None,
-            pid=connection.process.pid if connection.process else None,
-            restarts=self.status.restarts + self._connected_before,
-        )
-
-    def _note_changes(self, found: dict[str, Definition]) -> None:
-        if not self._connected_before and not self.definitions:
-            return
-        changes = [
-            Change(self.config.name, name, self.definitions.get(name), found.get(name))
-            for name in {**self.definitions, **found}
-            if _print(self.definitions.get(name)) != _print(found.get(name))
-        ]
-        self._set(changes=(*self.status.changes, *changes)[-CHANGES_KEPT:])
-
-    async def _stay(self, connection: Connection) -> None:
-        """Connected, until it is not."""
-        self._connection, self._failure, self._connected_before = connection, None, True
-        self._set(state="ready", phase=None, cause=None)
-        self._settled.set()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(connection.watch)
-            tasks.start_soon(self._relist, connection)
-            await connection.traffic.ended.wait()
-            tasks.cancel_scope.cancel()
-        self._connection = None
-        if not self._closing.is_set():
-            cause = f'MCP server "{self.config.name}" was lost: {connection.traffic.cause}'
-            stderr = tuple(connection.process.stderr.lines) if connection.process else ()
-            self._set(state="lost", cause=cause, stderr=stderr, pid=None)
-
-    async def _relist(self, connection: Connection) -> None:
-        """List the tools anew whenever the server says that they are others."""
-        while True:
-            await connection.changed.wait()
-            connection.changed = anyio.Event()
-            try:
-                await self._list(connection)
-                self._set(state="ready")
-            except (MCPError, ValidationError, DeadlinePassed, SansiError) as error:
-                told = f"its tools changed, and the new list could not be read: {words(error, connection.traffic)}"
-                self._set(notes=(*self.status.notes, told))
-
-    def _fail(self, phase: Phase, cause: str) -> None:
-        if self._failure is None and not self._closing.is_set():
-            self._failure = MCPFailure(self.config.name, phase, cause)
-            self._set(state="failed", phase=phase, cause=str(self._failure), pid=None)
-            self._settled.set()
-
-    def _set(self, **fields: Any) -> None:
-        self.status = replace(self.status, **fields)
-        self._told()
-
-    def _want(self) -> None:
-        """Have the owner connect anew."""
-        self._failure = None
-        self._unsettle()
-        self._wanted.set()
-
-    def _unsettle(self) -> None:
-        if self._settled.is_set():
-            self._settled = anyio.Event()
-
-    async def _either(self, *events: anyio.Event) -> None:
-        async with anyio.create_task_group() as tasks:
-
-            async def first(event: anyio.Event) -> None:
-                await event.wait()
-                tasks.cancel_scope.cancel()
-
-            for event in events:
-                tasks.start_soon(first, event)
-
-    # The callers' part.
 
     async def _repeating(
         self, made: Callable[[Connection], Awaitable[Result]], phase: Phase, tool: str | None, repeatable: bool
@@ -354,29 +140,8 @@ class Server:
             return await made(connection)
         except (ConnectionLost, MCPFailure):
             raise
-        except (MCPError, ValidationError, DeadlinePassed, SansiError, RuntimeError) as error:
+        except (MCPError, DeadlinePassed, SansiError, RuntimeError, ValueError) as error:
             raise MCPFailure(self.config.name, phase, words(error, None), tool) from error
-
-    def _drop(self, connection: Connection, lost: ConnectionLost) -> None:
-        """The connection is over for everybody; the owner notices and cleans up."""
-        if not lost.over:
-            return
-        connection.traffic.end(lost.cause)
-        if self._connection is connection:
-            self._connection = None
-            self._unsettle()
-
-    async def _connected(self) -> Connection:
-        """The connection, made anew where it was lost. Raises MCPFailure where it cannot be."""
-        await self._settled.wait()
-        if self._connection is None and self._connected_before and not self._closing.is_set():
-            self._want()
-            await self._settled.wait()
-        if self._connection is not None:
-            return self._connection
-        if self._closing.is_set():
-            raise MCPFailure(self.config.name, "call", "the servers were closed")
-        raise self._failure or MCPFailure(self.config.name, "start", "it was lost again at once")
 
     def _check_unchanged(self, definition: Definition) -> None:
         now = self.definitions.get(definition.name)
@@ -387,7 +152,3 @@ class Server:
                 "not called: the server has changed its definition since it was offered to the model; "
                 "it must be looked at and approved anew"
             )
-
-
-def _print(definition: Definition | None) -> str | None:
-    return definition.fingerprint if definition else None

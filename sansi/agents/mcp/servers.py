@@ -6,10 +6,11 @@ import asyncio
 import atexit
 import concurrent.futures
 import contextlib
+import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,7 +19,8 @@ from sansi.agents.forms import Ask
 from sansi.agents.mcp.across import across
 from sansi.agents.mcp.config import ServerConfig
 from sansi.agents.mcp.definitions import NOBODY, Caller, CallResult, Definition, Prompt, Resource
-from sansi.agents.mcp.process import begin
+from sansi.agents.mcp.failures import MCPFailure
+from sansi.agents.mcp.process import ServerProcess, begin
 from sansi.agents.mcp.status import ServerStatus, Status
 from sansi.agents.mcp.tools import tool_of
 from sansi.agents.tool import Tool
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from sansi.agents.mcp.server import Server
 
 Result = TypeVar("Result")
+log = logging.getLogger("sansi.mcp")
+CLOSED = "the MCP servers were closed"
 CLOSE_TIMEOUT = 10.0  # seconds for all servers to end, each of which takes about two at most
 
 
@@ -60,22 +64,25 @@ class MCPServers:
             raise SansiError(f'two MCP servers are called "{twice}"; rename one of them', param="mcp")
         self._ask, self.on_change = ask, on_change
         self._servers: dict[str, Server] = {}
+        self._unloadable: str | None = None
         self._loop = asyncio.new_event_loop()
         self._made = threading.Event()
         self._closed = False
+        self._gate = threading.Lock()  # nothing is begun on the loop while it is being closed
         self._thread = threading.Thread(target=self._run, name="mcp-servers", daemon=True)
         self._thread.start()
         _OPEN.add(self)
 
     def status(self) -> Status:
         """How they are now: `str()` of it is "N of M MCP servers ready" and a sentence for each that is not."""
-        servers = self._servers
-        return Status(
-            tuple(
-                servers[config.name].current() if config.name in servers else ServerStatus(config.name, "starting")
-                for config in self.configs
-            )
-        )
+        return Status(tuple(map(self._status_of, self.configs)))
+
+    def _status_of(self, config: ServerConfig) -> ServerStatus:
+        if config.name in self._servers:
+            return self._servers[config.name].current()
+        if self._unloadable is None:
+            return ServerStatus(config.name, "starting")
+        return ServerStatus(config.name, "failed", "start", str(MCPFailure(config.name, "start", self._unloadable)))
 
     def wait(self, timeout: float | None = None) -> Status:
         """Until none is starting any more (each has its own deadline), or `timeout` seconds."""
@@ -85,7 +92,7 @@ class MCPServers:
 
         end = None if timeout is None else time.monotonic() + timeout
         if not self._closed and self._made.wait(timeout):
-            with contextlib.suppress(TimeoutError):
+            with contextlib.suppress(TimeoutError, SansiError):  # where it is closed meanwhile
                 self._do(settled(), None if end is None else max(0.0, end - time.monotonic()))
         return self.status()
 
@@ -111,9 +118,7 @@ class MCPServers:
 
     async def acall(self, definition: Definition, arguments: Mapping[str, Any], caller: Caller = NOBODY) -> CallResult:
         """The same for a task of any loop; cancelling it reaches the server."""
-        return await across(
-            self._loop, self._open(self._server(definition.server).call(definition, dict(arguments), caller))
-        )
+        return await across(self._post, self._server(definition.server).call(definition, dict(arguments), caller))
 
     def resources(self, server: str | None = None) -> list[Resource]:
         """What can be read: of one server, or of all that are ready."""
@@ -130,17 +135,18 @@ class MCPServers:
         return self._do(self._server(server).get_prompt(name, dict(arguments or {})))
 
     def restart(self, server: str) -> None:
-        """Start a server again that failed or was lost, in the background."""
+        """Start a server again that failed or was lost, in the background. Raises MCPFailure where that cannot be."""
         one = self._server(server)
-        self._loop.call_soon_threadsafe(one.restart)
+        one.check_startable()
+        self._post(one.restart)
 
     def close(self) -> None:
         """End all servers and what they started, calls in progress included. Nothing of them is left afterwards."""
-        if self._closed:
-            return
         self._made.wait()
-        self._closed = True
-        self._loop.call_soon_threadsafe(self._end)
+        with self._gate:
+            if not self._closed:
+                self._closed = True
+                self._loop.call_soon_threadsafe(self._end)
         if threading.current_thread() is not self._thread:
             self._thread.join(CLOSE_TIMEOUT)
         _OPEN.discard(self)
@@ -160,10 +166,12 @@ class MCPServers:
             self._loop.run_until_complete(self._run_all())
         finally:
             self._made.set()
-            with_rest = asyncio.all_tasks(self._loop)
-            for task in with_rest:
+            with self._gate:
+                self._closed = True
+            rest = asyncio.all_tasks(self._loop)
+            for task in rest:
                 task.cancel()
-            self._loop.run_until_complete(asyncio.gather(*with_rest, return_exceptions=True))
+            self._loop.run_until_complete(asyncio.gather(*rest, return_exceptions=True))
             self._loop.run_until_complete(self._loop.shutdown_default_executor())
             self._loop.close()
 
@@ -171,8 +179,14 @@ class MCPServers:
         """Programs first: they load while the SDK does, a second of this thread and none of the caller's."""
         self._ending = asyncio.Event()
         begun = {config.name: await begin(config) for config in self.configs}
-        from sansi.agents.mcp.server import Server
-
+        try:
+            from sansi.agents.mcp.server import Server
+        except ImportError as error:  # of another version, or of half an installation
+            await asyncio.gather(*(one.stop(0) for one in begun.values() if isinstance(one, ServerProcess)))
+            self._unloadable = f"the package mcp cannot be loaded ({error}); {install_command('agents')}"
+            self._made.set()
+            await self._ending.wait()
+            return
         self._servers = {
             config.name: Server(config, self._ask, self._told, begun[config.name]) for config in self.configs
         }
@@ -185,11 +199,17 @@ class MCPServers:
             server.close()
 
     def _told(self) -> None:
-        if self.on_change is not None:
+        if self.on_change is None:
+            return
+        try:
             self.on_change(self.status())
+        except Exception:  # a listener's fault is not the servers'
+            log.exception("what listens to the state of MCP servers failed")
 
     def _server(self, name: str) -> Server:
         self._made.wait()
+        if self._unloadable is not None:
+            raise MCPFailure(name, "start", self._unloadable)
         if name not in self._servers:
             raise SansiError(f'there is no MCP server "{name}"{did_you_mean(name, self._servers)}')
         return self._servers[name]
@@ -201,20 +221,33 @@ class MCPServers:
         return [server for server in self._servers.values() if server.status.state in ("ready", "lost")]
 
     def _submit(self, work: Coroutine[Any, Any, Result]) -> concurrent.futures.Future[Result]:
-        return asyncio.run_coroutine_threadsafe(self._open(work), self._loop)
-
-    def _open(self, work: Coroutine[Any, Any, Result]) -> Coroutine[Any, Any, Result]:
-        """The same work. Raises SansiError where nothing can be done any more."""
-        if self._closed:
+        try:
+            with self._open():
+                return asyncio.run_coroutine_threadsafe(work, self._loop)
+        except SansiError:
             work.close()
-            raise SansiError("the MCP servers were closed")
-        return work
+            raise
+
+    def _post(self, act: Callable[[], None]) -> None:
+        """Have the servers' thread do it."""
+        with self._open():
+            self._loop.call_soon_threadsafe(act)
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[None]:
+        """Within it the loop does not end. Raises SansiError where nothing can be done any more."""
+        with self._gate:
+            if self._closed:
+                raise SansiError(CLOSED)
+            yield
 
     def _do(self, work: Coroutine[Any, Any, Result], timeout: float | None = None) -> Result:
         self._made.wait()
         future = self._submit(work)
         try:
             return future.result(timeout)
+        except concurrent.futures.CancelledError:
+            raise SansiError(CLOSED) from None
         except BaseException:  # Ctrl-C, too: the server hears that nobody waits any more
             future.cancel()
             raise

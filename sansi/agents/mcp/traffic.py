@@ -38,9 +38,9 @@ class Traffic:
 
     def odd(self, kind: str, quoted: object = "") -> None:
         """`kind` goes on "the server …", after the number of times."""
-        self._counts[kind] += 1
         text = one_line(str(quoted))
         self._first.setdefault(kind, text[:QUOTED] + ("…" if len(text) > QUOTED else ""))
+        self._counts[kind] += 1  # last: other threads look up the first of each kind that is counted
 
     @property
     def oddities(self) -> list[str]:

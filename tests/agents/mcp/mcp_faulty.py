@@ -278,6 +278,65 @@ class mute(Server):
         time.sleep(600)
 
 
+class goodbye(Server):
+    """Closes its stdout after a call that it has answered, and lives on."""
+
+    def call(self, request_id, params):
+        self.reply(request_id, super().call(request_id, params))
+        if params["arguments"]["text"] == "goodbye":
+            os.close(1)
+            time.sleep(600)
+
+
+class restless(Server):
+    """Says that its tools are others whenever they are asked for; "lists": how often that was."""
+
+    lists = 0
+
+    def list(self, params):
+        self.lists += 1
+        send({"method": "notifications/tools/list_changed"})
+        return super().list(params)
+
+    def call(self, request_id, params):
+        return text(str(self.lists))
+
+
+class loses_its_list(Server):
+    """Lists its tools once; each call says that they are others, and gives back how often they were asked for."""
+
+    lists = 0
+
+    def answer(self, request_id, method, params):
+        self.lists += method == "tools/list"
+        if method == "tools/list" and self.lists > 1:
+            send({"id": request_id, "error": {"code": -32000, "message": "no list today"}})
+        else:
+            super().answer(request_id, method, params)
+
+    def call(self, request_id, params):
+        send({"method": "notifications/tools/list_changed"})
+        return text(str(self.lists))
+
+
+class asks_beside(Server):
+    """Asks the user for its first call once a second one is there, and answers that one at once."""
+
+    first = None
+
+    def call(self, request_id, params):
+        if self.first is None:
+            self.first = request_id
+            return None
+        form = {"type": "object", "properties": {}}
+        send({"id": "q", "method": "elicitation/create", "params": {"message": "Sure?", "requestedSchema": form}})
+        return text("second")
+
+    def notified(self, message):
+        if message.get("id") == "q":
+            self.reply(self.first, text(message["result"]["action"]))
+
+
 class strange_content(Server):
     def call(self, request_id, params):
         hologram = {"type": "hologram", "data": "…"}

@@ -1,6 +1,7 @@
 """What runs on another thread's loop is awaited, fails and is cancelled as if it ran on one's own."""
 
 import asyncio
+import inspect
 import threading
 
 import pytest
@@ -31,12 +32,12 @@ async def _fails():
 
 
 def test_the_result_comes_from_the_other_thread(other):
-    assert asyncio.run(across(other, _here())) not in (None, threading.get_ident())
+    assert asyncio.run(across(other.call_soon_threadsafe, _here())) not in (None, threading.get_ident())
 
 
 def test_an_error_reaches_who_waits(other):
     with pytest.raises(KeyError, match="x"):
-        asyncio.run(across(other, _fails()))
+        asyncio.run(across(other.call_soon_threadsafe, _fails()))
 
 
 def test_who_no_longer_waits_cancels_it(other):
@@ -50,7 +51,7 @@ def test_who_no_longer_waits_cancels_it(other):
             ended.set()
 
     async def gives_up():
-        waiting = asyncio.create_task(across(other, waits()))
+        waiting = asyncio.create_task(across(other.call_soon_threadsafe, waits()))
         await asyncio.to_thread(begun.wait, 60)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -67,6 +68,15 @@ def test_what_is_cancelled_there_is_cancelled_here(other):
 
     async def waits():
         with pytest.raises(asyncio.CancelledError):
-            await across(other, cancels_itself())
+            await across(other.call_soon_threadsafe, cancels_itself())
 
     asyncio.run(waits())
+
+
+def test_what_cannot_be_begun_any_more_is_an_error_at_once():
+    loop = asyncio.new_event_loop()
+    loop.close()
+    work = _here()
+    with pytest.raises(RuntimeError, match="closed"):
+        asyncio.run(across(loop.call_soon_threadsafe, work))
+    assert inspect.getcoroutinestate(work) == inspect.CORO_CLOSED

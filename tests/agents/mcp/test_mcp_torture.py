@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import threading
 import time
 from contextlib import ExitStack
 from dataclasses import replace
@@ -15,15 +14,9 @@ pytest.importorskip("mcp", reason="the extra `agents` is not installed")
 
 from mcp_faults import FAULTS, PATIENT, Fault
 from mcp_faulty_http import Serving, serving
+from mcp_programs import FAULTY, echo, program, wait_for
 from sansi.agents.mcp import MCPFailure, MCPServers, Reply, ServerConfig, agreement, connection, stdio
 from sansi.base.processes import process_ids, stat_fields
-
-FAULTY = Path(__file__).with_name("mcp_faulty.py")
-
-
-def program(word, name=None, **fields):
-    command = (sys.executable, "-I", "-S", str(FAULTY), word)
-    return ServerConfig(name or word, command=command[0], args=command[1:], transport="stdio", **PATIENT | fields)
 
 
 def config_of(fault: Fault, stack: ExitStack):
@@ -43,11 +36,6 @@ def limits(monkeypatch):
     monkeypatch.setattr(agreement, "PROBE_PATIENCE", 0.3)
     monkeypatch.setattr(stdio, "STOP_GRACE", 0.2)
     return standing
-
-
-def echo(servers, name, text):
-    definition = next(d for d in servers.definitions() if d.server == name and d.name.startswith("echo"))
-    return servers.call(definition, {"text": text})
 
 
 def processes_of(text):
@@ -139,15 +127,6 @@ def _as_it_was(definition):
 
 
 RUG_PULLED = {"rug_pull": _as_it_was}
-
-
-def wait_for(servers, condition):
-    """Until the status fulfils the condition; each change of it is told."""
-    changed = threading.Event()
-    servers.on_change = lambda status: changed.set()
-    while not condition(servers.status()):
-        assert changed.wait(20)
-        changed.clear()
 
 
 def test_the_matrix_has_more_than_twenty_faults():

@@ -1,0 +1,165 @@
+"""Servers that come and go: started again, lost while nobody calls, closed; and what they tell again and again."""
+
+import asyncio
+import os
+import sys
+import threading
+
+import pytest
+
+pytest.importorskip("mcp", reason="the extra `agents` is not installed")
+
+import itertools
+
+from mcp.shared.exceptions import MCPError
+from mcp_faults import PATIENT
+from mcp_programs import echo, program, wait_for
+from sansi.agents.mcp import (
+    Caller,
+    Definition,
+    MCPFailure,
+    MCPServers,
+    Reply,
+    ServerConfig,
+    lifecycle,
+    process,
+    traffic,
+)
+from sansi.agents.mcp.http import HTTP_FAILED
+from sansi.base import SansiError
+
+NEVER = Definition("never", "echo", None, "", {"type": "object"})
+
+
+@pytest.mark.parametrize("wrong", [{"problem": "it has no command"}, {"command": "x", "disabled": True}])
+def test_a_server_that_cannot_be_started_is_not_started_again(wrong):
+    with MCPServers([ServerConfig("never", **wrong)]) as servers:
+        before = servers.wait()
+        with pytest.raises(MCPFailure, match='MCP server "never" cannot be started: it '):
+            servers.restart("never")
+        with pytest.raises(MCPFailure, match='MCP server "never" cannot be started: it '):
+            servers.submit(NEVER, {}).result(20)
+        assert servers.wait(20) == before
+
+
+def test_a_server_that_was_lost_while_nobody_called_is_there_for_the_next_call():
+    """Also while its program is still being ended, which takes a second where it lives on."""
+    with MCPServers([program("goodbye")]) as servers:
+        assert echo(servers, "goodbye", "goodbye").text == "goodbye"
+        wait_for(servers, lambda status: status["goodbye"].state == "lost")
+        assert echo(servers, "goodbye", "again").text == "again"
+        assert servers.status()["goodbye"].restarts == 1
+
+
+def test_a_list_that_is_said_to_be_another_again_and_again_is_not_asked_for_again_and_again(monkeypatch):
+    monkeypatch.setattr(lifecycle, "RELIST_PAUSE", 600)
+    told = []
+    with MCPServers([program("restless")], on_change=told.append) as servers:
+        servers.wait()
+        lists = [int(echo(servers, "restless", "x").text) for _ in range(20)]
+    assert lists[-1] == 2
+    assert all(before != after for before, after in itertools.pairwise(told)), "nothing was another"
+
+
+def test_a_list_that_is_read_anew_is_no_restart(monkeypatch):
+    monkeypatch.setattr(lifecycle, "RELIST_PAUSE", 0)
+    with MCPServers([program("restless")]) as servers:
+        while int(echo(servers, "restless", "x").text) < 4:
+            pass
+        assert servers.status()["restless"].restarts == 0
+
+
+def test_a_listener_that_fails_harms_no_server():
+    def fails(status):
+        raise KeyError("mine")
+
+    with MCPServers([program("sound")], on_change=fails) as servers:
+        assert servers.wait(60).ready == 1
+
+
+def test_oddities_can_be_read_while_one_is_noted(monkeypatch):
+    """The status is asked for by other threads."""
+    noted = traffic.Traffic()
+    monkeypatch.setattr(traffic, "one_line", lambda text: str(noted.oddities))
+    noted.odd("sent nonsense", "x")
+    assert noted.oddities == ["it sent nonsense: []"]
+
+
+def test_two_transports_share_one_deadline(monkeypatch):
+    """A server that takes its time to refuse the one has no more of it for the other."""
+    ends = []
+
+    async def refused(self, config, traffic, end):
+        ends.append((config.transport, end))
+        raise MCPError(HTTP_FAILED, "no", {"status": 404})
+
+    monkeypatch.setattr(lifecycle.Lifecycle, "_one_connection", refused)
+    with MCPServers([ServerConfig("remote", url="http://127.0.0.1:9/", **PATIENT)]) as servers:
+        assert "neither streamable HTTP" in servers.wait(60)["remote"].cause
+    assert [kind for kind, _ in ends] == ["auto", "sse"] and len({end for _, end in ends}) == 1
+
+
+def test_what_was_started_ends_where_its_start_is_cancelled(monkeypatch):
+    """Its lifeline is closed, by which the supervisor learns that nobody wants it."""
+    held = []
+
+    async def cancelled(*command, pass_fds, **options):
+        held.extend(pass_fds)
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", cancelled)
+    before = set(os.listdir("/proc/self/fd"))
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(process.ServerProcess.start(program("sound")))
+    assert held and set(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_list_that_cannot_be_read_anew_is_told_once(monkeypatch):
+    monkeypatch.setattr(lifecycle, "RELIST_PAUSE", 0)
+    with MCPServers([program("loses_its_list")]) as servers:
+        while int(echo(servers, "loses_its_list", "x").text) < 5:
+            pass
+        notes = servers.status()["loses_its_list"].notes
+    assert [note for note in notes if "no list today" in note] == [notes[-1]]
+
+
+def test_a_question_outlives_another_call_that_ends_before_it_is_answered():
+    """Before 2026-07-28 a question does not say which of the calls of a conversation asks it."""
+    ended = threading.Event()
+    asked = []
+
+    async def ask(question):
+        asked.append(question.message)
+        await asyncio.to_thread(ended.wait, 60)
+        return Reply("accept")
+
+    caller = Caller(ask=ask, conversation="a")
+    with MCPServers([program("asks_beside")]) as servers:
+        (definition,) = servers.definitions()
+        first = servers.submit(definition, {"text": "1"}, caller)
+        second = servers.submit(definition, {"text": "2"}, caller)
+        assert second.result(20).text == "second"
+        ended.set()
+        assert first.result(20).text == "accept"
+    assert asked == ["Sure?", "Sure?"]  # under the call that ended, then under the one that goes on
+
+
+def test_an_sdk_that_cannot_be_loaded_is_named_and_leaves_no_process(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sansi.agents.mcp.server", None)
+    with MCPServers([program("sound")]) as servers:
+        status = servers.wait(20)["sound"]
+        assert (status.state, status.phase) == ("failed", "start") and "package mcp" in status.cause
+        assert servers.tools() == []
+        with pytest.raises(SansiError, match="package mcp"):
+            servers.restart("sound")
+
+
+def test_a_program_that_cannot_even_be_looked_for_leaves_the_others_alone(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with MCPServers([ServerConfig("lost", command="./x"), program("sound", cwd="/")]) as servers:
+        status = servers.wait(60)
+        assert status["lost"].state == "failed" and "No such file" in status["lost"].cause
+        assert status["sound"].state == "ready"
