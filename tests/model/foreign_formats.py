@@ -234,3 +234,25 @@ def read_mlx(tensors: dict[str, Tensor], bits: int) -> Tensor:
     group = q.shape[1] // scales.shape[1]
     wide = [part.repeat_interleave(group, 1) for part in (scales, biases)]
     return torch.from_numpy(q).float() * wide[0] + wide[1]
+
+
+def read_awq(tensors: dict[str, Tensor]) -> Tensor:
+    q, zeros = (_numbers(tensors[part], 4, AWQ_ORDER) for part in ("qweight", "qzeros"))  # [K, N], [G, N]
+    scales = tensors["scales"].numpy()
+    return _meant(q.T, scales.T, zeros.T, q.shape[0] // scales.shape[0])
+
+
+def read_gptq(tensors: dict[str, Tensor], bits: int = 4) -> Tensor:
+    """Of files of the first version, which hold zero points less one."""
+    q = _numbers(tensors["qweight"].T.contiguous(), bits)  # [N, K]
+    group = tensors["g_idx"].numpy()
+    zeros = (_numbers(tensors["qzeros"], bits) + 1)[group].T
+    scales = tensors["scales"].numpy().astype(np.float32)[group].T
+    return torch.from_numpy(((q - zeros) * scales).astype(np.float32))
+
+
+def read_packed(tensors: dict[str, Tensor], bits: int = 4) -> Tensor:
+    q = _numbers(tensors["weight_packed"], bits) - 2 ** (bits - 1)
+    scales = tensors["weight_scale"].float()
+    assert tensors["weight_shape"].tolist() == list(q.shape)
+    return torch.from_numpy(q).float() * scales.repeat_interleave(q.shape[1] // scales.shape[1], 1)

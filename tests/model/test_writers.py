@@ -264,4 +264,7 @@ def test_a_full_disk_and_a_stop_leave_nothing(tmp_path: Path, monkeypatch: pytes
 
 
 def test_every_format_has_a_writer() -> None:
-    assert set(PLAIN) <= set(WRITERS)
+    assert set(WRITERS) == {*PLAIN, "awq", "gptq", "compressed-tensors"}
+    assert {name: kind.calibrated for name, kind in WRITERS.items() if kind.calibrated != "never"} == {
+        **{"awq": "needed", "gptq": "needed", "compressed-tensors": "optional"}
+    }

@@ -79,9 +79,9 @@ def fit_affine(x: Tensor, w: Tensor, top: int, negative: bool, step: int = 1) ->
     return best
 
 
-def fit_symmetric(x: Tensor, w: Tensor, bottom: int, top: int) -> Fit:
-    """x [M, n] by levels `bottom` to `top`; a scale may be negative."""
-    largest = x.gather(-1, x.abs().argmax(-1, keepdim=True))
+def fit_symmetric(x: Tensor, w: Tensor, bottom: int, top: int, signed: bool = True) -> Fit:
+    """x [M, n] by levels `bottom` to `top`. signed: a scale may be negative."""
+    largest = x.gather(-1, x.abs().argmax(-1, keepdim=True)) if signed else -x.abs().amax(-1, keepdim=True)
     best = Fit.none(largest)
     nothing = torch.zeros_like(largest)
     sxx = _sum(w * x * x)

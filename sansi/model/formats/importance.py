@@ -6,18 +6,16 @@ measured one by one; one that few tokens went to leans on the mean of its layer,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from sansi.base.errors import SansiError
+from sansi.model.formats.listening import Heard, expert_names, listening
 from sansi.model.formats.tensors import EMBEDDING, LM_HEAD
-from sansi.model.transformer import Experts, Linear, Transformer, uncompiled
+from sansi.model.transformer import Transformer, uncompiled
 
 LEAN = 16
 """Tokens of its layer's mean that an expert's own are mixed with."""
@@ -50,9 +48,9 @@ def measure_importance(
     model = uncompiled(model)
     sums = _Sums(model)
     tokens = 0
-    with sums.listening():
+    with listening(model, sums.hear):
         for ids in batches:
-            sums.head(model.hidden(ids.to(model.lm_head_weight.device)))
+            sums.hear_head(model.hidden(ids.to(model.lm_head_weight.device)))
             tokens += ids.numel()
             if progress:
                 progress(tokens)
@@ -65,65 +63,48 @@ class _Sums:
     """Sums of squares, and how many they are of."""
 
     def __init__(self, model: Transformer):
-        self._model = model
-        self._dense: dict[str, list[Any]] = {}
-        self._experts: dict[str, list[Any]] = {}  # inputs of gate and up [E, C], of down [E, W], visits [E]
+        self._experts = expert_names(model)
+        self._head = EMBEDDING if model.lm_head is None else LM_HEAD
+        self._squares: dict[str, Tensor] = {}
+        self._tokens: dict[str, int] = {}
 
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        hooks = []
-        for name, module in self._model.named_modules():
-            if isinstance(module, Experts):
-                hooks.append(module.register_forward_pre_hook(self._of_experts(name, module)))
-            elif isinstance(module, Linear) and module.role == "matrix":
-                hooks.append(module.register_forward_pre_hook(self._of_matrix(f"{name}.weight")))
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
+    def hear(self, heard: Heard) -> None:
+        squares = heard.inputs.float().square().sum(0).cpu()
+        for name in heard.names:
+            known = self._squares.get(name)
+            self._squares[name] = squares if known is None else known + squares
+            self._tokens[name] = self._tokens.get(name, 0) + heard.tokens
 
-    def head(self, hidden: Tensor) -> None:
+    def hear_head(self, hidden: Tensor) -> None:
         """The input of the LM head."""
-        self._add(EMBEDDING if self._model.lm_head is None else LM_HEAD, hidden)
-
-    def _add(self, name: str, x: Tensor) -> None:
-        squares, count = x.float().flatten(0, -2).square().sum(0).cpu(), x.numel() // x.shape[-1]
-        known = self._dense.setdefault(name, [torch.zeros_like(squares), 0])
-        known[0] += squares
-        known[1] += count
-
-    def _of_matrix(self, name: str) -> Callable[..., None]:
-        return lambda module, given: self._add(name, given[0])
-
-    def _of_experts(self, name: str, experts: Experts) -> Callable[..., None]:
-        def hook(module: nn.Module, given: tuple[Tensor, Tensor, Tensor]) -> None:
-            x, _, chosen = given
-            count, width = experts.down_proj.shape[0], experts.down_proj.shape[2]
-            sums = self._experts.setdefault(
-                name, [torch.zeros(count, x.shape[-1]), torch.zeros(count, width), torch.zeros(count, dtype=torch.long)]
-            )
-            for expert in chosen.unique().tolist():
-                mine = x[(chosen == expert).any(-1)]
-                gate, up = F.linear(mine, experts.gate_up_proj[expert]).chunk(2, dim=-1)
-                sums[0][expert] += mine.float().square().sum(0).cpu()
-                sums[1][expert] += (F.silu(gate) * up).float().square().sum(0).cpu()
-                sums[2][expert] += len(mine)
-
-        return hook
+        x = hidden.flatten(0, -2)
+        self.hear(Heard((self._head,), x, len(x)))
 
     def visits(self) -> dict[str, int]:
-        return {f"{n}.{e}": count for n, sums in self._experts.items() for e, count in enumerate(sums[2].tolist())}
+        return {expert: self._tokens.get(f"{expert}.down_proj.weight", 0) for expert in self._experts}
 
     def means(self) -> dict[str, Tensor]:
-        found = {name: _floored(squares / count) for name, (squares, count) in self._dense.items()}
-        for name, (inputs, inner, counts) in self._experts.items():
-            for kind, sums in (("gate", inputs), ("up", inputs), ("down", inner)):
-                mean = sums.sum(0) / counts.sum().clamp(min=1)
-                for expert, count in enumerate(counts.tolist()):
-                    leaning = (sums[expert] + LEAN * mean) / (count + LEAN)
-                    found[f"{name}.{expert}.{kind}_proj.weight"] = _floored(leaning)
+        of_layers: dict[tuple[str, str], list[str]] = {}
+        for expert in self._experts:
+            for kind in ("gate_proj.weight", "up_proj.weight", "down_proj.weight"):
+                of_layers.setdefault((expert.rpartition(".")[0], kind), []).append(f"{expert}.{kind}")
+        sparse = {name for names in of_layers.values() for name in names}
+        dense = [name for name in self._squares if name not in sparse]
+        found = {name: _floored(self._squares[name] / self._tokens[name]) for name in dense}
+        for names in of_layers.values():
+            found |= self._leaning(names)
         return found
+
+    def _leaning(self, names: Sequence[str]) -> dict[str, Tensor]:
+        """The means of one matrix of all experts of a layer."""
+        heard = [name for name in names if name in self._squares]
+        total = torch.stack([self._squares[name] for name in heard]).sum(0)
+        mean = total / sum(self._tokens[name] for name in heard)
+        nothing = torch.zeros_like(mean)
+        return {
+            name: _floored((self._squares.get(name, nothing) + LEAN * mean) / (self._tokens.get(name, 0) + LEAN))
+            for name in names
+        }
 
 
 def _floored(means: Tensor) -> Tensor:

@@ -6,15 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from torch import Tensor
-
-from sansi.model.transformer import Transformer
+from torch import Tensor, nn
 
 _STACKED = re.compile(r"(?P<experts>.*\.mlp\.experts)\.(?P<kind>gate_up_proj|down_proj)")
 _ONE_EXPERT = re.compile(r"(?P<experts>.*\.mlp\.experts)\.(?P<number>\d+)\.(?P<kind>gate|up|down)_proj\.weight")
 
 
-def tensor_table(model: Transformer, stacked: bool = False) -> dict[str, Tensor]:
+def tensor_table(model: nn.Module, stacked: bool = False) -> dict[str, Tensor]:
     """Checkpoint name -> the parameter, or the part of one, that it stands for; the tensors share the model's memory.
 
     On the hub each expert has tensors of its own; with `stacked` the experts of a layer are one tensor, as

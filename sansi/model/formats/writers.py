@@ -20,8 +20,12 @@ from sansi.model.bundle import ModelBundle
 from sansi.model.formats.files import described_by, method_of
 from sansi.model.formats.source import open_source
 from sansi.model.formats.weights import ModelWeights, WeightSource
-from sansi.model.formats.writing.folder_format import FolderFormat
+from sansi.model.formats.writing.awq import AwqWriter
+from sansi.model.formats.writing.calibrated import CalibratedFormat
+from sansi.model.formats.writing.compressed_tensors import CompressedWriter
+from sansi.model.formats.writing.folder_format import FolderFormat, WriterOptions
 from sansi.model.formats.writing.fp8 import Fp8Writer
+from sansi.model.formats.writing.gptq import GptqWriter
 from sansi.model.formats.writing.hf import HfWriter
 from sansi.model.formats.writing.mlx import MlxWriter
 from sansi.model.formats.writing.shards import Stored, shards
@@ -29,7 +33,7 @@ from sansi.model.formats.written import WrittenFolder, WrittenTensor
 from sansi.model.transformer import Transformer, uncompiled
 
 WRITERS: Mapping[str, type[FolderFormat]] = MappingProxyType(
-    {writer.name: writer for writer in (HfWriter, Fp8Writer, MlxWriter)}
+    {writer.name: writer for writer in (HfWriter, Fp8Writer, AwqWriter, GptqWriter, CompressedWriter, MlxWriter)}
 )
 """By what `sansi export --to` calls them."""
 
@@ -84,9 +88,25 @@ def _writer(
     if format not in WRITERS:
         raise SansiError(f'unknown format "{format}"{did_you_mean(format, WRITERS)}', param="format")
     kind = WRITERS[format]
+    chosen = as_config(kind.options_type, options, f"options of {format}")
+    writer = _made(kind, weights, chosen, calibration)
+    if format != "hf" and not writer.quantised:
+        told = f"no matrix of the model has room for the groups of {format}"
+        raise SansiError(f"{told}; take another group_size, or another format", param="format")
+    return writer
+
+
+def _made(
+    kind: type[FolderFormat], weights: WeightSource, chosen: WriterOptions, calibration: Iterable[Tensor] | None
+) -> FolderFormat:
+    format = kind.name
+    if issubclass(kind, CalibratedFormat):
+        if calibration is None and kind.calibrated == "needed":
+            raise SansiError(f"{format} is rounded by what a text makes of the model; give one", param="calibration")
+        return kind(weights, chosen, calibration)
     if calibration is not None:
         raise SansiError(f"{format} has no use for a calibration; leave it out", param="calibration")
-    return kind(weights, as_config(kind.options_type, options, f"options of {format}"))
+    return kind(weights, chosen)
 
 
 def _config_values(writer: FolderFormat, bundle: ModelBundle, extra: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from sansi.model.formats.writing.shards import Stored
 
 SHARD_BYTES = 4 * 2**30
 _PROJECTION = re.compile(r"(?P<module>.*\.)(?P<kind>[qkvo]|gate|up|down)_proj\.weight")
+ROUTER = ".mlp.gate.weight"
 _FUSED = (("q", "k", "v"), ("gate", "up"))
 _DTYPES = ("auto", "bfloat16", "float16", "float32")
 
@@ -57,6 +58,8 @@ class FolderFormat(ABC):
     options_type: ClassVar[type[WriterOptions]] = WriterOptions
     metadata: ClassVar[Mapping[str, str]] = {"format": "pt"}
     """Of each file."""
+    calibrated: ClassVar[str] = "never"
+    """Whether it reads a text: "never", "optional" or "needed"."""
     rows_together: ClassVar[int] = 1
     """Rows of a matrix that are rounded together."""
 
@@ -98,9 +101,10 @@ class FolderFormat(ABC):
 
     # ---- what follows ------------------------------------------------------------------------------------------------
 
-    def kept(self) -> list[str]:
-        """Matrices that the format could hold in another model, and that are not quantised in this one."""
-        return [name for name in self.weights.shapes if is_projection(name) and name not in self.quantised]
+    def full_modules(self) -> list[str]:
+        """What is not quantised among what is: routers, and matrices that the format has no room for."""
+        matrices = [n for n in self.weights.shapes if is_projection(n) or n.endswith(ROUTER)]
+        return [name.removesuffix(".weight") for name in matrices if name not in self.quantised]
 
     def planned(self) -> list[Stored]:
         """All tensors of the files, in the order of the model."""

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from sansi.model.formats.fitting import Fit, error_of, fit_affine, levels_of
 from sansi.model.formats.mlx import GROUPS, place_of
-from sansi.model.formats.writing.folder_format import FolderFormat, WriterOptions, too_large
+from sansi.model.formats.writing.folder_format import ROUTER, FolderFormat, WriterOptions, too_large
 from sansi.model.formats.writing.shards import Stored
 from sansi.model.formats.writing.words import words
 
 BITS = (4, 8)
-ROUTER = (8, 64)
+ROUTER_SETTING = (8, 64)
 """Bits and group size of routers, whatever the others have."""
 
 
@@ -52,8 +52,8 @@ class MlxWriter(FolderFormat):
 
     def described(self) -> Mapping[str, Any]:
         said: dict[str, Any] = {"group_size": self.options.group_size, "bits": self.options.bits, "mode": "affine"}
-        routers = [name for name in self.quantised if _is_router(name)]
-        own = {"group_size": ROUTER[1], "bits": ROUTER[0]}
+        routers = [name for name in self.quantised if name.endswith(ROUTER)]
+        own = {"group_size": ROUTER_SETTING[1], "bits": ROUTER_SETTING[0]}
         said |= {name.removesuffix(".weight"): own for name in sorted(routers)}
         return {"quantization": said, "quantization_config": said}
 
@@ -95,7 +95,7 @@ class MlxWriter(FolderFormat):
 
     def _setting(self, name: str) -> tuple[int, int]:
         """Bits and group size."""
-        return ROUTER if _is_router(name) else (self.options.bits, self.options.group_size)
+        return ROUTER_SETTING if name.endswith(ROUTER) else (self.options.bits, self.options.group_size)
 
     def _stacked(self, name: str) -> tuple[str, tuple[int, ...]]:
         """The stem of its tensors, and their first dimension where experts lie in one."""
@@ -116,7 +116,3 @@ def affine(x: Tensor, bits: int, dtype: torch.dtype) -> Fit:
         scale, start = scale.to(dtype).float(), start.to(dtype).float()
         best.offer(scale, start, error_of(x, ones, scale, start, 0, top))
     return best
-
-
-def _is_router(name: str) -> bool:
-    return name.endswith(".mlp.gate.weight")

@@ -1,0 +1,82 @@
+"""What the formats share that look at a text before they round: they are written layer by layer."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import ClassVar
+
+from torch import Tensor
+
+from sansi.base.errors import SansiError
+from sansi.model.formats.weights import WeightSource
+from sansi.model.formats.writing.folder_format import FolderFormat, Piece, WriterOptions
+from sansi.model.formats.writing.layer_walk import LayerWalk, SecondMoments
+
+_FIRST = MappingProxyType({"k_proj": "q_proj", "v_proj": "q_proj", "up_proj": "gate_proj"})
+"""Of the matrices that get the same inputs."""
+
+
+@dataclass(frozen=True)
+class CalibratedOptions(WriterOptions):
+    """Options of formats that read a text."""
+
+    group_size: int = 128
+    """Inputs that share a scale."""
+    device: str = "auto"
+    """Where the text is read and weights are rounded."""
+
+
+class CalibratedFormat(FolderFormat):
+    """A format whose matrices are rounded whole, each layer with the second moments of what comes into it."""
+
+    options_type: ClassVar[type[WriterOptions]] = CalibratedOptions
+    calibrated: ClassVar[str] = "needed"
+    options: CalibratedOptions
+
+    def __init__(self, weights: WeightSource, options: WriterOptions, calibration: Iterable[Tensor] | None = None):
+        super().__init__(weights, options)
+        self._calibration = calibration
+
+    @abstractmethod
+    def layer(self, tensors: Mapping[str, Tensor], moments: SecondMoments) -> Iterator[tuple[str, Piece]]:
+        """The pieces of all tensors of a layer, which are left as what was written means."""
+
+    def pieces(self) -> Iterator[tuple[str, Piece]]:
+        if self._calibration is None:
+            yield from super().pieces()
+            return
+        walk = LayerWalk(self.weights, self._calibration, self.options.device)
+        layers = self.weights.config.num_hidden_layers
+        prefixes = [f"model.layers.{number}." for number in range(layers)]
+        for name in (name for name in self.weights.shapes if not name.startswith(tuple(prefixes))):
+            yield from ((name, piece) for piece in self.pieces_of(name))
+        for number in range(layers):
+            with walk.layer(number) as tensors:
+                check_finite(tensors)
+                yield from self.layer(tensors, walk.moments())
+        self.coverage = walk.coverage
+
+    def whole(self, name: str, weight: Tensor, values: Tensor) -> Piece:
+        """The piece of a whole tensor that is not quantised, which then has the values that were written."""
+        piece = self.in_full(name, 0, values)
+        ((_, written),) = piece.parts.values()
+        weight.copy_(written)
+        return piece
+
+
+def check_finite(tensors: Mapping[str, Tensor]) -> None:
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise SansiError(f"{name}: a weight is not finite; the model is damaged, take another checkpoint of it")
+
+
+def shared_inputs(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """Matrices in runs that get the same inputs."""
+    runs: dict[tuple[str, str], list[str]] = {}
+    for name in names:
+        stem, _, kind = name.removesuffix(".weight").rpartition(".")
+        runs.setdefault((stem, _FIRST.get(kind, kind)), []).append(name)
+    return [tuple(run) for run in runs.values()]
