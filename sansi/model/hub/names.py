@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sansi.base.errors import SansiError
 from sansi.model.presets import OWNER, PRESETS
 
-BUNDLED_SHAPES = ("nano",)
+BUNDLED_SHAPES = ("nano", "smollm2")
 _VARIANTS = (
     *(f"Qwen3-{size}-Base" for size in ("0.6B", "1.7B", "4B", "8B", "14B", "30B-A3B")),
     *(f"Qwen3-{size}-{kind}-2507" for size in ("4B", "30B-A3B", "235B-A22B") for kind in ("Instruct", "Thinking")),
