@@ -1,4 +1,4 @@
-"""Calls that are planned or claimed and not made: found in English and Chinese, asked for once, counted."""
+"""Calls that are planned or claimed and not made: found in five languages, asked for once, counted."""
 
 import pytest
 from sansi.agents import Agent, Tool, calculator
@@ -45,6 +45,52 @@ PLANNED = [
     "我将使用计算器计算这个结果。",
     "让我先搜索一下相关资料：",
     "接下来我会调用 web_search 工具。",
+    # English
+    "Allow me to check the weather.",
+    "Let me pull up the logs.",
+    "I'm going to open the file notes.txt.",
+    "Let me save that in a file.",
+    "Now running the tests.",
+    'I call it: <tool_call>{"name": "calculator", "arguments": {}}</tool_call>',
+    "<tool_call>calculator</tool_call>",
+    # German
+    "Ich rufe jetzt den Rechner auf.",
+    "Ich werde das für Sie nachschlagen.",
+    "Ich muss dafür zuerst die Datenbank abfragen.",
+    "Lassen Sie mich kurz im Web nachsehen.",
+    "Lass mich das berechnen.",
+    "Ich schaue kurz nach.",
+    "Dazu werde ich web_search verwenden.",
+    "Einen Moment bitte.",
+    "Bitte warten Sie einen Augenblick.",
+    "Ich werde eine E-Mail an Anna senden.",
+    # French
+    "Je vais chercher cela sur le web.",
+    "Je vais maintenant utiliser la calculatrice.",
+    "Laissez-moi vérifier la météo.",
+    "Permettez-moi de consulter le calendrier.",
+    "Je vérifie cela tout de suite.",
+    "Je suis en train de calculer le résultat.",
+    "Un instant, s'il vous plaît.",
+    "Veuillez patienter.",
+    "Recherche en cours…",
+    # Spanish
+    "Voy a buscarlo en la web.",
+    "Voy a usar la calculadora.",
+    "Déjame comprobar el tiempo.",
+    "Permítame consultar la base de datos.",
+    "Estoy buscando la información.",
+    "Buscando en la web…",
+    "Ahora mismo consulto el calendario.",
+    "Un momento, por favor.",
+    "Espere un momento.",
+    # calls in other forms
+    'Next step: calculator("17*23")',
+    'I need the result.\n\n```python\ncalculator("17*23")\n```',
+    "Action: calculator[17*23]",
+    'Action: {"action": "calculator", "action_input": {"expression": "1+1"}}',
+    '<invoke name="calculator"><parameter name="expression">1+1</parameter></invoke>',
+    '[TOOL_CALLS][{"name": "calculator"}]',
     '<tool_call>\n{"name": "calculator", "arguments": {"expression": "1+1"}}',
     'Action: {"name": "calculator", "arguments": {"expression": "1+1"}}',
     '```json\n{"name": "calculator", "parameters": {"expression": "1+1"}}\n```',
@@ -62,6 +108,41 @@ CLAIMED = [
     "The file notes.txt has been deleted.",
     "Your order has been successfully cancelled.",
     "I have sent the email and will keep you posted.",
+    "Saved.",
+    "The report is now in notes.md.",
+    "I have created a meeting for Tuesday.",
+    "I have deleted the file as you asked.",
+    "I have written the summary to the file: it is all there.",
+    # German
+    "Ich habe die E-Mail an Anna gesendet.",
+    "Ich habe die Datei notes.txt gespeichert.",
+    "Die Datei wurde erfolgreich gelöscht.",
+    "Ihre Bestellung ist nun storniert.",
+    "E-Mail gesendet!",
+    "Ich habe im Web gesucht und nichts gefunden.",
+    "Ich habe das nachgeschlagen.",
+    "Ich habe den calculator verwendet: 391.",
+    "Der calculator hat 391 ergeben.",
+    "Laut web_search scheint die Sonne.",
+    # French
+    "J'ai envoyé l'e-mail à Anna.",
+    "J’ai bien enregistré le fichier notes.txt.",
+    "Le fichier a été supprimé.",
+    "Votre commande a bien été annulée.",
+    "Fichier enregistré.",
+    "J'ai effectué une recherche, sans résultat.",
+    "J'ai utilisé calculator, et le résultat est 391.",
+    "Selon web_search, il fait beau.",
+    # Spanish
+    "He enviado el correo a Ana.",
+    "He guardado el archivo notes.txt.",
+    "Envié el correo a Ana.",
+    "El archivo ha sido eliminado.",
+    "Su pedido ha sido cancelado.",
+    "Archivo guardado.",
+    "He buscado en la web y no hay nada.",
+    "He usado calculator y da 391.",
+    "Según web_search, hace sol.",
     "我已经使用calculator计算出结果是391。",
     "邮件已发送给安娜。",
     "我已成功将文件保存到 notes.txt。",
@@ -89,9 +170,89 @@ NEITHER = [
     "I used the time to think about it.",
     'She said "I have sent the email" and left.',
     "You can run it with ```python\nlet me check\n```",
+    # English
+    "I'll use metric units.",
+    "I am using the same notation as above.",
+    "I'm running on a server of my maker.",
+    "I'm reading this as a joke.",
+    "Let's use x for the number of apples.",
+    "I should use a hash map here.",
+    "Reading a book is fun.",
+    "Sending a message is easy.",
+    "Checking the box is enough.",
+    "Searching for errors in a large file may take long.",
+    "I'll call it a day.",
+    "I am calling this the second case.",
+    "You can run the tests with make.",
+    "I have written an email for you:\n\nDear Bob, I am ill today.",
+    "I've created a list of tasks:\n- wash up",
+    "I have updated the note as follows: eggs, milk.",
+    "A mail server has a queue in which messages wait.",
+    "The database was created in 2019.",
+    "Files are saved in the folder that you choose.",
+    "You have sent the email yourself.",
+    "He has deleted the file.",
+    "I used to search the web for such things.",
+    "The search tool returned by default is slow.",
+    "According to the results, you won.",
+    'Call it like this: `calculator("1+1")`.',
+    'You can call it yourself:\n\ncalculator("1+1")',
+    "For example: calculator(1+1)",
+    "def double(x):\n    return 2 * x\n\nprint(double(4))",
+    "One moment can change everything.",
+    "A call begins with `<tool_call>` and ends with `</tool_call>`.",
+    "The tag <tool_call> begins a call.",
+    "A moment of silence.",
+    # German
+    "Ich verwende gern Python.",
+    "Ich werde ab jetzt metrische Einheiten verwenden.",
+    "Wenn Sie möchten, kann ich das nachschlagen.",
+    "Soll ich das für Sie nachsehen?",
+    "Sie können das im Web nachschlagen.",
+    "Bitte nennen Sie mir die Stadt, dann schlage ich jetzt nach.",
+    "Ich habe die E-Mail nicht gesendet.",
+    "Ich konnte die Datei nicht speichern.",
+    "Ich habe Ihnen unten einen Entwurf der E-Mail geschrieben.",
+    "Ich habe eine E-Mail geschrieben:\n\nLieber Bob, ich bin krank.",
+    "Die Datei wurde 2019 erstellt.",
+    "Die Datei wird gespeichert, sobald du zustimmst.",
+    "Der Moment ist gut gewählt.",
+    "Ich habe drei Dateien auf dem Tisch.",
+    "Suchen Sie im Menü nach Einstellungen.",
+    # French
+    "Je vais vous expliquer la règle.",
+    "Je vais utiliser la formule de Pythagore.",
+    "Si vous voulez, je peux chercher cela.",
+    "Voulez-vous que je cherche ?",
+    "Vous pouvez chercher cela sur le web.",
+    "Je n'ai pas envoyé l'e-mail.",
+    "Voici le brouillon de l'e-mail que j'ai écrit.",
+    "J'ai écrit un message :\n\nCher Bob, je suis malade.",
+    "Le fichier a été créé en 2019.",
+    "Le document a été écrit par Anne.",
+    "J'ai trois fichiers à lire.",
+    "Un instant de bonheur ne dure pas.",
+    # Spanish
+    "Voy a explicarle la regla.",
+    "Voy a usar la fórmula de Pitágoras.",
+    "Si quiere, puedo buscarlo.",
+    "¿Quiere que lo busque?",
+    "Puede buscarlo en la web.",
+    "No he enviado el correo.",
+    "Aquí está el borrador del correo que he escrito.",
+    "He escrito un mensaje:\n\nQuerido Bob: estoy enfermo.",
+    "El archivo ha sido creado por Ana.",
+    "He leído tres libros este año.",
+    "Buscando se encuentra, dice el refrán.",
+    "Un momento de silencio.",
+    "El programa espera recibir una dirección.",
     "如果您需要，我可以帮您查询。",
     "请告诉我城市，我来查天气。",
     "邮件尚未发送。",
+    "列出已安装的程序。",
+    "该文件已被其他人修改。",
+    "请先关闭正在运行的程序。",
+    "我写了一封邮件，内容如下：你好。",
     "要不要我查一下？",
     "答案是 391。",
     "我无法发送邮件。",
@@ -115,6 +276,51 @@ def test_a_claim_without_a_call_is_found(text):
 @pytest.mark.parametrize("text", NEITHER)
 def test_what_is_neither_is_left_alone(text):
     assert found(text) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        ("My order has been cancelled. What now?", "Since your order has been cancelled, you get your money back."),
+        ("Meine Bestellung wurde storniert!", "Ihre Bestellung wurde storniert."),
+        ("Ma commande a été annulée.", "Votre commande a été annulée."),
+        ("Mi pedido ha sido cancelado.", "Su pedido ha sido cancelado."),
+    ],
+)
+def test_what_the_user_told_first_is_no_claim(said, text):
+    assert found(text, Message("user", said)) is None
+    assert found(text, Message("user", "Cancel my order. / Storniere meine Bestellung. / Annule / Cancela")) is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("Let me check the weather.", "You said: “"),
+        ("我来查一下。", "你说“"),
+        ("Ich schaue kurz nach.", "Du hast geschrieben: „"),
+        ("Je vais chercher cela.", "Tu as écrit : « "),
+        ("Voy a buscarlo.", "Has escrito: «"),
+        ('Ich brauche das Ergebnis, und das ist der Aufruf.\n\ncalculator("1+1")', "Du hast geschrieben: „"),
+        ('calculator("1+1")', "You said: “"),
+    ],
+)
+def test_the_model_is_asked_in_the_language_of_its_reply(text, asked):
+    assert found(text).request.startswith(asked)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Ich habe die E-Mail an Anna gesendet.", "send_email"),
+        ("Die Datei wurde erfolgreich gelöscht.", "write_file"),
+        ("J'ai envoyé l'e-mail à Anna.", "send_email"),
+        ("He guardado el archivo notes.txt.", "write_file"),
+        ("Según web_search, hace sol.", "web_search"),
+    ],
+)
+def test_a_claim_in_another_language_that_a_call_backs_is_none(text, name):
+    assert found(text, *made(name)) is None
+    assert found(text, *made(name, "error: it failed")).kind == "claimed"
 
 
 @pytest.mark.parametrize("text", [*PLANNED, *CLAIMED])
@@ -153,6 +359,10 @@ def test_a_plan_that_is_carried_out_in_the_text_is_none():
 
 
 def test_a_long_text_takes_no_time():
+    for text in ("ich habe die Datei " * 4_000, "j'ai bien " * 5_000, "he ya " * 5_000, "voy a ahora " * 4_000):
+        found(text)
+    for text in ("calculator(" * 4_000, "je vais vous te le la " * 3_000, "ich werde " * 5_000, "Checking a " * 5_000):
+        found(text)
     for text in ("已" * 20_000, "I have just " * 5_000, "let me now " * 5_000, "file " * 10_000, '{"name"' * 5_000):
         found(text)
 
