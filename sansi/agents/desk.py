@@ -54,7 +54,8 @@ class AnswerDesk:
                 return await future
         finally:
             with self._lock:
-                self._open.pop(question.id, None)
+                if self._open.get(question.id, (None, None, None))[2] is future:
+                    del self._open[question.id]
 
     @property
     def questions(self) -> list[Asked]:
@@ -73,6 +74,10 @@ class AnswerDesk:
             return False
         question, loop, future = found
         read = Answer.read(answer) if isinstance(question, Question) else question.fitted(forms.Reply.read(answer))
+        with self._lock:
+            if self._open.get(id) is not found:  # somebody else was faster
+                return False
+            del self._open[id]
         loop.call_soon_threadsafe(_settle, future, read)
         return True
 

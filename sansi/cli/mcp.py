@@ -15,13 +15,14 @@ from sansi.base.errors import SansiError
 from sansi.cli.extras import need
 from sansi.cli.models import find_model, loaded
 from sansi.cli.options import DEFAULT_MODEL, MODEL_HELP, Budget, Device, Hub, Quantize, Sampling
-from sansi.cli.usage import refuse_given
+from sansi.cli.usage import CommandLineError, refuse_given
 
 if TYPE_CHECKING:
     from sansi.agents.mcp.serve import LookUp
     from sansi.client import HTTPChatClient
 
 LISTEN = "Over HTTP"
+OF_MODEL = ("device", "quantize", "hub")
 OF_HTTP = ("host", "port", "api_key_file", "api_key_env", "allow_host", "allow_origin")
 
 
@@ -77,8 +78,10 @@ def mcp(
     Without --http it speaks on stdin and stdout until they are closed; with it, at http://127.0.0.1:8001/mcp.
     """
     need("mcp")
-    if url is not None and (quantize is not None or device != "auto"):
-        raise SansiError("--url asks a server that has its model loaded; --device and --quantize are not for it")
+    if url is not None:
+        refuse_given(ctx, OF_MODEL, "for a model that is loaded here; --url asks a server that has its own")
+    else:
+        refuse_given(ctx, ("url_key_env",), "for the server of --url; give --url with it")
     if not http:
         refuse_given(ctx, OF_HTTP, "for an address to listen on; give --http with it")
     key = _key(url_key_env)
@@ -112,9 +115,12 @@ def _serve_http(server: Any, name: str, host: str, listener: Any, settings: Any)
 
 
 def _key(variable: str | None) -> str | None:
-    if variable is not None and not os.environ.get(variable):
-        raise SansiError(f"--url-key-env {variable}: that environment variable is not set")
-    return os.environ[variable].strip() if variable else None
+    if variable is None:
+        return None
+    key = os.environ.get(variable, "").strip()
+    if not key:
+        raise CommandLineError(f"--url-key-env {variable}: that environment variable is not set")
+    return key
 
 
 def _remote(url: str, model: str | None, key: str | None) -> HTTPChatClient:
@@ -147,7 +153,12 @@ def _client(
             from sansi.chat import ChatOptions
             from sansi.client import InProcessChatClient
 
-            return InProcessChatClient(stack.enter_context(loaded(found, device, quantize)), ChatOptions())
+            try:
+                return InProcessChatClient(stack.enter_context(loaded(found, device, quantize)), ChatOptions())
+            except Exception as error:
+                cause = str(error) if isinstance(error, SansiError) else f"{type(error).__name__}: {error}"
+                print(f"the model {found.name} could not be loaded: {cause}", file=sys.stderr)  # nobody may ever call
+                raise SansiError(f"the model could not be loaded: {cause}") from error
 
         with ThreadPoolExecutor(1, "load") as executor:
             loading = executor.submit(load)

@@ -127,3 +127,14 @@ def test_a_question_is_over_with_its_run():
         if isinstance(event, Finished):
             assert event.status == "cancelled"
     assert not desk.questions
+
+
+def test_of_two_answers_the_second_hears_that_nothing_waits():
+    async def go():
+        desk = AnswerDesk()
+        asking = asyncio.create_task(desk.ask(Question("s", "?", {"type": "object"}, id="q")))
+        await asyncio.sleep(0)
+        assert [desk.answer("q", "accept"), desk.answer("q", "decline")] == [True, False]
+        assert (await asking).action == "accept"
+
+    asyncio.run(go())

@@ -211,7 +211,7 @@ def search(query: str) -> Result:
     Args:
         query: What for.
     """
-    return Result(f"[1] a.md\nAbout {query}.\n\n[2] b.md\nMore [3].", tainted=True)
+    return Result(f"[1] a.md\nAbout {query}.\n\n[2] b.md\nMore [3], as [9] says.", tainted=True)
 
 
 def test_an_assistant_searches_first_and_its_citations_are_checked():
@@ -220,7 +220,7 @@ def test_an_assistant_searches_first_and_its_citations_are_checked():
     assert (answer.cited, answer.unknown) == ((1, 4), (9,))
     first, second = answer.run.calls
     assert json.loads(first.call.arguments) == {"query": "towers"} and first.tainted
-    assert second.observation == "[3] a.md\nAbout again.\n\n[4] b.md\nMore [3]."
+    assert second.observation == "[3] a.md\nAbout again.\n\n[4] b.md\nMore [3], as [9] says."
     assert "cite each statement" in client.seen[0][0][0].content
     with pytest.raises(SansiError, match="empty"):
         RetrievalAssistant(client, Tool.from_function(search)).ask(" ")

@@ -14,7 +14,7 @@ from asking_tool import FORM, book
 from fake_chat import FakeChat
 from live_server import LONG, http, running, serving, wait_for
 from sansi import cli
-from sansi.agents import Limits, Result, tool
+from sansi.agents import Attachment, Limits, Result, ToolContext, tool
 from sansi.agents.approvals import Policy
 from sansi.agents.mcp import ServerStatus, Status
 from sansi.agents.tools.memory import Memory, memory_tools
@@ -451,3 +451,37 @@ def test_files_of_tools_come_with_a_whole_run(served):
     call = told["messages"][0]["tool_calls"][0]["id"]
     [[file]] = told["attachments"].values()
     assert list(told["attachments"]) == [call] and (file["name"], file["media_type"]) == ("plot.png", "image/png")
+
+
+HALF = "caf\udce9"  # a name of a file in Latin-1, as Python reads it
+
+
+@tool
+def odd(context: ToolContext) -> Result:
+    """Makes a file whose name is no Unicode."""
+    context.progress(f"writing {HALF}")
+    return Result("made", (Attachment(f"{HALF}.txt", "text/plain", b"x"),))
+
+
+def test_what_is_no_unicode_does_not_end_a_run(served):
+    url = served(says(("odd", {})), odd)
+    told = list(events(url))
+    assert told[-1]["kind"] == "finished" and "writing caf?" in [each.get("text") for each in told]
+    whole = http.post(f"{url}/v1/agent/runs", json=ASK).json()
+    assert [file["name"] for files in whole["attachments"].values() for file in files] == ["caf?.txt"]
+
+
+def test_a_stream_that_cannot_go_on_says_so(tmp_path, monkeypatch):
+    """As every other stream does: by an event with the error, and without the last one."""
+
+    def hear(self, event):
+        if event.kind == "call_running":
+            raise RuntimeError("a bug")
+
+    monkeypatch.setattr(ServerTools, "hear", hear)
+    made = ServerTools(Tools(lines), tmp_path, Policy("yolo"))
+    with running([Planned("planned", says(("lines", {"count": 1})))], tools=made) as url:
+        answer = http.post(f"{url}/v1/agent/runs", json={**ASK, "stream": True})
+        assert '"error":{"message":' in answer.text and "[DONE]" not in answer.text and "a bug" not in answer.text
+        assert http.post(f"{url}/v1/agent/runs", json=ASK).status_code == 500
+        assert not made.stop_waiting() and wait_for(lambda: not made._runs)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sansi.agents.compositions import prompts
-from sansi.agents.compositions.passages import counting_on
+from sansi.agents.compositions.passages import PASSAGE, counting_on
 from sansi.agents.loop import Agent
 from sansi.agents.loop.run import AgentRun
 from sansi.agents.running import run_sync
@@ -60,7 +60,7 @@ class RetrievalAssistant:
             Message("assistant", "", None, (first,)),  # a call without its result: the run begins by answering it
         ]
         run = await Agent(self.client, [counting_on(self.tool)], **self.settings).arun(messages)
-        shown = {int(n) for record in run.calls if record.status == "ok" for n in _CITED.findall(record.observation)}
+        shown = {int(n) for record in run.calls if record.status == "ok" for n in PASSAGE.findall(record.observation)}
         cited = dict.fromkeys(map(int, _CITED.findall(run.answer)))
         known, unknown = [n for n in cited if n in shown], [n for n in cited if n not in shown]
         return CitedAnswer(run.answer, tuple(known), tuple(unknown), run)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,9 +17,11 @@ from sansi.agents.mcp.definitions import Caller
 from sansi.agents.mcp.foreign import description, one_line
 from sansi.agents.mcp.process import LINE_TOLD
 from sansi.agents.mcp.traffic import Traffic
+from sansi.base import SansiError
+from sansi.text.schema import check_tool_schema
 
 MOST_QUESTIONS = 20  # to the user of one conversation, of one server, while calls of it run
-LONGEST_FORM = 100_000  # characters of its JSON
+LONGEST_URL = 10_000  # characters
 
 
 @dataclass(eq=False)
@@ -115,10 +116,21 @@ class Calls:
             return "as calls of several conversations run, and it does not say which of them asks"
         if self._ask is None and calls[-1].caller.ask is None:
             return "as nobody is there"
-        if len(json.dumps(question.schema)) + len(question.url or "") > LONGEST_FORM:
-            return f"as it is longer than {LONGEST_FORM:,} characters"
+        if wrong := _wrong_form(question):
+            return f"as {wrong}"
         asked = self._asked[calls[-1].caller.conversation]
         return f"as it had asked {asked} already" if asked >= MOST_QUESTIONS else ""
+
+
+def _wrong_form(question: Question) -> str:
+    """Why nobody could fill it in, or read the address; "" where one can."""
+    if len(question.url or "") > LONGEST_URL:
+        return f"its address is longer than {LONGEST_URL:,} characters"
+    try:
+        check_tool_schema({"type": "object", **(question.schema or {})}, "its form")
+    except SansiError as error:
+        return one_line(str(error))
+    return ""
 
 
 def told_in_a_line(text: str) -> str:

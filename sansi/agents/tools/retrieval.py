@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from sansi.base.words import count as counted
 
 MOST, SHOWN_NAMES, SHOWN_NOTES = 20, 30, 5
 MOST_CONVERSATIONS = 1000  # whose numbers are known
+_HEAD = re.compile(r"^(?=\[\d+\])", re.MULTILINE)
+"""Where a passage has a line as one begins with: it is set back, so that no file speaks for another."""
 TIMEOUT = 120.0  # seconds for one file, as each begins the time anew
 
 
@@ -102,7 +105,7 @@ def _told(
         text = (
             passage.text if len(passage.text) <= left - len(head) else passage.text[: max(left - len(head), 100)] + "…"
         )
-        parts.append(f"{head}\n{text}")
+        parts.append(f"{' '.join(head.split())}\n{_HEAD.sub(' ', text)}")
         left -= len(parts[-1]) + 2
     origin = ", ".join(dict.fromkeys(passage.file for passage in passages))
     return Result("\n\n".join(parts) + noted, origin=origin[:500]), given + len(parts)

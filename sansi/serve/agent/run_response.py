@@ -13,8 +13,10 @@ from sansi.agents import AgentEvent, AgentRun
 from sansi.agents.events import ApprovalAsked, Finished, MessageAdded, ObservationMade, message_to_json
 from sansi.agents.loop.replies import results_of
 from sansi.serve.agent.server_tools import Running
+from sansi.serve.api.errors import ClientGone
 from sansi.serve.api.framing import EVENTS
-from sansi.serve.http.streaming_response import EventStream, WatchedResponse
+from sansi.serve.http.request_log import Record
+from sansi.serve.http.streaming_response import EventStream, WatchedResponse, what_is_told
 
 SHOWN = "/v1/agent/shown/"
 """Where clients get all of a call that a question shows in part."""
@@ -48,10 +50,11 @@ class RunResponse(WatchedResponse):
         running: Running,
         start: Callable[[], AsyncIterator[AgentEvent]],
         stream: bool,
+        record: Record,
         ended: Callable[[], None],
     ):
         super().__init__(stream)
-        self._running, self._start, self._ended = running, start, ended
+        self._running, self._start, self._record, self._ended = running, start, record, ended
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -64,12 +67,18 @@ class RunResponse(WatchedResponse):
 
     async def _send_events(self, send: Send) -> None:
         stream = EventStream(send, EVENTS)
-        async with stream.open():
-            await stream.send(EVENTS.chunk({"kind": "run", "id": self._running.id}))
-            async with aclosing(self._start()) as events:  # type: ignore[type-var]
-                async for event in events:
-                    await stream.send(EVENTS.chunk(event_for_client(event)))
-        await stream.end(EVENTS.end)
+        try:
+            async with stream.open():
+                await stream.send(EVENTS.chunk({"kind": "run", "id": self._running.id}))
+                async with aclosing(self._start()) as events:  # type: ignore[type-var]
+                    async for event in events:
+                        await stream.send(EVENTS.chunk(event_for_client(event)))
+        except Exception as error:
+            if isinstance(error, ClientGone):
+                raise
+            await stream.end(EVENTS.chunk(what_is_told(error, self._record)[0]))
+        else:
+            await stream.end(EVENTS.end)
 
     async def _whole(self) -> dict[str, Any]:
         messages: list[Any] = []

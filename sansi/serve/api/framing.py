@@ -26,27 +26,32 @@ class Framing:
 
     def chunk(self, value: Mapping[str, Any]) -> bytes:
         """One chunk. JSON has no raw newline, so one `data:` line is enough."""
-        return f"data: {one_line(value)}\n\n".encode()
+        return b"data: %b\n\n" % encoded(value)
 
 
 class NamedFraming(Framing):
     """Events that are named after their type, which the last of them tells the end by."""
 
     def chunk(self, value: Mapping[str, Any]) -> bytes:
-        return f"event: {value['type']}\ndata: {one_line(value)}\n\n".encode()
+        return b"event: %b\ndata: %b\n\n" % (value["type"].encode(), encoded(value))
 
 
 class LineFraming(Framing):
     """A line of JSON for each chunk."""
 
     def chunk(self, value: Mapping[str, Any]) -> bytes:
-        return f"{one_line(value)}\n".encode()
+        return b"%b\n" % encoded(value)
 
 
 EVENTS = Framing()
 NAMED_EVENTS = NamedFraming(end=b"")
 PINGED_EVENTS = NamedFraming(end=b"", beat=b'event: ping\ndata: {"type":"ping"}\n\n')
 LINES = LineFraming("application/x-ndjson", end=b"", beat=b" ")  # white space before the next object
+
+
+def encoded(value: Any) -> bytes:
+    """The same in UTF-8. Half a surrogate pair, as names of files may have it, becomes "?": it cannot be sent."""
+    return one_line(value).encode(errors="replace")
 
 
 def one_line(value: Any) -> str:

@@ -63,7 +63,7 @@ def add_agents(
         state = state_of(asked, tools, _conversation(record, asked), server.is_strangers)
         running = server.begin(record.key)
         start = _starter(server, agent, state, running, asked, record)
-        return RunResponse(running, start, asked.chat.stream, lambda: server.end(running))
+        return RunResponse(running, start, asked.chat.stream, record, lambda: server.end(running))
 
     @app.post("/v1/agent/runs/{id}/answers", responses=errors)
     async def answer(id: str, request: Request) -> Response:

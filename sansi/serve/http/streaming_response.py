@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
@@ -22,7 +22,7 @@ from sansi.serve.api import response_bodies
 from sansi.serve.api.answer_stream import Answer
 from sansi.serve.api.dialect import Dialect
 from sansi.serve.api.errors import ClientGone, ServeError
-from sansi.serve.api.framing import Framing
+from sansi.serve.api.framing import Framing, encoded
 from sansi.serve.http.admission import Ticket
 from sansi.serve.http.request_log import Record
 
@@ -61,7 +61,8 @@ class WatchedResponse(Response):
             if self._stream:
                 await self._send_events(send)
             else:
-                await JSONResponse(await self._whole())(scope, receive, send)
+                whole = encoded(await self._whole())
+                await Response(whole, media_type="application/json")(scope, receive, send)
         finally:
             leaving.cancel()
 
@@ -125,7 +126,7 @@ class Generation(WatchedResponse):
         except Exception as error:
             if isinstance(error, ClientGone) or not stream.begun or answer is None:
                 raise
-            told, status = self._told(error)
+            told, status = what_is_told(error, self._record)
             chunks: Sequence[Mapping[str, Any]] = answer.failure_chunks(told, status)
             chunks = chunks or [self._dialect.error(told, status)]
             await stream.end(b"".join(map(self._framing.chunk, chunks)))
@@ -140,20 +141,21 @@ class Generation(WatchedResponse):
                 if answer.first_token is not None:
                     self._gaps.observe(stream.last - before)
 
-    def _told(self, error: Exception) -> tuple[dict[str, Any], int]:
-        """What the client hears of an error in mid-stream, and the status that it would have had before."""
-        if isinstance(error, ServeError):
-            self._record.error = error.code
-            return error.body, error.status_code
-        if isinstance(error, HTTPException):
-            self._record.error = "server_error"
-            return response_bodies.error(error.detail, kind="server_error"), 500
-        if isinstance(error, SansiError):  # such as a grammar that grew beyond its bounds
-            self._record.error = "invalid_request"
-            return response_bodies.error(str(error), param=error.param, code=error.code), 400
-        log.error("request %s failed", self._record.id, exc_info=error)
-        self._record.error = "bug"
-        return response_bodies.bug(), 500
+
+def what_is_told(error: Exception, record: Record) -> tuple[dict[str, Any], int]:
+    """What the client hears of an error in mid-stream, and the status that it would have had before."""
+    if isinstance(error, ServeError):
+        record.error = error.code
+        return error.body, error.status_code
+    if isinstance(error, HTTPException):
+        record.error = "server_error"
+        return response_bodies.error(error.detail, kind="server_error"), 500
+    if isinstance(error, SansiError):  # such as a grammar that grew beyond its bounds
+        record.error = "invalid_request"
+        return response_bodies.error(str(error), param=error.param, code=error.code), 400
+    log.error("request %s failed", record.id, exc_info=error)
+    record.error = "bug"
+    return response_bodies.bug(), 500
 
 
 class EventStream:

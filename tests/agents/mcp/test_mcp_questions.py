@@ -45,7 +45,15 @@ def test_a_conversation_does_not_use_up_the_questions_of_another():
     asyncio.run(go())
 
 
-def test_a_form_that_nobody_would_read_is_declined_and_told():
+@pytest.mark.parametrize(
+    ("property", "told"),
+    [
+        ({"type": "string", "title": "x" * 200_000}, "characters long"),
+        ({"type": "number", "default": float("inf")}, "cannot be written as JSON"),
+        ({"type": "string", "minLength": -1}, "is not a schema"),
+    ],
+)
+def test_a_form_that_nobody_could_fill_in_is_declined_and_told(property, told):
     async def go():
         asked, traffic = [], Traffic()
         calls = Calls("x", traffic, None)
@@ -55,11 +63,11 @@ def test_a_form_that_nobody_would_read_is_declined_and_told():
             return Reply("accept")
 
         with calls.running(Caller(ask=ask), Deadline(10, 10)):
-            long = await calls.elicit(form(a={"type": "string", "title": "x" * 200_000}))
-            short = await calls.elicit(form("\x1b[2J" + "y" * 200_000, a={"type": "string"}))
-        assert (long.action, short.action) == ("decline", "accept")
+            bad = await calls.elicit(form(a=property))
+            good = await calls.elicit(form("\x1b[2J" + "y" * 200_000, a={"type": "string"}))
+        assert (bad.action, good.action) == ("decline", "accept")
         assert [len(question.message) < 11_000 and "\x1b" not in question.message for question in asked] == [True]
-        assert "declined as it is longer than 100,000 characters" in traffic.oddities[0]
+        assert "declined as its form" in traffic.oddities[0] and told in traffic.oddities[0]
 
     asyncio.run(go())
 

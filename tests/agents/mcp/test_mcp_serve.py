@@ -6,6 +6,7 @@ import json
 import sys
 import threading
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,6 +18,7 @@ from mcp_faults import PATIENT
 from sansi.agents.mcp import Caller, MCPServers, ServerConfig
 from sansi.agents.mcp.serve import chat_server, http_app
 from sansi.base import SansiError
+from sansi.cli import mcp as mcp_command
 from sansi.cli.app import app as command_line
 from sansi.client import AssistantReply, Usage
 from sansi.serve.http.launch import bind
@@ -207,10 +209,38 @@ def test_clients_that_show_a_servers_log_see_no_line_for_what_goes_well():
     assert server_of(Model()).settings.log_level == "WARNING"
 
 
-def test_the_command_refuses_what_does_not_fit_together(capsys):
-    with pytest.raises(SansiError, match="--url asks a server that has its model loaded"):
+def test_a_model_that_cannot_be_loaded_is_told_to_the_operator_and_to_who_asks(monkeypatch, capsys):
+    @contextmanager
+    def fails(*_):
+        raise MemoryError("no room for 8 GiB")
+        yield
+
+    monkeypatch.setattr(mcp_command, "loaded", fails)
+    monkeypatch.setattr(mcp_command, "find_model", lambda *_, **__: SimpleNamespace(name="big"))
+    with mcp_command._client("big", None, None, "huggingface", "auto", None) as (_, look_up):
+
+        async def ask():
+            async with Client(chat_server(look_up, "big")) as client:
+                return await client.call_tool("chat", {"prompt": "x"})
+
+        result = asyncio.run(ask())
+    assert result.is_error and "could not be loaded: MemoryError: no room for 8 GiB" in result.content[0].text
+    assert "the model big could not be loaded: MemoryError: no room for 8 GiB" in capsys.readouterr().err
+
+
+def test_the_command_refuses_what_does_not_fit_together(monkeypatch):
+    with pytest.raises(
+        SansiError, match="--quantize: for a model that is loaded here; --url asks a server that has its own"
+    ):
         command_line(["mcp", "--url", "http://x", "--quantize", "int8"], standalone_mode=False)
-    with pytest.raises(SansiError, match="NO_SUCH_KEY: that environment variable is not set"):
-        command_line(["mcp", "--url", "http://x", "--url-key-env", "NO_SUCH_KEY"], standalone_mode=False)
+    with pytest.raises(SansiError, match="--hub: for a model that is loaded here"):
+        command_line(["mcp", "--url", "http://x", "--hub", "modelscope"], standalone_mode=False)
+    with pytest.raises(SansiError, match="--url-key-env: for the server of --url; give --url with it"):
+        command_line(["mcp", "--url-key-env", "HOME"], standalone_mode=False)
+    for variable, value in (("NO_SUCH_KEY", None), ("BLANK_KEY", "  ")):
+        if value is not None:
+            monkeypatch.setenv(variable, value)
+        with pytest.raises(SansiError, match=f"{variable}: that environment variable is not set"):
+            command_line(["mcp", "--url", "http://x", "--url-key-env", variable], standalone_mode=False)
     with pytest.raises(SansiError, match="--port, --allow-host: for an address to listen on; give --http with it"):
         command_line(["mcp", "--port", "8001", "--allow-host", "x"], standalone_mode=False)
