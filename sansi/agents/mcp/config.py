@@ -66,6 +66,8 @@ class ServerConfig:
     """Known, and not started."""
     notes: tuple[str, ...] = ()
     """What its file said that is not applied, a sentence each."""
+    hidden: tuple[str, ...] = field(default=(), repr=False)
+    """Values that its file took from the environment and that are told to nobody (`secrets.py`)."""
     problem: str | None = None
     """Why it cannot be started; the other servers of the file are."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import anyio
 from mcp.shared.dispatcher import CallOptions
 from mcp.shared.exceptions import MCPError
 from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
@@ -15,6 +16,7 @@ from sansi.agents.mcp.repair import repaired
 from sansi.agents.mcp.traffic import ReadStream, Traffic, WriteStream
 
 CLOSED = "Connection closed"  # the SDK's word for it
+CLOSING_WAIT = 1.0  # seconds in which a server whose stdin has closed is expected to end
 DISCOVER = "server/discover"
 HANDSHAKE_VERSION = "2025-11-25"  # whose shapes answers have before a version is agreed upon
 
@@ -51,6 +53,9 @@ class Dispatcher(JSONRPCDispatcher[Any]):
         try:
             raw = await super().send_raw_request(method, params, opts, **related)
         except MCPError as error:
+            if _is_closed(error):  # why is known once its output has ended, too
+                with anyio.move_on_after(CLOSING_WAIT):
+                    await self.traffic.ended.wait()
             raise self._told_apart(error, begun) from error
         return repaired(method, self.version or HANDSHAKE_VERSION, raw, self._reject(method))
 
@@ -60,10 +65,14 @@ class Dispatcher(JSONRPCDispatcher[Any]):
             return ConnectionLost(error.message, sent=False)
         if error.code == HTTP_FAILED and data.get("broken"):
             return ConnectionLost(error.message, sent=True, over=False)
-        closed = error.code == CONNECTION_CLOSED and error.message == CLOSED  # servers use the code for other things
-        if closed or (error.code == CONNECTION_CLOSED and self.traffic.ended.is_set()):
+        if _is_closed(error) or (error.code == CONNECTION_CLOSED and self.traffic.ended.is_set()):
             return ConnectionLost(self.traffic.cause or "it closed its stdin", sent=begun)
         return error
 
     def _reject(self, method: str) -> Any:
         return lambda name, why: self.rejected.setdefault(method, {}).update({name: why})
+
+
+def _is_closed(error: MCPError) -> bool:
+    """By the words, too: servers use the code for other things."""
+    return error.code == CONNECTION_CLOSED and error.message == CLOSED

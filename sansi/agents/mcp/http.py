@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -20,6 +20,7 @@ from mcp_types import JSONRPCError, jsonrpc_message_adapter
 
 from sansi.agents.mcp.config import ServerConfig
 from sansi.agents.mcp.foreign import one_line
+from sansi.agents.mcp.secrets import without
 from sansi.agents.mcp.traffic import QUOTED, ReadStream, Traffic, WriteStream
 
 HTTP_FAILED = -32099  # of ours: the error's data say what happened
@@ -130,7 +131,7 @@ class _Client(httpx2.AsyncClient):
         """What the server itself says of the error, in JSON-RPC; else the status in words."""
         body = await self._body(response)
         lost = response.status_code == 404 and "mcp-session-id" in request.headers
-        said = _error_of(body) if isinstance(body, bytes) else None
+        said = _error_of(body, self._traffic.secrets) if isinstance(body, bytes) else None
         if isinstance(body, bytes) and not lost and _is_json_rpc(body):
             return _answer(request, response.status_code, body)
         cause = _reason(response) + (f": {said}" if said and not lost else "")
@@ -194,7 +195,7 @@ def _is_json_rpc(body: bytes) -> bool:
         return False
 
 
-def _error_of(body: bytes) -> str | None:
+def _error_of(body: bytes, secrets: Sequence[str]) -> str | None:
     """What a body in one of the usual forms says of an error."""
     try:
         value = json.loads(body)
@@ -202,7 +203,7 @@ def _error_of(body: bytes) -> str | None:
         text = error.get("message") if isinstance(error, dict) else error
     except (ValueError, AttributeError, RecursionError):
         return None
-    return one_line(text)[:QUOTED] or None if isinstance(text, str) else None
+    return one_line(without(text, secrets))[:QUOTED] or None if isinstance(text, str) else None
 
 
 def _reason(response: httpx2.Response) -> str:

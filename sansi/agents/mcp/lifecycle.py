@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from sansi.agents.mcp.foreign import description, one_line
 from sansi.agents.mcp.http import speaks_sse_perhaps
 from sansi.agents.mcp.listing import definitions_of
 from sansi.agents.mcp.process import Begun, ServerProcess
+from sansi.agents.mcp.secrets import secrets_of, without
 from sansi.agents.mcp.status import Change, ServerStatus
 from sansi.agents.mcp.traffic import Traffic
 from sansi.agents.mcp.wording import leaf, words
@@ -45,6 +46,7 @@ class Lifecycle:
         self._closing = anyio.Event()
         self._failure: MCPFailure | None = None
         self._connected_before = False
+        self._secrets = secrets_of(config)
 
     async def run(self) -> None:
         """Connect, and again each time that somebody needs the server after it was lost; until `close`."""
@@ -76,8 +78,15 @@ class Lifecycle:
         connection = self._connection
         if connection is None:
             return self.status
-        notes = (*self.status.notes, *connection.notes, *connection.left_out(), *connection.traffic.oddities)
-        return replace(self.status, notes=tuple(dict.fromkeys(notes)))
+        odd = self._hide((*connection.notes, *connection.left_out(), *connection.traffic.oddities))
+        return replace(self.status, notes=tuple(dict.fromkeys((*self.status.notes, *odd))))
+
+    def failed(self, phase: Phase, cause: str, tool: str | None = None) -> MCPFailure:
+        """What it did not do, without the secrets of its configuration."""
+        return MCPFailure(self.config.name, phase, without(cause, self._secrets), tool)
+
+    def _hide(self, told: Iterable[str]) -> tuple[str, ...]:
+        return tuple(without(each, self._secrets) for each in told)
 
     async def settled(self) -> None:
         """Until it is not starting any more."""
@@ -87,7 +96,7 @@ class Lifecycle:
         """Raises MCPFailure where its configuration forbids that it is started."""
         if self.config.problem is not None or self.config.disabled:
             why = "it is disabled by its configuration" if self.config.disabled else self.config.problem or ""
-            raise MCPFailure(self.config.name, "configuration", why)
+            raise self.failed("configuration", why)
 
     def restart(self) -> None:
         """Connect anew, if it is neither connected nor about to be."""
@@ -112,8 +121,8 @@ class Lifecycle:
         if self._connection is not None:
             return self._connection
         if self._closing.is_set():
-            raise MCPFailure(self.config.name, "call", "the servers were closed")
-        raise self._failure or MCPFailure(self.config.name, "start", "it was lost again at once")
+            raise self.failed("call", "the servers were closed")
+        raise self._failure or self.failed("start", "it was lost again at once")
 
     def _cannot_start(self, failure: MCPFailure) -> None:
         self._failure = failure
@@ -125,14 +134,14 @@ class Lifecycle:
 
     async def _connect(self) -> None:
         """One connection from its beginning to its end. Whatever goes wrong becomes the status."""
-        traffic, end = Traffic(), anyio.current_time() + self.config.start_timeout
+        traffic, end = Traffic(self._secrets), anyio.current_time() + self.config.start_timeout
         cause = await self._cause_of_end(self.config, traffic, end)
         if cause is None:
             return
         told = words(cause, traffic)
         refused = self.config.transport == "auto" and speaks_sse_perhaps(cause) and not traffic.healthy
         if refused:
-            traffic = Traffic()
+            traffic = Traffic(self._secrets)
             cause = await self._cause_of_end(replace(self.config, transport="sse"), traffic, end)
             if cause is None:
                 return
@@ -191,7 +200,7 @@ class Lifecycle:
         self._set(
             tools=len(self.definitions),
             rejected=tuple(rejected.items()),
-            notes=tuple(dict.fromkeys(told)),
+            notes=tuple(dict.fromkeys(self._hide(told))),
             protocol=connection.protocol,
             transport=connection.transport,
             server=one_line(f"{info.name} {info.version}") if info else None,
@@ -222,8 +231,9 @@ class Lifecycle:
             tasks.cancel_scope.cancel()
         self._connection = None
         if not self._closing.is_set():
-            cause = f'MCP server "{self.config.name}" was lost: {connection.traffic.cause}'
-            stderr = tuple(connection.process.stderr.lines) if connection.process else ()
+            why = without(connection.traffic.cause, self._secrets)
+            stderr = self._hide(connection.process.stderr.lines) if connection.process else ()
+            cause = f'MCP server "{self.config.name}" was lost: {why}'
             self._set(state="lost", cause=cause, stderr=stderr, pid=None)
 
     async def _relist(self, connection: Connection) -> None:
@@ -235,12 +245,12 @@ class Lifecycle:
                 await self._list(connection)
             except (MCPError, ValidationError, DeadlinePassed, SansiError) as error:
                 told = f"its tools changed, and the new list could not be read: {words(error, None)}"
-                self._set(notes=tuple(dict.fromkeys((*self.status.notes, told))))
+                self._set(notes=tuple(dict.fromkeys((*self.status.notes, *self._hide([told])))))
             await anyio.sleep(RELIST_PAUSE)
 
     def _fail(self, phase: Phase, cause: str) -> None:
         if self._failure is None and not self._closing.is_set():
-            self._failure = MCPFailure(self.config.name, phase, cause)
+            self._failure = self.failed(phase, cause)
             self._set(state="failed", phase=phase, cause=str(self._failure), pid=None)
             self._settled.set()
 

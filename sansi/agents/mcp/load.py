@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from sansi.agents.mcp.config import REMOTE_START, STDIO_START, Era, ServerConfig, Transport
+from sansi.agents.mcp.variables import Variables
 from sansi.base import SansiError
 from sansi.base.errors import did_you_mean, nearest
 from sansi.base.strict_json import parse_json
@@ -192,10 +193,11 @@ class _Entry:
 
     def __init__(self, name: str, entry: dict[str, Any], trusted: bool):
         self.name, self.trusted = name, trusted
+        self._variables, self._written = Variables(), entry
         self.notes: list[str] = [_unknown(key) for key in entry if key not in KNOWN]
         self.entry = {key: value for key, value in entry.items() if value is not None}
         self._check_types()
-        self.entry = {key: _expand(value, key) for key, value in self.entry.items()}
+        self.entry = {key: self._variables.expanded(value, key) for key, value in self.entry.items()}
 
     def config(self) -> ServerConfig:
         address, transport = self._address()
@@ -218,6 +220,7 @@ class _Entry:
             **self._trust(),
             **self._times(STDIO_START if local else REMOTE_START),
             notes=tuple(self.notes),
+            hidden=tuple(self._variables.hidden),
         )
 
     def _check_types(self) -> None:
@@ -233,12 +236,12 @@ class _Entry:
                 value = self.entry.get(key)
                 wrong = value is not None and (not isinstance(value, kind) or (kind is not bool and value is True))
                 if wrong and not (key == "oauth" and isinstance(value, bool)):
-                    raise ValueError(f'"{key}" must be {words}, not {value!r}')
+                    raise ValueError(f'"{key}" must be {words}, not {_shown(key, value)}')
         for key in ("args", "env", "headers"):
             values = self.entry.get(key, [])
             for value in values.values() if isinstance(values, dict) else values:
                 if not isinstance(value, str | int | float):
-                    raise ValueError(f'"{key}" must hold text, not {value!r}')
+                    raise ValueError(f'"{key}" must hold text, not {_shown(key, value)}')
 
     def _address(self) -> tuple[str | None, Transport]:
         word = next((self.entry[key] for key in TYPES if key in self.entry), None)
@@ -250,7 +253,7 @@ class _Entry:
             raise ValueError(f"{' and '.join(given)} name different addresses; keep one")
         address = self.entry[given[0]] if given else None
         if address is not None and not re.match(r"https?://[^/\s]", address):
-            raise ValueError(f'{given[0]} "{address}" must start with http:// or https://')
+            raise ValueError(f'{given[0]} "{self._written[given[0]]}" must start with http:// or https://')
         if (address is not None and transport == "stdio") or (address is None and transport in ("http", "sse")):
             missing = "command" if address else "url"
             raise ValueError(f'type "{word}" needs a {missing}')
@@ -322,34 +325,12 @@ class _Entry:
         return value / 1000
 
 
+def _shown(key: str, value: Any) -> str:
+    """A wrong value; of what may be a secret its kind alone."""
+    kinds = {str: "text", bool: "true or false", list: "a list", dict: "an object", type(None): "null"}
+    return kinds.get(type(value), "a number") if key in ("args", "env", "headers", "oauth") else repr(value)
+
+
 def _unknown(key: str) -> str:
     near = nearest(key, KNOWN)
     return f'the key "{key}" is not known and not applied' + (f'; did you mean "{near}"?' if near else "")
-
-
-_VARIABLE = re.compile(r"\$\{(?:env:)?([A-Za-z_]\w*)(?::-([^}]*))?\}")
-_WHOLE = re.compile(r"\$([A-Za-z_]\w*)")
-_OTHER = re.compile(r"\$\{[^}]*\}")
-
-
-def _expand(value: Any, key: str) -> Any:
-    """The value with the environment's variables in its place. Raises ValueError for one that is not set."""
-    if isinstance(value, dict):
-        return {name: _expand(item, f"{key}.{name}") for name, item in value.items()}
-    if isinstance(value, list):
-        return [_expand(item, key) for item in value]
-    if not isinstance(value, str):
-        return value
-    if whole := _WHOLE.fullmatch(value):
-        return _variable(whole[1], None, key)
-    kept = _VARIABLE.sub("", value)
-    if other := _OTHER.search(kept):
-        raise ValueError(f'"{key}": {other[0]} names no environment variable; write ${{NAME}}')
-    return _VARIABLE.sub(lambda found: _variable(found[1], found[2], key), value)
-
-
-def _variable(name: str, default: str | None, key: str) -> str:
-    value = os.environ.get(name, default)
-    if value is None:
-        raise ValueError(f'"{key}" needs the environment variable {name}, which is not set')
-    return value

@@ -11,12 +11,13 @@ import shutil
 import signal
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sansi.agents.mcp.config import ServerConfig
 from sansi.agents.mcp.environment import environment_of, kept_back
 from sansi.agents.mcp.foreign import one_line
+from sansi.agents.mcp.secrets import secrets_of, without
 from sansi.base import SansiError
 from sansi.base.words import count
 
@@ -87,10 +88,11 @@ def _with_arguments(command: str, config: ServerConfig, env: Mapping[str, str]) 
 
 
 class Tail:
-    """The end of what a server writes to stderr."""
+    """The end of what a server writes to stderr, less the secrets that it was given."""
 
-    def __init__(self) -> None:
+    def __init__(self, secrets: Sequence[str] = ()) -> None:
         self._chunks: deque[bytes] = deque()
+        self._secrets = secrets
         self._size = 0
 
     def add(self, chunk: bytes) -> None:
@@ -102,7 +104,7 @@ class Tail:
     @property
     def lines(self) -> list[str]:
         text = b"".join(self._chunks)[-STDERR_KEPT:].decode("utf-8", "replace")
-        lines = (one_line(line)[:LINE_TOLD] for line in text.splitlines())
+        lines = (one_line(line)[:LINE_TOLD] for line in without(text, self._secrets).splitlines())
         return [line for line in lines if line][-LINES_TOLD:]
 
     @property
@@ -115,11 +117,13 @@ class Tail:
 class ServerProcess:
     """A running program. Made by `start`, ended by `stop`."""
 
-    def __init__(self, process: asyncio.subprocess.Process, lifeline: int, env: Mapping[str, str]):
+    def __init__(
+        self, process: asyncio.subprocess.Process, lifeline: int, env: Mapping[str, str], secrets: Sequence[str] = ()
+    ):
         assert process.stdin and process.stdout and process.stderr
         self._process, self._lifeline, self._env = process, lifeline, env
         self.stdin, self.stdout = process.stdin, process.stdout
-        self.stderr = Tail()
+        self.stderr = Tail(secrets)
         self._reading = asyncio.create_task(self._read_stderr(process.stderr))
 
     @classmethod
@@ -147,7 +151,7 @@ class ServerProcess:
             raise
         finally:
             os.close(lifeline)
-        return cls(process, held, env)
+        return cls(process, held, env, secrets_of(config))
 
     @property
     def pid(self) -> int:

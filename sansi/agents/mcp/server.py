@@ -124,14 +124,14 @@ class Server(Lifecycle):
                     f"the connection was lost while it ran ({lost.cause}); whether it was done is not known, and it "
                     "was not repeated, since the server does not say that this is harmless"
                 )
-                raise MCPFailure(self.config.name, phase, cause, tool) from lost
+                raise self.failed(phase, cause, tool) from lost
         connection = await self._connected()
         try:
             return await self._worded(made, connection, phase, tool)
         except ConnectionLost as lost:
             self._drop(connection, lost)
             cause = f"the connection was lost twice ({lost.cause})"
-            raise MCPFailure(self.config.name, phase, cause, tool) from lost
+            raise self.failed(phase, cause, tool) from lost
 
     async def _worded(
         self, made: Callable[[Connection], Awaitable[Result]], connection: Connection, phase: Phase, tool: str | None
@@ -141,7 +141,7 @@ class Server(Lifecycle):
         except (ConnectionLost, MCPFailure):
             raise
         except (MCPError, DeadlinePassed, SansiError, RuntimeError, ValueError) as error:
-            raise MCPFailure(self.config.name, phase, words(error, None), tool) from error
+            raise self.failed(phase, words(error, None), tool) from error
 
     def _check_unchanged(self, definition: Definition) -> None:
         now = self.definitions.get(definition.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import anyio
@@ -11,15 +11,20 @@ from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCError, JSONRPCRequest, JSONRPCResponse, RequestId
 
 from sansi.agents.mcp.foreign import one_line
+from sansi.agents.mcp.secrets import without
 
 ANSWERED_KEPT = 1000  # ids
 QUOTED = 120  # characters of what a server wrote
 
 
 class Traffic:
-    """The oddities of one connection, counted, the first of each kind quoted; they explain a silence."""
+    """The oddities of one connection, counted, the first of each kind quoted; they explain a silence.
 
-    def __init__(self) -> None:
+    secrets: what nobody is told, though the server may say it.
+    """
+
+    def __init__(self, secrets: Sequence[str] = ()) -> None:
+        self.secrets = secrets
         self.waiting: set[str] = set()
         self._answered: dict[str, None] = {}
         self._counts: Counter[str] = Counter()
@@ -38,7 +43,7 @@ class Traffic:
 
     def odd(self, kind: str, quoted: object = "") -> None:
         """`kind` goes on "the server …", after the number of times."""
-        text = one_line(str(quoted))
+        text = one_line(without(str(quoted), self.secrets))
         self._first.setdefault(kind, text[:QUOTED] + ("…" if len(text) > QUOTED else ""))
         self._counts[kind] += 1  # last: other threads look up the first of each kind that is counted
 

@@ -84,6 +84,14 @@ class Unauthorised(Sound):
         self.respond(401)
 
 
+class TellsWhatItWasSent(Sound):
+    """Refuses whoever asks, and quotes the request."""
+
+    def do_POST(self):
+        said = f"who is {self.headers['authorization']} at {self.path}?"
+        self.respond(401, {"error": {"message": said}})
+
+
 class BadGateway(Sound):
     """Fails in calls, with a page of HTML as proxies do."""
 
@@ -173,6 +181,7 @@ FAULTS = {
     "sound": Sound,
     "forgets": Forgets,
     "unauthorised": Unauthorised,
+    "tells_what_it_was_sent": TellsWhatItWasSent,
     "bad_gateway": BadGateway,
     "hangs": Hangs,
     "breaks_off": BreaksOff,

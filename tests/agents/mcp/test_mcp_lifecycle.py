@@ -13,6 +13,7 @@ import itertools
 
 from mcp.shared.exceptions import MCPError
 from mcp_faults import PATIENT
+from mcp_faulty_http import serving
 from mcp_programs import echo, program, wait_for
 from sansi.agents.mcp import (
     Caller,
@@ -22,9 +23,11 @@ from sansi.agents.mcp import (
     Reply,
     ServerConfig,
     lifecycle,
+    load_servers,
     process,
     traffic,
 )
+from sansi.agents.mcp import servers as servers_module
 from sansi.agents.mcp.http import HTTP_FAILED
 from sansi.base import SansiError
 
@@ -163,3 +166,41 @@ def test_a_program_that_cannot_even_be_looked_for_leaves_the_others_alone(tmp_pa
         status = servers.wait(60)
         assert status["lost"].state == "failed" and "No such file" in status["lost"].cause
         assert status["sound"].state == "ready"
+
+
+LEAKS = "import os, sys; print(*sys.argv[1:], os.environ['DB_PASSWORD'], os.environ['MY_API_KEY'], file=sys.stderr, flush=True); sys.exit(3)"
+
+
+def test_no_secret_of_a_configuration_is_told(monkeypatch):
+    """Clients of a server read what became of its MCP servers, and models the errors of calls."""
+    monkeypatch.setenv("SOME_TOKEN", "secret-of-the-environment")
+    monkeypatch.setenv("MY_API_KEY", "secret-that-is-inherited")
+    monkeypatch.setenv("PLACE", "a-harmless-place")
+    args = ["-I", "-S", "-c", LEAKS, "--at", "${PLACE}", "--api-key", "secret-1", "--password=secret-2"]
+    own = {"env": {"DB_PASSWORD": "secret-3"}, "inheritEnv": ["MY_*"]}
+    program = {"command": sys.executable, "args": [*args, "${SOME_TOKEN}"], **own}
+    with serving("tells_what_it_was_sent") as remote:
+        address = {"url": f"{remote.url}?api_key=secret-4", "headers": {"Authorization": "Bearer secret-5"}}
+        both = {"command": f"{sys.executable} -m x --token ${{SOME_TOKEN}}", "args": ["--key", "secret-6"]}
+        unfit = {"url": "${SOME_TOKEN}"}
+        files = {"program": program, "remote": address, "both": both, "unfit": unfit}
+        with MCPServers(load_servers({"mcpServers": files})) as servers:
+            status = servers.wait(60)
+    told = str(status)
+    assert "secret" not in told.replace("***", ""), told
+    assert all(each.state == "failed" for each in status.servers)
+    assert "a-harmless-place" in status["program"].cause and "who is ***" in status["remote"].cause
+
+
+def test_a_program_that_has_ended_before_it_is_spoken_to_is_told_with_its_exit_code(monkeypatch):
+    begin = servers_module.begin
+
+    async def waits(config):
+        begun = await begin(config)
+        await begun._process.wait()
+        return begun
+
+    monkeypatch.setattr(servers_module, "begin", waits)
+    with MCPServers([program("dies_at_start")]) as servers:
+        cause = servers.wait(60)["dies_at_start"].cause
+    assert "it exited with code 3" in cause and "API_TOKEN is missing" in cause
