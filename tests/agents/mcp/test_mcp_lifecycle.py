@@ -168,7 +168,11 @@ def test_a_program_that_cannot_even_be_looked_for_leaves_the_others_alone(tmp_pa
         assert status["sound"].state == "ready"
 
 
-LEAKS = "import os, sys; print(*sys.argv[1:], os.environ['DB_PASSWORD'], os.environ['MY_API_KEY'], file=sys.stderr, flush=True); sys.exit(3)"
+LEAKS = """
+import os, sys
+print(*sys.argv[1:], os.environ["DB_PASSWORD"], os.environ["MY_API_KEY"], file=sys.stderr, flush=True)
+sys.exit(3)
+"""
 
 
 def test_no_secret_of_a_configuration_is_told(monkeypatch):
