@@ -261,12 +261,14 @@ def curve_calls(monkeypatch):
 def test_budget_curve_passes_on_what_was_asked(sansi, tiny, curve_calls):
     arguments = ("--problems", 5, "--budgets", "0, 8", "--out", "x", "--seed", 3, "--batch", 2)
     assert sansi("eval", "budget-curve", "-m", tiny, *arguments).code == 0
-    assert curve_calls == [((tiny, 5, [0, 8], "x"), {"seed": 3, "batch": 2, "name": "tiny"})]
+    assert curve_calls == [((tiny, 5, [0, 8], "x"), {"seed": 3, "batch": 2, "name": "tiny", "adapter": None})]
 
 
 def test_budget_curve_leaves_the_held_out_seed_to_the_evaluation(sansi, tiny, curve_calls):
     assert sansi("eval", "budget-curve", "-m", tiny).code == 0
-    assert curve_calls == [((tiny, 1000, [0, 8, 16, 32, 64, 128, 256], None), {"batch": 128, "name": "tiny"})]
+    assert curve_calls == [
+        ((tiny, 1000, [0, 8, 16, 32, 64, 128, 256], None), {"batch": 128, "name": "tiny", "adapter": None})
+    ]
 
 
 @pytest.mark.parametrize(
@@ -288,7 +290,7 @@ def test_eval_run_passes_on_what_was_asked(sansi, tiny, monkeypatch):
     monkeypatch.setattr("sansi.eval.task_run.run", lambda *arguments, **named: calls.append((arguments, named)))
     arguments = ("--count", 5, "--difficulty", 2, "--thinking-budget", 0, "--no-instruction", "--seed", 3)
     assert sansi("eval", "run", "gcd, lcm", "-m", tiny, *arguments).code == 0
-    named = {"batch": 128, "max_tokens": None, "name": "tiny", "instruction": False, "seed": 3}
+    named = {"batch": 128, "max_tokens": None, "name": "tiny", "instruction": False, "adapter": None, "seed": 3}
     assert calls == [((tiny, ["gcd", "lcm"], 5, 2, 0, None), named)]
     told = sansi("eval", "run", "gdc", "-m", tiny)
     assert told.code == 0 and len(calls) == 2  # who runs it says what is wrong with a name

@@ -9,13 +9,13 @@ from sansi.chat.model import ChatModel
 log = logging.getLogger("sansi")
 
 
-def tell_other_bases(chat: ChatModel) -> None:
-    """Warn of adapters that name another base than the model's: shapes may be alike where weights are not."""
+def tell_other_bases(chat: ChatModel, model: str) -> None:
+    """Warn of adapters that name another base than what the model is called: shapes may be alike, weights are not."""
     for name, adapter in chat.engine.adapters.items():
         base = adapter.base.rstrip("/").rpartition("/")[2]
-        if base and not _alike(base, chat.name):
+        if base and not _alike(base, model):
             told = 'adapter %s was trained on "%s", and is put beside %s: is that the same model?'
-            log.warning(told, name, base, chat.name)
+            log.warning(told, name, base, model)
 
 
 def _alike(one: str, other: str) -> bool:

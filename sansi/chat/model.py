@@ -12,6 +12,7 @@ from typing import Any
 
 from sansi.base.device import DeviceLike, DtypeLike
 from sansi.base.errors import SansiError
+from sansi.base.files import as_path
 from sansi.base.progress import Bar
 from sansi.chat.grammar import Grammars
 from sansi.chat.options import (
@@ -95,18 +96,23 @@ class ChatModel:
         device: DeviceLike = "auto",
         dtype: DtypeLike = "auto",
         max_batch: int = 64,
+        adapter: str | Path | None = None,
         **options: Any,
     ) -> ChatModel:
         """Load a model folder or a GGUF file; the model is named after it. `options` as for `Engine.from_pretrained`:
-        with adapters={"name": "folder"}, `with_adapter("name")` is the one that answers by the adapter.
+        with adapters={"name": "folder"}, `with_adapter("name")` is the one that answers by the adapter. adapter: the
+        PEFT folder of the one that is wanted alone.
 
         Raises SansiError if anything is missing, or does not fit into the memory.
         """
         folder, name = named_folder(folder)
         codec = open_codec(folder)
         presets = Presets.from_pretrained(folder, foreign=not isinstance(codec, Codec))
+        wanted = None if adapter is None else as_path(adapter, "an adapter's folder").resolve().name or "adapter"
+        if wanted is not None:
+            options["adapters"] = {**(options.get("adapters") or {}), wanted: adapter}
         engine = Engine.from_pretrained(folder, device=device, dtype=dtype, max_batch=max_batch, **options)
-        return cls(engine, codec, name=name, presets=presets)
+        return cls(engine, codec, name if wanted is None else f"{name} + {wanted}", presets, wanted)
 
     def with_adapter(self, name: str) -> ChatModel:
         """The same model with one of its engine's adapters, called by its name; both answer side by side, and closing

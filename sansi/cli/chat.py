@@ -10,7 +10,7 @@ import typer
 
 from sansi.base.errors import SansiError
 from sansi.base.progress import status
-from sansi.cli.models import find_model, loaded
+from sansi.cli.models import adapter_folder, find_model, loaded
 from sansi.cli.options import (
     DEFAULT_MODEL,
     MODEL_OR_SERVER_HELP,
@@ -82,6 +82,7 @@ def chat(
         return
     if api_key_file or api_key_env:
         raise SansiError("a key is for a server; give --url with it")
+    adapter = adapter_folder(adapter)
     found = find_model(model or DEFAULT_MODEL, hub, device=device, quantize=quantize)
     with loaded(found, device, quantize, adapter) as chat_model:
         from sansi.base.model_card import read_card

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,8 +11,8 @@ from sansi.base.errors import SansiError
 from sansi.base.installing import install_command
 from sansi.cli.extras import need
 from sansi.cli.help import Command, Group, show_help
-from sansi.cli.models import find_model
-from sansi.cli.options import DEFAULT_MODEL, Hub, ModelOption
+from sansi.cli.models import adapter_folder, find_model
+from sansi.cli.options import DEFAULT_MODEL, Adapter, Hub, ModelOption
 
 DEFAULT_BUDGETS = "0,8,16,32,64,128,256"
 
@@ -36,6 +37,7 @@ def budget_curve(
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Problems answered at the same time.")] = 128,
     hub: Hub = "huggingface",
+    adapter: Adapter = None,
 ) -> None:
     """Measure how accuracy rises with the thinking budget.
 
@@ -53,8 +55,10 @@ def budget_curve(
 
     # The seed of the held-out problems is known to their room alone.
     chosen: dict[str, Any] = {} if seed is None else {"seed": seed}
+    adapter = adapter_folder(adapter)
     found = find_model(model, hub, max_batch=batch)
-    curve.run(found.folder, problems, parsed, out, batch=batch, name=found.name, **chosen)
+    name = _name(found.name, adapter)
+    curve.run(found.folder, problems, parsed, out, batch=batch, name=name, adapter=adapter, **chosen)
 
 
 @app.command("run", cls=Command)
@@ -78,6 +82,7 @@ def run(
     seed: Annotated[int | None, typer.Option(help="Seed of another set of problems.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Problems answered at the same time.")] = 128,
     hub: Hub = "huggingface",
+    adapter: Adapter = None,
 ) -> None:
     """Ask a model problems of tasks, and count what became of its answers.
 
@@ -93,16 +98,22 @@ def run(
 
     chosen: dict[str, Any] = {} if seed is None else {"seed": seed}
     level = int(difficulty) if difficulty and difficulty.removeprefix("-").isdecimal() else difficulty
+    adapter = adapter_folder(adapter)
     found = find_model(model, hub, max_batch=batch)
     names = [name.strip() for name in tasks.split(",")]
     task_run.run(
         *(found.folder, names, count, level, thinking_budget, out),
         batch=batch,
         max_tokens=max_tokens,
-        name=found.name,
+        name=_name(found.name, adapter),
         instruction=instruction,
+        adapter=adapter,
         **chosen,
     )
+
+
+def _name(model: str, adapter: str | None) -> str:
+    return model if adapter is None else f"{model} + {Path(adapter).resolve().name}"
 
 
 @app.command("tasks", cls=Command)

@@ -65,7 +65,7 @@ def find_local(model: str) -> Found | None:
 
     Raises SansiError for a path at which there is no model.
     """
-    from sansi.model.formats.files import model_name
+    from sansi.model.formats.files import model_name, not_a_model
     from sansi.model.formats.folders import find_gguf
     from sansi.model.formats.gguf import folder_of
     from sansi.model.hub.packaged import packaged_model
@@ -85,7 +85,7 @@ def find_local(model: str) -> Found | None:
             f"{model}: that is a file, and no GGUF; give a model folder (config.json, *.safetensors) or a name of a hub"
         )
     if folder.is_dir():
-        raise SansiError(f"{model} has no config.json, so it is not a model folder; check the path")
+        raise SansiError(not_a_model(folder))
     if _is_path(model):
         siblings = _siblings(folder)
         hint = did_you_mean(model, siblings) if siblings else "; give a folder with config.json and *.safetensors"
@@ -129,26 +129,30 @@ def _is_path(model: str) -> bool:
 
 @contextlib.contextmanager
 def loaded(found: Found, device: str, quantize: str | None = None, adapter: str | None = None) -> Iterator[ChatModel]:
-    """The model, closed at the end; with an adapter (FOLDER, or NAME=FOLDER) that one answers."""
+    """The model, closed at the end; with the folder of an adapter that one answers."""
     collector.rest()
-    adapters = adapters_in([adapter] if adapter else [])
     with status(f"loading {found.name}"):
         from sansi.chat import ChatModel
         from sansi.chat.adapters import tell_other_bases
 
-        chat_model = ChatModel.from_pretrained(found.folder, device=device, quantize=quantize, adapters=adapters)
-        chat_model.name = found.name
-        tell_other_bases(chat_model)
+        chat_model = ChatModel.from_pretrained(found.folder, device=device, quantize=quantize, adapter=adapter)
+        tell_other_bases(chat_model, found.name)
+        chat_model.name = chat_model.adapter or found.name
     collector.wake()
     with chat_model:
-        yield chat_model.with_adapter(next(iter(adapters))) if adapters else chat_model
+        yield chat_model
+
+
+def adapter_folder(adapter: str | None) -> str | None:
+    """What --adapter names, where there is one. Raises SansiError, before any model is fetched, where it is none."""
+    from sansi.model.adapters.config import AdapterConfig
+
+    return None if adapter is None else str(AdapterConfig.read(Path(adapter).expanduser()).folder)
 
 
 def adapters_in(given: Sequence[str]) -> dict[str, str]:
     """What --adapter says: folders by name. A folder alone is called as it is itself. Raises SansiError for a name that
     is given twice, and for a folder that is none of an adapter."""
-    from sansi.model.adapters.config import AdapterConfig
-
     found: dict[str, str] = {}
     for text in given:
         name, equals, folder = text.partition("=")
@@ -158,5 +162,5 @@ def adapters_in(given: Sequence[str]) -> dict[str, str]:
             raise SansiError(f'--adapter "{text}": give NAME=FOLDER, or a folder', param="adapter")
         if name in found:
             raise SansiError(f'--adapter: two adapters are called "{name}"; give NAME=FOLDER', param="adapter")
-        found[name] = str(AdapterConfig.read(Path(folder).expanduser()).folder)  # before any model is fetched
+        found[name] = str(adapter_folder(folder))
     return found

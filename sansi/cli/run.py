@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from sansi.base.errors import SansiError
-from sansi.cli.models import find_model, loaded, name_of
+from sansi.cli.models import adapter_folder, find_model, loaded, name_of
 from sansi.cli.options import (
     DEFAULT_MODEL,
     Adapter,
@@ -95,7 +95,7 @@ def run(
     name = name_of(model)
     from sansi.serve.terminal import run as answers
 
-    plan = {"device": device, "quantize": quantize}
+    plan, adapter = {"device": device, "quantize": quantize}, adapter_folder(adapter)
     if jsonl is not None:
         if prompt is not None:
             raise SansiError("--jsonl and PROMPT exclude each other; the lines are what is asked")

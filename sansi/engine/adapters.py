@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from sansi.base.errors import SansiError, did_you_mean
@@ -22,10 +23,12 @@ def read_adapters(given: Mapping[str, Adapter | str | Path] | None, config: Mode
     return found
 
 
-def check_bases(adapters: Mapping[str, Adapter], source: WeightSource) -> None:
-    """Raise SansiError where one is for another base, as far as their folders tell."""
+def for_base(adapters: Mapping[str, Adapter], source: WeightSource) -> dict[str, Adapter]:
+    """The adapters, without what of their base they hold. Raises SansiError where one is for another base, as far as
+    that tells."""
     for adapter in adapters.values():
         check_base(adapter, source)
+    return {name: replace(adapter, copies={}) for name, adapter in adapters.items()}
 
 
 def number_of(name: str | None, adapters: Mapping[str, Adapter]) -> int:

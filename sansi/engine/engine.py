@@ -20,7 +20,7 @@ from sansi.base.errors import SansiError
 from sansi.base.progress import Bar
 from sansi.base.shown import show
 from sansi.base.threads import run_operators_alone
-from sansi.engine.adapters import check_bases, number_of, read_adapters
+from sansi.engine.adapters import for_base, number_of, read_adapters
 from sansi.engine.backends import check_choice, load_backend, make_backend
 from sansi.engine.batch import BLOCK, Backend
 from sansi.engine.blocks import BlockPool
@@ -102,8 +102,7 @@ class Engine:
             if model is None:
                 raise SansiError(f'backend "{backend}" needs a model; from_pretrained loads one', param="model")
             if adapters:
-                self.adapters = read_adapters(adapters, model.config)
-                check_bases(self.adapters, ModelWeights(model))
+                self.adapters = for_base(read_adapters(adapters, model.config), ModelWeights(model))
             backend = make_backend(model, backend, quantize, batch_invariant, outer, list(self.adapters.values()))
         elif quantize or outer or batch_invariant or adapters:
             raise SansiError(
@@ -163,7 +162,7 @@ class Engine:
         check_choice(backend, quantize)
         beside = read_adapters(adapters, stored.config)
         if any(adapter.copies for adapter in beside.values()):
-            check_bases(beside, open_source(folder))
+            beside = for_base(beside, open_source(folder))
         # Raises when it can not fit; what is planned in the end goes by what the backend really takes.
         plan_checkpoint(
             stored,

@@ -64,19 +64,21 @@ def run(
     max_tokens: int | None = None,
     name: str | None = None,
     device: str = "auto",
+    adapter: str | None = None,
 ) -> BudgetCurve:
     """Measure the curve of a model folder on held-out problems, print its table and write plot and data to `out`.
 
     problems: how many are drawn by the seed, or the problems themselves. max_tokens: of thought and answer together;
-    None: what the context leaves. name: what the model is called; None: as its folder. Raises SansiError for a bad
-    folder, budget or seed, and before anything is measured for an `out` that can not be written to.
+    None: what the context leaves. name: what the model is called; None: as its folder. adapter: a PEFT folder that
+    answers in the model's place. Raises SansiError for a bad folder, budget or seed, and before anything is measured
+    for an `out` that can not be written to.
     """
     questions = _questions(problems, seed)
     check_whole("batch", batch, 1)
     budgets = _budgets(BUDGETS if budgets is None else budgets)
     if out is not None:
         check_output(out, FILES, needs_plot=True)
-    chat = ChatModel.from_pretrained(folder, device=device, max_batch=batch)
+    chat = ChatModel.from_pretrained(folder, device=device, max_batch=batch, adapter=adapter)
     try:
         check_thinks(chat, "model")
         flags = (THINK_FLAG, NO_THINK_FLAG)

@@ -66,13 +66,14 @@ def run(
     max_tokens: int | None = None,
     name: str | None = None,
     instruction: bool = True,
+    adapter: str | None = None,
 ) -> TaskReport:
     """Ask a model folder `count` problems of each task, print the table and write it, with all answers, to `out`.
 
     count: None for 100, and all of a file. difficulty: a level, "lowest" or "highest" of each task; None for the
     lowest, and all of a file. thinking_budget: 0 for no thought, None for no bound.
     instruction: the gym's questions say where the answer is to be put; False: they stand as the gym has them, and an
-    answer has to be nothing else.
+    answer has to be nothing else. adapter: a PEFT folder that answers in the model's place.
     Raises SansiError for an unknown task, a level that one of them has not, a task with too few problems, and an `out`
     that can not be written to, all before the model is loaded.
     """
@@ -85,7 +86,7 @@ def run(
     options = ChatOptions(
         enable_thinking=thinking_budget != 0, thinking_budget=thinking_budget or None, max_tokens=max_tokens
     )
-    chat = ChatModel.from_pretrained(folder, max_batch=batch)
+    chat = ChatModel.from_pretrained(folder, max_batch=batch, adapter=adapter)
     try:
         if not chat.thinks:  # then there is nothing to ask for, and nothing that a budget could bound
             check_thinks(chat, "thinking_budget", bool(thinking_budget))

@@ -8,12 +8,14 @@ from peft_folders import SPARSE as SPARSE_CONFIG
 from sansi.base.errors import SansiError
 from sansi.model import Transformer, save
 from sansi.model.adapters import adapted, erasure, merged, read_adapter
+from sansi.model.formats.gguf.write import write_gguf
 from sansi.model.formats.source import open_source
 from sansi.model.formats.weights import ModelWeights, fill_model
+from sansi.model.kernels import pack, unpack
 from sansi.model.native import NativeModel
 from sansi.model.quantize import quantize
 
-from adapter_folders import factors, folder_of
+from adapter_folders import factors, folder_of, random_adapter
 
 ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
 MLP = ["gate_proj", "up_proj", "down_proj"]
@@ -29,6 +31,8 @@ KINDS = {
     "rslora": {"target_modules": ATTENTION, "use_rslora": True, "r": 6, "lora_alpha": 12},
     "dora": {"target_modules": ATTENTION + MLP, "use_dora": True},
     "layers": {"target_modules": ["q_proj", "down_proj"], "layers_to_transform": [1]},
+    "layers by pattern": {"target_modules": ["v_proj"], "layers_to_transform": [0], "layers_pattern": ["layers"]},
+    "a parameter": {"target_modules": [], "target_parameters": ["self_attn.o_proj.weight"]},
     "excluded": {"target_modules": ATTENTION, "exclude_modules": r".*\.0\..*"},
     "saved modules": {"target_modules": ["q_proj"], "modules_to_save": ["norm", "embed_tokens"]},
     "saved head": {"target_modules": ["q_proj"], "modules_to_save": ["lm_head"]},
@@ -204,6 +208,42 @@ def test_a_quantised_base_is_widened_only_where_it_changes(tmp_path):
     expected = model_of(source)
     expected.model.layers[1].self_attn.q_proj.weight.data = whole(both, NAME)
     torch.testing.assert_close(model_of(both)(IDS), expected(IDS))
+
+
+@pytest.mark.parametrize("kind", ["int8", "int4", "Q8_0", "Q4_K_M"])
+def test_over_a_quantised_base_merged_and_beside_agree(tmp_path, kind):
+    """In float32, whatever the base's weights are rounded to."""
+    if kind.startswith("int"):
+        quantize(base_model(False), kind).save(tmp_path / "base")
+        source = open_source(tmp_path / "base")
+    else:
+        write_gguf(base_model(False), tmp_path / "base.gguf", kind)
+        source = open_source(tmp_path / "base.gguf")
+    folder = random_adapter(tmp_path / "a", source.config, dora=kind == "int4")
+    both = merged(source, folder)
+    with torch.no_grad():
+        beside = adapted(model_of(source), read_adapter(folder, source.config))(IDS)
+        expected = model_of(both)(IDS)
+    assert (beside - expected).abs().max() < 1e-5 * expected.abs().max()
+    again = quantize(both, "int8")  # rounded once more, the CPU kernels and torch read the same
+    assert torch.equal(unpack(again.matrices[NAME]), unpack(pack(whole(both, NAME), "int8")))
+
+
+@pytest.mark.parametrize("bias", ["lora_only", "all"])
+def test_biases_of_the_base_are_trained_too(tmp_path, bias):
+    pytest.importorskip("peft", reason="peft is not installed")
+    config = DENSE.replace(qk_norm=False, attention_bias=True)
+    model = Transformer(config)
+    for parameter in model.parameters():
+        parameter.data += 0.05 * torch.randn_like(parameter)
+    save(model, tmp_path / "dense")
+    made = make(tmp_path, target_modules=["q_proj", "down_proj"], r=4, bias=bias)
+    both = merged(open_source(made.base), made.folder)
+    beside = adapted(model.eval(), read_adapter(made.folder, config))
+    with torch.no_grad():
+        torch.testing.assert_close(model_of(both)(IDS), made.logits, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(beside(IDS), made.logits, rtol=1e-5, atol=1e-5)
+    assert "model.layers.0.self_attn.q_proj.bias" in both.changed
 
 
 def native_logits(model):

@@ -138,5 +138,5 @@ def test_run_answers_by_the_adapter(folders: dict[str, Path], tiny: Path, sansi)
 
 
 def test_another_base_of_the_same_shape_is_told(chats: list[ChatModel], caplog: pytest.LogCaptureFixture) -> None:
-    tell_other_bases(chats[0])
+    tell_other_bases(chats[0], chats[0].name)
     assert 'adapter poet was trained on "Qwen3-0.6B", and is put beside tiny' in caplog.text

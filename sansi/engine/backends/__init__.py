@@ -48,8 +48,8 @@ def make_backend(
     if plain and like.device.type == "cpu" and like.dtype in NATIVE_DTYPES:
         kernels = _native(choice, quantize, outer, model, adapters)
     else:
-        suits = plain and like.device.type == "cuda" and not batch_invariant and not adapters
-        kernels = _cuda(choice, quantize, model, suits)
+        suits = plain and like.device.type == "cuda" and not batch_invariant
+        kernels = _cuda(choice, quantize, model, suits, adapters)
     return kernels or TorchBackend(model, batch_invariant, adapters)
 
 
@@ -77,7 +77,7 @@ def load_backend(
     if on_cpu and (native := _native(choice, quantize, outer, folder, adapters)):
         return native, None
     model = _dequantised(folder, place, dtype) if stored else load(folder, device=device, dtype=dtype)
-    kernels = _cuda(choice, quantize, model, place.type == "cuda" and not batch_invariant and not adapters)
+    kernels = _cuda(choice, quantize, model, place.type == "cuda" and not batch_invariant, adapters)
     return kernels or TorchBackend(model, batch_invariant, adapters), model
 
 
@@ -124,9 +124,13 @@ def _native(
         return None
 
 
-def _cuda(choice: str, quantize: str | None, model: Transformer, suits: bool) -> Backend | None:
+def _cuda(
+    choice: str, quantize: str | None, model: Transformer, suits: bool, adapters: Sequence[Adapter]
+) -> Backend | None:
     """Our GPU kernels, or None where torch is to take their place. Raises SansiError where it may not."""
-    if choice == "torch" or not suits:
+    if suits and adapters and choice == "auto":
+        log.warning("the GPU kernels know of no adapters, so torch operators take their place, which is slower")
+    if choice == "torch" or not suits or adapters:
         _refuse(choice, quantize)
         return None
     if choice == "native" or quantize is not None:

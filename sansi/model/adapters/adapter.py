@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -29,7 +30,7 @@ class LowRank:
     magnitude: Tensor | None = None
     """[N]; of an embedding table [K], of its columns."""
 
-    @property
+    @cached_property
     def changes(self) -> bool:
         """Whether it is more than its initialisation."""
         return self.magnitude is not None or bool((self.B != 0).any())
@@ -65,7 +66,7 @@ class Adapter:
     tied: bool = False
     """Whether a tied head follows the embedding; else such a head stays the base's."""
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The tensors that it changes."""
         low_rank = {name for name, change in self.low_rank.items() if change.changes}

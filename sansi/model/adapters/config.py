@@ -13,8 +13,8 @@ from sansi.base.errors import SansiError, did_you_mean
 from sansi.base.files import as_path, read_json
 from sansi.base.shown import show
 from sansi.model.adapters.targets import Targets, matches, names_of, pattern
+from sansi.model.formats.files import ADAPTER_CONFIG as CONFIG_FILE
 
-CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
 PICKLED_FILE = "adapter_model.bin"
 READ = frozenset(

@@ -14,6 +14,8 @@ SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 QUANTIZED_FILE = "quantized.safetensors"
 """Not model.safetensors: some programs would warn of an unknown quantisation and go on with random weights."""
+ADAPTER_CONFIG = "adapter_config.json"
+"""Of PEFT: its folder holds changes of a model, and no model."""
 QUANT_METHOD = "sansi"
 """In the quantization_config of a folder that `sansi.model.quantize` wrote: a name that other programs refuse."""
 OPENED_METHODS = (QUANT_METHOD, "gguf", "fp8", "awq", "gptq", "compressed-tensors", "mlx")
@@ -42,6 +44,18 @@ def indexed_names(folder: Path) -> list[str]:
         return sorted(set(map(str, weight_map.values())))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return []
+
+
+def not_a_model(folder: Path) -> str:
+    """Why a folder without a config.json is none, and what to do."""
+    if not (folder / ADAPTER_CONFIG).is_file():
+        return f"{folder} has no config.json, so it is not a model folder; check the path or download it again"
+    try:
+        base = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8")).get("base_model_name_or_path")
+    except (OSError, ValueError, AttributeError):
+        base = None
+    of = f" of {base}" if base and isinstance(base, str) else ""
+    return f"{folder} is an adapter{of} and no model; give its base as the model, and --adapter {folder} (or --merge)"
 
 
 def stored_bytes(folder: str | Path) -> int:

@@ -17,6 +17,7 @@ from sansi.model.formats.files import (
     SINGLE_FILE,
     described_by,
     method_of,
+    not_a_model,
 )
 from sansi.model.formats.gguf import folder_of
 from sansi.model.formats.gguf.choice import choose, wholes
@@ -41,7 +42,7 @@ def model_folder(folder: str | Path) -> Path:
     if checkpoint := _latest_checkpoint(path):
         raise SansiError(f"{path} is the folder of a run; give one of its checkpoints: {checkpoint}")
     if not (path / "config.json").is_file():
-        raise SansiError(f"{path} has no config.json, so it is not a model folder; check the path or download it again")
+        raise SansiError(not_a_model(path))
     return path
 
 

@@ -105,7 +105,7 @@ def _loaded(folder: str, name: str, verbose: bool, **options: Any) -> ChatModel:
     chat.name = name
     from sansi.chat.adapters import tell_other_bases
 
-    tell_other_bases(chat)
+    tell_other_bases(chat, name)
     plan = chat.engine.plan
     if verbose:
         print(f"{name}: backend {chat.engine.backend.name}\n{plan}", flush=True)

@@ -16,7 +16,9 @@ def facts_of(chat: ChatModel) -> dict[str, Any]:
     if engine is None:
         return {}
     plan, parameters = engine.plan, engine.config.num_parameters()
-    can = {} if codec is None else {"thinking": codec.thinks, "tools": codec.knows_tools}
+    can: dict[str, Any] = {} if codec is None else {"thinking": codec.thinks, "tools": codec.knows_tools}
+    if (adapter := engine.adapters.get(getattr(chat, "adapter", None))) is not None:
+        can["adapter"] = {"trained_on": adapter.base, "tensors": len(adapter.names), "bytes": adapter.nbytes}
     return can | {
         "parameters": parameters,
         "bits_per_parameter": round(8 * plan.weights / parameters, 1),

@@ -5,6 +5,7 @@
 // whatever the others are, so is a token's result; tokens without an adapter are as if there were none in the step.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <vector>
@@ -57,13 +58,20 @@ void add_low_rank(const std::vector<Run>& runs, int parts, Of change_of, const f
   if (runs.empty()) return;
   const int threads = team.active();
   const int64_t room = width / parts;
+  int64_t all = 0, before = 0;
+  for (const Run& run : runs) all += run.count;
+  // A has few outputs to share among threads; rows are shared, where there are enough of them.
+  const bool by_rows = all >= threads;
+  const Share mine = by_rows ? share(all, tid, threads) : Share{0, all};
   for (const Run& run : runs) {
-    Share mine = share(run.count, tid, threads);  // there are few outputs to share
-    const int64_t row = run.first + mine.begin, rows = mine.end - mine.begin;
-    for (int p = 0; p < parts && rows; ++p) {
+    const int64_t begin = std::max<int64_t>(mine.begin - before, 0), end = std::min(mine.end - before, run.count);
+    before += run.count;
+    for (int p = 0; p < parts && begin < end; ++p) {
       const LowRank& change = change_of(run, p);
-      if (change.B.N)
-        gemm(change.A, activations(F32, x + row * k, rows, k, k, nullptr), low + row * width + p * room, width, false, 0, 1);
+      if (!change.B.N) continue;
+      const int64_t row = run.first + begin;
+      Activations input = activations(F32, x + row * k, end - begin, k, k, nullptr);
+      gemm(change.A, input, low + row * width + p * room, width, false, by_rows ? 0 : tid, by_rows ? 1 : threads);
     }
   }
   team.barrier();
