@@ -32,6 +32,7 @@ from sansi.cli.options import (
     Quantize,
     System,
     check_times,
+    list_tools,
 )
 from sansi.cli.usage import command_line, refuse_given
 
@@ -194,7 +195,7 @@ def agent(
     if ctx.invoked_subcommand is not None:
         return
     if tools == ["list"]:
-        return _list_tools()
+        return list_tools()
     with command_line():
         _check(as_json, prompt, answer, resume, fork)
     from sansi.agents import Limits
@@ -389,13 +390,6 @@ def _check_model(session: Session, chosen: AgentSettings) -> None:
             "its settings do not count: give --url or -m, with --tools and --mcp as you want them",
             param="resume",
         )
-
-
-def _list_tools() -> None:
-    from sansi.agents.toolset import ABOUT
-
-    for name, about in sorted(ABOUT.items()):
-        typer.echo(f"{name:<17} {about}")
 
 
 def _approvals(policy: Policy) -> Any:

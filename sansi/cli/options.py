@@ -55,6 +55,14 @@ def check_times(times: int) -> int:
     return times
 
 
+def list_tools() -> None:
+    """Of --tools list: the built-in tools, a line each."""
+    from sansi.agents.toolset import ABOUT
+
+    for name, about in sorted(ABOUT.items()):
+        typer.echo(f"{name:<17} {about}")
+
+
 def agreed(think: bool | None, budget: int | None) -> bool | None:
     """What --think and --no-think say. Raises SansiError where the budget says the opposite."""
     if think is not None and budget is not None and think != (budget > 0):

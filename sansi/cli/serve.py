@@ -26,6 +26,7 @@ from sansi.cli.options import (
     MODEL_HELP,
     QUANTIZE_HELP,
     check_times,
+    list_tools,
 )
 from sansi.cli.usage import CommandLineError, command_line
 
@@ -140,7 +141,7 @@ def serve(
     tools: Annotated[
         list[str] | None,
         typer.Option(
-            help="Built-in tools, once each or with commas (sansi agent --tools list), for the page and /v1/agent.",
+            help="Built-in tools, once each or with commas, for the page and /v1/agent; “list” lists them.",
             rich_help_panel=TOOLS,
         ),
     ] = None,
@@ -209,6 +210,8 @@ def serve(
 
     Ctrl-C lets running answers end, a second one stops at once. Prometheus reads /metrics.
     """
+    if tools == ["list"]:
+        return list_tools()
     if log_format not in LOG_FORMATS:
         raise SansiError(f'--log-format "{log_format}": must be one of {", ".join(LOG_FORMATS)}')
     collector.rest()  # until the server runs

@@ -110,6 +110,7 @@ def test_writing_shows_its_difference_first(call):
     ]
     assert (call.root / "src" / "a.py").read_text().startswith("one\ntwo")  # asking changes nothing
     assert call("write_file", **arguments).text == "replaced src/a.py: 4 lines"
+    assert call("write_file", **arguments).text == "src/a.py is as it was: 4 lines, the same text"
     assert call("write_file", path="new/b.txt", content="x").text == "wrote new/b.txt: 1 line"
     assert (call.root / "new" / "b.txt").read_text() == "x"
 

@@ -285,6 +285,13 @@ def test_when_the_same_call_ends_the_calls_is_an_option_that_a_session_keeps(san
     assert lines[0]["settings"]["loop_breaker"] == int(given[1] if given else 5)
 
 
+@pytest.mark.parametrize("verb", ["agent", "serve"])
+def test_the_built_in_tools_are_listed(verb, capsys):
+    cli.app([verb, "--tools", "list"], standalone_mode=False)
+    listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert listed == sorted(BUILT_IN)
+
+
 @pytest.mark.parametrize("wrong", ["1", "-1", "x"])
 def test_a_wrong_number_of_times_is_the_command_lines_mistake(wrong):
     with pytest.raises(SystemExit) as caught:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import select
 import threading
 import time
@@ -29,6 +30,7 @@ from sansi.serve.terminal import looks
 from sansi.serve.terminal.agent.chat import AgentChat
 from sansi.serve.terminal.agent.from_servers import check_arguments, how_to_ask, with_resources
 from sansi.serve.terminal.agent.question import LineKeys, TerminalKeys, answer_in, forget_typed, show
+from sansi.serve.terminal.markdown import TextStream
 from sansi.text import Message
 from scripted_client import calls, says, several
 
@@ -371,6 +373,9 @@ class Servers:
     def read_resource(self, server, uri):
         return SimpleNamespace(text=f"text of {uri}")
 
+    def resources(self, server):
+        return [SimpleNamespace(uri="walk://who?")]
+
 
 def test_resources_of_servers_stand_in_messages_of_their_own():
     said = with_resources(Servers(), "See @notes:a and @own:b but not @other:c")
@@ -380,6 +385,56 @@ def test_resources_of_servers_stand_in_messages_of_their_own():
         ("Resource b of own:", "mcp:own", False),
     ]
     assert with_resources(None, "@notes:a")[0].content == "@notes:a"
+
+
+@pytest.mark.parametrize(
+    ("text", "uri"),
+    [
+        ("Read @notes:walk://note/3.", "walk://note/3"),
+        ("Is it in @notes:walk://note/3?", "walk://note/3"),
+        ("See (@notes:walk://note/3), please", "walk://note/3"),
+        ("“@notes:walk://note/3” says so", "walk://note/3"),
+        ("请看 @notes:walk://note/3。", "walk://note/3"),
+        ("See @notes:walk://note/f(x).", "walk://note/f(x)"),
+        ("See @notes:walk://who?", "walk://who?"),
+        ("See @notes:walk://a.b", "walk://a.b"),
+    ],
+)
+def test_the_end_of_a_sentence_is_not_of_the_address(text, uri):
+    assert with_resources(Servers(), text)[1].content.startswith(f"Resource {uri} of notes:")
+
+
+@pytest.mark.parametrize(
+    ("servers", "text", "told"),
+    [
+        (Servers(), "See @note:walk://note/3", 'no MCP server "note"; did you mean "notes"?'),
+        (Servers(), "See @note:a", 'no MCP server "note"; did you mean "notes"?'),
+        (Servers(), "See @other:walk://note/3", 'no MCP server "other"'),
+        (None, "See @notes:walk://note/3", 'no MCP server "notes"; --mcp FILE names some'),
+    ],
+)
+def test_a_resource_of_no_server_is_told(servers, text, told):
+    with pytest.raises(SansiError, match=re.escape(told)):
+        with_resources(servers, text)
+
+
+@pytest.mark.parametrize("text", ["@all: read it", "a@note:x", "ssh git@note:repo", "@Override:x", "@ note:walk://x"])
+def test_what_names_no_resource_is_sent_as_it_is(text):
+    assert [message.content for message in with_resources(Servers(), text)] == [text]
+
+
+def test_a_long_call_has_its_mark_once():
+    lines = rendered_lines("put " + "word " * 200)
+    assert lines[0].startswith("⚙ put") and len(lines) > 5 and all(line.startswith("  word") for line in lines[1:])
+
+
+def rendered_lines(text):
+    console = looks.console(file=io.StringIO(), width=60, force_terminal=True, color_system=None)
+    stream = TextStream(console, "⚙ ", "cyan", once=True)
+    for at in range(0, len(text), 7):
+        stream.feed(text[at : at + 7])
+    stream.end()
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|\r", "", console.file.getvalue()).rstrip().split("\n")[-20:]
 
 
 def test_a_prompt_names_what_it_must_have():

@@ -29,7 +29,7 @@ export class CallCard {
     Object.assign(this.element.dataset, { call: call.id, state: stateOf(call) });
     this.origin.hidden = !call.origin;
     this.origin.textContent = call.origin ? originOf(call.origin) : "";
-    this.state.textContent = wordsFor(call, now);
+    this.state.textContent = wordsFor(call, now, this.node.calls ?? []);
     this.state.classList.toggle("bad", Boolean(call.error) || ["failed", "asking"].includes(stateOf(call)));
     if (this.shown !== call.arguments + call.state) this.given.replaceChildren(argumentsOf(call));
     this.shown = call.arguments + call.state;
@@ -81,7 +81,8 @@ export class CallCard {
     const wrong = h("small", { class: "bad", role: "alert", hidden: true });
     const form = h("form", { class: "ask-reason", onsubmit: (event) => (event.preventDefault(), say("no")) }, reason);
     const reasons = question.reasons.map((why) => h("p", { class: "note" }, why));
-    const copied = question.copied.map((each) => h("p", { class: "note bad" }, t("askCopied", each.argument, each.origin, each.value)));
+    const unsaid = question.copied.filter(({ value }) => !question.reasons.some((why) => why.includes(value.slice(0, 200))));
+    const copied = unsaid.map((each) => h("p", { class: "note bad" }, t("askCopied", each.argument, each.origin, each.value)));
     const changed = question.difference ? [h("p", { class: "note bad" }, t("askChanged")), h("pre", { tabIndex: 0, dir: "ltr" }, question.difference)] : [];
     this.asked.replaceChildren(thing, ...whole, h("div", { class: "card-why" }, ...reasons, ...copied, ...changed), buttons, form, wrong);
     return undefined;
@@ -118,10 +119,11 @@ function stateOf(call) {
   return { ok: "done", denied: "denied", cancelled: "cancelled" }[status] ?? "failed";
 }
 
-function wordsFor(call, now) {
+function wordsFor(call, now, others) {
   if (call.error) return t("toolCannot", call.error);
   const state = stateOf(call);
   const taken = call.result ? ` · ${seconds(call.result.seconds)}` : "";
+  if (state === "ready" && others.some((other) => other !== call && stateOf(other) === "asking")) return t("callWaits");
   if (state === "running") return t("callRunning", seconds(Math.max(0, Math.round((now ?? 0) - (call.since ?? 0)))));
   if (state === "failed") return t(call.result.status === "timeout" ? "callTimeout" : "callFailed") + taken;
   return t({ writing: "toolWriting", ready: "callReady", asking: "callAsking", done: "callDone", denied: "callDenied", cancelled: "callCancelled" }[state]) + (state === "done" ? taken : "");

@@ -298,6 +298,7 @@ const TABLE = {
   toolGive: ["What does the tool say?", "工具返回了什么？"],
   toolSend: ["Send the result", "发送结果"],
   callReady: ["about to run", "即将运行"],
+  callWaits: ["waits for another call", "等待另一个调用"],
   callAsking: ["waits for you", "等待你的答复"],
   callRunning: [(s) => `running · ${s}`, (s) => `运行中 · ${s}`],
   callDone: ["done", "完成"],

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from sansi.agents.showing import visible
 from sansi.base import SansiError
 from sansi.base.errors import did_you_mean
 
@@ -75,6 +76,11 @@ class Question:
     def covers_others(self) -> bool:
         """Whether "session" and "always" would approve other calls, too, so that `Answer.exact` is less."""
         return self.covers != "" and not self.covers.startswith(THIS_CALL)
+
+    @property
+    def quoted_apart(self) -> list[Copied]:
+        """Copied values that no reason quotes."""
+        return [each for each in self.copied if not any(visible(each.value)[:200] in why for why in self.reasons)]
 
     def offers(self, seen: bool = False) -> tuple[Choice, ...]:
         """What may be answered. seen: all of what the question shows in part was shown."""

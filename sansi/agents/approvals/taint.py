@@ -55,14 +55,26 @@ class Suspicion:
         """A sentence each, for the user."""
         named = tuple(_sentence(copied) for copied in self.copied)
         if self.origin:
-            named += (f"text from {self.origin} has been read, and nothing in this call comes from you",)
+            named += (f"text of {whose(self.origin)} has been read, and nothing in this call comes from you",)
         return named
 
 
 def _sentence(copied: Copied) -> str:
     if copied.origin == NOBODY:
         return f'{copied.argument}: the address "{copied.value:.200}" does not come from you'
-    return f'{copied.argument}: "{copied.value:.200}" stands in text from {copied.origin}, and does not come from you'
+    told = f'{copied.argument}: "{copied.value:.200}" stands in text of {whose(copied.origin)}'
+    return f"{told}, and does not come from you"
+
+
+def whose(origin: str) -> str:
+    """An origin in words: what a tool said of its text, else which tool it was."""
+    tool, _, where = origin.partition(" ")
+    if tool.startswith("mcp:"):
+        server = f"the MCP server {tool[4:]}"
+        return f"{where} ({server})" if where else server
+    if tool in ("python", "built-in"):
+        return where or f"a {'tool' if tool == 'python' else 'built-in tool'}"
+    return origin
 
 
 class Provenance:

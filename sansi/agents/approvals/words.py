@@ -33,6 +33,8 @@ _NAMED_HOST = re.compile(
     re.IGNORECASE,
 )
 _FILES = frozenset(f".{ending}" for ending in _FILE_ENDINGS.split())
+# What stands between quotes, and numbers after a colon or a bracket, as in {"city":"Bremen","days":3}.
+_QUOTED = re.compile(r"\"([^\"\n]{1,256})\"|(?<![^\s{\[(,:=])'([^'\s]{1,256})'|(?<=[:\[,])(-?\d+(?:\.\d+)?)(?=[,\]}])")
 _SENTENCE = re.compile(r"(?<=[.!?;。！？；\n])(?=\s|[^\x00-\x7f])|(?<=\n)")
 _NOT = re.compile(
     r"\b(?:not|never|without|avoid|refrain|(?:do|does|did|must|should|ca|wo|would|could|need|is|are)n['’]?t)\b"
@@ -129,7 +131,7 @@ class Trusted:
 
     def __init__(self, texts: Iterable[str], results: Iterable[str] = ()):
         self._texts = [folded(text) for text in texts]
-        self._words = {word for text in self._texts for word in _words(text)}
+        self._words = {word for text in self._texts for word in (*_words(text), *_quoted(text))}
         self.handles = {folded(field) for text in results for field in _handles(text, self)}
         """The single words in records of these results (objects of JSON) that the user named: with "Sarah Baker" said,
         the id and the address beside her name are meant, too."""
@@ -229,6 +231,11 @@ def _words(text: str) -> Iterator[str]:
         yield word
         yield (bare := word.strip(_EDGES))
         yield bare.removesuffix("'s").removesuffix("’s")
+
+
+def _quoted(text: str) -> Iterator[str]:
+    """Values that are parted from others by marks alone, as in JSON; each without what is around it."""
+    return (found[0] or found[1] or found[2] for found in _QUOTED.findall(text))
 
 
 def _stands_in(value: str, text: str) -> bool:

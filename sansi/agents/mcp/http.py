@@ -118,9 +118,8 @@ class _Client(httpx2.AsyncClient):
         if kind == "application/json" or response.status_code == 202 or self._one_stream:
             return await self._whole(request, response)
         await response.aclose()
-        return self._failure(
-            request, 502, f"it answered with {kind or 'no content'}, which is no MCP; is its url right?"
-        )
+        cause = f"it answered with {kind or 'no content'}, which is no MCP; is its url right?"
+        return self._failure(request, 502, cause + _another_path(request))
 
     def _read_failure(self, response: httpx2.Response) -> httpx2.Response:
         if self._one_stream and response.status_code >= 400:
@@ -208,7 +207,15 @@ def _error_of(body: bytes, secrets: Sequence[str]) -> str | None:
 
 def _reason(response: httpx2.Response) -> str:
     known = REASONS.get(response.status_code)
-    return known or f"it answered HTTP {response.status_code} {response.reason_phrase}".rstrip()
+    told = known or f"it answered HTTP {response.status_code} {response.reason_phrase}".rstrip()
+    return told + (_another_path(response.request) if response.status_code in NOT_THIS_TRANSPORT else "")
+
+
+def _another_path(request: httpx2.Request) -> str:
+    """Where MCP servers mostly are, for an address that is a host alone."""
+    if request.url.path.strip("/"):
+        return ""
+    return f"; most servers answer below it, so try {request.url.copy_with(path='/mcp', query=None)}"
 
 
 def _unreachable(error: Exception) -> str:

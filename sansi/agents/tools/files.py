@@ -141,9 +141,13 @@ class Files:
             path: The file, relative to the user's folder. Folders are made as needed.
             content: The whole text.
         """
-        before = self._before(path)
-        self._write(path, content.encode("utf-8", "replace"), context, whole=True)
-        return f"{'wrote' if before is None else 'replaced'} {path}: {counted(len(content.splitlines()), 'line')}"
+        before = self._folder.read(path) if self._folder.exists(path) else None
+        data = content.encode("utf-8", "replace")
+        lines = counted(len(content.splitlines()), "line")
+        if before == data:
+            return f"{path} is as it was: {lines}, the same text"
+        self._write(path, data, context, whole=True)
+        return f"{'wrote' if before is None else 'replaced'} {path}: {lines}"
 
     def edit_file(self, path: str, old: str, new: str, context: ToolContext, every: bool = False) -> str:
         """Replace a piece of a text file of the user's.

@@ -134,30 +134,40 @@ class MarkdownStream:
 
 
 class TextStream:
-    """Writes plain text, piece by piece, wrapped between words and behind a mark."""
+    """Writes plain text, piece by piece, wrapped between words and behind a mark: each line of it, or with `once` the
+    first."""
 
-    def __init__(self, console: Console, mark: str = "", style: str = ""):
+    def __init__(self, console: Console, mark: str = "", style: str = "", once: bool = False):
         self._console, self._region = console, LiveRegion(console)
-        self._mark, self._style = mark, style
+        self._mark, self._style, self._once = mark, style, once
         self._line = ""
 
     def feed(self, text: str) -> None:
         *whole, self._line = (self._line + text).split("\n")
         for line in whole:
-            self._region.print(self._lines(line))
+            self._print(line)
         self._region.show(lambda: self._lines(self._line))
 
     def end(self) -> None:
         if self._line:
-            self._region.print(self._lines(self._line))
+            self._print(self._line)
         self._line = ""
         self._region.close()
+
+    def _print(self, line: str) -> None:
+        self._region.print(self._lines(line))
+        if self._once:
+            self._mark = " " * len(self._mark)
 
     def _lines(self, line: str) -> Lines:
         width = max(self._console.width - len(self._mark) - 1, 1)
         wrapped = Text(line, self._style, tab_size=4).wrap(self._console, width, overflow="fold")
         style = self._console.get_style(self._style)
-        found = [[Segment(self._mark), *_trimmed(list(part.render(self._console)))] for part in wrapped]
+        marks = [self._mark] + [" " * len(self._mark) if self._once else self._mark] * len(wrapped)
+        found = [
+            [Segment(mark), *_trimmed(list(part.render(self._console)))]
+            for mark, part in zip(marks, wrapped, strict=False)
+        ]
         return [list(Segment.apply_style(line, style)) for line in found]
 
 

@@ -3,6 +3,7 @@
 import json
 import sys
 import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -322,6 +323,35 @@ def test_statuses_are_told_in_one_sentence_each(monkeypatch):
         "(looked in its PATH, 1 folder)"
     )
     assert lines[2].startswith('MCP server "lost" did not start: its address cannot be reached')
+
+
+@pytest.mark.parametrize("transport", ["auto", "http"])
+@pytest.mark.parametrize(
+    ("path", "status", "hint"), [("", 404, True), ("/", 405, True), ("/other", 404, False), ("/", 200, True)]
+)
+def test_an_address_without_a_path_gets_the_usual_one_suggested(path, status, hint, transport):
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_POST = do_GET
+
+        def log_message(self, *args):
+            pass
+
+    page = ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    threading.Thread(target=page.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{page.server_address[1]}"
+    try:
+        with MCPServers([ServerConfig("one", url=address + path, transport=transport)]) as servers:
+            [told] = str(servers.wait()).split("\n")[1:]
+    finally:
+        page.shutdown()
+        page.server_close()
+    assert (f"try {address}/mcp" in told) == hint, told
 
 
 def test_two_servers_of_one_name_are_refused():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,11 @@ from sansi.text import Message
 if TYPE_CHECKING:
     from sansi.agents.mcp.definitions import Prompt
 
-RESOURCE = re.compile(r"(?<!\S)@([\w.-]+):(\S+)")
+RESOURCE = re.compile(r"(?<![\w@./:])@([\w.-]+):(\S+)")
+MUCH_ALIKE = 0.8
+"""How like a server's name another one is that must be a slip of it."""
+ENDS = ".,;:!?…'\"”’»)]}>。，；：！？）】」"
+"""What ends a sentence, or a part of it, and not an address, unless the server has a resource that is called so."""
 
 
 def message_from(servers: Any, server: str, text: str) -> Message:
@@ -22,14 +27,31 @@ def message_from(servers: Any, server: str, text: str) -> Message:
 
 
 def with_resources(servers: Any, text: str) -> list[Message]:
-    """What the user typed, and each resource that it names by @SERVER:ADDRESS. servers: None where there are none."""
+    """What the user typed, and each resource that it names by @SERVER:ADDRESS. servers: None where there are none.
+
+    Raises SansiError for a resource of a server that is not configured, and what reading it raises.
+    """
     messages = [Message("user", text)]
     configured = {config.name for config in servers.configs} if servers is not None else set()
-    for server, uri in RESOURCE.findall(text):
+    for server, given in RESOURCE.findall(text):
         if server in configured:
+            uri = _address_in(servers, server, given)
             told = f"Resource {uri} of {server}:\n\n{servers.read_resource(server, uri).text}"
             messages.append(message_from(servers, server, told))
+        elif "://" in given or difflib.get_close_matches(server, configured, cutoff=MUCH_ALIKE):
+            near = did_you_mean(server, configured) if configured else "; --mcp FILE names some"
+            raise SansiError(f'there is no MCP server "{server}"{near} (a space after @ sends it as it is)')
     return messages
+
+
+def _address_in(servers: Any, server: str, given: str) -> str:
+    """The address of a resource, without what follows it in its sentence."""
+    bare = given.rstrip(ENDS)
+    if "(" in bare and given[len(bare) :].startswith(")"):
+        bare += ")"
+    if bare == given or any(resource.uri == given for resource in servers.resources(server)):
+        return given
+    return bare
 
 
 def how_to_ask(prompt: Prompt) -> str:

@@ -154,7 +154,7 @@ def show(console: Console, question: Question) -> None:
         console.print(Text(f"  {line}", "yellow"), soft_wrap=True)
     for reason in question.reasons:
         console.print(Text(f"  {printable(reason)}", "note"), soft_wrap=True)
-    for copied in question.copied:
+    for copied in question.quoted_apart:
         told = f"  {copied.argument} stands in text of {copied.origin}: {copied.value[:200]}"
         console.print(Text(printable(told), "yellow"), soft_wrap=True)
     if question.difference:

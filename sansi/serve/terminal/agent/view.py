@@ -141,8 +141,9 @@ class RunView:
     def _call(self, event: CallStarted) -> None:
         self._end_thought()
         self._end_stream()
-        mark = "⚙ " if self._plain else ""  # a stream for terminals has it before each line
-        self._open("call", lambda: TextStream(self.console, "⚙ ", "cyan")).feed(printable(f"{mark}{event.name} "))
+        mark = "⚙ " if self._plain else ""  # a stream for terminals has it by itself
+        stream = self._open("call", lambda: TextStream(self.console, "⚙ ", "cyan", once=True))
+        stream.feed(printable(f"{mark}{event.name} "))
         self._index = event.index
 
     def _arguments(self, event: CallArguments) -> None:
