@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 import logging
@@ -16,13 +17,17 @@ from live_server import LONG, http, running, serving, wait_for
 from sansi import cli
 from sansi.agents import Attachment, Limits, Result, ToolContext, tool
 from sansi.agents.approvals import Policy
+from sansi.agents.events import ContentText
 from sansi.agents.mcp import ServerStatus, Status
 from sansi.agents.tools.memory import Memory, memory_tools
 from sansi.agents.toolset import Toolset
 from sansi.base import SansiError
 from sansi.cli.serve import _server_tools
+from sansi.serve.agent import run_response
 from sansi.serve.agent.server_log import ServerLog
-from sansi.serve.agent.server_tools import ServerTools
+from sansi.serve.agent.server_tools import Running, ServerTools
+from sansi.serve.api.errors import ClientGone
+from sansi.serve.http.request_log import Record
 from sansi.serve.http.settings import Keys
 from sansi.text import Message, ToolCall, read_messages
 
@@ -241,6 +246,17 @@ def test_a_server_that_ends_does_not_wait_for_an_answer(tmp_path):
             if each["kind"] == "approval_asked":
                 server.stop()
     assert last["kind"] == "finished" and last["status"] == "cancelled"
+
+
+def test_a_server_that_ends_stops_a_run_whose_tool_works_and_tells_it(tmp_path):
+    """A run holds no place at a model while its tools work, and has its time to end as answers have."""
+    slow, begun, told = slow_tool(LONG)
+    made = ServerTools(Tools(slow), tmp_path, Policy("yolo"))
+    with serving([Planned("planned", says(("slow", {})))], tools=made, grace=0.3) as (url, server):
+        run = events(url)
+        assert next(each for each in run if each["kind"] == "call_running") and begun.wait(LONG)
+        server.stop()
+        assert list(run)[-1]["status"] == "cancelled" and told.wait(LONG)
 
 
 def test_another_key_may_not_answer(served):
@@ -485,3 +501,27 @@ def test_a_stream_that_cannot_go_on_says_so(tmp_path, monkeypatch):
         assert '"error":{"message":' in answer.text and "[DONE]" not in answer.text and "a bug" not in answer.text
         assert http.post(f"{url}/v1/agent/runs", json=ASK).status_code == 500
         assert not made.stop_waiting() and wait_for(lambda: not made._runs)
+
+
+def test_a_client_that_reads_nothing_does_not_keep_its_run(monkeypatch):
+    monkeypatch.setattr(run_response, "READ_SECONDS", 0.05)
+    running, ended, closed = Running(None), [], []
+
+    async def start():
+        try:
+            while True:
+                yield ContentText("x")
+        finally:
+            closed.append(True)
+
+    async def receive():
+        await asyncio.sleep(LONG)
+
+    async def send(message):
+        if b"content" in message.get("body", b""):
+            await asyncio.sleep(LONG)
+
+    response = run_response.RunResponse(running, start, True, Record("r", "POST", "/"), lambda: ended.append(True))
+    with pytest.raises(ClientGone):
+        asyncio.run(response({"type": "http"}, receive, send))
+    assert ended and closed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from pathlib import Path
@@ -18,6 +19,7 @@ from sansi.serve.api.framing import EVENTS
 from sansi.serve.http.request_log import Record
 from sansi.serve.http.streaming_response import EventStream, WatchedResponse, what_is_told
 
+READ_SECONDS = 60.0  # in which a client takes an event, the system's buffers being full
 SHOWN = "/v1/agent/shown/"
 """Where clients get all of a call that a question shows in part."""
 
@@ -40,6 +42,15 @@ def _results(run: AgentRun) -> list[Any]:
     held = run.state.held if run.state is not None and run.pending else {}
     calls = [call for call in run.messages[-1].tool_calls if call.id in held]
     return [message_to_json(message) for message in results_of(calls, held)]
+
+
+async def _send(stream: EventStream, value: Mapping[str, Any]) -> None:
+    """Raises ClientGone for a client that reads nothing: it would keep one of its runs for as long as it likes."""
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            await stream.send(EVENTS.chunk(value))
+    except TimeoutError:
+        raise ClientGone from None
 
 
 class RunResponse(WatchedResponse):
@@ -69,10 +80,10 @@ class RunResponse(WatchedResponse):
         stream = EventStream(send, EVENTS)
         try:
             async with stream.open():
-                await stream.send(EVENTS.chunk({"kind": "run", "id": self._running.id}))
+                await _send(stream, {"kind": "run", "id": self._running.id})
                 async with aclosing(self._start()) as events:  # type: ignore[type-var]
                     async for event in events:
-                        await stream.send(EVENTS.chunk(event_for_client(event)))
+                        await _send(stream, event_for_client(event))
         except Exception as error:
             if isinstance(error, ClientGone):
                 raise

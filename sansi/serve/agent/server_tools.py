@@ -118,6 +118,16 @@ class ServerTools:
             if running.desk.questions:
                 running.stop.set()
 
+    @property
+    def under_way(self) -> int:
+        """Runs, whatever they are at."""
+        return len(self._runs)
+
+    def end_all(self) -> None:
+        """Stop every run, which tells its client so."""
+        for running in list(self._runs.values()):
+            running.stop.set()
+
     def watch(self) -> None:
         """Log what becomes of the MCP servers from now on."""
         if self.toolset.servers is not None:

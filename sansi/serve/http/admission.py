@@ -12,6 +12,7 @@ import math
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Protocol
 
 from sansi.chat import ChatModel
 from sansi.serve.api.errors import ServeError
@@ -122,6 +123,14 @@ class Gate:
         return min(max(1, math.ceil(self._settings.max_queue / 2 / rate)), LONGEST_WAIT)
 
 
+class UnderWay(Protocol):
+    """Work of another kind than answers of models."""
+
+    @property
+    def under_way(self) -> int: ...
+    def end_all(self) -> None: ...
+
+
 class Admission:
     """The gates of all models of a server, and its end."""
 
@@ -133,6 +142,8 @@ class Admission:
             self._gates[chat.name] = gates.setdefault(owner, Gate(_slots_of(chat), settings))
         self.closers: list[Callable[[], None]] = []
         """Called when nothing more is taken on, for what holds no place at a model and would wait for ever."""
+        self.others: list[UnderWay] = []
+        """What may be under way without a place at a model, as a run is while its tools work."""
 
     def check(self) -> None:
         """Raises as `enter` would, before it is known what is asked: where no model can take on anything."""
@@ -150,6 +161,10 @@ class Admission:
             return self._gates[model].held
         return sum(gate.held for gate in set(self._gates.values()))
 
+    def under_way(self) -> int:
+        """How much has to end before the server may; a run that is at a model counts once."""
+        return max(self.held(), sum(other.under_way for other in self.others))
+
     @property
     def closing(self) -> bool:
         return any(gate.closing for gate in self._gates.values())
@@ -165,6 +180,8 @@ class Admission:
         """End what runs, each with an error that says why."""
         for gate in self._gates.values():
             gate.end_all()
+        for other in self.others:
+            other.end_all()
 
 
 def stopping() -> ServeError:

@@ -43,6 +43,7 @@ def add_agents(
     call that a question shows in part."""
     admission = app.state.admission
     admission.closers.append(server.stop_waiting)
+    admission.others.append(server)
     errors = openapi.errors(*openapi.ERRORS)
 
     @app.get("/v1/agent/tools", responses=openapi.errors(*openapi.LOOKING))

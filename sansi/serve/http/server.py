@@ -91,8 +91,8 @@ class Server(uvicorn.Server):
         self._stopping = asyncio.ensure_future(self._stop())
 
     async def _stop(self) -> None:
-        if held := self._admission.held():
-            told = f"stopping: {held} answers may end within {self._grace:g} seconds; Ctrl-C again stops at once"
+        if left := self._admission.under_way():
+            told = f"stopping: {left} answers may end within {self._grace:g} seconds; Ctrl-C again stops at once"
             print(told, file=sys.stderr, flush=True)
             if not await self._idle_within(self._grace):
                 self._admission.end_all()
@@ -101,6 +101,6 @@ class Server(uvicorn.Server):
 
     async def _idle_within(self, seconds: float) -> bool:
         ends = asyncio.get_running_loop().time() + seconds
-        while self._admission.held() and asyncio.get_running_loop().time() < ends:
+        while self._admission.under_way() and asyncio.get_running_loop().time() < ends:
             await asyncio.sleep(0.02)
-        return not self._admission.held()
+        return not self._admission.under_way()
