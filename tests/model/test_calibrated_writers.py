@@ -313,7 +313,8 @@ def test_scales_are_exact_in_the_models_dtype_too(tmp_path: Path) -> None:
 def test_matrices_that_groups_do_not_fit_are_left_and_named(tmp_path: Path) -> None:
     model = model_of("tied", torch.float32, intermediate_size=192)
     for name in ("awq", "gptq-int4", "w4a16"):
-        written = written_as(name, model, tmp_path / name)
+        format = FORMATS[name][0]
+        written = write_folder(model, tmp_path / name, format, calibration=text_of(model), options={"group_size": 128})
         assert [t.name for t in written.tensors if t.kind == "fp32" and "_proj" in t.name] == [
             f"model.layers.{n}.mlp.down_proj.weight" for n in range(2)
         ]
@@ -324,6 +325,17 @@ def test_matrices_that_groups_do_not_fit_are_left_and_named(tmp_path: Path) -> N
     patterns = [key.removeprefix("-:") for key in described(tmp_path / "gptq-int4")["dynamic"]]
     assert all(any(re.match(pattern, name) for pattern in patterns) for name in left)
     assert not any(re.match(pattern, "model.layers.1.mlp.gate_up_proj") for pattern in patterns)
+
+
+def test_groups_are_as_large_as_the_model_has_room_for(tmp_path: Path) -> None:
+    """SmolLM2 has 576 inputs, which groups of 128 do not fit."""
+    for hidden, group in ((128, 128), (192, 64), (96, 32)):
+        model = model_of("tied", torch.float32, num_hidden_layers=1, hidden_size=hidden, intermediate_size=hidden)
+        written = write_folder(model, tmp_path / f"{hidden}", "awq", calibration=text_of(model))
+        assert described(tmp_path / f"{hidden}")["group_size"] == group
+        assert all(tensor.kind == "int4" for tensor in written.tensors if "_proj" in tensor.name)
+        write_folder(model, tmp_path / f"mlx{hidden}", "mlx")
+        assert described(tmp_path / f"mlx{hidden}")["group_size"] == min(group, 64)
 
 
 # ---- what is wrong ---------------------------------------------------------------------------------------------------
@@ -351,7 +363,7 @@ def test_what_can_not_be_asked_for_is_told(tmp_path: Path) -> None:
     for format, calibration, options, told in wrong:
         with pytest.raises(SansiError, match=re.escape(told)):
             write_folder(model, tmp_path / "q", format, calibration=calibration, options=options)
-    small = tiny_model(tiny_config())
+    small = tiny_model(tiny_config(head_dim=12))
     with pytest.raises(SansiError, match="no matrix of the model has room for the groups of awq"):
         write_folder(small, tmp_path / "q", "awq", calibration=[ids])
     assert list(tmp_path.iterdir()) == []

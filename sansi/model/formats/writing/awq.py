@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 
 from sansi.model.formats.fitting import inverse
-from sansi.model.formats.writing.calibrated import CalibratedFormat, CalibratedOptions
-from sansi.model.formats.writing.folder_format import Piece, WriterOptions, is_projection, piece_of
+from sansi.model.formats.writing.calibrated import CalibratedFormat
+from sansi.model.formats.writing.folder_format import Piece, is_projection, piece_of
 from sansi.model.formats.writing.layer_walk import SecondMoments
 from sansi.model.formats.writing.levels import Grid, Levels, best_rows, exact_in, nearest
 from sansi.model.formats.writing.shards import Stored
 from sansi.model.formats.writing.words import words
 
-BITS, GROUPS = 4, (32, 64, 128)
+BITS = 4
 TOP = 2**BITS - 1
 ORDER = (0, 2, 4, 6, 1, 3, 5, 7)
 """Which of eight outputs lies in each nibble of a word."""
@@ -31,16 +31,6 @@ CLIPS = tuple(1 - step / 20 for step in range(1, 11))
 LEAST_SHARE = 1e-4
 WIDEST = 64.0
 """The most that an input is scaled up or down."""
-
-
-@dataclass(frozen=True)
-class AwqOptions(CalibratedOptions):
-    """Options of AWQ."""
-
-    def problems(self) -> list[str]:
-        fits = self.group_size in GROUPS
-        wrong = [] if fits else [f'"group_size" must be one of {", ".join(map(str, GROUPS))}, not {self.group_size}']
-        return super().problems() + wrong
 
 
 @dataclass(frozen=True)
@@ -59,23 +49,21 @@ class AwqWriter(CalibratedFormat):
     """Projections and experts in levels with zero points; embedding, norms, routers and head in full."""
 
     name: ClassVar[str] = "awq"
-    options_type: ClassVar[type[WriterOptions]] = AwqOptions
-    options: AwqOptions
 
     def fits(self, name: str, shape: tuple[int, ...]) -> bool:
-        return is_projection(name) and shape[1] % self.options.group_size == 0 and shape[0] % len(ORDER) == 0
+        return is_projection(name) and shape[1] % self.group == 0 and shape[0] % len(ORDER) == 0
 
     def kind(self, name: str) -> str:
         return f"int{BITS}"
 
     def described(self) -> Mapping[str, Any]:
-        said: dict[str, Any] = {"quant_method": "awq", "bits": BITS, "group_size": self.options.group_size}
+        said: dict[str, Any] = {"quant_method": "awq", "bits": BITS, "group_size": self.group}
         said |= {"zero_point": True, "version": "gemm", "modules_to_not_convert": self.full_modules() or None}
         return {"quantization_config": said}
 
     def stored(self, name: str) -> list[Stored]:
         (rows, columns), stem = self.weights.shapes[name], name.removesuffix("weight")
-        groups, words_ = columns // self.options.group_size, rows // len(ORDER)
+        groups, words_ = columns // self.group, rows // len(ORDER)
         return [
             Stored(f"{stem}qweight", torch.int32, (columns, words_)),
             Stored(f"{stem}qzeros", torch.int32, (groups, words_)),
@@ -184,11 +172,11 @@ class AwqWriter(CalibratedFormat):
         low, high = ends or self._ends(weight)
         scales = exact_in((high - low) * clip / TOP, (torch.float16, self.dtype))
         zeros = (-low * clip * inverse(scales)).round().clamp(0, TOP)
-        group_of = torch.arange(weight.shape[1]) // self.options.group_size
+        group_of = torch.arange(weight.shape[1]) // self.group
         return Grid(BITS, scales, zeros, group_of)
 
     def _ends(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        groups = weight.view(len(weight), -1, self.options.group_size)
+        groups = weight.view(len(weight), -1, self.group)
         return groups.amin(2).clamp(max=0), groups.amax(2).clamp(min=0)
 
     def _clipped(self, weight: Tensor, moments: Tensor) -> Grid:
@@ -208,17 +196,17 @@ class AwqWriter(CalibratedFormat):
 
     def _blocks(self, moments: Tensor) -> Tensor:
         """[G, n, n]: the moments of the inputs of each group among themselves."""
-        size = self.options.group_size
+        size = self.group
         return moments.view(len(moments) // size, size, -1, size).diagonal(dim1=0, dim2=2).permute(2, 0, 1).contiguous()
 
     def _block_error(self, missed: Tensor, blocks: Tensor) -> Tensor:
         """[N, G]: the squared error that each group alone brings into each output."""
-        parts = missed.view(len(missed), -1, self.options.group_size).transpose(0, 1)  # [G, N, n]
+        parts = missed.view(len(missed), -1, self.group).transpose(0, 1)  # [G, N, n]
         return ((parts @ blocks) * parts).sum(2).T
 
     def _shares(self, weight: Tensor) -> Tensor:
         """[K]: how much of its group's range each input takes up, in the mean of the outputs."""
-        groups = weight.abs().view(len(weight), -1, self.options.group_size)
+        groups = weight.abs().view(len(weight), -1, self.group)
         return (groups * inverse(groups.amax(2, keepdim=True))).mean(0).flatten()
 
 

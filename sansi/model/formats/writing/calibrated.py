@@ -12,7 +12,8 @@ from torch import Tensor
 
 from sansi.base.errors import SansiError
 from sansi.model.formats.weights import WeightSource
-from sansi.model.formats.writing.folder_format import FolderFormat, Piece, WriterOptions
+from sansi.model.formats.writing.folder_format import Piece, WriterOptions
+from sansi.model.formats.writing.grouped import GroupedFormat, GroupedOptions
 from sansi.model.formats.writing.layer_walk import LayerWalk, SecondMoments
 
 _FIRST = MappingProxyType({"k_proj": "q_proj", "v_proj": "q_proj", "up_proj": "gate_proj"})
@@ -20,16 +21,14 @@ _FIRST = MappingProxyType({"k_proj": "q_proj", "v_proj": "q_proj", "up_proj": "g
 
 
 @dataclass(frozen=True)
-class CalibratedOptions(WriterOptions):
+class CalibratedOptions(GroupedOptions):
     """Options of formats that read a text."""
 
-    group_size: int = 128
-    """Inputs that share a scale."""
     device: str = "auto"
     """Where the text is read and weights are rounded."""
 
 
-class CalibratedFormat(FolderFormat):
+class CalibratedFormat(GroupedFormat):
     """A format whose matrices are rounded whole, each layer with the second moments of what comes into it."""
 
     options_type: ClassVar[type[WriterOptions]] = CalibratedOptions

@@ -23,7 +23,6 @@ from sansi.model.formats.writing.words import words
 BITS = MappingProxyType({"W4A16": 4, "W8A16": 8, "FP8_DYNAMIC": 8})
 """Of the schemes."""
 FLOAT = "FP8_DYNAMIC"
-GROUPS = (32, 64, 128)
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,7 @@ class CompressedOptions(CalibratedOptions):
         wrong = []
         if self.scheme not in BITS:
             wrong.append(f'unknown "scheme" "{self.scheme}"{did_you_mean(self.scheme, BITS)}')
-        if self.group_size not in GROUPS:
-            wrong.append(f'"group_size" must be one of {", ".join(map(str, GROUPS))}, not {self.group_size}')
-        if self.scheme == FLOAT and self.group_size != CalibratedOptions.group_size:
+        if self.scheme == FLOAT and self.group_size is not None:
             wrong.append(f'"group_size" is for whole numbers, and {FLOAT} has a scale for each output; leave it out')
         return super().problems() + wrong
 
@@ -61,7 +58,7 @@ class CompressedWriter(LevelsFormat):
         super().__init__(weights, options, calibration)
 
     def fits(self, name: str, shape: tuple[int, ...]) -> bool:
-        return is_projection(name) and (self._float or shape[1] % self.options.group_size == 0)
+        return is_projection(name) and (self._float or shape[1] % self.group == 0)
 
     def kind(self, name: str) -> str:
         return "fp8" if self._float else f"int{self.bits}"
@@ -70,7 +67,7 @@ class CompressedWriter(LevelsFormat):
         layout = "float-quantized" if self._float else "pack-quantized"
         weights = _arguments(self.bits, "float", "channel") if self._float else _arguments(self.bits, "int", "group")
         if not self._float:
-            weights["group_size"] = self.options.group_size
+            weights["group_size"] = self.group
         inputs = {**_arguments(8, "float", "token"), "dynamic": True, "observer": None} if self._float else None
         group = {"targets": ["Linear"], "weights": weights, "input_activations": inputs, "output_activations": None}
         said = {
@@ -90,7 +87,7 @@ class CompressedWriter(LevelsFormat):
             return [Stored(name, torch.float8_e4m3fn, (rows, columns)), Stored(f"{name}_scale", self.dtype, (rows, 1))]
         return [
             Stored(f"{stem}weight_packed", torch.int32, (rows, columns * self.bits // 32)),
-            Stored(f"{stem}weight_scale", self.dtype, (rows, columns // self.options.group_size)),
+            Stored(f"{stem}weight_scale", self.dtype, (rows, columns // self.group)),
             Stored(f"{stem}weight_shape", torch.int64, (2,)),
         ]
 

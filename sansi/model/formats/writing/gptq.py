@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from sansi import __version__
 from sansi.model.formats.writing.calibrated import CalibratedFormat, CalibratedOptions, shared_inputs
 from sansi.model.formats.writing.folder_format import Piece, WriterOptions, is_projection, piece_of
+from sansi.model.formats.writing.grouped import SIZES
 from sansi.model.formats.writing.layer_walk import SecondMoments
 from sansi.model.formats.writing.levels import (
     DAMP,
@@ -27,7 +28,7 @@ from sansi.model.formats.writing.levels import (
 from sansi.model.formats.writing.shards import Stored
 from sansi.model.formats.writing.words import words
 
-BITS, GROUPS = (4, 8), (-1, 32, 64, 128)
+BITS = (4, 8)
 FLOOR = 1e-4
 """The least that an input counts in the search of scales, beside the mean."""
 
@@ -43,16 +44,15 @@ class GptqOptions(CalibratedOptions):
     """Share of the mean second moment that is added to each."""
 
     def problems(self) -> list[str]:
-        wrong = [
-            f'"{name}" must be one of {", ".join(map(str, known))}, not {value}'
-            for name, value, known in (("bits", self.bits, BITS), ("group_size", self.group_size, GROUPS))
-            if value not in known
-        ]
+        wrong = [] if self.bits in BITS else [f'"bits" must be one of {", ".join(map(str, BITS))}, not {self.bits}']
         if not 0 < self.damp_percent < 1:
             wrong.append(f'"damp_percent" must lie between 0 and 1, not {self.damp_percent}')
         if self.desc_act and self.group_size == -1:
             wrong.append('"desc_act" orders groups, and "group_size" -1 makes one of all inputs; leave one of them out')
         return super().problems() + wrong
+
+    def sizes(self) -> Sequence[int]:
+        return (*SIZES, -1)
 
 
 class LevelsFormat(CalibratedFormat):
@@ -97,9 +97,6 @@ class LevelsFormat(CalibratedFormat):
         better = compensated(weight, grid, moments, self.damp)
         return best_rows(weight, [*candidates, *([better] if better else [])], moments).levels
 
-    def group_size(self, columns: int) -> int:
-        return columns if self.options.group_size == -1 else self.options.group_size
-
     def parts(self, name: str, first: int, levels: Levels) -> dict[str, tuple[int, Tensor]]:
         """What the files hold of rows from `first` on, as `Piece.parts`."""
         raise NotImplementedError
@@ -136,7 +133,7 @@ class GptqWriter(LevelsFormat):
         said: dict[str, Any] = {
             "quant_method": "gptq",
             "bits": self.bits,
-            "group_size": self.options.group_size,
+            "group_size": self.group,
             "desc_act": self.descending,
             "sym": True,
             "lm_head": False,

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from sansi.model.formats.fitting import Fit, error_of, fit_affine, levels_of
-from sansi.model.formats.mlx import GROUPS, place_of
-from sansi.model.formats.writing.folder_format import ROUTER, FolderFormat, WriterOptions, too_large
+from sansi.model.formats.mlx import place_of
+from sansi.model.formats.writing.folder_format import ROUTER, WriterOptions, too_large
+from sansi.model.formats.writing.grouped import GroupedFormat, GroupedOptions
 from sansi.model.formats.writing.shards import Stored
 from sansi.model.formats.writing.words import words
 
@@ -22,27 +23,22 @@ ROUTER_SETTING = (8, 64)
 
 
 @dataclass(frozen=True)
-class MlxOptions(WriterOptions):
+class MlxOptions(GroupedOptions):
     """Options of MLX."""
 
     bits: int = 4
-    group_size: int = 64
 
     def problems(self) -> list[str]:
-        known = {"bits": (self.bits, BITS), "group_size": (self.group_size, GROUPS)}
-        wrong = [
-            f'"{k}" must be one of {", ".join(map(str, all_))}, not {v}'
-            for k, (v, all_) in known.items()
-            if v not in all_
-        ]
+        wrong = [] if self.bits in BITS else [f'"bits" must be one of {", ".join(map(str, BITS))}, not {self.bits}']
         return super().problems() + wrong
 
 
-class MlxWriter(FolderFormat):
+class MlxWriter(GroupedFormat):
     """Every matrix in levels with scale and bias for each group of inputs, of the dtype of what is not quantised."""
 
     name: ClassVar[str] = "mlx"
     options_type: ClassVar[type[WriterOptions]] = MlxOptions
+    usual: ClassVar[int] = 64
     metadata: ClassVar[Mapping[str, str]] = {"format": "mlx"}
 
     options: MlxOptions
@@ -51,7 +47,7 @@ class MlxWriter(FolderFormat):
         return len(shape) == 2 and shape[1] % self._setting(name)[1] == 0
 
     def described(self) -> Mapping[str, Any]:
-        said: dict[str, Any] = {"group_size": self.options.group_size, "bits": self.options.bits, "mode": "affine"}
+        said: dict[str, Any] = {"group_size": self.group, "bits": self.options.bits, "mode": "affine"}
         routers = [name for name in self.quantised if name.endswith(ROUTER)]
         own = {"group_size": ROUTER_SETTING[1], "bits": ROUTER_SETTING[0]}
         said |= {name.removesuffix(".weight"): own for name in sorted(routers)}
@@ -95,7 +91,7 @@ class MlxWriter(FolderFormat):
 
     def _setting(self, name: str) -> tuple[int, int]:
         """Bits and group size."""
-        return ROUTER_SETTING if name.endswith(ROUTER) else (self.options.bits, self.options.group_size)
+        return ROUTER_SETTING if name.endswith(ROUTER) else (self.options.bits, self.group)
 
     def _stacked(self, name: str) -> tuple[str, tuple[int, ...]]:
         """The stem of its tensors, and their first dimension where experts lie in one."""
