@@ -56,6 +56,8 @@ class ModelCard:
     """One line on what the model is, by language ("en", "zh")."""
     examples: dict[str, list[Example]] = field(default_factory=dict)
     """Questions to try, by language."""
+    calls_tools: bool | None = None
+    """Whether it was trained to call tools; None: the card does not say."""
     budget_curve: list[CurvePoint] = field(default_factory=list)
     """Right answers over thinking budgets, if they were measured."""
     text: str = ""

@@ -313,8 +313,9 @@ class ChatModel:
     def _leaves_no_answer(self, prompt: ChatPrompt, options: ChatOptions) -> bool:
         """Whether all of `max_tokens` is needed to end a thought that opens. Clients ask for a token or two to see
         whether a model is there, or for a class as one token: they want the answer's."""
-        ids = self.codec.thinking_ids
-        if ids is None or not prompt.mode.thinking or options.max_tokens is None or options.continue_final is not None:
+        if not prompt.mode.thinking or options.max_tokens is None or options.continue_final is not None:
+            return False
+        if (ids := self.codec.thinking_ids) is None:
             return False
         end = len(ids.end_sequence) - ids.end_sequence.index(ids.end)
         return options.max_tokens <= end + (not prompt.thought_open)  # which the model would have to open as well

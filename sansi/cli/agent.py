@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sansi.base.errors import SansiError
+from sansi.base.errors import SansiError, did_you_mean
 from sansi.base.progress import status
 from sansi.cli.agent_settings import AgentSettings, rules_of, settings_of
 from sansi.cli.chat import read_key
@@ -39,6 +39,7 @@ from sansi.cli.usage import command_line, refuse_given
 if TYPE_CHECKING:
     from sansi.agents.approvals import Policy
     from sansi.client import ChatClient
+    from sansi.client.streaming import Server
     from sansi.serve.terminal.agent.session import Session, Sessions
     from sansi.serve.terminal.agent.turns import Setup
 
@@ -238,7 +239,7 @@ def agent(
             toolset = stack.enter_context(tools_here)
             toolset.check_rules(policy.rules)
         approvals.policy = approvals.policy.with_rules(toolset.rules)
-        client, name = stack.enter_context(_client(chosen))
+        client, name, notes = stack.enter_context(_client(chosen))
         settings = chosen.to_json(name)
         setup = Setup(
             client,
@@ -250,6 +251,7 @@ def agent(
             system=system or "",
             settings=settings,
             rules=policy.rules,
+            notes=notes if names or chosen.mcp else (),
         )
         session = sessions.fork(before) if before is not None and fork is not None else before
         code = _run(setup, session, asked, as_json, answer or [])
@@ -407,32 +409,52 @@ def _sessions() -> Sessions:
 
 
 @contextlib.contextmanager
-def _client(chosen: AgentSettings) -> Iterator[tuple[ChatClient, str]]:
-    """The model and its name: behind a server, or in this process."""
+def _client(chosen: AgentSettings) -> Iterator[tuple[ChatClient, str, list[str]]]:
+    """The model, its name, and what to know of it: behind a server, or in this process."""
     if chosen.url is not None:
         from sansi.client import HTTPChatClient
-        from sansi.client.streaming import Server, list_models
+        from sansi.client.streaming import Server
 
         with command_line():
             server = Server.at(chosen.url, read_key(chosen.api_key_file, chosen.api_key_env))
         with status(f"asking {chosen.url}"):
-            name = chosen.model or _first(list_models(server), server.base_url)
+            name, notes = _known_model(server, chosen.model)
         with HTTPChatClient(server.base_url, name, server.api_key) as client:
-            yield client, name
+            yield client, name, notes
         return
+    from sansi.base.model_card import read_card
     from sansi.client import InProcessChatClient
 
     found = find_model(chosen.model or DEFAULT_MODEL, chosen.hub, device=chosen.device, quantize=chosen.quantize)
     with loaded(found, chosen.device, chosen.quantize) as chat_model:
         from sansi.chat import ChatOptions
 
-        yield InProcessChatClient(chat_model, ChatOptions()), found.name
+        yield InProcessChatClient(chat_model, ChatOptions()), found.name, _notes(read_card(found.folder).calls_tools)
 
 
-def _first(cards: list[dict[str, Any]], where: str) -> str:
-    if not cards:
-        raise SansiError(f"{where} has no model; give one with -m")
-    return str(cards[0]["id"])
+def _known_model(server: Server, model: str | None) -> tuple[str, list[str]]:
+    """The model that is asked for, or the server's first, and what its card says of it. A server that lists no models
+    may have the one that is asked for; one that lists others is told of, since some know more names than they list.
+    """
+    from sansi.client.streaming import list_models
+
+    try:
+        cards = {str(card["id"]): card for card in list_models(server)}
+    except SansiError:
+        if model is None:
+            raise
+        return model, []
+    if model is None and not cards:
+        raise SansiError(f"{server.base_url} has no model; give one with -m")
+    name = model or next(iter(cards))
+    if name not in cards and cards:
+        return name, [f'{server.base_url} lists no model "{name}"{did_you_mean(name, cards)}']
+    return name, _notes(cards.get(name, {}).get("calls_tools"))
+
+
+def _notes(calls_tools: object) -> list[str]:
+    told = "this model was not trained to call tools: it will hardly use them; take another one with -m or --url"
+    return [told] if calls_tools is False else []
 
 
 def _run(setup: Setup, chosen: Session | None, prompt: str | None, as_json: bool, answers: list[str]) -> int:

@@ -159,6 +159,8 @@ def _add_models(
             said.pop("text")
         if base := _base_of(chat, models):
             entry |= {"parent": base}
+        if said["calls_tools"] is None:
+            said.pop("calls_tools")
         length = chat.context_length
         return entry | {"context_length": length, "max_model_len": length, **said, "sansi": told}
 

@@ -154,6 +154,16 @@ def test_the_command_asks_a_server_keeps_the_session_and_exports_it(sansi, url, 
     assert code == 0 and json.loads(out.splitlines()[-1])["answer"] == "It is 391."
 
 
+def test_a_model_that_is_not_listed_or_was_not_trained_for_it_is_told(sansi, url, monkeypatch):
+    code, _, err = sansi("--url", url, "-m", "plannd", "-p", "What is 17 * 23?")
+    assert f'{url}/v1 lists no model "plannd"; did you mean "planned"?' in err and code == 1
+    assert "trained" not in sansi("--url", url, "-p", "What is 17 * 23?")[2]
+    listed = [{"id": "planned", "calls_tools": False}]
+    monkeypatch.setattr("sansi.client.streaming.list_models", lambda *_, **__: listed)
+    assert "warning: this model was not trained to call tools" in sansi("--url", url, "-p", "What is 17 * 23?")[2]
+    assert "trained" not in sansi("--url", url, "--tools", "none", "-p", "What is 17 * 23?")[2]
+
+
 def test_a_server_of_a_file_is_asked_about_and_goes_on_in_another_process(sansi, tmp_path):
     from live_server import running
     from scripted import Planned

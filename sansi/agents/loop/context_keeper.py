@@ -8,6 +8,7 @@ from typing import Any
 from sansi.agents.events import Notice, NoticeAbout
 from sansi.agents.loop.calls import Emit, Fitted
 from sansi.agents.loop.conversation import Conversation
+from sansi.agents.loop.crowding import ADVICE, crowding
 from sansi.agents.loop.results import Results
 from sansi.agents.loop.run import RunState
 from sansi.agents.loop.window import OVERFLOW, Window
@@ -16,7 +17,6 @@ from sansi.agents.tool import Tool
 from sansi.base import SansiError
 from sansi.base.words import count
 from sansi.client import ChatClient
-from sansi.client.token_count import estimated_count
 
 
 class ContextKeeper:
@@ -69,10 +69,10 @@ class ContextKeeper:
             figures = {"before": trimmed.before.tokens, "after": trimmed.after.tokens, "results": trimmed.results}
             self._notice("context_trimmed", trimmed.told, **figures, counted_by=trimmed.after.source)
         if not trimmed.fits:
-            described, of_tools, advice = estimated_count((), specs).tokens, "", "begin a new conversation"
-            if specs and described * 2 > (self.window.context_length or 0):
+            of_tools, advice = "", "begin a new conversation"
+            if described := crowding(specs, self.window.context_length):
                 of_tools = f", about {described} of them descriptions of its {count(len(specs), 'tool')},"
-                advice = "leave tools out (--tools, --mcp), or take a model with a longer context"
+                advice = ADVICE
             self.error = SansiError(
                 f"the conversation has {trimmed.after} tokens{of_tools} and its reply needs {self.window.reply_room}; "
                 f"the model's context holds {self.window.context_length}, and no result is left to shorten: {advice}",

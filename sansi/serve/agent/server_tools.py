@@ -10,12 +10,14 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sansi.agents import AgentEvent, Limits, Stop, Tool
 from sansi.agents.approvals import Approvals, Approver, Policy, Remembered
 from sansi.agents.desk import AnswerDesk
 from sansi.agents.events import MessageAdded, ObservationMade
+from sansi.agents.loop.crowding import warning
 from sansi.agents.mcp import ServerStatus, Status
 from sansi.agents.toolset import NO_WAIT, Toolset
 from sansi.base import SansiError
@@ -128,21 +130,30 @@ class ServerTools:
         for running in list(self._runs.values()):
             running.stop.set()
 
-    def watch(self) -> None:
-        """Log what becomes of the MCP servers from now on."""
+    def crowded(self, contexts: Mapping[str, int]) -> list[str]:
+        """A sentence for each model whose context (tokens, by its name) the tools' descriptions fill."""
+        specs = [tool.spec for tool in self.toolset.all(NO_WAIT)]
+        told = {name: warning(specs, length) for name, length in contexts.items()}
+        return [f"{name}: {each}" for name, each in told.items() if each]
+
+    def watch(self, contexts: Mapping[str, int] = MappingProxyType({})) -> None:
+        """Log what becomes of the MCP servers from now on, and once they are ready what is amiss with them.
+
+        contexts: tokens of each model's context, by its name.
+        """
         if self.toolset.servers is not None:
             log = ServerLog(self.toolset.servers.status())
 
             def changed(status: Status) -> None:
                 log(status)
                 if all(server.state == "ready" for server in status.servers):  # asks the servers' own thread
-                    threading.Thread(target=self._warn, args=(log,), daemon=True).start()
+                    threading.Thread(target=self._warn, args=(log, contexts), daemon=True).start()
 
             self.toolset.servers.on_change = changed
             changed(self.toolset.servers.status())
 
-    def _warn(self, log: ServerLog) -> None:
-        log.warn(self.toolset.unmatched(self.policy.rules))
+    def _warn(self, log: ServerLog, contexts: Mapping[str, int]) -> None:
+        log.warn([*self.toolset.unmatched(self.policy.rules), *self.crowded(contexts)])
 
     def __str__(self) -> str:
         """The names of the tools, the servers' state and the mode, in a line each."""

@@ -134,8 +134,7 @@ def _serve_on(
     settings = settings_for(host, settings or ServerSettings())
     listener.listen(2048)  # from here on a client is queued, not refused
     port = listener.getsockname()[1]
-    described = {chat.name: cards[chat.name].description_in() for chat in chats}
-    announce = functools.partial(_announce, described, host, port, settings, open_page, tools)
+    announce = functools.partial(_announce, chats, cards, host, port, settings, open_page, tools)
     Server(create_app(chats, cards, settings, tools), settings, announce).run(sockets=[listener])
 
 
@@ -184,23 +183,30 @@ def _why_not_bound(error: Exception, host: str, port: int) -> str:
 
 
 def _announce(
-    described: Mapping[str, str],
+    chats: Sequence[ChatModel],
+    cards: Mapping[str, ModelCard],
     host: str,
     port: int,
     settings: ServerSettings,
     open_page: bool,
     tools: ServerTools | None = None,
 ) -> None:
-    """What is served, in a line each, and where. described: what the models say of themselves, by name."""
+    """What is served, in a line each, and where. cards: what the models say of themselves, by name."""
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # all addresses are no address to go to
     shown = f"[{reached}]" if ":" in reached else reached
     url = f"http://{shown}:{port}"
-    for name, what in described.items():
-        print(f"Sansi serves {name}{f': {what}' if what else ''}")
+    for chat in chats:
+        what = cards[chat.name].description_in()
+        print(f"Sansi serves {chat.name}{f': {what}' if what else ''}")
     print(f"  chat  {url}\n  API   {url}/v1", flush=True)
     if tools is not None:
         print(f"  tools {tools}", flush=True)
-        tools.watch()
+        contexts = {chat.name: chat.context_length for chat in chats}
+        tools.watch(contexts)
+        untrained = [chat.name for chat in chats if cards[chat.name].calls_tools is False]
+        told = [f"{name} was not trained to call tools, and will hardly use them" for name in untrained]
+        for each in [*told, *tools.crowded(contexts)]:
+            print(f"warning: {each}", file=sys.stderr)
     print("Ctrl-C stops it.", flush=True)
     if not is_loopback(host) and settings.keys is None:
         warning = "others on the network can reach this server, and it asks nobody for a key; see --api-key-file"

@@ -180,6 +180,8 @@ class AgentChat:
         status = self.setup.tools.status()
         if status is not None:
             self.view.note(str(status))
+        for warning in self.setup.warnings():
+            self.view.note(warning)
         if self.session.messages and self.session.file.exists():
             self._show()
         for notice in self.session.notices:

@@ -14,7 +14,8 @@ from sansi.agents import Agent, Limits, Stop, Tool
 from sansi.agents.approvals import Approvals, Rule, definition_of, fingerprint_of
 from sansi.agents.desk import AnswerDesk
 from sansi.agents.events import AgentEvent, Finished
-from sansi.agents.toolset import STARTING, Toolset
+from sansi.agents.loop.crowding import warning
+from sansi.agents.toolset import NO_WAIT, STARTING, Toolset
 from sansi.client import ChatClient
 from sansi.serve.terminal.agent.session import Session, Sessions
 
@@ -37,14 +38,22 @@ class Setup:
     """Where a user answers; None: nobody is there, and a run that must ask pauses."""
     rules: Sequence[Rule] = ()
     """Those that the user gave for this session."""
+    notes: Sequence[str] = ()
+    """What the user has to know of the model."""
     _agent: Agent | None = None
-    _told: bool = False
+    _told: set[str] = field(default_factory=set)
 
     def warnings(self) -> list[str]:
-        """Rules that speak of no tool, once the servers are ready; told once."""
-        found = [] if self._told else self.tools.unmatched(self.rules)
-        self._told = self._told or bool(found)
-        return [f"warning: {each}" for each in found]
+        """Rules that speak of no tool, and tools that fill the context, once the servers are ready; each told once."""
+        status = self.tools.status()
+        if status is not None and status.starting:
+            return []
+        specs = [tool.spec for tool in self.tools.all(NO_WAIT)]
+        crowded = warning(specs, getattr(self.client, "context_length", None))
+        found = [*self.notes, *self.tools.unmatched(self.rules), *([crowded] if crowded else [])]
+        new = [each for each in found if each not in self._told]
+        self._told.update(new)
+        return [f"warning: {each}" for each in new]
 
     def begin(self) -> Session:
         system = {"system": self.system} if self.system else {}
