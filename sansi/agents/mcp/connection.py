@@ -25,8 +25,9 @@ from sansi.agents.mcp.definitions import NOBODY, Caller
 from sansi.agents.mcp.dispatcher import Dispatcher
 from sansi.agents.mcp.failures import DeadlinePassed
 from sansi.agents.mcp.foreign import one_line
-from sansi.agents.mcp.http import http_transport, sse_transport
+from sansi.agents.mcp.http import http_transport
 from sansi.agents.mcp.process import Begun, ServerProcess
+from sansi.agents.mcp.sse import sse_transport
 from sansi.agents.mcp.status import MOST_SHOWN
 from sansi.agents.mcp.stdio import stdio_transport
 from sansi.agents.mcp.traffic import Traffic

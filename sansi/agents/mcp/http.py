@@ -1,4 +1,4 @@
-"""The HTTP transports: streamable HTTP and SSE, by the SDK, over a client that turns every failure into its cause."""
+"""Streamable HTTP, by the SDK, over a client that turns every failure into its cause."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any
 import anyio
 import httpx2
 from anyio.streams.memory import MemoryObjectSendStream
-from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
@@ -43,24 +42,10 @@ REASONS = {
 async def http_transport(config: ServerConfig, traffic: Traffic) -> AsyncIterator[tuple[ReadStream, WriteStream]]:
     """Streams of messages over streamable HTTP. A request that fails gets an error; the session goes on."""
     async with (
-        _Client(config, traffic) as client,
+        Client(config, traffic) as client,
         streamable_http_client(
             config.url or "", http_client=client, max_sse_event_size=config.max_message_bytes
         ) as streams,
-        _unblocked(streams[1]) as outgoing,
-    ):
-        yield ReadStream(streams[0], traffic), WriteStream(outgoing, traffic)
-
-
-@asynccontextmanager
-async def sse_transport(config: ServerConfig, traffic: Traffic) -> AsyncIterator[tuple[ReadStream, WriteStream]]:
-    """Streams of messages over SSE: one stream of events for all answers, which ends the connection when it ends."""
-
-    def make(headers: Any = None, timeout: Any = None, auth: Any = None) -> httpx2.AsyncClient:
-        return _Client(config, traffic, one_stream=True)
-
-    async with (
-        sse_client(config.url or "", httpx_client_factory=make) as streams,
         _unblocked(streams[1]) as outgoing,
     ):
         yield ReadStream(streams[0], traffic), WriteStream(outgoing, traffic)
@@ -87,7 +72,7 @@ async def _unblocked(stream: Any) -> AsyncIterator[MemoryObjectSendStream[Sessio
             outbox.close()
 
 
-class _Client(httpx2.AsyncClient):
+class Client(httpx2.AsyncClient):
     """A client whose failures are answers: a JSON-RPC error that names the cause, for that request alone.
 
     one_stream: answers come by another stream than the POST's, so that a failure is told to `traffic` instead.
@@ -131,7 +116,7 @@ class _Client(httpx2.AsyncClient):
         body = await self._body(response)
         lost = response.status_code == 404 and "mcp-session-id" in request.headers
         said = _error_of(body, self._traffic.secrets) if isinstance(body, bytes) else None
-        if isinstance(body, bytes) and not lost and _is_json_rpc(body):
+        if isinstance(body, bytes) and not lost and not self._one_stream and _is_json_rpc(body):
             return _answer(request, response.status_code, body)
         cause = _reason(response) + (f": {said}" if said and not lost else "")
         return self._failure(request, response.status_code, cause, sent=not lost, session_lost=lost)

@@ -154,13 +154,15 @@ class NotMCP(Sound):
 class OldSSE(Sound):
     """A server of 2024-11-05: a stream of events by GET names the address for POST."""
 
+    endpoint = "/messages"
+
     def do_GET(self):
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.end_headers()
         self.close_connection = True
         self.state["stream"] = self.wfile
-        self.wfile.write(b"event: endpoint\ndata: /messages\n\n")
+        self.wfile.write(f"event: endpoint\ndata: {self.endpoint}\n\nevent: message\ndata: hello\n\n".encode())
         self.wfile.flush()
         self.state["over"].wait()
 
@@ -177,7 +179,32 @@ class OldSSE(Sound):
         super().respond(status, body, headers)
 
 
+class SizedSSE(OldSSE):
+    """As many characters as it is asked for."""
+
+    def call(self, request_id, params):
+        size = int(params["arguments"]["text"])
+        self.result(request_id, {"content": [{"type": "text", "text": "x" * size}]})
+
+
+class ElsewhereSSE(OldSSE):
+    """Wants requests, with the headers that are for it, at another server."""
+
+    endpoint = "http://elsewhere.invalid/messages"
+
+
+class RefusesSSE(OldSSE):
+    """Answers a call where nobody listens: in the body of the POST."""
+
+    def call(self, request_id, params):
+        error = {"code": -32000, "message": "too busy for that"}
+        super(OldSSE, self).respond(429, {"jsonrpc": "2.0", "id": request_id, "error": error})
+
+
 FAULTS = {
+    "refuses_sse": RefusesSSE,
+    "sized_sse": SizedSSE,
+    "elsewhere_sse": ElsewhereSSE,
     "sound": Sound,
     "forgets": Forgets,
     "unauthorised": Unauthorised,

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import threading
+from contextlib import ExitStack
 
 import pytest
 
@@ -208,3 +209,33 @@ def test_a_program_that_has_ended_before_it_is_spoken_to_is_told_with_its_exit_c
     with MCPServers([program("dies_at_start")]) as servers:
         cause = servers.wait(60)["dies_at_start"].cause
     assert "it exited with code 3" in cause and "API_TOKEN is missing" in cause
+
+
+@pytest.mark.parametrize(("size", "fits"), [(2 * 2**20, True), (5 * 2**20, False)])
+def test_over_sse_a_message_is_as_large_as_it_may_be(size, fits):
+    """And one that is larger is named as what ended the connection, which is then made anew."""
+    with serving("sized_sse") as remote:
+        config = ServerConfig("remote", url=remote.url, transport="sse", max_message_mib=4, **PATIENT)
+        with MCPServers([config]) as servers:
+            if fits:
+                assert len(echo(servers, "remote", str(size)).text) == size
+            else:
+                with pytest.raises(MCPFailure, match=r"it sent a message of over 4 MiB \(max_message_mib\)"):
+                    echo(servers, "remote", str(size))
+            assert echo(servers, "remote", "3").text == "xxx"
+            assert any("events that are no JSON-RPC" in note for note in servers.status()["remote"].notes)
+
+
+def test_an_sse_server_that_wants_requests_elsewhere_gets_none():
+    with ExitStack() as stack:
+        url = stack.enter_context(serving("elsewhere_sse")).url
+        config = ServerConfig("remote", url=url, transport="sse", **PATIENT)
+        cause = stack.enter_context(MCPServers([config])).wait(60)["remote"].cause
+    assert "it wants requests at another server, http://elsewhere.invalid/messages" in cause
+
+
+def test_over_sse_a_refused_request_says_why():
+    with serving("refuses_sse") as remote:
+        config = ServerConfig("remote", url=remote.url, transport="sse", **PATIENT)
+        with MCPServers([config]) as servers, pytest.raises(MCPFailure, match="too busy for that"):
+            echo(servers, "remote", "x")

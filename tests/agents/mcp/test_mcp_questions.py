@@ -13,7 +13,7 @@ from sansi.agents.mcp.config import ServerConfig
 from sansi.agents.mcp.connection import _words
 from sansi.agents.mcp.deadline import Deadline
 from sansi.agents.mcp.definitions import Caller
-from sansi.agents.mcp.http import _Client
+from sansi.agents.mcp.http import Client
 from sansi.agents.mcp.results import resource_result
 from sansi.agents.mcp.traffic import Traffic
 from sansi.base import SansiError
@@ -104,7 +104,7 @@ def test_a_call_is_no_notification_whatever_its_arguments_say():
         }
         news = {"jsonrpc": "2.0", "method": "notifications/x"}
         url = "http://127.0.0.1:9/"
-        async with _Client(ServerConfig("x", url=url), Traffic()) as client:
+        async with Client(ServerConfig("x", url=url), Traffic()) as client:
             answers = [await client.send(client.build_request("POST", url, json=sent)) for sent in (call, news)]
         assert [answer.status_code for answer in answers] == [503, 202]
         assert "cannot be reached" in answers[0].json()["error"]["message"]
