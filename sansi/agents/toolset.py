@@ -80,8 +80,10 @@ class Toolset:
 
     names: of built-in tools. mcp: files or objects with "mcpServers". folder: that files and shell work in, and code
     may read; None: none. ask: answers questions of servers to the user, before the run's own `ask`. embeddings: lets
-    retrieval search by meaning, too; the text of the folder's documents goes there. Raises SansiError for an unknown
-    name, a tool that needs a folder, embeddings that no tool uses, or a file that names no servers.
+    retrieval search by meaning, too; the text of the folder's documents goes there. discreet: others than the servers'
+    operator read what fails: without what programs wrote to stderr (`status` has it), and without folders. Raises
+    SansiError for an unknown name, a tool that needs a folder, embeddings that no tool uses, or a file that names no
+    servers.
 
         with Toolset(["calculator"], mcp=["mcp.json"]) as tools:
             agent = Agent(client, tools.all())
@@ -95,6 +97,7 @@ class Toolset:
         folder: str | Path | None = None,
         ask: Any = None,
         embeddings: Embeddings | None = None,
+        discreet: bool = False,
     ):
         chosen = [(name, _maker(name)) for name in dict.fromkeys(names)]
         if embeddings is not None and "retrieval" not in dict(chosen):
@@ -104,7 +107,7 @@ class Toolset:
         try:
             self._own = [tool for _, make in chosen for tool in make(self.workspace)]
             if mcp:
-                self._servers = _start(mcp, ask)
+                self._servers = _start(mcp, ask, discreet)
                 self.workspace.close_with(self._servers.close)
         except BaseException:
             self.workspace.close()
@@ -190,14 +193,14 @@ def _maker(name: str) -> Callable[[Workspace], list[Tool]]:
     return BUILT_IN[name]
 
 
-def _start(sources: Sequence[str | Path | Mapping[str, Any]], ask: Any) -> MCPServers:
+def _start(sources: Sequence[str | Path | Mapping[str, Any]], ask: Any, discreet: bool) -> MCPServers:
     from sansi.agents.mcp import MCPServers, load_servers
     from sansi.agents.mcp.load import without_clashes
 
     # Whoever names the file on the command line has chosen it, so that it may say which of its servers are trusted.
     by_source = [(_told(source), load_servers(source, trusted=True)) for source in sources]
     configs = without_clashes([config for _, found in by_source for config in found])
-    return MCPServers([_named(config, by_source) for config in configs], ask=ask)
+    return MCPServers([replace(_named(config, by_source), discreet=discreet) for config in configs], ask=ask)
 
 
 def _told(source: str | Path | Mapping[str, Any]) -> str:

@@ -312,7 +312,7 @@ def _server_tools(
                 "out"
             )
         policy = Policy.of(mode, **rules)  # type: ignore[arg-type]
-        toolset = Toolset(names, mcp or (), folder=folder, embeddings=embeddings_of(*embeddings))
+        toolset = Toolset(names, mcp or (), folder=folder, embeddings=embeddings_of(*embeddings), discreet=True)
         try:
             toolset.check_rules(policy.rules)
         except SansiError:

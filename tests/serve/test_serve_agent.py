@@ -425,7 +425,7 @@ def test_what_becomes_of_servers_is_logged(caplog):
     seen = [(record.levelname, record.fields) for record in caplog.records]
     cause = "it was lost: it exited with code 1"
     assert seen == [
-        ("WARNING", {"server": "time", "state": "lost", "cause": cause, "stderr": "b"}),
+        ("WARNING", {"server": "time", "state": "lost", "cause": cause, "stderr": "a | b"}),
         ("INFO", {"server": "time", "state": "ready", "tools": 2, "restarts": 1}),
         ("WARNING", {"server": "time", "state": "ready", "note": "it wrote to stdout"}),
         ("WARNING", {"server": "time", "state": "ready", "note": 'its tool "x" is left out: no schema'}),
@@ -444,6 +444,20 @@ def test_a_server_that_fails_later_is_logged_and_listed(tmp_path, caplog):
             [server] = http.get(f"{url}/v1/agent/tools").json()["servers"]
     assert (server["state"], server["notes"]) == ("failed", []) and "no licence" in server["cause"]
     assert caplog.records[-1].fields["cause"] == server["cause"]
+
+
+def test_clients_get_the_cause_alone_and_the_operator_all_of_it(tmp_path):
+    """What a program wrote to stderr, and where things lie on the server, is for who keeps it."""
+    pytest.importorskip("mcp", reason="the extra `agents` is not installed")
+    program = tmp_path / "things" / "server"
+    ends = {"command": sys.executable, "args": ["-I", "-S", "-c", "raise SystemExit('password hunter2')"]}
+    with Toolset(mcp=[{"mcpServers": {"ends": ends, "gone": {"command": str(program)}}}], discreet=True) as toolset:
+        status = toolset.servers.wait()
+        with running([Planned("planned", says())], tools=ServerTools(toolset, tmp_path)) as url:
+            ended, gone = http.get(f"{url}/v1/agent/tools").json()["servers"]
+    assert ended["cause"] == 'MCP server "ends" did not start: it exited with code 1'
+    assert gone["cause"] == 'MCP server "gone" did not start: its program "…/server" is not there'
+    assert 'its stderr ends with "password hunter2"' in str(status) and str(program) in str(status)
 
 
 def test_a_file_of_strangers_is_known_again_in_the_next_request(served):

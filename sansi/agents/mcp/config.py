@@ -64,6 +64,8 @@ class ServerConfig:
     """Names of its tools that are there to be asked the same again and again (`Tool.polling`)."""
     disabled: bool = False
     """Known, and not started."""
+    discreet: bool = False
+    """Whether failures leave out what only its operator should read: what the program wrote to stderr, and folders."""
     notes: tuple[str, ...] = ()
     """What its file said that is not applied, a sentence each."""
     hidden: tuple[str, ...] = field(default=(), repr=False)

@@ -146,7 +146,7 @@ class Lifecycle:
             if cause is None:
                 return
             told = f"it speaks neither streamable HTTP ({told}) nor SSE ({words(cause, traffic)})"
-        self._fail("list" if traffic.healthy else "start", told)
+        self._fail("list" if traffic.healthy else "start", told, traffic)
 
     async def _cause_of_end(self, config: ServerConfig, traffic: Traffic, end: float) -> BaseException | None:
         """What ended one connection, from its beginning on; None where nothing went wrong. end: on the loop's clock,
@@ -169,9 +169,8 @@ class Lifecycle:
                 """Tell that the time is over when it is, not when the server's processes are gone."""
                 await anyio.sleep_until(end)
                 if not traffic.healthy:
-                    self._fail(
-                        "start", f"no answer within {config.start_timeout:g} s (start_timeout_s){traffic.told()}"
-                    )
+                    waited = f"no answer within {config.start_timeout:g} s (start_timeout_s)"
+                    self._fail("start", waited + traffic.told(), traffic)
                     tasks.cancel_scope.cancel()
 
             async def stop() -> None:
@@ -232,9 +231,8 @@ class Lifecycle:
         self._connection = None
         if not self._closing.is_set():
             why = without(connection.traffic.cause, self._secrets)
-            stderr = self._hide(connection.process.stderr.lines) if connection.process else ()
             cause = f'MCP server "{self.config.name}" was lost: {why}'
-            self._set(state="lost", cause=cause, stderr=stderr, pid=None)
+            self._set(state="lost", cause=cause, stderr=self._hide(connection.traffic.lines()), pid=None)
 
     async def _relist(self, connection: Connection) -> None:
         """List the tools anew whenever the server says that they are others."""
@@ -248,10 +246,11 @@ class Lifecycle:
                 self._set(notes=tuple(dict.fromkeys((*self.status.notes, *self._hide([told])))))
             await anyio.sleep(RELIST_PAUSE)
 
-    def _fail(self, phase: Phase, cause: str) -> None:
+    def _fail(self, phase: Phase, cause: str, traffic: Traffic) -> None:
         if self._failure is None and not self._closing.is_set():
             self._failure = self.failed(phase, cause)
-            self._set(state="failed", phase=phase, cause=str(self._failure), pid=None)
+            stderr = self._hide(traffic.lines())
+            self._set(state="failed", phase=phase, cause=str(self._failure), stderr=stderr, pid=None)
             self._settled.set()
 
     def _set(self, **fields: Any) -> None:

@@ -118,10 +118,15 @@ class ServerProcess:
     """A running program. Made by `start`, ended by `stop`."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, lifeline: int, env: Mapping[str, str], secrets: Sequence[str] = ()
+        self,
+        process: asyncio.subprocess.Process,
+        lifeline: int,
+        env: Mapping[str, str],
+        secrets: Sequence[str] = (),
+        discreet: bool = False,
     ):
         assert process.stdin and process.stdout and process.stderr
-        self._process, self._lifeline, self._env = process, lifeline, env
+        self._process, self._lifeline, self._env, self._discreet = process, lifeline, env, discreet
         self.stdin, self.stdout = process.stdin, process.stdout
         self.stderr = Tail(secrets)
         self._reading = asyncio.create_task(self._read_stderr(process.stderr))
@@ -151,7 +156,7 @@ class ServerProcess:
             raise
         finally:
             os.close(lifeline)
-        return cls(process, held, env, secrets_of(config))
+        return cls(process, held, env, secrets_of(config), config.discreet)
 
     @property
     def pid(self) -> int:
@@ -170,12 +175,18 @@ class ServerProcess:
         return f"{_how_it_ended(self.returncode)}{self.told()}"
 
     def told(self) -> str:
-        """What it wrote to stderr last, as the end of a sentence."""
-        if not self.stderr.last:
-            return ""
+        """What it wrote to stderr last, as the end of a sentence; "" of a discreet server."""
+        last = "" if self._discreet else self.stderr.last
+        hint = "".join(f" ({each})" for each in self._hints()) if last else ""
+        return f'; its stderr ends with "{last}"{hint}' if last else ""
+
+    def lines(self) -> tuple[str, ...]:
+        """What it wrote to stderr last, and what explains it."""
+        return (*self.stderr.lines, *self._hints())
+
+    def _hints(self) -> list[str]:
         names = kept_back(self.stderr.lines, self._env)
-        hint = f" ({names[0]} is set here and was not passed on: name it in inheritEnv)" if names else ""
-        return f'; its stderr ends with "{self.stderr.last}"{hint}'
+        return [f"{name} is set here and was not passed on: name it in inheritEnv" for name in names[:1]]
 
     async def stop(self, grace: float) -> None:
         """Close its stdin, give it `grace` seconds, then end it and all that it started. Never raises."""

@@ -11,7 +11,7 @@ from sansi.base.words import count
 
 State = Literal["starting", "ready", "failed", "lost", "disabled", "closed"]
 """lost: it was ready, its connection ended, and it is connected to anew at the next call."""
-MOST_SHOWN = 5
+MOST_SHOWN, LINES_SHOWN = 5, 3
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class ServerStatus:
     restarts: int = 0
     """Times that it was connected to anew."""
     stderr: tuple[str, ...] = ()
-    """The last lines that its program wrote to stderr before it was lost."""
+    """The last lines that its program wrote to stderr before it failed or was lost, and what explains them."""
 
     @property
     def told(self) -> tuple[str, ...]:
@@ -89,6 +89,12 @@ class Status:
         if self.starting:
             names = ", ".join(server.name for server in wanted if server.state == "starting")
             lines[0] += f"; starting: {names}"
-        lines += [server.cause for server in wanted if server.cause]
+        lines += [server.cause + _stderr(server) for server in wanted if server.cause]
         lines += [f'MCP server "{server.name}": {note}' for server in wanted for note in server.told]
         return "\n".join(lines)
+
+
+def _stderr(server: ServerStatus) -> str:
+    """What explains the cause of a discreet server to its operator."""
+    last = " | ".join(server.stderr[-LINES_SHOWN:])
+    return f'; its stderr ends with "{last}"' if last and last not in (server.cause or "") else ""

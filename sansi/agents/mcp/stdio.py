@@ -37,7 +37,7 @@ async def stdio_transport(
     if isinstance(begun, SansiError):
         raise begun
     process = begun or await ServerProcess.start(config)
-    traffic.stderr = process.told
+    traffic.stderr, traffic.lines = process.told, process.lines
     try:
         yield (
             ReadStream(Incoming(process, config.max_message_bytes, traffic), traffic),

@@ -9,9 +9,12 @@ from typing import Any, Protocol
 from sansi.agents.context import ToolContext
 from sansi.agents.mcp.config import ServerConfig
 from sansi.agents.mcp.definitions import NOBODY, Caller, CallResult, Definition
+from sansi.agents.mcp.failures import MCPFailure
+from sansi.agents.mcp.foreign import without_folders
 from sansi.agents.mcp.names import tool_name
 from sansi.agents.observation import Result
 from sansi.agents.tool import Effect, Tool
+from sansi.base import SansiError
 
 MARGIN = 5.0  # seconds by which the loop's own limit is later than the server's, whose error says more
 
@@ -29,7 +32,12 @@ def tool_of(servers: Servers, config: ServerConfig, definition: Definition) -> T
 
     async def call(*, _sansi_context: ToolContext, **arguments: Any) -> Result:
         caller = Caller(_sansi_context.progress, _sansi_context.ask, _sansi_context.conversation)
-        result = await servers.acall(definition, arguments, caller)
+        try:
+            result = await servers.acall(definition, arguments, caller)
+        except MCPFailure as failure:
+            if not config.discreet:
+                raise
+            raise SansiError(without_folders(str(failure))) from failure
         return Result(result.text, result.files, is_error=result.is_error)
 
     return Tool(

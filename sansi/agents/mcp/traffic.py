@@ -34,6 +34,8 @@ class Traffic:
         """Why it ended."""
         self.stderr: Callable[[], str] = str
         """What a program wrote to stderr last, as the end of a sentence."""
+        self.lines: Callable[[], tuple[str, ...]] = tuple
+        """The same in lines."""
         self.healthy = False
         """Whether the server has answered, so that it deserves to be asked before it is ended."""
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 
 from sansi.agents.mcp import ServerStatus, Status
+from sansi.agents.mcp.status import LINES_SHOWN
 
 log = logging.getLogger("sansi.mcp")
 
@@ -37,7 +38,7 @@ class ServerLog:
     def _compare(self, before: ServerStatus, now: ServerStatus) -> None:
         if now.state in ("failed", "lost") and (now.state, now.cause) != (before.state, before.cause):
             self._down.add(now.name)
-            last = now.stderr[-1] if now.stderr else None
+            last = " | ".join(now.stderr[-LINES_SHOWN:]) or None
             self._write(logging.WARNING, now, cause=now.cause, stderr=last)
         elif now.state == "ready" and now.name in self._down:
             self._down.discard(now.name)

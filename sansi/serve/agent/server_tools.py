@@ -19,6 +19,7 @@ from sansi.agents.desk import AnswerDesk
 from sansi.agents.events import MessageAdded, ObservationMade
 from sansi.agents.loop.crowding import warning
 from sansi.agents.mcp import ServerStatus, Status
+from sansi.agents.mcp.foreign import without_folders
 from sansi.agents.toolset import NO_WAIT, Toolset
 from sansi.base import SansiError
 from sansi.base.errors import did_you_mean
@@ -196,8 +197,10 @@ def chosen(names: Sequence[str] | None, known: Mapping[str, Tool]) -> list[Tool]
 
 
 def _server(status: ServerStatus) -> dict[str, Any]:
-    told = {name: getattr(status, name) for name in ("name", "state", "cause", "tools", "restarts")}
-    return told | {"notes": status.told}
+    """What clients need to know; where things lie on the server, and what programs wrote to stderr, is not for them."""
+    told = {name: getattr(status, name) for name in ("name", "state", "tools", "restarts")}
+    cause = None if status.cause is None else without_folders(status.cause)
+    return told | {"cause": cause, "notes": [without_folders(note) for note in status.told]}
 
 
 def _described(tool: Tool) -> dict[str, Any]:

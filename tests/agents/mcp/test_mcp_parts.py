@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sansi.agents.approvals import Approvals, Policy
 from sansi.agents.mcp.config import ServerConfig
 from sansi.agents.mcp.definitions import Definition
-from sansi.agents.mcp.foreign import description, one_line
+from sansi.agents.mcp.foreign import description, one_line, without_folders
 from sansi.agents.mcp.lines import DroppedLine, LineReader
 from sansi.agents.mcp.names import tool_name
 from sansi.agents.mcp.tools import tool_of
@@ -243,3 +243,20 @@ def test_a_title_that_a_server_chose_neither_escapes_a_rule_nor_slips_under_one(
 
 def call_of(tool):
     return ToolCall("call_0", tool.name, "{}")
+
+
+@pytest.mark.parametrize(
+    ("text", "public"),
+    [
+        ('its program "/opt/my things/bin/server" is not there', 'its program "…/server" is not there'),
+        ("at /usr/lib/x.py, line 3; HOME=/home/ada/", "at …/x.py, line 3; HOME=…/ada"),
+        ("/usr/bin:/usr/local/bin", "…/bin:…/bin"),
+        ("~/keys/a.pem and 'C/D'", "…/a.pem and 'C/D'"),
+        (
+            "https://example.org/a/b?c=1, and/or 12/30/2026, 1 / 2",
+            "https://example.org/a/b?c=1, and/or 12/30/2026, 1 / 2",
+        ),
+    ],
+)
+def test_a_path_becomes_the_name_at_its_end(text, public):
+    assert without_folders(text) == public
