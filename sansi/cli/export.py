@@ -41,6 +41,9 @@ CalibrationText = Annotated[
     str | None, typer.Option("--calibration", help="Text file to weigh inputs by; own: the model's own answers.")
 ]
 CalibrationTokens = Annotated[int, typer.Option(min=64, help="Most tokens of it to read.")]
+GroupSize = Annotated[
+    int | None, typer.Option(help="Of awq, gptq, compressed-tensors and mlx: inputs that share a scale.")
+]
 Split = Annotated[str | None, typer.Option(help="The largest file, e.g. 4GB; what is larger becomes several.")]
 Context = Annotated[str | None, typer.Option("--context", "-c", help="Of packages and launch lines: tokens, e.g. 32k.")]
 Parallel = Annotated[int | None, typer.Option("--tensor-parallel", help="Of launch lines: GPUs that share the model.")]
@@ -56,6 +59,7 @@ def export(
     merge: Merge = None,
     calibration: CalibrationText = None,
     calibration_tokens: CalibrationTokens = 8192,
+    group_size: GroupSize = None,
     split: Split = None,
     context: Context = None,
     tensor_parallel: Parallel = None,
@@ -96,7 +100,13 @@ def export(
         raise CommandLineError("say what and to what: sansi export MODEL --to gguf; --targets lists what there is")
     target, tokens = target_of(to), tokens_in(context) if context else None
     replaced, uncompared = force or None, None if report else True
-    given: dict[str, object] = {"--kind": kind, "--calibration": calibration, "--split": split, "--context": context}
+    given: dict[str, object] = {
+        "--kind": kind,
+        "--calibration": calibration,
+        "--split": split,
+        "--context": context,
+        "--group-size": group_size,
+    }
     given |= {"--merge": merge, "--tensor-parallel": tensor_parallel, "--force": replaced, "--no-report": uncompared}
     _refuse_ignored(target, given)
     if target.form == "launch":
@@ -108,7 +118,9 @@ def export(
     text = _text(target, calibration, Path(found.folder), calibration_tokens, merge or ())
     path = Path(out).expanduser() if out else default_out(target, found.name, chosen)
     base = "" if find_local(model) else model.partition("@")[0]
-    order = Order(Path(found.folder), found.name, target, chosen, path, base, tuple(merge or ()), text, split_bytes)
+    order = Order(
+        Path(found.folder), found.name, target, chosen, path, base, tuple(merge or ()), text, split_bytes, group_size
+    )
     _tell(_exported(dataclasses.replace(order, context=tokens, overwrite=force, compared=report)), as_json)
 
 
@@ -117,6 +129,7 @@ def _refuse_ignored(target: Target, given: Mapping[str, object]) -> None:
     launched, written = {"--context", "--tensor-parallel"}, {"--kind", "--merge", "--force", "--no-report"}
     known = launched if target.form == "launch" else written
     known |= {"--context"} if target.form == "package" else set()
+    known |= {"--group-size"} if target.grouped else set()
     known |= {"--split"} if target.form != "launch" else set()
     known |= {"--calibration"} if target.calibration != "never" else set()
     if names := [name for name, value in given.items() if value is not None and name not in known]:

@@ -107,18 +107,27 @@ FOLDERS = [
     ("fp8", "fp8", 0.05),
     ("mlx", "4bit", 0.5),
     ("mlx", "8bit", 0.01),
+    ("awq", "int4", 0.5),
+    ("gptq", "int4", 0.5),
+    ("gptq", "int8", 0.01),
+    ("compressed-tensors", "int4", 0.5),
+    ("compressed-tensors", "int8", 0.01),
+    ("compressed-tensors", "fp8", 0.05),
 ]
 
 
 @pytest.mark.parametrize(("to", "kind", "most"), FOLDERS)
 def test_a_folder_in_another_format_comes_with_a_true_receipt(wide, tmp_path, to, kind, most):
-    made = export(ordered(wide, tmp_path / "out", to, kind, split_bytes=150_000))
+    read = to in ("awq", "gptq")
+    more = {"calibration": read_calibration("own", wide, 300)} if read else {}
+    made = export(ordered(wide, tmp_path / "out", to, kind, split_bytes=150_000, **more))
     receipt = read_receipt(made.path)
     assert receipt == made.receipt and "model.safetensors.index.json" not in receipt.files
     assert receipt.files == {f.name: {"sha256": sha256(f), "bytes": f.stat().st_size} for f in made.files[:-1]}
     assert len(receipt.files) > 2 and (made.path / "tokenizer.json").is_file()
+    assert (receipt.calibration is not None) == read
     assert all(one.mean < most for one in receipt.divergence.values()) and len(receipt.divergence) == 3
-    again = export(ordered(wide, tmp_path / "out", to, kind, overwrite=True, compared=False))
+    again = export(ordered(wide, tmp_path / "out", to, kind, overwrite=True, compared=False, **more))
     assert read_receipt(again.path) == again.receipt != receipt
 
 

@@ -14,7 +14,7 @@ from sansi.model import Transformer, load
 from sansi.model.adapters import Merged, merged
 from sansi.model.formats.source import WeightSource, open_source
 from sansi.model.formats.weights import fill_model
-from sansi.text import Codec
+from sansi.text import open_codec
 
 
 def source_of(folder: Path, merge: Sequence[str] = ()) -> WeightSource:
@@ -38,7 +38,7 @@ def model_of(folder: Path, source: WeightSource) -> Transformer:
 def chat_of(folder: Path, source: WeightSource, max_batch: int = 4) -> Iterator[ChatModel]:
     """The same as somebody to talk to."""
     if isinstance(source, Merged):
-        chat = ChatModel(Engine(model_of(folder, source), max_batch), Codec.from_pretrained(folder), folder.name)
+        chat = ChatModel(Engine(model_of(folder, source), max_batch), open_codec(folder), folder.name)
     else:
         chat = ChatModel.from_pretrained(folder, device="cpu", max_batch=max_batch)
     with chat:

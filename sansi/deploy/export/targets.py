@@ -25,6 +25,11 @@ class Target:
     calibration: str = "never"
     """Whether a text is read for it: "never", "optional", "needed"."""
 
+    @property
+    def grouped(self) -> bool:
+        """Whether the size of its groups can be chosen."""
+        return self.name in ("awq", "gptq", "compressed-tensors", "mlx")
+
 
 _GGUF = ("Q4_K_M", *(name for name in MIXTURES if name != "Q4_K_M"))
 _ALL = (

@@ -55,7 +55,9 @@ class Order:
     """PEFT folders, merged one after the other."""
     calibration: Calibration | None = None
     split_bytes: int | None = None
-    """Of GGUF files: the largest."""
+    """The largest file."""
+    group_size: int | None = None
+    """Inputs that share a scale; None: the format's usual."""
     context: int | None = None
     """Tokens that a package asks its program for."""
     publisher: str = "local"
@@ -216,8 +218,8 @@ OPTIONS: Mapping[str, Callable[[str], Mapping[str, Any]]] = {
 def _folder(order: Order, source: WeightSource, bundle: ModelBundle, progress: Any) -> _Written:
     name = order.target.name
     options = dict(OPTIONS[name](order.kind)) if name in OPTIONS else {}
-    if order.split_bytes is not None:
-        options["shard_bytes"] = order.split_bytes
+    given = {"shard_bytes": order.split_bytes, "group_size": order.group_size}
+    options |= {key: value for key, value in given.items() if value is not None}
     made = write_folder(
         source,
         order.out,
