@@ -2,11 +2,12 @@
 
     python bench/formats.py export [--kinds Q4_K_M Q4_0 Q8_0] [--folder FOLDER]
     python bench/formats.py speed  [--kinds Q4_K_M Q4_0] [--threads 2] [--rounds 7]
-    python bench/formats.py speed --files model.gguf
+    python bench/formats.py speed --files model.gguf [--openvino-python INTERPRETER]
 
 export: a folder in bfloat16 (random weights, or --folder) to each kind: seconds, and peak memory of the process.
-speed: load time and peak memory, decode (one token after 512) and prefill of 512, of the same file in Sansi and in
-llama.cpp (`make build/llama_cpp`), in turn within each round; medians, and the median of the rounds' ratios.
+speed: load time and peak memory, decode (one token after 512, of one sequence and of eight) and prefill of 512, of the
+same file in Sansi and in llama.cpp (`make build/llama_cpp`), and in OpenVINO GenAI where an interpreter has it, in turn
+within each round; medians, and the median of the rounds' ratios.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from common import ROOT, commit, machine, peak_memory
 
 sys.path.insert(0, str(ROOT / "tests"))
 
-PROMPT, STEPS = 512, 16
+PROMPT, STEPS, MANY = 512, 16, 8
 SHAPE = "Qwen3-0.6B"
 
 
@@ -77,31 +78,38 @@ def apart(*arguments: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Runs:
-    """Two things that a program does, each returning the seconds of one."""
+    """What a program does, each returning the seconds of one."""
 
     prefill: Callable[[], float]
     decode: Callable[[], float]
+    """A step of one sequence,"""
+    decode_many: Callable[[], float]
+    """and of MANY at once."""
 
 
 def ours(file: Path, threads: int, ids: torch.Tensor) -> Runs:
     from sansi.model.native import NativeModel
 
     model = NativeModel.from_pretrained(file, threads=threads, cache_dtype=None)
-    model.allocate(64)
-    table = torch.arange(64, dtype=torch.int32)[None]
+    blocks = (PROMPT + STEPS) // 16
+    model.allocate(blocks * MANY)
+    tables = torch.arange(blocks * MANY, dtype=torch.int32).view(MANY, blocks)
 
-    def step(first: int, count: int) -> None:
-        new, positions = ids[:count], torch.arange(first, first + count, dtype=torch.int32)
-        ends, context = (torch.tensor(v, dtype=torch.int32) for v in ([0, count], [first + count]))
-        model.forward(new, positions, ends, context, table, torch.tensor([count - 1], dtype=torch.int32))
+    def step(first: int, count: int, sequences: int = 1) -> None:
+        new = ids[:count].repeat(sequences)
+        positions = torch.arange(first, first + count, dtype=torch.int32).repeat(sequences)
+        ends = torch.arange(0, count * sequences + 1, count, dtype=torch.int32)
+        context = torch.full((sequences,), first + count, dtype=torch.int32)
+        model.forward(new, positions, ends, context, tables[:sequences], ends[1:] - 1)
 
-    def steps() -> None:
-        for number in range(STEPS):
-            step(PROMPT + number, 1)
+    def steps(sequences: int) -> Callable[[], object]:
+        return lambda: [step(PROMPT + number, 1, sequences) for number in range(STEPS)]
 
+    step(0, PROMPT, MANY)
     return Runs(
         lambda: _seconds(lambda: step(0, PROMPT)),
-        lambda: _seconds(steps) / STEPS,
+        lambda: _seconds(steps(1)) / STEPS,
+        lambda: _seconds(steps(MANY)) / STEPS,
     )
 
 
@@ -109,6 +117,8 @@ def theirs(file: Path, threads: int, ids: torch.Tensor) -> Runs:
     import llama_cpp
 
     model = llama_cpp.Llama(file, context=1024, threads=threads)
+    many = llama_cpp.Llama(file, context=1024 * MANY, threads=threads, sequences=MANY)
+    past = 1024
 
     def prefill() -> float:
         model.forget()
@@ -117,7 +127,37 @@ def theirs(file: Path, threads: int, ids: torch.Tensor) -> Runs:
     def decode() -> float:
         return _seconds(lambda: [model.decode([int(ids[n])], every=False) for n in range(STEPS)]) / STEPS
 
-    return Runs(prefill, decode)
+    def step() -> None:
+        nonlocal past
+        many.step([int(ids[past % PROMPT])] * MANY, [past] * MANY, range(MANY))
+        past += 1
+
+    def decode_many() -> float:
+        nonlocal past
+        if past + STEPS > 1024:
+            many.forget()
+            for number in range(MANY):
+                many.step(ids.tolist(), range(PROMPT), [number] * PROMPT)
+            past = PROMPT
+        return _seconds(lambda: [step() for _ in range(STEPS)]) / STEPS
+
+    return Runs(prefill, decode, decode_many)
+
+
+def of_openvino(file: Path, threads: int, python: str) -> Runs:
+    child = ROOT / "bench" / "peers" / "openvino_runs.py"
+    command = [python, str(child), str(file), str(threads)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    asks, tells, seeds = process.stdin, process.stdout, iter(range(10**6))
+    assert asks is not None and tells is not None
+    if not (said := tells.readline()).startswith("ready"):
+        raise SystemExit(f"OpenVINO GenAI does not open {file}: {said}")
+
+    def ask(what: str, count: int) -> float:
+        print(what, count, next(seeds), file=asks, flush=True)
+        return float(tells.readline())
+
+    return Runs(lambda: ask("prefill", 1), lambda: ask("decode", 1), lambda: ask("decode", MANY))
 
 
 def _seconds(work: Callable[[], object]) -> float:
@@ -126,17 +166,18 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def speed(file: Path, threads: int, rounds: int) -> dict[str, Any]:
+def speed(file: Path, threads: int, rounds: int, openvino: str | None) -> dict[str, Any]:
+    """Tokens a second of each program, and how many times those of each other one Sansi's are."""
     ids = torch.randint(0, 1000, (PROMPT,), generator=torch.Generator().manual_seed(0), dtype=torch.int32)
-    pair = (ours(file, threads, ids), theirs(file, threads, ids))
-    found = [[(run.prefill(), run.decode()) for run in pair] for _ in range(rounds + 1)][1:]  # the first warms up
+    runs = {"sansi": ours(file, threads, ids), "llama.cpp": theirs(file, threads, ids)}
+    if openvino:
+        runs["OpenVINO"] = of_openvino(file, threads, openvino)
     result: dict[str, Any] = {}
-    for at, (name, tokens) in enumerate((("prefill", PROMPT), ("decode", 1))):
-        mine, other = ([one[who][at] for one in found] for who in (0, 1))
+    for name, tokens in (("prefill", PROMPT), ("decode", 1), ("decode_many", MANY)):
+        found = [{who: getattr(run, name)() for who, run in runs.items()} for _ in range(rounds + 1)][1:]  # warmed up
         result[name] = {
-            "sansi": tokens / median(mine),
-            "llama.cpp": tokens / median(other),
-            "ratio": median(b / a for a, b in zip(mine, other, strict=True)),
+            "tokens": {who: tokens / median(one[who] for one in found) for who in runs},
+            "ratios": {who: median(one[who] / one["sansi"] for one in found) for who in runs if who != "sansi"},
         }
     return result
 
@@ -149,6 +190,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="default: a new one of random weights")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--openvino-python", help="interpreter that has openvino_genai")
     parser.add_argument("--inner", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.inner:
@@ -175,9 +217,10 @@ def main() -> None:
             held, peak = found["weights"] / 1e6, found["peak"] / 2**30
             print(f"load {file.stem}: {found['seconds']:.2f} s, {held:.0f} MB of weights, {peak:.2f} GiB at most")
             if asked.what == "speed":
-                for name, figures in speed(file, asked.threads, asked.rounds).items():
-                    told = ", ".join(f"{who} {figures[who]:.1f} tok/s" for who in ("sansi", "llama.cpp"))
-                    print(f"{name} {file.stem}: {told}, ratio {figures['ratio']:.2f}", flush=True)
+                for name, figures in speed(file, asked.threads, asked.rounds, asked.openvino_python).items():
+                    told = ", ".join(f"{who} {tokens:.1f} tok/s" for who, tokens in figures["tokens"].items())
+                    ratios = ", ".join(f"{ratio:.2f} times {who}" for who, ratio in figures["ratios"].items())
+                    print(f"{name} {file.stem}: {told}; {ratios}", flush=True)
 
 
 if __name__ == "__main__":

@@ -80,13 +80,15 @@ def _library() -> ctypes.CDLL:
 class Llama:
     """A model in a GGUF file, computed by llama.cpp."""
 
-    def __init__(self, file: str | Path, context: int = 512, threads: int = 1):
+    def __init__(self, file: str | Path, context: int = 512, threads: int = 1, sequences: int = 1):
+        """context: tokens of all sequences together; more than one sequence is for `step` alone."""
         library = _library()
         model = library.llama_model_load_from_file(str(file).encode(), library.llama_model_default_params())
         assert model, f"llama.cpp can not load {file}"
         self._model = ctypes.c_void_p(model)
         params = library.llama_context_default_params()
         params.words[0] = params.words[1] = params.words[2] = context  # n_ctx, n_batch, n_ubatch
+        params.words[3] = sequences  # n_seq_max
         self._context = ctypes.c_void_p(library.llama_init_from_model(self._model, params))
         assert self._context, f"llama.cpp can not make a context for {file}"
         library.llama_set_n_threads(self._context, threads, threads)
@@ -123,6 +125,21 @@ class Llama:
         wanted = range(count) if every else [count - 1]
         rows = [_library().llama_get_logits_ith(self._context, i) for i in wanted]
         return np.stack([np.ctypeslib.as_array(row, (self.vocab_size,)).copy() for row in rows])
+
+    def step(self, tokens: Sequence[int], positions: Sequence[int], owners: Sequence[int]) -> np.ndarray:
+        """Logits [V] after the last of tokens that belong to sequences of these numbers, all in one batch."""
+        count = len(tokens)
+        numbers = [(ctypes.c_int32 * 1)(owner) for owner in owners]
+        pointers = (ctypes.c_void_p * count)(*map(ctypes.addressof, numbers))
+        ones = (ctypes.c_int32 * count)(*[1] * count)
+        batch = _Batch(count, (ctypes.c_int32 * count)(*tokens))
+        batch.pos = (ctypes.c_int32 * count)(*positions)
+        batch.logits = (ctypes.c_int8 * count)(*[len(set(owners)) > 1] * (count - 1), 1)
+        batch.n_seq_id, batch.seq_id = ctypes.addressof(ones), ctypes.addressof(pointers)
+        failed = _library().llama_decode(self._context, batch)
+        assert failed == 0, failed
+        row = _library().llama_get_logits_ith(self._context, count - 1)
+        return np.ctypeslib.as_array(row, (self.vocab_size,))
 
     def logits(self, ids: Sequence[int]) -> np.ndarray:
         """[T, V] of a sequence of its own."""
