@@ -64,6 +64,7 @@ LIBRARIES: dict[str, set[str]] = {
     "serve": {
         "anyio",
         "fastapi",
+        "h11",
         "markdown_it",
         "prometheus_client",
         "prompt_toolkit",

@@ -27,7 +27,7 @@ def share_memory(
         return list(given)
     if len(folders) == 1:
         return [None]
-    total, weights = given[0] if given else _free(device), [stored_bytes(folder) for folder in folders]
+    total, weights = given[0] if given else free_to_use(device), [stored_bytes(folder) for folder in folders]
     if sum(weights) >= total:
         message = f"{len(folders)} models have {size_text(sum(weights))} of weights; {size_text(total)} may be used"
         raise SansiError(f"{message}: serve fewer of them, or allow more memory", param="memory")
@@ -35,6 +35,7 @@ def share_memory(
     return [size + rest for size in weights]
 
 
-def _free(device: DeviceLike) -> int:
+def free_to_use(device: DeviceLike) -> int:
+    """Bytes of the free memory that a server takes where it is not told how many."""
     place = resolve_device(device)
     return int(free_memory(place) * (CPU_SHARE if place.type == "cpu" else GPU_SHARE))

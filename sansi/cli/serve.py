@@ -83,6 +83,14 @@ def serve(
     context_length: Annotated[
         int | None, typer.Option(min=1, help="Tokens of prompt and answer; less takes less.", rich_help_panel=MODEL)
     ] = None,
+    replicas: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Processes that serve the models, each on its own cores or GPU; prompts go where they began.",
+            rich_help_panel=MODEL,
+        ),
+    ] = 1,
     api_key_file: Annotated[
         str | None, typer.Option(help="File of API keys, one a line. Requests then need one.", rich_help_panel=DOOR)
     ] = None,
@@ -201,6 +209,8 @@ def serve(
 
       sansi serve --host 0.0.0.0 --api-key-file keys.txt --log-format json
 
+      sansi serve Qwen/Qwen3-0.6B --replicas 4
+
       sansi serve Qwen/Qwen3-4B --tools calculator,code_interpreter --mcp mcp.json
 
     Then open http://127.0.0.1:8000, or ask with any OpenAI client:
@@ -212,6 +222,9 @@ def serve(
     """
     if tools == ["list"]:
         return list_tools()
+    if replicas > 1 and (tools or mcp):
+        raise CommandLineError("--replicas: runs with tools keep what they know in one process; leave --tools and "
+                               "--mcp out, or serve one replica", param="replicas")  # fmt: skip
     if log_format not in LOG_FORMATS:
         raise SansiError(f'--log-format "{log_format}": must be one of {", ".join(LOG_FORMATS)}')
     collector.rest()  # until the server runs
@@ -259,20 +272,23 @@ def serve(
         ) as server_tools,
     ):
         found = [find_model(model, hub, memory=alone, **options) for model in wanted]
-        launch(
-            [model.folder for model in found],
-            host=host,
-            listener=listener,
-            names=names,
-            memory=shares,
-            settings=settings,
-            log_format=log_format,
-            open_page=open_page,
-            verbose=verbose,
-            tools=server_tools,
-            adapters=adapters,
+        common: dict[str, Any] = {
+            "names": names,
+            "memory": shares,
+            "settings": settings,
+            "log_format": log_format,
+            "open_page": open_page,
+            "verbose": verbose,
+            "adapters": adapters,
             **options,
-        )
+        }
+        folders = [model.folder for model in found]
+        if replicas > 1:
+            from sansi.serve.fleet.launch import serve as launch_fleet
+
+            launch_fleet(folders, host, listener, replicas=replicas, **common)
+        else:
+            launch(folders, host=host, listener=listener, tools=server_tools, **common)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from sansi.base.errors import SansiError
 from sansi.base.model_card import ModelCard
 from sansi.chat.memory import share_memory
 from sansi.serve.agent.server_tools import ServerTools
-from sansi.serve.http.launch import _announce, bind, is_loopback, model_names
+from sansi.serve.http.launch import announce, bind, is_loopback, model_names
 from sansi.serve.http.settings import Keys, ServerSettings
 
 # What training, evaluation and tests need; each takes seconds or many megabytes that a server has no use for.
@@ -113,17 +113,15 @@ def test_the_loopback_is_known(host, expected):
     assert is_loopback(host) is expected
 
 
-SERVED = (
-    [types.SimpleNamespace(name="nano", context_length=1024), types.SimpleNamespace(name="tiny", context_length=9000)],
-    {"nano": ModelCard({"en": "A demonstration."}, calls_tools=False), "tiny": ModelCard()},
-)
+CONTEXTS = {"nano": 1024, "tiny": 9000}
+CARDS = {"nano": ModelCard({"en": "A demonstration."}, calls_tools=False), "tiny": ModelCard()}
 
 
 def test_a_server_says_which_models_its_tools_do_not_suit(capsys, tmp_path):
     pytest.importorskip("mcp", reason="the extra `agents` is not installed")
     with Toolset(["files", "calculator", "clock", "memory", "code_interpreter"], folder=tmp_path) as toolset:
         tools = ServerTools(toolset, tmp_path)
-        _announce(*SERVED, "127.0.0.1", 8000, ServerSettings(), open_page=False, tools=tools)
+        announce(CARDS, "127.0.0.1", 8000, ServerSettings(), open_page=False, tools=tools, contexts=CONTEXTS)
     nano, crowded = capsys.readouterr().err.splitlines()
     assert nano == "warning: nano was not trained to call tools, and will hardly use them"
     assert crowded.startswith("warning: nano: the descriptions of 11 tools take about ") and "--tools" in crowded
@@ -132,7 +130,7 @@ def test_a_server_says_which_models_its_tools_do_not_suit(capsys, tmp_path):
 @pytest.mark.parametrize(("host", "keys", "warned"), [("0.0.0.0", 0, 1), ("0.0.0.0", 1, 0), ("127.0.0.1", 0, 0)])
 def test_a_server_that_the_network_reaches_without_a_key_warns(capsys, host, keys, warned):
     settings = ServerSettings(keys=Keys(["0123456789abcdef"]) if keys else None)
-    _announce(*SERVED, host, 8000, settings, open_page=False)
+    announce(CARDS, host, 8000, settings, open_page=False)
     said = capsys.readouterr()
     reached = host.replace("0.0.0.0", "127.0.0.1")  # all addresses are no address to go to
     assert f"http://{reached}:8000/v1" in said.out and "nano: A demonstration." in said.out

@@ -9,9 +9,10 @@ import ipaddress
 import os
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sansi.base.errors import SansiError
@@ -55,17 +56,29 @@ def serve(
     options |= {"adapters": adapters} if adapters else {}
     listener = listener or bind(host, port)  # first: a taken port is told before the seconds of loading, not after
     try:
-        with contextlib.ExitStack() as stack:
-            chats = [
-                stack.enter_context(_loaded(folder, name, verbose, memory=share, **options))
-                for folder, name, share in zip(folders, chosen, _shares(folders, memory, options), strict=True)
-            ]
-            cards = {chat.name: read_card(folder) for chat, folder in zip(chats, folders, strict=True)}
-            cards |= {name: read_card(folder) for name, folder in (adapters or {}).items()}
-            chats += [chats[0].with_adapter(name) for name in adapters or {}]
+        with models_of(folders, chosen, memory, verbose, **options) as (chats, cards):
             _serve_on(listener, chats, cards, host, settings, log_format, open_page, tools)
     finally:
         listener.close()
+
+
+@contextlib.contextmanager
+def models_of(
+    folders: Sequence[str], names: Sequence[str], memory: Sequence[float] | None, verbose: bool, **options: Any
+) -> Iterator[tuple[list[ChatModel], dict[str, ModelCard]]]:
+    """The models, loaded, and what their cards say, by name; closed at the end. Parameters as for `serve`.
+
+    options: with "adapters", PEFT folders by name, each a model beside the one that is served.
+    """
+    adapters: Mapping[str, str] = options.get("adapters") or {}
+    with contextlib.ExitStack() as stack:
+        chats = [
+            stack.enter_context(_loaded(folder, name, verbose, memory=share, **options))
+            for folder, name, share in zip(folders, names, _shares(folders, memory, options), strict=True)
+        ]
+        cards = {chat.name: read_card(folder) for chat, folder in zip(chats, folders, strict=True)}
+        cards |= {name: read_card(folder) for name, folder in adapters.items()}
+        yield [*chats, *(chats[0].with_adapter(name) for name in adapters)], cards
 
 
 def model_names(folders: Sequence[str], names: Sequence[str]) -> list[str]:
@@ -134,8 +147,9 @@ def _serve_on(
     settings = settings_for(host, settings or ServerSettings())
     listener.listen(2048)  # from here on a client is queued, not refused
     port = listener.getsockname()[1]
-    announce = functools.partial(_announce, chats, cards, host, port, settings, open_page, tools)
-    Server(create_app(chats, cards, settings, tools), settings, announce).run(sockets=[listener])
+    contexts = {chat.name: chat.context_length for chat in chats}
+    told = functools.partial(announce, cards, host, port, settings, open_page, tools, contexts)
+    Server(create_app(chats, cards, settings, tools), settings, told).run(sockets=[listener])
 
 
 def settings_for(host: str, settings: ServerSettings) -> ServerSettings:
@@ -182,28 +196,30 @@ def _why_not_bound(error: Exception, host: str, port: int) -> str:
     return f"can not listen on {host} port {port}: {error}"
 
 
-def _announce(
-    chats: Sequence[ChatModel],
+def announce(
     cards: Mapping[str, ModelCard],
     host: str,
     port: int,
     settings: ServerSettings,
     open_page: bool,
     tools: ServerTools | None = None,
+    contexts: Mapping[str, int] = MappingProxyType({}),
 ) -> None:
-    """What is served, in a line each, and where. cards: what the models say of themselves, by name."""
+    """What is served, in a line each, and where. cards: what the models say of themselves, by name.
+
+    contexts: tokens that each model holds, for what tools take of them.
+    """
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # all addresses are no address to go to
     shown = f"[{reached}]" if ":" in reached else reached
     url = f"http://{shown}:{port}"
-    for chat in chats:
-        what = cards[chat.name].description_in()
-        print(f"Sansi serves {chat.name}{f': {what}' if what else ''}")
+    for name, card in cards.items():
+        what = card.description_in()
+        print(f"Sansi serves {name}{f': {what}' if what else ''}")
     print(f"  chat  {url}\n  API   {url}/v1", flush=True)
     if tools is not None:
         print(f"  tools {tools}", flush=True)
-        contexts = {chat.name: chat.context_length for chat in chats}
         tools.watch(contexts)
-        untrained = [chat.name for chat in chats if cards[chat.name].calls_tools is False]
+        untrained = [name for name, card in cards.items() if card.calls_tools is False]
         told = [f"{name} was not trained to call tools, and will hardly use them" for name in untrained]
         for each in [*told, *tools.crowded(contexts)]:
             print(f"warning: {each}", file=sys.stderr)

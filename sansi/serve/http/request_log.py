@@ -53,6 +53,8 @@ class Record:
     releases: list[Callable[[], None]] = field(default_factory=list)
     """Called at the end, whatever happened."""
     seconds: float = 0.0
+    elsewhere: bool = False
+    """Another process has logged it."""
 
 
 def record_of(scope: Scope) -> Record:

@@ -9,9 +9,9 @@ import socket
 import sys
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
 
 from sansi.base import collector
 from sansi.serve.http.admission import Admission
@@ -28,12 +28,13 @@ LAST_WORDS_SECONDS = 3  # for the errors of the answers that had to be ended
 
 
 class Server(uvicorn.Server):
-    """`on_start` is called once it answers, and signals are its own.
+    """`app.state.admission` is told when nothing more is to be taken on. `on_start` is called once it answers, and
+    signals are its own.
 
     The first SIGTERM or Ctrl-C: nothing new is taken on (503), what runs may end within `grace` seconds, and is then
     ended with an error. The second: the end, at once. The process then goes on after `run`."""
 
-    def __init__(self, app: FastAPI, settings: ServerSettings, on_start: Callable[[], None] = lambda: None):
+    def __init__(self, app: Any, settings: ServerSettings, on_start: Callable[[], None] = lambda: None):
         super().__init__(
             uvicorn.Config(
                 app,

@@ -13,12 +13,12 @@ TOPOLOGY = Path("/sys/devices/system/cpu")
 def available_cores() -> int:
     """Physical cores that this process may use: by affinity, one thread each, and within a container's CPU quota."""
     allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    cores = {_core_of(cpu) for cpu in allowed}
+    cores = {core_of(cpu) for cpu in allowed}
     quota = _quota()
     return max(1, len(cores) if quota is None else min(len(cores), math.ceil(quota)))
 
 
-def _core_of(cpu: int) -> str:
+def core_of(cpu: int) -> str:
     """A name that the hardware threads of one core share."""
     try:
         return (TOPOLOGY / f"cpu{cpu}" / "topology" / "thread_siblings_list").read_text().strip()
