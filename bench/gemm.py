@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from statistics import median
 
 import torch
+from sansi.base.cores import available_cores
 from sansi.model.kernels import FLOATS, GROUP, KINDS, LEVELS, Arena, PackedWeight, pack
 from sansi.model.kernels.cpu.build import load_kernels
-from sansi.model.kernels.cpu.cores import available_cores
 from torch import Tensor
 
 SHAPES = {  # name -> outputs, inputs, as the engine fuses them

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -59,6 +60,14 @@ def resolve_device(device: DeviceLike = "auto") -> torch.device:
         where = "holds no values" if resolved.type == "meta" else "was asked for, but torch does not see it here"
         raise SansiError(f'device "{device}" {where}; use "cpu" or "auto"', param="device") from error
     return resolved
+
+
+def visible_gpus() -> list[str]:
+    """What CUDA_VISIBLE_DEVICES calls each GPU that this process may use."""
+    import torch
+
+    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    return named or [str(number) for number in range(torch.cuda.device_count())]
 
 
 def resolve_dtype(dtype: DtypeLike, device: torch.device) -> torch.dtype:

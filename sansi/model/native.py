@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sansi.base.cores import available_cores
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.model.adapters.adapter import Adapter
 from sansi.model.adapters.packed import CAdapter, CPacked, PackedAdapters
@@ -28,7 +29,6 @@ from sansi.model.formats.tensors import EMBEDDING, LM_HEAD
 from sansi.model.formats.weights import Rows, fill_from_rows
 from sansi.model.kernels import FLOATS, Arena, PackedWeight
 from sansi.model.kernels.cpu.build import load_kernels
-from sansi.model.kernels.cpu.cores import available_cores
 from sansi.model.quantize import check_kinds, check_outer
 from sansi.model.rope import attention_factor, inverse_frequencies
 from sansi.model.transformer import Transformer

@@ -7,9 +7,9 @@ from functools import cache
 
 import torch
 
+from sansi.base.cores import available_cores
 from sansi.deploy.plan.devices import Device
 from sansi.engine.memory import free_memory
-from sansi.model.kernels.cpu.cores import available_cores
 
 READ_BYTES = 256 * 2**20
 SIDE = 1024

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from itertools import pairwise
 
-from sansi.base.device import resolve_device
+from sansi.base.cores import processors
+from sansi.base.device import resolve_device, visible_gpus
 from sansi.chat.memory import free_to_use
 from sansi.serve.fleet.replica import Place
 
@@ -15,9 +15,9 @@ def places_for(replicas: int, device: str) -> list[Place]:
     """On the CPU neighbouring cores for each, where there are two at least, for the engine and for the connections:
     threads of two replicas on one core wait for each other. On GPUs one after the other."""
     if resolve_device(device).type != "cpu":
-        gpus = _gpus()
+        gpus = visible_gpus()
         return [Place(gpu=gpus[number % len(gpus)] if gpus else None) for number in range(replicas)]
-    return [Place(cpus) for cpus in _parts(_cpus(), replicas)]
+    return [Place(cpus) for cpus in _parts(processors(), replicas)]
 
 
 def memory_for(replicas: int, device: str, memory: Sequence[float] | None) -> list[float] | None:
@@ -28,29 +28,9 @@ def memory_for(replicas: int, device: str, memory: Sequence[float] | None) -> li
     if memory:
         return [share / replicas for share in memory]
     place = resolve_device(device)
-    if place.type != "cpu" and len(_gpus()) >= replicas:
+    if place.type != "cpu" and len(visible_gpus()) >= replicas:
         return None
     return [free_to_use(device) / replicas]
-
-
-def _gpus() -> list[str]:
-    """What CUDA_VISIBLE_DEVICES calls each."""
-    import torch
-
-    if named := [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]:
-        return named
-    return [str(number) for number in range(torch.cuda.device_count())]
-
-
-def _cpus() -> list[tuple[int, ...]]:
-    """The processors of this process, those of one core together, neighbours beside each other."""
-    from sansi.model.kernels.cpu.cores import core_of
-
-    allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    cores: dict[str, list[int]] = {}
-    for cpu in allowed:
-        cores.setdefault(core_of(cpu), []).append(cpu)
-    return [tuple(cpus) for cpus in cores.values()]
 
 
 def _parts(cores: Sequence[tuple[int, ...]], replicas: int) -> list[tuple[int, ...]]:

@@ -8,9 +8,9 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from sansi.base.cores import available_cores
 from sansi.model.kernels import DIVISORS, GROUP, KINDS, LEVELS, PANEL, PackedWeight, cannot_round, pack
 from sansi.model.kernels.cpu.build import KernelsUnavailable, load_kernels
-from sansi.model.kernels.cpu.cores import available_cores
 
 VALUES_AT_ONCE = 2**19
 VALUES_OF_TORCH = 2**15  # few enough for the cache, and for torch to use one thread

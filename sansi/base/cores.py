@@ -1,4 +1,4 @@
-"""How many threads can really run at once."""
+"""How many threads can really run at once, and which processors are one core's."""
 
 from __future__ import annotations
 
@@ -12,13 +12,20 @@ TOPOLOGY = Path("/sys/devices/system/cpu")
 
 def available_cores() -> int:
     """Physical cores that this process may use: by affinity, one thread each, and within a container's CPU quota."""
-    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    cores = {core_of(cpu) for cpu in allowed}
-    quota = _quota()
+    cores, quota = processors(), _quota()
     return max(1, len(cores) if quota is None else min(len(cores), math.ceil(quota)))
 
 
-def core_of(cpu: int) -> str:
+def processors() -> list[tuple[int, ...]]:
+    """The processors that this process may use, those of one core together, neighbouring cores beside each other."""
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    cores: dict[str, list[int]] = {}
+    for cpu in sorted(allowed):
+        cores.setdefault(_core_of(cpu), []).append(cpu)
+    return [tuple(cpus) for cpus in cores.values()]
+
+
+def _core_of(cpu: int) -> str:
     """A name that the hardware threads of one core share."""
     try:
         return (TOPOLOGY / f"cpu{cpu}" / "topology" / "thread_siblings_list").read_text().strip()
