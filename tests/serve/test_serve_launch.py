@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import types
 
 import pytest
 from live_server import http

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sansi.base.errors import SansiError
-from sansi.base.model_card import read_card
+from sansi.base.model_card import ModelCard, read_card
 from sansi.base.progress import status
 from sansi.serve.fleet.front import Front
 from sansi.serve.fleet.places import memory_for, places_for
@@ -67,8 +67,8 @@ def serve(
             for number, place in enumerate(places_for(replicas, device))
         ]
         sources = dict(zip(chosen, folders, strict=True)) | dict(adapters or {})
-        described = {name: read_card(folder).description_in() for name, folder in sources.items()}
-        _serve(fleet, Front(fleet, router, list(sources), settings), listener, host, settings, log_format, described,
+        cards = {name: read_card(folder) for name, folder in sources.items()}
+        _serve(fleet, Front(fleet, router, list(sources), settings), listener, host, settings, log_format, cards,
                open_page)  # fmt: skip
     finally:
         listener.close()
@@ -82,13 +82,13 @@ def _serve(
     host: str,
     settings: ServerSettings,
     log_format: str,
-    described: Mapping[str, str],
+    cards: Mapping[str, ModelCard],
     open_page: bool,
 ) -> None:
     logs.configure(log_format)
     listener.listen(2048)
     port = listener.getsockname()[1]
-    told = functools.partial(announce, described, host, port, settings, open_page)
+    told = functools.partial(announce, cards, host, port, settings, open_page)
     failed: list[SansiError] = []
 
     def on_start() -> None:
