@@ -1,6 +1,8 @@
 """A tool that asks the user in the middle of its call, as those of MCP servers do."""
 
+import asyncio
 import json
+import threading
 
 from sansi.agents import ToolContext, tool
 from sansi.agents.forms import Question
@@ -20,11 +22,25 @@ FORM = {
 }
 
 
+may_ask_more = threading.Event()
+
+
 @tool(timeout=30.0)
 async def book(context: ToolContext) -> str:
     """Book a seat."""
     reply = await context.ask(Question("travel", "Whom is it for?", FORM))
     return f"{reply.action} {json.dumps(dict(reply.content), sort_keys=True)}"
+
+
+@tool(timeout=30.0)
+async def several(context: ToolContext) -> str:
+    """Asks two things, the second once it may (`may_ask_more`), and shorter than it is."""
+    first = asyncio.ensure_future(context.ask(Question("travel", "Whom is it for?", FORM)))
+    await asyncio.to_thread(may_ask_more.wait, 30.0)
+    note = {"type": "object", "properties": {"note": {"type": "string", "minLength": 5, "maxLength": 2}}}
+    second = await context.ask(Question("travel", "A note?", note))
+    first.cancel()
+    return second.action
 
 
 @tool(timeout=30.0)

@@ -171,6 +171,7 @@ STEPS: dict[str, tuple[Script, ...]] = {
     "fail": (Script("", "Try.", calls=(("breaks", {}),)), Script("It did not work.", "Too bad.")),
     "wait": (Script("", "Wait.", calls=(("slow", {}),)), Script("Never said.", "")),
     "book": (Script("", "Ask.", calls=(("book", {}),)), Script("Booked.", "")),
+    "several": (Script("", "Ask.", calls=(("several", {}),)), Script("Booked.", "")),
     "sign": (Script("", "Ask.", calls=(("sign_in", {}),)), Script("Signed in.", "")),
     "evil": (Script("", "Read.", calls=(("evil", {}),)), Script("Read.", "")),
     "nowhere": (Script("", "Call.", calls=(("no_such_tool", {}),)), Script("No such tool.", "")),

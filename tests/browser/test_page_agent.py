@@ -13,7 +13,7 @@ from test_page_keeps import entry
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "serve"))
 from agent_setup import Tools, slow_tool
-from asking_tool import book, sign_in
+from asking_tool import book, may_ask_more, several, sign_in
 from live_server import LONG, running, wait_for
 from sansi.agents import Attachment, Result, tool
 from sansi.agents.approvals import Policy
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SHARP = {"device_scale_factor": 2, "viewport": {"width": 1200, "height": 1500}}
 WEATHER = """\
 [1] notes/november.md, characters 120–310 (under “Lübeck”)
-Mean temperatures of the week: 4.1, 5.0, 6.3, 5.8, 3.9, 2.2 and 1.7 °C.
+Mean temperatures of the week, beside [2] station-log: 4.1, 5.0, 6.3, 5.8, 3.9, 2.2 and 1.7 °C.
 
 [2] station-log.pdf, page 3, characters 0–180
 On Thursday the wind turned to the north-east; fog in the morning hours."""
@@ -96,7 +96,7 @@ def slow():
 @pytest.fixture
 def agent_url(scripted, tmp_path, slow):
     tools = ServerTools(
-        Tools(retrieval, plot, write_file, breaks, evil, book, sign_in, slow[0]),
+        Tools(retrieval, plot, write_file, breaks, evil, book, several, sign_in, slow[0]),
         tmp_path,
         Policy.of("ask", always=["mcp:charts/plot"]),
     )
@@ -230,6 +230,28 @@ def test_a_form_of_a_server_is_filled_in_on_its_card(visit, agent_url, axe):
     done = page.locator('.card.call[data-state="done"]').inner_text()
     assert '"class": "biz", "days": ["tue"], "name": "Ada", "seats": 2' in done
     assert not page.locator(".input-form").count()
+
+
+def test_a_form_keeps_what_is_filled_in_when_more_is_asked(visit, agent_url):
+    may_ask_more.clear()
+    page = visit(agent_url).page
+    send(page, "Ask several things")
+    form = page.locator(".input-form").first
+    form.get_by_label("Whose name").fill("Ada")
+    may_ask_more.set()
+    page.get_by_text("A note?").wait_for()
+    assert form.get_by_label("Whose name").input_value() == "Ada"
+    page.locator(".input-form").last.get_by_role("button", name="Decline").click()
+    shows(whole(page).locator(".md"), "Booked.")
+
+
+def test_a_run_that_cannot_go_on_says_why(visit, agent_url):
+    """The server's last event is the error then."""
+    page = visit(agent_url).page
+    told = 'data: {"kind":"run","id":"r"}\n\ndata: {"error":{"message":"the tools are on fire"}}\n\n'
+    page.route("**/v1/agent/runs", lambda route: route.fulfill(content_type="text/event-stream", body=told))
+    send(page, "Go")
+    page.get_by_text("the tools are on fire").wait_for()
 
 
 def test_a_page_to_visit_is_told_and_never_a_link(visit, agent_url):

@@ -22,7 +22,11 @@ export async function listAgentTools() {
 
 /** The events of an agent's run. */
 export async function* streamRun(body, signal) {
-  for await (const data of streamed("/v1/agent/runs", body, signal)) yield JSON.parse(data);
+  for await (const data of streamed("/v1/agent/runs", body, signal)) {
+    const event = JSON.parse(data);
+    if (!event.kind) throw new ApiError("server", event.error?.message ?? "");
+    yield event;
+  }
 }
 
 /** What the reader says to a question of a run: "once", "session", "always" or "no". seen: all of it was shown. */

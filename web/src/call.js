@@ -48,8 +48,15 @@ export class CallCard {
     this.inputs.hidden = !ids;
     if (this.filling === ids) return;
     this.filling = ids;
-    const form = (inputForm) => (asked) => inputForm(asked, (...said) => this.page.answerInput(this.node, asked.id, ...said));
-    extras().then(({ inputForm }) => this.filling === ids && this.inputs.replaceChildren(...inputs.map(form(inputForm))));
+    extras().then(({ inputForm }) => this.filling === ids && this.putForms(inputs, inputForm));
+  }
+
+  putForms(inputs, inputForm) {
+    const before = this.forms ?? new Map();
+    const made = (asked) => inputForm(asked, (...said) => this.page.answerInput(this.node, asked.id, ...said));
+    this.forms = new Map(inputs.map((asked) => [asked.id, before.get(asked.id) ?? made(asked)]));
+    for (const [id, form] of before) if (!this.forms.has(id)) form.remove();
+    for (const form of this.forms.values()) if (!form.isConnected) this.inputs.append(form);
   }
 
   /** The thing itself, why it is asked, and the four answers. The box for the reason stays while it is written in. */

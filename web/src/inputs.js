@@ -56,7 +56,8 @@ function fieldOf(name, schema, required) {
   }
   const isNumber = ["integer", "number"].includes(schema.type);
   const type = isNumber ? "number" : { email: "email", date: "date" }[schema.format] ?? "text";
-  const bounds = isNumber ? { min: schema.minimum, max: schema.maximum, step: schema.type === "integer" ? 1 : "any" } : { minLength: schema.minLength, maxLength: schema.maxLength };
+  const lengths = schema.minLength > schema.maxLength ? {} : { minLength: schema.minLength, maxLength: schema.maxLength }; // a box throws
+  const bounds = isNumber ? { min: schema.minimum, max: schema.maximum, step: schema.type === "integer" ? 1 : "any" } : lengths;
   const box = h("input", { type, required: Boolean(required), value: schema.default ?? "", dir: "auto", ...bounds });
   const value = () => (box.value === "" ? undefined : isNumber ? Number(box.value) : schema.type === "array" ? box.value.split(",").map((part) => part.trim()) : box.value);
   return { name, value, element: labelled(name, schema, box) };

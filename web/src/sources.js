@@ -39,7 +39,7 @@ export function sourcesList(sources) {
 
 /** Bring the passage that begins with `start` into view, chosen. */
 function mark(text, start) {
-  const at = text.textContent.indexOf(start);
+  const at = `\n${text.textContent}`.indexOf(`\n${start}`);
   const node = text.firstChild;
   if (at < 0 || !node) return;
   const next = text.textContent.indexOf("\n\n[", at + 1);
