@@ -71,6 +71,8 @@ TOOL_NAMES = {name: (name,) for name in ABOUT} | {
     "memory": ("memory_save", "memory_search", "memory_delete"),
 }
 """The tools that each turns on."""
+WITH_FOLDER = ("code_interpreter", "files", "retrieval", "shell")
+"""What uses the folder that a user shares."""
 BUILT_IN: dict[str, Callable[[Workspace], list[Tool]]] = {name: _module(name) for name in ABOUT}
 """By name; none is on unless it is named."""
 

@@ -201,7 +201,7 @@ def agent(
         _check(as_json, prompt, answer, resume, fork)
     from sansi.agents import Limits
     from sansi.agents.approvals import Policy
-    from sansi.agents.toolset import Toolset, names_in
+    from sansi.agents.toolset import WITH_FOLDER, Toolset, names_in
     from sansi.serve.terminal.agent.turns import Setup
     from sansi.serve.terminal.inputs import question
 
@@ -221,6 +221,8 @@ def agent(
         if (api_key_file or api_key_env) and chosen.url is None:
             raise SansiError("a key is for a server; give --url with it")
         names = names_in(chosen.tools if chosen.tools is not None else ["calculator"])
+        if not chosen.mcp and not set(names) & set(WITH_FOLDER):
+            refuse_given(ctx, ("folder",), f"none of the tools uses it; --tools {', '.join(WITH_FOLDER)} do")
         policy = Policy.of(chosen.mode, always=chosen.always or (), ask=chosen.ask or (), never=chosen.never or ())  # type: ignore[arg-type]
         approvals = _approvals(policy)
         limits = Limits(
@@ -239,7 +241,7 @@ def agent(
             toolset = stack.enter_context(tools_here)
             toolset.check_rules(policy.rules)
         approvals.policy = approvals.policy.with_rules(toolset.rules)
-        client, name, notes = stack.enter_context(_client(chosen))
+        client, name, notes = stack.enter_context(_client(chosen, bool(names or chosen.mcp)))
         settings = chosen.to_json(name)
         setup = Setup(
             client,
@@ -251,7 +253,7 @@ def agent(
             system=system or "",
             settings=settings,
             rules=policy.rules,
-            notes=notes if names or chosen.mcp else (),
+            notes=notes,
         )
         session = sessions.fork(before) if before is not None and fork is not None else before
         code = _run(setup, session, asked, as_json, answer or [])
@@ -409,7 +411,7 @@ def _sessions() -> Sessions:
 
 
 @contextlib.contextmanager
-def _client(chosen: AgentSettings) -> Iterator[tuple[ChatClient, str, list[str]]]:
+def _client(chosen: AgentSettings, with_tools: bool) -> Iterator[tuple[ChatClient, str, list[str]]]:
     """The model, its name, and what to know of it: behind a server, or in this process."""
     if chosen.url is not None:
         from sansi.client import HTTPChatClient
@@ -418,7 +420,7 @@ def _client(chosen: AgentSettings) -> Iterator[tuple[ChatClient, str, list[str]]
         with command_line():
             server = Server.at(chosen.url, read_key(chosen.api_key_file, chosen.api_key_env))
         with status(f"asking {chosen.url}"):
-            name, notes = _known_model(server, chosen.model)
+            name, notes = _known_model(server, chosen.model, with_tools)
         with HTTPChatClient(server.base_url, name, server.api_key) as client:
             yield client, name, notes
         return
@@ -429,10 +431,11 @@ def _client(chosen: AgentSettings) -> Iterator[tuple[ChatClient, str, list[str]]
     with loaded(found, chosen.device, chosen.quantize) as chat_model:
         from sansi.chat import ChatOptions
 
-        yield InProcessChatClient(chat_model, ChatOptions()), found.name, _notes(read_card(found.folder).calls_tools)
+        notes = _notes(read_card(found.folder).calls_tools) if with_tools else []
+        yield InProcessChatClient(chat_model, ChatOptions()), found.name, notes
 
 
-def _known_model(server: Server, model: str | None) -> tuple[str, list[str]]:
+def _known_model(server: Server, model: str | None, with_tools: bool) -> tuple[str, list[str]]:
     """The model that is asked for, or the server's first, and what its card says of it. A server that lists no models
     may have the one that is asked for; one that lists others is told of, since some know more names than they list.
     """
@@ -449,7 +452,7 @@ def _known_model(server: Server, model: str | None) -> tuple[str, list[str]]:
     name = model or next(iter(cards))
     if name not in cards and cards:
         return name, [f'{server.base_url} lists no model "{name}"{did_you_mean(name, cards)}']
-    return name, _notes(cards.get(name, {}).get("calls_tools"))
+    return name, _notes(cards.get(name, {}).get("calls_tools")) if with_tools else []
 
 
 def _notes(calls_tools: object) -> list[str]:

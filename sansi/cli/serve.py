@@ -13,6 +13,7 @@ import typer
 
 from sansi.base import collector
 from sansi.base.errors import SansiError
+from sansi.cli.agent_settings import EMBEDDINGS
 from sansi.cli.embeddings import embeddings_of
 from sansi.cli.models import adapters_in, find_model, name_of
 from sansi.cli.options import (
@@ -28,7 +29,7 @@ from sansi.cli.options import (
     check_times,
     list_tools,
 )
-from sansi.cli.usage import CommandLineError, command_line
+from sansi.cli.usage import CommandLineError, command_line, refuse_given
 
 if TYPE_CHECKING:
     from sansi.serve.agent.server_tools import ServerTools
@@ -36,10 +37,12 @@ if TYPE_CHECKING:
 LOG_FORMATS = ("text", "json", "off")
 
 
+OF_TOOLS = ("tool_mode", "always", "ask", "never", "approval_seconds", "loop_breaker", "tool_folder", "max_runs")
 MODEL, DOOR, LIMITS, LOG, TOOLS = "Models and memory", "Who may ask", "Limits", "Log", "Tools that the server runs"
 
 
 def serve(
+    ctx: typer.Context,
     models: Annotated[
         list[str] | None,
         typer.Argument(metavar="MODEL", help=f"{MODEL_HELP} More may follow. Default: {DEFAULT_MODEL}."),
@@ -225,6 +228,9 @@ def serve(
     if replicas > 1 and (tools or mcp):
         raise CommandLineError("--replicas: runs with tools keep what they know in one process; leave --tools and "
                                "--mcp out, or serve one replica", param="replicas")  # fmt: skip
+    if not tools and not mcp:
+        refuse_given(ctx, EMBEDDINGS, "for retrieval: give --tools retrieval")
+        refuse_given(ctx, OF_TOOLS, "for tools that the server runs: give --tools or --mcp")
     if log_format not in LOG_FORMATS:
         raise SansiError(f'--log-format "{log_format}": must be one of {", ".join(LOG_FORMATS)}')
     collector.rest()  # until the server runs
@@ -306,17 +312,11 @@ def _server_tools(
 ) -> Iterator[ServerTools | None]:
     """What the operator turns on; None: nothing. MCP servers start while the model loads, and end with the server."""
     if not tools and not mcp:
-        if folder is not None or mode != "ask":
-            raise CommandLineError("--tool-mode and --tool-folder are for tools: give --tools or --mcp")
-        if given := [name for name, texts in rules.items() if texts]:
-            raise CommandLineError(f"--{given[0]} is for tools: give --tools or --mcp")
-        if any(embeddings):
-            raise CommandLineError("--embeddings-url is for retrieval: give --tools retrieval")
         yield None
         return
     from sansi.agents import Limits
     from sansi.agents.approvals import Policy
-    from sansi.agents.toolset import Toolset, names_in
+    from sansi.agents.toolset import WITH_FOLDER, Toolset, names_in
     from sansi.base.state import state_folder
     from sansi.serve.agent.server_tools import ServerTools
 
@@ -327,6 +327,8 @@ def _server_tools(
                 "--tools memory: all clients would read and change the same notes; give one API key, or leave memory "
                 "out"
             )
+        if folder is not None and not mcp and not set(names) & set(WITH_FOLDER):
+            raise SansiError(f"--tool-folder: none of the tools uses it; --tools {', '.join(WITH_FOLDER)} do")
         policy = Policy.of(mode, **rules)  # type: ignore[arg-type]
         toolset = Toolset(names, mcp or (), folder=folder, embeddings=embeddings_of(*embeddings), discreet=True)
         try:

@@ -253,6 +253,7 @@ def test_stop_reaches_the_tool_and_leaves_a_conversation_that_can_go_on():
     @tool
     def slow(context: ToolContext) -> str:
         """Wait."""
+        time.sleep(0.05)
         stop.set()
         told.set() if context.cancelled.wait(30) else None
         return "late"
@@ -262,6 +263,7 @@ def test_stop_reaches_the_tool_and_leaves_a_conversation_that_can_go_on():
     run = agent.run(QUESTION, stop=stop)
     assert (run.status, run.stopped_reason) == ("cancelled", "cancelled") and told.wait(30)
     assert run.calls[0].status == "cancelled"
+    assert run.calls[0].seconds >= 0.05  # how long it was at work
     assert agent.run([*run.messages, {"role": "user", "content": "Go on."}]).answer == "gone on"
 
 

@@ -216,6 +216,7 @@ def test_every_built_in_tool_can_be_had_by_its_name(tmp_path):
             ["--url", "http://127.0.0.1:1", "--tools", "files", "--folder", "/", "-p", "x"],
             "a folder in it (with --folder)",
         ),
+        (["--url", "http://127.0.0.1:1", "--folder", "/", "-p", "x"], "--folder: none of the tools uses it"),
         (["--resume", "a"], "there are no sessions yet"),
         (["export", "last"], "there are no sessions yet"),
     ],

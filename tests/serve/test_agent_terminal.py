@@ -85,6 +85,7 @@ def test_no_tells_the_model_why_and_session_holds_for_the_next_call(tmp_path):
     setup = setup_of(tmp_path, one, two, says("Done."))
     chat, shown = talk(setup, "Write", keys=["n", "s"], reasons=["not that one"])
     assert "not that one" in chat.session.messages[2].content and "✗ put · denied" in shown
+    assert " s" not in shown[shown.index("✗ put · denied") :].split("\n")[0]  # it never ran, so it took no time
     other = setup_of(tmp_path, one, two, says("Done."))
     chat, shown = talk(other, "Write", keys=["s"])
     assert shown.count("✓ put") == 2 and len(chat._keys.asked) == 1

@@ -396,7 +396,9 @@ def test_unknown_tools_and_modes_are_mistakes_of_the_command_line(monkeypatch, c
     for arguments, told in (
         (["--tools", "calculater"], 'no built-in tool "calculater"; did you mean "calculator"?'),
         (["--tools", "calculator", "--tool-mode", "jolo"], "jolo"),
-        (["--tool-mode", "plan"], "give --tools or --mcp"),
+        (["--tool-mode", "ask"], "--tool-mode: for tools that the server runs: give --tools or --mcp"),
+        (["--max-runs", "16", "--always", "shell"], "--always, --max-runs: for tools"),
+        (["--tools", "clock", "--tool-folder", "/tmp"], "--tool-folder: none of the tools uses it"),
         (["--tools", "files", "--tool-folder", "/no/such/folder"], "/no/such/folder"),
         (["--mcp", "/no/such.json"], "/no/such.json"),
         (["--tools", "files"], "name one (with --tool-folder)"),

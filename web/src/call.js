@@ -129,11 +129,11 @@ function stateOf(call) {
 function wordsFor(call, now, others) {
   if (call.error) return t("toolCannot", call.error);
   const state = stateOf(call);
-  const taken = call.result ? ` · ${seconds(call.result.seconds)}` : "";
+  const taken = call.result?.seconds ? ` · ${seconds(call.result.seconds)}` : ""; // what never ran took no time
   if (state === "ready" && others.some((other) => other !== call && stateOf(other) === "asking")) return t("callWaits");
   if (state === "running") return t("callRunning", seconds(Math.max(0, Math.round((now ?? 0) - (call.since ?? 0)))));
   if (state === "failed") return t(call.result.status === "timeout" ? "callTimeout" : "callFailed") + taken;
-  return t({ writing: "toolWriting", ready: "callReady", asking: "callAsking", done: "callDone", denied: "callDenied", cancelled: "callCancelled" }[state]) + (state === "done" ? taken : "");
+  return t({ writing: "toolWriting", ready: "callReady", asking: "callAsking", done: "callDone", denied: "callDenied", cancelled: "callCancelled" }[state]) + taken;
 }
 
 export function originOf(origin) {

@@ -60,6 +60,8 @@ class Caller:
     held: dict[str, CallRecord] = field(default_factory=dict)
     """Where each answer goes as it comes, by the id of its call."""
     _messages: tuple[Message, ...] = ()
+    _begun: dict[str, float] = field(default_factory=dict)
+    """When each call was begun, by its id."""
 
     async def answer(
         self,
@@ -103,16 +105,14 @@ class Caller:
         """Answer one call; what it waits for, if it does. before: the last one that is to be done in order."""
         planned = self._planned(call, tainted) if refused is None else refused
         if isinstance(planned, Observation):
-            self.record(call, Fitted(planned), 0.0)
+            self.record(call, Fitted(planned))
             return None
         if before is not None and planned.tool.in_order and (waiting := await before) is not None:
             return waiting
         verdict = await self._admitted(planned)
         if isinstance(verdict, Pending):
             return verdict
-        begun = time.perf_counter()  # the time of the question is not the tool's
-        fitted = Fitted(verdict) if verdict is not None else await self._run(planned)
-        self.record(call, fitted, time.perf_counter() - begun)
+        self.record(call, Fitted(verdict) if verdict is not None else await self._run(planned))
         return None
 
     def _planned(self, call: ToolCall, tainted: bool) -> PlannedCall | Observation:
@@ -149,14 +149,16 @@ class Caller:
         context.addresses = tuple(planned.addresses)
         if left is not None and left <= 0:
             return Fitted(NO_TIME)
+        self._begun[call.id] = time.perf_counter()  # the time of the question is not the tool's
         self.emit(CallRunning(call.id, tool.name))
         seen = await tool.run(planned.arguments, context, left)
         # A long text takes its time to be measured and written; others must not wait for it.
         return self.fit(seen, tool) if len(seen.text) < LONG else await on_thread(lambda: self.fit(seen, tool))
 
-    def record(self, call: ToolCall, fitted: Fitted, seconds: float) -> None:
-        """Hold an observation, and tell of it as it comes."""
+    def record(self, call: ToolCall, fitted: Fitted) -> None:
+        """Hold an observation, and tell of it as it comes, with how long its tool was at work: 0 where it never was."""
         seen, whole = fitted.observation, fitted.whole
+        seconds = time.perf_counter() - self._begun[call.id] if call.id in self._begun else 0.0
         self.held[call.id] = CallRecord(
             call, seen.status, seen.text, seconds, seen.attachments, seen.origin, seen.tainted, whole, seen.ends_run
         )

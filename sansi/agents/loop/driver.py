@@ -284,7 +284,7 @@ class Driver:
         """Answer calls that are not run, so that the conversation can go on; those that ended keep their answer."""
         for call in calls:
             if call.id not in self.state.held:
-                self._caller.record(call, Fitted(seen), 0.0)
+                self._caller.record(call, Fitted(seen))
         if calls:
             self._take_results()
 

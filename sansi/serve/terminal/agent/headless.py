@@ -106,8 +106,9 @@ class _Text:
             self._note(f"⚙ {event.name} {json.dumps(dict(event.arguments), ensure_ascii=False)}")
         elif isinstance(event, ObservationMade):
             first = event.text.strip().split("\n")[0][:200]
-            size = count(len(event.text), "character")
-            self._note(f"  {event.name}: {event.status}, {size}, {event.seconds:.2f} s: {first}")
+            facts = [event.status, count(len(event.text), "character")]
+            facts += [f"{event.seconds:.2f} s"] if event.seconds else []  # what never ran took no time
+            self._note(f"  {event.name}: {', '.join(facts)}: {first}")
             for line in self._session.keep(event.attachments):
                 self._note(f"  ▤ {line}")
         elif isinstance(event, Notice):

@@ -188,7 +188,7 @@ class RunView:
         self.results.append(Shown(name, text, whole))
         mark, style = {"ok": ("✓", "green"), "cancelled": ("■", "yellow")}.get(status, ("✗", "red"))
         facts = [name, *([] if status == "ok" else [status.replace("_", " ")]), count(len(text), "character")]
-        facts += [] if seconds is None else [f"{seconds:.2f} s"]
+        facts += [f"{seconds:.2f} s"] if seconds else []  # what never ran took no time
         facts += ["text of strangers"] if tainted else []
         self.console.print(Text(f"{mark} {' · '.join(facts)}", style), soft_wrap=True)
         shown, left = folded(printable(text))
