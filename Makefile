@@ -11,7 +11,7 @@ given = $(if $(filter command,$(firstword $(origin $(1)))),$($(1)))
 PARALLEL := -n auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test clients mcp torture browser page properties soak injections formats nano docs lint clean
+.PHONY: help serve test clients mcp torture browser page properties soak injections formats runtimes nano docs lint clean
 
 help: ## this list
 	@echo "make TARGET [NAME=value]"
@@ -71,6 +71,10 @@ build/llama_cpp:
 
 formats: $(VENV)/.test build/llama_cpp ## files of other programs, with those programs; needs npm (ARGS="-k gguf")
 	$(BIN)/python -m pytest -n 0 tests/model/test_gguf.py tests/model/test_gguf_llama_cpp.py tests/model/test_round_trips.py $(call given,ARGS)
+
+# Each in an environment of its own under .runtimes/; docs/deployment.md is the result.
+runtimes: $(VENV)/.test ## other runtimes that are there, with our exports and launch lines (ARGS="--install mlx" fetches one; ARGS="mlx")
+	$(BIN)/python runs/deploy/all.py $(call given,ARGS)
 
 nano: $(VENV)/.test ## the main job: makes the bundled model from raw text, one and a half to two hours on 2 cores (ARGS="--dry-run")
 	$(BIN)/sansi make nano $(call given,ARGS)

@@ -144,6 +144,17 @@ def test_mlx_is_described_as_its_own_program_does(tmp_path: Path) -> None:
     assert index["metadata"]["total_size"] == sum(t.nbytes for t in tensors_of(tmp_path / "q").values())
 
 
+def test_mlx_is_told_how_calls_are_written(tmp_path: Path) -> None:
+    """mlx-lm 0.32 parses calls where the template has words of Qwen's own, or where the settings name a parser."""
+    written = write_folder(load(NANO), tmp_path / "mlx", "mlx", ModelBundle.from_folder(NANO))
+    said, before = (json.loads((folder / "tokenizer_config.json").read_text()) for folder in (written.folder, NANO))
+    assert said == {**before, "tool_parser_type": "json_tools"}
+    xml = {"chat_template": before["chat_template"].replace('<tool_call>\\n{"name": ', "<tool_call>\\n<function=")}
+    bundle = ModelBundle.from_folder(NANO).with_files({"tokenizer_config.json": json.dumps(xml).encode()})
+    other = write_folder(load(NANO), tmp_path / "xml", "mlx", bundle).folder
+    assert "tool_parser_type" not in json.loads((other / "tokenizer_config.json").read_text())
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
 @pytest.mark.parametrize("bits", [4, 8])
 def test_groups_of_mlx_are_no_worse_than_those_of_a_plain_rounding(bits: int, dtype: torch.dtype) -> None:

@@ -49,6 +49,7 @@ def _folded(command: tuple[str, ...]) -> str:
 def _vllm(m: ModelFacts) -> Launch:
     words = ["vllm", "serve", m.path, "--served-model-name", m.name, "--max-model-len", str(m.context_length)]
     words += ["--reasoning-parser", "qwen3", "--enable-auto-tool-choice", "--tool-call-parser", "hermes"]
+    words += ["--exclude-tools-when-tool-choice-none"]
     words += _parallel(m, "--tensor-parallel-size", ["--enable-expert-parallel"])
     if factor := m.yarn_factor:
         words += ["--hf-overrides", json.dumps({"rope_parameters": _yarn(m, factor)})]
@@ -122,7 +123,11 @@ def _mlx(m: ModelFacts) -> Launch:
         raise SansiError(f"{told}: export the full model with --to mlx")
     words = ["mlx_lm.server", "--model", m.path]
     words += [word for folder in list(m.adapters.values())[:1] for word in ("--adapter-path", folder)]
-    notes = ('thoughts come as `reasoning`; per request: chat_template_kwargs {"enable_thinking": false}',)
+    notes = (
+        'thoughts come as `reasoning`; per request: chat_template_kwargs {"enable_thinking": false}',
+        'requests name the model "default_model", or by its whole path: any other name is looked up on a hub',
+        "/v1/models fails until ~/.cache/huggingface/hub is there",
+    )
     return Launch("mlx", "0.32.2 (mlx-lm)", tuple(words), {}, notes)
 
 

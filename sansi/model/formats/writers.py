@@ -71,7 +71,7 @@ def write_folder(
     try:
         with atomic_folder(target) as draft:
             more = {name: data for name, data in extra.items() if isinstance(data, bytes)}
-            bundle.with_files(more).write(draft)
+            bundle.with_files({**writer.files(bundle), **more}).write(draft)
             write_json(draft / "config.json", values)
             tensors = _write(writer, planned, draft, progress)
             open_source(draft)  # what nobody could open gets no place

