@@ -242,9 +242,11 @@ class Lifecycle:
             try:
                 await self._list(connection)
             except (MCPError, ValidationError, DeadlinePassed, SansiError) as error:
-                told = f"its tools changed, and the new list could not be read: {words(error, None)}"
-                self._set(notes=tuple(dict.fromkeys((*self.status.notes, *self._hide([told])))))
+                self._note(f"its tools changed, and the new list could not be read: {words(error, None)}")
             await anyio.sleep(RELIST_PAUSE)
+
+    def _note(self, told: str) -> None:
+        self._set(notes=tuple(dict.fromkeys((*self.status.notes, *self._hide([told])))))
 
     def _fail(self, phase: Phase, cause: str, traffic: Traffic) -> None:
         if self._failure is None and not self._closing.is_set():

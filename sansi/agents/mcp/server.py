@@ -101,14 +101,22 @@ class Server(Lifecycle):
             except MCPError:  # templates are the part of resources that many servers leave out
                 return found
 
-        return await self._repeating(made, "list", None, True)
+        return await self._listed(made)
 
     async def prompts(self) -> list[Prompt]:
         async def made(connection: Connection) -> list[Prompt]:
             offered = connection.capabilities.prompts is not None
             return [prompt_of(self.config.name, each) for each in await connection.prompts()] if offered else []
 
-        return await self._repeating(made, "list", None, True)
+        return await self._listed(made)
+
+    async def _listed(self, made: Callable[[Connection], Awaitable[Result]]) -> Result:
+        """A list. That it cannot be had is noted, too: whoever asks all servers gets the others' lists."""
+        try:
+            return await self._repeating(made, "list", None, True)
+        except MCPFailure as failure:
+            self._note(failure.cause)
+            raise
 
     async def _repeating(
         self, made: Callable[[Connection], Awaitable[Result]], phase: Phase, tool: str | None, repeatable: bool

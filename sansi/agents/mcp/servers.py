@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -121,15 +121,16 @@ class MCPServers:
         return await across(self._post, self._server(definition.server).call(definition, dict(arguments), caller))
 
     def resources(self, server: str | None = None) -> list[Resource]:
-        """What can be read: of one server, or of all that are ready."""
-        return [found for one in self._chosen(server) for found in self._do(one.resources())]
+        """What can be read: of one server, or of all that are ready. One of several that fails is left out, and its
+        status says why."""
+        return self._listed(server, lambda one: one.resources())
 
     def read_resource(self, server: str, uri: str) -> CallResult:
         return self._do(self._server(server).read_resource(uri))
 
     def prompts(self, server: str | None = None) -> list[Prompt]:
-        """Prompts of one server, or of all that are ready."""
-        return [found for one in self._chosen(server) for found in self._do(one.prompts())]
+        """Prompts of one server, or of all that are ready, as `resources`."""
+        return self._listed(server, lambda one: one.prompts())
 
     def get_prompt(self, server: str, name: str, arguments: Mapping[str, str] | None = None) -> CallResult:
         return self._do(self._server(server).get_prompt(name, dict(arguments or {})))
@@ -219,6 +220,19 @@ class MCPServers:
             return [self._server(name)]
         self.wait()
         return [server for server in self._servers.values() if server.status.state in ("ready", "lost")]
+
+    def _listed(self, name: str | None, lists: Callable[[Server], Awaitable[list[Result]]]) -> list[Result]:
+        """Of one server, or of all side by side. Raises MCPFailure where none gives its list."""
+        chosen = self._chosen(name)
+
+        async def each() -> list[list[Result] | BaseException]:
+            return await asyncio.gather(*map(lists, chosen), return_exceptions=True)
+
+        found = self._do(each())
+        failed = [one for one in found if isinstance(one, BaseException)]
+        if failed and len(failed) == len(found):
+            raise failed[0]
+        return [item for items in found if not isinstance(items, BaseException) for item in items]
 
     def _submit(self, work: Coroutine[Any, Any, Result]) -> concurrent.futures.Future[Result]:
         try:

@@ -22,6 +22,7 @@ from sansi.base import SansiError
 from sansi.base.strict_json import parse_json
 
 MESSAGE_TOO_LARGE = -32098  # of ours, in the range that JSON-RPC leaves to implementations
+MOST_UNREAD = 256 * 2**20  # bytes
 STOP_GRACE = 1.0  # seconds for a server to end by itself once its stdin has closed
 EXIT_WAIT = 0.3  # seconds in which a program whose stdout has closed is expected to end
 
@@ -41,7 +42,7 @@ async def stdio_transport(
     try:
         yield (
             ReadStream(Incoming(process, config.max_message_bytes, traffic), traffic),
-            WriteStream(Outgoing(process), traffic),
+            WriteStream(Outgoing(process, traffic), traffic),
             process,
         )
     finally:
@@ -105,12 +106,20 @@ class Incoming(_Direct):
 
 
 class Outgoing(_Direct):
-    """Messages to a program. Whoever sends never waits: what a program does not read is kept."""
+    """Messages to a program. Whoever sends never waits: what a program does not read is kept, up to MOST_UNREAD."""
+
+    def __init__(self, process: ServerProcess, traffic: Traffic):
+        super().__init__(process)
+        self._traffic = traffic
 
     async def send(self, item: SessionMessage) -> None:
         if self._closed or self._process.stdin.is_closing():  # its stdout, which closes too or is silent, tells more
             raise anyio.ClosedResourceError if self._closed else anyio.BrokenResourceError
         line = item.message.model_dump_json(by_alias=True, exclude_unset=True)
+        waiting = self._process.stdin.transport.get_write_buffer_size()
+        if waiting > MOST_UNREAD:  # it asks and asks, and reads none of the answers
+            self._traffic.end(f"it has not read {_mib(waiting)} of what it was sent")
+            raise anyio.BrokenResourceError
         self._process.stdin.write(line.encode() + b"\n")
 
 

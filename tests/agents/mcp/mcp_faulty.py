@@ -319,6 +319,21 @@ class loses_its_list(Server):
         return text(str(self.lists))
 
 
+class nags(Server):
+    """Asks without end in a call, and reads none of the answers."""
+
+    def call(self, request_id, params):
+        for number in range(10**9):
+            send({"id": "x" * 1000 + str(number), "method": "ping"})
+
+
+class hides_its_prompts(Server):
+    """Says that it has prompts, and does not list them."""
+
+    def initialize(self, params):
+        return {**super().initialize(params), "capabilities": {"tools": {}, "prompts": {}}}
+
+
 class asks_beside(Server):
     """Asks the user for its first call once a second one is there, and answers that one at once."""
 

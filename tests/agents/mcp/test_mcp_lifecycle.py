@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +27,7 @@ from sansi.agents.mcp import (
     lifecycle,
     load_servers,
     process,
+    stdio,
     traffic,
 )
 from sansi.agents.mcp import servers as servers_module
@@ -239,3 +241,22 @@ def test_over_sse_a_refused_request_says_why():
         config = ServerConfig("remote", url=remote.url, transport="sse", **PATIENT)
         with MCPServers([config]) as servers, pytest.raises(MCPFailure, match="too busy for that"):
             echo(servers, "remote", "x")
+
+
+def test_a_server_that_does_not_list_its_prompts_does_not_cost_those_of_others():
+    sound = Path(__file__).with_name("mcp_sound.py")
+    other = ServerConfig("other", command=sys.executable, args=("-I", "-S", str(sound), "legacy"), **PATIENT)
+    with MCPServers([program("hides_its_prompts"), other]) as servers:
+        assert [prompt.name for prompt in servers.prompts()] == ["greet"]
+        assert any("prompts/list" in note for note in servers.status()["hides_its_prompts"].notes)
+        with pytest.raises(MCPFailure, match="did not list what it offers"):
+            servers.prompts("hides_its_prompts")
+
+
+def test_what_a_program_does_not_read_is_not_kept_without_end(monkeypatch):
+    monkeypatch.setattr(stdio, "MOST_UNREAD", 2**16)
+    with (
+        MCPServers([program("nags", call_timeout=300.0)]) as servers,
+        pytest.raises(MCPFailure, match=r"it has not read .* MiB of what it was sent"),
+    ):
+        echo(servers, "nags", "x")
