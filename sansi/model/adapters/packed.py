@@ -15,7 +15,7 @@ from sansi.base.errors import SansiError
 from sansi.model.adapters.adapter import Adapter, LowRank
 from sansi.model.config import ModelConfig
 from sansi.model.formats.tensors import EMBEDDING, LM_HEAD
-from sansi.model.kernels import KINDS, PackedWeight, pack
+from sansi.model.kernels import FLOATS, KINDS, PackedWeight, pack
 
 
 class CPacked(ctypes.Structure):
@@ -108,7 +108,7 @@ class PackedAdapters:
         change = adapter.low_rank.get(name)
         if change is None or not change.changes:
             return CLowRank()
-        factors = [pack(change.A.float(), "fp32"), pack(change.scale * change.B.float(), "fp32")]
+        factors = [_packed(change.A.float()), _packed(change.scale * change.B.float())]
         self._kept += factors
         self.nbytes += sum(factor.nbytes for factor in factors)
         gain = None if change.magnitude is None else gain_of(change, self._base(name))
@@ -116,6 +116,14 @@ class PackedAdapters:
             self._kept.append(gain)
             self._gains.append((name, change, gain))
         return CLowRank(*(CPacked.of(f) for f in factors), None if gain is None else gain.data_ptr())
+
+
+def _packed(factor: Tensor) -> PackedWeight:
+    """In 16 bits where that loses nothing, as a decoding step takes as long as it reads."""
+    for kind in ("bf16", "fp16"):
+        if torch.equal(factor.to(FLOATS[kind]).float(), factor):
+            return pack(factor, kind)
+    return pack(factor, "fp32")
 
 
 @torch.no_grad()
