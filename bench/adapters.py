@@ -72,9 +72,8 @@ def main() -> None:
     ]
     model = NativeModel(base, options.quantize, options.threads, adapters=adapters, cache_dtype="float16")
     model.allocate(64)
-    print(
-        f"{options.shape} {options.quantize}, rank {options.rank} in {options.dtype}, {commit()}, {machine(options.threads)}"
-    )
+    told = f"{options.shape} {options.quantize}, rank {options.rank} in {options.dtype}"
+    print(told, commit(), machine(options.threads))
     for case, (sequences, new) in CASES.items():
         runs: dict[str, list[float]] = {way: [] for way in WAYS}
         with progress_bar(case, options.rounds) as bar:
