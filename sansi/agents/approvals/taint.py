@@ -7,7 +7,8 @@ call that writes, uses the network or executes is asked about, unless what it do
 1. Every address in it (e-mail, web, account, telephone, host) stands in the user's words, or is a page below one.
 2. No value that is one word (a name, an id, a path, a password) stands in the running text of strangers, unless the
    user wrote it too. Of what is executed, no line and no path does.
-3. At least one value is made of the user's words, or the user named the action.
+3. At least one value is made of the user's words, or the user named the action. For what destroys it
+   is not enough that the user named a record, unless the verb was said, too.
 
 The user's words are the messages of the user and of the system, less what they say not to do (and but for those that a
 program has made of other text, which name its origin), results of tools that came before any stranger spoke, values
@@ -27,7 +28,7 @@ from typing import Any
 
 from sansi.agents.approvals.questions import Copied
 from sansi.agents.approvals.rules import Described
-from sansi.agents.approvals.words import Strangers, Trusted, addresses, affirmed, folded, names_host
+from sansi.agents.approvals.words import Strangers, Trusted, addresses, affirmed, names_host, nouns
 from sansi.text import Message
 from sansi.text.render import Span
 
@@ -36,6 +37,8 @@ HOME = ("user", "system")
 _LINES = re.compile(r"[\n;]|&&|\|\|?")
 _TOKENS = re.compile(r"[^\s\"'`()\[\]{}=,;|&<>]+")
 _PLACES = re.compile(r"host|domain|server|site|ur[li]|endpoint|addr|recipient|target|proxy|webhook|remote|^to$", re.I)
+DESTROYING = frozenset(("cancel", "clear", "delete", "destroy", "drop", "erase", "purge", "remove", "revoke", "wipe"))
+"""Verbs for what cannot be undone: who asks about a thing has not asked for its end."""
 SHORTEST_LINE, SHORTEST_OWN = 4, 3  # characters; bytes, of which other scripts need fewer characters
 
 
@@ -87,19 +90,22 @@ class Provenance:
     def __init__(self, messages: Sequence[Message], approved: Iterable[str] = ()):
         own: list[str] = [*approved]
         theirs: list[tuple[str, str]] = []
+        results: list[tuple[str, str]] = []
         for message in messages:
             if message.tainted:
                 theirs.append((message.origin or message.name or "a tool", message.content))
+                results.append((message.name or "", message.content))
             elif message.role == "tool" and not theirs:
                 own.append(message.content)
             elif message.role in HOME and message.origin is None:
                 own.append(affirmed(message.content))
         self._own, self._theirs, self._strangers = own, theirs, Strangers(theirs)
+        self._results = results
 
     @cached_property
     def _trusted(self) -> Trusted:
         """Made when it is looked up: of most calls nothing is, since no stranger has spoken or the tool only reads."""
-        return Trusted(self._own, [text for _, text in self._theirs])
+        return Trusted(self._own, self._results)
 
     def suspicion(self, tool: Described, arguments: Mapping[str, Any], vouched: Iterable[str] = ()) -> Suspicion:
         """What the rule above finds in a call. vouched: names of arguments that a rule of the user's approves."""
@@ -118,22 +124,26 @@ class Provenance:
 
     def _copied(self, where: str, value: Any, tool: Described) -> Iterator[Copied]:
         text, execute = value if isinstance(value, str) else json.dumps(value), "execute" in tool.effects
-        named = [*addresses(text), *_hosts(where, text, tool)]
+        named = dict.fromkeys((*addresses(text), *_hosts(where, text, tool)))
         foreign = [address for address in named if not self._trusted.knows(address)]
         for address in foreign:
             yield Copied(where, address, self._strangers.origin_of(address) or NOBODY)
         if foreign or isinstance(value, bool | float) or value is None:
             return
         for part in _pointers(text, execute):
-            if not self._trusted.holds(part) and (origin := self._strangers.origin_of(part)) is not None:
+            known = self._trusted.holds(part) or self._trusted.is_handle(part, _about(where, tool))
+            if not known and (origin := self._strangers.origin_of(part)) is not None:
                 yield Copied(where, part, origin)
 
     def _is_users(self, tool: Described, values: Iterable[tuple[str, Any]]) -> bool:
-        texts = [str(value) for _, value in values if isinstance(value, str | int) and not isinstance(value, bool)]
-        if any(folded(text) in self._trusted.handles for text in texts):
+        named = tool.title or tool.name
+        verb = named.partition("_")[0].lower()
+        destroys = verb in DESTROYING and not self._trusted.begins(verb)
+        texts = [(w, str(v)) for w, v in values if isinstance(v, str | int) and not isinstance(v, bool)]
+        if not destroys and any(self._trusted.is_handle(text, _about(where, tool)) for where, text in texts):
             return True
-        said = any(self._trusted.says(text) for text in texts if len(text.encode()) >= SHORTEST_OWN)
-        return said or self._trusted.names(tool.title or tool.name)
+        long = (text for _, text in texts if len(text.encode()) >= SHORTEST_OWN)
+        return any(self._trusted.says(text, handles=not destroys) for text in long) or self._trusted.names(named)
 
 
 def tainted_spans(spans: Iterable[Span], messages: Sequence[Message]) -> list[tuple[Span, str]]:
@@ -162,6 +172,11 @@ def _hosts(where: str, text: str, tool: Described) -> list[str]:
         return [token for token in _TOKENS.findall(text) if names_host(token, False)]
     of_place = _PLACES.search(re.sub(r"\[\d+\]", "", where).rpartition(".")[2]) is not None
     return [text] if names_host(text, of_place) else []
+
+
+def _about(where: str, tool: Described) -> set[str]:
+    """What a value is asked for: by the name of its argument, or where that says nothing by the tool's."""
+    return nouns(re.sub(r"\[\d+\]", "", where).rpartition(".")[2]) or nouns(tool.title or tool.name)
 
 
 def _top(where: str) -> str:

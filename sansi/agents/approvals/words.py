@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -35,6 +35,8 @@ _NAMED_HOST = re.compile(
 _FILES = frozenset(f".{ending}" for ending in _FILE_ENDINGS.split())
 # What stands between quotes, and numbers after a colon or a bracket, as in {"city":"Bremen","days":3}.
 _QUOTED = re.compile(r"\"([^\"\n]{1,256})\"|(?<![^\s{\[(,:=])'([^'\s]{1,256})'|(?<=[:\[,])(-?\d+(?:\.\d+)?)(?=[,\]}])")
+_UNSPACED = re.compile(r"(?<=[a-z0-9])\.(?=[A-Z][a-z])")
+"""The end of a sentence after which the blank is missing: "our website www.our-company.com.They sent"."""
 _SENTENCE = re.compile(r"(?<=[.!?;。！？；\n])(?=\s|[^\x00-\x7f])|(?<=\n)")
 _NOT = re.compile(
     r"\b(?:not|never|without|avoid|refrain|(?:do|does|did|must|should|ca|wo|would|could|need|is|are)n['’]?t)\b"
@@ -47,7 +49,10 @@ _INSTEAD = re.compile(
 LONGEST_FIELD = 256
 """Characters of a value that may still be a name or an id."""
 SHORTEST_NAME = 3
-MOST_DIGITS = 3
+MOST_DIGITS, MOST_DIGITS_OF_ID = 3, 8
+ANYTHING = "*"
+"""What a tool is about whose name does not say it."""
+_COMMON = re.compile(r"all|and|call|find|from|get|idx|list|number|query|read|run|search|show|the|tool|uid|with")
 MANY_WORDS, MOST_OF_THEM = 5, 0.85
 
 
@@ -129,34 +134,49 @@ def _without_negation(sentence: str) -> str:
 class Trusted:
     """What the user and the operator wrote, and tools that are not strangers' told. A value stands there whole."""
 
-    def __init__(self, texts: Iterable[str], results: Iterable[str] = ()):
+    def __init__(self, texts: Iterable[str], results: Iterable[tuple[str, str]] = ()):
+        texts = list(texts)
         self._texts = [folded(text) for text in texts]
-        self._words = {word for text in self._texts for word in (*_words(text), *_quoted(text))}
-        self.handles = {folded(field) for text in results for field in _handles(text, self)}
-        """The single words in records of these results (objects of JSON) that the user named: with "Sarah Baker" said,
-        the id and the address beside her name are meant, too."""
-        self._words |= self.handles
+        self._said = {word for text in self._texts for word in (*_words(text), *_quoted(text))}
+        self._said |= {word for text in texts for word in _words(folded(_UNSPACED.sub(". ", text)))}
+        self._words = self._said
+        self._handles: dict[str, set[str]] = {}
+        for source, text in results:
+            for field in _handles(text, self):
+                self._handles.setdefault(folded(field), set()).update(nouns(source) or {ANYTHING})
+        self._words = self._said | {handle for handle in self._handles if not _is_id(handle)}
 
-    def holds(self, value: str) -> bool:
-        """Whether the value is there: as a word of its own, or as several words that follow each other."""
+    def is_handle(self, value: str, about: Collection[str]) -> bool:
+        """Whether the value is a single word in a record (an object of JSON in a result) that the user named: with
+        "Sarah Baker" said, the id and the address beside her name are meant, too.
+
+        about: nouns for what the value is asked for. The number of an event is none of a file, so a number is meant
+        only for what its record is about, by the name of the tool that gave it, if that says it.
+        """
         value = folded(value)
+        return value in self._handles and (not _is_id(value) or not self._handles[value].isdisjoint({ANYTHING, *about}))
+
+    def holds(self, value: str, handles: bool = True) -> bool:
+        """Whether the value is there: as a word of its own, or as several words that follow each other. handles: or it
+        stands in a record that the user named."""
+        value, words = folded(value), self._words if handles else self._said
         if not value:
             return False
         if not value.isascii():  # many scripts write no blanks
-            return any(value in text for text in self._texts) or value in self._words
+            return any(value in text for text in self._texts) or value in words
         if " " not in value:
-            return value in self._words or value.strip(_EDGES) in self._words
+            return value in words or value.strip(_EDGES) in words
         return any(_stands_in(value, text) for text in self._texts)
 
-    def says(self, value: str) -> bool:
+    def says(self, value: str, handles: bool = True) -> bool:
         """Whether the value is there, or an address in it, or its words in whatever order: all of a few, most of many.
 
         So a date and a time that were said apart are said, and so is a sentence that was said with a gap to be filled.
         """
         words = folded(value).split(" ")
-        known = sum(map(self.holds, words))
+        known = sum(self.holds(word, handles) for word in words)
         enough = known == len(words) or (len(words) >= MANY_WORDS and known >= MOST_OF_THEM * len(words))
-        return enough or self.holds(value) or any(map(self.knows, addresses(value)))
+        return enough or self.holds(value, handles) or any(map(self.knows, addresses(value)))
 
     @cached_property
     def _places(self) -> list[Place]:
@@ -188,9 +208,10 @@ class Trusted:
     def names(self, action: str) -> bool:
         """Whether what a tool does is asked for: the first word of its name stands there, and one more if there is."""
         words = [word for word in re.split(r"[\W_]+", _snake(action)) if word]
-        return bool(words) and self._begins(words[0]) and (len(words) == 1 or any(map(self._begins, words[1:])))
+        return bool(words) and self.begins(words[0]) and (len(words) == 1 or any(map(self.begins, words[1:])))
 
-    def _begins(self, word: str) -> bool:
+    def begins(self, word: str) -> bool:
+        """Whether the word is there, or one that begins with it."""
         if not word.isascii():
             return any(word in text for text in self._texts)
         return word in self._words or (len(word) >= 4 and any(known.startswith(word) for known in self._words))
@@ -313,6 +334,16 @@ def _fields(record: dict[str, Any]) -> Iterator[str]:
         for item in value if isinstance(value, list) else [value]:
             if isinstance(item, str | int) and not isinstance(item, bool):
                 yield str(item)
+
+
+def nouns(name: str) -> set[str]:
+    """What a name of a tool or of an argument is about: its words in the singular, less those that all have."""
+    words = (word.removesuffix("s") for word in re.split(r"[\W\d_]+", _snake(name)) if word)
+    return {word for word in words if len(word) > 2 and not _COMMON.fullmatch(word)}
+
+
+def _is_id(value: str) -> bool:
+    return value.isdecimal() and len(value) <= MOST_DIGITS_OF_ID
 
 
 def _snake(name: str) -> str:
