@@ -8,11 +8,14 @@ Letters of shapes: M groups   n values of a group
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+VALUES_AT_ONCE = 2**18
+"""A search over so many weights stays in the caches."""
 _INFINITE = float("inf")
 
 
@@ -27,6 +30,11 @@ class Fit:
     @classmethod
     def none(cls, like: Tensor) -> Fit:
         return cls(like * 0, like * 0, torch.full_like(like, _INFINITE))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Fit]) -> Fit:
+        """Of the groups of all parts, one after the other."""
+        return cls(*(torch.cat([getattr(part, name) for part in parts]) for name in ("scale", "low", "error")))
 
     def offer(self, scale: Tensor, low: Tensor, error: Tensor) -> None:
         better = error < self.error

@@ -10,9 +10,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from sansi.base.errors import SansiError
 from sansi.model.formats.weights import WeightSource
-from sansi.model.formats.writing.folder_format import Piece, WriterOptions
+from sansi.model.formats.writing.folder_format import Piece, WriterOptions, check_finite
 from sansi.model.formats.writing.grouped import GroupedFormat, GroupedOptions
 from sansi.model.formats.writing.layer_walk import LayerWalk, SecondMoments
 
@@ -54,7 +53,8 @@ class CalibratedFormat(GroupedFormat):
             yield from ((name, piece) for piece in self.pieces_of(name))
         for number in range(layers):
             with walk.layer(number) as tensors:
-                check_finite(tensors)
+                for name, tensor in tensors.items():
+                    check_finite(name, tensor)
                 yield from self.layer(tensors, walk.moments())
         self.coverage = walk.coverage
 
@@ -64,12 +64,6 @@ class CalibratedFormat(GroupedFormat):
         ((_, written),) = piece.parts.values()
         weight.copy_(written)
         return piece
-
-
-def check_finite(tensors: Mapping[str, Tensor]) -> None:
-    for name, tensor in tensors.items():
-        if not tensor.isfinite().all():
-            raise SansiError(f"{name}: a weight is not finite; the model is damaged, take another checkpoint of it")
 
 
 def shared_inputs(names: Iterable[str]) -> list[tuple[str, ...]]:

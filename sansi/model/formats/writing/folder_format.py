@@ -137,8 +137,7 @@ class FolderFormat(ABC):
         step = max(1, VALUES_AT_ONCE // math.prod(shape[1:]) // unit) * unit
         for first in range(0, shape[0], step):
             rows = self.weights.rows(name, first, min(first + step, shape[0]))
-            if not rows.isfinite().all():
-                raise SansiError(f"{name}: a weight is not finite; the model is damaged, take another checkpoint of it")
+            check_finite(name, rows)
             if name in self.quantised:
                 yield piece_of(rows.float(), *self.rounded(name, first, rows.float()))
             else:
@@ -158,11 +157,15 @@ class FolderFormat(ABC):
 
 def piece_of(rows: Tensor, parts: Mapping[str, tuple[int, Tensor]], meant: Tensor) -> Piece:
     """A piece with its error: `meant` is what stands for `rows`."""
-    if meant.dtype == rows.dtype:
-        missed = 0.0 if torch.equal(meant, rows) else _squares(rows.float() - meant.float())
-    else:
-        missed = _squares(rows.float() - meant.float())
-    return Piece(parts, missed, _squares(rows.float()))
+    wide = rows.float()
+    missed = 0.0 if meant.dtype == rows.dtype and torch.equal(meant, rows) else _squares(wide - meant)
+    return Piece(parts, missed, _squares(wide))
+
+
+def check_finite(name: str, values: Tensor) -> None:
+    """Raise SansiError for a weight that is no number, or infinite."""
+    if not math.isfinite(values.sum(dtype=torch.float32).item()) and not values.isfinite().all():  # mostly one pass
+        raise SansiError(f"{name}: a weight is not finite; the model is damaged, take another checkpoint of it")
 
 
 def narrowed(name: str, rows: Tensor, dtype: torch.dtype) -> Tensor:
@@ -194,7 +197,7 @@ def together_with(name: str) -> set[str]:
 
 
 def _squares(values: Tensor) -> float:
-    return values.double().square().sum().item()
+    return torch.linalg.vector_norm(values).item() ** 2  # sums in blocks, and takes no copy
 
 
 def _kept_dtype(weights: WeightSource, asked: str) -> torch.dtype:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from sansi.model.formats.fitting import Fit, error_of, fit_symmetric, inverse
+from sansi.model.formats.fitting import VALUES_AT_ONCE, Fit, error_of, fit_symmetric, inverse
 
 BLOCK = 128
 """Columns whose errors are carried on to the others at once."""
@@ -76,15 +76,24 @@ def symmetric_grid(
     """The scales with the smallest squared error, each input's weighted by its importance [K]; above 0 all of them."""
     groups, half = _grouped(weight, group_of), 2 ** (bits - 1)
     x = groups.reshape(-1, groups.shape[-1])
-    w = torch.ones_like(x) if importance is None else _grouped(importance.expand_as(weight), group_of).reshape(x.shape)
+    w = torch.ones(1, 1).to(x) if importance is None else _grouped(importance.expand_as(weight), group_of)
+    w = w.expand_as(x) if importance is None else w.reshape(x.shape)
+    at_once = max(1, VALUES_AT_ONCE // x.shape[1])
+    parts = zip(x.split(at_once), w.split(at_once), strict=True)
+    scales = Fit.joined([_symmetric(part, weights, half, dtypes) for part, weights in parts]).scale
+    scales = scales.view(groups.shape[:2])
+    return Grid(bits, scales, torch.full_like(scales, half), group_of)
+
+
+def _symmetric(x: Tensor, w: Tensor, half: int, dtypes: Sequence[torch.dtype]) -> Fit:
+    """Of groups [M, n]."""
     fitted = fit_symmetric(x, w, -half, half - 1, signed=False)
     widest = x.abs().amax(-1, keepdim=True)
     best = Fit.none(widest)
     for scale in (widest / (half - 0.5), fitted.scale, widest / half):
         scale = exact_in(scale, dtypes)
         best.offer(scale, scale * 0, error_of(x, w, scale, scale * 0, -half, half - 1))
-    scales = best.scale.view(groups.shape[:2])
-    return Grid(bits, scales, torch.full_like(scales, half), group_of)
+    return best
 
 
 def plain_grid(weight: Tensor, bits: int, group_of: Tensor, dtypes: Sequence[torch.dtype]) -> Grid:

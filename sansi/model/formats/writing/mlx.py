@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sansi.model.bundle import ModelBundle, json_object
-from sansi.model.formats.fitting import Fit, error_of, fit_affine, levels_of
+from sansi.model.formats.fitting import VALUES_AT_ONCE, Fit, error_of, fit_affine, levels_of
 from sansi.model.formats.mlx import place_of
 from sansi.model.formats.writing.folder_format import ROUTER, WriterOptions, too_large
 from sansi.model.formats.writing.grouped import GroupedFormat, GroupedOptions
@@ -117,9 +117,13 @@ def affine(x: Tensor, bits: int, dtype: torch.dtype) -> Fit:
 
     The error is infinite where the dtype is too small.
     """
-    ones, top = torch.ones(1, 1).expand_as(x), 2**bits - 1
-    fitted = fit_affine(x, ones, top, negative=False, step=1 if bits == 4 else 7)
-    low = x.amin(-1, keepdim=True)
+    at_once = max(1, VALUES_AT_ONCE // x.shape[1])
+    return Fit.joined([_affine(part, 2**bits - 1, dtype) for part in x.split(at_once)])
+
+
+def _affine(x: Tensor, top: int, dtype: torch.dtype) -> Fit:
+    ones, low = torch.ones(1, 1).expand_as(x), x.amin(-1, keepdim=True)
+    fitted = fit_affine(x, ones, top, negative=False, step=3 if top < 255 else 7)
     best = Fit.none(low)
     for scale, start in ((fitted.scale, fitted.low), ((x.amax(-1, keepdim=True) - low) / top, low)):
         scale, start = scale.to(dtype).float(), start.to(dtype).float()
