@@ -52,7 +52,7 @@ def compare(chat: ChatModel, exported: Path, told: Callable[[str], None] = lambd
         try:
             texts[kind] = _answered(chat, render(chat))
         except SansiError as error:
-            told(f"not compared in {kind}: {error}")
+            told(f"not compared: {kind.replace('_', '-')} ({error})")
     other, _ = load_backend(exported, device="cpu")
     reports = {kind: divergence(chat.engine.backend, other, ids) for kind, ids in texts.items()}
     return {kind: Divergence(r.tokens, r.mean, r.p99, r.same_top) for kind, r in reports.items()}
@@ -60,6 +60,8 @@ def compare(chat: ChatModel, exported: Path, told: Callable[[str], None] = lambd
 
 def _asked(thinking: bool) -> Callable[[ChatModel], list[list[int]]]:
     def render(chat: ChatModel) -> list[list[int]]:
+        if thinking and not chat.codec.thinks:
+            raise SansiError("the model has no thinking mode")
         asked = [[{"role": "user", "content": question}] for question in QUESTIONS]
         return [list(chat.codec.render(one, enable_thinking=thinking).ids) for one in asked]
 
@@ -67,6 +69,8 @@ def _asked(thinking: bool) -> Callable[[ChatModel], list[list[int]]]:
 
 
 def _tools(chat: ChatModel) -> list[list[int]]:
+    if not chat.codec.knows_tools:
+        raise SansiError("the model's template knows no tools")
     turns = (CALLED[:1], CALLED)
     return [list(chat.codec.render(turn, tools=[WEATHER], enable_thinking=False).ids) for turn in turns]
 
