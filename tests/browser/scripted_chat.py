@@ -146,7 +146,7 @@ STEPS: dict[str, tuple[Script, ...]] = {
             "Seven values. A line plot will do; the file should be kept for the report.",
             calls=(
                 ("plot", {"values": [4.1, 5.0, 6.3, 5.8, 3.9, 2.2, 1.7], "title": "Lübeck, °C"}),
-                ("write_file", {"path": "report/november.md", "text": "# November\n\nIt fell from 6.3 to 1.7 °C."}),
+                ("write_file", {"path": "report/november.md", "content": "# November\n\nIt fell from 6.3 to 1.7 °C."}),
             ),
             delay=0.002,
         ),
@@ -159,12 +159,14 @@ STEPS: dict[str, tuple[Script, ...]] = {
         ),
     ),
     "write it": (
-        Script("", "Write.", calls=(("write_file", {"path": "a.md", "text": "hello"}),)),
+        Script("", "Write.", calls=(("write_file", {"path": "a.md", "content": "hello"}),)),
         Script("Done.", "Fine."),
     ),
     "write long": (
         Script(
-            "", "Write.", calls=(("write_file", {"path": "a.md", "text": "a\n" * 8000 + "rm -rf /\n" + "a\n" * 8000}),)
+            "",
+            "Write.",
+            calls=(("write_file", {"path": "a.md", "content": "a\n" * 8000 + "rm -rf /\n" + "a\n" * 8000}),),
         ),
         Script("Done.", "Fine."),
     ),

@@ -17,6 +17,7 @@ from asking_tool import book, may_ask_more, several, sign_in
 from live_server import LONG, running, wait_for
 from sansi.agents import Attachment, Result, tool
 from sansi.agents.approvals import Policy
+from sansi.agents.tools.files import Files
 from sansi.base.model_card import Example, ModelCard
 from sansi.serve.agent.server_tools import ServerTools
 
@@ -43,12 +44,6 @@ def plot(values: list[float], title: str = "") -> Result:
     return Result(f"A line plot of {len(values)} values.", (Attachment("november.png", "image/png", png(values)),))
 
 
-@tool(origin="built-in", effects={"write"}, show=lambda a: f"--- (new file)\n+++ {a['path']}\n" + added(a["text"]))
-def write_file(path: str, text: str) -> str:
-    """Write a file."""
-    return f"{path}: {len(text)} characters written"
-
-
 @tool
 def breaks() -> str:
     """It fails."""
@@ -64,10 +59,6 @@ def evil() -> Result:
     """Text of strangers."""
     svg = b'<svg xmlns="http://www.w3.org/2000/svg" onload="window.hacked = 2"/>'
     return Result(EVIL, (Attachment("x.svg", "image/svg+xml", svg), Attachment("page.html", "text/html", b"<script>")))
-
-
-def added(text):
-    return "\n".join(f"+{line}" for line in text.split("\n"))
 
 
 def png(values):
@@ -95,8 +86,10 @@ def slow():
 
 @pytest.fixture
 def agent_url(scripted, tmp_path, slow):
+    (tmp_path / "project").mkdir()
+    files = {tool.name: tool for tool in Files(tmp_path / "project").tools()}
     tools = ServerTools(
-        Tools(retrieval, plot, write_file, breaks, evil, book, several, sign_in, slow[0]),
+        Tools(retrieval, plot, files["write_file"], breaks, evil, book, several, sign_in, slow[0]),
         tmp_path,
         Policy.of("ask", always=["mcp:charts/plot"]),
     )
@@ -114,7 +107,7 @@ def test_an_agent_answers_with_cards_a_question_a_picture_and_sources(visit, age
     asking = page.locator('.card.call[data-state="asking"]')
     asking.wait_for()
     assert "waits for you" in asking.inner_text() and "nothing in this call comes from you" in asking.inner_text()
-    shows(asking.locator("pre.asked"), "+++ report/november.md\n+# November")
+    shows(asking.locator("pre.asked"), "+++ b/report/november.md\n@@ -0,0 +1,3 @@\n+# November")
     page.wait_for_selector(".made img")
     ready(page)
     picture(page, "agent-asks.png")
@@ -153,7 +146,7 @@ def test_what_was_is_there_again_after_a_reload_and_is_sent_along(visit, agent_u
     shows(whole(page).locator(".md"), "Done.")
     page.reload()
     page.wait_for_selector(".card.call")
-    assert cards(page).get_attribute("data-state") == "done" and "5 characters written" in cards(page).inner_text()
+    assert cards(page).get_attribute("data-state") == "done" and "wrote a.md: 1 line" in cards(page).inner_text()
     send(page, "And again, hello")
     page.wait_for_function(
         "() => document.querySelectorAll('.question').length === 2 && !document.querySelector('.running')"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -279,6 +281,27 @@ def test_a_session_goes_on_with_what_it_began_with(sansi, tmp_path, monkeypatch)
     lines = [json.loads(line) for line in next(tmp_path.rglob("session.jsonl")).read_text().splitlines()]
     assert [line["tools"] for line in lines if line["kind"] == "step"][-1] == ["calculator"]
     assert lines[0]["settings"]["model"] == "planned" and lines[0]["settings"]["max_calls"] == 1
+
+
+def test_the_page_s_script_runs_word_for_word(sansi, tmp_path, monkeypatch):
+    """docs/agents.md, "Sessions, and scripts": answered, paused, gone on with."""
+    from live_server import running
+    from scripted import Planned
+
+    page = (Path(__file__).resolve().parents[2] / "docs" / "agents.md").read_text(encoding="utf-8")
+    [block] = [block for block in re.findall(r"```sh\n(.*?)```", page, re.S) if "--answer once" in block]
+    calls = {"calculator": {"expression": "17 * 23"}, "write_file": {"path": "product.txt", "content": "391\n"}}
+    wanted = iter(calls.items())
+    model = Planned("planned", lambda told: f"It is {told[-1]}." if told else next(wanted))
+    model.context_length = 8192
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    with running([model]) as address:
+        lines = [shlex.split(line.replace("http://127.0.0.1:8000", address)) for line in block.splitlines()]
+        assert all(line[:2] == ["sansi", "agent"] for line in lines)
+        assert [sansi(*line[2:])[0] for line in lines] == [0, 3, 0]
+    assert (folder / "product.txt").read_text() == "391\n"
 
 
 @pytest.mark.parametrize(("given", "calls"), [((), 5), (("--loop-breaker", "3"), 3), (("--loop-breaker", "0"), 7)])
