@@ -32,6 +32,7 @@ from sansi.serve.http.bodies import Bodies
 from sansi.serve.http.error_responses import of_serve_error
 from sansi.serve.http.paths import PROBES, known_path
 from sansi.serve.http.request_log import Record, Recorder, record_of
+from sansi.serve.http.server import Ending
 from sansi.serve.http.settings import LARGEST_LIMIT, ServerSettings
 
 MOST_LOST = 2
@@ -46,7 +47,7 @@ _OWN = (b"x-request-id", b"request-id", b"date", b"server")
 """Headers of an answer that the front gives."""
 
 
-class Front:
+class Front(Ending):
     """An ASGI application over replicas that somebody else starts and watches."""
 
     def __init__(self, replicas: Sequence[Replica], router: Router, models: Sequence[str], settings: ServerSettings):
@@ -66,7 +67,7 @@ class Front:
 
     # --- as the server's admission ---
 
-    def held(self) -> int:
+    def under_way(self) -> int:
         """Answers on their way."""
         return sum(self._asking.values())
 

@@ -7,14 +7,14 @@ import gc
 import logging
 import socket
 import sys
+from abc import abstractmethod
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 
 from sansi.base import collector
-from sansi.serve.http.admission import Admission
 from sansi.serve.http.connection import Connection
 from sansi.serve.http.settings import ServerSettings
 
@@ -25,6 +25,22 @@ SWITCH_SECONDS = 0.0005
 # closes first may be closed under a request that is on its way, and nobody can tell whether that was read.
 IDLE_SECONDS = 75
 LAST_WORDS_SECONDS = 3  # for the errors of the answers that had to be ended
+
+
+class Ending(Protocol):
+    """What a server tells and asks when it is to stop."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Take on nothing more; what runs goes on."""
+
+    @abstractmethod
+    def under_way(self) -> int:
+        """How much has to end before the server may."""
+
+    @abstractmethod
+    def end_all(self) -> None:
+        """End what runs."""
 
 
 class Server(uvicorn.Server):
@@ -50,7 +66,7 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=LAST_WORDS_SECONDS,
             )
         )
-        self._admission: Admission = app.state.admission
+        self._admission: Ending = app.state.admission
         self._grace, self._on_start = settings.grace, on_start
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Task[None] | None = None

@@ -268,8 +268,8 @@ def test_a_client_that_leaves_is_left(fleet):
     with http.stream("POST", made.url + CHAT, json=BODY | {"stream": True}) as response:
         lines = response.iter_lines()
         next(lines)
-        assert made.server._admission.held() == 1 and made.router.load(0) == 1
-    assert wait_for(lambda: made.server._admission.held() == 0 and made.router.load(0) == 0)
+        assert made.server._admission.under_way() == 1 and made.router.load(0) == 1
+    assert wait_for(lambda: made.server._admission.under_way() == 0 and made.router.load(0) == 0)
     chat.go.set()
 
 
@@ -282,6 +282,24 @@ def test_metrics_are_those_of_all_replicas_together(fleet):
     assert 'sansi_generation_duration_seconds_count{model="fake"} 6.0' in text
     assert text.count("# TYPE sansi_http_requests_total counter") == 1
     assert 'sansi_replica_up{replica="1"} 1.0' in text and "sansi_build_info{version=" in text
+
+
+@pytest.mark.parametrize("grace", [60.0, 0.1])
+def test_the_end_waits_for_what_is_on_its_way_and_then_ends_it(fleet, grace):
+    chat = FakeChat()
+    made = fleet(chat, grace=grace)
+    chat.hold_at = 2
+    with http.stream("POST", made.url + CHAT, json=BODY | {"stream": True}) as response:
+        lines = response.iter_lines()
+        next(lines)
+        made.server.stop()
+        assert wait_for(lambda: made.server._admission.closing)
+        if grace > 1:
+            chat.go.set()
+        rest = [line for line in lines if line]
+    assert ("shutting_down" in rest[-1]) == (grace < 1) and ("[DONE]" in rest[-1]) == (grace > 1)
+    assert wait_for(lambda: made.server.should_exit)
+    chat.go.set()
 
 
 def test_what_is_on_its_way_may_end_and_nothing_new_begins(fleet):
