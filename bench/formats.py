@@ -102,8 +102,12 @@ def ours(file: Path, threads: int, ids: torch.Tensor) -> Runs:
         context = torch.full((sequences,), first + count, dtype=torch.int32)
         model.forward(new, positions, ends, context, tables[:sequences], ends[1:] - 1)
 
-    def steps(sequences: int) -> Callable[[], object]:
-        return lambda: [step(PROMPT + number, 1, sequences) for number in range(STEPS)]
+    def steps(sequences: int) -> Callable[[], None]:
+        def work() -> None:
+            for number in range(STEPS):
+                step(PROMPT + number, 1, sequences)
+
+        return work
 
     step(0, PROMPT, MANY)
     return Runs(
@@ -127,10 +131,11 @@ def theirs(file: Path, threads: int, ids: torch.Tensor) -> Runs:
     def decode() -> float:
         return _seconds(lambda: [model.decode([int(ids[n])], every=False) for n in range(STEPS)]) / STEPS
 
-    def step() -> None:
+    def steps(count: int) -> None:
         nonlocal past
-        many.step([int(ids[past % PROMPT])] * MANY, [past] * MANY, range(MANY))
-        past += 1
+        for at in range(past, past + count):
+            many.step([int(ids[at % PROMPT])] * MANY, [at] * MANY, range(MANY))
+        past += count
 
     def decode_many() -> float:
         nonlocal past
@@ -139,7 +144,7 @@ def theirs(file: Path, threads: int, ids: torch.Tensor) -> Runs:
             for number in range(MANY):
                 many.step(ids.tolist(), range(PROMPT), [number] * PROMPT)
             past = PROMPT
-        return _seconds(lambda: [step() for _ in range(STEPS)]) / STEPS
+        return _seconds(lambda: steps(STEPS)) / STEPS
 
     return Runs(prefill, decode, decode_many)
 

@@ -113,18 +113,19 @@ class Llama:
         library.llama_memory_clear(ctypes.c_void_p(library.llama_get_memory(self._context)), ctypes.c_bool(True))
         self._past = 0
 
-    def decode(self, ids: Sequence[int], every: bool = True) -> np.ndarray:
-        """Logits after the next tokens of the sequence: of every one [T, V], or of the last [1, V]."""
+    def decode(self, ids: Sequence[int], every: bool = True, rows: Sequence[int] | None = None) -> np.ndarray:
+        """Logits after the next tokens of the sequence: of every one [T, V], of the last [1, V], or of `rows`."""
         count = len(ids)
+        wanted = list(rows) if rows is not None else range(count) if every else [count - 1]
+        chosen = set(wanted)
         batch = _Batch(count, (ctypes.c_int32 * count)(*ids))
         batch.pos = (ctypes.c_int32 * count)(*range(self._past, self._past + count))
-        batch.logits = (ctypes.c_int8 * count)(*(int(every or i == count - 1) for i in range(count)))
+        batch.logits = (ctypes.c_int8 * count)(*(int(i in chosen) for i in range(count)))
         failed = _library().llama_decode(self._context, batch)
         assert failed == 0, failed
         self._past += count
-        wanted = range(count) if every else [count - 1]
-        rows = [_library().llama_get_logits_ith(self._context, i) for i in wanted]
-        return np.stack([np.ctypeslib.as_array(row, (self.vocab_size,)).copy() for row in rows])
+        found = [_library().llama_get_logits_ith(self._context, i) for i in wanted]
+        return np.stack([np.ctypeslib.as_array(row, (self.vocab_size,)).copy() for row in found])
 
     def step(self, tokens: Sequence[int], positions: Sequence[int], owners: Sequence[int]) -> np.ndarray:
         """Logits [V] after the last of tokens that belong to sequences of these numbers, all in one batch."""
@@ -141,10 +142,10 @@ class Llama:
         row = _library().llama_get_logits_ith(self._context, count - 1)
         return np.ctypeslib.as_array(row, (self.vocab_size,))
 
-    def logits(self, ids: Sequence[int]) -> np.ndarray:
-        """[T, V] of a sequence of its own."""
+    def logits(self, ids: Sequence[int], rows: Sequence[int] | None = None) -> np.ndarray:
+        """[T, V] of a sequence of its own, or of some of its rows."""
         self.forget()
-        return self.decode(ids)
+        return self.decode(ids, rows=rows)
 
     def tokenize(self, text: str, special: bool = False) -> list[int]:
         raw = text.encode()

@@ -1,6 +1,6 @@
 """A real model on real language: SmolLM2's weights, prompts, and English that comes with every Python.
 
-Shared by the slow tests (`tests/test_real_model.py`) and by `bench/real_model.py`, which writes the figures.
+For the slow tests of `tests/test_real_model.py`; what they print stands in docs/RESULTS.md.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ASKS = (
     "Write a short poem about {}.",
     "Give me a good title for an article about {}, and say why it is good.",
 )
-TIE = 0.15
+TIE = 0.05
 """Logits that are no further apart may change places by the rounding of one program or another."""
 
 
