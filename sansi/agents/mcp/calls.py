@@ -21,6 +21,7 @@ from sansi.base import SansiError
 from sansi.text.schema import check_tool_schema
 
 MOST_QUESTIONS = 20  # to the user of one conversation, of one server, while calls of it run
+GIVEN_UP_SECONDS = 60.0  # in which a server may still ask for a call that was given up
 LONGEST_URL = 10_000  # characters
 
 
@@ -32,6 +33,8 @@ class Call:
     deadline: Deadline
     questions: set[anyio.CancelScope] = field(default_factory=set)
     """What the user is asked for it, which nobody wants to know once it is over."""
+    answered: bool = False
+    """By a result or an error; a call that was given up may go on at the server."""
 
 
 _ASKING: ContextVar[Call | None] = ContextVar("asking", default=None)
@@ -47,6 +50,8 @@ class Calls:
         self._idle = anyio.Event()
         self._asked: Counter[str | None] = Counter()
         """Questions, by the conversation of the calls that run."""
+        self._given_up: dict[str | None, float] = {}
+        """When a call of a conversation was given up last; its server may ask for it still."""
 
     async def idle(self) -> None:
         """Until no request waits for its answer."""
@@ -55,15 +60,20 @@ class Calls:
             await self._idle.wait()
 
     @contextmanager
-    def running(self, caller: Caller, deadline: Deadline) -> Iterator[None]:
-        """Within it a request of `caller` waits."""
+    def running(self, caller: Caller, deadline: Deadline) -> Iterator[Call]:
+        """Within it a request of `caller` waits. Whoever gets the answer says so."""
         call = Call(caller, deadline)
         self._running.append(call)
         asking = _ASKING.set(call)
         try:
-            yield
+            yield call
+        except Exception:
+            call.answered = True
+            raise
         finally:
             _ASKING.reset(asking)
+            if not call.answered:
+                self._given_up[caller.conversation] = anyio.current_time()
             self._end(call)
 
     def _end(self, call: Call) -> None:
@@ -109,10 +119,16 @@ class Calls:
                 return await reply_to(ask, question) if ask is not None else Reply("decline")
         return Reply("cancel")
 
+    def _conversations(self, calls: list[Call]) -> set[str | None]:
+        """Those that a question may be of: whose calls run, or were given up not long ago."""
+        since = anyio.current_time() - GIVEN_UP_SECONDS
+        self._given_up = {name: when for name, when in self._given_up.items() if when > since}
+        return {call.caller.conversation for call in calls} | set(self._given_up)
+
     def _why_declined(self, calls: list[Call], question: Question) -> str:
         if not calls:
             return "as it was asked outside of any call"
-        if self._ask is None and len({call.caller.conversation for call in calls}) > 1:
+        if self._ask is None and _ASKING.get() is None and len(self._conversations(calls)) > 1:
             return "as calls of several conversations run, and it does not say which of them asks"
         if self._ask is None and calls[-1].caller.ask is None:
             return "as nobody is there"

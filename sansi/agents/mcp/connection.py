@@ -159,8 +159,10 @@ class Connection:
             if caller.progress is not None:
                 caller.progress(_words(done, total, message))
 
-        with self.calls.running(caller, deadline), deadline.scope:
-            return await self._rounds(request, answer, heard)
+        with self.calls.running(caller, deadline) as call, deadline.scope:
+            result = await self._rounds(request, answer, heard)
+            call.answered = True
+            return result
         raise DeadlinePassed(f"{deadline.passed()}{self.traffic.told()}")
 
     async def _rounds(self, request: Callable[..., Any], answer: TypeAdapter[Any], heard: Any) -> Any:

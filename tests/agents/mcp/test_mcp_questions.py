@@ -1,6 +1,7 @@
 """What servers tell and ask in the middle of calls: bounded, cleaned, and never more of one user than of another."""
 
 import asyncio
+import contextvars
 
 import pytest
 
@@ -8,6 +9,7 @@ pytest.importorskip("mcp", reason="the extra `agents` is not installed")
 
 import mcp_types as types
 from sansi.agents.forms import Reply
+from sansi.agents.mcp import calls as calls_module
 from sansi.agents.mcp.calls import MOST_QUESTIONS, Calls
 from sansi.agents.mcp.config import ServerConfig
 from sansi.agents.mcp.connection import _words
@@ -31,7 +33,9 @@ async def asked_in(conversation, calls, asked, times):
         return Reply("accept")
 
     with calls.running(Caller(ask=ask, conversation=conversation), Deadline(10, 10)):
-        return [(await calls.elicit(form())).action for _ in range(times)]
+        # A question comes by the task that reads, which knows of no call.
+        reading = [asyncio.create_task(calls.elicit(form()), context=contextvars.Context()) for _ in range(times)]
+        return [(await each).action for each in reading]
 
 
 def test_a_conversation_does_not_use_up_the_questions_of_another():
@@ -121,3 +125,25 @@ def test_files_have_names_that_are_nothing_else():
     assert named("memo://a/..") == ("text-1.txt", "text/plain")
     assert named("memo://a/b\u202egnp.\x1b[2Jexe") == ("bgnp.exe", "text/plain")
     assert len(named("memo://a/" + "b" * 1000)[0]) == 128
+
+
+def test_who_gave_up_a_call_is_not_asked_in_the_place_of_another(monkeypatch):
+    """Its server may ask late, and before 2026-07-28 does not say for which call."""
+
+    async def go():
+        asked, calls = [], Calls("x", Traffic(), None)
+
+        async def waits():
+            with calls.running(Caller(conversation="a"), Deadline(10, 10)):
+                await asyncio.sleep(60)
+
+        waiting = asyncio.create_task(waits())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        assert await asked_in("b", calls, asked, 1) == ["decline"] and not asked
+        assert await asked_in("a", calls, asked, 1) == ["decline"]  # b's test call did not say that it was answered
+        monkeypatch.setattr(calls_module, "GIVEN_UP_SECONDS", 0)
+        assert await asked_in("b", calls, asked, 1) == ["accept"]
+
+    asyncio.run(go())
