@@ -20,10 +20,13 @@ import pytest
 from live_server import LONG, running
 from sansi.agents.toolset import Toolset
 from sansi.base import SansiError
+from sansi.base.bundled import bundled_models
 from sansi.chat import ChatModel, ChatOptions
+from sansi.model.formats.folders import read_config
 from sansi.serve.agent.server_tools import ServerTools
 from scripted import Planned
 
+from adapter_folders import random_adapter
 from doc_pages import ROOT, blocks, check, commands, pages_with, run_python
 
 ADDRESS = re.compile(r"http://(?:127\.0\.0\.1|localhost):8000")
@@ -50,12 +53,24 @@ def address(nano: ChatModel, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     own tools the calculator is on."""
     with Toolset(["calculator"]) as tools:
         server = ServerTools(tools, tmp_path_factory.mktemp("conversations"))
-        with running([nano, Planned("Qwen3-0.6B", capital)], tools=server) as url:
+        poet = Planned("poet", lambda told: "Hello, moon.")  # as an adapter of docs/deployment.md
+        with running([nano, Planned("Qwen3-0.6B", capital), poet], tools=server) as url:
             yield url
 
 
+@pytest.fixture
+def models(tmp_path, monkeypatch):
+    """The folder that a reader is in: a model, and an adapter for it."""
+    base = bundled_models()["nano"]
+    (tmp_path / "Qwen3-4B").symlink_to(base)
+    (tmp_path / "docs").symlink_to(ROOT / "docs")
+    (tmp_path / "lora").mkdir()
+    random_adapter(tmp_path / "lora" / "poet", read_config(base))
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.mark.parametrize("page", pages_with("python"))
-def test_python_prints_what_the_page_says(page, address):
+def test_python_prints_what_the_page_says(page, address, models):
     namespace: dict = {"__name__": "example"}
     for number, block in enumerate(blocks(page, "python"), 1):
         try:
