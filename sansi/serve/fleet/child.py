@@ -27,7 +27,7 @@ def main() -> None:
     job, path, cpus = pickle.loads(_read(length))  # what the parent, this same program, wrote
     if cpus:
         os.sched_setaffinity(0, cpus)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(Path(path),), daemon=True).start()
     try:
         serve(job, path)
     except SansiError as error:
@@ -65,9 +65,13 @@ def _read(count: int) -> bytes:
     return data
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(path: Path) -> None:
+    """What a parent that was killed can not clear away, the last of its children does."""
     while os.read(0, 1):
         pass
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+        path.parent.rmdir()  # fails while the sockets of others are in it
     os.kill(os.getpid(), signal.SIGTERM)
     threading.Event().wait(5)
     os._exit(1)

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import Counter
 from pathlib import Path
@@ -95,11 +96,14 @@ def test_replicas_answer_come_back_and_end(started):
 
 
 @pytest.mark.slow
-def test_replicas_end_with_a_front_that_is_killed(started):
+def test_replicas_end_with_a_front_that_is_killed(started, monkeypatch):
+    home = Path(tempfile.mkdtemp())  # short: a socket's path is
+    monkeypatch.setenv("TMPDIR", str(home))
     fleet = started()
     children = fleet.children()
     fleet.process.kill()
     assert wait_for(lambda: not any(_alive(pid) for pid in children))
+    assert list(home.iterdir()) == []
 
 
 @pytest.mark.slow
