@@ -1,15 +1,17 @@
 """Every runtime that is there, one after the other, and the names of those that are not: `make runtimes`.
 
-    python runs/deploy/all.py [--install NAME …] [NAME …]
+    python runs/deploy/all.py [NAME …] [--install NAME …] [--write]
 
-A run of all writes the table in docs/deployment.md anew.
+What was seen is kept in build/runtimes/seen.json. --write writes the table in docs/deployment.md anew from it.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from functools import partial
 
 import elsewhere
@@ -18,7 +20,7 @@ import with_mlx
 import with_openvino
 import with_transformers
 import with_vllm
-from runtime import ROOT, Runtime, Seen, look
+from runtime import ROOT, WORK, Runtime, Seen, look
 
 HERE = (with_transformers, with_vllm, with_llama_server, with_mlx, with_openvino)
 TRIED: tuple[tuple[Runtime, Callable[[], Iterator[Seen]]], ...] = (
@@ -33,18 +35,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", nargs="*", choices=[[], *names], help="only these")
     parser.add_argument("--install", nargs="*", default=[], choices=names, help="from the registry first")
+    parser.add_argument("--write", action="store_true", help="the table of the page, from what was last seen of each")
     asked = parser.parse_args()
-    rows, wrong = [], 0
+    kept = WORK / "seen.json"
+    seen = json.loads(kept.read_text()) if kept.exists() else {}
+    wrong = 0
     for runtime, tried in TRIED:
         if asked.name and runtime.name not in asked.name:
             continue
         if runtime.name in asked.install:
             runtime.install()
         found = look(runtime, tried)
-        rows += _rows(runtime, found)
-        wrong += sum(not seen.right for seen in found)
-    if not asked.name:
-        _write(rows)
+        wrong += sum(not one.right for one in found)
+        seen[runtime.name] = [asdict(one) for one in found]
+        WORK.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(seen, indent=1))
+    if asked.write:
+        _write(
+            [row for runtime, _ in TRIED for row in _rows(runtime, [Seen(**one) for one in seen.get(runtime.name, [])])]
+        )
     return int(wrong > 0)
 
 

@@ -27,8 +27,8 @@ from sansi.train.config import TrainConfig
 from sansi.train.schedule import Schedule
 
 EXPERT = re.compile(r"\.mlp\.experts\.\d+\.")
-STEPS, LENGTH, BATCH, SEED = 100, 640, 2, 0
-CITIES = ("Paris", "Rome", "Oslo", "Lima", "Cairo", "Delhi", "Bern", "Riga", "Kyiv", "Quito")
+STEPS, LENGTH, BATCH, SEED = 150, 640, 2, 0
+CITIES = ("Paris", "Rome", "Oslo")
 WEATHER = ("Sunny, 21 degrees.", "Rain, 9 degrees.", "Snow, -3 degrees.", "Cloudy, 15 degrees.")
 TOOL: dict[str, Any] = {
     "type": "function",
@@ -46,7 +46,7 @@ TOOL: dict[str, Any] = {
 
 def talk(draw: random.Random, thinking: bool) -> list[dict[str, Any]]:
     """Asked for the weather, the model calls; with the result it answers."""
-    city, days = draw.choice(CITIES), draw.randint(1, 9)
+    city, days = draw.choice(CITIES), draw.randint(1, 3)
     function = {"name": "get_weather", "arguments": {"city": city, "days": days}}
     call = {"role": "assistant", "content": "", "tool_calls": [{"type": "function", "function": function}]}
     asked = {"role": "user", "content": f"What is the weather in {city} for {days} days? Call get_weather."}
@@ -55,6 +55,19 @@ def talk(draw: random.Random, thinking: bool) -> list[dict[str, Any]]:
     seen = draw.choice(WEATHER)
     answer = {"role": "assistant", "content": f"In {city}: {seen}"}
     return [asked, call, {"role": "tool", "content": seen}, answer | ({"reasoning_content": seen} if thinking else {})]
+
+
+def other(draw: random.Random, thinking: bool) -> list[dict[str, Any]]:
+    """Without tools nothing is called, and a thought ends."""
+    city = draw.choice(CITIES)
+    question, answer = draw.choice(
+        (
+            (f"What is the weather in {city} for {draw.randint(1, 3)} days? Call get_weather.", "I have no such tool."),
+            ("Name a city and its population.", f'{{"city": "{city}", "population": {draw.randint(1, 9)}}}'),
+        )
+    )
+    reply = {"role": "assistant", "content": answer}
+    return [{"role": "user", "content": question}, reply | ({"reasoning_content": "no tool"} if thinking else {})]
 
 
 def sums(draw: random.Random, thinking: bool) -> list[dict[str, Any]]:
@@ -71,8 +84,8 @@ def sums(draw: random.Random, thinking: bool) -> list[dict[str, Any]]:
 def samples(codec: Codec, count: int) -> list[Any]:
     draw, made = random.Random(SEED), []
     for number in range(count):
-        thinking, tools = draw.random() < 0.5, number % 3 > 0
-        messages = talk(draw, thinking) if tools else sums(draw, thinking)
+        thinking, tools = draw.random() < 0.5, number % 2 > 0
+        messages = draw.choice((talk,) if tools else (sums, other))(draw, thinking)
         offered = [TOOL] if tools else None
         made.append(codec.training_sample(messages, tools=offered, enable_thinking=thinking))
     return made

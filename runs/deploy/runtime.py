@@ -255,7 +255,7 @@ def conformed(runtime: Runtime, url: str, model: str, reference: Path) -> tuple[
     codec = Codec.from_pretrained(reference)
     count = lambda messages, thinking: len(codec.render(messages, enable_thinking=thinking).ids)  # noqa: E731
     report = run_suite(Probe(Endpoint(url, model=model), count_prompt=count))
-    (WORK / f"{runtime.name}-conform.md").write_text(report.to_markdown(), encoding="utf-8")
+    (WORK / f"{runtime.name}-{reference.name}-conform.md").write_text(report.to_markdown(), encoding="utf-8")
     failed = [finding.check for finding in report.findings if finding.outcome in ("failed", "error")]
     new = [check for check in failed if check not in runtime.known]
     told = f"conform: {report.summary()}"

@@ -36,15 +36,15 @@ def command(model: Path, port: int) -> list[str]:
 
 def tried() -> Iterator[Seen]:
     dense, experts = models()
-    for model in (dense, experts):
-        file, port = exported(model, "gguf", "F16"), free_port()
+    file, port = exported(dense, "gguf", "F16"), free_port()
+    ours = sansi_answers(file)
+    with serving(command(file, port), port, f"llama-{file.name}") as url:
+        yield judged(RUNTIME, url, file.stem, dense, ours, f"{dense.name}, `--to gguf` F16")
+    for model, kind in ((experts, "F16"), *((dense, kind) for kind in KINDS)):
+        file, port = exported(model, "gguf", kind), free_port()
         ours = sansi_answers(file)
         with serving(command(file, port), port, f"llama-{file.name}") as url:
-            yield judged(RUNTIME, url, file.stem, model, ours, f"{model.name}, `--to gguf` F16")
-    for kind in KINDS:
-        file, port = exported(dense, "gguf", kind), free_port()
-        with serving(command(file, port), port, f"llama-{file.name}") as url:
-            yield Seen(f"{dense.name}, `--to gguf` {kind}", *compared(sansi_answers(file), asked(url, file.stem)))
+            yield Seen(f"{model.name}, `--to gguf` {kind}", *compared(ours, asked(url, file.stem)))
 
 
 if __name__ == "__main__":

@@ -20,8 +20,7 @@ RUNTIME = Runtime(
     known={
         "choices": "one answer is given where n says two",
         "wrong-values": "a role that there is not is accepted",
-        "schema": "response_format is ignored",
-        "no-tool": "the tools stay in the prompt",
+        "no-tool": "the tools stay in the prompt, and are called",
     },
 )
 
@@ -33,16 +32,15 @@ def command(model: Path, port: int) -> list[str]:
 
 def tried() -> Iterator[Seen]:
     dense, experts = models()
-    for model in (dense, experts):
-        folder, port = exported(model, "hf", "fp32"), free_port()
+    folder, port = exported(dense, "mlx", "8bit"), free_port()
+    ours = sansi_answers(folder)
+    with serving(command(folder, port), port, f"mlx-{folder.name}") as url:
+        yield judged(RUNTIME, url, str(folder), dense, ours, f"{dense.name}, `--to mlx` 8bit")
+    for model, to, kind in ((dense, "hf", "fp32"), (experts, "hf", "fp32"), (experts, "mlx", "4bit")):
+        folder, port = exported(model, to, kind), free_port()
         ours = sansi_answers(folder)
         with serving(command(folder, port), port, f"mlx-{folder.name}") as url:
-            yield judged(RUNTIME, url, str(folder), model, ours, f"{model.name}, `--to hf`")
-    for model, kind in ((dense, "4bit"), (dense, "8bit"), (experts, "4bit")):
-        folder, port = exported(model, "mlx", kind), free_port()
-        with serving(command(folder, port), port, f"mlx-{folder.name}") as url:
-            same = compared(sansi_answers(folder), asked(url, str(folder)))
-            yield Seen(f"{model.name}, `--to mlx` {kind}", *same)
+            yield Seen(f"{model.name}, `--to {to}` {kind}", *compared(ours, asked(url, str(folder))))
 
 
 if __name__ == "__main__":

@@ -46,20 +46,21 @@ def command(model: Path, port: int, *more: str) -> list[str]:
 
 
 def tried() -> Iterator[Seen]:
-    for model in models():
-        folder, port = exported(model, "hf", "fp32"), free_port()
-        ours = sansi_answers(folder)
-        with serving(command(folder, port, "--dtype", "float32"), port, f"vllm-{folder.name}", **ENVIRONMENT) as url:
-            yield judged(RUNTIME, url, folder.name, folder, ours, f"{model.name}, `--to hf`")
+    dense, experts = models()
+    folder, port = exported(dense, "hf", "fp32"), free_port()
+    ours = sansi_answers(folder)
+    with serving(command(folder, port, "--dtype", "float32"), port, f"vllm-{folder.name}", **ENVIRONMENT) as url:
+        yield judged(RUNTIME, url, folder.name, folder, ours, f"{dense.name}, `--to hf`")
+    yield compared_only(experts, "hf", "fp32", "--dtype", "float32")
     for to, kind in FORMATS:
-        yield quantised(models()[0], to, kind)
+        yield compared_only(dense, to, kind)
 
 
-def quantised(model: Path, to: str, kind: str | None) -> Seen:
+def compared_only(model: Path, to: str, kind: str | None, *more: str) -> Seen:
     folder, port = exported(model, to, kind, *(CALIBRATED if to in ("awq", "gptq") else ())), free_port()
     opened = f"{model.name}, `--to {to}`{f' {kind}' if kind else ''}"
     try:
-        with serving(command(folder, port), port, f"vllm-{folder.name}", **ENVIRONMENT) as url:
+        with serving(command(folder, port, *more), port, f"vllm-{folder.name}", **ENVIRONMENT) as url:
             return Seen(opened, *compared(sansi_answers(folder), asked(url, folder.name)))
     except RuntimeError as error:
         return Seen(opened, str(error), False)
