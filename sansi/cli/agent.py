@@ -139,6 +139,12 @@ def agent(
         str | None,
         typer.Option("--prompt", "-p", help="Ask this, answer, and end; “-” reads it.", rich_help_panel=HEADLESS),
     ] = None,
+    attach: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE", help="Put a copy where the code of code_interpreter works.", rich_help_panel=TOOLS
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="With -p: every event as a line of JSON.", rich_help_panel=HEADLESS)
     ] = False,
@@ -256,7 +262,7 @@ def agent(
             notes=notes,
         )
         session = sessions.fork(before) if before is not None and fork is not None else before
-        code = _run(setup, session, asked, as_json, answer or [])
+        code = _run(setup, session, asked, as_json, answer or [], attach or [])
     if code:
         sys.exit(code)
 
@@ -460,10 +466,16 @@ def _notes(calls_tools: object) -> list[str]:
     return [told] if calls_tools is False else []
 
 
-def _run(setup: Setup, chosen: Session | None, prompt: str | None, as_json: bool, answers: list[str]) -> int:
+def _run(
+    setup: Setup, chosen: Session | None, prompt: str | None, as_json: bool, answers: list[str], attached: list[str]
+) -> int:
+    from sansi.agents.toolset import NO_WAIT
     from sansi.serve.terminal.agent import headless
 
     session = chosen or setup.begin()
+    with command_line():
+        for file in attached:
+            session.attach(file, [tool.name for tool in setup.tools.all(NO_WAIT)])
     if answers:
         headless.answer_pending(setup, session, answers)
     if prompt is None and not answers:

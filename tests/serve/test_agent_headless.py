@@ -166,6 +166,15 @@ def test_a_model_that_is_not_listed_or_was_not_trained_for_it_is_told(sansi, url
     assert "trained" not in sansi("--url", url, "--tools", "none", "-p", "What is 17 * 23?")[2]
 
 
+def test_a_file_is_attached_before_the_question(sansi, url, tmp_path):
+    (tmp_path / "data.csv").write_text("a,b")
+    command = ["--url", url, "--attach", str(tmp_path / "data.csv"), "-p", "What is 17 * 23?"]
+    assert sansi("--tools", "calculator,code_interpreter", *command)[:2] == (0, "It is 391.\n")
+    assert [file.read_text() for file in tmp_path.rglob("code_interpreter/data.csv")] == ["a,b"]
+    code, _, err = sansi(*command)
+    assert code == 2 and "--tools code_interpreter" in err
+
+
 def test_a_server_of_a_file_is_asked_about_and_goes_on_in_another_process(sansi, tmp_path):
     from live_server import running
     from scripted import Planned

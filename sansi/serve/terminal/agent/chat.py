@@ -206,6 +206,7 @@ class AgentChat:
             "/calls": lambda rest: self._limit(max_calls=_number(rest)),
             "/approvals": self._approvals,
             "/trust": self._trust,
+            "/attach": self._attach,
             "/retry": lambda _: self._retry(),
             "/continue": lambda _: self._continue(),
             "/new": lambda _: self._other(self.setup.begin()),
@@ -303,6 +304,11 @@ class AgentChat:
     def _trust(self, name: str) -> None:
         for line in trust([Path(self.setup.tools.workspace.folder or ".") / Path(name).expanduser()] if name else []):
             self.view.note(line)
+
+    def _attach(self, name: str) -> None:
+        if not name:
+            raise SansiError("say which file: /attach data.csv")
+        self.view.note(self.session.attach(name, [tool.name for tool in self.setup.tools.all(NO_WAIT)]))
 
     def _retry(self) -> None:
         kept = self.setup.sessions.new(**{k: v for k, v in self.session.head.items() if k in FACTS})

@@ -21,6 +21,7 @@ COMMANDS = (
     Command("/calls", "N", "most calls of tools for one answer", ("8", "16", "64")),
     Command("/approvals", "[forget N]", "what was approved for always; forget N: it asks again", ("forget",)),
     Command("/trust", "[FILE]", "files that hold text of strangers; FILE: take it as yours", takes_file=True),
+    Command("/attach", "FILE", "a copy for the model's code; the next message tells of it", takes_file=True),
     Command("/retry", "", "answer the last message again; also /r"),
     Command("/continue", "", "go on where the last answer was stopped"),
     Command("/new", "", "a new session; settings stay"),

@@ -8,7 +8,8 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from sansi.agents.transcript import Session as Kept
 from sansi.agents.transcript.lines import FOREIGN
 from sansi.base.errors import SansiError, nearest
 from sansi.base.words import count
+from sansi.serve.terminal.agent.attach import attach
 from sansi.text import Message
 
 LAST = "last"
@@ -34,6 +36,7 @@ class Session:
 
     def __init__(self, folder: Path, head: dict[str, Any], transcript: Transcript | None = None):
         self.folder, self.head = folder, head
+        self._attached: list[str] = []
         self._transcript = transcript
         self._kept: Kept | None = None
         self._said: list[Message] = []
@@ -112,8 +115,18 @@ class Session:
         return bool(self._transcript is not None and self._transcript.header.get(FOREIGN))
 
     def ask(self, message: Message) -> None:
-        """Something that is said before the next run."""
+        """Something that is said before the next run; the user's next message tells of what was attached."""
+        if message.role == "user" and self._attached:
+            message = replace(message, content="\n".join([message.content, "", *self._attached]))
+            self._attached = []
         self._said.append(message)
+
+    def attach(self, file: str, tools: Collection[str]) -> str:
+        """Put a copy of a user's file where the code of this session works; what the model is told with the next
+        message. Raises SansiError as `attach.attach` does."""
+        told = attach(file, self.folder, tools)
+        self._attached.append(told)
+        return told
 
     def events(self, agent: Agent, stop: Stop) -> Iterator[AgentEvent]:
         """The next run: it answers what was asked, or goes on with the last one. Each event is kept before it is acted
