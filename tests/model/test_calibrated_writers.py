@@ -380,3 +380,33 @@ def test_damaged_weights_are_named(format: str, tmp_path: Path) -> None:
     with pytest.raises(SansiError, match=r"layers\.\d\.\w+\.\w+_proj\.weight: (what comes in|a weight is too large)"):
         write_folder(model, tmp_path / "q", format, calibration=text_of(model))
     assert list(tmp_path.iterdir()) == []
+
+
+# ---- other readers ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["w4a16", "w8a16"])
+def test_transformers_computes_the_same_with_compressed_tensors(name: str, tmp_path: Path) -> None:
+    """By the program whose format it is. (Inputs of FP8_DYNAMIC it rounds too.)"""
+    pytest.importorskip("compressed_tensors", reason="compressed-tensors is not installed")
+    from transformers import AutoModelForCausalLM
+
+    model = model_of("tied")
+    written_as(name, model, tmp_path / "q")
+    ids, other = random_ids(model.config), AutoModelForCausalLM.from_pretrained(tmp_path / "q", dtype=torch.float32)
+    ours = load(tmp_path / "q", "cpu", "float32")(ids)
+    assert (other.eval()(ids).logits - ours).norm() < 1e-4 * ours.norm()
+
+
+@pytest.mark.slow
+def test_compressed_tensors_takes_its_settings(tmp_path: Path) -> None:
+    quantization = pytest.importorskip("compressed_tensors.quantization", reason="compressed-tensors is not installed")
+    for name in ("w4a16", "w8a16", "fp8"):
+        written_as(name, model_of("tied", num_hidden_layers=1), tmp_path / name, calibrated=False)
+        said = described(tmp_path / name)
+        read = quantization.QuantizationConfig.model_validate(said)
+        assert read.format == said["format"] and read.config_groups["group_0"].weights.num_bits == (
+            8 if name != "w4a16" else 4
+        )

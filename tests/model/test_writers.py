@@ -279,3 +279,30 @@ def test_every_format_has_a_writer() -> None:
     assert {name: kind.calibrated for name, kind in WRITERS.items() if kind.calibrated != "never"} == {
         **{"awq": "needed", "gptq": "needed", "compressed-tensors": "optional"}
     }
+
+
+# ---- other readers ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_mlx_itself_reads_what_is_written(bits: int, tmp_path: Path) -> None:
+    mx = pytest.importorskip("mlx.core", reason="mlx and mlx-cpu are not installed")
+    write_folder(model_of("tied"), tmp_path / "q", "mlx", options={"bits": bits})
+    tensors, source = mx.load(str(tmp_path / "q" / "model.safetensors")), open_source(tmp_path / "q")
+    for name in ("model.embed_tokens.weight", "model.layers.1.mlp.down_proj.weight"):
+        stem = name.removesuffix("weight")
+        parts = [tensors[f"{stem}{part}"] for part in ("weight", "scales", "biases")]
+        wide = [parts[0], *(part.astype(mx.float32) for part in parts[1:])]
+        meant = torch.tensor(mx.dequantize(*wide, group_size=64, bits=bits).tolist())
+        torch.testing.assert_close(source.rows(name, 0, len(meant)), meant, rtol=1e-6, atol=1e-6)
+
+
+def test_groups_are_no_worse_than_those_of_mlx_itself() -> None:
+    mx = pytest.importorskip("mlx.core", reason="mlx and mlx-cpu are not installed")
+    x = torch.randn(32, 256, generator=torch.Generator().manual_seed(0))
+    for bits in (4, 8):
+        theirs = mx.dequantize(*mx.quantize(mx.array(x.tolist()), group_size=64, bits=bits), group_size=64, bits=bits)
+        fit = affine(x.view(-1, 64), bits, torch.float32)
+        q = ((x.view(-1, 64) - fit.low) / fit.scale).round().clamp(0, 2**bits - 1)
+        ours = (q * fit.scale + fit.low).view_as(x)
+        assert (ours - x).norm() < (torch.tensor(theirs.tolist()) - x).norm()
