@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import partial
+from typing import Any
 
 import elsewhere
 import with_llama_server
@@ -27,6 +28,7 @@ TRIED: tuple[tuple[Runtime, Callable[[], Iterator[Seen]]], ...] = (
     *((module.RUNTIME, module.tried) for module in HERE),
     *((runtime, partial(tried, runtime)) for runtime, tried in elsewhere.RUNTIMES),
 )
+SEEN = WORK / "seen.json"
 PAGE, BEGIN, END = ROOT / "docs" / "deployment.md", "<!-- runtimes -->\n", "<!-- /runtimes -->\n"
 
 
@@ -37,8 +39,7 @@ def main() -> int:
     parser.add_argument("--install", nargs="*", default=[], choices=names, help="from the registry first")
     parser.add_argument("--write", action="store_true", help="the table of the page, from what was last seen of each")
     asked = parser.parse_args()
-    kept = WORK / "seen.json"
-    seen = json.loads(kept.read_text()) if kept.exists() else {}
+    seen = _kept()
     wrong = 0
     for runtime, tried in TRIED:
         if asked.name and runtime.name not in asked.name:
@@ -47,14 +48,18 @@ def main() -> int:
             runtime.install()
         found = look(runtime, tried)
         wrong += sum(not one.right for one in found)
-        seen[runtime.name] = [asdict(one) for one in found]
+        seen = _kept() | {runtime.name: [asdict(one) for one in found]}
         WORK.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(seen, indent=1))
+        SEEN.write_text(json.dumps(seen, indent=1))
     if asked.write:
         _write(
             [row for runtime, _ in TRIED for row in _rows(runtime, [Seen(**one) for one in seen.get(runtime.name, [])])]
         )
     return int(wrong > 0)
+
+
+def _kept() -> dict[str, Any]:
+    return json.loads(SEEN.read_text()) if SEEN.exists() else {}
 
 
 def _rows(runtime: Runtime, found: list[Seen]) -> list[str]:

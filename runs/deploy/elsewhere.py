@@ -13,8 +13,10 @@ from runtime import Runtime, Seen, exported, free_port, judged, launched, look, 
 
 SGLANG = Runtime("sglang", "0.5.23", programs=("sglang",), absent="it wants CUDA, or AMX and a build")
 KTRANSFORMERS = Runtime("ktransformers", "0.7.2", programs=("kt",), absent="it wants a GPU beside the CPU")
-OLLAMA = Runtime("ollama", "0.12", programs=("ollama",), absent="no registry of Python, Node or Debian has its server")
-LM_STUDIO = Runtime("lmstudio", "0.3", programs=("lms",), absent="it is a desktop program")
+OLLAMA = Runtime(
+    "ollama", "0.9 or later", programs=("ollama",), absent="no registry of Python, Node or Debian has its server"
+)
+LM_STUDIO = Runtime("lmstudio", "model.yaml of 2025", programs=("lms",), absent="it is a desktop program")
 
 
 def served(runtime: Runtime) -> Iterator[Seen]:

