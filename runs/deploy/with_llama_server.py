@@ -23,7 +23,6 @@ RUNTIME = Runtime(
         "wrong-model": "it has one model and answers for every name",
         "wrong-values": "no messages are accepted",
         "no-tool": "the tools stay in the prompt, and a call stands in the content",
-        "seed": "min_p of 0.05 is its default, and comes before temperature",
     },
 )
 KINDS = ("Q8_0", "Q4_K_M", "Q6_K", "Q4_0")

@@ -131,11 +131,11 @@ def together(probe: Probe) -> str:
 
 @check("seed", "a seed repeats an answer, another seed makes another")
 def seed(probe: Probe) -> str:
-    options = {"temperature": 2.0, "top_p": 1.0, "top_k": 0, "max_tokens": 48}
+    options = {"temperature": 2.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0, "max_tokens": 48}
     text = "Write a line of a poem, any."
     drawn = [probe.ask(text, False, seed=number, **options) for number in (1, 1, 2, 3, 4)]
-    if drawn[0].status != 200:  # top_k is not in OpenAI's own interface
-        del options["top_k"]
+    if drawn[0].status != 200:  # these are not in OpenAI's own interface; llama.cpp's min_p is 0.05 unless it is told
+        del options["top_k"], options["min_p"]
         drawn = [probe.ask(text, False, seed=number, **options) for number in (1, 1, 2, 3, 4)]
     if bad := next((found for found in drawn if found.status != 200), None):
         raise NotOffered(f"refused with status {bad.status}")
