@@ -111,6 +111,7 @@ def look(runtime: Runtime, tried: Callable[[], Iterator[Seen]]) -> list[Seen]:
         print(f"{runtime.name} {runtime.version}: not run here ({runtime.absent})", flush=True)
         return []
     WORK.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # servers end with us, then too
     found = []
     for seen in tried():
         word = "right" if seen.right else "WRONG"
