@@ -42,6 +42,7 @@ def sansi(remote, tmp_path, monkeypatch, capsys):
     from sansi.model import hub
     from sansi.model.hub.huggingface import HuggingFace
 
+    monkeypatch.setattr("sansi.model.hub.packaged.cache_folder", lambda name: tmp_path / "packaged" / name)
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     opened = hub.open_hub  # huggingface_hub reads its environment once, when it is imported

@@ -22,7 +22,7 @@ USERS_OF_THE_CODEC = {
     "evaluation": "sansi/eval/budget_curve.py",
     "recipes": "sansi/recipes/kinds/text.py",
 }
-PEERS = {"bench/codec.py"}  # measures the codec against the template and the tokenizer that others use
+PEERS = {"bench/codec.py", "bench/peers/openvino_runs.py"}  # what others use, to measure beside it
 
 
 def sources() -> Iterator[Path]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from runtime import QUESTIONS, WORK, Runtime, Seen, compared, exported, main, models, sansi_answers
 from sansi.text import Codec
+from sansi.text.tokenizer import CONTROL_TEXT
 
 RUNTIME = Runtime(
     "openvino",
@@ -51,8 +52,8 @@ def generated(folder: Path) -> list[str]:
     answers = json.loads(done.stdout.strip().splitlines()[-1])
     found = []
     for text in answers:
-        thought, _, answer = text.rpartition("</think>")
-        found.append(f"{thought.replace('<think>', '').strip()}|{answer.strip()}")
+        thought, _, answer = text.rpartition(CONTROL_TEXT["think_end"])
+        found.append(f"{thought.replace(CONTROL_TEXT['think'], '').strip()}|{answer.strip()}")
     return found
 
 

@@ -137,10 +137,10 @@ def test_the_engine_answers_as_with_torch(speculation: int):
 def test_torch_takes_over_where_the_kernels_can_not_run(monkeypatch: pytest.MonkeyPatch, caplog):
     monkeypatch.setattr(cuda, "why_not", lambda *_: "the moon is full")
     with caplog.at_level("WARNING", logger="sansi"):
-        assert backends._cuda("auto", None, tiny(), suits=True) is None
+        assert backends._cuda("auto", None, tiny(), suits=True, adapters=()) is None
     assert "the moon is full" in caplog.text
     with pytest.raises(SansiError, match="the moon is full"):
-        backends._cuda("cuda", None, tiny(), suits=True)
+        backends._cuda("cuda", None, tiny(), suits=True, adapters=())
 
 
 @torch.inference_mode()

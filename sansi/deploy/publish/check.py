@@ -16,8 +16,7 @@ from sansi.deploy.publish.secrets import check_pickles, check_secrets
 from sansi.deploy.receipt import RECEIPT_FILE, Receipt
 from sansi.model.formats.gguf.choice import parts_of
 from sansi.model.formats.gguf.file import SPLIT, GgufFile
-from sansi.text import Tokenizer
-from sansi.text.foreign import ForeignTemplate
+from sansi.text import Tokenizer, open_codec
 
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _QUESTION = [{"role": "user", "content": "Hello"}]
@@ -120,7 +119,7 @@ def _check_text(contents: Contents, folder: Path) -> Iterator[Finding]:
         yield Finding("", "there is no chat template: nobody can chat with it as it was trained to", blocks=False)
         return
     try:
-        ForeignTemplate.from_pretrained(folder).render(_QUESTION)
+        open_codec(folder).render(_QUESTION)
     except SansiError as error:
         yield Finding("", f"its chat template does not write a plain question ({_without(str(error), folder)})")
 

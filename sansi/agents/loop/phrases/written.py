@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from sansi.text.tokenizer import CONTROL_TEXT
+
 CODE = re.compile(
     r"```.*?(?:```|\Z)|`[^`\n]*`|\"[^\"\n]{0,200}\"|“[^”]{0,200}”|„[^“”]{0,200}[“”]|«[^»]{0,200}»|「[^」]{0,200}」",
     re.DOTALL,
@@ -11,9 +13,11 @@ CODE = re.compile(
 NAME_IN_CODE = re.compile(r"`([\w.-]{1,64})`")
 END = re.compile(r"(?<=[.!?。！？；;:：])\s+|(?<=[。！？；：])|\n+")
 INLINE = re.compile(r"`[^`\n]+`")
+CALL, CALL_END = (re.escape(CONTROL_TEXT[name]) for name in ("tool_call", "tool_call_end"))
+OTHERS = r"<function(?:_call)?[=>]|<invoke\s+name=|</?tool_use>|\[TOOL_CALLS\]|<\|tool_calls?(?:_begin)?\|>"
+"""How models of other families begin a call."""
 TAG = re.compile(
-    r"^\s*(?:</?tool_call>|<function(?:_call)?[=>]|<invoke\s+name=|</?tool_use>|\[TOOL_CALLS\]|<\|tool_calls?(?:_begin)?\|>)"
-    r"|<tool_call>\s*[{<]|<function=\w",
+    rf"^\s*(?:{CALL}|{CALL_END}|{OTHERS})|{CALL}\s*[{{<]|<function=\w",
     re.MULTILINE,
 )
 """At the beginning of a line, or with what belongs to it: a tag that is spoken of is no call."""

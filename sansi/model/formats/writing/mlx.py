@@ -21,8 +21,8 @@ from sansi.model.formats.writing.words import words
 
 BITS = (4, 8)
 TOKENIZER_CONFIG = "tokenizer_config.json"
-CALL = '<tool_call>\\n{"name": '
-"""How templates of the Qwen3 design begin a call; later ones write XML."""
+CALL = 'tool_call>\\n{"name": '
+"""How templates of this design begin a call, after its tag's first sign; later ones write XML."""
 ROUTER_SETTING = (8, 64)
 """Bits and group size of routers, whatever the others have."""
 
