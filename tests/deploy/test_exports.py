@@ -14,6 +14,7 @@ from sansi.base.errors import SansiError
 from sansi.deploy.export import TARGETS, Order, default_out, export, kind_of, read_calibration, target_of
 from sansi.deploy.receipt import read_receipt, receipt_path
 from sansi.model.formats.gguf.file import GgufFile
+from sansi.model.formats.gguf.folder import folder_of
 from sansi.model.formats.source import open_source
 
 from tiny_checkpoint import make_checkpoint
@@ -204,6 +205,29 @@ def test_the_default_place_is_named_after_model_and_kind(sansi, tiny, tmp_path):
     assert (tmp_path / "work" / told["path"]).is_file()
     names = {str(default_out(t, "m", t.kinds[0])) for t in TARGETS.values() if t.form != "launch"}
     assert len(names) == sum(t.form != "launch" for t in TARGETS.values())
+
+
+def test_a_gguf_file_is_never_written_over_itself(tiny, tmp_path):
+    file = export(ordered(tiny, tmp_path / "tiny.gguf", kind="F32", compared=False)).path
+    before = {path: path.read_bytes() for path in (file, receipt_path(file))}
+    for out, more in ((file, {}), (file.with_name("tiny-00001-of-00009.gguf"), {"split_bytes": 20_000})):
+        order = ordered(folder_of(file), out, kind="Q8_0", overwrite=True, compared=False, **more)
+        with pytest.raises(SansiError, match="is the model itself"):
+            export(order)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize(("to", "out"), [("gguf", "tiny.gguf"), ("ollama", "tiny-ollama")])
+def test_an_older_receipt_does_not_outlive_its_weights(tiny, tmp_path, monkeypatch, to, out):
+    export(ordered(tiny, tmp_path / out, to, "Q8_0", compared=False))
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sansi.deploy.export.weights._compared", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        export(ordered(tiny, tmp_path / out, to, "F32", overwrite=True))
+    assert read_receipt(tmp_path / out) is None
 
 
 def test_what_is_there_is_kept_unless_told(sansi, tiny, tmp_path):

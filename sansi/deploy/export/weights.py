@@ -19,7 +19,7 @@ from sansi.deploy.export.targets import Target
 from sansi.deploy.packages import facts_of
 from sansi.deploy.packages.lmstudio import model_yaml
 from sansi.deploy.packages.ollama import modelfile
-from sansi.deploy.receipt import Divergence, Receipt, digests_of, write_receipt
+from sansi.deploy.receipt import Divergence, Receipt, digests_of, receipt_path, write_receipt
 from sansi.model.adapters import Merged, erasure
 from sansi.model.bundle import ModelBundle, json_object
 from sansi.model.formats.files import gguf_of, weight_names
@@ -113,6 +113,7 @@ def export(order: Order, told: Told = lambda note: None, progress: Callable[[int
     bundle = ModelBundle.from_folder(order.folder).without(["README.md"])
     before = _before(order, source, bundle)
     written = _write(order, source, bundle, before, progress)
+    receipt_path(order.out).unlink(missing_ok=True)  # that of an older export, until this one has been compared
     divergence = _compared(order, source, written.opened, told) if order.compared else {}
     receipt = Receipt(
         **before,
@@ -147,13 +148,21 @@ def _check(order: Order) -> None:
     if is_file != (order.out.suffix.lower() == ".gguf"):
         wanted = "a file; let its name end in .gguf" if is_file else "a folder, and its name can not end in .gguf"
         raise SansiError(f"-o {order.out}: {order.target.name} is {wanted}")
+    if _is_source(order):
+        raise SansiError(f"-o {order.out} is the model itself; give another {'file' if is_file else 'folder'}")
     if is_file:
         return
     check_place(order.out)
-    if order.out.resolve() == order.folder.resolve():
-        raise SansiError(f"-o {order.out} is the model itself; give another folder")
     if order.out.is_dir() and any(order.out.iterdir()) and not order.overwrite:
         raise SansiError(f"{order.out} is there already, with files in it; give another folder, or --force")
+
+
+def _is_source(order: Order) -> bool:
+    """Whether the export would take the place of what it is made of: of a GGUF file, its parts or its receipt."""
+    file = gguf_of(order.folder)
+    if file and order.target.name == "gguf":
+        return receipt_path(order.out.resolve()) == receipt_path(file.resolve())
+    return order.out.resolve() == order.folder.resolve()
 
 
 def _before(order: Order, source: WeightSource, bundle: ModelBundle) -> dict[str, Any]:
