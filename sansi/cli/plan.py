@@ -40,7 +40,12 @@ Count = Annotated[int, typer.Option("--count", "-n", help="How many of them.")]
 Dtype = Annotated[
     str | None, typer.Option("--dtype", "-d", help="Format: bf16, fp8, awq, gptq-int4, q4_k_m, mlx-4bit, int4, ….")
 ]
-Context = Annotated[str, typer.Option("--context", "-c", help="Tokens of a request, prompt and answer: 8192 or 32k.")]
+Context = Annotated[
+    str | None,
+    typer.Option(
+        "--context", "-c", help="Tokens of a request, prompt and answer: 8192 or 32k. Default: 8k, or all that fit."
+    ),
+]
 Output = Annotated[
     str | None, typer.Option("--output", "-o", help="Of these, tokens of the answer. Default: 1k, or half.")
 ]
@@ -57,7 +62,7 @@ def plan(
     gpu: Gpu = "here",
     count: Count = 1,
     dtype: Dtype = None,
-    context: Context = "8k",
+    context: Context = None,
     output: Output = None,
     concurrency: Concurrency = 1,
     engine: EngineName = None,
@@ -90,7 +95,7 @@ def plan(
     if purpose not in PURPOSES:
         raise SansiError(f'--for "{purpose}" is unknown; known: {", ".join(PURPOSES)}')
     name, config = _shape(model, hub, devices)
-    length = tokens_in(context)
+    length = tokens_in(context) if context else _usual(config)
     answer = tokens_in(output) if output else min(1024, length // 2)
     chosen = dtype or ("int8" if gpu == "here" and purpose == "serve" else "bf16")
     ask = Ask(gpu, count, chosen, length, answer, concurrency, engine, price)
@@ -100,6 +105,11 @@ def plan(
         _training(name, config, ask, purpose, as_json)
     else:
         _serving(name, config, ask, as_json)
+
+
+def _usual(config: ModelConfig | None) -> int:
+    """8,192 tokens, or as many as a shorter model has positions for."""
+    return min(8192, config.max_position_embeddings) if config else 8192
 
 
 def _shape(model: str | None, hub: str, devices: bool) -> tuple[str, ModelConfig | None]:

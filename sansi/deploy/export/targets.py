@@ -59,9 +59,7 @@ def target_of(name: str) -> Target:
     """Raises SansiError for a name that is unknown."""
     found = TARGETS.get(name.lower())
     if found is None:
-        raise SansiError(
-            f'unknown target "{name}"{did_you_mean(name, TARGETS)}; known: {", ".join(TARGETS)}', param="to"
-        )
+        raise SansiError(f'unknown target "{name}"{did_you_mean(name, TARGETS)}', param="to")
     return found
 
 
@@ -75,9 +73,5 @@ def kind_of(target: Target, kind: str | None) -> str:
         return target.kinds[0]
     same = next((known for known in target.kinds if known.lower() == kind.lower().replace("-", "_")), None)
     if same is None:
-        raise SansiError(
-            f'--kind "{kind}" is none of {target.name}{did_you_mean(kind, target.kinds)}; '
-            f"known: {', '.join(target.kinds)}",
-            param="kind",
-        )
+        raise SansiError(f'--kind "{kind}" is none of {target.name}{did_you_mean(kind, target.kinds)}', param="kind")
     return same

@@ -286,3 +286,8 @@ def test_the_command_plans_training(sansi):
 def test_the_command_says_what_is_wrong(sansi, arguments, told):
     result = sansi(*arguments)
     assert result.code and told in result.err and result.err.count("\n") == 1
+
+
+def test_a_model_with_a_short_context_is_planned_without_naming_one(sansi):
+    done = sansi("nano", "--gpu", "h100")
+    assert done.code == 0 and "1,024" in done.out, done.err + done.out
