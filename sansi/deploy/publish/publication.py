@@ -26,6 +26,7 @@ from sansi.deploy.publish.hubs import Destination, Upload
 from sansi.deploy.publish.limits import check_limits
 from sansi.deploy.publish.origin import Origin, front_matter_of, origin_of, with_choices
 from sansi.deploy.publish.running import runs_of
+from sansi.deploy.publish.secrets import secrets_in
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ def prepare(source: Path, hub: str, name: str, choices: CardChoices, exclude: Se
     card, card_from, own = _card(contents, origin, hub, name, choices)
     if own:
         origin = _as_stated(origin, card)
+    findings += [finding for finding in secrets_in(CARD, card) if finding not in findings]  # it may lie elsewhere
     findings += [*_check_card(origin, card, own), *check_limits(contents.files, hub)]
     return Publication(hub, name, contents, card, card_from, origin, tuple(findings))
 

@@ -46,11 +46,17 @@ def check_secrets(contents: Contents) -> Iterator[Finding]:
             yield Finding(file.name, "files of this name hold keys; move it away (or --exclude it)")
             continue
         text = _text_of(file)
-        found = [what for what, pattern in SECRETS.items() if pattern.search(text)]
-        for what in found[:MOST_TOLD]:
-            yield Finding(file.name, f"it holds {what}{_line(text, what)}; take it out, and revoke what others saw")
+        found = secrets_in(file.name, text)
+        yield from found
         if not found and file.name.lower().endswith(_TELLING) and (home := _HOME.search(text)):
             yield Finding(file.name, f"it names a path of this machine ({home[0][:60]})", blocks=False)
+
+
+def secrets_in(name: str, text: str) -> list[Finding]:
+    """Keys in a text that goes up by this name."""
+    found = [what for what, pattern in SECRETS.items() if pattern.search(text)][:MOST_TOLD]
+    todo = "take it out, and revoke what others saw"
+    return [Finding(name, f"it holds {what}{_line(text, what)}; {todo}") for what in found]
 
 
 def check_pickles(contents: Contents) -> Iterator[Finding]:
