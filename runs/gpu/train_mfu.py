@@ -101,7 +101,7 @@ def model_of(run: Run, config: ModelConfig) -> Transformer:
     """Random weights, drawn on the device: `init_weights` draws on one core of the host, ten seconds for 0.6B."""
     with torch.device("meta"):
         model = Transformer(config)
-    model.to_empty(device=run.device).init_buffers()
+    model.to_empty(device=run.device)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.fill_(1.0) if parameter.dim() == 1 else parameter.normal_(0.0, config.initializer_range)

@@ -128,7 +128,6 @@ def dequantize(weights: QuantizedWeights, dtype: DtypeLike = "float32", device: 
     with torch.device("meta"):
         model = Transformer(weights.config).to(resolve_dtype(dtype, place))
     model.to_empty(device=place)
-    model.init_buffers()
     for name, tensor in tensor_table(model).items():
         tensor.copy_(unpack(weights.matrices[name]) if name in weights.matrices else weights.others[name])
     return model.eval()

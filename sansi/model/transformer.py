@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -363,9 +363,16 @@ class Transformer(nn.Module):
             )
         return self.rope_cos[:new], self.rope_sin[:new]  # [T, D]
 
+    def to_empty(self, *, device: str | torch.device | int | None, recurse: bool = True) -> Self:
+        """As of torch, but for the RoPE table, which no checkpoint holds: it is filled."""
+        super().to_empty(device=device, recurse=recurse)
+        if self.rope_cos.device.type != "meta":
+            self.init_buffers()
+        return self
+
     @torch.no_grad()
     def init_buffers(self) -> None:
-        """Fill the RoPE table; needed again only after `to_empty`."""
+        """Fill the RoPE table."""
         table = rope_table(self.config)
         self.rope_cos.copy_(table.cos)
         self.rope_sin.copy_(table.sin)

@@ -12,10 +12,13 @@ import yaml
 from safetensors.torch import save_file
 from sansi.base.errors import SansiError
 from sansi.deploy.export import TARGETS, Order, default_out, export, kind_of, read_calibration, target_of
+from sansi.deploy.export.reference import model_of, source_of
 from sansi.deploy.receipt import read_receipt, receipt_path
+from sansi.model import load
 from sansi.model.formats.gguf.file import GgufFile
 from sansi.model.formats.gguf.folder import folder_of
 from sansi.model.formats.source import open_source
+from sansi.model.formats.weights import fill_model
 
 from tiny_checkpoint import make_checkpoint
 
@@ -149,6 +152,15 @@ def test_adapters_are_merged_and_counted(tiny, tmp_path):
     assert not torch.allclose(base.rows(name, 0, 8).float(), stored.rows(name, 0, 8).float())
     four = export(ordered(tiny, tmp_path / "four.gguf", kind="Q4_0", merge=(str(adapter),), compared=False))
     assert 0 <= four.receipt.merged["erasure"]["erased"] <= 1 and "merged" in " ".join(four.notes)
+
+
+def test_the_merged_model_that_is_calibrated_with_computes_as_it_should(tiny, tmp_path):
+    adapter = adapter_of(tmp_path / "adapter", open_source(tiny))
+    source, ids = source_of(tiny, (str(adapter),)), torch.arange(40)[None]
+    with torch.no_grad():
+        loaded = load(tiny, dtype="float32")
+        fill_model(loaded, source)
+        assert torch.equal(model_of(tiny, source)(ids), loaded(ids))
 
 
 def test_an_adapter_of_another_model_writes_nothing(tiny, tmp_path):

@@ -48,14 +48,12 @@ def load(folder: str | Path, device: DeviceLike = "auto", dtype: DtypeLike = "au
         source = open_source(folder)
         log.info("%s: the weights are %s, which become full ones here", folder, method)
         model.to_empty(device=place)
-        model.init_buffers()
         fill_model(model, source)
         return model.eval()
     files = weight_files(folder)
     shapes = TensorFiles(files).shapes
     check_tensors(folder, model, shapes)
     model.to_empty(device=place)
-    model.init_buffers()
     _fill(model, files, stacked=is_stacked(shapes))
     return model.eval()
 
