@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sansi.model.adapters.merge import Merged
 from sansi.model.formats.quantized import kind_of
+from sansi.model.formats.tensors import EMBEDDING
 from sansi.model.formats.weights import VALUES_AT_ONCE, WeightSource
 from sansi.model.kernels import pack, unpack
 
@@ -45,11 +46,11 @@ def erasure(base: WeightSource, merged: Merged, kind: str = "int4", rounded: Rou
 
     rounded: how; default: as `sansi quantize` does, for kind "int4" and "int8" (embedding and head in int8).
     """
-    rounded = rounded or _rounding(base, kind)
+    rounded = rounded or _rounding(kind)
     squares = lost = noise = 0.0
     by_tensor: dict[str, float] = {}
     for name in merged.changed:
-        own = name if name in base.shapes else "model.embed_tokens.weight"
+        own = name if name in base.shapes else EMBEDDING
         sums = torch.zeros(3, dtype=torch.float64)
         step = max(1, VALUES_AT_ONCE // max(merged.shapes[name][-1], 1))
         for first in range(0, merged.shapes[name][0], step):
@@ -71,7 +72,7 @@ def _compare(name: str, before: Tensor, after: Tensor, rounded: Rounding) -> Ten
     return torch.stack([change.square().sum(), change[still].square().sum(), (left - change).square().sum()])
 
 
-def _rounding(base: WeightSource, kind: str) -> Rounding:
+def _rounding(kind: str) -> Rounding:
     def rounded(name: str, rows: Tensor) -> Tensor:
         chosen = kind_of(name, tuple(rows.shape), kind, "int8")
         return rows if chosen is None else unpack(pack(rows, chosen))

@@ -70,7 +70,7 @@ class AdaptedModel(nn.Module):
     def refresh(self) -> None:
         """The base has changed in place."""
         for module in self.modules():
-            if isinstance(module, _Projection | _Table | _AdaptedExperts):
+            if isinstance(module, _Changed | _AdaptedExperts):
                 module.refresh()
 
 
@@ -102,25 +102,33 @@ def _like(tensor: Tensor, base: Tensor, dtype: torch.dtype | None = None) -> Ten
     return tensor.detach().to(base.device, dtype or base.dtype)
 
 
-class _Projection(nn.Module):
-    """x W^T + bias of a base's matrix with its change; also of an embedding table as the head."""
+class _Changed(nn.Module):
+    """The weight of a base's module, or the one that was trained in its place, and what is changed of it."""
 
     def __init__(self, base: nn.Module, adapter: Adapter, path: str):
         super().__init__()
+        name = f"{path}.weight"
         self.weight: nn.Parameter | Tensor = base.weight  # type: ignore[assignment]
-        self.bias: nn.Parameter | Tensor | None = getattr(base, "bias", None)
-        if (whole := adapter.replaced.get(f"{path}.weight")) is not None:
+        if (whole := adapter.replaced.get(name)) is not None:
             self.weight = nn.Parameter(_like(whole, self.weight), requires_grad=False)
-        if (bias := adapter.replaced.get(f"{path}.bias")) is not None:
-            self.bias = nn.Parameter(_like(bias, self.weight), requires_grad=False)
-        self._change = _on(adapter.low_rank.get(f"{path}.weight"), self.weight)
+        self._change = _on(adapter.low_rank.get(name), self.weight)
         self._gain: Tensor | None = None
-        self._rows = _rows_on(adapter, f"{path}.weight", self.weight)
+        self._rows = _rows_on(adapter, name, self.weight)
         self.refresh()
 
     def refresh(self) -> None:
         if self._change is not None and self._change.magnitude is not None:
             self._gain = gain_of(self._change, self.weight.detach()).to(self.weight.device)
+
+
+class _Projection(_Changed):
+    """x W^T + bias of a base's matrix with its change; also of an embedding table as the head."""
+
+    def __init__(self, base: nn.Module, adapter: Adapter, path: str):
+        super().__init__(base, adapter, path)
+        self.bias: nn.Parameter | Tensor | None = getattr(base, "bias", None)
+        if (bias := adapter.replaced.get(f"{path}.bias")) is not None:
+            self.bias = nn.Parameter(_like(bias, self.weight), requires_grad=False)
 
     def forward(self, x: Tensor) -> Tensor:
         change = self._change
@@ -140,22 +148,8 @@ class _Projection(nn.Module):
         return y if self.bias is None else y + self.bias
 
 
-class _Table(nn.Module):
+class _Table(_Changed):
     """An embedding table with its change."""
-
-    def __init__(self, base: Embedding, adapter: Adapter, path: str):
-        super().__init__()
-        self.weight: nn.Parameter | Tensor = base.weight
-        if (whole := adapter.replaced.get(f"{path}.weight")) is not None:
-            self.weight = nn.Parameter(_like(whole, base.weight), requires_grad=False)
-        self._change = _on(adapter.low_rank.get(f"{path}.weight"), base.weight)
-        self._gain: Tensor | None = None
-        self._rows = _rows_on(adapter, f"{path}.weight", base.weight)
-        self.refresh()
-
-    def refresh(self) -> None:
-        if self._change is not None and self._change.magnitude is not None:
-            self._gain = gain_of(self._change, self.weight.detach()).to(self.weight.device)
 
     def forward(self, ids: Tensor) -> Tensor:
         x = look_up("ids", ids, self.weight)[0]
