@@ -3,9 +3,9 @@
 What needs torch is imported when it is asked for: names of models and their configurations need none.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from sansi.base.later import later
 from sansi.model.bundle import ModelBundle
 from sansi.model.config import ModelConfig, RopeScaling
 from sansi.model.presets import PRESETS
@@ -37,19 +37,14 @@ __all__ = [
     "token_logprobs",
 ]
 
-_PLACES = {
-    "Documents": "attention",
-    **dict.fromkeys(("LoadBalance", "expert_counts", "load_balancing_loss"), "balance"),
-    **dict.fromkeys(("load", "save"), "formats.hf"),
-    **dict.fromkeys(("TokenLogprobs", "token_logprobs"), "head"),
-    **dict.fromkeys(("Role", "parameter_roles"), "roles"),
-    **dict.fromkeys(("Features", "Transformer"), "transformer"),
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = later(
+    __name__,
+    {
+        "Documents": "attention",
+        **dict.fromkeys(("LoadBalance", "expert_counts", "load_balancing_loss"), "balance"),
+        **dict.fromkeys(("load", "save"), "formats.hf"),
+        **dict.fromkeys(("TokenLogprobs", "token_logprobs"), "head"),
+        **dict.fromkeys(("Role", "parameter_roles"), "roles"),
+        **dict.fromkeys(("Features", "Transformer"), "transformer"),
+    },
+)

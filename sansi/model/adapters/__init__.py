@@ -3,8 +3,9 @@
 What needs torch is imported when it is asked for.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from sansi.base.later import later
 
 if TYPE_CHECKING:
     from sansi.model.adapters.adapter import Adapter, LowRank
@@ -26,18 +27,13 @@ __all__ = [
     "read_adapter",
 ]
 
-_PLACES = {
-    **dict.fromkeys(("Adapter", "LowRank"), "adapter"),
-    **dict.fromkeys(("Merged", "check_base", "merged"), "merge"),
-    **dict.fromkeys(("AdaptedModel", "adapted"), "view"),
-    **dict.fromkeys(("Erasure", "erasure"), "rounding"),
-    "read_adapter": "read",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = later(
+    __name__,
+    {
+        **dict.fromkeys(("Adapter", "LowRank"), "adapter"),
+        **dict.fromkeys(("Merged", "check_base", "merged"), "merge"),
+        **dict.fromkeys(("AdaptedModel", "adapted"), "view"),
+        **dict.fromkeys(("Erasure", "erasure"), "rounding"),
+        "read_adapter": "read",
+    },
+)
