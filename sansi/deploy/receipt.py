@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sansi import __version__
+from sansi.base.digests import file_sha256
 from sansi.base.errors import SansiError
 from sansi.base.files import read_json, write_json
 
@@ -70,11 +70,9 @@ class Receipt:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str = "the receipt") -> Receipt:
         """Raises SansiError for what is no receipt."""
-        known = {f.name for f in dataclasses.fields(cls)}
-        needed = {f.name for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING} - {
-            "divergence",
-            "coverage",
-        }
+        fields, missing = dataclasses.fields(cls), dataclasses.MISSING
+        known = {f.name for f in fields}
+        needed = {f.name for f in fields if f.default is missing and f.default_factory is missing}
         if not isinstance(values, Mapping) or not needed <= set(values):
             raise SansiError(f"{where} is no receipt of an export; export the model again")
         kept = {key: value for key, value in values.items() if key in known}
@@ -109,9 +107,4 @@ def read_receipt(exported: str | Path) -> Receipt | None:
 
 def digests_of(files: Iterable[Path]) -> dict[str, dict[str, Any]]:
     """{"sha256", "bytes"} of each file, by its name. Reads them whole: two seconds for a gibibyte."""
-    return {file.name: {"sha256": _sha256(file), "bytes": file.stat().st_size} for file in files}
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as data:
-        return hashlib.file_digest(data, "sha256").hexdigest()
+    return {file.name: {"sha256": file_sha256(file), "bytes": file.stat().st_size} for file in files}
