@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -91,7 +91,7 @@ def export(
 
     Sansi opens all of them again: sansi serve OUT.
     """
-    from sansi.deploy.export import Order, default_out, kind_of, target_of
+    from sansi.deploy.export import Order, check_out, default_out, kind_of, target_of
 
     if targets:
         _list(as_json)
@@ -115,13 +115,23 @@ def export(
     chosen, split_bytes = kind_of(target, kind), _bytes_in(split) if split else None
     # Before the wait for a download: what is compared has to fit in full, what is not passes through piece by piece.
     found = find_model(model, hub, device="cpu", quantize=None if report else "int4")
-    text = _text(target, calibration, Path(found.folder), calibration_tokens, merge or ())
-    path = Path(out).expanduser() if out else default_out(target, found.name, chosen)
-    base = "" if find_local(model) else model.partition("@")[0]
     order = Order(
-        Path(found.folder), found.name, target, chosen, path, base, tuple(merge or ()), text, split_bytes, group_size
+        Path(found.folder),
+        found.name,
+        target,
+        chosen,
+        Path(out).expanduser() if out else default_out(target, found.name, chosen),
+        base_model="" if find_local(model) else model.partition("@")[0],
+        merge=tuple(merge or ()),
+        split_bytes=split_bytes,
+        group_size=group_size,
+        context=tokens,
+        overwrite=force,
+        compared=report,
     )
-    _tell(_exported(dataclasses.replace(order, context=tokens, overwrite=force, compared=report)), as_json)
+    check_out(order)  # and before the text is read, which may take minutes
+    text = _text(order, calibration, calibration_tokens)
+    _tell(_exported(dataclasses.replace(order, calibration=text)), as_json)
 
 
 def _refuse_ignored(target: Target, given: Mapping[str, object]) -> None:
@@ -136,21 +146,23 @@ def _refuse_ignored(target: Target, given: Mapping[str, object]) -> None:
         raise CommandLineError(f"{' and '.join(names)}: nothing that {target.name} knows; leave it out")
 
 
-def _text(target: Target, calibration: str | None, folder: Path, most: int, merge: Sequence[str]) -> Calibration | None:
+def _text(order: Order, calibration: str | None, most: int) -> Calibration | None:
     """What is read for the rounding: what the user gave, the model's own answers where it needs a text, or nothing."""
     from sansi.deploy.export import OWN, read_calibration
 
-    if calibration is None and target.calibration != "needed":
+    if calibration is None and order.target.calibration != "needed":
         return None
     with status(f"reading {calibration or 'its own answers'}"):
-        return read_calibration(calibration or OWN, folder, most, merge)
+        return read_calibration(calibration or OWN, order.folder, most, order.merge)
 
 
 def _list(as_json: bool) -> None:
     from sansi.deploy.export import TARGETS
 
     if as_json:
-        typer.echo(json.dumps({t.name: {"form": t.form, "kinds": t.kinds, "help": t.help} for t in TARGETS.values()}))
+        typer.echo(
+            json.dumps({t.name: {"form": t.form, "kinds": list(t.kinds), "help": t.help} for t in TARGETS.values()})
+        )
         return
     for target in TARGETS.values():
         kinds = f" ({', '.join(target.kinds)})" if len(target.kinds) > 1 else ""

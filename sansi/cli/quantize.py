@@ -143,11 +143,11 @@ def _read_text(file: str) -> str:
 def _own_texts(chat: ChatModel, folder: str, tokens: int) -> list[list[int]]:
     """Prompts and sampled answers, `tokens` in all at most: where a model is used, it is compared."""
     from sansi.base.model_card import read_card
+    from sansi.deploy.export.reference import answered
     from sansi.engine import SamplingParams
 
     questions = (read_card(folder).examples_in() or list(_QUESTIONS))[:4]
     each = max(1, tokens // len(questions))
     prompts = [list(chat.codec.render([{"role": "user", "content": q}]).ids) for q in questions]
     params = SamplingParams(seed=0, max_tokens=each, stop_ids=chat.codec.stop_ids)
-    completions = chat.engine.generate(prompts, params)
-    return [[*prompt, *completion.ids][:each] for prompt, completion in zip(prompts, completions, strict=True)]
+    return [ids[:each] for ids in answered(chat, prompts, params)]

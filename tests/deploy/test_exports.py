@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
-from safetensors.torch import save_file
 from sansi.base.errors import SansiError
 from sansi.deploy.export import TARGETS, Order, default_out, export, kind_of, read_calibration, target_of
 from sansi.deploy.export.reference import model_of, source_of
@@ -20,6 +20,7 @@ from sansi.model.formats.gguf.folder import folder_of
 from sansi.model.formats.source import open_source
 from sansi.model.formats.weights import fill_model
 
+import adapter_folders
 from tiny_checkpoint import make_checkpoint
 
 
@@ -52,20 +53,13 @@ def sha256(file):
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def adapter_of(folder, source, layers=(0, 1)):
+def adapter_of(folder, source):
     """A PEFT folder that changes two matrices of each layer."""
-    folder.mkdir()
     tensors = {}
-    for layer in layers:
-        for module in ("self_attn.q_proj", "self_attn.o_proj"):
-            rows, columns = source.shapes[f"model.layers.{layer}.{module}.weight"]
-            name = f"base_model.model.model.layers.{layer}.{module}"
-            tensors[f"{name}.lora_A.weight"] = torch.randn(4, columns, generator=torch.Generator().manual_seed(layer))
-            tensors[f"{name}.lora_B.weight"] = torch.randn(rows, 4, generator=torch.Generator().manual_seed(layer + 9))
-    save_file(tensors, folder / "adapter_model.safetensors")
-    settings = {"peft_type": "LORA", "r": 4, "lora_alpha": 4, "target_modules": ["q_proj", "o_proj"]}
-    (folder / "adapter_config.json").write_text(json.dumps(settings))
-    return folder
+    for layer, module in itertools.product(range(2), ("self_attn.q_proj", "self_attn.o_proj")):
+        name = f"model.layers.{layer}.{module}"
+        tensors |= adapter_folders.factors(name, *source.shapes[f"{name}.weight"], seed=layer)
+    return adapter_folders.folder_of(folder, tensors)
 
 
 # ---- what is written -------------------------------------------------------------------------------------------------
@@ -215,7 +209,7 @@ def test_the_default_place_is_named_after_model_and_kind(sansi, tiny, tmp_path):
     told = json.loads(done.out)
     assert done.code == 0 and told["path"] == "tiny-Q4_K_M.gguf" and told["receipt"]["format"] == "gguf Q4_K_M"
     assert (tmp_path / "work" / told["path"]).is_file()
-    names = {str(default_out(t, "m", t.kinds[0])) for t in TARGETS.values() if t.form != "launch"}
+    names = {str(default_out(t, "m", next(iter(t.kinds)))) for t in TARGETS.values() if t.form != "launch"}
     assert len(names) == sum(t.form != "launch" for t in TARGETS.values())
 
 
@@ -267,6 +261,7 @@ def test_what_is_there_is_kept_unless_told(sansi, tiny, tmp_path):
         (["--to", "gguf", "--tensor-parallel", "2"], 2, "--tensor-parallel: nothing that gguf knows"),
         (["--to", "vllm", "--kind", "Q8_0", "--force"], 2, "--kind and --force: nothing that vllm knows"),
         (["--to", "gguf", "--calibration", "nowhere.txt"], 1, "No such file"),
+        (["--to", "gptq", "--calibration", "nowhere.txt", "-o", "out.gguf"], 1, "can not end in .gguf"),
         (["--to", "llama-server"], 1, "--to gguf"),
         (["--to", "ktransformers"], 1, "has no experts"),
         ([], 2, "sansi export MODEL --to gguf"),

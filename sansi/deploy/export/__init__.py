@@ -2,7 +2,7 @@
 
 from sansi.deploy.export.calibration import OWN, Calibration, read_calibration
 from sansi.deploy.export.targets import TARGETS, Target, kind_of, target_of
-from sansi.deploy.export.weights import Exported, Order, default_out, export
+from sansi.deploy.export.weights import Exported, Order, check_out, default_out, export
 
 __all__ = [
     "OWN",
@@ -11,6 +11,7 @@ __all__ = [
     "Exported",
     "Order",
     "Target",
+    "check_out",
     "default_out",
     "export",
     "kind_of",

@@ -14,7 +14,7 @@ from torch import Tensor
 from sansi.base.errors import SansiError
 from sansi.base.model_card import read_card
 from sansi.chat import ChatModel
-from sansi.deploy.export.reference import chat_of, source_of
+from sansi.deploy.export.reference import answered, chat_of, source_of
 from sansi.engine import SamplingParams
 from sansi.text import Tokenizer
 
@@ -90,10 +90,9 @@ def _answers(chat: ChatModel, prompts: Sequence[list[int]], most: int) -> Calibr
         params = [
             SamplingParams(seed=seed + i, max_tokens=longest, stop_ids=chat.codec.stop_ids) for i in range(len(fitting))
         ]
-        for ids, answer in zip(fitting, chat.engine.generate(fitting, params), strict=True):
-            piece = torch.tensor([[*ids, *answer.ids][: most - count]])
-            count += piece.numel()
-            found += [piece] if piece.numel() else []
+        for ids in answered(chat, fitting, params):
+            found += [torch.tensor([ids[: most - count]])] if count < most else []
+            count += len(ids)
         seed += len(fitting)
     digest = hashlib.sha256(repr([ids.tolist() for ids in found]).encode()).hexdigest()
     return Calibration(tuple(found), "own answers", digest)

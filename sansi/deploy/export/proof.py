@@ -8,6 +8,7 @@ from typing import Any
 
 from sansi.base.errors import SansiError
 from sansi.chat import ChatModel
+from sansi.deploy.export.reference import answered
 from sansi.deploy.receipt import Divergence
 from sansi.engine import SamplingParams
 from sansi.engine.backends import load_backend
@@ -89,5 +90,4 @@ def _answered(chat: ChatModel, prompts: Sequence[list[int]]) -> list[list[int]]:
     if not fitting:
         raise SansiError(f"its context of {chat.context_length} tokens has no room for the prompts")
     params = SamplingParams(temperature=0.0, max_tokens=ANSWER, stop_ids=chat.codec.stop_ids)
-    answers = chat.engine.generate(fitting, params)
-    return [[*ids, *answer.ids] for ids, answer in zip(fitting, answers, strict=True)]
+    return answered(chat, fitting, params)

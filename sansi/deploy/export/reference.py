@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from sansi.chat import ChatModel
-from sansi.engine import Engine
+from sansi.engine import Engine, SamplingParams
 from sansi.model import Transformer, load
 from sansi.model.adapters import Merged, merged
 from sansi.model.formats.source import WeightSource, open_source
@@ -43,3 +43,11 @@ def chat_of(folder: Path, source: WeightSource, max_batch: int = 4) -> Iterator[
         chat = ChatModel.from_pretrained(folder, device="cpu", max_batch=max_batch)
     with chat:
         yield chat
+
+
+def answered(
+    chat: ChatModel, prompts: Sequence[Sequence[int]], params: SamplingParams | Sequence[SamplingParams]
+) -> list[list[int]]:
+    """The ids of each prompt, and of what the model says to it: what a model is used for is what it is judged by."""
+    answers = chat.engine.generate(prompts, params)
+    return [[*ids, *answer.ids] for ids, answer in zip(prompts, answers, strict=True)]

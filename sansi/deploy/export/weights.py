@@ -21,7 +21,7 @@ from sansi.deploy.packages.lmstudio import model_yaml
 from sansi.deploy.packages.ollama import modelfile
 from sansi.deploy.receipt import Divergence, Receipt, digests_of, receipt_path, write_receipt
 from sansi.model.adapters import Merged, erasure
-from sansi.model.bundle import ModelBundle, json_object
+from sansi.model.bundle import ModelBundle
 from sansi.model.formats.files import gguf_of, weight_names
 from sansi.model.formats.gguf.file import split_files
 from sansi.model.formats.gguf.write import write_gguf
@@ -29,6 +29,7 @@ from sansi.model.formats.importance import measure_importance
 from sansi.model.formats.source import WeightSource, open_source
 from sansi.model.formats.writers import write_folder
 from sansi.model.hub.repository import licence_of
+from sansi.text.foreign import templates_in
 
 Told = Callable[[str], None]
 GGUF_METADATA = "sansi.receipt"
@@ -106,12 +107,14 @@ def export(order: Order, told: Told = lambda note: None, progress: Callable[[int
     told: gets a line on each thing that a user has to know while it happens. progress: gets the bytes written so far.
     Raises SansiError for what is there already, a full disk, weights or a model that the target can not hold.
     """
-    _check(order)
+    check_out(order)
+    if order.target.calibration == "needed" and order.calibration is None:
+        raise SansiError(f"{order.target.name} rounds by a text; give one with --calibration FILE, or own")
     source = source_of(order.folder, order.merge)
     if source.format.name not in ("bf16", "fp16", "fp32"):
         told(f"{order.name} is in {source.format.name} already: what its rounding lost stays lost, and this adds to it")
     bundle = ModelBundle.from_folder(order.folder).without(["README.md"])
-    before = _before(order, source, bundle)
+    before = _before(order, source)
     written = _write(order, source, bundle, before, progress)
     receipt_path(order.out).unlink(missing_ok=True)  # that of an older export, until this one has been compared
     divergence = _compared(order, source, written.opened, told) if order.compared else {}
@@ -140,10 +143,8 @@ def _compared(order: Order, source: WeightSource, opened: Path, told: Told) -> d
         return {}
 
 
-def _check(order: Order) -> None:
-    """Raise SansiError, before any work, where something is in the way, or is missing."""
-    if order.target.calibration == "needed" and order.calibration is None:
-        raise SansiError(f"{order.target.name} rounds by a text; give one with --calibration FILE, or own")
+def check_out(order: Order) -> None:
+    """Raise SansiError, before any work, where something is in the way of `order.out`."""
     is_file = order.target.name == "gguf"
     if is_file != (order.out.suffix.lower() == ".gguf"):
         wanted = "a file; let its name end in .gguf" if is_file else "a folder, and its name can not end in .gguf"
@@ -165,7 +166,7 @@ def _is_source(order: Order) -> bool:
     return order.out.resolve() == order.folder.resolve()
 
 
-def _before(order: Order, source: WeightSource, bundle: ModelBundle) -> dict[str, Any]:
+def _before(order: Order, source: WeightSource) -> dict[str, Any]:
     """What the receipt says that is known before the work."""
     return {
         "model": order.name,
@@ -173,7 +174,7 @@ def _before(order: Order, source: WeightSource, bundle: ModelBundle) -> dict[str
         "source": digests_of(_sources(order.folder)),
         "source_format": source.format.name,
         "licence": licence_of(order.folder),
-        "template_sha256": _template(bundle),
+        "template_sha256": _template(order.folder),
         "calibration": order.calibration.to_dict() if order.calibration else None,
         "merged": _merged(order, source),
     }
@@ -198,11 +199,13 @@ def _sources(folder: Path) -> list[Path]:
     return [folder / name for name in (*weight_names(folder), "config.json")]
 
 
-def _template(bundle: ModelBundle) -> str | None:
+def _template(folder: Path) -> str | None:
     """The digest of the chat template, wherever it stands."""
-    text: Any = bundle.files.get("chat_template.jinja", b"").decode("utf-8", "replace")
-    text = text or json_object(bundle.files, "tokenizer_config.json").get("chat_template")
-    return hashlib.sha256(text.encode()).hexdigest() if isinstance(text, str) and text else None
+    try:
+        text = templates_in(folder).get("default")
+    except SansiError:  # a damaged one is told by whoever needs it
+        return None
+    return hashlib.sha256(text.encode()).hexdigest() if text else None
 
 
 def _write(
@@ -215,27 +218,17 @@ def _write(
     return _folder(order, source, bundle, progress)
 
 
-OPTIONS: Mapping[str, Callable[[str], Mapping[str, Any]]] = {
-    "hf": lambda kind: {"dtype": {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}[kind]},
-    "mlx": lambda kind: {"bits": int(kind.removesuffix("bit"))},
-    "gptq": lambda kind: {"bits": int(kind.removeprefix("int"))},
-    "compressed-tensors": lambda kind: {"scheme": {"int4": "W4A16", "int8": "W8A16", "fp8": "FP8_DYNAMIC"}[kind]},
-}
-"""What a kind is called by the writer of each format."""
-
-
 def _folder(order: Order, source: WeightSource, bundle: ModelBundle, progress: Any) -> _Written:
     name = order.target.name
-    options = dict(OPTIONS[name](order.kind)) if name in OPTIONS else {}
     given = {"shard_bytes": order.split_bytes, "group_size": order.group_size}
-    options |= {key: value for key, value in given.items() if value is not None}
+    chosen = {key: value for key, value in given.items() if value is not None}
     made = write_folder(
         source,
         order.out,
         name,
         bundle,
         calibration=order.calibration.batches if order.calibration else None,
-        options=options,
+        options={**order.target.kinds[order.kind], **chosen},
         overwrite=order.overwrite,
         progress=progress,
     )
@@ -250,7 +243,7 @@ def _gguf(
     importance = None
     if order.calibration:
         importance = measure_importance(model_of(order.folder, source), order.calibration.batches)
-    licence = licence_of(order.folder)
+    licence = before["licence"]
     extra = {
         GGUF_METADATA: json.dumps({**before, "kind": order.kind, "sansi": __version__}, sort_keys=True),
         "general.quantized_by": f"Sansi {__version__}",
@@ -287,7 +280,7 @@ def _package(
     order: Order, source: WeightSource, bundle: ModelBundle, before: Mapping[str, Any], progress: Any
 ) -> _Written:
     """A folder with a GGUF file and the text beside it."""
-    facts = facts_of(order.folder, order.name, context=order.context, licence=licence_of(order.folder))
+    facts = facts_of(order.folder, order.name, context=order.context, licence=before["licence"])
     folder = make_folder(order.out)
     made = _gguf(order, folder / f"{order.name}-{order.kind}.gguf", source, bundle, before, progress)
     weights = made.files[0]
