@@ -23,13 +23,14 @@ from sansi.model.kernels import GROUP
 PACKED, PLAIN = "pack-quantized", ("int-quantized", "float-quantized", "naive-quantized")
 STRATEGIES = ("tensor", "channel", "group", "block")
 ORDERS = (None, False, "weight", "static", "group", "dynamic", True)
-SCALES = ("weight_scale", "weight_scale_inv")
 
 
 class CompressedFolder(QuantisedFolder):
     """Weights of compressed-tensors: integers of 4 and 8 bits, and FP8, which the CPU computes with in int8 groups."""
 
     method = "compressed-tensors"
+    own_name = True
+    scales = ("weight_scale", "weight_scale_inv")
     optional = (".input_scale", ".input_zero_point", ".input_global_scale", ".k_scale", ".v_scale", ".output_scale")
 
     def settings(self, described: Mapping[str, Any]) -> None:
@@ -193,13 +194,6 @@ class CompressedFolder(QuantisedFolder):
         scales = self.files.read(self._scale(name), ...)  # type: ignore[arg-type]
         return torch.equal(scales.to(torch.float16).to(scales.dtype), scales)
 
-    def _marked(self) -> list[str]:
-        return [name for name, shape in self.shapes.items() if len(shape) == 2 and name in self.files.shapes]
-
     def _is_stored(self, name: str) -> bool:
         stem = name.removesuffix("weight")
         return self._scale(name) in self.files.shapes or f"{stem}weight_packed" in self.files.shapes
-
-    def _scale(self, name: str) -> str:
-        names = [f"{name.removesuffix('weight')}{ending}" for ending in SCALES]
-        return next((found for found in names if found in self.files.shapes), names[0])

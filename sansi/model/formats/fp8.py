@@ -16,14 +16,13 @@ from sansi.base.errors import SansiError
 from sansi.base.shown import show
 from sansi.model.formats.quantised_folder import QuantisedFolder
 
-SCALES = ("weight_scale_inv", "weight_scale")
-"""Official, and as compressed-tensors calls the same."""
-
 
 class Fp8Folder(QuantisedFolder):
     """Weights in FP8 with a scale for each block; the CPU, which has no FP8, computes with them in int8 groups."""
 
     method = "fp8"
+    own_name = True
+    scales = ("weight_scale_inv", "weight_scale")  # official, and as compressed-tensors calls the same
     optional = (".input_scale", ".activation_scale")  # static scales of activations, which are not rounded to FP8 here
 
     def settings(self, described: Mapping[str, Any]) -> None:
@@ -57,13 +56,3 @@ class Fp8Folder(QuantisedFolder):
 
     def exact(self, kind: str) -> bool:
         return False
-
-    def _marked(self) -> list[str]:
-        return [name for name, shape in self.shapes.items() if len(shape) == 2 and name in self.files.shapes]
-
-    def _is_stored(self, name: str) -> bool:
-        return self._scale(name) in self.files.shapes
-
-    def _scale(self, name: str) -> str:
-        names = [f"{name.removesuffix('weight')}{ending}" for ending in SCALES]
-        return next((found for found in names if found in self.files.shapes), names[0])

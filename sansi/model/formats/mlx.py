@@ -26,6 +26,7 @@ class MlxFolder(QuantisedFolder):
     """Weights of MLX; those of four bits are computed with as they are where their scales are exact in fp16."""
 
     method = "mlx"
+    own_name = True
 
     def settings(self, described: Mapping[str, Any]) -> None:
         self._default = self._setting(described, "")
@@ -95,13 +96,6 @@ class MlxFolder(QuantisedFolder):
 
     def _has_scales(self, stem: str) -> bool:
         return f"{stem}scales" in self.files.shapes
-
-    def _marked(self) -> list[str]:
-        return [name for name, shape in self.shapes.items() if len(shape) == 2 and name in self.files.shapes]
-
-    def _is_stored(self, name: str) -> bool:
-        stem, expert = self._place(name)
-        return self._has_scales(stem) or (expert is not None and f"{stem}weight" in self.files.shapes)
 
 
 def place_of(name: str) -> tuple[str, int | None]:

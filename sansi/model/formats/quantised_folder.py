@@ -34,6 +34,10 @@ class QuantisedFolder(ABC):
     """quant_method of config.json."""
     optional: tuple[str, ...] = ()
     """Endings of tensors that may be there and are not read."""
+    own_name: bool = False
+    """Whether a part keeps the name of the matrix itself."""
+    scales: tuple[str, ...] = ()
+    """What the scales of `X.weight` may be called: "weight_scale"; the first is the usual one."""
 
     def __init__(self, folder: str | Path):
         self.folder = model_folder(folder)
@@ -42,8 +46,9 @@ class QuantisedFolder(ABC):
         """Of every tensor of the model, experts one by one."""
         self.settings(described_in(self.folder))
         self.files = TensorFiles(weight_files(self.folder))
-        names = [name for name, shape in self.shapes.items() if len(shape) == 2 and name not in self.files.shapes]
-        self.quantised = frozenset(name for name in [*names, *self._marked()] if self._is_stored(name))
+        matrices = [name for name, shape in self.shapes.items() if len(shape) == 2]
+        candidates = [name for name in matrices if self.own_name or name not in self.files.shapes]
+        self.quantised = frozenset(name for name in candidates if self._is_stored(name))
         """Matrices that are stored by their parts."""
         self._check()
         self.kinds: dict[str, str] = {name: kind for name in sorted(self.quantised) if (kind := self._kind(name))}
@@ -112,12 +117,13 @@ class QuantisedFolder(ABC):
         kind = self.kind(name)
         return kind if kind in KINDS and self.shapes[name][1] % GROUP == 0 else None
 
-    def _marked(self) -> list[str]:
-        """Matrices whose parts keep the name of the matrix itself (FP8)."""
-        return []
-
     def _is_stored(self, name: str) -> bool:
-        return any(part in self.files.shapes for part in self.stored(name))
+        """Whether there is a part that stands for the matrix `name` alone."""
+        return any(part in self.files.shapes for part in self.stored(name) if part != name)
+
+    def _scale(self, name: str) -> str:
+        names = [f"{name.removesuffix('weight')}{ending}" for ending in self.scales]
+        return next((found for found in names if found in self.files.shapes), names[0])
 
     def _check(self) -> None:
         """Raise SansiError unless the files hold exactly the tensors of the model, whole or by their parts."""
