@@ -31,6 +31,7 @@ class CompressedFolder(QuantisedFolder):
     method = "compressed-tensors"
     own_name = True
     scales = ("weight_scale", "weight_scale_inv")
+    index = "weight_g_idx"
     optional = (".input_scale", ".input_zero_point", ".input_global_scale", ".k_scale", ".v_scale", ".output_scale")
 
     def settings(self, described: Mapping[str, Any]) -> None:
@@ -104,12 +105,12 @@ class CompressedFolder(QuantisedFolder):
             return {name: (rows, columns), **scales, **self._if_there(f"{stem}weight_zero_point", grid), **zeros}
         zeros = {} if self._symmetric else {f"{stem}weight_zero_point": (-(-rows * self._bits // 32), grid[1])}
         packed = {f"{stem}weight_packed": (rows, -(-columns * self._bits // 32)), f"{stem}weight_shape": (2,)}
-        return packed | scales | zeros | self._if_there(f"{stem}weight_g_idx", (columns,))
+        return packed | scales | zeros | self._if_there(f"{stem}{self.index}", (columns,))
 
     def _grid(self, name: str) -> tuple[int, int]:
         """[N, K] -> the shape of its scales."""
         rows, columns = self.shapes[name]
-        return -(-rows // (self._high or rows)), -(-columns // (self._wide or columns))
+        return -(-rows // (self._high or rows)), -(-columns // self.group_size(columns))
 
     def _as_found(self, part: str, grid: tuple[int, ...]) -> tuple[int, ...]:
         """One scale for all may be [1] or [], and those of channels [N]."""
@@ -122,7 +123,7 @@ class CompressedFolder(QuantisedFolder):
 
     def values(self, name: str, first: int, last: int) -> Tensor:
         q, scales, zeros = self._read(name, first, last)
-        at = self._columns(name)
+        at = self._group_of(name)
         shifted = q.float() if zeros is None else q.float() - zeros.float()[:, at]
         return shifted * scales.float()[:, at]
 
@@ -137,12 +138,15 @@ class CompressedFolder(QuantisedFolder):
         if self._float:
             return "int8"
         columns = self.shapes[name][1]
-        size = self._wide or columns
-        if size % GROUP or columns % size or self._reordered(name) or not self._has_half_scales(name):
+        size = self.group_size(columns)
+        if size % GROUP or columns % size or not self._in_order(name) or not self._has_half_scales(name):
             return None
         if self._symmetric:
             return "int4" if self._bits == 4 else "int8"
         return affine_kind(4, size, columns) if self._bits == 4 and self._packed else None
+
+    def group_size(self, columns: int) -> int:
+        return self._wide or columns
 
     def exact(self, kind: str) -> bool:
         return not self._float
@@ -175,20 +179,6 @@ class CompressedFolder(QuantisedFolder):
         """[N, groups]: the values of a grid that belong to rows [first, last)."""
         grid = self.files.read(part, ...).reshape(self._grid(name))  # type: ignore[arg-type]
         return grid[torch.arange(first, last) // (self._high or self.shapes[name][0])]
-
-    def _columns(self, name: str) -> Tensor:
-        """[K] int64: the group of each input."""
-        columns, index = self.shapes[name][1], f"{name.removesuffix('weight')}weight_g_idx"
-        if index not in self.files.shapes:
-            return torch.arange(columns) // (self._wide or columns)
-        group = self.files.read(index, slice(None)).long()
-        if not bool(((group >= 0) & (group < self._grid(name)[1])).all()):
-            raise SansiError(f"{self.folder}: {index} names groups that there are not; download it again")
-        return group
-
-    def _reordered(self, name: str) -> bool:
-        columns = self.shapes[name][1]
-        return not torch.equal(self._columns(name), torch.arange(columns) // (self._wide or columns))
 
     def _has_half_scales(self, name: str) -> bool:
         scales = self.files.read(self._scale(name), ...)  # type: ignore[arg-type]

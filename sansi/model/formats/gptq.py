@@ -43,13 +43,13 @@ class GptqFolder(QuantisedFolder):
 
     def stored(self, name: str) -> dict[str, tuple[int, ...]]:
         (rows, columns), stem = self.shapes[name], name.removesuffix("weight")
-        groups, per_word = self._groups(columns), 32 // self._bits
+        groups, per_word = -(-columns // self.group_size(columns)), 32 // self._bits
         parts: dict[str, tuple[int, ...]] = {
             f"{stem}qweight": (columns // per_word, rows),
             f"{stem}qzeros": (groups, rows // per_word),
             f"{stem}scales": (groups, rows),
         }
-        index = f"{stem}g_idx"
+        index = f"{stem}{self.index}"
         return parts | ({index: (columns,)} if self._act_order or index in self.files.shapes else {})
 
     def values(self, name: str, first: int, last: int) -> Tensor:
@@ -69,12 +69,15 @@ class GptqFolder(QuantisedFolder):
 
     def kind(self, name: str) -> str | None:
         columns = self.shapes[name][1]
-        size = self._group if self._group > 0 else columns
+        size = self.group_size(columns)
         if size % GROUP or columns % size or (self._act_order and not self._in_order(name)):
             return None
         if self._symmetric:
             return "int4" if self._bits == 4 else "int8"
         return affine_kind(4, size, columns) if self._bits == 4 else None
+
+    def group_size(self, columns: int) -> int:
+        return columns if self._group == -1 else self._group
 
     def _read(self, name: str, first: int, last: int) -> tuple[Tensor, Tensor, Tensor]:
         """Levels [N, K] uint8, scales and zero points [N, groups] of rows [first, last)."""
@@ -88,21 +91,3 @@ class GptqFolder(QuantisedFolder):
         if self._less_one:
             zeros = (zeros + 1) & (2**self._bits - 1)
         return q, scales, zeros
-
-    def _groups(self, columns: int) -> int:
-        return 1 if self._group == -1 else -(-columns // self._group)
-
-    def _group_of(self, name: str) -> Tensor:
-        """[K] int64."""
-        columns, index = self.shapes[name][1], f"{name.removesuffix('weight')}g_idx"
-        if index in self.files.shapes:
-            group = self.files.read(index, slice(None)).long()
-            if not bool(((group >= 0) & (group < self._groups(columns))).all()):
-                raise SansiError(f"{self.folder}: {index} names groups that there are not; download it again")
-            return group
-        return torch.arange(columns) // (self._group if self._group > 0 else columns)
-
-    def _in_order(self, name: str) -> bool:
-        columns = self.shapes[name][1]
-        plain = torch.arange(columns) // (self._group if self._group > 0 else columns)
-        return torch.equal(self._group_of(name), plain)

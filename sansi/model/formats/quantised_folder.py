@@ -38,6 +38,8 @@ class QuantisedFolder(ABC):
     """Whether a part keeps the name of the matrix itself."""
     scales: tuple[str, ...] = ()
     """What the scales of `X.weight` may be called: "weight_scale"; the first is the usual one."""
+    index: str = "g_idx"
+    """What the tensor is called that names the group of each input, where they are not neighbours."""
 
     def __init__(self, folder: str | Path):
         self.folder = model_folder(folder)
@@ -75,6 +77,10 @@ class QuantisedFolder(ABC):
     def kind(self, name: str) -> str | None:
         """The packed kind that holds `name`; None: floats do."""
         return None
+
+    def group_size(self, columns: int) -> int:
+        """Inputs of a matrix with so many that share a scale, for a format whose groups may be of any inputs."""
+        raise NotImplementedError
 
     def exact(self, kind: str) -> bool:
         """Whether the packed kind holds the values as they are; else they are rounded to it."""
@@ -124,6 +130,22 @@ class QuantisedFolder(ABC):
     def _scale(self, name: str) -> str:
         names = [f"{name.removesuffix('weight')}{ending}" for ending in self.scales]
         return next((found for found in names if found in self.files.shapes), names[0])
+
+    def _group_of(self, name: str) -> Tensor:
+        """[K] int64: the group of each input."""
+        columns, index = self.shapes[name][1], f"{name.removesuffix('weight')}{self.index}"
+        if index not in self.files.shapes:
+            return self._neighbours(columns)
+        group = self.files.read(index, slice(None)).long()
+        if not bool(((group >= 0) & (group < -(-columns // self.group_size(columns)))).all()):
+            raise SansiError(f"{self.folder}: {index} names groups that there are not; download it again")
+        return group
+
+    def _in_order(self, name: str) -> bool:
+        return torch.equal(self._group_of(name), self._neighbours(self.shapes[name][1]))
+
+    def _neighbours(self, columns: int) -> Tensor:
+        return torch.arange(columns) // self.group_size(columns)
 
     def _check(self) -> None:
         """Raise SansiError unless the files hold exactly the tensors of the model, whole or by their parts."""
