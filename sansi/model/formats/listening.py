@@ -9,11 +9,8 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sansi.model.formats.names import same_inputs
 from sansi.model.transformer import Experts, Linear
-
-_TOGETHER = {"q_proj": ("q_proj", "k_proj", "v_proj"), "gate_proj": ("gate_proj", "up_proj")}
-"""Matrices that get the same inputs, by the first of them."""
-_FOLLOW = ("k_proj", "v_proj", "up_proj")
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ def listening(module: nn.Module, hear: Callable[[Heard], None], prefix: str = ""
             router = module.get_submodule(f"{name.removesuffix('experts')}gate")
             hooks.append(router.register_forward_hook(ear.routed))
             hooks.append(part.register_forward_pre_hook(ear.of_experts))
-        elif isinstance(part, Linear) and part.role == "matrix" and not name.endswith(_FOLLOW):
+        elif isinstance(part, Linear) and part.role == "matrix" and _is_first(name):
             hooks.append(part.register_forward_pre_hook(_of_matrix(f"{prefix}{name}", hear)))
     try:
         yield
@@ -57,9 +54,15 @@ def expert_names(module: nn.Module, prefix: str = "") -> list[str]:
     return [f"{prefix}{name}.{number}" for name, part in stacks for number in range(len(part.down_proj))]
 
 
+def _is_first(name: str) -> bool:
+    """Whether a matrix is the one that is listened to for all with its inputs."""
+    kind = name.rpartition(".")[2]
+    return kind == same_inputs(kind)[0]
+
+
 def _of_matrix(name: str, hear: Callable[[Heard], None]) -> Callable[..., None]:
     stem, _, kind = name.rpartition(".")
-    names = tuple(f"{stem}.{each}.weight" for each in _TOGETHER.get(kind, (kind,)))
+    names = tuple(f"{stem}.{each}.weight" for each in same_inputs(kind))
 
     def hook(module: nn.Module, given: tuple[Tensor, ...]) -> None:
         x = given[0].flatten(0, -2)

@@ -10,6 +10,12 @@ from torch import Tensor, nn
 
 _STACKED = re.compile(r"(?P<experts>.*\.mlp\.experts)\.(?P<kind>gate_up_proj|down_proj)")
 _ONE_EXPERT = re.compile(r"(?P<experts>.*\.mlp\.experts)\.(?P<number>\d+)\.(?P<kind>gate|up|down)_proj\.weight")
+_SAME_INPUTS = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
+
+
+def same_inputs(kind: str) -> tuple[str, ...]:
+    """The matrices that get what one called `kind` gets, itself among them: "k_proj" -> q_proj, k_proj, v_proj."""
+    return next((kinds for kinds in _SAME_INPUTS if kind in kinds), (kind,))
 
 
 def tensor_table(model: nn.Module, stacked: bool = False) -> dict[str, Tensor]:

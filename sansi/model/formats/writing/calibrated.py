@@ -5,18 +5,15 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import ClassVar
 
 from torch import Tensor
 
+from sansi.model.formats.names import same_inputs
 from sansi.model.formats.weights import WeightSource
 from sansi.model.formats.writing.folder_format import Piece, WriterOptions, check_finite
 from sansi.model.formats.writing.grouped import GroupedFormat, GroupedOptions
 from sansi.model.formats.writing.layer_walk import LayerWalk, SecondMoments
-
-_FIRST = MappingProxyType({"k_proj": "q_proj", "v_proj": "q_proj", "up_proj": "gate_proj"})
-"""Of the matrices that get the same inputs."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +65,8 @@ class CalibratedFormat(GroupedFormat):
 
 def shared_inputs(names: Iterable[str]) -> list[tuple[str, ...]]:
     """Matrices in runs that get the same inputs."""
-    runs: dict[tuple[str, str], list[str]] = {}
+    runs: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for name in names:
         stem, _, kind = name.removesuffix(".weight").rpartition(".")
-        runs.setdefault((stem, _FIRST.get(kind, kind)), []).append(name)
+        runs.setdefault((stem, same_inputs(kind)), []).append(name)
     return [tuple(run) for run in runs.values()]

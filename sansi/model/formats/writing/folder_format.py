@@ -16,13 +16,13 @@ from sansi.base.config import Config, too_small
 from sansi.base.device import resolve_dtype
 from sansi.base.errors import SansiError
 from sansi.model.bundle import ModelBundle
+from sansi.model.formats.names import same_inputs
 from sansi.model.formats.weights import SHORT, VALUES_AT_ONCE, WeightSource
 from sansi.model.formats.writing.shards import Stored
 
 SHARD_BYTES = 4 * 2**30
-_PROJECTION = re.compile(r"(?P<module>.*\.)(?P<kind>[qkvo]|gate|up|down)_proj\.weight")
+_PROJECTION = re.compile(r"(?P<module>.*\.)(?P<kind>[qkvo]_proj|gate_proj|up_proj|down_proj)\.weight")
 ROUTER = ".mlp.gate.weight"
-_FUSED = (("q", "k", "v"), ("gate", "up"))
 _DTYPES = ("auto", "bfloat16", "float16", "float32")
 
 
@@ -191,9 +191,8 @@ def together_with(name: str) -> set[str]:
     if match is None:
         return set()
     if ".experts." in match["module"]:
-        return {f"{match['module']}{kind}_proj.weight" for kind in ("gate", "up", "down")}
-    kinds = next((kinds for kinds in _FUSED if match["kind"] in kinds), ())
-    return {f"{match['module']}{kind}_proj.weight" for kind in kinds}
+        return {f"{match['module']}{kind}.weight" for kind in ("gate_proj", "up_proj", "down_proj")}
+    return {f"{match['module']}{kind}.weight" for kind in same_inputs(match["kind"])}
 
 
 def _squares(values: Tensor) -> float:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from sansi import __version__
+from sansi.model.formats.names import same_inputs
 from sansi.model.formats.writing.calibrated import CalibratedFormat, CalibratedOptions, shared_inputs
 from sansi.model.formats.writing.folder_format import Piece, WriterOptions, is_projection, piece_of
 from sansi.model.formats.writing.grouped import SIZES
@@ -31,6 +33,8 @@ from sansi.model.formats.writing.words import words
 BITS = (4, 8)
 FLOOR = 1e-4
 """The least that an input counts in the search of scales, beside the mean."""
+_JOINED = MappingProxyType({"q_proj": "qkv_proj", "gate_proj": "gate_up_proj"})
+"""What other programs call matrices together that get the same inputs, by the first of them."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +175,6 @@ def _patterns(module: str) -> list[str]:
     if module.endswith(".mlp.gate"):
         return [r".*\.mlp\.gate$"]
     stem, _, kind = module.rpartition(".")
-    joined = {"q_proj": "qkv_proj", "k_proj": "qkv_proj", "v_proj": "qkv_proj"}
-    joined |= {"gate_proj": "gate_up_proj", "up_proj": "gate_up_proj"}
-    names = [kind, *([joined[kind]] if kind in joined else [])]
+    first = same_inputs(kind)[0]
+    names = [kind, *([_JOINED[first]] if first in _JOINED else [])]
     return [f".*{re.escape(f'{stem}.{name}')}$" for name in names]
