@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sansi import __version__
 from sansi.model.formats.names import same_inputs
+from sansi.model.formats.weights import WeightSource
 from sansi.model.formats.writing.calibrated import CalibratedFormat, CalibratedOptions, shared_inputs
 from sansi.model.formats.writing.folder_format import Piece, WriterOptions, is_projection, piece_of
 from sansi.model.formats.writing.grouped import SIZES
@@ -113,17 +114,9 @@ class GptqWriter(LevelsFormat):
     options_type: ClassVar[type[WriterOptions]] = GptqOptions
     options: GptqOptions
 
-    @property
-    def bits(self) -> int:  # type: ignore[override]
-        return self.options.bits
-
-    @property
-    def descending(self) -> bool:  # type: ignore[override]
-        return self.options.desc_act
-
-    @property
-    def damp(self) -> float:  # type: ignore[override]
-        return self.options.damp_percent
+    def __init__(self, weights: WeightSource, options: GptqOptions, calibration: Iterable[Tensor] | None = None):
+        self.bits, self.descending, self.damp = options.bits, options.desc_act, options.damp_percent
+        super().__init__(weights, options, calibration)
 
     def fits(self, name: str, shape: tuple[int, ...]) -> bool:
         whole = is_projection(name) and not any(size % (32 // self.bits) for size in shape)
