@@ -128,11 +128,11 @@ class AwqWriter(CalibratedFormat):
         levels, total = {}, 0.0
         for name, weight in quantised.items():
             known, wanted = moments.of(name), weight * scale
-            of_scaled = None if known is None else known / torch.outer(scale, scale)
-            plain = nearest(wanted, self._grid(wanted, None, 1.0))
-            if of_scaled is None:
+            plain = nearest(wanted, self._grid(wanted, self._ends(wanted)))
+            if known is None:
                 levels[name] = plain
                 continue
+            of_scaled = known / torch.outer(scale, scale)
             clipped = nearest(wanted, self._clipped(wanted, of_scaled))
             best = best_rows(wanted, [plain, clipped], of_scaled)
             levels[name], total = best.levels, total + best.error.double().sum().item()
@@ -154,7 +154,7 @@ class AwqWriter(CalibratedFormat):
             scale, total = _spread(made, fold), 0.0
             for name, block in blocks.items():
                 wanted = quantised[name] * scale
-                missed = nearest(wanted, self._grid(wanted, None, 1.0)).floats() / scale - quantised[name]
+                missed = nearest(wanted, self._grid(wanted, self._ends(wanted))).floats() / scale - quantised[name]
                 total += self._block_error(missed, block).double().sum().item()
             return total
 
@@ -167,9 +167,9 @@ class AwqWriter(CalibratedFormat):
                     best, least = made, reached
         return best
 
-    def _grid(self, weight: Tensor, ends: tuple[Tensor, Tensor] | None, clip: float) -> Grid:
+    def _grid(self, weight: Tensor, ends: tuple[Tensor, Tensor], clip: float = 1.0) -> Grid:
         """Levels from the least to the largest weight of each group, drawn in to `clip` of that; 0 is among them."""
-        low, high = ends or self._ends(weight)
+        low, high = ends
         scales = exact_in((high - low) * clip / TOP, (torch.float16, self.dtype))
         zeros = (-low * clip * inverse(scales)).round().clamp(0, TOP)
         group_of = torch.arange(weight.shape[1]) // self.group
@@ -182,16 +182,12 @@ class AwqWriter(CalibratedFormat):
     def _clipped(self, weight: Tensor, moments: Tensor) -> Grid:
         """For each group the ends whose rounding moves its part of the output least."""
         ends, blocks = self._ends(weight), self._blocks(moments)
-        best = self._grid(weight, ends, 1.0)
+        best = self._grid(weight, ends)
         least = self._block_error(nearest(weight, best).floats() - weight, blocks)
         for clip in CLIPS:
             grid = self._grid(weight, ends, clip)
             error = self._block_error(nearest(weight, grid).floats() - weight, blocks)
-            better = error < least
-            scales, zeros = (
-                torch.where(better, new, old) for new, old in ((grid.scales, best.scales), (grid.zeros, best.zeros))
-            )
-            best, least = Grid(BITS, scales, zeros, grid.group_of), torch.minimum(least, error)
+            best, least = best.replaced(error < least, grid), torch.minimum(least, error)
         return best
 
     def _blocks(self, moments: Tensor) -> Tensor:

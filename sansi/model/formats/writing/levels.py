@@ -44,6 +44,11 @@ class Grid:
         """Scale and zero point of each weight, [N, K]."""
         return self.scales[:, self.group_of], self.zeros[:, self.group_of]
 
+    def replaced(self, better: Tensor, other: Grid) -> Grid:
+        """With scales and zero points of `other` where that is better, [N, 1] or [N, G]; both have the same groups."""
+        scales, zeros = torch.where(better, other.scales, self.scales), torch.where(better, other.zeros, self.zeros)
+        return replace(self, scales=scales, zeros=zeros)
+
 
 @dataclass(frozen=True)
 class Levels:
@@ -131,12 +136,8 @@ def best_rows(weight: Tensor, candidates: Sequence[Levels], moments: Tensor) -> 
     for other in candidates[1:]:
         error = output_error(weight, other, moments)
         better = (error < least).unsqueeze(1)
-        grid = replace(
-            best.grid,
-            scales=torch.where(better, other.grid.scales, best.grid.scales),
-            zeros=torch.where(better, other.grid.zeros, best.grid.zeros),
-        )
-        best, least = Levels(grid, torch.where(better, other.q, best.q)), torch.minimum(least, error)
+        best = Levels(best.grid.replaced(better, other.grid), torch.where(better, other.q, best.q))
+        least = torch.minimum(least, error)
     return Best(best, least)
 
 
