@@ -111,6 +111,12 @@ def too_small(config: Any, least: float, *names: str) -> list[str]:
     return [f'"{name}" must be at least {least}, not {v}' for name, v in values.items() if v is not None and v < least]
 
 
+def not_among(config: Any, name: str, choices: Iterable[Any]) -> list[str]:
+    """A sentence where the field is none of the choices."""
+    value, known = getattr(config, name), list(choices)
+    return [] if value in known else [f'"{name}" must be one of {", ".join(map(str, known))}, not {show(value)}']
+
+
 def idle(config: Any, reason: str, *names: str) -> list[str]:
     """A sentence for each of the fields that was given a value of its own and that nothing reads, with the reason."""
     cls: type = type(config)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from sansi.base.config import Config, too_small
+from sansi.base.config import Config, not_among, too_small
 from sansi.base.device import resolve_dtype
 from sansi.base.errors import SansiError
 from sansi.model.bundle import ModelBundle
@@ -36,8 +36,7 @@ class WriterOptions(Config):
     """The largest size of a file."""
 
     def problems(self) -> list[str]:
-        wrong = [] if self.dtype in _DTYPES else [f'"dtype" must be one of {", ".join(_DTYPES)}, not "{self.dtype}"']
-        return wrong + too_small(self, 1, "shard_bytes")
+        return not_among(self, "dtype", _DTYPES) + too_small(self, 1, "shard_bytes")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from sansi import __version__
+from sansi.base.config import not_among
 from sansi.model.formats.names import same_inputs
 from sansi.model.formats.weights import WeightSource
 from sansi.model.formats.writing.calibrated import CalibratedFormat, CalibratedOptions, shared_inputs
@@ -49,7 +50,7 @@ class GptqOptions(CalibratedOptions):
     """Share of the mean second moment that is added to each."""
 
     def problems(self) -> list[str]:
-        wrong = [] if self.bits in BITS else [f'"bits" must be one of {", ".join(map(str, BITS))}, not {self.bits}']
+        wrong = not_among(self, "bits", BITS)
         if not 0 < self.damp_percent < 1:
             wrong.append(f'"damp_percent" must lie between 0 and 1, not {self.damp_percent}')
         if self.desc_act and self.group_size == -1:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from sansi.base.config import not_among
 from sansi.model.formats.weights import WeightSource
 from sansi.model.formats.writing.folder_format import FolderFormat, WriterOptions, is_projection
 
@@ -20,10 +21,8 @@ class GroupedOptions(WriterOptions):
     """Inputs that share a scale; None: the format's usual size, or a smaller one where more of the model fits that."""
 
     def problems(self) -> list[str]:
-        known = self.sizes()
-        fits = self.group_size is None or self.group_size in known
-        told = f'"group_size" must be one of {", ".join(map(str, sorted(known)))}, not {self.group_size}'
-        return super().problems() + ([] if fits else [told])
+        wrong = [] if self.group_size is None else not_among(self, "group_size", sorted(self.sizes()))
+        return super().problems() + wrong
 
     def sizes(self) -> Sequence[int]:
         """That can be asked for."""

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from sansi.base.config import not_among
 from sansi.model.bundle import ModelBundle, json_object
 from sansi.model.formats.fitting import VALUES_AT_ONCE, Fit, error_of, fit_affine, levels_of
 from sansi.model.formats.mlx import place_of
@@ -34,8 +35,7 @@ class MlxOptions(GroupedOptions):
     bits: int = 4
 
     def problems(self) -> list[str]:
-        wrong = [] if self.bits in BITS else [f'"bits" must be one of {", ".join(map(str, BITS))}, not {self.bits}']
-        return super().problems() + wrong
+        return super().problems() + not_among(self, "bits", BITS)
 
 
 class MlxWriter(GroupedFormat):
