@@ -67,7 +67,8 @@ def write_folder(
     writer = _writer(weights, format, options, calibration)
     values = _config_values(writer, bundle, extra)
     planned = writer.planned()
-    _check_place(target, values, sum(tensor.nbytes for tensor in planned), overwrite)
+    nbytes = sum(tensor.nbytes for tensor in planned)
+    _check_place(target, values, nbytes, overwrite)
     try:
         with atomic_folder(target) as draft:
             more = {name: data for name, data in extra.items() if isinstance(data, bytes)}
@@ -78,7 +79,7 @@ def write_folder(
     except OSError as error:
         why = f"{target} can not be written ({error.strerror})"
         raise SansiError(f"{why}; make room, or choose another folder") from error
-    nbytes, count = sum(tensor.nbytes for tensor in planned), sum(math.prod(s) for s in weights.shapes.values())
+    count = sum(math.prod(shape) for shape in weights.shapes.values())
     return WrittenFolder(target, format, nbytes, 8 * nbytes / count, tensors, writer.coverage)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from sansi.base.errors import ConfigError, SansiError
 from sansi.model.config import ModelConfig
 from sansi.model.formats.files import (
+    ADAPTER_CONFIG,
     DESCRIBED_UNDER,
     INDEX_FILE,
     OPENED_METHODS,
@@ -26,7 +27,7 @@ _FORMATS = ((".bin", "pickled weights (*.bin)"), (".onnx", "ONNX files"), (".pt"
 def check_files(repository: Repository) -> None:
     """Raise SansiError, in one sentence, unless there are a configuration, a tokenizer and safetensors."""
     name = repository.name
-    if repository.file("adapter_config.json") and not repository.file(CONFIG):
+    if repository.file(ADAPTER_CONFIG) and not repository.file(CONFIG):
         raise SansiError(
             f"{name} is an adapter (LoRA) and not a model; give the name of a model that it is merged into"
         )
