@@ -208,6 +208,11 @@ def rewrite(
 # ---- what the tensors of a format mean, for what Sansi writes --------------------------------------------------------
 
 
+def tensors_of(folder: Path) -> dict[str, Tensor]:
+    """All tensors of a folder's safetensors files."""
+    return {name: tensor for file in sorted(folder.glob("*.safetensors")) for name, tensor in load_file(file).items()}
+
+
 def _numbers(words: Tensor, bits: int, order: list[int] | None = None) -> np.ndarray:
     """The inverse of `_words`."""
     per_word, held = 32 // bits, words.numpy().view(np.uint32)
@@ -242,11 +247,11 @@ def read_awq(tensors: dict[str, Tensor]) -> Tensor:
     return _meant(q.T, scales.T, zeros.T, q.shape[0] // scales.shape[0])
 
 
-def read_gptq(tensors: dict[str, Tensor], bits: int = 4) -> Tensor:
-    """Of files of the first version, which hold zero points less one."""
+def read_gptq(tensors: dict[str, Tensor], bits: int = 4, version: int = 1) -> Tensor:
+    """Files of the first version hold zero points less one."""
     q = _numbers(tensors["qweight"].T.contiguous(), bits)  # [N, K]
-    group = tensors["g_idx"].numpy()
-    zeros = (_numbers(tensors["qzeros"], bits) + 1)[group].T
+    group, stored = tensors["g_idx"].numpy(), _numbers(tensors["qzeros"], bits)
+    zeros = ((stored + 1) % 2**bits if version == 1 else stored)[group].T
     scales = tensors["scales"].numpy().astype(np.float32)[group].T
     return torch.from_numpy(((q - zeros) * scales).astype(np.float32))
 

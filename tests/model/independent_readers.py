@@ -1,7 +1,7 @@
 """Readers of what we write that are not ours: each gives the weights of a file by their names on the hub, as float32.
 
 gguf-py and MLX read with their own code; transformers dequantises FP8 and compressed-tensors. AWQ and GPTQ have no
-reader that installs without a GPU, so theirs is a few lines by the definition of the format.
+reader that installs without a GPU, so theirs are a few lines by the definition of the format, in `foreign_formats.py`.
 """
 
 from __future__ import annotations
@@ -9,22 +9,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from foreign_formats import AWQ_ORDER
-from safetensors.torch import load_file, save_file
+from foreign_formats import read_awq, read_gptq, tensors_of
+from safetensors.torch import save_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 EXPERT = re.compile(r"\.experts\.(\d+)\.")
-
-
-def tensors_of(folder: Path) -> dict[str, Tensor]:
-    """All tensors of a folder's safetensors files."""
-    return {name: tensor for file in sorted(folder.glob("*.safetensors")) for name, tensor in load_file(file).items()}
 
 
 def described(folder: Path) -> dict[str, Any]:
@@ -143,40 +139,13 @@ def unstacked(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def awq(folder: Path) -> dict[str, Tensor]:
-    about = described(folder)["quantization_config"]
-    return _of_words(folder, lambda parts: _awq(parts, about["group_size"]))
-
-
-def _awq(parts: Mapping[str, Tensor], group: int) -> Tensor:
-    """w = (q - z) * s, packed along the outputs, whose order within a word is AWQ_ORDER."""
-    back = np.argsort(AWQ_ORDER)
-    levels, zeros = (
-        _numbers(parts[name], 4)[..., back].reshape(len(parts[name]), -1) for name in ("qweight", "qzeros")
-    )
-    scales = parts["scales"].float().numpy()
-    return torch.from_numpy(((levels - np.repeat(zeros, group, 0)) * np.repeat(scales, group, 0)).T.copy())
+    return _of_words(folder, read_awq)
 
 
 def gptq(folder: Path) -> dict[str, Tensor]:
     about = described(folder)["quantization_config"]
-    one_less = about.get("checkpoint_format", "gptq") == "gptq"
-    return _of_words(folder, lambda parts: _gptq(parts, about["bits"], one_less))
-
-
-def _gptq(parts: Mapping[str, Tensor], bits: int, one_less: bool) -> Tensor:
-    """w = (q - z) * s, packed along the inputs, whose group stands in g_idx; the first version stores z - 1."""
-    levels = _numbers(parts["qweight"].T.contiguous(), bits).reshape(parts["qweight"].shape[1], -1)
-    zeros = _numbers(parts["qzeros"], bits).reshape(len(parts["qzeros"]), -1)
-    zeros = (zeros + 1) % 2**bits if one_less else zeros
-    group, scales = parts["g_idx"].long().numpy(), parts["scales"].float().numpy()
-    return torch.from_numpy((levels - zeros[group].T) * scales[group].T)
-
-
-def _numbers(words: Tensor, bits: int) -> np.ndarray:
-    """int32 [A, B] -> numbers [A, B, 32 / bits], lowest bits first, as float32."""
-    shifts = np.arange(0, 32, bits, dtype=np.uint32)
-    unsigned = words.numpy().view(np.uint32)
-    return ((unsigned[..., None] >> shifts) & np.uint32(2**bits - 1)).astype(np.float32)
+    version = 1 if about.get("checkpoint_format", "gptq") == "gptq" else 2
+    return _of_words(folder, partial(read_gptq, bits=about["bits"], version=version))
 
 
 def _of_words(folder: Path, read: Any) -> dict[str, Tensor]:

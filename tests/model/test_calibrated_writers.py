@@ -10,7 +10,7 @@ from typing import Any
 import foreign_formats
 import pytest
 import torch
-from foreign_formats import read_awq, read_gptq, read_packed
+from foreign_formats import read_awq, read_gptq, read_packed, tensors_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sansi.base.errors import SansiError
@@ -30,7 +30,7 @@ from sansi.model.formats.writing.levels import (
 )
 from sansi.model.formats.written import WrittenFolder
 from sansi.model.native import NativeModel
-from test_writers import MODELS, NANO, described, parts_of, tensors_of
+from test_writers import MODELS, NANO, described, parts_of
 from tiny_models import random_ids, tiny_config, tiny_model
 
 FORMATS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from foreign_formats import mlx, read_fp8, read_mlx
-from safetensors.torch import load_file
+from foreign_formats import mlx, read_fp8, read_mlx, tensors_of
 from sansi.base.errors import SansiError
 from sansi.model import ModelBundle, Transformer, load, save
 from sansi.model.formats.names import tensor_table
@@ -38,13 +37,6 @@ PLAIN = ("hf", "fp8", "mlx")
 
 def model_of(name: str, dtype: torch.dtype = torch.bfloat16) -> Transformer:
     return tiny_model(tiny_config(**MODELS[name])).to(dtype)
-
-
-def tensors_of(folder: Path) -> dict[str, torch.Tensor]:
-    found: dict[str, torch.Tensor] = {}
-    for file in folder.glob("*.safetensors"):
-        found |= load_file(file)
-    return found
 
 
 def parts_of(tensors: dict[str, torch.Tensor], stem: str) -> dict[str, torch.Tensor]:
