@@ -15,7 +15,10 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from sansi.base.errors import SansiError
 from sansi.model import Transformer, load, save
+from sansi.model.formats.awq import AwqFolder
+from sansi.model.formats.gptq import GptqFolder
 from sansi.model.formats.names import tensor_table
+from sansi.model.formats.quantised_folder import QuantisedFolder
 from sansi.model.formats.source import open_source
 from sansi.model.formats.weights import fill_model
 from sansi.model.kernels import PackedWeight, unpack
@@ -45,12 +48,17 @@ FORMATS: dict[str, tuple[Any, dict[str, Any]]] = {
 NATIVE = {"gptq-int4": "int4", "gptq-int8": "int8", "gptq-v2": "int4", "gptq-32": "int4", "gptq-one-group": "int4"}
 
 
-@pytest.fixture(scope="module", params=["dense", "moe", "tied"])
+SHAPES: dict[str, dict[str, Any]] = {"dense": SIZES, "moe": MOE, "tied": {**SIZES, "tie_word_embeddings": True}}
+
+
+@pytest.fixture(scope="module", params=SHAPES)
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    shape = {"dense": SIZES, "moe": MOE, "tied": {**SIZES, "tie_word_embeddings": True}}[request.param]
-    target = tmp_path_factory.mktemp("full") / request.param
-    save(tiny_model(tiny_config(**shape)), target)
-    return target
+    return saved(tmp_path_factory.mktemp("full") / request.param, **SHAPES[request.param])
+
+
+def saved(folder: Path, **shape: Any) -> Path:
+    save(tiny_model(tiny_config(**shape)), folder)
+    return folder
 
 
 def expected_model(folder: Path, meant: dict[str, torch.Tensor]) -> Transformer:
@@ -60,19 +68,25 @@ def expected_model(folder: Path, meant: dict[str, torch.Tensor]) -> Transformer:
     return model
 
 
-@pytest.mark.parametrize("name", FORMATS)
-def test_a_folder_means_what_its_format_defines(folder: Path, name: str, tmp_path: Path) -> None:
-    writer, described = FORMATS[name]
-    meant = rewrite(folder, tmp_path / "q", writer, described)
-    source = open_source(tmp_path / "q")
+def check_means(full: Path, quantised: Path, meant: dict[str, torch.Tensor]) -> None:
+    """The values of its tensors, whole and in part, and the logits."""
+    source = open_source(quantised)
     assert set(source.shapes) == set(meant)
     for tensor, shape in source.shapes.items():
         rows = source.rows(tensor, 0, shape[0])
         torch.testing.assert_close(rows.float(), meant[tensor].float(), rtol=1e-6, atol=1e-7)
         torch.testing.assert_close(source.rows(tensor, 3, 11), rows[3:11], rtol=0, atol=0)
-    assert source.format.name == described["quant_method"] and 4 < source.format.bits < 33 and source.format.note
-    model, ids = load(tmp_path / "q", "cpu", "float32"), random_ids(tiny_config(**SIZES))
-    torch.testing.assert_close(model(ids), expected_model(folder, meant)(ids), rtol=1e-5, atol=1e-5)
+    model, ids = load(quantised, "cpu", "float32"), random_ids(tiny_config(**SIZES))
+    torch.testing.assert_close(model(ids), expected_model(full, meant)(ids), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_folder_means_what_its_format_defines(folder: Path, name: str, tmp_path: Path) -> None:
+    writer, described = FORMATS[name]
+    meant = rewrite(folder, tmp_path / "q", writer, described)
+    check_means(folder, tmp_path / "q", meant)
+    form = open_source(tmp_path / "q").format
+    assert form.name == described["quant_method"] and 4 < form.bits < 33 and form.note
 
 
 @pytest.mark.parametrize("name", NATIVE)
@@ -135,8 +149,7 @@ def test_inputs_in_the_order_of_their_importance(folder: Path, tmp_path: Path) -
 
 
 def test_a_tied_fp8_folder_may_carry_the_head_as_well(tmp_path: Path) -> None:
-    save(tiny_model(tiny_config(**SIZES, tie_word_embeddings=True)), tmp_path / "full")
-    rewrite(tmp_path / "full", tmp_path / "q", *FORMATS["fp8"])
+    rewrite(saved(tmp_path / "full", **SHAPES["tied"]), tmp_path / "q", *FORMATS["fp8"])
     tensors = load_file(tmp_path / "q" / "model.safetensors")
     tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"].clone()
     save_file(tensors, tmp_path / "q" / "model.safetensors")
@@ -181,19 +194,23 @@ def test_any_packing_is_read_as_it_was_written(
         tensors, meant = awq(weight, group, zero_point=not symmetric)
     else:
         tensors, meant = gptq(weight, bits, group, symmetric, 2 if kind == "gptq-v2" else 1)
-    from sansi.model.formats.awq import AwqFolder
-    from sansi.model.formats.gptq import GptqFolder
-
-    reader: Any = object.__new__(AwqFolder if kind == "awq" else GptqFolder)
-    reader.folder, reader.shapes = Path("here"), {"x.weight": tuple(weight.shape)}
-    reader.settings(
-        {"bits": bits, "group_size": group, "sym": symmetric, "zero_point": not symmetric}
-        | ({"checkpoint_format": "gptq_v2"} if kind == "gptq-v2" else {})
-    )
-    reader.files = _Tensors({f"x.{name}": tensor for name, tensor in tensors.items()})
+    described: dict[str, Any] = {"bits": bits, "group_size": group, "sym": symmetric, "zero_point": not symmetric}
+    described |= {"checkpoint_format": "gptq_v2"} if kind == "gptq-v2" else {}
+    reader = reader_of(AwqFolder if kind == "awq" else GptqFolder, weight, tensors, described)
     first, last = 16 * (panels // 2), 16 * panels
     torch.testing.assert_close(reader.values("x.weight", first, last), meant[first:last], rtol=1e-6, atol=1e-7)
     torch.testing.assert_close(reader.parts("x.weight", first, last).floats(), meant[first:last], rtol=1e-6, atol=1e-7)
+
+
+def reader_of(
+    kind: type[QuantisedFolder], weight: torch.Tensor, tensors: dict[str, torch.Tensor], described: dict[str, Any]
+) -> Any:
+    """A reader of a matrix `x.weight` that stands for `weight`, in no folder."""
+    reader: Any = object.__new__(kind)
+    reader.folder, reader.shapes = Path("here"), {"x.weight": tuple(weight.shape)}
+    reader.settings(described)
+    reader.files = _Tensors({f"x.{name}": tensor for name, tensor in tensors.items()})
+    return reader
 
 
 class _Tensors:
@@ -227,22 +244,32 @@ class _Tensors:
 def test_settings_that_do_not_fit_are_told_in_a_sentence(
     tmp_path: Path, name: str, changes: dict[str, Any], told: str
 ) -> None:
-    save(tiny_model(tiny_config(**SIZES)), tmp_path / "full")
     writer, described = FORMATS[name]
-    rewrite(tmp_path / "full", tmp_path / "q", writer, {**described, **changes})
+    rewrite(saved(tmp_path / "full", **SIZES), tmp_path / "q", writer, {**described, **changes})
+    check_told(tmp_path / "q", told)
+
+
+def check_told(folder: Path, told: str) -> None:
     with pytest.raises(SansiError, match=told) as caught:
-        NativeModel.from_pretrained(tmp_path / "q")
+        NativeModel.from_pretrained(folder)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
 
 
+FAULTS = ("a part is missing", "a tensor too many", "cut")
+
+
 @pytest.mark.parametrize("name", ["fp8", "awq", "gptq-int4"])
-@pytest.mark.parametrize("fault", ["a part is missing", "a tensor too many", "cut"])
+@pytest.mark.parametrize("fault", FAULTS)
 def test_damaged_folders_are_told(tmp_path: Path, name: str, fault: str) -> None:
-    save(tiny_model(tiny_config(**SIZES)), tmp_path / "full")
-    rewrite(tmp_path / "full", tmp_path / "q", *FORMATS[name])
-    file = tmp_path / "q" / "model.safetensors"
+    rewrite(saved(tmp_path / "full", **SIZES), tmp_path / "q", *FORMATS[name])
+    check_damage_is_told(tmp_path / "q", fault, ("scales", "scale_inv"))
+
+
+def check_damage_is_told(folder: Path, fault: str, endings: tuple[str, ...]) -> None:
+    """endings: of the parts of which one is taken away."""
+    file = folder / "model.safetensors"
     tensors = load_file(file)
-    part = next(key for key in tensors if key.endswith(("scales", "scale_inv")) and "layers.1" in key)
+    part = next(key for key in tensors if key.endswith(endings) and "layers.1" in key)
     if fault == "a part is missing":
         del tensors[part]
     tensors |= {"model.layers.9.mlp.up_proj.scales": torch.zeros(1)} if fault == "a tensor too many" else {}
@@ -250,6 +277,6 @@ def test_damaged_folders_are_told(tmp_path: Path, name: str, fault: str) -> None
     if fault == "cut":
         file.write_bytes(file.read_bytes()[:-1000])
     with pytest.raises(SansiError) as caught:
-        load(tmp_path / "q", "cpu")
+        load(folder, "cpu")
     expected = {"a part is missing": part.rpartition(".")[0], "a tensor too many": "layers.9", "cut": "damaged"}
     assert expected[fault] in str(caught.value)

@@ -15,18 +15,26 @@ from foreign_formats import mlx, packed, plain_fp8, plain_int8, rewrite, stack_e
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from sansi.base.errors import SansiError
 from sansi.engine.memory import plan_checkpoint, stored_in
-from sansi.model import load, save
+from sansi.model import load
 from sansi.model.formats.compressed_tensors import CompressedFolder
 from sansi.model.formats.mlx import MlxFolder
 from sansi.model.formats.names import tensor_table
 from sansi.model.formats.source import open_source
 from sansi.model.kernels import PackedWeight, unpack
 from sansi.model.native import NativeModel
-from test_foreign_formats import MOE, SIZES, _Tensors, expected_model
+from test_foreign_formats import (
+    FAULTS,
+    SHAPES,
+    SIZES,
+    check_damage_is_told,
+    check_means,
+    check_told,
+    reader_of,
+    saved,
+)
 from test_native_kinds import step
-from tiny_models import random_ids, tiny_config, tiny_model
+from tiny_models import random_ids, tiny_config
 
 
 def described(layout: str, **weights: Any) -> dict[str, Any]:
@@ -61,23 +69,9 @@ FORMATS: dict[str, tuple[Any, dict[str, Any], str | None]] = {
 }
 
 
-@pytest.fixture(scope="module", params=["dense", "moe", "tied"])
+@pytest.fixture(scope="module", params=SHAPES)
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    shape = {"dense": SIZES, "moe": MOE, "tied": {**SIZES, "tie_word_embeddings": True}}[request.param]
-    target = tmp_path_factory.mktemp("full") / request.param
-    save(tiny_model(tiny_config(**shape)), target)
-    return target
-
-
-def check_means(full: Path, quantised: Path, meant: dict[str, torch.Tensor]) -> None:
-    source = open_source(quantised)
-    assert set(source.shapes) == set(meant)
-    for tensor, shape in source.shapes.items():
-        rows = source.rows(tensor, 0, shape[0])
-        torch.testing.assert_close(rows.float(), meant[tensor].float(), rtol=1e-6, atol=1e-7)
-        torch.testing.assert_close(source.rows(tensor, 3, 11), rows[3:11], rtol=0, atol=0)
-    model, ids = load(quantised, "cpu", "float32"), random_ids(tiny_config(**SIZES))
-    torch.testing.assert_close(model(ids), expected_model(full, meant)(ids), rtol=1e-5, atol=1e-5)
+    return saved(tmp_path_factory.mktemp("full") / request.param, **SHAPES[request.param])
 
 
 def check_exact(quantised: Path, meant: dict[str, torch.Tensor], names: list[str], kind: str) -> None:
@@ -190,11 +184,7 @@ def test_mlx_itself_reads_the_same_values(tmp_path: Path) -> None:
 
 
 def mlx_reader(weight: torch.Tensor, tensors: dict[str, torch.Tensor], bits: int, group: int) -> Any:
-    reader: Any = object.__new__(MlxFolder)
-    reader.folder, reader.shapes = Path("here"), {"x.weight": tuple(weight.shape)}
-    reader.settings({"bits": bits, "group_size": group})
-    reader.files = _Tensors({f"x.{name}": tensor for name, tensor in tensors.items()})
-    return reader
+    return reader_of(MlxFolder, weight, tensors, {"bits": bits, "group_size": group})
 
 
 @settings(max_examples=60, deadline=None)
@@ -211,18 +201,13 @@ def test_any_packing_is_read_as_it_was_written(
     kind: str, bits: int, group: int, panels: int, groups: int, symmetric: bool, seed: int
 ) -> None:
     weight = torch.randn(16 * panels, group * groups, generator=torch.Generator().manual_seed(seed))
-    reader: Any
     if kind == "mlx":
         tensors, meant = mlx(weight, bits, group)
         reader = mlx_reader(weight, tensors, bits, group)
     else:
         tensors, meant = packed(weight, bits, group, symmetric)
-        reader = object.__new__(CompressedFolder)
-        reader.folder, reader.shapes = Path("here"), {"x.weight": tuple(weight.shape)}
-        reader.settings(
-            described("pack-quantized", **G128 | {"num_bits": bits, "group_size": group, "symmetric": symmetric})
-        )
-        reader.files = _Tensors({f"x.{name}": tensor for name, tensor in tensors.items()})
+        said = described("pack-quantized", **G128 | {"num_bits": bits, "group_size": group, "symmetric": symmetric})
+        reader = reader_of(CompressedFolder, weight, tensors, said)
     first, last = 16 * (panels // 2), 16 * panels
     torch.testing.assert_close(reader.values("x.weight", first, last), meant[first:last], rtol=1e-6, atol=1e-7)
     torch.testing.assert_close(reader.values("x.weight", 3, 7), meant[3:7], rtol=1e-6, atol=1e-7)
@@ -261,39 +246,23 @@ def test_any_packing_is_read_as_it_was_written(
     ],
 )
 def test_settings_that_do_not_fit_are_told_in_a_sentence(tmp_path: Path, config: dict[str, Any], told: str) -> None:
-    save(tiny_model(tiny_config(**SIZES)), tmp_path / "full")
-    rewrite(tmp_path / "full", tmp_path / "q", packed, config)
-    with pytest.raises(SansiError, match=told) as caught:
-        NativeModel.from_pretrained(tmp_path / "q")
-    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+    rewrite(saved(tmp_path / "full", **SIZES), tmp_path / "q", packed, config)
+    check_told(tmp_path / "q", told)
 
 
 @pytest.mark.parametrize("name", ["mlx", "int4"])
-@pytest.mark.parametrize("fault", ["a part is missing", "a tensor too many", "cut"])
+@pytest.mark.parametrize("fault", FAULTS)
 def test_damaged_folders_are_told(tmp_path: Path, name: str, fault: str) -> None:
-    save(tiny_model(tiny_config(**SIZES)), tmp_path / "full")
+    full = saved(tmp_path / "full", **SIZES)
     if name == "mlx":
-        mlx_folder(tmp_path / "full", tmp_path / "q", 4)
+        mlx_folder(full, tmp_path / "q", 4)
     else:
-        rewrite(tmp_path / "full", tmp_path / "q", *FORMATS[name][:2])
-    file = tmp_path / "q" / "model.safetensors"
-    tensors = load_file(file)
-    part = next(key for key in tensors if key.endswith(("biases", "weight_scale")) and "layers.1" in key)
-    if fault == "a part is missing":
-        del tensors[part]
-    tensors |= {"model.layers.9.mlp.up_proj.scales": torch.zeros(1)} if fault == "a tensor too many" else {}
-    save_file(tensors, file)
-    if fault == "cut":
-        file.write_bytes(file.read_bytes()[:-1000])
-    with pytest.raises(SansiError) as caught:
-        load(tmp_path / "q", "cpu")
-    expected = {"a part is missing": part.rpartition(".")[0], "a tensor too many": "layers.9", "cut": "damaged"}
-    assert expected[fault] in str(caught.value)
+        rewrite(full, tmp_path / "q", *FORMATS[name][:2])
+    check_damage_is_told(tmp_path / "q", fault, ("biases", "weight_scale"))
 
 
 def test_an_older_key_of_compressed_tensors_is_read(tmp_path: Path) -> None:
-    save(tiny_model(tiny_config(**SIZES)), tmp_path / "full")
-    meant = rewrite(tmp_path / "full", tmp_path / "q", *FORMATS["int4"][:2])
+    meant = rewrite(saved(tmp_path / "full", **SIZES), tmp_path / "q", *FORMATS["int4"][:2])
     config = json.loads((tmp_path / "q" / "config.json").read_text())
     config["compression_config"] = config.pop("quantization_config")
     (tmp_path / "q" / "config.json").write_text(json.dumps(config))
