@@ -138,6 +138,11 @@ def check_above(path: Path) -> None:
         raise SansiError(f"{path} can not be written: you may not write to {above}; choose another folder")
 
 
+def nearest_there(path: Path) -> Path:
+    """The path, or the nearest above it that is there: on the same disk as what would be made there."""
+    return next(each for each in (path, *path.parents) if each.exists())
+
+
 def make_folder(folder: Path) -> Path:
     """The folder, made if it is not there, for files that are written one by one. Raises SansiError where none can be.
 

