@@ -55,8 +55,7 @@ class Router:
             return Choice(best, "prefix", matched[best])
         # Nothing of it is where there is room: to the least busy, and of these to the one that has read the least.
         chosen = min(open_ones, key=lambda number: (load[number], len(self._known[number].blocks), number))
-        elsewhere = any(self._matched(number, blocks) for number in open_ones)
-        return Choice(chosen, "spill" if elsewhere else "load", matched[chosen])
+        return Choice(chosen, "spill" if any(matched.values()) else "load", matched[chosen])
 
     def begin(self, replica: int, blocks: Sequence[int], answers: int = 1) -> None:
         """A request goes there: it is busier, and will have read the beginning."""
