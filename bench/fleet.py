@@ -27,7 +27,7 @@ import httpx
 from common import ROOT, commit
 
 MAIN = "from sansi.cli import main; main()"
-BY_LOAD_ALONE = "import sansi.serve.fleet.front as front; front.prompt_blocks = lambda body: (); "
+BY_LOAD_ALONE = "import sansi.serve.fleet.front as front; front.prompt_blocks = lambda asked: (); "
 SENTENCE = "the river runs past old stones while children count numbers and birds sing of spring rain"
 WORDS = SENTENCE.split(" ")
 CHAT = "/v1/chat/completions"

@@ -21,7 +21,7 @@ from sansi import __version__
 from sansi.serve.api.dialects import places
 from sansi.serve.api.errors import ClientGone, ServeError
 from sansi.serve.fleet import metrics
-from sansi.serve.fleet.prefix import answers_of, prompt_blocks
+from sansi.serve.fleet.prefix import answers_of, asked_in, prompt_blocks
 from sansi.serve.fleet.replica import Replica
 from sansi.serve.fleet.router import Choice, Router
 from sansi.serve.fleet.upstream import Answer, Headers, Lost, ask
@@ -156,8 +156,8 @@ class Front(Ending):
         if path not in self._dialects or not body:
             return (), 1
         if len(body) > LARGE:
-            return await asyncio.to_thread(prompt_blocks, body), await asyncio.to_thread(answers_of, body)
-        return prompt_blocks(body), answers_of(body)
+            return await asyncio.to_thread(_read, body)
+        return _read(body)
 
     async def _try(self, scope: Scope, body: bytes, blocks: Sequence[int], answers: int, relay: _Relay) -> None:
         """Ask one replica after the other until one answers, or none can be asked any more."""
@@ -265,6 +265,11 @@ class _Relay:
         self.begun = True
         passed = [(n, v) for n, v in headers if n not in _OWN and not n.startswith(b"access-control-")]
         await self._send({"type": "http.response.start", "status": status, "headers": passed})
+
+
+def _read(body: bytes) -> tuple[tuple[int, ...], int]:
+    asked = asked_in(body)
+    return prompt_blocks(asked), answers_of(asked)
 
 
 async def _until_gone(receive: Receive, task: asyncio.Task[Any], relay: _Relay) -> None:

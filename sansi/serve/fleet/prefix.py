@@ -16,16 +16,21 @@ _FIRST = ("model", "system", "instructions", "tools", "functions")
 _THEN = ("messages", "input", "prompt")
 
 
-def prompt_blocks(body: bytes) -> tuple[int, ...]:
+def asked_in(body: bytes) -> Mapping[str, Any]:
+    """The object that a body is; empty for anything else, which the replica refuses."""
+    try:
+        asked = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return asked if isinstance(asked, dict) else {}
+
+
+def prompt_blocks(asked: Mapping[str, Any]) -> tuple[int, ...]:
     """A hash for each whole block of a request's prompt, each of all that is before it, too; empty for what has none.
 
     Any dialect: what is not understood here is understood, or refused, by the replica.
     """
-    try:
-        asked = json.loads(body)
-    except (ValueError, RecursionError):
-        return ()
-    return blocks_of("".join(_beginning(asked))) if isinstance(asked, dict) else ()
+    return blocks_of("".join(_beginning(asked)))
 
 
 def blocks_of(text: str) -> tuple[int, ...]:
@@ -38,12 +43,9 @@ def blocks_of(text: str) -> tuple[int, ...]:
     return tuple(found)
 
 
-def answers_of(body: bytes) -> int:
+def answers_of(asked: Mapping[str, Any]) -> int:
     """How many answers a request asks for."""
-    try:
-        count = json.loads(body).get("n")
-    except (ValueError, RecursionError, AttributeError):
-        return 1
+    count = asked.get("n")
     return min(max(count, 1), 128) if type(count) is int else 1
 
 

@@ -4,7 +4,7 @@ import json
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sansi.serve.fleet.prefix import BLOCK, MOST_BLOCKS, answers_of, blocks_of, prompt_blocks
+from sansi.serve.fleet.prefix import BLOCK, MOST_BLOCKS, answers_of, asked_in, blocks_of, prompt_blocks
 from sansi.serve.fleet.router import Router
 
 TEXTS = st.text(min_size=0, max_size=6 * BLOCK)
@@ -20,7 +20,7 @@ def router(replicas=3, **options):
 def chat(*contents, **more):
     roles = ("user", "assistant")
     messages = [{"role": roles[n % 2], "content": content} for n, content in enumerate(contents)]
-    return json.dumps({"model": "m", "messages": messages, **more}).encode()
+    return asked_in(json.dumps({"model": "m", "messages": messages, **more}).encode())
 
 
 # --- the beginning of a prompt ---
@@ -51,12 +51,12 @@ def test_a_conversation_that_goes_on_begins_as_it_was(contents):
 def test_what_a_body_says_beside_the_prompt_does_not_count():
     text = "word " * 100
     assert prompt_blocks(chat(text)) == prompt_blocks(chat(text, temperature=0.5, seed=3, stream=True))
-    turned = json.dumps({"messages": [{"content": text, "role": "user"}], "model": "m"}).encode()
+    turned = asked_in(json.dumps({"messages": [{"content": text, "role": "user"}], "model": "m"}).encode())
     assert prompt_blocks(turned) == prompt_blocks(chat(text))
     parts = [{"type": "text", "text": text}]
     assert prompt_blocks(chat(parts)) == prompt_blocks(chat(text))
     assert prompt_blocks(chat(text)) != prompt_blocks(chat(text, system="Be brief."))
-    other = json.dumps({"model": "n", "messages": [{"role": "user", "content": text}]}).encode()
+    other = asked_in(json.dumps({"model": "n", "messages": [{"role": "user", "content": text}]}).encode())
     assert prompt_blocks(chat(text))[0] != prompt_blocks(other)[0]
 
 
@@ -73,7 +73,7 @@ def test_every_dialect_has_a_beginning():
         {"messages": [{"role": "assistant", "content": None, "tool_calls": [{"function": {"arguments": text}}]}]},
     ]
     for body in bodies:
-        assert len(prompt_blocks(json.dumps(body).encode())) >= len(text) // BLOCK, body
+        assert len(prompt_blocks(asked_in(json.dumps(body).encode()))) >= len(text) // BLOCK, body
 
 
 def test_long_prompts_are_looked_at_as_far_as_it_counts():
@@ -83,17 +83,19 @@ def test_long_prompts_are_looked_at_as_far_as_it_counts():
 @given(st.binary(max_size=200) | st.recursive(st.none() | st.text() | st.integers(), st.lists).map(
     lambda value: json.dumps(value).encode()))  # fmt: skip
 def test_what_is_no_request_has_none(body):
-    assert prompt_blocks(body) == () and answers_of(body) == 1
+    asked = asked_in(body)
+    assert prompt_blocks(asked) == () and answers_of(asked) == 1
 
 
 @given(st.recursive(st.none() | st.booleans() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(
     st.sampled_from(["role", "content", "text", "tool_calls", "a"]), inner), max_leaves=8))  # fmt: skip
 def test_any_messages_are_looked_at_without_an_error(value):
-    prompt_blocks(json.dumps({"messages": value, "tools": value, "prompt": value}).encode())
+    prompt_blocks(asked_in(json.dumps({"messages": value, "tools": value, "prompt": value}).encode()))
 
 
 def test_how_many_answers_are_asked_for():
-    assert [answers_of(json.dumps({"n": n}).encode()) for n in (3, 0, True, "2", 10**9, None)] == [3, 1, 1, 1, 128, 1]
+    bodies = [json.dumps({"n": n}).encode() for n in (3, 0, True, "2", 10**9, None)]
+    assert [answers_of(asked_in(body)) for body in bodies] == [3, 1, 1, 1, 128, 1]
 
 
 # --- the choice ---
