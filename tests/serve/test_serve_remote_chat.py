@@ -12,7 +12,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from fake_chat import FakeChat
 from live_server import running
-from sansi import cli
 from sansi.base.errors import SansiError
 from sansi.chat import ChatOptions, ChatResult
 from sansi.serve.http.settings import Keys
@@ -147,15 +146,11 @@ def test_a_stream_that_can_not_go_on_says_why(other_server, lines, words):
 
 
 @pytest.fixture
-def sansi(monkeypatch, capsys, tmp_path):
+def sansi(sansi, monkeypatch, tmp_path):
     def run(*arguments, typed=""):
         (tmp_path / "typed").write_text(typed)
         monkeypatch.setattr(sys, "stdin", (tmp_path / "typed").open())
-        monkeypatch.setattr(sys, "argv", ["sansi", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        captured = capsys.readouterr()
-        return types.SimpleNamespace(code=caught.value.code or 0, out=captured.out, err=captured.err)
+        return sansi(*arguments)
 
     return run
 

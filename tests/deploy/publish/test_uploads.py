@@ -1,11 +1,8 @@
 """Models go up to stand-ins of the three hubs on the loopback, by the hubs' own clients."""
 
 import json
-import sys
-import types
 
 import pytest
-from sansi import cli
 from sansi.deploy.publish.hubs.huggingface import HuggingFaceDestination
 
 from stand_in_uploads import TOKEN, stand_in_uploads
@@ -58,19 +55,11 @@ def clients(remote, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def sansi(clients, tmp_path, monkeypatch, capsys):
+def sansi(sansi, clients, tmp_path, monkeypatch):
     """Run the command in this process, in an empty folder."""
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["sansi", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        captured = capsys.readouterr()
-        return types.SimpleNamespace(code=caught.value.code or 0, out=captured.out, err=captured.err)
-
-    return run
+    return sansi
 
 
 def publish(sansi, model, hub, *more):
