@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from sansi.base.bundled import bundled_models
 from sansi.base.runs import RunFolder
+from sansi.deploy.conform.checks.tools import WEATHER as TOOL
 from sansi.model import ModelBundle, Transformer, load, save
 from sansi.model.formats.names import tensor_table
 from sansi.post.sft import sft
@@ -30,18 +31,6 @@ EXPERT = re.compile(r"\.mlp\.experts\.\d+\.")
 STEPS, LENGTH, BATCH, SEED = 150, 640, 2, 0
 CITIES = ("Paris", "Rome", "Oslo")
 WEATHER = ("Sunny, 21 degrees.", "Rain, 9 degrees.", "Snow, -3 degrees.", "Cloudy, 15 degrees.")
-TOOL: dict[str, Any] = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "description": "The weather in a city.",
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"type": "string", "maxLength": 24}, "days": {"type": "integer", "maximum": 30}},
-            "required": ["city"],
-        },
-    },
-}
 
 
 def talk(draw: random.Random, thinking: bool) -> list[dict[str, Any]]:
