@@ -26,10 +26,9 @@ from sansi.deploy.publish.hubs.destination import (
     refused,
     turned_down,
 )
+from sansi.model.hub.huggingface_errors import SIGN_IN, WORTH_A_RETRY
 from sansi.model.hub.names import without_password
 
-SIGN_IN = "`hf auth login`, or HF_TOKEN in the environment"
-_PASSING = (408, 429, 500, 502, 503, 504)
 ANSWER_SECONDS = 20.0
 
 
@@ -86,6 +85,6 @@ class HuggingFaceDestination:
         status = error.response.status_code
         if status in (401, 403) or isinstance(error, RepositoryNotFoundError):
             return refused(name, self.endpoint, SIGN_IN, status)
-        if status in _PASSING:
+        if status in WORTH_A_RETRY:
             return broken_off(name, self.endpoint, f"it answers {status}")
         return turned_down(name, self.endpoint, error.server_message or f"it answers {status}")
