@@ -54,7 +54,7 @@ def origin_of(contents: Contents) -> Origin:
     """What the files say. What they do not say stays open: nothing is guessed from names."""
     front = front_matter(contents)
     card = Origin(
-        licence=_text(front.get("license_name") if front.get("license") == "other" else front.get("license")),
+        licence=_text(licence_in(front)),
         base_model=_model_name(front.get("base_model")),
         relation=_text(front.get("base_model_relation")),
         languages=_languages(front.get("language")),
@@ -91,6 +91,11 @@ def front_matter(contents: Contents) -> dict[str, Any]:
     """The head of data of the folder's README.md; empty without one."""
     file = contents.file(CARD)
     return front_matter_of(file.path.read_text(encoding="utf-8", errors="replace")) if file else {}
+
+
+def licence_in(front: Mapping[str, Any]) -> object:
+    """What the head of a card gives as the licence: of one that hubs do not know its name."""
+    return front.get("license_name") if front.get("license") == "other" else front.get("license")
 
 
 def front_matter_of(card: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from sansi.deploy.publish.evaluation import evaluation_table
 from sansi.deploy.publish.finding import Finding
 from sansi.deploy.publish.hubs import Destination, Upload
 from sansi.deploy.publish.limits import check_limits
-from sansi.deploy.publish.origin import Origin, front_matter_of, origin_of, with_choices
+from sansi.deploy.publish.origin import Origin, front_matter_of, licence_in, origin_of, with_choices
 from sansi.deploy.publish.running import runs_of
 from sansi.deploy.publish.secrets import secrets_in
 
@@ -98,10 +98,11 @@ def prepare(source: Path, hub: str, name: str, choices: CardChoices, exclude: Se
     findings = check_contents(contents)
     origin = with_choices(origin_of(contents), choices.licence, choices.base_model, choices.relation, choices.languages)
     card, card_from, own = _card(contents, origin, hub, name, choices)
+    front = front_matter_of(card)
     if own:
-        origin = _as_stated(origin, card)
+        origin = _as_stated(origin, front)
     findings += [finding for finding in secrets_in(CARD, card) if finding not in findings]  # it may lie elsewhere
-    findings += [*_check_card(origin, card, own), *check_limits(contents.files, hub)]
+    findings += [*_check_card(origin, front, own), *check_limits(contents.files, hub)]
     return Publication(hub, name, contents, card, card_from, origin, tuple(findings))
 
 
@@ -137,19 +138,17 @@ def _read(file: Path) -> str:
         raise SansiError(f"{file} is no text that can be read; give another --card", param="card") from error
 
 
-def _as_stated(origin: Origin, card: str) -> Origin:
+def _as_stated(origin: Origin, front: Mapping[str, Any]) -> Origin:
     """The licence as a card states it that goes up as it is."""
-    front = front_matter_of(card)
-    stated = front.get("license_name") if front.get("license") == "other" else front.get("license")
+    stated = licence_in(front)
     return replace(origin, licence=str(stated) if stated else None)
 
 
-def _check_card(origin: Origin, card: str, own: bool) -> Iterator[Finding]:
+def _check_card(origin: Origin, front: Mapping[str, Any], own: bool) -> Iterator[Finding]:
     """What others must know of a model."""
     where = "write `license:` into its head" if own else "give --license, e.g. apache-2.0"
     if origin.licence is None:
         yield Finding(CARD, f"it states no licence, so nobody may use the model; {where}")
-    front = front_matter_of(card)
     if origin.quantisation and not front.get("base_model"):
         todo = "write `base_model:` into its head" if own else "give --base-model OWNER/NAME"
         yield Finding(CARD, f"it does not say which model was quantised; {todo}", blocks=False)
