@@ -89,26 +89,26 @@ def _serve(
     listener.listen(2048)
     port = listener.getsockname()[1]
     told = functools.partial(announce, cards, host, port, settings, open_page)
-    failed: list[SansiError] = []
 
     def on_start() -> None:
         print(f"{len(fleet)} replicas", flush=True)
         told()
 
-    server = FleetServer(front, settings, on_start, fleet, failed)
+    server = FleetServer(front, settings, on_start, fleet)
     server.run(sockets=[listener])
-    if failed:
-        raise failed[0]
+    if server.failed:
+        raise server.failed
 
 
 class FleetServer(Server):
     """A server that starts its replicas first, watches them, and ends them last."""
 
-    def __init__(
-        self, front: Front, settings: ServerSettings, on_start: Any, fleet: Sequence[Replica], failed: list[SansiError]
-    ):
+    failed: SansiError | None = None
+    """Why it did not start."""
+
+    def __init__(self, front: Front, settings: ServerSettings, on_start: Any, fleet: Sequence[Replica]):
         super().__init__(front, settings, on_start)
-        self._fleet, self._failed = fleet, failed
+        self._fleet = fleet
         self._watching: list[asyncio.Task[None]] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -122,7 +122,7 @@ class FleetServer(Server):
         else:
             with contextlib.suppress(SansiError):
                 await starting
-        if self._failed or self.should_exit:
+        if self.failed or self.should_exit:
             await self._end_all()
             self.should_exit = True
             self.started = True
@@ -131,7 +131,7 @@ class FleetServer(Server):
         await super().startup(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if not self._failed:
+        if not self.failed:
             await super().shutdown(sockets)
         await self._end_all()
 
@@ -142,7 +142,7 @@ class FleetServer(Server):
                 await first.start()
                 await asyncio.gather(*(replica.start() for replica in others))
         except SansiError as error:
-            self._failed.append(error)
+            self.failed = error
             raise
 
     async def _end_all(self) -> None:
