@@ -134,11 +134,11 @@ def _of_gguf(contents: Contents) -> Origin:
     from sansi.model.formats.gguf import folder_of
 
     try:
-        opened, folder = GgufFile(wholes[0].path), folder_of(wholes[0].path)
-        kinds = ", ".join(GgufFile(file.path).kind for file in wholes)
+        opened, folder = [GgufFile(file.path) for file in wholes], folder_of(wholes[0].path)
+        kinds = ", ".join(file.kind for file in opened)
     except SansiError:  # the check has told it
         return Origin(format="gguf", library="gguf", quantisation="gguf")
-    said = opened.metadata
+    said = opened[0].metadata
     organisation, name = said.get("general.base_model.0.organization"), said.get("general.base_model.0.name")
     page = _HUB_PAGE.match(str(said.get("general.base_model.0.repo_url", "")))
     joined = f"{organisation}/{name}".replace(" ", "-") if organisation and name else None
@@ -147,7 +147,7 @@ def _of_gguf(contents: Contents) -> Origin:
         base_model=page[1] if page else _model_name(joined),
         languages=_languages(said.get("general.languages")),
         format=f"gguf {kinds}",
-        bits=opened.bits if len(wholes) == 1 else None,
+        bits=opened[0].bits if len(opened) == 1 else None,
         config=_config(folder),
         library="gguf",
         quantisation="gguf",
