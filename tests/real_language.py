@@ -121,9 +121,7 @@ def qualities(reference: Model, others: dict[str, Model], texts: Sequence[Sequen
     return {name: Quality(math.exp(loss / count), kl / count, same / count) for name, (loss, kl, same) in sums.items()}
 
 
-def greedy(
-    after: Callable[[Sequence[int], int], Tensor], ids: Sequence[int], stops: Sequence[int], most: int
-) -> list[int]:
+def greedy(after: After, ids: Sequence[int], stops: Sequence[int], most: int) -> list[int]:
     """The most likely continuation. after(ids, known): logits [V] after them, the first `known` computed before."""
     written: list[int] = []
     known = 0
