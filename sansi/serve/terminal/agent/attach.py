@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
 from collections.abc import Collection
 from pathlib import Path
 
 from sansi.base.errors import SansiError
 from sansi.base.sizes import size_text
+from sansi.serve.terminal.agent.placed import placed
 
 TOOL = "code_interpreter"
 MOST_BYTES = 256 * 2**20
@@ -30,28 +28,8 @@ def attach(file: str | Path, folder: Path, tools: Collection[str]) -> str:
         if (size := path.stat().st_size) > MOST_BYTES:
             told = f"{path} has {size_text(size)}, and {size_text(MOST_BYTES)} can be attached"
             raise SansiError(f"{told}; share its folder with --folder, which the code may read", param="attach")
-        name = _copied(path, folder / TOOL)
+        with path.open("rb") as source:
+            name = placed(source, folder / TOOL, path.name).name
     except OSError as error:
         raise SansiError(f"{path} can not be attached: {error.strerror or error}", param="attach") from error
     return f"[Attached: {name} ({size_text(size)}), in the working folder of {TOOL}]"
-
-
-def _copied(path: Path, place: Path) -> str:
-    """The name that it has there. Code may have left anything of that name, a link too: that is never opened."""
-    place.mkdir(parents=True, exist_ok=True, mode=0o700)
-    plain = re.sub(r"[^\w.-]+", "_", path.name).lstrip(".") or "file"
-    stem, suffix = os.path.splitext(plain)
-    for number in range(1, 10_000):
-        name = plain if number == 1 else f"{stem}-{number}{suffix}"
-        try:
-            handle = os.open(place / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            continue
-        try:
-            with os.fdopen(handle, "wb") as copy, path.open("rb") as source:
-                shutil.copyfileobj(source, copy)
-        except BaseException:
-            (place / name).unlink(missing_ok=True)
-            raise
-        return name
-    raise SansiError(f"there are too many files called {plain}; rename it", param="attach")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import shutil
 import stat
 import time
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from sansi.agents.transcript.lines import FOREIGN
 from sansi.base.errors import SansiError, nearest
 from sansi.base.words import count
 from sansi.serve.terminal.agent.attach import attach
+from sansi.serve.terminal.agent.placed import placed
 from sansi.text import Message
 
 LAST = "last"
@@ -150,15 +151,7 @@ class Session:
         return [self._kept_file(attachment) for attachment in attachments]
 
     def _kept_file(self, attachment: Attachment) -> str:
-        folder = self.folder / "files"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        name = re.sub(r"[^\w.-]+", "_", Path(attachment.name).name).lstrip(".") or "file"
-        place = folder / name
-        for number in range(2, 10_000):
-            if not place.exists():
-                break
-            place = folder / f"{Path(name).stem}-{number}{Path(name).suffix}"
-        place.write_bytes(attachment.data)
+        place = placed(BytesIO(attachment.data), self.folder / "files", attachment.name)
         return f"{attachment.media_type}, {count(len(attachment.data), 'byte')}: {place}"
 
     def _close(self) -> None:
