@@ -84,9 +84,9 @@ class RunResponse(WatchedResponse):
                 async with aclosing(self._start()) as events:  # type: ignore[type-var]
                     async for event in events:
                         await _send(stream, event_for_client(event))
+        except ClientGone:
+            raise
         except Exception as error:
-            if isinstance(error, ClientGone):
-                raise
             await stream.end(EVENTS.chunk(what_is_told(error, self._record)[0]))
         else:
             await stream.end(EVENTS.end)
