@@ -31,9 +31,11 @@ from typing import Literal
 
 from sansi.agents.loop.phrases import LANGUAGES, Language, written
 from sansi.agents.tool import Tool
+from sansi.base.words import in_a_line
 from sansi.text import Message
 
 LONGEST_SENTENCE = 1_000  # characters; what is longer is data
+LONGEST_QUOTE = 120  # characters
 SHORT_NAME = 5  # characters: names of tools that are as likely to be words of the sentence
 
 
@@ -56,16 +58,16 @@ def unmade(message: Message, history: Sequence[Message], tools: Mapping[str, Too
     if not tools or message.tool_calls or not message.content.strip():
         return None
     if (call := _written_call(message.content, tools)) is not None:
-        return Unmade("planned", _shortened(call), _language_of(message.content))
+        return Unmade("planned", in_a_line(call, LONGEST_QUOTE), _language_of(message.content))
     sentences = _sentences(written.CODE.sub(" ", written.NAME_IN_CODE.sub(r"\1", message.content)))
     known = _Known(tools, _succeeded(history), _told(history))
     for number, sentence in enumerate(sentences, 1):
         for language in LANGUAGES:
             if known.is_claimed(sentence, language, number < len(sentences)):
-                return Unmade("claimed", _shortened(sentence), language)
+                return Unmade("claimed", in_a_line(sentence, LONGEST_QUOTE), language)
     for language in LANGUAGES:
         if sentences and _is_plan(sentences[-1], language):
-            return Unmade("planned", _shortened(sentences[-1]), language)
+            return Unmade("planned", in_a_line(sentences[-1], LONGEST_QUOTE), language)
     return None
 
 
@@ -167,8 +169,3 @@ def _names(tool: str, text: str) -> bool:
     spoken = "[ _-]?".join(re.escape(part) for part in re.split(r"[_-]+", tool) if part)
     kind = r"\s+(?:tool|function|command)" if len(tool) <= SHORT_NAME and tool.isalpha() else r"(?![A-Za-z0-9])"
     return bool(re.search(rf"(?<![A-Za-z0-9]){spoken}{kind}", text, re.IGNORECASE))
-
-
-def _shortened(text: str, limit: int = 120) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= limit else text[: limit - 1] + "…"

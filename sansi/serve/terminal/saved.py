@@ -14,6 +14,7 @@ from sansi.base.errors import SansiError
 from sansi.base.files import read_json, write_json, write_text
 from sansi.base.shown import show
 from sansi.base.strict_json import parse_json
+from sansi.base.words import in_a_line
 from sansi.serve.terminal.commands import SAMPLING
 from sansi.serve.terminal.conversation import Conversation, Turn
 from sansi.text import Message, ToolCall, read_messages
@@ -174,8 +175,7 @@ def _title(tree: Any) -> str:
     if not title and isinstance(tree, Mapping) and isinstance(tree.get("nodes"), Mapping):
         first = next(iter(tree["nodes"].values()), None)
         title = first.get("text") if isinstance(first, Mapping) else None
-    text = " ".join(str(title or "without a title").split())
-    return text if len(text) <= 40 else text[:39] + "…"
+    return in_a_line(str(title or "without a title"), 40)
 
 
 def _linear(tree: Mapping[str, Any]) -> list[Turn]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sansi.agents.loop.phrases.language import Language, pattern
+from sansi.agents.loop.phrases.language import INSIDE, Language, pattern
 
 _LOOK = (
     r"(?:chercher|rechercher|vérifier|consulter|calculer|interroger|récupérer|regarder|exécuter|me renseigner|trouver)"
@@ -24,14 +24,13 @@ _WRITTEN = r"(?:enregistré|sauvegardé|créé|supprimé|effacé|mis à jour|ren
 _DONE = r"(?:envoyé|réservé|annulé|commandé|téléchargé|téléversé|installé|soumis|remboursé|transféré|viré|payé|acheté|planifié)(?:e?s?)"
 _BOTH = rf"(?:{_DONE}|{_WRITTEN})"
 _I_HAVE = r"\bj['’](?:ai|y ai|en ai)\s+(?:(?:bien|déjà|maintenant|également|aussi|ensuite|vous)\s+)*"
-_INSIDE = r"(?:[^.;,]|\.\w){0,80}?"
 
 FRENCH = Language(
     plan=pattern(
-        rf"\bje (?:vais|dois)\s+{_NOW}(?:{_LOOK}\b|{_ACT}\b{_INSIDE}\b{_KIND}\b)"
+        rf"\bje (?:vais|dois)\s+{_NOW}(?:{_LOOK}\b|{_ACT}\b{INSIDE}\b{_KIND}\b)"
         rf"|\b(?:laissez|laisse)[- ]moi\s+{_NOW}(?:{_LOOK}\b|{_ACT}\b)|\bpermett(?:ez|s)[- ]moi de\s+{_NOW}(?:{_LOOK}\b|{_ACT}\b)"
-        rf"|\bje suis en train d(?:e\s+|['’])(?:{_LOOK}\b|{_ACT}\b{_INSIDE}\b{_KIND}\b)"
-        rf"|\bje (?:l['’]|le |la |les )?{_PRESENT}\b{_INSIDE}\b(?:maintenant|tout de suite|immédiatement|à l['’]instant)\b"
+        rf"|\bje suis en train d(?:e\s+|['’])(?:{_LOOK}\b|{_ACT}\b{INSIDE}\b{_KIND}\b)"
+        rf"|\bje (?:l['’]|le |la |les )?{_PRESENT}\b{INSIDE}\b(?:maintenant|tout de suite|immédiatement|à l['’]instant)\b"
         r"|^(?:recherche|calcul|appel|vérification|consultation)\b[^.,]{0,40}\ben cours\b[^.,]{0,10}[.!…]*$"
         r"|^(?:juste\s+)?(?:un|une)\s+(?:instant|moment|seconde|minute)(?:,?\s+s['’]il (?:vous|te) plaît|,?\s+(?:je|pendant)\b[^.]{0,40})?[.!…]*$"
         r"|^(?:veuillez\s+patienter|patientez|merci de patienter)\b[^.]{0,30}[.!…]*$"
@@ -41,11 +40,11 @@ FRENCH = Language(
         r"|\b(?:voulez|souhaitez|pourriez|pouvez)-vous\b|\b(?:vous pouvez|tu peux)\b|\bveux-tu\b|\bdois-je\b|\bveuillez\b(?!\s+patienter)"
     ),
     used=pattern(
-        rf"{_I_HAVE}(?:utilisé|appelé|exécuté|lancé|consulté|interrogé)\b{_INSIDE}(?=[.;,:!]|$)"
+        rf"{_I_HAVE}(?:utilisé|appelé|exécuté|lancé|consulté|interrogé)\b{INSIDE}(?=[.;,:!]|$)"
         r"|\b(?:d['’]après|selon)\s+(?:l['’]|le |la |les )?[\w' ’-]{1,64}"
         r"|\b[\w-]{1,64}\s+(?:a\s+(?:renvoyé|retourné|donné|indiqué)|renvoie|retourne|donne|indique|affiche)\b"
     ),
-    changed=pattern(rf"{_I_HAVE}(?:{_DONE}\b|{_WRITTEN}\b{_INSIDE}\b(?:{_THINGS})\b)"),
+    changed=pattern(rf"{_I_HAVE}(?:{_DONE}\b|{_WRITTEN}\b{INSIDE}\b(?:{_THINGS})\b)"),
     passive=pattern(
         rf"^(?:le|la|les|l['’]|votre|vos|ton|ta|tes)\s*(?:{_THINGS})\b(?!.*\b\d{{4}}\b)(?!.*\bpar\b)(?:[^.;,]|\.\w){{0,40}}?\s(?:a|ont)\s+"
         rf"(?:bien\s+|déjà\s+)?été\s+(?:bien\s+|correctement\s+)?(?:{_BOTH})"

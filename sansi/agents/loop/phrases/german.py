@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sansi.agents.loop.phrases.language import Language, pattern
+from sansi.agents.loop.phrases.language import INSIDE, Language, pattern
 
 _LOOK = (
     r"(?:nachschlagen|nachsehen|nachschauen|nachprüfen|recherchieren|suchen|heraussuchen|prüfen|überprüfen|abrufen|abfragen|aufrufen|ausrechnen|berechnen"
@@ -33,13 +33,12 @@ _DONE = (
     r"|installiert|eingereicht|überwiesen|bezahlt|erstattet)"
 )
 _BOTH = rf"(?:{_DONE}|{_WRITTEN})"
-_INSIDE = r"(?:[^.;,]|\.\w){0,80}?"
 
 GERMAN = Language(
     plan=pattern(
-        rf"\bich\s+(?:werde|muss|will)\s+{_INSIDE}(?:\b{_LOOK}\b|\b{_KIND}\b{_INSIDE}\b{_ACT}\b)"
-        rf"|\bwerde ich\s+{_INSIDE}(?:\b{_LOOK}\b|\b{_KIND}\b{_INSIDE}\b{_ACT}\b)"
-        rf"|\blass(?:en Sie)?\s+(?:mich|uns)\s+{_INSIDE}(?:\b{_LOOK}\b|\b{_KIND}\b{_INSIDE}\b{_ACT}\b)"
+        rf"\bich\s+(?:werde|muss|will)\s+{INSIDE}(?:\b{_LOOK}\b|\b{_KIND}\b{INSIDE}\b{_ACT}\b)"
+        rf"|\bwerde ich\s+{INSIDE}(?:\b{_LOOK}\b|\b{_KIND}\b{INSIDE}\b{_ACT}\b)"
+        rf"|\blass(?:en Sie)?\s+(?:mich|uns)\s+{INSIDE}(?:\b{_LOOK}\b|\b{_KIND}\b{INSIDE}\b{_ACT}\b)"
         rf"|\bich\s+{_PRESENT}\s+(?:\w+\s+){{0,4}}?{_NOW}\b|\b{_NOW}\s+{_PRESENT}\s+ich\b"
         rf"|^{_PRESENT}\s+{_NOW}\b"
         r"|^(?:bitte\s+)?(?:einen|ein|nur einen|nur ein)?\s*(?:moment|augenblick|sekunde)(?:,?\s*bitte|\s+geduld)?\b[^.,]{0,20}[.!…]*$"
@@ -50,11 +49,11 @@ GERMAN = Language(
         r"|\b(?:Sie|du) (?:können|kannst)\b|\bbitte\b(?!\s+(?:warte|gedulde|einen|um))(?!\W*$)|\bauf wunsch\b|\bgern(?:e)?\b"
     ),
     used=pattern(
-        rf"\bich habe\s+{_INSIDE}\b(?:aufgerufen|verwendet|benutzt|genutzt|ausgeführt|befragt|abgefragt)\b"
+        rf"\bich habe\s+{INSIDE}\b(?:aufgerufen|verwendet|benutzt|genutzt|ausgeführt|befragt|abgefragt)\b"
         r"|\b(?:laut|gemäß)\s+(?:de[mrn]\s+)?[\w -]{1,64}"
         r"|\b[\w-]{1,64}\s+(?:hat\b[^.;,]{0,40}\b(?:ergeben|geliefert|gemeldet|zurückgegeben)|liefert|ergab|meldet|zeigt)\b"
     ),
-    changed=pattern(rf"\b(?:ich habe|habe ich)\s+{_INSIDE}(?:\b{_DONE}\b|\b(?:{_THINGS})\b{_INSIDE}\b{_WRITTEN}\b)"),
+    changed=pattern(rf"\b(?:ich habe|habe ich)\s+{INSIDE}(?:\b{_DONE}\b|\b(?:{_THINGS})\b{INSIDE}\b{_WRITTEN}\b)"),
     passive=pattern(
         rf"^(?:die|der|das|ihre?|deine?)\s+(?:{_THINGS})\b(?!.*\b\d{{4}}\b)(?:[^.;,]|\.\w){{0,40}}?\b(?:wurden?|ist|sind)\s+"
         rf"(?:nun|jetzt|bereits|soeben|erfolgreich|\s)*(?:(?:[^.;,]|\.\w){{0,40}}?\s)?(?:{_BOTH})(?:\s+worden)?[.!]*$"
@@ -65,8 +64,8 @@ GERMAN = Language(
         r"^(?!.*(?:Datei|Ordner|Datenbank)).*(?:geschrieben|erstellt|angelegt|aktualisiert|bearbeitet|geändert|hinzugefügt)"
     ),
     looked=pattern(
-        rf"\b(?:ich habe|habe ich)\s+{_INSIDE}(?:\b(?:nachgeschlagen|nachgesehen|nachgeschaut|recherchiert|abgefragt|abgerufen|durchsucht)\b"
-        rf"|\bim (?:web|internet|netz|kalender)\b{_INSIDE}\b(?:gesucht|geschaut|geprüft|gefunden)\b"
+        rf"\b(?:ich habe|habe ich)\s+{INSIDE}(?:\b(?:nachgeschlagen|nachgesehen|nachgeschaut|recherchiert|abgefragt|abgerufen|durchsucht)\b"
+        rf"|\bim (?:web|internet|netz|kalender)\b{INSIDE}\b(?:gesucht|geschaut|geprüft|gefunden)\b"
         r"|\bonline\b(?:[^.;,]|\.\w){0,40}?\b(?:gesucht|geprüft|gefunden)\b)"
     ),
     negated=pattern(

@@ -6,6 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+INSIDE = r"(?:[^.;,]|\.\w){0,80}?"
+"""What may stand between two parts of a clause, in French, German and Spanish: no comma, and dots inside of words."""
+
 
 @dataclass(frozen=True)
 class Language:

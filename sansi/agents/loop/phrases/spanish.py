@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sansi.agents.loop.phrases.language import Language, pattern
+from sansi.agents.loop.phrases.language import INSIDE, Language, pattern
 
 _LOOK = r"(?:buscar|investigar|verificar|comprobar|consultar|calcular|revisar|averiguar|obtener|ejecutar)(?:lo|la|los|las|te|le|se)*"
 _ACT = r"(?:usar|utilizar|llamar|leer|abrir|enviar|guardar|crear|eliminar|borrar|actualizar|reservar|cancelar|añadir|agregar)(?:lo|la|los|las|te|le|se)*"
@@ -30,15 +30,14 @@ _DONE = r"(?:enviad|reservad|cancelad|comprad|descargad|subid|instalad|reembolsa
 _PAST = r"(?:envié|reservé|cancelé|descargué|instalé|compré|pagué|guardé|creé|eliminé|borré|actualicé|modifiqué|añadí|agregué)"
 _BOTH = rf"(?:{_DONE}|{_WRITTEN})"
 _I_HAVE = r"\b(?:lo |la |los |las |te |le |se lo |se la )?he\s+(?:ya\s+)?"
-_INSIDE = r"(?:[^.;,]|\.\w){0,80}?"
 
 SPANISH = Language(
     plan=pattern(
-        rf"\b(?:voy|vamos)\s+a\s+{_NOW}(?:{_LOOK}\b|{_ACT}\b{_INSIDE}\b{_KIND}\b)|\btengo que\s+{_NOW}{_LOOK}\b"
+        rf"\b(?:voy|vamos)\s+a\s+{_NOW}(?:{_LOOK}\b|{_ACT}\b{INSIDE}\b{_KIND}\b)|\btengo que\s+{_NOW}{_LOOK}\b"
         rf"|\b(?:déja|déje|permíte|permíta)me\s+(?:que\s+)?{_NOW}(?:{_LOOK}\b|{_ACT}\b)"
         rf"|\b(?:estoy|estamos)\s+{_GERUND}\b|^{_GERUND}\b[^,]{{0,60}}[.!…]*$"
-        rf"|\bahora(?:\s+mismo)?\s+{_PRESENT}\b|\b{_PRESENT}\b{_INSIDE}\bahora(?:\s+mismo)?\b|^{_FUTURE}\b|\b(?:lo|la|ahora|primero)\s+{_FUTURE}\b"
-        rf"|^(?:ahora\s+|primero\s+)?(?:{_FUTURE}|{_FUTURE_ACT}\b{_INSIDE}\b{_KIND})\b"
+        rf"|\bahora(?:\s+mismo)?\s+{_PRESENT}\b|\b{_PRESENT}\b{INSIDE}\bahora(?:\s+mismo)?\b|^{_FUTURE}\b|\b(?:lo|la|ahora|primero)\s+{_FUTURE}\b"
+        rf"|^(?:ahora\s+|primero\s+)?(?:{_FUTURE}|{_FUTURE_ACT}\b{INSIDE}\b{_KIND})\b"
         r"|^(?:sólo\s+|solo\s+|dame\s+|deme\s+)?un\s+(?:momento|segundo|instante)(?:,?\s+por favor|,?\s+(?:mientras|que)\b[^.]{0,40})?[.!…]*$"
         r"|^(?:por favor,?\s+)?(?:espere|espera)(?:\s+(?:un|por favor|mientras)\b[^.]{0,30})?[.!…]*$"
     ),
@@ -47,12 +46,12 @@ SPANISH = Language(
         r"|\bpor favor\b(?!,?\s+esper)(?!\W*$)|\b(?:puedes|puede usted|podrías|podría|quieres|desea|deseas)\b"
     ),
     used=pattern(
-        rf"{_I_HAVE}(?:usado|utilizado|llamado|ejecutado|consultado)\b{_INSIDE}(?=[.;,:!]|$)"
+        rf"{_I_HAVE}(?:usado|utilizado|llamado|ejecutado|consultado)\b{INSIDE}(?=[.;,:!]|$)"
         r"|\bsegún\s+(?:el |la |los |las )?[\w -]{1,64}"
         r"|\b[\w-]{1,64}\s+(?:ha\s+(?:devuelto|dado|indicado)|devolvió|devuelve|dio|da|indica|indicó|muestra)\b"
     ),
     changed=pattern(
-        rf"{_I_HAVE}(?:{_DONE}\b|(?:{_WRITTEN})\b{_INSIDE}\b(?:{_THINGS})\b)|\b{_PAST}\b{_INSIDE}\b(?:{_THINGS})\b"
+        rf"{_I_HAVE}(?:{_DONE}\b|(?:{_WRITTEN})\b{INSIDE}\b(?:{_THINGS})\b)|\b{_PAST}\b{INSIDE}\b(?:{_THINGS})\b"
     ),
     passive=pattern(
         rf"^(?:el|la|los|las|su|sus|tu|tus)\s+(?:{_THINGS})\b(?!.*\b\d{{4}}\b)(?!.*\bpor\b)(?:[^.;,]|\.\w){{0,40}}?\s"

@@ -21,7 +21,7 @@ from sansi.agents.transcript import Lines, Transcript, copy_turns, new_head, rea
 from sansi.agents.transcript import Session as Kept
 from sansi.agents.transcript.lines import FOREIGN
 from sansi.base.errors import SansiError, nearest
-from sansi.base.words import count
+from sansi.base.words import count, in_a_line
 from sansi.serve.terminal.agent.attach import attach
 from sansi.serve.terminal.agent.placed import placed
 from sansi.text import Message
@@ -100,9 +100,7 @@ class Session:
 
     @property
     def title(self) -> str:
-        first = next((m.content for m in self.messages if m.role == "user"), "")
-        line = " ".join(first.split())
-        return line if len(line) <= 60 else line[:59] + "…"
+        return in_a_line(next((m.content for m in self.messages if m.role == "user"), ""), 60)
 
     @property
     def notices(self) -> tuple[str, ...]:
