@@ -16,19 +16,15 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from dataclasses import dataclass
 
 from sansi.base.errors import SansiError
-from sansi.base.installing import install_command
 from sansi.data.documents import Document, RawDocument, text_sha256
-from sansi.data.languages import LANGUAGES, LanguageRule, canonical_tag, likely_script, rule_for
+from sansi.data.language_id import LANGUAGE_MODEL, Identified, identify
+from sansi.data.languages import LANGUAGES, LanguageRule, canonical_tag, rule_for
 from sansi.data.sources import Source
-from sansi.data.words import count_words, main_script
+from sansi.data.words import count_words
 
 ENOUGH = 400  # characters in which a long paragraph has shown that it is one
-LANGUAGE_MODEL = "cld2"
-# What the detector refuses; the encoding filter judges it.
-UNDETECTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 HALF_PAIR = re.compile("[\ud800-\udfff]")
 DIVIDERS = frozenset("\u0f0b\u0f0c\u1361")  # between syllables of Tibetan, between words of Ethiopic
 # Full stops, question and exclamation marks and colons of all scripts, and closing marks after them.
@@ -41,21 +37,13 @@ SENTENCE_END = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Language:
-    """The language of a text as it was identified, and the share of the text (by bytes, 0 to 1) that is in it."""
-
-    tag: str  # BCP-47
-    score: float
-
-
 def annotate(raw: RawDocument, source: Source) -> Document:
     """The document with its language, licence, quality and digest; its text in NFC with \\n line ends."""
     whole = HALF_PAIR.sub("\ufffd", raw.text)  # what no UTF-8 can hold; the encoding filter judges it
     text = unicodedata.normalize("NFC", whole.replace("\r\n", "\n").replace("\r", "\n").replace("\ufeff", "")).strip()
     found = None if raw.kind == "code" else identify(text)
     language, metadata = _language(raw, found)
-    script = None if raw.kind == "code" else main_script(text)
+    script = found.script if found else None
     return Document(
         id=f"{source.name}/{raw.id}",
         source=source.name,
@@ -68,15 +56,15 @@ def annotate(raw: RawDocument, source: Source) -> Document:
         text=text,
         original=raw.original,
         script=script,
-        language_score=found.score if found else None,
-        language_model=LANGUAGE_MODEL if found else None,
+        language_score=found.score if found and found.tag else None,
+        language_model=LANGUAGE_MODEL if found and found.tag else None,
         url=raw.url,
         date=raw.date,
         metadata=metadata,
     )
 
 
-def _language(raw: RawDocument, found: Language | None) -> tuple[str, dict[str, str]]:
+def _language(raw: RawDocument, found: Identified | None) -> tuple[str, dict[str, str]]:
     metadata = dict(raw.metadata)
     if raw.kind == "code":
         return raw.language or "und", metadata
@@ -85,7 +73,7 @@ def _language(raw: RawDocument, found: Language | None) -> tuple[str, dict[str, 
             return canonical_tag(raw.language), metadata
         except SansiError:
             metadata["source_language"] = raw.language  # no tag that anybody can read: what was identified counts
-    return found.tag if found else "und", metadata
+    return (found.tag if found and found.tag else "und"), metadata
 
 
 def rule_of(language: str, script: str | None) -> LanguageRule:
@@ -96,46 +84,6 @@ def rule_of(language: str, script: str | None) -> LanguageRule:
 def document_quality(text: str, language: str, script: str | None) -> float:
     """The quality that a document of this language, or script, keeps: rounded to three places."""
     return round(quality(text, rule_of(language, script)), 3)
-
-
-def detect_language(text: str) -> str | None:
-    """The language's tag (BCP-47), or None when the detector is not sure."""
-    found = identify(text)
-    return found.tag if found else None
-
-
-def identify(text: str) -> Language | None:
-    """The language by pycld2 (165 of them), or None when it is not sure.
-
-    The tag names the script where it is not the usual one of the language: sr-Latn, zh-Hant. A script that only few
-    languages use may be all that is known: und-Tfng.
-    """
-    try:
-        import pycld2
-    except ImportError as error:
-        raise SansiError(f"language identification needs pycld2; run: {install_command('train')}") from error
-    try:
-        reliable, _, languages = pycld2.detect(UNDETECTABLE.sub(" ", text), isPlainText=True)
-    except pycld2.error:
-        return None
-    _, code, percent, _ = languages[0]
-    tag = tag_of(code)
-    return Language(with_script(tag, main_script(text)), percent / 100) if reliable and tag else None
-
-
-def tag_of(code: str) -> str | None:
-    """The tag for a code of CLD2, which has old ones (iw), scripts (xx-Tfng) and jokes (Pig Latin: zzp)."""
-    if code in ("un", "xxx", "xx-Zyyy", "xx-Qaai") or code.startswith("zz"):
-        return None
-    return canonical_tag(f"und-{code[3:]}" if code.startswith("xx-") else code)
-
-
-def with_script(tag: str, script: str | None) -> str:
-    """The tag with the script of the text, if the language is mostly written in another one."""
-    known = ("Hani", "Jpan", "Kore")  # Chinese characters alone do not tell Japanese from Chinese
-    if script is None or script in known or "-" in tag or likely_script(tag) in (script, None):
-        return tag
-    return f"{tag}-{script}"
 
 
 def quality(text: str, rule: LanguageRule = LANGUAGES["en"]) -> float:

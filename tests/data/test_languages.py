@@ -6,8 +6,10 @@ import pycld2
 import pytest
 from documents_made import ENGLISH, document, source
 from sansi.base import SansiError
-from sansi.data.annotate import detect_language, identify, quality, rule_of, tag_of, with_script
+from sansi.data.annotate import quality, rule_of
 from sansi.data.filters import reason_to_drop
+from sansi.data.language_id import identify, identify_all
+from sansi.data.language_id.identify import tag_of, with_script
 from sansi.data.languages import LANGUAGES, canonical_tag, is_close, rule_for
 from sansi.data.words import main_script
 from test_words import ARTICLE
@@ -66,7 +68,7 @@ def test_every_code_of_the_detector_becomes_a_tag():
 
 
 def test_detection_names_the_script_where_it_is_not_the_usual_one():
-    assert detect_language(HEBREW) == "he" and detect_language("zxq 12") is None
+    assert [found.tag for found in identify_all([HEBREW, "zxq 12"])] == ["he", None]
     assert with_script("sr", main_script(SERBIAN)) == "sr-Latn" and with_script("sr", "Cyrl") == "sr"
     assert (
         with_script("uz", "Cyrl") == "uz-Cyrl"
@@ -74,7 +76,7 @@ def test_detection_names_the_script_where_it_is_not_the_usual_one():
         and with_script("ja", "Jpan") == "ja"
     )
     found = identify(ENGLISH)
-    assert found is not None and found.tag == "en" and found.score > 0.9
+    assert (found.tag, found.script, found.is_text) == ("en", "Latn", True) and found.score > 0.9
 
 
 def test_documents_know_their_language_and_script():
