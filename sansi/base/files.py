@@ -265,6 +265,16 @@ def write_text(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file that a crash can not leave half-written."""
+    with atomic_file(path) as draft:
+        draft.write_bytes(data)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield a path for a draft; what was written there takes the place of `path` on success, and vanishes on failure.
+
+    Raises SansiError, before any work, where no file can be put.
+    """
     path = Path(path)
     if path.is_dir():
         raise SansiError(f"{path} is a folder where a file is to be written; choose another name")
@@ -275,7 +285,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     drafts.clean_drafts(path.parent, settle, path)
     with draft_beside(path) as draft:
         try:
-            draft.write_bytes(data)
+            yield draft
             if path.is_file():
                 shutil.copymode(path, draft)
             _flush(draft)
