@@ -40,17 +40,23 @@ ROOMS["cli"] = set(ROOMS)  # the command line may import every room; no room may
 
 LIBRARIES: dict[str, set[str]] = {
     "base": {"numpy", "rich", "torch"},  # torch only inside functions: see test_no_torch
-    "documents": {"pypdfium2", "selectolax", "trafilatura"},
+    "documents": {"ftfy", "lxml", "pypdfium2", "resiliparse", "selectolax", "trafilatura"},
     "text": {"huggingface_hub", "jinja2", "jsonschema_rs", "numpy", "tokenizers"},
     "model": {"filelock", "huggingface_hub", "modelscope_hub", "numpy", "safetensors", "torch", "triton"},
     # torch for batches alone
     "data": {
         "datasketch",
+        "fastwarc",
+        "filelock",
+        "ftfy",
         "jsonschema_rs",
         "langcodes",
         "math_verify",
+        "matplotlib",
         "numpy",
+        "pyarrow",
         "pycld2",
+        "ray",
         "reasoning_gym",
         "regex",
         "rich",
