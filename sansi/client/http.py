@@ -12,14 +12,28 @@ from typing import Any, Literal
 import httpx
 
 from sansi.base import SansiError
+from sansi.base.sizes import size_text
 from sansi.client.chat_client import Completes, Delta, Tools
 from sansi.client.reply import AssistantReply, ReplyReader, read_reply
 from sansi.client.retry import waits
-from sansi.client.streaming import HINT, JSON, Refused, Server, as_json, http_error, list_models, streamed
+from sansi.client.streaming import (
+    HINT,
+    JSON,
+    NotACompletion,
+    Refused,
+    Server,
+    as_json,
+    http_error,
+    list_models,
+    streamed,
+    unreachable,
+)
 from sansi.client.token_count import TokenCount
 from sansi.text import Message, message_to_dict
 
 COUNTED = ("enable_thinking", "chat_template_kwargs", "history", "soft_switch")  # options that change the prompt
+MAX_ANSWER = 64 * 2**20  # bytes
+PATIENCE = 4  # times the seconds that a server may be silent: all that its answer may take to come
 
 
 class HTTPChatClient(Completes):
@@ -55,7 +69,9 @@ class HTTPChatClient(Completes):
         self.reasoning_field = reasoning_field
         self.retries = retries
         self._reach = {"proxy": proxy, "transport": transport}
-        self._http = httpx.Client(**self.server.options, **self._reach)
+        # As many connections as there are threads that ask: a thread that waits for one would say "no answer in time".
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+        self._http = httpx.Client(**self.server.options, **self._reach, limits=limits)
         self._facts = threading.Lock()
         self._known: dict[str, Any] = {}  # what the server has told of itself: its context
         self._counts = True  # until it turns out that it does not
@@ -65,24 +81,35 @@ class HTTPChatClient(Completes):
 
         Raises SansiError when the server can not be reached, refuses, or answers something else than a completion.
         """
-        sent = self._body(messages, tools, options)
+        sent = self.request_body(messages, tools, options)
         for wait in waits(self.retries):
             try:
                 body = self._post(self.url, sent)
                 break
             except Refused as error:
                 time.sleep(wait(error))
+        return self.reply_of(body)
+
+    def post(self, body: Mapping[str, Any]) -> Any:
+        """What the server answers to a request's body, once and as it is: for who checks and repeats by own rules.
+
+        Raises Unreachable, Refused and, where it is no JSON, NotACompletion: each a SansiError.
+        """
+        return self._post(self.url, body)
+
+    def reply_of(self, answer: Any) -> AssistantReply:
+        """The completion in an answer's body. Raises NotACompletion where there is none."""
         try:
-            return read_reply(body)
+            return read_reply(answer)
         except (KeyError, IndexError, TypeError, AttributeError) as error:
-            raise SansiError(f"{self.url}: the answer is not a chat completion ({error!r}); {HINT}") from error
+            raise NotACompletion(f"{self.url}: the answer is not a chat completion ({error!r}); {HINT}") from error
 
     async def stream(
         self, messages: Sequence[Message], tools: Tools = (), **options: Any
     ) -> AsyncGenerator[Delta, None]:
         """As `complete`, as it is written; leaving early ends the completion at the server too."""
         reader = ReplyReader()
-        body = self._body(messages, tools, options)
+        body = self.request_body(messages, tools, options)
         body.setdefault("stream_options", {"include_usage": True})
         async with AsyncExitStack() as stack:
             for wait in waits(self.retries):
@@ -137,13 +164,18 @@ class HTTPChatClient(Completes):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _body(self, messages: Sequence[Message], tools: Tools, options: Mapping[str, Any]) -> dict[str, Any]:
+    def request_body(
+        self, messages: Sequence[Message | Mapping[str, Any]], tools: Tools, options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """What is posted for these. A message that is a mapping goes as it is: it may have pictures among its parts."""
         if "stream" in options:
             raise SansiError('the option "stream" does not work here: use complete() or stream()', param="stream")
         body = {"model": self.model, "messages": [self._wire(m) for m in messages], **options}
         return body | ({"tools": list(tools)} if tools else {})
 
-    def _wire(self, message: Message) -> dict[str, Any]:
+    def _wire(self, message: Message | Mapping[str, Any]) -> dict[str, Any]:
+        if isinstance(message, Mapping):
+            return dict(message)
         wire = dict(message_to_dict(message))
         thought = wire.pop("reasoning_content", None)
         if thought is not None and self.reasoning_field is not None:
@@ -152,14 +184,25 @@ class HTTPChatClient(Completes):
 
     def _post(self, url: str, body: Mapping[str, Any]) -> Any:
         try:
-            response = self._http.post(url, content=as_json(body), headers=JSON)
-        except httpx.TimeoutException as error:
-            raise SansiError(f"{url}: no answer in time ({type(error).__name__}); raise the timeout") from error
+            with self._http.stream("POST", url, content=as_json(body), headers=JSON) as streamed_response:
+                response = self._whole(streamed_response, url)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise SansiError(f"{url}: can not be reached ({error}); is the server running?") from error
+            raise unreachable(url, error) from error
         if response.status_code != 200:
             raise http_error(response, url)
         try:
             return response.json()
-        except ValueError as error:
-            raise SansiError(f"{url}: the answer is not JSON; {HINT}") from error
+        except (ValueError, RecursionError) as error:
+            raise NotACompletion(f"{url}: the answer is not JSON; {HINT}") from error
+
+    def _whole(self, response: httpx.Response, url: str) -> httpx.Response:
+        """The response with its content, which neither goes on for ever nor fills the memory."""
+        content, end = bytearray(), time.monotonic() + PATIENCE * self.server.timeout
+        for piece in response.iter_bytes():
+            content += piece
+            if len(content) > MAX_ANSWER:
+                raise NotACompletion(f"{url}: the answer has more than {size_text(MAX_ANSWER)}")
+            if time.monotonic() > end:
+                raise httpx.ReadTimeout("the answer does not end")
+        headers = {name: value for name, value in response.headers.items() if name in ("retry-after", "content-type")}
+        return httpx.Response(response.status_code, headers=headers, content=bytes(content), request=response.request)

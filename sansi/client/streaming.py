@@ -139,6 +139,19 @@ class Refused(SansiError):
         """Seconds after which the server wants to be asked again, where it says so."""
 
 
+class Unreachable(SansiError):
+    """There is no answer: nobody is there, or whoever is there stopped, or is too slow."""
+
+    def __init__(self, message: str, sent: bool):
+        super().__init__(message)
+        self.sent = sent
+        """The server may have read the request, and worked (and charged) for it."""
+
+
+class NotACompletion(SansiError):
+    """The server has answered with status 200, and not with a chat completion."""
+
+
 def http_error(response: httpx.Response, url: str) -> Refused:
     """An error with the server's own words where it has any, else with the status."""
     try:
@@ -164,8 +177,11 @@ def _seconds(text: str | None) -> float | None:
     return seconds if seconds >= 0 else None
 
 
-def unreachable(url: str, error: Exception) -> SansiError:
+def unreachable(url: str, error: Exception) -> Unreachable:
     """The error of a server that does not answer, or stopped in the middle."""
+    sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.InvalidURL)
     if isinstance(error, httpx.TimeoutException):
-        return SansiError(f"{url}: no answer in time ({type(error).__name__})")
-    return SansiError(f"{url}: can not be reached ({str(error) or type(error).__name__}); is the server running?")
+        return Unreachable(f"{url}: no answer in time ({type(error).__name__}); raise the timeout", sent)
+    return Unreachable(
+        f"{url}: can not be reached ({str(error) or type(error).__name__}); is the server running?", sent
+    )
