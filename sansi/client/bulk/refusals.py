@@ -11,7 +11,8 @@ LOOKED_AT = 20_000  # last characters
 WORDLESS = re.compile(r"[\W_]*")
 
 NOT_ABLE = (
-    r"(?:can(?:no|['’])t(?! only)|can not(?! only)|am unable|am not able|unable|not able|won['’]t|must decline|do not have the ability)"
+    "(?:can(?:no|['’])t(?! only)|can not(?! only)|am unable|am not able|unable|not able|won['’]t|must decline"
+    "|do not have the ability)"
 )
 _BEGINNINGS = (
     # As models begin when they decline, in the languages in which they do it by rote.
