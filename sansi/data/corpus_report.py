@@ -12,7 +12,7 @@ from sansi.base.differences import ABSENT, changes
 from sansi.base.errors import SansiError
 from sansi.base.files import read_json, write_json, write_text
 from sansi.data import decontaminate, dedup, filters, languages
-from sansi.data.sources import Source
+from sansi.data.packages import Package
 
 MANIFEST_FILE = "manifest.json"
 
@@ -43,7 +43,7 @@ class CorpusInputs:
     rules: dict[str, float]  # thresholds of filters, deduplication and decontamination
 
     @classmethod
-    def of(cls, sources: Sequence[Source], evaluation_texts: Iterable[str]) -> CorpusInputs:
+    def of(cls, sources: Sequence[Package], evaluation_texts: Iterable[str]) -> CorpusInputs:
         return cls(
             sources={
                 source.name: f"{source.package} {source.version} {source.sha256 or ''}".strip() for source in sources
@@ -139,7 +139,7 @@ def check_inputs(folder: Path, inputs: CorpusInputs) -> CorpusReport:
     return report
 
 
-def with_limits(sources: Sequence[Source], limits: Mapping[str, int]) -> list[Source]:
+def with_limits(sources: Sequence[Package], limits: Mapping[str, int]) -> list[Package]:
     """The sources with other limits. Raises SansiError for a limit of a source that is not among them."""
     names = [source.name for source in sources]
     for name, limit in limits.items():

@@ -9,7 +9,7 @@ from collections import Counter
 from sansi.data.annotate import rule_of
 from sansi.data.documents import Document
 from sansi.data.languages import LANGUAGES, LanguageRule, is_close
-from sansi.data.sources import Source
+from sansi.data.packages import Package
 
 MAX_ENGLISH = 0.5  # share of a text that is given as another language
 MAX_MARKUP = 0.003  # leftovers of markup per character
@@ -21,7 +21,7 @@ TAG = r"a|b|br|code|div|em|font|h[1-6]|i|img|li|ol|p|pre|span|strong|su[bp]|t[dh
 MARKUP = re.compile(rf"</?(?:{TAG})(?:\s[^<>\n]{{0,80}})?/?>|&(?:#\d+|[a-z]{{2,6}});|\\f[BIPR]|\{{\{{|\}}\}}")
 
 
-def reason_to_drop(document: Document, source: Source) -> str | None:
+def reason_to_drop(document: Document, source: Package) -> str | None:
     """Why the document is left out, or None if it stays. Code is spared the rules that are about prose.
 
     How short, repetitive or fragmentary a text may be depends on its language: see `sansi.data.languages`.

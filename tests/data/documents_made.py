@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import random
 import re
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from sansi.data.annotate import annotate
 from sansi.data.documents import Document, RawDocument
-from sansi.data.sources import Source
+from sansi.data.packages import Package, PackagePart
+from sansi.data.packages.texts import text_record
+from sansi.data.parts import Records
 
 WORDS = re.findall(r"\w+", "river stone garden window letter morning people question answer history music summer city")
 ENGLISH = (
@@ -25,11 +26,13 @@ def prose(seed: int, sentences: int = 12) -> str:
     return " ".join(" ".join(rng.choices(WORDS, k=9)).capitalize() + f" {rng.random():.6f}." for _ in range(sentences))
 
 
-def source(documents: Sequence[RawDocument] = (), **changes: object) -> Source:
-    def extract(root: Path) -> Iterator[RawDocument]:
-        yield from documents
+def source(documents: Sequence[RawDocument] = (), **changes: object) -> Package:
+    def read(part: PackagePart) -> Records:
+        for raw in documents:
+            facts = {"held_out": raw.held_out, "original": raw.original}
+            yield text_record(raw.id, raw.text, raw.kind, raw.language, **facts)
 
-    made = Source("made", "stdlib", "python", "3", None, "CC0-1.0", extract, min_bytes=50)
+    made = Package("made", "stdlib", "python", "3", None, "CC0-1.0", read, min_bytes=50, default=True)
     return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
 
 

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import io
-import json
-import tarfile
-import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from documents_made import ENGLISH, document, prose, source
 from sansi.base import SansiError
-from sansi.base.digests import file_sha256
 from sansi.data import CorpusReport, build_corpus, pack, read_corpus
 from sansi.data.annotate import quality
 from sansi.data.corpus import cap, check_corpus
 from sansi.data.documents import RawDocument, read_documents
-from sansi.data.fetch import download_command, fetch_archive, fetched, unpack
 from sansi.data.filters import reason_to_drop
-from sansi.data.sources import SOURCES, Source, find_sources
 from test_shards import ByteTokenizer
 
 FRENCH = (
@@ -148,73 +140,6 @@ def test_a_corpus_of_other_inputs_is_refused_with_what_differs(tmp_path: Path):
     (tmp_path / "old/manifest.json").write_text('{"name": "an extension"}')
     with pytest.raises(SansiError, match="not the manifest of a corpus"):
         check_corpus(tmp_path / "old", **same)  # type: ignore[arg-type]
-
-
-def npm_archive() -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        info = tarfile.TarInfo("package/a.txt")
-        info.size = 5
-        tar.addfile(info, io.BytesIO(b"hello"))
-    return buffer.getvalue()
-
-
-def npm_source(digest: str) -> Source:
-    return source(kind="npm", package="made", version="1.0.0", sha256=digest)
-
-
-def test_fetch_checks_keeps_and_unpacks(tmp_path: Path):
-    archive, calls = npm_archive(), []
-
-    def run(command: Sequence[str], folder: Path) -> None:
-        calls.append(list(command))
-        (folder / "made-1.0.0.tgz").write_bytes(archive)
-
-    (tmp_path / "x").write_bytes(archive)
-    pinned = npm_source(file_sha256(tmp_path / "x"))
-    for _ in range(2):  # the second time from the cache
-        with fetched(pinned, tmp_path / "cache", run) as package:
-            assert (package.root / "package/a.txt").read_text() == "hello" and package.sha256 == pinned.sha256
-    assert calls == [["npm", "pack", "--silent", "made@1.0.0"]]
-    with pytest.raises(SansiError, match=r"npm package made 1\.0\.0 can not be fetched.*sha256.*without it"):
-        fetch_archive(npm_source("0" * 64), tmp_path / "cache", run)
-    assert not list((tmp_path / "cache").rglob(".*"))
-
-
-def test_a_missing_client_and_a_failed_download_say_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(SansiError, match=r'source "made": npm package.*"npm" is not installed.*install Node'):
-        fetch_archive(npm_source("0" * 64), tmp_path / "cache")
-    fake = tmp_path / "npm"
-    fake.write_text("#!/bin/sh\necho 404 >&2; exit 1\n")
-    fake.chmod(0o755)
-    with pytest.raises(SansiError, match=r"npm pack: 404"):
-        fetch_archive(npm_source("0" * 64), tmp_path / "cache")
-
-
-def test_download_commands_pin_the_version():
-    for made in SOURCES:
-        if made.kind != "stdlib":
-            assert made.version in download_command(made)[-1] and len(made.sha256 or "") == 64
-    pip = download_command(source(kind="pypi", package="made", version="2"))
-    assert pip[-1] == "made==2" and "--no-deps" in pip
-
-
-def test_unpack_refuses_members_outside(tmp_path: Path):
-    with tarfile.open(tmp_path / "evil.tgz", "w:gz") as tar:
-        tar.addfile(tarfile.TarInfo("../evil"))
-    with pytest.raises(tarfile.TarError):
-        unpack(tmp_path / "evil.tgz", tmp_path / "out")
-    with zipfile.ZipFile(tmp_path / "good.whl", "w") as wheel:
-        wheel.writestr("a/b.json", json.dumps(1))
-    unpack(tmp_path / "good.whl", tmp_path / "out")
-    assert (tmp_path / "out/a/b.json").read_text() == "1" and not (tmp_path / "evil").exists()
-
-
-def test_find_sources_keeps_their_order():
-    assert [s.name for s in find_sources(["udhr", "brown"])] == ["brown", "udhr"]
-    assert "quran" not in [s.name for s in find_sources()]
-    assert len({s.name for s in SOURCES}) == len(SOURCES)
 
 
 def test_a_folder_of_somebody_else_is_not_replaced(tmp_path: Path):

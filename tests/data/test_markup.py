@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sansi.data.tagged import untag
+from sansi.data.packages.tagged_text import untag
 from sansi.documents.html_text import html_to_text, parse_html
 from sansi.documents.lines import display_width, join_lines, unwrap
 from sansi.documents.roff import man_to_text

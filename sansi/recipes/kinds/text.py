@@ -14,8 +14,8 @@ from sansi.base.files import read_json, write_json
 from sansi.data import Document, Mixture, PackedDataset, RowStream, build_corpus, pack, read_corpus
 from sansi.data.corpus_report import with_limits
 from sansi.data.manifest import Manifest
+from sansi.data.packages import find_packages
 from sansi.data.problems import training_problems
-from sansi.data.sources import find_sources
 from sansi.post.samples import Shares, exchange_of, plain_document, plain_question
 from sansi.post.small_talk import fixed_text
 from sansi.recipes.kinds.tasks import (
@@ -41,14 +41,14 @@ class Corpus(Config):
     """Real text: fetched, extracted, annotated, filtered, deduplicated, decontaminated."""
 
     sources: tuple[str, ...] | None = None
-    """Sources by name (sansi/data/sources.py); left out: those that belong to a corpus by default."""
+    """Sources by name (sansi/data/packages/table.py); left out: those that belong to a corpus by default."""
     limit_bytes: dict[str, int] = field(default_factory=dict)
     """Most bytes of text by source."""
     cache: Path = Path("data/cache")
     """Where fetched archives are kept, so that another corpus does not fetch them again."""
 
     def problems(self) -> list[str]:
-        return refusal_of(lambda: with_limits(find_sources(self.sources), self.limit_bytes))
+        return refusal_of(lambda: with_limits(find_packages(self.sources), self.limit_bytes))
 
 
 def make_corpus(config: Corpus, inputs: Inputs, run: StageRun) -> Path:
@@ -247,7 +247,7 @@ def _every_input_is_a_part(config: MixtureOf, inputs: Mapping[str, tuple[str, ..
 
 
 def _corpus_size(config: Corpus, before: Mapping[str, Estimate]) -> Estimate:
-    sources = find_sources(config.sources)
+    sources = find_packages(config.sources)
     limits = [config.limit_bytes.get(s.name, s.limit_bytes) or USUAL_SOURCE for s in sources]
     size = sum(limits)
     # Whatever its limit, a source is read whole: what is kept is chosen from all of it.

