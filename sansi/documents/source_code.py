@@ -1,0 +1,101 @@
+"""Source code by the names of its files: which programming language it is in."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+MEDIA_TYPE = "text/x-source"  # of source code in a language that its name does not tell
+_ENDINGS = {
+    "ada": "adb ads",
+    "assembly": "asm s",
+    "awk": "awk",
+    "batch": "bat cmd",
+    "c": "c h",
+    "c++": "cc cpp cxx c++ hh hpp hxx inl",
+    "c#": "cs csx",
+    "clojure": "clj cljs cljc edn",
+    "cmake": "cmake",
+    "coffeescript": "coffee",
+    "common-lisp": "lisp lsp cl asd",
+    "crystal": "cr",
+    "css": "css",
+    "cuda": "cu cuh",
+    "d": "d",
+    "dart": "dart",
+    "elixir": "ex exs",
+    "elm": "elm",
+    "emacs-lisp": "el",
+    "erlang": "erl hrl",
+    "f#": "fs fsi fsx",
+    "fortran": "f f77 f90 f95 f03 f08 for",
+    "gdscript": "gd",
+    "glsl": "glsl vert frag comp",
+    "go": "go",
+    "graphql": "graphql gql",
+    "groovy": "groovy gradle",
+    "haskell": "hs lhs",
+    "haxe": "hx",
+    "hcl": "hcl tf",
+    "java": "java",
+    "javascript": "js mjs cjs jsx",
+    "julia": "jl",
+    "kotlin": "kt kts",
+    "lean": "lean",
+    "less": "less",
+    "lua": "lua",
+    "makefile": "mk mak",
+    "matlab": "m",
+    "nim": "nim nims",
+    "nix": "nix",
+    "objective-c": "mm",
+    "ocaml": "ml mli",
+    "pascal": "pas pp dpr",
+    "perl": "pl pm",
+    "php": "php php5 phtml",
+    "powershell": "ps1 psm1 psd1",
+    "prolog": "pro prolog",
+    "protobuf": "proto",
+    "python": "py pyi pyx pxd pyw",
+    "r": "r",
+    "racket": "rkt",
+    "ruby": "rb rake gemspec",
+    "rust": "rs",
+    "scala": "scala sc sbt",
+    "scheme": "scm ss sld",
+    "scss": "scss sass",
+    "shell": "sh bash zsh ksh fish",
+    "smalltalk": "st",
+    "solidity": "sol",
+    "sql": "sql",
+    "standard-ml": "sml sig",
+    "svelte": "svelte",
+    "swift": "swift",
+    "tcl": "tcl",
+    "typescript": "ts tsx mts cts",
+    "verilog": "v vh sv svh",
+    "vhdl": "vhd vhdl",
+    "vim-script": "vim",
+    "visual-basic": "vb bas vbs",
+    "vue": "vue",
+    "webassembly": "wat",
+    "zig": "zig",
+}
+_NAMES = {
+    "makefile": "makefile",
+    "gnumakefile": "makefile",
+    "cmakelists.txt": "cmake",
+    "dockerfile": "dockerfile",
+    "rakefile": "ruby",
+    "gemfile": "ruby",
+    "vagrantfile": "ruby",
+    "build.bazel": "starlark",
+    "jenkinsfile": "groovy",
+}
+_LANGUAGES = {f".{ending}": language for language, endings in _ENDINGS.items() for ending in endings.split()}
+ENDINGS = tuple(_LANGUAGES)
+
+
+def programming_language(name: str | None) -> str | None:
+    """The language of a source file, in small letters ("python", "c++"); None for a name that is none's."""
+    path = PurePath(name or "")
+    return _NAMES.get(path.name.lower()) or _LANGUAGES.get(path.suffix.lower())
