@@ -3,7 +3,7 @@
 What cannot be read ends in one `SansiError` sentence that names the file, and never in bytes taken for text.
 """
 
-from sansi.documents.document import Document, Limits
-from sansi.documents.read import read_document
+from sansi.documents.document import Document, DocumentError, How, Limits
+from sansi.documents.read import extract_document, read_document
 
-__all__ = ["Document", "Limits", "read_document"]
+__all__ = ["Document", "DocumentError", "How", "Limits", "extract_document", "read_document"]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import bisect
 from dataclasses import dataclass
+from typing import Literal
 
 from sansi.base.errors import SansiError
 
 _LONGEST_NAME = 120
 READABLE = "text, Markdown, source code, HTML, PDF and Word documents (.docx) can be read"
+
+How = Literal["accurate", "fast"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Document:
     """What a reader should know: pages that were left out, a charset that was guessed."""
     page_starts: tuple[int, ...] = ()
     """Where in `text` each page that was read begins."""
+    extractor: str = "text"
+    """What made the text of the file: "text", "html-accurate", "html-fast", "man", "pdf", "docx"."""
 
     def page_at(self, offset: int) -> int | None:
         """The page, from 1, that holds this place of the text; None for what has no pages."""

@@ -85,7 +85,7 @@ class _Package:
         told = tuple(dict.fromkeys(why for why in cut if why))
         if len(text) > self._limits.max_characters:
             text = text[: self._limits.max_characters]
-        return Document(text, MEDIA_TYPE, " ".join(title.text.split()) or None, notes=told)
+        return Document(text, MEDIA_TYPE, " ".join(title.text.split()) or None, notes=told, extractor="docx")
 
     def _parse(self, part: str, reader: _Reader, needed: bool = False) -> str | None:
         """Read a part, if it is there; why not all of it was."""

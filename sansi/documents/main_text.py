@@ -14,6 +14,7 @@ from sansi.documents.process import output_of
 
 _SPAN = re.compile(r"((?:col|row)span\s{0,9}=\s{0,9}[\"']?)\d{2,}", re.IGNORECASE)
 _WORKER = Path(__file__).with_name("html_worker.py")
+EXTRACTOR = "html-accurate"
 SMALL = 2**14  # characters of a page that cannot take long, however it is nested
 LARGEST = 4_000_000  # characters of a page that is searched for its main text; a larger one is read whole
 _SHORT, _SHARE = 400, 0.2  # a main text below both is no main text: the page is a list, a form, an index
@@ -37,7 +38,7 @@ def read_html(source: str, name: str | None = None, limits: Limits | None = None
     told = json.loads(said)
     if "error" in told:
         raise SansiError(told["error"])
-    return Document(told["text"], "text/html", told["title"])
+    return Document(told["text"], "text/html", told["title"], extractor=EXTRACTOR)
 
 
 def read_html_here(source: str) -> Document:
@@ -46,8 +47,8 @@ def read_html_here(source: str) -> Document:
     main = _main_text(source) if len(source) <= LARGEST else None
     whole = _whole_text(source, needed=main is None)
     if main is not None and (whole is None or len(main) >= _SHORT or len(main) >= _SHARE * len(whole)):
-        return Document(main, "text/html", title)
-    return Document(whole or main or "", "text/html", title)
+        return Document(main, "text/html", title, extractor=EXTRACTOR)
+    return Document(whole or main or "", "text/html", title, extractor=EXTRACTOR)
 
 
 def _title(source: str) -> str | None:

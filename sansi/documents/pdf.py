@@ -44,7 +44,7 @@ def read_pdf(data: bytes, name: str | None = None, limits: Limits | None = None)
     notes += _without_text(pages)
     text, starts = _joined(texts)
     title = " ".join(_clean(lines[0]["title"]).split()) or None
-    return Document(text, "application/pdf", title, count, tuple(notes), tuple(starts))
+    return Document(text, "application/pdf", title, count, tuple(notes), tuple(starts), "pdf")
 
 
 def _told(data: bytes, limits: Limits) -> list[dict[str, Any]]:
