@@ -42,6 +42,7 @@ def tiny(tmp_path_factory):
 @pytest.fixture
 def remote(tiny, monkeypatch):
     monkeypatch.setattr(resume_module, "PATIENCE", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("urllib3.util.retry.Retry.get_backoff_time", lambda self: 0.0)  # ModelScope's client's patience
     with stand_in_hub() as hub:
         hub.add(NAME, tiny)
         yield hub
@@ -374,7 +375,8 @@ def test_a_hub_that_refuses(hugging_face, remote, status, words):
     assert words in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_the_password_of_a_mirror_is_not_shown(hub, remote, tmp_path):
+def test_the_password_of_a_mirror_is_not_shown(hub, remote, tmp_path, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # ModelScope's client waits 15 s for a server that is busy
     remote.url = remote.url.replace("://", "://me:secret@")
     mirror = make("huggingface" if isinstance(hub, HuggingFace) else "modelscope", remote, tmp_path / "mirror")
     assert pull(mirror)
