@@ -4,12 +4,17 @@ from typing import TYPE_CHECKING
 
 from sansi.base.later import later
 from sansi.data.documents import Document
-from sansi.data.shards import PackReport, TokenShard, pack, shard_paths
 
 if TYPE_CHECKING:
     from sansi.data.batch import Batch
-    from sansi.data.batches import Mixture, PackedDataset, RowStream, SampleDataset
     from sansi.data.corpus import CorpusReport, build_corpus, read_corpus
+    from sansi.data.samples import SampleDataset
+    from sansi.data.shards.building import Packing
+    from sansi.data.shards.dataset import PackedDataset
+    from sansi.data.shards.mixed import Mixture
+    from sansi.data.shards.packing import PackReport, pack, pack_corpus, shard_paths
+    from sansi.data.shards.shard import TokenShard
+    from sansi.data.shards.streams import RowStream
 
 __all__ = [
     "Batch",
@@ -18,11 +23,13 @@ __all__ = [
     "Mixture",
     "PackReport",
     "PackedDataset",
+    "Packing",
     "RowStream",
     "SampleDataset",
     "TokenShard",
     "build_corpus",
     "pack",
+    "pack_corpus",
     "read_corpus",
     "shard_paths",
 ]
@@ -32,7 +39,13 @@ __getattr__ = later(
     __name__,
     {
         "Batch": "batch",
-        **dict.fromkeys(("Mixture", "PackedDataset", "RowStream", "SampleDataset"), "batches"),
+        "Mixture": "shards.mixed",
+        "PackedDataset": "shards.dataset",
+        "Packing": "shards.building",
+        "RowStream": "shards.streams",
+        "SampleDataset": "samples",
+        "TokenShard": "shards.shard",
+        **dict.fromkeys(("PackReport", "pack", "pack_corpus", "shard_paths"), "shards.packing"),
         **dict.fromkeys(("CorpusReport", "build_corpus", "read_corpus"), "corpus"),
     },
 )

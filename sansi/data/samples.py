@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -12,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sansi.base.errors import SansiError
-from sansi.data.ids import as_id, as_ids, digest_of
-from sansi.data.streams import EpochStream, Row, as_row
+from sansi.data.shards.bins import best_fit
+from sansi.data.shards.ids import as_id, as_ids, digest_of
+from sansi.data.shards.streams import EpochStream, Row, as_row
 
 log = logging.getLogger("sansi")
 
@@ -128,25 +128,6 @@ class SampleDataset(EpochStream):
         else:
             hint = 'shorten it, raise "sequence_length", or pass too_long="drop"'
             raise SansiError(f"sample {index} has {len(ids)} tokens, a row {self.sequence_length + 1}; {hint}")
-
-
-def best_fit(lengths: Sequence[int], capacity: int) -> list[list[int]]:
-    """Pack items into bins: each in its turn goes into the fullest bin that still has room for it.
-
-    Returns the bins in the order they were opened, each a list of indices into `lengths`.
-    """
-    bins: list[list[int]] = []
-    room: list[tuple[int, int]] = []  # (space left, bin), ascending
-    for index, length in enumerate(lengths):
-        assert 0 < length <= capacity
-        found = bisect_left(room, (length, -1))
-        space, number = room.pop(found) if found < len(room) else (capacity, len(bins))
-        if number == len(bins):
-            bins.append([])
-        bins[number].append(index)
-        if space > length:
-            insort(room, (space - length, number))
-    return bins
 
 
 def _sample(index: int, sample: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], float]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from sansi.data.batch import Batch
-from sansi.data.batches import best_fit
+from sansi.data.shards.bins import best_fit
 from sansi.post.advantages import ScaleRewards, group_advantages, has_signal
 from sansi.post.sampling import Rollout
 

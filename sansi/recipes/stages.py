@@ -10,7 +10,9 @@ from typing import Any, Literal
 from sansi.base.config import Config
 from sansi.data.problems import Problem
 
-Result = Literal["corpus", "tokenizer", "tokens", "mixture", "problems", "samples", "model", "evaluation", "file"]
+Result = Literal[
+    "corpus", "tokenizer", "tokens", "weights", "mixture", "problems", "samples", "model", "evaluation", "file"
+]
 """What a stage leaves, and what an input has to be."""
 
 

@@ -11,10 +11,10 @@ import pytest
 from documents_made import document, prose
 from sansi.base import SansiError
 from sansi.data import Mixture, PackedDataset, SampleDataset, TokenShard, pack
-from sansi.data.ids import as_ids, dtype_for
-from sansi.data.manifest import Manifest
-from sansi.data.shards import shard_paths, verify_shards
-from sansi.data.shuffle import Shuffle
+from sansi.data.shards.ids import as_ids, dtype_for
+from sansi.data.shards.manifest import Manifest
+from sansi.data.shards.order import Shuffle
+from sansi.data.shards.packing import shard_paths, verify_shards
 
 
 class ByteTokenizer:
@@ -87,8 +87,13 @@ def test_every_array_of_ids_is_checked(tmp_path: Path):
     assert pack(["ab"], WideTokenizer(), tmp_path / "wide").dtype == "uint32"
     assert PackedDataset(tmp_path / "wide", 1, 1).largest_id == 70_000
     narrow = type("Narrow", (WideTokenizer,), {"vocab_size": 300})()
-    with pytest.raises(SansiError, match=r'text 0 has the token id 70000, but "vocab_size" of the tokenizer is 300'):
+    with pytest.raises(
+        SansiError, match=r'the separator has the token id 70000, but "vocab_size" of the tokenizer is 300'
+    ):
         pack(["ab"], narrow, tmp_path / "narrow")
+    spelled = type("Spelled", (WideTokenizer,), {"vocab_size": 300, "end_of_text_id": 299})()
+    with pytest.raises(SansiError, match="text 0 has the token id 69999"):
+        pack(["ab"], spelled, tmp_path / "narrow")
     assert not (tmp_path / "narrow").exists()
 
 
@@ -100,19 +105,21 @@ def test_the_manifest_tells_what_was_packed(tmp_path: Path):
     ]
     pack([*documents, "plain"], ByteTokenizer(), tmp_path / "p", shard_tokens=700)
     manifest = Manifest.load(tmp_path / "p")
-    assert manifest.languages == {"en": 2, "zh": 1} and manifest.sources == {"made": 3}
-    assert manifest.licences == {"CC0-1.0": 3} and manifest.tokenizer == "a" * 64 and manifest.largest_id == 256
+    assert {name: count["documents"] for name, count in manifest.languages.items()} == {"en": 2, "zh": 1}
+    assert manifest.sources["made"]["documents"] == manifest.kinds["prose"]["documents"] == 3
+    assert manifest.sources["made"]["tokens"] == manifest.tokens - len("plain") - 1
+    assert manifest.tokenizer == "a" * 64 and manifest.largest_id == 256
     assert sum(entry.documents for entry in manifest.shards) == manifest.documents == 4 and len(manifest.shards) > 1
     verify_shards(tmp_path / "p")
-    PackedDataset([tmp_path / "p"], 4, 1, tokenizer_hash="a" * 64)
+    PackedDataset([tmp_path / "p"], 4, 1, tokenizer="a" * 64)
     with pytest.raises(SansiError, match="another tokenizer"):
-        PackedDataset([tmp_path / "p"], 4, 1, tokenizer_hash="b" * 64)
+        PackedDataset([tmp_path / "p"], 4, 1, tokenizer="b" * 64)
 
 
 def test_the_manifest_of_a_folder_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     pack(["ab"] * 5, ByteTokenizer(), tmp_path / "p", shard_tokens=1)
     paths, manifest, read = shard_paths(tmp_path / "p"), Manifest.load(tmp_path / "p"), []
-    monkeypatch.setattr(Manifest, "load", lambda folder: read.append(folder) or manifest)
+    monkeypatch.setattr(Manifest, "load", lambda folder: read.append(Path(folder)) or manifest)
     PackedDataset(tmp_path / "p", 4, 1)
     PackedDataset(paths, 4, 1)
     verify_shards(tmp_path / "p")
@@ -125,37 +132,51 @@ def flip(path: Path, place: int = -1) -> None:
     path.write_bytes(bytes(raw))
 
 
-@pytest.mark.parametrize("part", ["tokens", "starts", "cut", "other", "unknown", "index", "no index"])
-def test_a_damaged_or_foreign_shard_is_refused_when_it_is_opened(tmp_path: Path, part: str):
-    pack(["hello", "world"], ByteTokenizer(), tmp_path / "p")
-    pack(["hallo", "world"], ByteTokenizer(), tmp_path / "q")
-    shard = tmp_path / "p" / "shard-00000.npy"
-    if part == "tokens":
-        flip(shard)
-    elif part == "starts":
-        flip(shard.with_suffix(".starts.npy"), -8)
+@pytest.mark.parametrize("packing", [{}, {"sequence_length": 4}])
+@pytest.mark.parametrize("part", ["tokens", "tables", "cut", "other", "unknown", "missing", "index", "no index"])
+def test_a_damaged_or_foreign_shard_is_refused(tmp_path: Path, part: str, packing: dict[str, Any]):
+    pack(["hello", "world"], ByteTokenizer(), tmp_path / "p", packing=packing)
+    pack(["hallo", "world!"], ByteTokenizer(), tmp_path / "q", packing=packing)
+    (shard,) = shard_paths(tmp_path / "p")
+    raw = shard.read_bytes()
+    arrays = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
+    begin = len(raw) - max(entry["data_offsets"][1] for name, entry in arrays.items() if name != "__metadata__")
+    if part in ("tokens", "tables"):
+        table = "starts" if not packing else "piece_length"
+        flip(shard, begin + arrays["ids" if part == "tokens" else table]["data_offsets"][0])
     elif part == "cut":
-        shard.write_bytes(shard.read_bytes()[:-3])
+        shard.write_bytes(raw[:-3])
     elif part == "other":
-        shard.write_bytes((tmp_path / "q" / "shard-00000.npy").read_bytes())
+        shard.write_bytes((tmp_path / "q" / shard.name).read_bytes())
     elif part == "unknown":
-        for name in ("shard-00007.npy", "shard-00007.starts.npy"):
-            (tmp_path / "p" / name).write_bytes((tmp_path / "q" / name.replace("7", "0")).read_bytes())
-        shard = tmp_path / "p" / "shard-00007.npy"
+        shard = shard.with_name("shard-00007.safetensors")
+        shard.write_bytes(raw)
+    elif part == "missing":
+        shard.unlink()
+        shard = tmp_path / "p"
     elif part == "index":
-        (tmp_path / "p" / "index.json").write_text(json.dumps({"shards": ["shard-00000.npy"]}))
+        (tmp_path / "p" / "shards.json").write_text(json.dumps({"shards": [shard.name]}))
     else:
-        (tmp_path / "p" / "index.json").unlink()
+        (tmp_path / "p" / "shards.json").unlink()
         shard = tmp_path / "p"
     with pytest.raises(SansiError, match=r"pack the corpus again|pack a corpus into it|another folder|pack again"):
-        PackedDataset([shard], 4, 1)
+        next(PackedDataset([shard], 4, 4))
 
 
-def test_damage_between_the_probes_is_found_by_reading_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("sansi.data.shards.PROBED", 10)
-    pack(["x" * 1000], ByteTokenizer(), tmp_path / "p")
-    flip(tmp_path / "p" / "shard-00000.npy", -9)
-    PackedDataset([tmp_path / "p"], 4, 1)  # opens
+@pytest.mark.parametrize("packing", [{}, {"sequence_length": 99}])
+def test_damage_is_found_where_it_is_read_and_by_reading_all(tmp_path: Path, packing: dict[str, Any]):
+    pack(["x" * 9000, "y" * 900], ByteTokenizer(), tmp_path / "p", packing=packing)
+    (shard,) = shard_paths(tmp_path / "p")
+    flip(shard, shard.read_bytes().rindex(b"x\0x\0"))
+    data = PackedDataset([tmp_path / "p"], 99, 1)  # opens
+    damaged = 0
+    for index in range(data.rows_per_epoch):
+        try:
+            data.build(index)
+        except SansiError as error:
+            assert "not what was packed" in str(error)
+            damaged += 1
+    assert 1 <= damaged < data.rows_per_epoch
     with pytest.raises(SansiError, match="its content is not what was packed"):
         verify_shards(tmp_path / "p")
 
@@ -213,9 +234,15 @@ def test_a_state_of_other_data_is_refused(name: str):
     np.testing.assert_array_equal(next(second).ids, next(fresh).ids)  # a refused state changes nothing
 
 
-@pytest.mark.parametrize("change", [{"position": -1}, {"position": 10**9}, {"epoch": "1"}, {"data": None}])
-def test_a_damaged_state_is_refused(change: dict[str, Any]):
-    dataset = PackedDataset([np.arange(50)], 4, 1)
+@pytest.mark.parametrize(
+    "change",
+    [{"position": -1, "row": -1}, {"position": 10**9, "row": 1.5}, {"epoch": "1", "row": None}, {"data": None}],
+)
+@pytest.mark.parametrize(
+    "make", [lambda: PackedDataset([np.arange(50)], 4, 1), lambda: SampleDataset([([1, 2], [0, 1])], 4, 1)]
+)
+def test_a_damaged_state_is_refused(change: dict[str, Any], make: Any):
+    dataset = make()
     with pytest.raises(SansiError):
         dataset.load_state_dict({**dataset.state_dict(), **change})
     with pytest.raises(SansiError):

@@ -10,7 +10,7 @@ import torch
 from fake_sampler import VOCAB, tiny_model
 from sansi.base import SansiError
 from sansi.data import Mixture, SampleDataset
-from sansi.data.batches import stack
+from sansi.data.shards.streams import stack
 from sansi.post.sft import sft
 from sansi.train.config import TrainConfig
 from sansi.train.objective import NextToken, with_attention

@@ -16,8 +16,9 @@ from sansi.base.files import read_json
 from sansi.base.runs import RunFolder
 from sansi.chat import ChatModel
 from sansi.cli.info import info
-from sansi.data import TokenShard, read_corpus, shard_paths
+from sansi.data import read_corpus, shard_paths
 from sansi.data.problems import evaluation_set, training_problems
+from sansi.data.shards.shard import open_shard
 from sansi.eval import budget_curve
 from sansi.model import load
 from sansi.post.requests import Requests
@@ -131,7 +132,7 @@ def test_what_is_read_is_what_the_seeds_say(corpus, whole):
     requests = [document.text for document in read_corpus(corpus)]
     encode, end = codec.tokenizer.encode, codec.tokenizer.end_of_text_id
     (text,) = shard_paths(whole / "text")
-    assert TokenShard.load(text).tokens.tolist() == [id_ for t in requests for id_ in (*encode(t), end)]
+    assert open_shard(text).tokens.tolist() == [id_ for t in requests for id_ in (*encode(t), end)]
 
     worked: list[int] = []
     stream = exchanges(1, hidden, Requests(requests), Shares())
@@ -139,7 +140,7 @@ def test_what_is_read_is_what_the_seeds_say(corpus, whole):
         i = worked.count(end)
         worked += [*encode((plain_document if i % 6 else plain_question)(next(stream))), end]
     (shard,) = shard_paths(whole / "worked")
-    assert TokenShard.load(shard).tokens.tolist() == worked
+    assert open_shard(shard).tokens.tolist() == worked
 
     cold = cold_start_samples(codec, itertools.islice(exchanges(2, hidden, Requests(requests)), 30))
     fused = fusion_samples(codec, exchanges(4, hidden, Requests(requests)), 30, seed=0)
@@ -167,12 +168,12 @@ def test_seeds_of_the_stages_are_their_own_and_hide_the_evaluation():
 def test_documents_are_packed_by_their_length(corpus, tmp_path):
     recipe = small_tiny(corpus, ["text.min_tokens=768", "until=text"])
     Runner(recipe, tmp_path).run()
-    (shard,) = map(TokenShard.load, shard_paths(tmp_path / "text"))
+    (shard,) = map(open_shard, shard_paths(tmp_path / "text"))
     lengths = np.diff([*shard.starts, len(shard.tokens)])
     assert len(lengths) == 6 and lengths.min() >= 768
     (tmp_path / "other").mkdir()
     Runner(small_tiny(corpus, ["text.max_tokens=767", "until=text"]), tmp_path / "other").run()
-    (shard,) = map(TokenShard.load, shard_paths(tmp_path / "other" / "text"))
+    (shard,) = map(open_shard, shard_paths(tmp_path / "other" / "text"))
     assert np.diff([*shard.starts, len(shard.tokens)]).max() < 768 and len(shard.starts) == 6
 
 

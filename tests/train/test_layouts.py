@@ -13,7 +13,7 @@ from ranks import on_two_ranks
 from sansi.base import SansiError
 from sansi.base.runs import RunFolder
 from sansi.data import Batch, PackedDataset, SampleDataset
-from sansi.data.batches import stack
+from sansi.data.shards.streams import stack
 from sansi.model import Transformer, load_balancing_loss
 from sansi.train.objective import Extra, Loss, NextToken, with_attention
 from tiny_training import VOCAB, make_trainer, samples, tiny_model

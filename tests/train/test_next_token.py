@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from sansi.data import Batch, SampleDataset
-from sansi.data.batches import stack
+from sansi.data.shards.streams import stack
 from sansi.model import Transformer
 from sansi.train.objective import NextToken, with_attention
 from tiny_training import samples, tiny_model

@@ -19,7 +19,7 @@ LENGTH = struct.Struct("<Q")
 
 def main(watch_file: str, requests: int, replies: int, memory: int) -> None:
     """Answer jobs from the pipe `requests` on `replies` until the other side is gone."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # as many workers as cores: one thread each
     _bound(memory)
     while (job := receive(requests)) is not None:

@@ -17,11 +17,11 @@ from sansi.base.errors import SansiError
 from sansi.base.files import write_text
 from sansi.chat import ChatModel
 from sansi.data import read_corpus
-from sansi.data.ids import as_ids, dtype_for
 from sansi.data.problems import FAMILIES, Problem, evaluation_set, get_task, held_out_sums, training_problems
 from sansi.data.problems import read_problems as read_file
 from sansi.data.problems.seeds import EVALUATION_SEED, check_evaluation_seed, first_training_seed
 from sansi.data.problems.task import check_level
+from sansi.data.shards.ids import as_ids, dtype_for
 from sansi.post.config import GRPOConfig
 from sansi.post.conversations import apart_from, read_conversations
 from sansi.post.requests import Requests

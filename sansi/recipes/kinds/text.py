@@ -11,11 +11,13 @@ from typing import Literal
 
 from sansi.base.config import Config, idle, load_config, too_small
 from sansi.base.files import read_json, write_json
-from sansi.data import Document, Mixture, PackedDataset, RowStream, build_corpus, pack, read_corpus
+from sansi.data import Mixture, PackedDataset, RowStream, build_corpus, pack_corpus, read_corpus
 from sansi.data.corpus_report import with_limits
-from sansi.data.manifest import Manifest
 from sansi.data.packages import find_packages
 from sansi.data.problems import training_problems
+from sansi.data.shards.building import Packing
+from sansi.data.shards.manifest import Manifest
+from sansi.data.shards.packing import pack_into
 from sansi.post.samples import Shares, exchange_of, plain_document, plain_question
 from sansi.post.small_talk import fixed_text
 from sansi.recipes.kinds.tasks import (
@@ -104,6 +106,11 @@ class Pack(Config):
 
     content: Literal["documents", "exchanges"] = "documents"
     """What is packed: the documents of the corpus, or questions with their worked solutions as plain text."""
+    sequence_length: int | None = None
+    """Tokens of a row. Given, rows are packed best-fit and hold whole documents as far as they fit; left out, documents
+    lie end to end and are cut into rows when they are read."""
+    long_documents: Literal["split", "crop", "drop"] = "split"
+    """Of rows, what becomes of documents that are longer: split into successive pieces, cropped, or left out."""
     min_tokens: int = 0
     """Shorter documents are left out; the token that ends a document counts."""
     max_tokens: int | None = None
@@ -111,7 +118,8 @@ class Pack(Config):
     tokens: int | None = None
     """Of exchanges: so many tokens at least, which end with a whole exchange."""
     seed: int = 0
-    """Of the stream of exchanges, 0 to 999; give every stage its own."""
+    """Of the stream of exchanges, 0 to 999; give every stage its own. Of documents: of the order of rows inside a shard
+    and, with weights, of who is there how often."""
     shares: Shares = field(default_factory=Shares)
     """Of exchanges: whose words the questions are in."""
     direct_every: int = 6
@@ -126,33 +134,38 @@ class Pack(Config):
             found.append(
                 '"tokens" bounds exchanges; what is packed of a corpus is bounded by "limit_bytes" of its stage'
             )
-        if self.max_tokens is not None and self.max_tokens < self.min_tokens:
-            found.append(f'"max_tokens" ({self.max_tokens}) is below "min_tokens" ({self.min_tokens})')
-        return found
+        return found or refusal_of(lambda: self.packing)
+
+    @property
+    def packing(self) -> Packing:
+        seed = self.seed if self.content == "documents" else 0
+        return Packing(self.sequence_length, self.long_documents, self.min_tokens, self.max_tokens, seed)
 
     def _of_the_other_content(self) -> list[str]:
         if self.content == "documents":
-            return idle(self, "is of exchanges, and documents are packed", "seed", "shares", "direct_every")
+            return idle(self, "is of exchanges, and documents are packed", "shares", "direct_every")
         return idle(self, "is of documents, and exchanges are packed", "min_tokens", "max_tokens")
 
 
 def make_tokens(config: Pack, inputs: Inputs, run: StageRun) -> Path:
-    tokenizer = Codec.from_pretrained(inputs["tokenizer"]).tokenizer
-    make = _documents if config.content == "documents" else _exchanges
-    packed = pack(make(config, inputs, tokenizer), tokenizer, run.path)
+    if config.content == "documents":
+        packed = pack_corpus(
+            inputs["corpus"], inputs["tokenizer"], run.path, config.packing, weights=inputs.get("weights")
+        )
+    else:
+        tokenizer = Codec.from_pretrained(inputs["tokenizer"]).tokenizer
+        packed = pack_into(run.path, _exchanges(config, inputs, tokenizer), tokenizer, config.packing)
     run.record(documents=packed.documents, tokens=packed.tokens)
+    if config.sequence_length is not None:
+        run.say(f"{packed.rows:,} rows, {packed.padding_share:.2%} of them padding")
+        run.record(rows=packed.rows, padding=round(packed.padding_share, 6))
+    if packed.left_out:
+        run.say("left out: " + ", ".join(f"{count:,} {reason}" for reason, count in packed.left_out.items()))
+        run.record(left_out=packed.left_out)
     return run.path
 
 
-def _documents(config: Pack, inputs: Inputs, tokenizer: Tokenizer) -> Iterator[str | Document]:
-    bounded = config.min_tokens > 0 or config.max_tokens is not None
-    for document in read_corpus(inputs["corpus"]):
-        size = len(tokenizer.encode(document.text)) + 1 if bounded else 0
-        if not bounded or config.min_tokens <= size <= (config.max_tokens or size):
-            yield document
-
-
-def _exchanges(config: Pack, inputs: Inputs, tokenizer: Tokenizer) -> Iterator[str | Document]:
+def _exchanges(config: Pack, inputs: Inputs, tokenizer: Tokenizer) -> Iterator[str]:
     assert config.tokens is not None
     size = 0
     for i, exchange in enumerate(exchange_stream(config.seed, config.shares, inputs)):
@@ -217,25 +230,29 @@ def make_mixture(config: MixtureOf, inputs: Inputs, run: StageRun) -> Path:
     return run.path
 
 
-def open_batches(folder: Path, rows: tuple[int, int], seed: int, tokenizer_hash: str) -> RowStream:
+def open_batches(folder: Path, rows: tuple[int, int], seed: int, tokenizer: Tokenizer) -> RowStream:
     """The batches of a packed folder, or of a mixture of them.
 
     rows: tokens of a row, and rows of a batch. Raises SansiError for tokens of another tokenizer.
     """
     file = Path(folder) / MIXTURE_FILE
     if not file.is_file():
-        return PackedDataset([folder], *rows, seed, tokenizer_hash=tokenizer_hash)
+        return PackedDataset([folder], *rows, seed, tokenizer=tokenizer)
     parts = [load_config(MixedPart, part, str(file)) for part in read_json(file)["parts"]]
     return Mixture(
         [
-            (PackedDataset([folder / part.path], *rows, seed + part.seed, tokenizer_hash=tokenizer_hash), part.weight)
+            (PackedDataset([folder / part.path], *rows, seed + part.seed, tokenizer=tokenizer), part.weight)
             for part in parts
         ]
     )
 
 
-def _held_out_of_exchanges(config: Pack, inputs: Mapping[str, tuple[str, ...]]) -> list[str]:
-    if config.content == "exchanges" or "held_out" not in inputs:
+def _wrong_inputs_of_pack(config: Pack, inputs: Mapping[str, tuple[str, ...]]) -> list[str]:
+    if config.content == "exchanges":
+        return ['the input "weights" is of documents, and exchanges are packed'] if "weights" in inputs else []
+    if config.seed and config.sequence_length is None and "weights" not in inputs:
+        return ['"seed" draws nothing where documents without weights are packed end to end; leave it out']
+    if "held_out" not in inputs:
         return []
     return ['the input "held_out" is of exchanges; documents are held apart by the stage that makes the corpus']
 
@@ -288,8 +305,14 @@ KINDS = (
         Pack,
         make_tokens,
         "tokens",
-        {"corpus": CORPUS, "tokenizer": TOKENIZER, "held_out": HELD_OUT},
-        check=_held_out_of_exchanges,
+        {
+            "corpus": CORPUS,
+            "tokenizer": TOKENIZER,
+            "held_out": HELD_OUT,
+            "weights": Role("how often each document is to be there", ("weights",), optional=True),
+        },
+        resumes=True,
+        check=_wrong_inputs_of_pack,
         estimate=_packed_size,
     ),
     Kind(

@@ -129,7 +129,7 @@ def _train(config: Rows, model: Transformer, inputs: Inputs, run: StageRun, batc
     if batches is None:
         tokenizer = Codec.from_pretrained(inputs.get("model") or inputs["tokenizer"]).tokenizer
         rows = config.sequence_length, config.batch_size
-        batches = open_batches(inputs["batches"], rows, run.seed, tokenizer.hash)
+        batches = open_batches(inputs["batches"], rows, run.seed, tokenizer)
     folder = RunFolder(run.path)
     settings = loop_config(config, TrainConfig)
     bundle = ModelBundle.from_folder(inputs.get("model") or inputs["tokenizer"]).without(CARDS)

@@ -71,11 +71,18 @@ def _whole_dtype(dtype: npt.DTypeLike) -> np.dtype:
     return found
 
 
-def digest_of(arrays: Iterable[npt.NDArray[Any]], kinds: Sequence[str]) -> str:
-    """A digest of the content of arrays, whatever their types: each as little-endian `kinds`, with its length."""
+def digest_of(
+    arrays: Iterable[npt.NDArray[Any]], kinds: Sequence[str], more: npt.NDArray[np.uint8] | None = None
+) -> str:
+    """A digest of the content of arrays, whatever their types: each as little-endian `kinds`, with its length.
+
+    more: bytes beside them, if there are any.
+    """
     whole = hashlib.sha256()
     for array, kind in zip(arrays, kinds, strict=True):
         whole.update(f"{kind} {len(array)};".encode())
         for begin in range(0, len(array), HASHED):
             whole.update(np.ascontiguousarray(array[begin : begin + HASHED], np.dtype(kind)).tobytes())
+    if more is not None:
+        whole.update(f"bytes {more.size};".encode() + more.tobytes())
     return whole.hexdigest()

@@ -18,7 +18,7 @@ import torch
 from sansi.base.differences import changes
 from sansi.base.errors import SansiError
 from sansi.data.batch import Batch
-from sansi.data.ids import is_whole
+from sansi.data.shards.ids import is_whole
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,7 @@ class RowStream(ABC):
     sequence_length: int  # T: rows hold one token more
 
     def __init__(self, sequence_length: int, batch_size: int, rank: int = 0, world_size: int = 1):
-        named = {"sequence_length": sequence_length, "batch_size": batch_size, "world_size": world_size}
-        for name, value in named.items():
-            if not is_whole(value) or value < 1:
-                raise SansiError(f'"{name}" is {value!r}; it must be a whole number of at least 1', param=name)
+        self._check_whole(sequence_length=sequence_length, batch_size=batch_size, world_size=world_size)
         if not is_whole(rank) or not 0 <= rank < world_size:
             raise SansiError(f'"rank" is {rank}; it must lie in 0..{world_size - 1}', param="rank")
         self.sequence_length, self.batch_size = sequence_length, batch_size
@@ -69,10 +66,28 @@ class RowStream(ABC):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved place. Raises SansiError when the state belongs to other data."""
 
+    @abstractmethod
+    def description(self) -> dict[str, Any]:
+        """What a run writes down of its data, ready for JSON: enough to find every row again."""
+
+    @property
+    def rows_left(self) -> int | None:
+        """Rows until the stream ends; None: it does not."""
+        return None
+
+    @staticmethod
+    def _check_whole(**values: Any) -> None:
+        for name, value in values.items():
+            if not is_whole(value) or value < 1:
+                raise SansiError(f'"{name}" is {value!r}; it must be a whole number of at least 1', param=name)
+
     def __iter__(self) -> Iterator[Batch]:
         return self
 
     def __next__(self) -> Batch:
+        # Every rank knows the place of all: the stream ends for all of them with the last whole global batch.
+        if self.rows_left is not None and self.rows_left < self.batch_size * self.world_size:
+            raise StopIteration
         self.skip(self.rank * self.batch_size)
         rows = [self.take() for _ in range(self.batch_size)]
         self.skip((self.world_size - 1 - self.rank) * self.batch_size)
@@ -102,14 +117,25 @@ def _stacked_weights(rows: Sequence[Row]) -> torch.Tensor | None:
 class EpochStream(RowStream):
     """A finite set of rows, shuffled anew in every epoch; a batch may hold rows of two epochs.
 
-    The order of an epoch is a pure function of seed and epoch, so a place in the stream is two numbers.
+    The order of an epoch is a pure function of seed and epoch, whatever the ranks: a place in the stream is a number of
+    rows, which where every epoch has as many is kept as one integer.
     """
 
-    def __init__(self, sequence_length: int, batch_size: int, seed: int, rank: int, world_size: int):
+    def __init__(
+        self,
+        sequence_length: int,
+        batch_size: int,
+        seed: int,
+        rank: int,
+        world_size: int,
+        epochs: int | None = None,
+    ):
         super().__init__(sequence_length, batch_size, rank, world_size)
         if not is_whole(seed) or seed < 0:
             raise SansiError(f'"seed" is {seed!r}; it must be a whole number of at least 0', param="seed")
-        self.seed = int(seed)
+        if epochs is not None:
+            self._check_whole(epochs=epochs)
+        self.seed, self.epochs = int(seed), epochs
         self.epoch, self.position = 0, 0  # position: rows already drawn in this epoch
 
     @property
@@ -125,6 +151,20 @@ class EpochStream(RowStream):
     def fingerprint(self) -> dict[str, Any]:
         """Facts that tell this data from other data, a digest of its whole content among them."""
 
+    def description(self) -> dict[str, Any]:
+        return self.fingerprint()
+
+    @classmethod
+    def check_length(cls, sequence_length: Any) -> None:
+        """Raise SansiError for what is no length of rows."""
+        cls._check_whole(sequence_length=sequence_length)
+
+    @property
+    def rows_left(self) -> int | None:
+        if self.epochs is None:
+            return None
+        return (self.epochs - self.epoch) * self.rows_per_epoch - self.position
+
     def take(self) -> Row:
         self._turn()
         row = self.row(self.position)
@@ -138,7 +178,23 @@ class EpochStream(RowStream):
             self.position, rows = self.position + here, rows - here
 
     def state_dict(self) -> dict[str, Any]:
-        return {"data": self.fingerprint(), "epoch": self.epoch, "position": self.position}
+        return {"data": self.fingerprint(), **self.place()}
+
+    def place(self) -> dict[str, int]:
+        """Where the stream is, as whole numbers."""
+        return {"epoch": self.epoch, "position": self.position}
+
+    def go_to(self, place: Mapping[str, Any]) -> None:
+        """Go on from there. Raises SansiError for what is no place."""
+        epoch: Any = place.get("epoch")
+        position: Any = place.get("position")
+        if not is_whole(epoch) or not is_whole(position) or epoch < 0 or position < 0:
+            raise SansiError(f"the saved place is epoch {epoch!r}, row {position!r}; the state is damaged")
+        before = self.epoch, self.position
+        self.epoch, self.position = epoch, position
+        if position > (rows := self.rows_per_epoch):
+            self.epoch, self.position = before
+            raise SansiError(f"the saved place is row {position} of {rows}; the state is damaged")
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         mine, saved = self.fingerprint(), state.get("data") if isinstance(state, Mapping) else None
@@ -148,13 +204,7 @@ class EpochStream(RowStream):
             raise SansiError(
                 f"the saved place belongs to other data: {'; '.join(found)}; use the same data, or start anew"
             )
-        epoch: Any = state.get("epoch")
-        position: Any = state.get("position")
-        if not is_whole(epoch) or not is_whole(position) or epoch < 0 or position < 0:
-            raise SansiError(f"the saved place is epoch {epoch!r}, row {position!r}; the state is damaged")
-        self.epoch, self.position = epoch, position
-        if self.position > self.rows_per_epoch:
-            raise SansiError(f"the saved place is row {position} of {self.rows_per_epoch}; the state is damaged")
+        self.go_to(state)
 
     def _turn(self) -> None:
         """Go on to the next epoch where this one is drawn."""
