@@ -18,7 +18,6 @@ from sansi.base.differences import changes, flat
 from sansi.base.digests import file_sha256
 from sansi.base.errors import SansiError
 from sansi.base.files import as_path, atomic_folder, make_folder, read_json, write_bytes, write_json
-from sansi.data import store
 from sansi.data.documents import Document, read_documents
 from sansi.data.shards.arrays import write_arrays
 from sansi.data.shards.building import Built, Packing, build
@@ -33,6 +32,8 @@ from sansi.data.shards.manifest import (
     Tally,
 )
 from sansi.data.shards.shard import RowShard, open_shard, read_arrays_of, tables_crc, written_arrays
+from sansi.data.store import columns_of, document_row, document_schema, table_writer
+from sansi.data.store import read_documents as read_parquet
 from sansi.data.work import Executor, Job, LocalExecutor
 from sansi.text import Tokenizer
 
@@ -178,7 +179,7 @@ def document_files(corpus: Path) -> list[Path]:
 
 def read_file(path: Path) -> Iterator[Document]:
     """The documents of a file of a corpus."""
-    return read_documents(path) if path.suffix == ".jsonl" else store.read_documents(path)
+    return read_documents(path) if path.suffix == ".jsonl" else read_parquet(path)
 
 
 # ---- one shard ------------------------------------------------------------------------------------------------------
@@ -198,10 +199,7 @@ def _tokenizer(folder: str) -> Tokenizer:
 
 @functools.lru_cache(maxsize=1)
 def _times(folder: str, seed: int) -> Any:
-    from sansi.data.mixture import load_weights, times_included
-
-    weight = load_weights(Path(folder))
-    return lambda document: times_included(weight(document), document.id, seed)
+    raise SansiError(f"{folder}: weights of documents can not be read by this version", param="weights")
 
 
 def _of_size(documents: Iterable[Encoded], limit: int) -> Iterator[list[Encoded]]:
@@ -253,9 +251,9 @@ def _check_ends(built: Built, end: int) -> None:
 
 def _write_documents(path: Path, documents: Sequence[Encoded]) -> None:
     """All that is known of the documents of a shard but their texts, in the order of their numbers."""
-    with store.table_writer(path, store.document_schema()) as writer:
+    with table_writer(path, document_schema()) as writer:
         for encoded in documents:
-            writer.add(store.document_row(encoded.document) | {"text": ""}, 300)
+            writer.add(document_row(encoded.document) | {"text": ""}, 300)
 
 
 # ---- the whole folder -----------------------------------------------------------------------------------------------
@@ -362,7 +360,7 @@ def _write_lookups(folder: Path, entries: Sequence[ShardEntry]) -> None:
     for number, shards in enumerate(lookup_groups(entries)):
         columns: dict[str, list[str | None]] = {name: [] for name in KEYS}
         for shard in shards:
-            found = store.columns_of(folder / DOCUMENTS.format(shard), KEYS)
+            found = columns_of(folder / DOCUMENTS.format(shard), KEYS)
             for name in KEYS:
                 columns[name] += found[name]
         write_lookup(folder / LOOKUP.format(number), columns)
