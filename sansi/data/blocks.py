@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 _FENCE = re.compile(r"^[ ]{0,3}(`{3,}|~{3,})", re.MULTILINE)
@@ -66,8 +66,13 @@ def join_blocks(blocks: Sequence[Block]) -> str:
     return "\n\n".join(block.text for block in blocks)
 
 
-def without(blocks: Sequence[Block], removed: set[int], short: set[int]) -> list[Block]:
-    """The blocks that stay when `removed` go, and with them what would be left without its text.
+def without(blocks: Sequence[Block], gone: Collection[int]) -> list[Block]:
+    """The blocks that stay when those with the numbers `gone` go."""
+    return [block for index, block in enumerate(blocks) if index not in gone]
+
+
+def with_orphans(blocks: Sequence[Block], removed: set[int], short: set[int]) -> set[int]:
+    """The blocks that go when `removed` go: they, and what would be left without its text.
 
     That are headings whose section lost all its text, titles and lead-ins (of the blocks in `short`) right before a
     block that goes, and lists right after a lead-in that goes.
@@ -87,7 +92,7 @@ def without(blocks: Sequence[Block], removed: set[int], short: set[int]) -> list
                 gone.add(index)
         elif index + 1 in gone and index in short and (block.leads_in or block.is_title):
             gone.add(index)
-    return [block for index, block in enumerate(blocks) if index not in gone]
+    return gone
 
 
 def _section(blocks: Sequence[Block], heading: int) -> range:

@@ -125,6 +125,13 @@ def read_rows(path: Path, rows: Iterable[int]) -> Iterator[Document]:
             yield _document(held[1][row - starts[group]])
 
 
+def read_table(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of any file that `table_writer` wrote, a row group in memory at a time."""
+    with _opened(path) as file:
+        for group in range(file.num_row_groups):
+            yield from file.read_row_group(group).to_pylist()
+
+
 def columns_of(path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
     """Some columns of a file, whole, as lists."""
     with _opened(path) as file:

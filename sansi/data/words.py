@@ -128,8 +128,8 @@ def read_words(text: str) -> Words:
     weights: list[int] = []
     opens: list[bool] = []
     fresh = True  # the next token opens a statement
-    for piece in (_ASCII_PIECES if text.isascii() else _PIECES).findall(text):
-        weight = _weight(piece[0])
+    for piece in split_pieces(text):
+        weight = piece_weight(piece)
         if not weight:
             fresh = True
             continue
@@ -147,6 +147,17 @@ def read_words(text: str) -> Words:
     starts = np.asarray(opens, bool)
     closes = np.concatenate([starts[1:], [True]]) if tokens else starts
     return Words(tokens, np.asarray(weights, np.int64), starts, closes)
+
+
+def split_pieces(normalized: str) -> list[str]:
+    """Words, numbers, operators, and what parts statements, of a text that `normalize` made."""
+    found: list[str] = (_ASCII_PIECES if normalized.isascii() else _PIECES).findall(normalized)
+    return found
+
+
+def piece_weight(piece: str) -> int:
+    """Hundredths of a word that a piece counts; 0 for what parts statements."""
+    return _weight(piece[0])
 
 
 def split_words(text: str) -> list[str]:

@@ -30,7 +30,7 @@ import numpy.typing as npt
 
 from sansi.base.errors import SansiError
 from sansi.base.installing import install_command
-from sansi.data.blocks import Block, join_blocks, split_blocks, without
+from sansi.data.blocks import Block, join_blocks, split_blocks, with_orphans, without
 from sansi.data.documents import Document
 from sansi.data.stage import Place
 from sansi.data.words import read_words
@@ -135,7 +135,7 @@ class Deduplicator:
         if not self._leaves_a_document(blocks, digests, known):
             return "mostly repeated", seen
         short = {index for index, digest in enumerate(digests) if not digest}
-        return document.with_text(join_blocks(without(blocks, repeated, short))), seen
+        return document.with_text(join_blocks(without(blocks, with_orphans(blocks, repeated, short)))), seen
 
     def _leaves_a_document(self, blocks: Sequence[Block], digests: Sequence[bytes], known: set[int]) -> bool:
         sizes = {index: len(blocks[index].text.encode()) for index, digest in enumerate(digests) if digest}
