@@ -10,3 +10,8 @@ def file_sha256(path: Path) -> str:
     """The SHA-256 of a file's content, hexadecimal; it is read piece by piece."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def bytes_sha256(data: bytes) -> str:
+    """The SHA-256 of some bytes, hexadecimal."""
+    return hashlib.sha256(data).hexdigest()

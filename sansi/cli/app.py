@@ -18,6 +18,7 @@ from sansi.cli import (
     cached,
     chat,
     conform,
+    data,
     doctor,
     eval,
     export,
@@ -66,6 +67,7 @@ for name, verb in VERBS.items():
     app.command(name, cls=Command)(verb)
 app.add_typer(agent.app, name="agent")
 app.add_typer(eval.app, name="eval")
+app.add_typer(data.app, name="data")
 
 
 def main() -> None:

@@ -16,12 +16,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from dataclasses import replace
 
 from sansi.base.errors import SansiError
 from sansi.data.documents import Document, RawDocument, text_sha256
 from sansi.data.language_id import LANGUAGE_MODEL, Identified, identify
 from sansi.data.languages import LANGUAGES, LanguageRule, canonical_tag, rule_for
-from sansi.data.packages import Package
 from sansi.data.words import count_words
 
 ENOUGH = 400  # characters in which a long paragraph has shown that it is one
@@ -37,17 +37,20 @@ SENTENCE_END = re.compile(
 )
 
 
-def annotate(raw: RawDocument, source: Package) -> Document:
-    """The document with its language, licence, quality and digest; its text in NFC with \\n line ends."""
+def annotate(raw: RawDocument, source: str, licence: str) -> Document:
+    """The document with its language, licence, quality and digest; its text in NFC with \\n line ends.
+
+    source: its name. licence: of what states none of its own.
+    """
     whole = HALF_PAIR.sub("\ufffd", raw.text)  # what no UTF-8 can hold; the encoding filter judges it
     text = unicodedata.normalize("NFC", whole.replace("\r\n", "\n").replace("\r", "\n").replace("\ufeff", "")).strip()
     found = None if raw.kind == "code" else identify(text)
     language, metadata = _language(raw, found)
     script = found.script if found else None
     return Document(
-        id=f"{source.name}/{raw.id}",
-        source=source.name,
-        licence=source.licence,
+        id=f"{source}/{raw.id}",
+        source=source,
+        licence=raw.licence or licence,
         kind=raw.kind,
         language=language,
         detected_language=found.tag if found else None,
@@ -60,8 +63,16 @@ def annotate(raw: RawDocument, source: Package) -> Document:
         language_model=LANGUAGE_MODEL if found and found.tag else None,
         url=raw.url,
         date=raw.date,
+        title=raw.title,
+        media_type=raw.media_type,
         metadata=metadata,
+        provenance=dict(raw.provenance),
     )
+
+
+def rescored(document: Document) -> Document:
+    """The document with the quality of what its text is now."""
+    return replace(document, quality=document_quality(document.text, document.language, document.script))
 
 
 def _language(raw: RawDocument, found: Identified | None) -> tuple[str, dict[str, str]]:

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
-
-from sansi.base.errors import SansiError
 
 Kind = Literal["prose", "reference", "verse", "code"]
 
@@ -112,27 +108,3 @@ class Document:
 
 def text_sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def document_line(document: Document) -> str:
-    """The document as a line of JSON."""
-    return json.dumps(dataclasses.asdict(document), ensure_ascii=False) + "\n"
-
-
-def write_documents(path: Path, documents: Iterable[Document]) -> None:
-    """Write JSON lines, one document each."""
-    with Path(path).open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(map(document_line, documents))
-
-
-def read_documents(path: Path) -> Iterator[Document]:
-    """The documents of a JSON lines file. Raises SansiError that names a damaged line."""
-    path = Path(path)
-    if not path.is_file():
-        raise SansiError(f"{path}: no such file; build the corpus first")
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                yield Document(**json.loads(line))
-            except (TypeError, json.JSONDecodeError) as error:
-                raise SansiError(f"{path}:{number}: not a document ({error}); build the corpus again") from error

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import zlib
 from collections import Counter
+from dataclasses import dataclass
 
+from sansi.base.config import Config, too_small
 from sansi.data.annotate import rule_of
 from sansi.data.documents import Document
 from sansi.data.languages import LANGUAGES, LanguageRule, is_close
-from sansi.data.packages import Package
+from sansi.data.ledger import Dropped
 
 MAX_ENGLISH = 0.5  # share of a text that is given as another language
 MAX_MARKUP = 0.003  # leftovers of markup per character
@@ -21,26 +23,47 @@ TAG = r"a|b|br|code|div|em|font|h[1-6]|i|img|li|ol|p|pre|span|strong|su[bp]|t[dh
 MARKUP = re.compile(rf"</?(?:{TAG})(?:\s[^<>\n]{{0,80}})?/?>|&(?:#\d+|[a-z]{{2,6}});|\\f[BIPR]|\{{\{{|\}}\}}")
 
 
-def reason_to_drop(document: Document, source: Package) -> str | None:
+@dataclass(frozen=True, kw_only=True)
+class Rules(Config):
+    """What a document must be to be kept."""
+
+    min_bytes: int = 200
+    """Shorter documents are dropped; times what the language needs for the same text (Burmese 3.95, Chinese 0.8)."""
+    min_quality: float | None = None
+    """Lower surface scores are dropped; left out: as the language's own rule says."""
+    languages: tuple[str, ...] = ()
+    """Documents in others are dropped; left out: all are kept. BCP-47; code is kept whatever is said here."""
+
+    def problems(self) -> list[str]:
+        found = too_small(self, 0, "min_bytes")
+        if self.min_quality is not None and not 0 <= self.min_quality <= 1:
+            found.append(f'"min_quality" is {self.min_quality}; it lies between 0 and 1')
+        return found
+
+
+def reason_to_drop(document: Document, rules: Rules) -> Dropped | None:
     """Why the document is left out, or None if it stays. Code is spared the rules that are about prose.
 
     How short, repetitive or fragmentary a text may be depends on its language: see `sansi.data.languages`.
     """
     text, prose = document.text, document.kind != "code"
     rule = rule_of(document.language, document.script) if prose else LANGUAGES["en"]
-    if document.size < source.min_bytes * rule.bytes:
-        return "too short"
-    if BAD_ENCODING.search(text):
-        return "wrong encoding"
-    if prose and len(MARKUP.findall(text)) > MAX_MARKUP * len(text) + 1:
-        return "markup remains"
+    if document.size < rules.min_bytes * rule.bytes:
+        return Dropped("too short", document.size)
+    if found := BAD_ENCODING.search(text):
+        return Dropped("wrong encoding", repr(found[0]))
+    if prose and (count := len(MARKUP.findall(text))) > MAX_MARKUP * len(text) + 1:
+        return Dropped("markup remains", count / len(text))
     if is_repetitive(text, rule):
-        return "too repetitive"
+        return Dropped("too repetitive")
     if prose and is_untranslated(document):
-        return "not translated"
+        return Dropped("not translated", document.language)
+    if prose and rules.languages and not any(is_close(document.language, tag) for tag in rules.languages):
+        return Dropped("another language", document.language)
     # Verse has short lines without full stops, which the score takes for fragments.
-    if document.kind in ("prose", "reference") and document.quality < rule.min_quality:
-        return "low quality"
+    least = rule.min_quality if rules.min_quality is None else rules.min_quality
+    if document.kind in ("prose", "reference") and document.quality < least:
+        return Dropped("low quality", document.quality)
     return None
 
 

@@ -261,10 +261,15 @@ class Runner:
             raise SansiError(f'"{first}" and "{second}" have different tokenizers or templates; make both with one')
         return next(iter(owners), None)
 
+    def _stage_run(self, stage: Stage, path: Path, record: StageRecord) -> StageRun:
+        base = self.recipe.file.resolve().parent if self.recipe.file else Path()
+        facts = (path, self.folder(stage), stage.name, self.recipe.seed, self.device, _digests(record))
+        return StageRun(*facts, base=base)
+
     def _make_whole(self, stage: Stage, inputs: Inputs, record: StageRecord) -> StageRecord:
         started = time.monotonic()
         with atomic_folder(self.folder(stage)) as draft:
-            run = StageRun(draft, self.folder(stage), stage.name, self.recipe.seed, self.device, _digests(record))
+            run = self._stage_run(stage, draft, record)
             output = stage.kind.make(stage.config, inputs, run)
             done = record.finished(draft, output, time.monotonic() - started, run.facts)
             done.save(draft)
@@ -274,7 +279,7 @@ class Runner:
         folder, started = self.folder(stage), time.monotonic()
         folder.mkdir(exist_ok=True)
         record.save(folder)  # first: what is begun here is this stage's, whenever it ends
-        run = StageRun(folder, folder, stage.name, self.recipe.seed, self.device, _digests(record))
+        run = self._stage_run(stage, folder, record)
         try:
             output = stage.kind.make(stage.config, inputs, run)
         except BaseException:

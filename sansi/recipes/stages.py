@@ -88,6 +88,8 @@ class StageRun:
     digests: Mapping[str, str] = field(default_factory=dict)
     """Of what it reads, by role and name."""
     facts: dict[str, Any] = field(default_factory=dict)
+    base: Path = Path()
+    """Where paths in the recipe begin: the folder of its file."""
 
     def record(self, **facts: Any) -> None:
         """Put numbers into the stage's record: tokens, documents, samples."""

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from sansi.base.files import write_json
-from sansi.data.documents import Document, text_sha256, write_documents
+from sansi.data.corpus import Origin, write_corpus
+from sansi.data.documents import Document, text_sha256
 from sansi.recipes.overrides import parse_override
 from sansi.recipes.recipe import LIBRARY, Recipe, load_recipe
 from sansi.recipes.records import StageRecord
@@ -30,14 +30,10 @@ def make_corpus(folder: Path) -> Path:
     rng = random.Random(0)
     words = ("river", "stones", "letter", "window", "morning", "history", "answer", "the", "a", "of", "in", "finds")
     texts = [" ".join(rng.choices(words, k=size)) + "." for size in (1200, 40) * 6]
-    (folder / "documents").mkdir(parents=True)
     facts: dict[str, Any] = {"source": "made", "licence": "CC0-1.0", "kind": "prose", "quality": 1.0}
     facts |= {"language": "en", "detected_language": "en"}
     documents = [Document(id=f"made/{i}", text=t, sha256=text_sha256(t), **facts) for i, t in enumerate(texts)]
-    write_documents(folder / "documents" / "made.jsonl", documents)
-    report = {"name": "made", "package": "made", "version": "1", "licence": "CC0-1.0", "sha256": None}
-    counts = {"languages": 1, "documents": len(texts), "bytes": sum(map(len, texts)), "held_out": 0}
-    write_json(folder / "manifest.json", {"languages": 1, "sources": [report | counts]})
+    write_corpus(folder, Origin("made", "made", "1", "CC0-1.0"), documents)
     return folder
 
 

@@ -12,8 +12,8 @@ from typing import Literal
 from sansi.base.config import Config, idle, load_config, too_small
 from sansi.base.files import read_json, write_json
 from sansi.data import Mixture, PackedDataset, RowStream, build_corpus, pack_corpus, read_corpus
-from sansi.data.corpus_report import with_limits
-from sansi.data.packages import find_packages
+from sansi.data.corpus import CorpusConfig, SourceConfig
+from sansi.data.packages import find_packages, known_names
 from sansi.data.problems import training_problems
 from sansi.data.shards.building import Packing
 from sansi.data.shards.manifest import Manifest
@@ -27,7 +27,6 @@ from sansi.recipes.kinds.tasks import (
     exchange_stream,
     held_out_keys,
     problems_of,
-    refusal_of,
     wrong_stream,
 )
 from sansi.recipes.stages import Estimate, Inputs, Kind, Role, StageRun
@@ -38,24 +37,9 @@ MIXTURE_FILE = "mixture.json"
 USUAL_SOURCE = 3_000_000  # bytes of text in a source, about
 
 
-@dataclass(frozen=True)
-class Corpus(Config):
-    """Real text: fetched, extracted, annotated, filtered, deduplicated, decontaminated."""
-
-    sources: tuple[str, ...] | None = None
-    """Sources by name (sansi/data/packages/table.py); left out: those that belong to a corpus by default."""
-    limit_bytes: dict[str, int] = field(default_factory=dict)
-    """Most bytes of text by source."""
-    cache: Path = Path("data/cache")
-    """Where fetched archives are kept, so that another corpus does not fetch them again."""
-
-    def problems(self) -> list[str]:
-        return refusal_of(lambda: with_limits(find_packages(self.sources), self.limit_bytes))
-
-
-def make_corpus(config: Corpus, inputs: Inputs, run: StageRun) -> Path:
+def make_corpus(config: CorpusConfig, inputs: Inputs, run: StageRun) -> Path:
     questions = [problem.question for problem in problems_of(inputs, "held_out")]
-    report = build_corpus(run.path, config.sources, config.limit_bytes, evaluation_texts=questions, cache=config.cache)
+    report = build_corpus(run.path, config, evaluation_texts=questions, base=run.base)
     run.record(documents=report.documents, bytes=report.bytes, languages=report.languages)
     return run.path
 
@@ -263,15 +247,20 @@ def _every_input_is_a_part(config: MixtureOf, inputs: Mapping[str, tuple[str, ..
     return found + [f'the input "{name}" is no part; give it a weight' for name in sorted(given - parts)]
 
 
-def _corpus_size(config: Corpus, before: Mapping[str, Estimate]) -> Estimate:
-    sources = find_packages(config.sources)
-    limits = [config.limit_bytes.get(s.name, s.limit_bytes) or USUAL_SOURCE for s in sources]
+def _corpus_size(config: CorpusConfig, before: Mapping[str, Estimate]) -> Estimate:
+    limits = [_limit_of(source) for source in config.named]
     size = sum(limits)
     # Whatever its limit, a source is read whole: what is kept is chosen from all of it.
     read = sum(max(limit, USUAL_SOURCE) for limit in limits)
-    many, megabytes = "source" if len(sources) == 1 else "sources", size / 1e6
-    what = f"{len(sources)} {many}, about {megabytes:.{0 if megabytes >= 1 else 2}f} MB"
+    many, megabytes = "source" if len(limits) == 1 else "sources", size / 1e6
+    what = f"{len(limits)} {many}, about {megabytes:.{0 if megabytes >= 1 else 2}f} MB"
     return Estimate(what, tokens=None, seconds=read / 2e5, disk=size)
+
+
+def _limit_of(source: SourceConfig) -> int:
+    """Bytes of text that a source gives, about."""
+    known = find_packages([source.package])[0] if source.package in known_names() else None
+    return source.limit_bytes or (known.limit_bytes if known else None) or USUAL_SOURCE
 
 
 def _packed_size(config: Pack, before: Mapping[str, Estimate]) -> Estimate:
@@ -284,10 +273,11 @@ KINDS = (
     Kind(
         "corpus",
         "fetches real text and cleans it",
-        Corpus,
+        CorpusConfig,
         make_corpus,
         "corpus",
         {"held_out": HELD_OUT},
+        resumes=True,
         estimate=_corpus_size,
     ),
     Kind(
