@@ -48,6 +48,9 @@ def build(
     executor: Annotated[
         str, typer.Option(metavar="local|ray", help="Who runs the work: this machine, or a Ray cluster.")
     ] = "local",
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Begin anew; what lies in the folder is moved aside.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be read. Nothing is built.")] = False,
 ) -> None:
     """Build a corpus: read, annotate, filter, deduplicate, keep evaluation texts out, write.
@@ -79,7 +82,9 @@ def build(
     if dry_run:
         _show_plan(file.config, file.base)
         return
-    report = build_corpus(Path(out), file.config, executor=_executor(executor, workers), base=file.base)
+    report = build_corpus(
+        Path(out), file.config, executor=_executor(executor, workers), base=file.base, restart=restart
+    )
     _show(report)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -108,3 +109,8 @@ class Document:
 
 def text_sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def document_line(document: Document) -> str:
+    """The document as a line of JSON."""
+    return json.dumps(dataclasses.asdict(document), ensure_ascii=False) + "\n"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from sansi.base import SansiError
 from sansi.base.files import write_text
-from sansi.data.work import Watch
+from sansi.data.work import Job, LocalExecutor, Watch
 
 
 def count(output: Path, upto: int) -> None:
@@ -56,3 +57,21 @@ def wait_for(output: Path, gate: Path) -> None:
     while not gate.exists():
         time.sleep(0.01)
     write_text(output, "open")
+
+
+class Stop(Exception):
+    """A run is killed."""
+
+
+class StoppingExecutor(LocalExecutor):
+    """Does one job more each time that it is asked, and is killed in the middle of the next."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+    def run(self, jobs: Iterable[Job], title: str) -> None:
+        waiting = [job for job in jobs if not job.is_done]
+        if waiting:
+            super().run(waiting[:1], title)
+            if len(waiting) > 1:
+                raise Stop

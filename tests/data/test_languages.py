@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pycld2
 import pytest
-from documents_made import ENGLISH, document, source
+from documents_made import ENGLISH, document
 from sansi.base import SansiError
 from sansi.data.annotate import quality, rule_of
-from sansi.data.filters import reason_to_drop
+from sansi.data.filters import Rules, reason_to_drop
 from sansi.data.language_id import identify, identify_all
 from sansi.data.language_id.identify import tag_of, with_script
 from sansi.data.languages import LANGUAGES, canonical_tag, is_close, rule_for
@@ -89,11 +89,11 @@ def test_documents_know_their_language_and_script():
 
 @pytest.mark.parametrize(("tag", "text"), [("pcm", PIDGIN), ("sco", SCOTS), ("en-GB", ENGLISH), ("eng", ENGLISH)])
 def test_a_near_variety_of_english_is_no_missing_translation(tag: str, text: str):
-    assert reason_to_drop(document(text * 3, language=tag), source()) is None
+    assert reason_to_drop(document(text * 3, language=tag), Rules(min_bytes=50)) is None
 
 
 def test_a_missing_translation_is_one():
-    assert reason_to_drop(document(ENGLISH, language="nb"), source()) == "not translated"
+    assert reason_to_drop(document(ENGLISH, language="nb"), Rules()).rule == "not translated"
     assert not is_close("enq", "en") and is_close("bi", "en") and is_close("als", "sq")
 
 
@@ -122,7 +122,7 @@ def test_each_of_the_119_languages_has_its_rule():
 def test_good_text_has_good_quality_in_every_script(language: str):
     article = ARTICLE[language]
     made = document("\n\n".join(f"{article}" for _ in range(1)), language={"zh": "zh-Hans"}.get(language, language))
-    assert made.quality > 0.9 and reason_to_drop(made, source(min_bytes=50)) is None
+    assert made.quality > 0.9 and reason_to_drop(made, Rules(min_bytes=50)) is None
     fragments = "\n".join(article[n : n + 9] + " | 12" for n in range(0, len(article), 9))
     assert quality(fragments, rule_of(made.language, made.script)) < 0.7
 
@@ -137,5 +137,5 @@ def test_how_short_is_too_short_depends_on_the_script(tag: str):
         "hi": "सभी मनुष्य जन्म से स्वतन्त्र तथा मर्यादा और अधिकारों में समान होते हैं। " * 2,
     }[tag]
     limit = len(text.encode()) / rule.bytes
-    assert reason_to_drop(document(text, language=tag), source(min_bytes=int(limit) + 1)) == "too short"
-    assert reason_to_drop(document(text, language=tag), source(min_bytes=int(limit) - 1)) is None
+    assert reason_to_drop(document(text, language=tag), Rules(min_bytes=int(limit) + 1)).rule == "too short"
+    assert reason_to_drop(document(text, language=tag), Rules(min_bytes=int(limit) - 1)) is None

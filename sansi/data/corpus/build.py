@@ -13,6 +13,8 @@ missing; what it leaves does not depend on that, nor on who ran the jobs.
 
 from __future__ import annotations
 
+import logging
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +24,7 @@ from filelock import FileLock, Timeout
 
 from sansi.base.errors import SansiError
 from sansi.base.files import make_folder, write_json
+from sansi.base.marker import shown
 from sansi.data.corpus.config import CorpusConfig
 from sansi.data.corpus.feeds import Feed, feeds_of
 from sansi.data.corpus.inputs import BUILD_FILE, CorpusInputs, check_unchanged
@@ -41,6 +44,7 @@ from sansi.data.store import columns_of, read_documents
 from sansi.data.work import Executor, Job, LocalExecutor
 
 LOCK_FILE = ".lock"
+log = logging.getLogger(__name__)
 
 
 def build_corpus(
@@ -50,17 +54,22 @@ def build_corpus(
     evaluation_texts: Iterable[str] = (),
     executor: Executor | None = None,
     base: Path = Path(),
+    restart: bool = False,
 ) -> CorpusReport:
     """Build a corpus in `out`, or go on with it; a folder with files of yours is refused.
 
     No document that overlaps with one of `evaluation_texts`, or with what is held out, is kept. base: where the paths
     of the configuration begin. executor: who runs the jobs; None: processes of this machine, one for each core.
+    restart: what a build left in `out` is moved aside first.
+
     Raises SansiError where `out` was begun from something else, where a source cannot be had, where the ledger does not
     balance, and where no document is left.
     """
     out, config, texts = Path(out), config or CorpusConfig(), as_texts(evaluation_texts)
-    with _alone(out):
-        return _Build(out, config, texts, executor or LocalExecutor(), base).run()
+    if restart:
+        _move_aside(out)
+    with _alone(out), LocalExecutor() as here:
+        return _Build(out, config, texts, executor or here, base).run()
 
 
 @contextmanager
@@ -72,6 +81,18 @@ def _alone(out: Path) -> Iterator[None]:
             yield
     except Timeout as error:
         raise SansiError(f"another build works in {out}; wait for it, or build into another folder") from error
+
+
+def _move_aside(out: Path) -> None:
+    """Nothing is deleted: it may have taken days."""
+    if not (out / BUILD_FILE).is_file():
+        return
+    number = 1
+    while (target := out.with_name(f"{out.name}.old-{number}")).exists():
+        number += 1
+    with _alone(out):
+        os.replace(out, target)
+    log.warning("%s is now %s; delete it when nothing in it is wanted", out, target)
 
 
 class _Build:
@@ -98,15 +119,13 @@ class _Build:
         return report
 
     def _check_folder(self) -> None:
-        """Raise SansiError where somebody else's files lie."""
-        ours = {"work", "documents", "held_out", "ledger", "plots", "report.md", BUILD_FILE, MANIFEST_FILE, LOCK_FILE}
+        """Raise SansiError where a folder was not begun by a build and somebody's files lie in it."""
+        if (self.out / BUILD_FILE).is_file():
+            return
         # A recipe's stage writes its record before the work.
-        others = sorted(file.name for file in self.out.iterdir() if file.name not in ours | {"stage.json"})
-        others = [name for name in others if not name.startswith(".")]
-        begun = (self.out / BUILD_FILE).is_file() or not any((self.out / name).exists() for name in ours - {LOCK_FILE})
-        if others or not begun:
-            shown = ", ".join(others[:5]) or "documents of an older version"
-            raise SansiError(f"{self.out} holds what is no part of a build ({shown}); build into another folder")
+        others = sorted(f.name for f in self.out.iterdir() if not f.name.startswith(".") and f.name != "stage.json")
+        if others:
+            raise SansiError(f"{self.out} holds what no build put there ({shown(others)}); build into another folder")
 
     def _parts(self, feed: Feed) -> list[PartFiles]:
         folders = [self.work / step / feed.name for step in ("read", "decontaminated", "settled")]
@@ -180,7 +199,7 @@ class _Build:
         report = CorpusReport(self.out, sources, inputs)
         report.check()
         report.write()
-        return report
+        return CorpusReport.load(self.out)
 
 
 def within(sizes: Iterable[tuple[str, int]], limit: int) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sansi.base.config import load_config
 from sansi.base.differences import ABSENT, changes, flat
 from sansi.base.errors import SansiError
-from sansi.base.files import read_json
+from sansi.base.files import json_text, read_json
 from sansi.data import decontaminate, dedup, filters, languages
 
 if TYPE_CHECKING:
@@ -83,10 +84,11 @@ def check_unchanged(folder: Path, inputs: CorpusInputs) -> None:
     if not path.is_file():
         return
     begun = CorpusInputs.load(read_json(path), str(path))
-    if differences := begun.differences(inputs):
+    now = CorpusInputs.load(json.loads(json_text(inputs.as_dict())), str(path))  # as it would be read
+    if differences := begun.differences(now):
         raise SansiError(
             f"{folder}: this corpus was built from something else: {'; '.join(differences)}; build into another "
-            "folder, or move this one away and build again"
+            "folder, or begin anew with --restart (restart=True), which moves this one aside"
         )
 
 

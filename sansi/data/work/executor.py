@@ -29,6 +29,7 @@ CPU_SECONDS = 300.0
 """Processor time for one record, some ten thousand times the usual."""
 MEMORY_BYTES = 6 << 30
 LOOK_EVERY = 1.0  # seconds between looks at the workers
+MANY = 8  # jobs from which a log file is told how far they are
 
 
 class Executor(Protocol):
@@ -51,6 +52,18 @@ class LocalExecutor:
             raise SansiError(f'"workers" is {workers!r}; give how many processes, or 0 for none', param="workers")
         self.workers = available_cores() if workers is None else workers
         self.cpu_seconds, self.memory_bytes = cpu_seconds, memory_bytes
+        self._idle: list[_Worker] = []  # from one run to the next: starting one takes a second
+
+    def __enter__(self) -> LocalExecutor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the workers that wait for another run; without it they end with this process."""
+        while self._idle:
+            self._idle.pop().end()
 
     def run(self, jobs: Iterable[Job], title: str) -> None:
         jobs = list(jobs)
@@ -62,9 +75,10 @@ class LocalExecutor:
             clean_drafts(folder)
         total = sum(job.size for job in jobs)
         unit = "bytes" if total > 100 * len(jobs) else "things"
-        with progress_bar(title, total, total - sum(job.size for job in waiting), unit=unit) as bar:
+        done = total - sum(job.size for job in waiting)
+        with progress_bar(title, total, done, unit=unit, lines=len(waiting) >= MANY) as bar:
             if self.workers:
-                _Crew(self, waiting, bar).work()
+                _Crew(self, waiting, bar, self._idle).work()
             else:
                 for job in waiting:
                     _run_here(job)
@@ -125,8 +139,8 @@ class _Worker:
 class _Crew:
     """The workers of one run."""
 
-    def __init__(self, executor: LocalExecutor, jobs: Sequence[Job], bar: Bar):
-        self.executor, self.bar = executor, bar
+    def __init__(self, executor: LocalExecutor, jobs: Sequence[Job], bar: Bar, idle: list[_Worker]):
+        self.executor, self.bar, self.idle = executor, bar, idle
         self.waiting = list(reversed(jobs))
         self.deaths: Counter[tuple[Path, str]] = Counter()
         self.workers: list[_Worker] = []
@@ -134,7 +148,7 @@ class _Crew:
     def work(self) -> None:
         try:
             for _ in range(min(self.executor.workers, len(self.waiting))):
-                self._next(_Worker(self.executor.memory_bytes))
+                self._next(self.idle.pop() if self.idle else _Worker(self.executor.memory_bytes))
             while self.workers:
                 self._look()
         finally:
@@ -169,7 +183,9 @@ class _Crew:
             if self.waiting:
                 self._next(worker)
             else:
-                self._dismiss(worker)
+                self.workers.remove(worker)
+                worker.job = None
+                self.idle.append(worker)
         else:
             raise _error_of(kind, told, worker.job)
 
