@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,11 @@ SMALL = (
 )
 
 
-def make_corpus(folder: Path) -> Path:
-    """A corpus folder of one made source: long documents and short ones."""
+def make_corpus(folder: Path, texts: Sequence[str] = ()) -> Path:
+    """A corpus folder of one made source: long documents and short ones, or `texts`."""
     rng = random.Random(0)
     words = ("river", "stones", "letter", "window", "morning", "history", "answer", "the", "a", "of", "in", "finds")
-    texts = [" ".join(rng.choices(words, k=size)) + "." for size in (1200, 40) * 6]
+    texts = texts or [" ".join(rng.choices(words, k=size)) + "." for size in (1200, 40) * 6]
     facts: dict[str, Any] = {"source": "made", "licence": "CC0-1.0", "kind": "prose", "quality": 1.0}
     facts |= {"language": "en", "detected_language": "en"}
     documents = [Document(id=f"made/{i}", text=t, sha256=text_sha256(t), **facts) for i, t in enumerate(texts)]

@@ -233,8 +233,7 @@ def test_a_corpus_of_other_inputs_is_not_taken(corpus, whole, tmp_path):
         with pytest.raises(SansiError) as caught:
             Runner(small_tiny(corpus, [change]), whole).run()
         assert told in str(caught.value), change
-    other = make_corpus(tmp_path / "other")
-    (other / "documents" / "made.jsonl").write_text((other / "documents" / "made.jsonl").read_text() + "\n")
+    other = make_corpus(tmp_path / "other", texts=["another text"])
     with pytest.raises(SansiError, match="input corpus: "):
         Runner(small_tiny(other), whole).run()
 

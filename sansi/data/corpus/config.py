@@ -19,7 +19,7 @@ from typing import Literal
 from sansi.base.config import Config, idle, too_small
 from sansi.base.errors import did_you_mean
 from sansi.data.filters import Rules
-from sansi.data.packages import default_names
+from sansi.data.packages import default_names, known_names
 from sansi.data.readers import FORMATS, Fields
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -86,6 +86,7 @@ class SourceConfig(Config):
         if self.format is not None and self.format not in FORMATS:
             found.append(f'no format "{self.format}"{did_you_mean(self.format, FORMATS)}')
         if self.package:
+            found += _unknown(self.package)
             found += idle(self, "is of files, and a package is read", "format", "fields")
         return found
 
@@ -133,6 +134,13 @@ class CorpusConfig(Config):
     @property
     def _titles(self) -> list[str]:
         return [source.title for source in self.named]
+
+
+def _unknown(package: str) -> list[str]:
+    """What is wrong with the name of a package that is none of a registry's."""
+    if ":" in package or package in known_names():
+        return []
+    return [f'unknown source "{package}"{did_you_mean(package, known_names())}']
 
 
 def _twice(names: Sequence[str]) -> list[str]:
