@@ -103,7 +103,7 @@ class _Build:
     def run(self) -> CorpusReport:
         self._check_folder()
         feeds = feeds_of(self.config, self.work / "unpacked", self.base)
-        inputs = CorpusInputs.of(feeds, self.texts)
+        inputs = CorpusInputs.of(self.config, feeds, self.texts)
         if (self.out / MANIFEST_FILE).is_file():
             check_unchanged(self.out, inputs)
             return CorpusReport.load(self.out)
@@ -150,7 +150,7 @@ class _Build:
     def _deduplicate(self, feeds: Sequence[Feed], parts: dict[str, list[PartFiles]]) -> None:
         files = [(files.decontaminated, files.settled) for files in _all(feeds, parts)]
         decisions = self.work / "repeats"
-        deduplicate([before for before, _ in files], decisions, None, self.executor)
+        deduplicate([before for before, _ in files], decisions, self.config.dedup, self.executor)
         self._settle(feeds, files, decisions, "dedup")
 
     def _settle(self, feeds: Sequence[Feed], files: Sequence[tuple[Path, Path]], decisions: Path, step: str) -> None:

@@ -18,6 +18,7 @@ from typing import Literal
 
 from sansi.base.config import Config, idle, too_small
 from sansi.base.errors import did_you_mean
+from sansi.data.dedup import DedupConfig
 from sansi.data.filters import Rules
 from sansi.data.packages import default_names, known_names
 from sansi.data.readers import FORMATS, Fields
@@ -105,6 +106,8 @@ class CorpusConfig(Config):
     """How the main text of web pages is found."""
     rules: Rules = field(default_factory=Rules)
     """What is dropped."""
+    dedup: DedupConfig = field(default_factory=DedupConfig)
+    """What counts as repeated."""
     cache: Path = Path("data/cache")
     """Where fetched archives are kept, so that another corpus does not fetch them again."""
 

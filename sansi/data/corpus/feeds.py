@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sansi.data.corpus.config import CorpusConfig, SourceConfig
-from sansi.data.corpus.report import Origin
+from sansi.data.corpus.origin import Origin
 from sansi.data.corpus.steps import ReadSettings
 from sansi.data.packages import open_package
 from sansi.data.parts import Part

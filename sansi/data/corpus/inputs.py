@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sansi.base.config import load_config
+from sansi.base.config import config_to_dict, load_config
 from sansi.base.differences import ABSENT, changes, flat
 from sansi.base.errors import SansiError
 from sansi.base.files import json_text, read_json
-from sansi.data import decontaminate, dedup, filters, languages
 
 if TYPE_CHECKING:
+    from sansi.data.corpus.config import CorpusConfig
     from sansi.data.corpus.feeds import Feed
 
 BUILD_FILE = "build.json"
@@ -31,15 +31,17 @@ class CorpusInputs:
     sources: dict[str, str]  # name -> package, version and digest, or the files' digest
     settings: dict[str, Any]  # by source: how it is read and judged
     evaluation: str  # digest of the evaluation texts, whatever their order; "none" if there are none
-    rules: dict[str, float]  # thresholds of filters, deduplication and decontamination
+    dedup: dict[str, Any]  # what counts as repeated
+    rules: dict[str, float]  # thresholds of filters and decontamination
 
     @classmethod
-    def of(cls, feeds: Sequence[Feed], evaluation_texts: Iterable[str]) -> CorpusInputs:
+    def of(cls, config: CorpusConfig, feeds: Sequence[Feed], evaluation_texts: Iterable[str]) -> CorpusInputs:
         return cls(
             sources={feed.name: _origin(feed) for feed in feeds},
             settings={feed.name: {**asdict(feed.settings), "limit_bytes": feed.limit_bytes} for feed in feeds},
             evaluation=digest_texts(evaluation_texts),
-            rules=RULES,
+            dedup=config_to_dict(config.dedup),
+            rules=thresholds(),
         )
 
     @classmethod
@@ -52,7 +54,7 @@ class CorpusInputs:
     def differences(self, other: CorpusInputs) -> list[str]:
         """What `other` has otherwise, a phrase for each."""
         found = [] if self.evaluation == other.evaluation else ["another evaluation set"]
-        for part, noun in (("sources", "source"), ("settings", "setting"), ("rules", "rule")):
+        for part, noun in (("sources", "source"), ("settings", "setting"), ("dedup", "dedup"), ("rules", "rule")):
             there, here = (
                 {f'{noun} "{name}"': value for name, value in flat(getattr(inputs, part)).items()}
                 for inputs in (self, other)
@@ -61,15 +63,17 @@ class CorpusInputs:
         return found
 
 
-RULES: dict[str, float] = {
-    "version": VERSION,
-    "max_english": filters.MAX_ENGLISH,
-    "max_markup": filters.MAX_MARKUP,
-    "max_compression": languages.COMPRESSION,
-    "duplicate_similarity": dedup.SIMILARITY,
-    "duplicate_shingle_words": dedup.SHINGLE_WORDS,
-    "evaluation_run_words": decontaminate.RUN_WORDS,
-}
+def thresholds() -> dict[str, float]:
+    """Those that no configuration names."""
+    from sansi.data import decontaminate, filters, languages
+
+    return {
+        "version": VERSION,
+        "max_english": filters.MAX_ENGLISH,
+        "max_markup": filters.MAX_MARKUP,
+        "max_compression": languages.COMPRESSION,
+        "evaluation_run_words": decontaminate.RUN_WORDS,
+    }
 
 
 def digest_texts(texts: Iterable[str]) -> str:

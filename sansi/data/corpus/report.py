@@ -13,21 +13,11 @@ from sansi.base.digests import file_sha256
 from sansi.base.errors import SansiError
 from sansi.base.files import read_json, write_json, write_text
 from sansi.data.corpus.inputs import FORMAT, CorpusInputs
+from sansi.data.corpus.origin import Origin
 from sansi.data.ledger import Balance
 from sansi.data.store import columns_of
 
 MANIFEST_FILE = "manifest.json"
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a source's documents come from."""
-
-    name: str
-    package: str  # or the paths, as they were given
-    version: str
-    licence: str
-    sha256: str | None = None  # of the archive
 
 
 @dataclass(frozen=True)

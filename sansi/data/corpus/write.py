@@ -7,7 +7,8 @@ from pathlib import Path
 
 from sansi.base.files import atomic_folder
 from sansi.data.corpus.inputs import CorpusInputs
-from sansi.data.corpus.report import CorpusReport, Origin, source_report
+from sansi.data.corpus.origin import Origin
+from sansi.data.corpus.report import CorpusReport, source_report
 from sansi.data.documents import Document
 from sansi.data.ledger import Entry
 from sansi.data.store import document_row, document_schema, entry_schema, table_writer
@@ -26,7 +27,7 @@ def write_corpus(out: Path, origin: Origin, documents: Iterable[Document]) -> Co
                 kept.add(row, row["size"])
                 facts = {"size": row["size"], "text_size": row["size"], "language": document.language}
                 ledger.add(vars(Entry.of(document.id, "write", None, sha256=document.sha256, **facts)), 200)
-        inputs = CorpusInputs({origin.name: f"{origin.package} {origin.version}".strip()}, {}, "none", {})
+        inputs = CorpusInputs({origin.name: f"{origin.package} {origin.version}".strip()}, {}, "none", {}, {})
         report = CorpusReport(draft, (source_report(draft, origin),), inputs)
         report.check()
         report.write()

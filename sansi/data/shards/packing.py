@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import re
 import reprlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +17,8 @@ from sansi.base.differences import changes, flat
 from sansi.base.digests import file_sha256
 from sansi.base.errors import SansiError
 from sansi.base.files import as_path, atomic_folder, make_folder, read_json, write_bytes, write_json
-from sansi.data.documents import Document, read_documents
+from sansi.data.corpus.read import corpus_files
+from sansi.data.documents import Document
 from sansi.data.shards.arrays import write_arrays
 from sansi.data.shards.building import Built, Packing, build
 from sansi.data.shards.encoding import Encoded, Encoder
@@ -32,8 +32,7 @@ from sansi.data.shards.manifest import (
     Tally,
 )
 from sansi.data.shards.shard import RowShard, open_shard, read_arrays_of, tables_crc, written_arrays
-from sansi.data.store import columns_of, document_row, document_schema, table_writer
-from sansi.data.store import read_documents as read_parquet
+from sansi.data.store import columns_of, document_row, document_schema, read_documents, table_writer
 from sansi.data.work import Executor, Job, LocalExecutor
 from sansi.text import Tokenizer
 
@@ -157,29 +156,8 @@ def pack_part(
     encoder = _encoder(_tokenizer(tokenizer), settings)
     if weights is not None:
         encoder.times = _times(weights, settings.seed)
-    documents = list(encoder.encode(document for file in files for document in read_file(Path(corpus) / file)))
+    documents = list(encoder.encode(document for file in files for document in read_documents(Path(corpus) / file)))
     _write_part(output, documents, encoder, settings, number)
-
-
-def document_files(corpus: Path) -> list[Path]:
-    """The files of a corpus's documents, by its sources' order. Raises SansiError where there is no corpus."""
-    manifest = Path(corpus) / "manifest.json"
-    if not manifest.is_file():
-        raise SansiError(f"{corpus}: no corpus here (manifest.json is missing); build one, or give another folder")
-    index = read_json(manifest)
-    names = [source["name"] for source in index["sources"]]
-    there = sorted((Path(corpus) / "documents").iterdir())
-    return [
-        file
-        for name in names
-        for file in there
-        if re.fullmatch(rf"{re.escape(name)}(-\d+)?\.(jsonl|parquet)", file.name)
-    ]
-
-
-def read_file(path: Path) -> Iterator[Document]:
-    """The documents of a file of a corpus."""
-    return read_documents(path) if path.suffix == ".jsonl" else read_parquet(path)
 
 
 # ---- one shard ------------------------------------------------------------------------------------------------------
@@ -265,7 +243,7 @@ def _settings(packing: Packing, tokenizer: DocumentTokenizer) -> dict[str, Any]:
 
 def _described(corpus: Path, weights: Path | None) -> dict[str, Any]:
     """The corpus and the weights, as far as that is seen at a glance."""
-    sizes = [f"{file.name} {file.stat().st_size}" for file in document_files(corpus)]
+    sizes = [f"{file.name} {file.stat().st_size}" for file in corpus_files(corpus)]
     content = hashlib.sha256((corpus / "manifest.json").read_bytes() + "\n".join(sizes).encode()).hexdigest()
     weighed = {"weights": digest_of_folder(weights)} if weights else {}
     return {"corpus": str(corpus.resolve()), "corpus_digest": content, **weighed}
@@ -280,7 +258,7 @@ def _parts_of(corpus: Path, part_bytes: int) -> list[list[str]]:
     """Successive files of the corpus, about `part_bytes` together, by their paths in it."""
     parts: list[list[str]] = []
     size = part_bytes
-    for file in document_files(corpus):
+    for file in corpus_files(corpus):
         if size >= part_bytes:
             parts.append([])
             size = 0

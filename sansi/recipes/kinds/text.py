@@ -27,6 +27,7 @@ from sansi.recipes.kinds.tasks import (
     exchange_stream,
     held_out_keys,
     problems_of,
+    refusal_of,
     wrong_stream,
 )
 from sansi.recipes.stages import Estimate, Inputs, Kind, Role, StageRun
