@@ -13,8 +13,10 @@ from typing import Any
 
 from sansi.base.errors import SansiError
 from sansi.base.installing import install_command
+from sansi.documents.html_marks import GAP, code_language, fenced, fraction, script
+from sansi.documents.html_places import Place, kind_of_place
 from sansi.documents.html_tables import is_layout, table_grid
-from sansi.documents.mathml import braced, children, formula
+from sansi.documents.mathml import children, formula
 
 # Elements that stand in a line of text. All others end the paragraph, or, if HTML does not know them, part words.
 _INLINE_NAMES = (
@@ -43,16 +45,20 @@ _ATTRIBUTE = r"\s+[^\s=<>/]+(?:\s*=\s*(?:\"[^\"]*\"|'[^']*'))?"
 _SELF_CLOSED = re.compile(rf"<([a-zA-Z][\w:-]*)((?:{_ATTRIBUTE})*)\s*/>")
 _HIDDEN_STYLE = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse))", re.IGNORECASE)
 _BLOCK_STYLE = re.compile(r"(?:^|;)\s*display\s*:\s*(?:block|flex|grid|list-item|table)", re.IGNORECASE)
-_FRACTION = re.compile(r"(?:(\d)\^|(?<![\w^}.,]))(\d+)[/⁄]$")  # as far as its denominator, which is lowered
-_GAP = "\x1f"  # a border between words, written as a space where there is none
-_ORDINALS = frozenset(
-    ["st", "nd", "rd", "th", "er", "re", "e", "ère", "ème", "eme", "me", "ier", "o", "a", "os", "as", "mo"]
+_SPACES, _RUNS = re.compile(r"[ \t\n\r\f\xa0]+"), re.compile(" {2,}")
+_BLANK = " \t\n\r\f" + GAP
+_HEADING = re.compile(r"h[1-6]")
+# Elements whose text belongs together more than to what stands around them.
+_PLACES_NAMES = (
+    "html body main article section div td header footer aside form center blockquote figure details "
+    "fieldset ul ol dl table frameset noframes"
 )
-_TITLES = frozenset(["me", "lle", "gr", "rs", "os", "er", "ère", "tm"])
-_SUBSCRIPTS = str.maketrans("0123456789+-=()−", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎₋")
+PLACES = frozenset(_PLACES_NAMES.split())
+DEEPEST_LIST, DEEPEST_TABLE = 20, 30  # below it items are not set further to the right, and all tables are layout
+_LOOKED_BACK = 8  # parts of a line that what is raised or lowered may belong to
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Block:
     """A paragraph, heading, list item, row of a table or listing of an HTML page."""
 
@@ -60,6 +66,9 @@ class Block:
     text: str
     article: str | None  # `data-number` of the <article> around it
     group: int = 0  # of items of one list, of rows of one table
+    links: int = 0  # characters of it that are links
+    place: int = 0  # number of the innermost place around it
+    cells: tuple[str, ...] = ()  # of a row, its cells
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,7 @@ class Page:
 
     blocks: tuple[Block, ...]
     language: str | None
+    places: tuple[Place, ...] = ()  # a place comes after the one around it
 
 
 def parse_html(source: str) -> Page:
@@ -79,7 +89,9 @@ def parse_html(source: str) -> Page:
     root = LexborHTMLParser(_plain_html(source.replace("\x00", ""))).root
     if root is None:
         return Page((), None)
-    return Page(tuple(_Writer().walk(root)), root.attributes.get("lang") or root.attributes.get("xml:lang"))
+    writer = _Writer()
+    language = root.attributes.get("lang") or root.attributes.get("xml:lang")
+    return Page(tuple(writer.walk(root)), language, tuple(writer.places))
 
 
 def html_to_text(source: str) -> str:
@@ -105,9 +117,12 @@ def _plain_html(source: str) -> str:
 class _Writer:
     """Walks a tree without recursion (pages nest thousands deep) and collects blocks."""
 
-    def __init__(self) -> None:
+    def __init__(self, nested: int = 0) -> None:
         self.blocks: list[Block] = []
+        self.places = [Place(-1, "", "")]
+        self._here = 0  # the place
         self._parts: list[str] = []  # of the block that is being read
+        self._links, self._linked = 0, 0  # depth of open links; characters in them
         self._tag, self._prefix = "p", ""
         self._pre = 0  # depth of preformatted elements
         self._fence = ""  # the language of the listing
@@ -116,70 +131,93 @@ class _Writer:
         self._items = 0  # depth of open items
         self._groups = 0
         self._marks: list[int] = []  # where open <sup> and <sub> began
+        self._nested = nested  # tables around this one
 
     def walk(self, *roots: Any) -> list[Block]:
         """The blocks of these nodes, one after another."""
-        stack: list[tuple[Any, bool]] = [(root, True) for root in reversed(roots)]
+        stack: list[tuple[Any, tuple[bool, int] | None]] = [(root, None) for root in reversed(roots)]
         while stack:
-            node, entering = stack.pop()
-            if not entering:
-                self._leave(node)
+            node, entered = stack.pop()
+            if entered is not None:
+                self._leave(node.tag or "", entered[0])
+                self._here = entered[1]
             elif node.tag == "-text":
                 self._text(node.text(deep=False))
-            elif self._enter(node):
-                stack.append((node, False))
-                stack.extend((child, True) for child in reversed(children(node)))
+            elif (opened := self._enter(node)) is not None:
+                stack.append((node, opened))
+                stack.extend((child, None) for child in reversed(children(node)))
         self._flush()
         return self.blocks
 
     def _text(self, data: str) -> None:
-        data = data.replace(_GAP, " ").replace("\xad", "")
-        self._parts.append(data if self._pre else re.sub(r"[ \t\n\r\f\xa0]+", " ", data))
+        data = data.replace(GAP, " ").replace("\xad", "")
+        self._parts.append(data if self._pre else _SPACES.sub(" ", data))
+        if self._links:
+            self._linked += len(data.strip())
 
-    def _enter(self, node: Any) -> bool:
-        """Write what opens an element; False if its content is done with, or left out."""
-        tag, attributes = node.tag or "", node.attributes
-        if tag.startswith(("-", "!")) or tag in SKIPPED or _is_hidden(attributes):
-            return False
+    def _enter(self, node: Any) -> tuple[bool, int] | None:
+        """Write what opens an element; None if its content is done with, or left out. Otherwise whether it is a block,
+        and the place around it."""
+        tag = node.tag or ""
+        if tag in SKIPPED or tag.startswith(("-", "!")):
+            return None
+        attributes, here = node.attributes, self._here
+        if attributes and _is_hidden(attributes):
+            return None
         if tag == "math":
-            self._parts.append(_GAP + formula(node) + _GAP)
-            return False
-        if tag == "table" and not is_layout(node):
-            self._table(node)
-            return False
+            self._parts.append(GAP + formula(node) + GAP)
+            return None
+        if tag == "table":
+            self._enter_place(tag, attributes)
+            if self._nested < DEEPEST_TABLE and not is_layout(node):
+                self._table(node)
+                self._here = here
+                return None
+            self._nested += 1
         if tag == "br":
             self._parts.append("\n")
         elif tag in ("wbr", "img"):
             pass
         elif tag == "input":
-            self._parts.append(_GAP)
+            self._parts.append(GAP)
         elif self._is_block(tag, attributes):
             self._border()
-            self._open_block(tag, node)
+            self._open_block(tag, node, attributes)
+            return True, here
         else:
+            if "-" in tag:  # of somebody's own making
+                self._enter_place(tag, attributes)
             self._open_inline(tag, node)
-        return True
+        return False, here
 
-    def _leave(self, node: Any) -> None:
-        tag = node.tag or ""
-        if tag in ("br", "wbr", "img", "input"):
-            return
-        if self._is_block(tag, node.attributes):
+    def _enter_place(self, tag: str, attributes: dict[str, str | None]) -> None:
+        kind = kind_of_place(tag, attributes)
+        if kind or tag in PLACES:
+            self.places.append(Place(self._here, tag, kind))
+            self._here = len(self.places) - 1
+
+    def _leave(self, tag: str, block: bool) -> None:
+        if block:
             self._border()
             self._close_block(tag)
         elif tag in ("sup", "sub"):
-            begin = self._marks.pop()
-            before, raised = "".join(self._parts[:begin]), "".join(self._parts[begin:])
-            if tag == "sub" and not self._marks and raised.strip().isdigit() and _FRACTION.search(before):
-                self._parts = [_FRACTION.sub(_numerator, before) + raised.strip()]
-            else:
-                self._parts[begin:] = [_script(tag, raised, before[-2:])]
+            self._leave_mark(tag, self._marks.pop())
+        elif tag == "a":
+            self._links -= 1
         elif tag == "q":
             self._parts.append("”")
         elif tag == "rt":
             self._parts.append(")")
-        elif tag in APART or tag not in INLINE:
-            self._parts.append(_GAP)
+        elif tag not in ("br", "wbr", "img", "input") and (tag in APART or tag not in INLINE):
+            self._parts.append(GAP)
+
+    def _leave_mark(self, tag: str, begin: int) -> None:
+        raised, back = "".join(self._parts[begin:]), max(0, begin - _LOOKED_BACK)
+        before = "".join(self._parts[back:begin])
+        if tag == "sub" and not self._marks and (whole := fraction(before, raised)) is not None:
+            self._parts[back:] = [whole]
+        else:
+            self._parts[begin:] = [script(tag, raised, before[-2:])]
 
     def _is_block(self, tag: str, attributes: dict[str, str | None]) -> bool:
         return tag in BLOCKS or (tag in ("span", "a", "b") and bool(_BLOCK_STYLE.search(attributes.get("style") or "")))
@@ -191,11 +229,13 @@ class _Writer:
         elif self._parts and not next(filter(None, reversed(self._parts)), "").endswith("\n"):
             self._parts.append("\n")
 
-    def _open_block(self, tag: str, node: Any) -> None:
-        attributes = node.attributes
+    def _open_block(self, tag: str, node: Any, attributes: dict[str, str | None]) -> None:
+        if tag != "table":
+            self._enter_place(tag, attributes)
+        self._links += tag == "a"
         if tag in PREFORMATTED:
             self._pre += 1
-            self._fence = self._fence if self._pre > 1 else _code_language(node)
+            self._fence = self._fence if self._pre > 1 else code_language(node)
         elif tag == "article":
             self._article = attributes.get("data-number")
         elif tag in ("ul", "menu", "dir", "ol"):
@@ -206,11 +246,12 @@ class _Writer:
         elif tag == "li":
             self._items += 1
             self._prefix = self._item_mark(attributes.get("value"))
-        elif re.fullmatch(r"h[1-6]", tag):
+        elif _HEADING.fullmatch(tag):
             self._prefix = "#" * int(tag[1]) + " "
         self._tag = tag
 
     def _close_block(self, tag: str) -> None:
+        self._links -= tag == "a"
         if tag in PREFORMATTED:
             self._pre -= 1
             if not self._pre:
@@ -222,7 +263,9 @@ class _Writer:
         elif tag == "li":
             self._items -= 1
             self._prefix = ""
-        elif re.fullmatch(r"h[1-6]", tag):
+        elif tag == "table":
+            self._nested -= 1
+        elif _HEADING.fullmatch(tag):
             self._prefix = ""
         self._tag = "p"
 
@@ -241,28 +284,42 @@ class _Writer:
             self._marks.append(len(self._parts))
         elif tag == "q":
             self._parts.append("“")
+        elif tag == "a":
+            self._links += 1
+            if node.prev is not None and node.prev.tag == "a":
+                self._parts.append(GAP)
         elif tag == "rt":
             self._parts.append("(")
-        elif tag in APART or tag not in INLINE or (tag == "a" and node.prev is not None and node.prev.tag == "a"):
-            self._parts.append(_GAP)
+        elif tag in APART or tag not in INLINE:
+            self._parts.append(GAP)
 
     def _flush(self, listing: bool = False) -> None:
         text, self._parts = "".join(self._parts), []
+        linked, self._linked = self._linked, 0
+        if not text.strip(_BLANK):
+            return
         # A <sup> or <sub> around blocks, which HTML forbids and pages have: what is inside is no power.
         self._marks = [0] * len(self._marks)
         if listing:
-            self._write(_fenced(text.replace(_GAP, " "), self._fence), "pre")
+            self._write(fenced(text.replace(GAP, " "), self._fence), "pre", linked)
             return
-        text = re.sub(rf"\s*{_GAP}[\s{_GAP}]*", lambda found: "\n" if "\n" in found[0] else _GAP, text)
-        text = re.sub(rf"{_GAP}(?=[.,;:!?)\]}}。，；：！？])|^{_GAP}|{_GAP}$", "", text).replace(_GAP, " ")
+        if GAP in text:
+            text = re.sub(rf"\s*{GAP}[\s{GAP}]*", lambda found: "\n" if "\n" in found[0] else GAP, text)
+            text = re.sub(rf"{GAP}(?=[.,;:!?)\]}}。，；：！？])|^{GAP}|{GAP}$", "", text).replace(GAP, " ")
+        if "\n" not in text:
+            self._write(_RUNS.sub(" ", text).strip(), self._tag, linked)
+            return
         for part in re.split(r"\n[ ]*(?:\n[ ]*)+", text):
-            lines = [re.sub(" +", " ", line).strip() for line in part.strip().split("\n")]
-            self._write((" " if self._prefix.startswith("#") else "\n").join(lines), self._tag)
+            lines = [_RUNS.sub(" ", line).strip() for line in part.strip().split("\n")]
+            whole = (" " if self._prefix.startswith("#") else "\n").join(lines)
+            self._write(whole, self._tag, min(linked, len(whole)))
+            linked -= min(linked, len(whole))
 
-    def _write(self, text: str, tag: str) -> None:
+    def _write(self, text: str, tag: str, linked: int) -> None:
         if not text.strip():
             return
-        depth, group = max(self._items - 1, 0), self._lists[-1][1] if self._lists else 0
+        depth = min(max(self._items - 1, 0), DEEPEST_LIST)
+        group = self._lists[-1][1] if self._lists else 0
         first = self._prefix and not self._prefix.startswith("#")
         if self._items:
             indent = "  " * (depth if first else depth + 1)
@@ -271,23 +328,27 @@ class _Writer:
             text = self._prefix + text if tag != "pre" else text
         if tag != "pre" or first:
             self._prefix = ""
-        self.blocks.append(Block("li" if first else tag, text, self._article, group if first else 0))
+        self._add("li" if first else tag, text, group if first else 0, linked)
+
+    def _add(self, tag: str, text: str, group: int, linked: int, cells: tuple[str, ...] = ()) -> None:
+        self.blocks.append(Block(tag, text, self._article, group, linked, self._here, cells))
 
     def _table(self, node: Any) -> None:
         self._border()
         self._groups += 1
         group = self._groups
         for caption in (child for child in children(node) if child.tag == "caption"):
-            self._write(_cell_text(caption), "p")
+            self._write(*self._cell(caption)[:1], "p", 0)
         for row in table_grid(node, _is_hidden):
-            cells = [_cell_text(cell) if cell is not None else "" for cell in row]
+            read = [self._cell(cell) if cell is not None else ("", 0) for cell in row]
+            cells = tuple(text for text, _ in read)
             if any(cells):
-                line = " | ".join(cells).rstrip()
-                self.blocks.append(Block("tr", line.lstrip(), self._article, group))
+                self._add("tr", " | ".join(cells).strip(), group, sum(linked for _, linked in read), cells)
 
-
-def _cell_text(cell: Any) -> str:
-    return " ".join(block.text.replace("\n", " ") for block in _Writer().walk(*children(cell))).strip()
+    def _cell(self, cell: Any) -> tuple[str, int]:
+        """The text of a cell in one line, and how much of it is links."""
+        blocks = _Writer(self._nested + 1).walk(*children(cell))
+        return " ".join(block.text.replace("\n", " ") for block in blocks).strip(), sum(one.links for one in blocks)
 
 
 def _is_hidden(attributes: dict[str, str | None]) -> bool:
@@ -295,39 +356,3 @@ def _is_hidden(attributes: dict[str, str | None]) -> bool:
     hidden = hidden or attributes.get("aria-hidden") == "true"
     hidden = hidden or bool(_HIDDEN_STYLE.search(attributes.get("style") or ""))
     return hidden or bool(SKIPPED_CLASSES & set((attributes.get("class") or "").split()))
-
-
-def _code_language(node: Any) -> str:
-    nodes = [node, *(child for child in children(node) if child.tag == "code")]
-    classes = " ".join(part.attributes.get("class") or "" for part in nodes)
-    found = re.search(r"(?:^|\s)(?:language|lang|highlight-source)-([\w+#.-]+)", classes)
-    return found[1] if found else ""
-
-
-def _fenced(text: str, language: str) -> str:
-    text = text.strip("\n").rstrip()
-    longest = max((len(run) for run in re.findall(r"^\s*(`{3,})", text, re.MULTILINE)), default=2)
-    fence = "`" * (longest + 1)
-    return f"{fence}{language}\n{text}\n{fence}" if text else ""
-
-
-def _numerator(found: re.Match[str]) -> str:
-    """What stands before the denominator: 1<sup>1</sup>/<sub>2</sub> is 1 1/2."""
-    whole, raised = found.groups()
-    return f"{whole}{_GAP}{raised}/" if whole else f"{raised}/"
-
-
-def _script(tag: str, text: str, before: str) -> str:
-    """Raised or lowered text so that it is no part of the word or number before it."""
-    inner = text.strip().replace(_GAP, "")
-    if not inner or not (before[-1:].isalnum() or before[-1:] in (")", "]", "}")):
-        return text
-    if tag == "sub":
-        return inner.translate(_SUBSCRIPTS) if re.fullmatch(r"[\d+\-−=()]+", inner) else braced("_", inner)
-    if re.fullmatch(r"\[.*\]|[*†‡§¶#]+|[®™©]", inner):
-        return inner
-    if before[-1].isdigit() and inner.lower() in _ORDINALS and inner.isalpha():
-        return inner
-    if before[-1].isupper() and inner.lower() in _TITLES and len(inner) > 1:
-        return inner
-    return braced("^", inner)

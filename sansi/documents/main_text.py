@@ -9,15 +9,16 @@ from pathlib import Path
 
 from sansi.base.errors import SansiError
 from sansi.documents.document import Document, DocumentError, Limits, named
-from sansi.documents.html_text import html_to_text
+from sansi.documents.html_text import parse_html
+from sansi.documents.main_blocks import select_main
+from sansi.documents.markdown import markdown
 from sansi.documents.process import output_of
 
 _SPAN = re.compile(r"((?:col|row)span\s{0,9}=\s{0,9}[\"']?)\d{2,}", re.IGNORECASE)
 _WORKER = Path(__file__).with_name("html_worker.py")
 EXTRACTOR = "html-accurate"
 SMALL = 2**14  # characters of a page that cannot take long, however it is nested
-LARGEST = 4_000_000  # characters of a page that is searched for its main text; a larger one is read whole
-_SHORT, _SHARE = 400, 0.2  # a main text below both is no main text: the page is a list, a form, an index
+LARGEST, MOST_TAGS = 4_000_000, 50_000  # characters and tags of a page up to which trafilatura is asked
 
 
 def read_html(source: str, name: str | None = None, limits: Limits | None = None) -> Document:
@@ -44,11 +45,14 @@ def read_html(source: str, name: str | None = None, limits: Limits | None = None
 def read_html_here(source: str) -> Document:
     """The same in this process, however long it takes."""
     title = _title(source)
-    main = _main_text(source) if len(source) <= LARGEST else None
-    whole = _whole_text(source, needed=main is None)
-    if main is not None and (whole is None or len(main) >= _SHORT or len(main) >= _SHARE * len(whole)):
-        return Document(main, "text/html", title, extractor=EXTRACTOR)
-    return Document(whole or main or "", "text/html", title, extractor=EXTRACTOR)
+    guide = _guide(source)
+    try:
+        page = parse_html(source)
+    except SansiError:
+        if guide is None:
+            raise
+        return Document(guide, "text/html", title, extractor=EXTRACTOR)
+    return Document(markdown(select_main(page, guide, title).blocks), "text/html", title, extractor=EXTRACTOR)
 
 
 def _title(source: str) -> str | None:
@@ -58,20 +62,14 @@ def _title(source: str) -> str | None:
     return " ".join(html.unescape(source[start:end]).split()) or None if end > 0 else None
 
 
-def _main_text(source: str) -> str | None:
+def _guide(source: str) -> str | None:
+    """What trafilatura finds; None where it is not there, or the page is too large for it."""
+    if len(source) > LARGEST or source.count("<") > MOST_TAGS:
+        return None
     try:
         import trafilatura
     except ImportError:
         return None
     # It reads bytes by a charset of its own guess, so it gets characters; and it fills every cell that another spans.
     source = _SPAN.sub(r"\g<1>9", source)
-    return trafilatura.extract(source, output_format="markdown", include_comments=False, include_tables=True) or None
-
-
-def _whole_text(source: str, needed: bool) -> str | None:
-    try:
-        return html_to_text(source)
-    except SansiError:
-        if needed:
-            raise
-        return None
+    return trafilatura.extract(source, fast=True, include_comments=False, include_tables=True) or None
