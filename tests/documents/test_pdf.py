@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from sansi.base.errors import SansiError
 from sansi.documents import Limits, read_document
-from sansi.documents import pdf as reader
+from sansi.documents.pdf import pages as reader
+from sansi.documents.pdf.characters import clean_page
+from sansi.documents.pdf.read import ranges
 
 sys.path.append(str(Path(__file__).parent))
 from pdf_made import pdf, scan
@@ -95,17 +97,17 @@ print('{"text": "", "pictures": true}\\n{"text": "four", "pictures"', end="")"""
     read = read_document(THREE)
     assert read.notes == (
         "only the first 3 of 9 pages were read: the file is broken there",
-        "page 3 has pictures and no text",
         "page 2 is broken and was left out",
+        "page 3 has pictures and no text",
     )
 
 
 def test_runs_of_pages():
-    assert reader._ranges([1, 2, 3, 7, 9, 10]) == "1–3, 7, 9–10"
+    assert ranges([1, 2, 3, 7, 9, 10]) == "1–3, 7, 9–10"
 
 
 def test_words_that_were_parted_are_whole():
-    assert reader._clean("recog\x02\r\nnition and\r\nmore\ufffe here\0 \ud83d") == "recognition and\nmore here \ufffd"
+    assert clean_page("recog\x02\r\nnition and\r\nmore\ufffe here\0 \ud83d") == "recognition and\nmore here \ufffd"
 
 
 def spoiled(data: bytes, random_: random.Random) -> bytes:

@@ -250,6 +250,6 @@ def test_what_a_missing_reader_needs_is_installed_by_the_python_that_runs(monkey
     monkeypatch.setitem(sys.modules, "selectolax.lexbor", None)
     with pytest.raises(SansiError, match=re.escape(f"reading HTML needs selectolax; run: {install_command('agents')}")):
         parse_html("<p>a")
-    monkeypatch.setattr("sansi.documents.pdf.output_of", lambda *_: b'{"error": "missing"}\n')
+    monkeypatch.setattr("sansi.documents.pdf.pages.output_of", lambda *_: b'{"error": "missing"}\n')
     with pytest.raises(SansiError, match=re.escape(f"reading a PDF needs pypdfium2; run: {install_command()}")):
         read_document(b"%PDF-1.7")
