@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sansi.data.words import normalize, piece_weight, split_pieces
+from sansi.data.words import Words, normalize, piece_weight, split_pieces
 
 Codes = npt.NDArray[np.uint64]
 
@@ -55,6 +55,7 @@ def _piece_code(piece: str) -> int:
 
 
 _known = KnownHashes(_piece_code)
+_known_tokens = KnownHashes(token_hash)
 
 
 def word_codes(text: str) -> Codes:
@@ -91,13 +92,24 @@ def word_runs(codes: Codes, words: int) -> Codes:
     begins = np.flatnonzero(ends < len(total))
     if not len(begins):
         return token_runs(codes >> _SHIFT, max(len(codes), 1))
+    return hashes_of_runs(codes, begins, ends[begins])
+
+
+def hashes_of_runs(codes: Codes, begins: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> Codes:
+    """A hash of each of the given runs."""
     # A run is a polynomial in its tokens, from differences of running sums; all of it wraps in 64 bits on purpose.
     size = len(codes) + 1
     powers = np.cumprod(np.full(size, MULTIPLIER, np.uint64))
     inverses = np.cumprod(np.full(size, _INVERSE, np.uint64))
     sums = np.zeros(size, np.uint64)
     np.cumsum((codes >> _SHIFT) * powers[:-1], out=sums[1:])
-    return _mixed(np.asarray((sums[ends[begins]] - sums[begins]) * inverses[begins], np.uint64))
+    return _mixed(np.asarray((sums[ends] - sums[begins]) * inverses[begins], np.uint64))
+
+
+def codes_of(words: Words) -> Codes:
+    """The codes of words that are split already."""
+    hashes = _known_tokens.of(words.tokens)
+    return (hashes & ~_WEIGHT) | words.weights.astype(np.uint64)
 
 
 def token_runs(tokens: Codes, size: int) -> Codes:

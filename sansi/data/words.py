@@ -79,7 +79,7 @@ _INVISIBLE = regex.compile(r"(?V1)[\p{DI}\p{Cf}\p{Cc}\u0640--[\t\n\r\f\v\u0085]]
 _POINTS = regex.compile(
     r"[\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u08ca-\u08ff]"
 )
-_LETTERS = str.maketrans({
+LETTERS = str.maketrans({
     "ı": "i", "ł": "l", "ø": "o", "đ": "d", "ð": "d", "ħ": "h", "ŧ": "t", "æ": "ae", "œ": "oe", "þ": "th",
     "ك": "ک", "ي": "ی", "ى": "ی", "ة": "ه",
     "−": "-", "–": "-", "‐": "-", "‑": "-", "×": "*", "⋅": "*", "·": "*", "÷": "/", "⁄": "/", "∕": "/",
@@ -187,18 +187,28 @@ def main_script(text: str) -> str | None:
 
 def normalize(text: str) -> str:
     """The text as it is compared: see the head of this file."""
-    text = _TAG.sub(_untag, html.unescape(text)) if "&" in text or "<" in text else text
+    text = without_tags(text)
     text = _SUPERSCRIPT.sub(lambda found: "^" + unicodedata.normalize("NFKC", found[0]), text)
     if not text.isascii():
         text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
         text = unicodedata.normalize("NFC", _POINTS.sub("", text))
-        text = _NON_ASCII_DIGIT.sub(lambda found: str(unicodedata.digit(found[0])), text)
+        text = _NON_ASCII_DIGIT.sub(lambda found: str(unicodedata.digit(found[0], found[0])), text)
     text = _LINE.sub("", _INVISIBLE.sub("", text.casefold()))
     text = _POWER.sub("^", text)
     text = _MARKS.sub("", _LINK.sub(r"\1", _ESCAPED.sub(r"\1", text)))
-    text = _HYPHENATED.sub("", text.translate(_LETTERS))
+    text = _HYPHENATED.sub("", text.translate(LETTERS))
     text = _APOSTROPHE.sub("", text)
     return _INDIAN.sub(lambda found: found[0].replace(",", ""), text)
+
+
+def without_tags(text: str) -> str:
+    """The text with entities and tags undone, as `normalize` begins."""
+    return _TAG.sub(_untag, html.unescape(text)) if "&" in text or "<" in text else text
+
+
+def without_links(text: str) -> str:
+    """The text with the words of Markdown's links alone."""
+    return _LINK.sub(r"\1", text) if "](" in text else text
 
 
 def _untag(match: regex.Match[str]) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import random
+from pathlib import Path
+
 import pytest
 from documents_made import prose
 from sansi.base import SansiError
-from sansi.data.decontaminate import Decontaminator
+from sansi.data.decontaminate import Decontaminator, EvaluationText
+from sansi.data.decontaminate.units import candidates_in
 from sansi.data.problems import evaluation_set
 from test_words import ARTICLE, SAME
 
@@ -92,4 +96,94 @@ def test_a_name_in_thai_is_no_contamination():
 @pytest.mark.parametrize("wrong", [1, None, b"one two", ["one two"]])
 def test_evaluation_texts_are_texts(wrong: object):
     with pytest.raises(SansiError, match=f"evaluation text 1 is {type(wrong).__name__}; give texts"):
-        Decontaminator(["one two three", wrong])  # type: ignore[list-item]
+        Decontaminator(["one two three", wrong])  # type: ignore[arg-type]
+
+
+def runs_in(check: Decontaminator, text: str) -> set[int]:
+    """The runs that stand in a text, by all its words."""
+    index = check.index
+    inside = candidates_in(text, index.n, index.anywhere, index.alone, is_whole=True)
+    return set(index.find(inside.keys).tolist()) - {-1}
+
+
+def wrapped(text: str, rng: random.Random) -> str:
+    """The same words in another writing: case, breaks, invisible characters, Markdown, curly quotes."""
+    changes = [
+        str.upper,
+        lambda t: "\n".join(" ".join(t.split()[i : i + 8]) for i in range(0, len(t.split()), 8)),
+        lambda t: "> " + t.replace(" ", "\n> "),
+        lambda t: t.replace("e", "e\u200b").replace("a", "a\u00ad"),
+        lambda t: t.replace(" ", "  ").replace("'", "’"),
+        lambda t: " ".join(f"**{word}**" if n % 5 == 0 else word for n, word in enumerate(t.split(" "))),
+        lambda t: " ".join(
+            f"[{word}](http://example.org/{n})" if n % 4 == 0 else word for n, word in enumerate(t.split(" "))
+        ),
+        lambda t: "".join(chr(ord(c) + 0xFEE0) if "a" <= c <= "z" else c for c in t),
+        lambda t: " ".join(f"<i>{word}</i>" if n % 3 == 0 else word for n, word in enumerate(t.split(" "))),
+        lambda t: t,
+    ]
+    return rng.choice(changes)(text)
+
+
+def test_what_is_looked_at_first_hides_no_run():
+    """Anchors name all places where a run stands: the runs found are those of all words of the text."""
+    questions = [problem.question for problem in evaluation_set(60)] + list(ARTICLE.values()) + [QUESTION]
+    questions += [
+        "1+1等于几？",
+        "3 + 4 = ?",
+        "Who wrote Hamlet?",
+        "Hello",
+        "ประเทศไทยมีกี่จังหวัด",
+        "A b c d e f g h i j k l m n o",
+    ]
+    check = Decontaminator(questions)
+    rng = random.Random(5)
+    for size in (0, 2, 60):  # the last are longer than what is split as a whole
+        for _ in range(60):
+            question = rng.choice(questions)
+            begin = rng.randrange(len(question) // 2 + 1)
+            quoted = wrapped(question[begin:] if rng.random() < 0.5 else question, rng)
+            text = f"{prose(rng.randrange(99), size)}\n\n{quoted}\n\n{prose(rng.randrange(99), size)}".strip()
+            assert {match.run for match in check.matches(text)} == runs_in(check, text), text[:600]
+
+
+def test_many_texts_at_once_are_told_as_each_alone():
+    check = Decontaminator([QUESTION, "What is 12 + 7?", "谁写了红楼梦？"])
+    texts = [
+        prose(1),
+        QUESTION,
+        "",
+        "A control \x01 character",
+        f"{prose(2, 80)}\nWhat is 12 + 7?\n",
+        "谁写了红楼梦？",
+        prose(3),
+    ]
+    assert check.find_all(texts) == [check.find(text) for text in texts]
+    assert [bool(found) for found in check.find_all(texts)] == [False, True, False, False, True, True, False]
+
+
+def test_an_index_is_saved_and_mapped(tmp_path: Path):
+    made = Decontaminator([EvaluationText("sums/1", "What is 12 + 7?"), EvaluationText("clips", QUESTION)])
+    made.save(tmp_path / "index")
+    check = Decontaminator.load(tmp_path / "index")
+    found = check.find(f"{prose(1, 90)} {QUESTION} {prose(2, 90)}")
+    assert found is not None and found.text == "clips" and found.passage.startswith("natalia sold clips to 48")
+    assert check.index.digest == made.index.digest != Decontaminator([QUESTION]).index.digest
+    (tmp_path / "index" / "keys.npy").write_bytes(b"no")
+    with pytest.raises(SansiError, match="build it again"):
+        Decontaminator.load(tmp_path / "index")
+    with pytest.raises(SansiError, match="build the index"):
+        Decontaminator.load(tmp_path)
+
+
+def test_the_frame_of_many_questions_is_no_evidence():
+    frame = (
+        "Construct a complete truth table for the following argument and then say whether it is valid using the table:"
+    )
+    names = "alder birch cedar elder fir gorse hazel ivy juniper larch".split()  # noqa: SIM905
+    check = Decontaminator(
+        [f"{frame} {name} implies {other} and {name}" for name, other in zip(names, names[::-1], strict=True)]
+    )
+    assert not check.is_contaminated(f"{prose(1)} {frame} it rains, so the street is wet. {prose(2)}")
+    assert check.is_contaminated(f"{prose(1)} {frame} cedar implies ivy and cedar {prose(2)}")
+    assert Decontaminator([f"{frame} fir implies fir"]).is_contaminated(f"{prose(1)} {frame} it rains")

@@ -92,3 +92,7 @@ def test_words_stand_alone_and_windows_are_shortest(first: str, second: str):
     for begin, end in zip(begins, ends, strict=True):
         assert words.weights[begin:end].sum() >= 300 > words.weights[begin : end - 1].sum()
     assert np.all(begins == np.arange(len(begins)))
+
+
+def test_digits_newer_than_pythons_tables_are_words():
+    assert split_words("a \U0001e4f1 b") == ["a", "\U0001e4f1", "b"]  # Nag Mundari, Unicode 15

@@ -1,0 +1,193 @@
+"""The fast part of the search: which texts hold letters that only an evaluation text has, and where.
+
+From each run of words that is looked for one stretch of 40, 24, 16 or 8 letters is taken, its anchor; runs that overlap
+share anchors (the least hash in a window: Schleimer et al. 2003, "Winnowing"). A text without an anchor holds no run.
+All places of a batch of texts are tried at once: by a table over the hash of the first 8 letters, which few places
+pass since anchors have small hashes, then by a table over 16 letters, then among the anchors themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from sansi.data.decontaminate.letters import BETWEEN, Letters, letters_of
+from sansi.data.decontaminate.units import Units
+
+Numbers = npt.NDArray[np.uint64]
+
+SIZES = (40, 24, 16, 8)  # letters of an anchor
+_SLACK = (8, 4, 4, 0)  # letters that the shortest run has more, so that there is a choice
+_FACTORS = np.asarray(
+    [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F], np.uint64
+)
+_CLASS = np.uint64(48)  # what is left of a hash of 8 letters are 16 bits
+_MOST_BITS = 22  # of a hash of 16 letters
+PADDING = 48  # bytes after the letters, so that reading eight at a time needs no end
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Where anchors were found: the text's place in the batch, and the letters from `begins` to `ends` in it."""
+
+    texts: npt.NDArray[np.int64]
+    begins: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """All anchors. `first` [65,536] says which sizes have one with this hash of 8 letters, a bit each, `second`
+    [up to 4,194,304] whether one has this hash of 16."""
+
+    first: npt.NDArray[np.uint8]
+    second: npt.NDArray[np.uint8]
+    sorted: tuple[Numbers, ...]  # by size, ascending
+    short: tuple[Numbers, ...]  # texts of 1 to 7 letters, by their number; they are looked for where they stand alone
+
+    @classmethod
+    def of(cls, units: Iterable[Units]) -> Anchors:
+        found: list[list[Numbers]] = [[] for _ in SIZES]
+        short: list[set[int]] = [set() for _ in range(8)]
+        first, sixteens = np.zeros(1 << 16, np.uint8), [np.zeros(0, np.uint64)]
+        for unit in units:
+            if unit.kind == "whole":
+                continue
+            letters, offsets = _letters_of_tokens(unit.words.tokens)
+            begins, ends = offsets[unit.begins], offsets[unit.ends]
+            least = int((ends - begins).min())
+            if least < SIZES[-1]:
+                for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
+                    if 0 < end - begin < SIZES[-1]:
+                        short[end - begin].add(int.from_bytes(letters[begin:end].tobytes(), "little"))
+                begins, ends = begins[ends - begins >= SIZES[-1]], ends[ends - begins >= SIZES[-1]]
+                if not len(begins):
+                    continue
+                least = SIZES[-1]
+            kind = next(i for i, size in enumerate(SIZES) if least >= size + _SLACK[i])
+            places = _winnowed(letters, begins, least - SIZES[kind] + 1)
+            eights = _eights(letters)
+            found[kind].append(_hash(eights, places, SIZES[kind]))
+            first[_classes(eights[places])] |= np.uint8(1 << kind)
+            if SIZES[kind] >= 16:
+                sixteens.append(_hash(eights, places, 16))
+        empty, long = np.zeros(0, np.uint64), np.concatenate(sixteens)
+        second = np.zeros(1 << min(max(len(long), 1).bit_length() + 4, _MOST_BITS), np.uint8)
+        second[_slots(long, second)] = 1
+        return cls(
+            first,
+            second,
+            tuple(np.unique(np.concatenate([empty, *parts])) for parts in found),
+            tuple(np.asarray(sorted(values), np.uint64) for values in short),
+        )
+
+    def find(self, letters: Letters) -> Hits:
+        """All anchors in the letters of a batch of texts, as `letters_of` gives them."""
+        eights = _eights(letters)
+        flags = self.first.take(_classes(eights[: len(letters)]))
+        places = np.flatnonzero(flags)
+        flags = flags[places]
+        if len(places):
+            is_long = self.second.take(_slots(_hash(eights, places, 16), self.second)) != 0
+            left = is_long | (flags & 8 != 0)
+            places, flags, is_long = places[left], flags[left], is_long[left]
+        begins, ends = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        for kind, size in enumerate(SIZES if len(places) else ()):
+            chosen = places[(flags & (1 << kind) != 0) & (is_long if size >= 16 else True)]
+            chosen = chosen[_among(_hash(eights, chosen, size), self.sorted[kind])]
+            begins.append(chosen)
+            ends.append(chosen + size)
+        return _hits(letters, np.concatenate(begins), np.concatenate(ends))
+
+    @property
+    def has_short(self) -> bool:
+        return any(len(values) for values in self.short)
+
+    def find_short(self, letters: Letters, opens: npt.NDArray[np.bool_]) -> Hits:
+        """Texts of fewer than 8 letters that stand alone. opens: at which letters something begins that may."""
+        eights = _eights(letters)
+        starts = np.flatnonzero(opens)
+        begins, ends = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        for size, values in enumerate(self.short):
+            if len(values):
+                fitting = starts[starts + size < len(letters)]
+                fitting = fitting[opens[fitting + size]]
+                own = eights[fitting] & np.uint64((1 << 8 * size) - 1)
+                chosen = fitting[_among(own, values)]
+                begins.append(chosen)
+                ends.append(chosen + size)
+        return _hits(letters, np.concatenate(begins), np.concatenate(ends))
+
+    def save(self, folder: Path) -> None:
+        np.save(folder / "first.npy", self.first)
+        np.save(folder / "second.npy", self.second)
+        for name, parts in (("anchors", self.sorted), ("short", self.short)):
+            for number, part in enumerate(parts):
+                np.save(folder / f"{name}-{number}.npy", part)
+
+    @classmethod
+    def load(cls, folder: Path) -> Anchors:
+        """The tables are read, since every text goes through them; the rest is mapped."""
+        parts = [
+            tuple(np.load(folder / f"{name}-{number}.npy", mmap_mode="r") for number in range(count))
+            for name, count in (("anchors", len(SIZES)), ("short", 8))
+        ]
+        return cls(np.load(folder / "first.npy"), np.load(folder / "second.npy"), *parts)
+
+
+def _hits(letters: Letters, begins: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> Hits:
+    if not len(begins):
+        return Hits(begins, begins, ends)
+    starts = np.flatnonzero(letters == BETWEEN)
+    texts = np.searchsorted(starts, begins, "right") - 1
+    return Hits(texts, begins - starts[texts] - 1, ends - starts[texts] - 1)
+
+
+def _letters_of_tokens(tokens: list[str]) -> tuple[Letters, npt.NDArray[np.int64]]:
+    """The letters of a text, and where those of each token begin (one more: where the last ends)."""
+    marked = letters_of(tokens)
+    between = np.flatnonzero(marked == BETWEEN)
+    return marked[marked != BETWEEN], between - np.arange(len(between))
+
+
+def _eights(letters: Letters) -> Numbers:
+    """From each letter on eight of them as one number; those after the last count as 0."""
+    padded = np.concatenate([letters, np.zeros(PADDING, np.uint8)])
+    return np.ndarray((len(padded) - 7,), np.uint64, padded, 0, (1,))
+
+
+def _classes(eights: Numbers) -> npt.NDArray[np.uint16]:
+    return ((eights * _FACTORS[0]) >> _CLASS).astype(np.uint16)
+
+
+def _hash(eights: Numbers, places: npt.NDArray[np.int64], size: int) -> Numbers:
+    """A hash of the `size` letters from each place."""
+    total = np.zeros(len(places), np.uint64)
+    for part in range(size // 8):
+        total += eights[places + 8 * part] * _FACTORS[part]
+        total ^= total >> np.uint64(29)
+    return total * _FACTORS[1]
+
+
+def _slots(hashes: Numbers, table: npt.NDArray[np.uint8]) -> Numbers:
+    """Where in a table of 2**k flags each hash has its own."""
+    found: Numbers = hashes >> np.uint64(65 - len(table).bit_length())
+    return found
+
+
+def _winnowed(letters: Letters, begins: npt.NDArray[np.int64], window: int) -> npt.NDArray[np.int64]:
+    """For each run the place of the least hash among the first `window` places of it, each place once."""
+    classes = _classes(_eights(letters)[: len(letters)])
+    windows = begins[:, None] + np.arange(window)[None, :]
+    return np.unique(windows[np.arange(len(begins)), classes[windows].argmin(axis=1)])
+
+
+def _among(values: Numbers, known: Numbers) -> npt.NDArray[np.bool_]:
+    if not len(known) or not len(values):
+        return np.zeros(len(values), bool)
+    places = np.minimum(np.searchsorted(known, values), len(known) - 1)
+    return np.asarray(known[places] == values)
