@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from sansi.base import SansiError
 from sansi.data.documents import Record
-from sansi.data.packages import PACKAGES
+from sansi.data.packages import PACKAGES, pdfs
+from sansi.documents import read_document
 
 
 def put(root: Path, name: str, text: str) -> None:
@@ -103,3 +104,58 @@ def test_brown_quran_and_code(tmp_path: Path):
 def test_another_package_than_expected_is_an_error(package, tmp_path: Path):
     with pytest.raises(SansiError, match="no file matches"):
         package.parts(tmp_path)
+
+
+def test_gcide_keeps_what_is_said_and_joins_neighbours(tmp_path: Path):
+    entries = (
+        "00-database-info\n\n   no\n\n"
+        'Abdomen \\Ab*do"men\\, n. [L. abdomen.]\n   1. (Anat.) The belly, or that part of the body between the\n'
+        "      thorax and the pelvis.\n      [1913 Webster]\n\n         Gorgonius sits, wan.     --Cowper.\n"
+        "      [1913 Webster + PJC] abdomens\n\n"
+        "Rock \\Rock\\, v. t. [AS. roccian; r[u]cken.] [Gr. ?, ?.]\n   To {sway}.\n   [PJC]\n"
+    )
+    put(tmp_path, "usr/share/dictd/gcide.dict.dz", entries)
+    texts = [record.data for record in read("gcide", tmp_path)]
+    assert "\n\n".join(texts) == (
+        "Abdomen, n. [L. abdomen.]\n1. (Anat.) The belly, or that part of the body between the thorax and the pelvis.\n"
+        "Gorgonius sits, wan. --Cowper.\n\nRock, v. t. [AS. roccian; r[u]cken.]\nTo sway."
+    )
+
+
+def test_poems_of_one_poet_stand_together_and_damaged_ones_go(tmp_path: Path):
+    poems = [
+        {"author": "李白", "title": "靜夜思", "paragraphs": ["牀前看月光，", "疑是地上霜。"]},
+        {"author": "李白", "title": "缺", "paragraphs": ["□月光，"]},
+        {"author": "李白", "title": "二", "paragraphs": ["舉頭望山月。"]},
+        {"author": "杜甫", "title": "春望", "paragraphs": ["國破山河在。"]},
+    ]
+    put(tmp_path, "package/dist/quantangshi/poet.tang.0.json", json.dumps(poems))
+    for name in ("caocaoshiji/a", "chuci/a", "lunyu/a", "quantangshi/poet.song.2000", "shijing/a", "sishuwujing/a"):
+        put(tmp_path, f"package/dist/{name}.json", "[]")
+    put(tmp_path, "package/dist/songci/ci.song.0.json", json.dumps([{"rhythmic": "水調歌頭", "paragraphs": ["明月"]}]))
+    put(tmp_path, "package/dist/yuanqu/a.json", "{}")
+    assert found("chinese-poetry", tmp_path) == {
+        "quantangshi/poet.tang.0/0000": "《靜夜思》 李白\n牀前看月光，\n疑是地上霜。\n\n《二》 李白\n舉頭望山月。",
+        "quantangshi/poet.tang.0/0001": "《春望》 杜甫\n國破山河在。",
+        "songci/ci.song.0/0000": "《水調歌頭》\n明月",
+    }
+
+
+def test_manuals_in_pdf_come_in_ranges_of_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    fpdf = pytest.importorskip("fpdf")
+    made = fpdf.FPDF()
+    made.set_font("Helvetica", size=12)
+    for number in range(5):
+        made.add_page()
+        made.cell(text=f"Page {number + 1} of the manual")
+    monkeypatch.setattr(pdfs, "PAGES", 2)
+    path = tmp_path / "usr/share/doc/derivations/derivations.pdf"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(made.output())
+    records = read("derivations", tmp_path)
+    assert [record.id[-9:] for record in records] == ["page-0001", "page-0003", "page-0005"]
+    assert {(record.media_type, record.language) for record in records} == {("application/pdf", "en")}
+    texts = [read_document(record.data, "x.pdf").text for record in records]
+    assert "Page 3" in texts[1] and "Page 4" in texts[1] and "Page 5" not in texts[1]
+    path.write_bytes(b"no PDF")
+    assert [record.reason for record in read("derivations", tmp_path)] == ["cannot be read"] * 3

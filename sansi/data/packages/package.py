@@ -56,6 +56,7 @@ class Package:
     globs: tuple[str, ...] = ()  # the files that are read; none: `read` finds them
     without: frozenset[str] = frozenset()  # names of files and folders that are left out
     together: Callable[[Path], str] | None = None  # path below the root -> key; files of one key are never parted
+    members: tuple[tuple[str, str], ...] = ()  # of a source in several packages: name and digest of each
     pieces: int = 1  # into which each file is cut: what is large and in one file
     min_bytes: int = 200  # shorter documents are dropped
     limit_bytes: int | None = None  # of text kept, spread evenly over the source
