@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
@@ -52,6 +53,11 @@ class Index:
     def texts(self) -> int:
         """How many evaluation texts differ."""
         return len(self.runs)
+
+    @functools.cached_property
+    def has_whole(self) -> bool:
+        """Whether a document that is nothing but an evaluation text can be found."""
+        return bool((self.kinds == KINDS.index("whole")).any())
 
     def name(self, text: int) -> str:
         begin = int(self.name_ends[text - 1]) if text else 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 
 from sansi.data.decontaminate.index import EvaluationText, Index, as_texts, named
 from sansi.data.decontaminate.letters import Places, letters_of, opening_letters
-from sansi.data.decontaminate.units import KINDS, MIN_WORDS, RUN_WORDS, candidates_in
+from sansi.data.decontaminate.units import MIN_WORDS, RUN_WORDS, candidates_in
 from sansi.data.words import without_links, without_tags
 
 MARGIN = 600  # characters around an anchor that are split into words
@@ -95,19 +95,24 @@ class Decontaminator:
             found += [self._matches(text, at[number]) if number in at else [] for number, text in enumerate(batch)]
         return found
 
-    def judge(self, matches: Sequence[Match]) -> Overlap | None:
-        """What the matches of one text tell: the first that is evidence."""
+    def judge(
+        self,
+        matches: Sequence[Match],
+        common: Collection[int] = (),
+        template_texts: int = TEMPLATE_TEXTS,
+        complete: float = COMPLETE,
+    ) -> Overlap | None:
+        """What the matches of one text tell: the first that is evidence. common: runs that stand in many texts."""
         held: dict[int, int] = {}
         for match in matches:
-            if (
-                self.index.kinds[match.run]
-                or self.index.starts[match.run + 1] - self.index.starts[match.run] < TEMPLATE_TEXTS
-            ):
+            shared_by = self.index.starts[match.run + 1] - self.index.starts[match.run]
+            if match.run not in common and (self.index.kinds[match.run] or shared_by < template_texts):
                 return Overlap(match.passage, self.index.name(self.index.owners_of(match.run)[0]))
-            for owner in self.index.owners_of(match.run):
-                held[owner] = held.get(owner, 0) + 1
-        complete = [owner for owner, count in held.items() if count >= COMPLETE * self.index.runs[owner]]
-        return Overlap(matches[0].passage, self.index.name(min(complete))) if complete else None
+            if not self.index.kinds[match.run]:
+                for owner in self.index.owners_of(match.run):
+                    held[owner] = held.get(owner, 0) + 1
+        whole = [owner for owner, count in held.items() if count >= complete * self.index.runs[owner]]
+        return Overlap(matches[0].passage, self.index.name(min(whole))) if whole else None
 
     def _look_at(self, texts: Sequence[str]) -> dict[int, list[tuple[int, int]]]:
         """The texts that may hold a run, and between which letters."""
@@ -120,7 +125,7 @@ class Decontaminator:
         for hit in hits:
             for text, begin, end in zip(hit.texts.tolist(), hit.begins.tolist(), hit.ends.tolist(), strict=True):
                 found.setdefault(text, []).append((begin, end))
-        if (self.index.kinds == KINDS.index("whole")).any():
+        if self.index.has_whole:
             for number, text in enumerate(texts):
                 if len(text) <= 4 * SHORT:
                     found.setdefault(number, [])

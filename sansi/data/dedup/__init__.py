@@ -20,7 +20,6 @@ or files, nor does a second pass change it. The rules, of which a document ends 
 from sansi.data.dedup.config import DedupConfig, proposed
 from sansi.data.dedup.decisions import Decision, apply, apply_all, decision_files, read_decisions
 from sansi.data.dedup.deduplicate import deduplicate
-from sansi.data.dedup.in_memory import Deduplicator, judging_order
 from sansi.data.dedup.report import DedupReport, SourceLoss
 
 SIMILARITY, SHINGLE_WORDS = DedupConfig.similarity, 3
@@ -29,13 +28,11 @@ __all__ = [
     "Decision",
     "DedupConfig",
     "DedupReport",
-    "Deduplicator",
     "SourceLoss",
     "apply",
     "apply_all",
     "decision_files",
     "deduplicate",
-    "judging_order",
     "proposed",
     "read_decisions",
 ]

@@ -21,7 +21,7 @@ from pathlib import Path
 from sansi.base.config import as_config, config_to_dict
 from sansi.base.errors import SansiError
 from sansi.base.files import read_json, write_json
-from sansi.data.dedup.columns import Columns, Documents
+from sansi.data.columns import Columns, Documents
 from sansi.data.dedup.config import DedupConfig
 from sansi.data.dedup.decisions import DIGITS, Decision, decision_files, write_decision_rows
 from sansi.data.dedup.features import write_features
@@ -30,10 +30,10 @@ from sansi.data.dedup.judge import Revise, write_verdicts
 from sansi.data.dedup.report import DedupReport, write_report
 from sansi.data.store import rows_of
 from sansi.data.work import Executor, Job, LocalExecutor
+from sansi.data.work.begun import begin, fingerprint
 
 log = logging.getLogger(__name__)
 
-FOOTER = 1 << 16  # bytes at the end of a Parquet file, where it tells what is in it
 PARAGRAPHS = 8  # for an estimate: of a document
 
 
@@ -58,9 +58,9 @@ def deduplicate(
     inputs: dict[str, object] = {
         "config": config_to_dict(config),
         "revise": _digest_of(revise),
-        "files": [_fingerprint(file) for file in files],
+        "files": [fingerprint(file) for file in files],
     }
-    _begin(out, inputs)
+    begin(out, inputs, "deduplication")
     if not (out / "report.json").is_file():
         _work(files, out, config, executor or LocalExecutor(), revise)
         shutil.rmtree(out / "work")
@@ -156,31 +156,6 @@ def _decisions(documents: Documents, verdicts: Columns, number: int) -> Iterator
 
 def _parts(entries: int, config: DedupConfig) -> int:
     return max(1, -(-entries // config.entries_at_once))
-
-
-def _begin(out: Path, inputs: dict[str, object]) -> None:
-    """Go on in `out` if it was begun with the same inputs; else what was written there before goes."""
-    noted = out / "inputs.json"
-    if noted.is_file() and read_json(noted) == inputs:
-        return
-    if out.is_dir() and not noted.is_file() and any(out.iterdir()):
-        raise SansiError(f"{out}: holds files that are not deduplication's; name an empty folder for the decisions")
-    (out / "report.json").unlink(missing_ok=True)
-    for path in out.glob("[0-9]*.parquet"):
-        path.unlink()
-    shutil.rmtree(out / "work", ignore_errors=True)
-    write_json(noted, inputs)
-
-
-def _fingerprint(file: Path) -> list[object]:
-    """What tells a file of documents from another: its size, and a digest of its end, which tells what is in it."""
-    try:
-        size = file.stat().st_size
-        with file.open("rb") as opened:
-            opened.seek(max(size - FOOTER, 0))
-            return [size, hashlib.sha256(opened.read()).hexdigest()]
-    except OSError as error:
-        raise SansiError(f"{file}: can not be read: {error.strerror or error}") from error
 
 
 def _digest_of(revise: Revise | None) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from sansi.data.blocks import Block, split_blocks
-from sansi.data.dedup.columns import column_writer
+from sansi.data.columns import column_writer
 from sansi.data.dedup.config import DedupConfig
 from sansi.data.dedup.minhash import Keys, band_keys, minhash
 from sansi.data.dedup.shingles import Shingles, block_codes, code_shingles, word_shingles

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from sansi.data.dedup.columns import Column, Columns, Documents, write_columns
+from sansi.data.columns import Column, Columns, Documents, write_columns
 from sansi.data.documents import Document, document_line
 from sansi.data.store import read_documents
 

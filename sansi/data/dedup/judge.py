@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sansi.data.blocks import Block, join_blocks, split_blocks, with_orphans, without
-from sansi.data.dedup.columns import Column, Columns, Documents, column_writer
+from sansi.data.columns import Column, Columns, Documents, column_writer
 from sansi.data.dedup.config import DedupConfig
 from sansi.data.dedup.features import keys_of, shingles_of
 from sansi.data.dedup.index import KeyIndex, SharedParagraphs, Texts, repeating_rows

@@ -11,7 +11,7 @@ from typing import Any
 
 from sansi.base.config import load_config
 from sansi.base.files import read_json, write_json
-from sansi.data.dedup.columns import Columns
+from sansi.data.columns import Columns
 from sansi.data.dedup.config import DedupConfig
 
 FEWEST = 20  # documents of a source that can raise an alarm
