@@ -12,7 +12,7 @@ import typer
 from sansi import cli
 
 COMMAND = typer.main.get_command(cli.app)
-GROUPS = ("agent", "eval")
+GROUPS = ("agent", "data", "eval")
 VERBS = [(name,) for name in COMMAND.commands if name != "eval"] + [
     (group, name) for group in GROUPS for name in COMMAND.commands[group].commands
 ]

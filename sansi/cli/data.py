@@ -12,6 +12,7 @@ import typer
 
 from sansi.base.errors import SansiError
 from sansi.base.sizes import size_text
+from sansi.cli import data_look
 from sansi.cli.extras import need
 from sansi.cli.help import Command, Group, show_help
 
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
 MOST_ROWS = 20
 
 app = typer.Typer(
-    help="Build a corpus from files and packages, and look into what was built.",
+    help="Build a corpus from files and packages, look into it, into shards, and into what a run has read.",
     cls=Group,
     invoke_without_command=True,
     rich_markup_mode=None,
 )
+data_look.register(app)
 
 
 @app.callback()

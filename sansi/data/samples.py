@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +19,9 @@ from sansi.data.shards.streams import EpochStream, Row, as_row
 
 log = logging.getLogger("sansi")
 
+SAMPLES_FILE = "samples.npz"
+"""Chats with loss masks, as the recipe kind `samples` leaves them."""
+
 
 class SampleDataset(EpochStream):
     """Fine-tuning rows: whole samples packed best-fit into rows of `sequence_length` + 1 tokens, none ever split.
@@ -25,7 +30,8 @@ class SampleDataset(EpochStream):
     or `weight`, is what each learned token of the sample counts in the mean: 0 or more, 1 where it is left out. Each
     epoch shuffles and packs anew. Padding fills the row's end: `pad_id`, no loss, a document number of its own. A
     sample that does not fit raises SansiError, or with `too_long="drop"` is left out and counted in `dropped`. Samples
-    without a token to learn are warned of; if all are such, SansiError is raised.
+    without a token to learn are warned of; if all are such, SansiError is raised. origin: the folder that they were
+    read from, for the record of a run.
     """
 
     def __init__(
@@ -37,15 +43,17 @@ class SampleDataset(EpochStream):
         *,
         pad_id: int = 0,
         too_long: Literal["error", "drop"] = "error",
+        origin: Path | None = None,
         rank: int = 0,
         world_size: int = 1,
     ):
         super().__init__(sequence_length, batch_size, seed, rank, world_size)
-        self.pad_id, self.dropped = as_id(pad_id, '"pad_id"'), 0
+        self.pad_id, self.dropped, self.origin = as_id(pad_id, '"pad_id"'), 0, origin
         self._ids: list[npt.NDArray[np.int64]] = []
         self._masks: list[npt.NDArray[np.bool_]] = []
         self._weights: list[float] = []
         self._content = hashlib.sha256()
+        self._numbers: list[int] = []  # of the samples that are not left out, among all
         self._plan: tuple[int, list[list[int]]] | None = None  # of an epoch: the samples of each row
         self.largest_id = self.pad_id
         if too_long not in ("error", "drop"):
@@ -64,22 +72,45 @@ class SampleDataset(EpochStream):
 
     @property
     def rows_per_epoch(self) -> int:
-        return len(self._rows())
+        return len(self._rows(self.epoch))
+
+    def description(self) -> dict[str, Any]:
+        paths = {"paths": [str(Path(self.origin).absolute())]} if self.origin else {}
+        return {**self.fingerprint(), **paths}
 
     def fingerprint(self) -> dict[str, Any]:
         facts = {"kind": "samples", "samples": len(self), "digest": self._content.hexdigest()}
         return {**facts, "sequence_length": self.sequence_length, "seed": self.seed}
 
     def row(self, position: int) -> Row:
-        return self.build(self._rows()[position])
+        return self.build(self._rows(self.epoch)[position])
 
-    def _rows(self) -> list[list[int]]:
-        if self._plan is None or self._plan[0] != self.epoch:
-            rng = np.random.default_rng([self.seed, self.epoch])
+    def samples_of(self, epoch: int, position: int) -> list[int]:
+        """The numbers, among all that were given, of the samples in a row."""
+        return [self._numbers[index] for index in self._rows(epoch)[position]]
+
+    def tokens_of(self, sample: int) -> int:
+        """How many tokens the sample with this number has."""
+        return len(self._ids[bisect_left(self._numbers, sample)])
+
+    def epoch_of(self, row: int) -> tuple[int, int]:
+        """Epoch and position of a row of the stream. Packs every epoch before it."""
+        epoch = 0
+        while row >= (size := len(self._rows(epoch))):
+            row, epoch = row - size, epoch + 1
+        return epoch, row
+
+    def row_number(self, epoch: int, position: int) -> int:
+        """The number in the stream of a row of an epoch."""
+        return sum(len(self._rows(before)) for before in range(epoch)) + position
+
+    def _rows(self, epoch: int) -> list[list[int]]:
+        if self._plan is None or self._plan[0] != epoch:
+            rng = np.random.default_rng([self.seed, epoch])
             order = rng.permutation(len(self))
             rows = best_fit([len(self._ids[i]) for i in order], self.sequence_length + 1)
             # Best-fit closes early rows tightest; shuffling them keeps the padding even over the epoch.
-            self._plan = self.epoch, [[int(order[i]) for i in rows[r]] for r in rng.permutation(len(rows))]
+            self._plan = epoch, [[int(order[i]) for i in rows[r]] for r in rng.permutation(len(rows))]
         return self._plan[1]
 
     def build(self, item: Sequence[int]) -> Row:
@@ -117,6 +148,7 @@ class SampleDataset(EpochStream):
         ids, mask, weight = _sample(index, sample)
         if len(ids) <= self.sequence_length + 1:
             self._ids.append(ids)
+            self._numbers.append(index)
             self._masks.append(mask)
             self._weights.append(weight)
             if weight != 1.0:
@@ -128,6 +160,17 @@ class SampleDataset(EpochStream):
         else:
             hint = 'shorten it, raise "sequence_length", or pass too_long="drop"'
             raise SansiError(f"sample {index} has {len(ids)} tokens, a row {self.sequence_length + 1}; {hint}")
+
+
+def read_samples(folder: Path) -> list[tuple[npt.NDArray[np.integer], npt.NDArray[np.bool_]]]:
+    """Ids and loss mask of each sample of a folder. Raises SansiError for a damaged file."""
+    file = Path(folder) / SAMPLES_FILE
+    try:
+        kept = np.load(file)
+        parts = (np.split(kept[part], kept["ends"][:-1]) for part in ("ids", "masks"))
+        return list(zip(*parts, strict=True))
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise SansiError(f"{file}: no samples that could be read ({error})") from error
 
 
 def _sample(index: int, sample: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], float]:

@@ -13,7 +13,10 @@ from sansi.base.errors import SansiError
 
 # Records, diaries and pictures: what a later stage reads does not depend on them, and times stand in them.
 NOT_CONTENT = frozenset(
-    {"stage.json", "metrics.jsonl", "report.md", "optimizer.safetensors", "trainer.json", "history.json", "plots"}
+    {
+        *("stage.json", "metrics.jsonl", "report.md", "optimizer.safetensors", "trainer.json", "history.json"),
+        *("data.json", "plots"),
+    }
 )
 
 

@@ -20,6 +20,7 @@ from sansi.base.config import as_config
 from sansi.base.progress import progress_bar
 from sansi.base.runs import RunFolder
 from sansi.data.batch import Batch
+from sansi.data.shards.record import write_record
 from sansi.model import ModelBundle, Transformer
 from sansi.model.transformer import uncompiled
 from sansi.train.checkpoint import Checkpointer
@@ -149,7 +150,7 @@ class Trainer:
                     metrics = self._train_step(stream)
                     self.step += 1
                     if beginning is not None:  # not before: a run that fails in its first step leaves nothing behind
-                        self.world.on_main(functools.partial(self.checkpointer.save_beginning, beginning))
+                        self.world.on_main(functools.partial(self._save_beginning, beginning))
                         beginning = None
                     pace.add(self.tokens - tokens, self._row_length)
                     if bar:
@@ -274,6 +275,10 @@ class Trainer:
 
     def _log(self, figures: Mapping[str, float] | None) -> None:
         self.world.on_main(lambda: self.run.log(self.step, **(figures or {})))
+
+    def _save_beginning(self, batches: dict[str, Any]) -> None:
+        self.checkpointer.save_beginning(batches)
+        write_record(self.run.path, self.batches, batches, self._rows_per_step())
 
     def _save(self) -> None:
         state = {

@@ -18,6 +18,7 @@ from sansi.chat import ChatModel
 from sansi.cli.info import info
 from sansi.data import read_corpus, shard_paths
 from sansi.data.problems import evaluation_set, training_problems
+from sansi.data.samples import read_samples
 from sansi.data.shards.shard import open_shard
 from sansi.eval import budget_curve
 from sansi.model import load
@@ -25,7 +26,7 @@ from sansi.post.requests import Requests
 from sansi.post.samples import Shares, cold_start_samples, exchanges, fusion_samples, plain_document, plain_question
 from sansi.recipes.history import history_of
 from sansi.recipes.kinds.evaluation import Evaluate, make_evaluation, read_curve
-from sansi.recipes.kinds.tasks import read_problems, read_samples
+from sansi.recipes.kinds.tasks import read_problems
 from sansi.recipes.recipe import load_recipe
 from sansi.recipes.records import StageRecord
 from sansi.recipes.runner import Runner

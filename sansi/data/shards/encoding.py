@@ -158,7 +158,7 @@ def _batches(texts: Iterable[Any]) -> Iterator[list[Any]]:
 
 def _unknown(number: int, sha256: str) -> Document:
     """In the place of a document, for a text that nothing is known of."""
-    return Document(f"{number}", "", "", "prose", "und", None, 0.0, sha256, "")
+    return Document(f"text {number}", "", "", "prose", "und", None, 0.0, sha256, "")
 
 
 def _text_of(number: int, item: Any) -> str | None:

@@ -21,6 +21,7 @@ from sansi.data.problems import FAMILIES, Problem, evaluation_set, get_task, hel
 from sansi.data.problems import read_problems as read_file
 from sansi.data.problems.seeds import EVALUATION_SEED, check_evaluation_seed, first_training_seed
 from sansi.data.problems.task import check_level
+from sansi.data.samples import SAMPLES_FILE
 from sansi.data.shards.ids import as_ids, dtype_for
 from sansi.post.config import GRPOConfig
 from sansi.post.conversations import apart_from, read_conversations
@@ -30,7 +31,7 @@ from sansi.post.sampling import learnable
 from sansi.recipes.stages import Estimate, Inputs, Kind, Role, StageRun
 from sansi.text import Codec, TrainingSample
 
-PROBLEMS_FILE, SAMPLES_FILE = "problems.jsonl", "samples.npz"
+PROBLEMS_FILE = "problems.jsonl"
 MOST_TRIES = 100  # draws for each problem that is wanted: small tasks repeat themselves
 HELD_OUT = Role("problems that no text may overlap with, or be about", ("problems",), many=True, optional=True)
 CORPUS = Role("the corpus", ("corpus",))
@@ -252,17 +253,6 @@ def _own_samples(config: Samples, codec: Codec, inputs: Inputs, run: StageRun) -
     if not kept:
         raise SansiError(f"{run.name}: no conversations are left; all of them share passages with held-out problems")
     return [sample for conversation in kept for sample in conversation.samples]
-
-
-def read_samples(folder: Path) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Ids and loss mask of each sample that a stage left. Raises SansiError for a damaged file."""
-    file = Path(folder) / SAMPLES_FILE
-    try:
-        kept = np.load(file)
-        parts = (np.split(kept[part], kept["ends"][:-1]) for part in ("ids", "masks"))
-        return list(zip(*parts, strict=True))
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise SansiError(f"{file}: no samples that could be read ({error})") from error
 
 
 def _sources(config: Problems, inputs: Mapping[str, tuple[str, ...]]) -> list[str]:

@@ -11,10 +11,9 @@ from typing import Any
 from sansi.base.config import idle, too_small
 from sansi.base.errors import ConfigError, SansiError
 from sansi.base.runs import RunFolder
-from sansi.data import SampleDataset
+from sansi.data.samples import SampleDataset, read_samples
 from sansi.model import ModelBundle, ModelConfig, Transformer, load
 from sansi.model.bundle import CARDS
-from sansi.recipes.kinds.tasks import read_samples
 from sansi.recipes.kinds.text import open_batches
 from sansi.recipes.stages import Estimate, Inputs, Kind, Role, StageRun
 from sansi.text import Codec
@@ -117,7 +116,8 @@ def make_longer(config: ExtendContext, inputs: Inputs, run: StageRun) -> Path:
 
 def make_tuned(config: Sft, inputs: Inputs, run: StageRun) -> Path:
     samples = read_samples(inputs["samples"])
-    batches = SampleDataset(samples, config.sequence_length, config.batch_size, seed=run.seed, too_long="drop")
+    rows = config.sequence_length, config.batch_size
+    batches = SampleDataset(samples, *rows, seed=run.seed, too_long="drop", origin=inputs["samples"])
     run.say(f"{len(batches)} samples; {batches.dropped} were longer than a row and are left out")
     run.record(samples=len(batches), too_long=batches.dropped)
     return _train(config, load(inputs["model"], device=run.device, dtype="float32"), inputs, run, batches)
