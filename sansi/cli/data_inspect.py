@@ -140,12 +140,13 @@ def _of_run(path: Path) -> dict[str, Any]:
 
 
 def _of_corpus(path: Path, documents: int) -> dict[str, Any]:
-    from sansi.data.shards.packing import document_files, read_file
+    from sansi.data.corpus import corpus_files
+    from sansi.data.store import read_documents
 
     names = ("language", "source", "licence", "kind")
     counts: dict[str, dict[str, list[int]]] = {name: {} for name in names}
     lengths, some, total, size = Counter[int](), [], 0, 0
-    files = document_files(path)
+    files = corpus_files(path)
     for file in files:
         for row in _columns(file, (*names, "size")):
             for name in names:
@@ -155,7 +156,7 @@ def _of_corpus(path: Path, documents: int) -> dict[str, Any]:
             lengths[row["size"].bit_length()] += 1
             total, size = total + 1, size + row["size"]
     for file in [files[place] for place in _spread(len(files), documents)]:
-        document = next(iter(read_file(file)), None)
+        document = next(iter(read_documents(file)), None)
         if document:
             some.append({"id": document.id, "language": document.language, "text": document.text[:200]})
     plural = {"language": "languages", "source": "sources", "licence": "licences", "kind": "kinds"}
@@ -171,11 +172,8 @@ def _of_corpus(path: Path, documents: int) -> dict[str, Any]:
 
 def _columns(file: Path, names: Sequence[str]) -> Iterable[Mapping[str, Any]]:
     """Those of all rows of a file of documents."""
-    from sansi.data.shards.packing import read_file
     from sansi.data.store import columns_of
 
-    if file.suffix == ".jsonl":
-        return ({name: getattr(document, name) for name in names} for document in read_file(file))
     found = columns_of(file, names)
     return (dict(zip(names, values, strict=True)) for values in zip(*(found[name] for name in names), strict=True))
 

@@ -186,13 +186,14 @@ def _tokenizer_beside(path: Path) -> Path:
 
 def _show_of_corpus(path: Path, doc: str | None, wanted: dict[str, str], rng: randomness.Random, as_json: bool) -> None:
     need("pyarrow")
-    from sansi.data.shards.packing import document_files, read_file
+    from sansi.data.corpus import corpus_files
+    from sansi.data.store import read_documents
 
-    files = document_files(path)
+    files = corpus_files(path)
     if doc is None:
         rng.shuffle(files)
     for file in files:
-        found = list(read_file(file))
+        found = list(read_documents(file))
         if doc is None:
             rng.shuffle(found)
         for document in found:

@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sansi.base import SansiError
 from sansi.base.files import write_json
-from sansi.data import Mixture, PackedDataset, Packing, SampleDataset, pack, pack_corpus
+from sansi.data import Mixture, PackedDataset, Packing, SampleDataset, pack, pack_corpus, read_corpus
+from sansi.data.corpus import CorpusReport, Origin, write_corpus
 from sansi.data.documents import Document
 from sansi.data.shards import encoding, packing
 from sansi.data.shards.bins import best_fit, best_fit_decreasing
@@ -27,7 +28,6 @@ from sansi.data.shards.manifest import Manifest
 from sansi.data.shards.mixed import Shares
 from sansi.data.shards.order import BlockOrder
 from sansi.data.shards.packing import shard_paths, verify_shards
-from sansi.data.store import write_documents
 from sansi.data.work import LocalExecutor
 from sansi.text import Tokenizer
 
@@ -235,19 +235,19 @@ def test_two_parts_are_mixed_as_the_one_that_is_furthest_behind():
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory) -> Path:
-    """A corpus of two sources in five files."""
-    folder = tmp_path_factory.mktemp("corpus")
-    (folder / "documents").mkdir()
-    for source, files in (("b", 3), ("a", 2)):
-        for number in range(files):
-            made = [document(prose(100 * number + i, 1 + 7 * (i % 5)), url=f"https://x/{source}/{number}/{i}")
-                    for i in range(12)]  # fmt: skip
-            named = [
-                Document(**{**vars(one), "id": f"{source}/{number}-{i}", "source": source})
-                for i, one in enumerate(made)
-            ]
-            write_documents(folder / "documents" / f"{source}-{number:05d}.parquet", named)
-    write_json(folder / "manifest.json", {"sources": [{"name": "b"}, {"name": "a"}]})
+    """A corpus of five sources, each in a file."""
+    folder = tmp_path_factory.mktemp("corpus") / "made"
+    reports = []
+    for number, name in enumerate(("b", "a", "e", "d", "c")):
+        texts = [prose(100 * number + i, 1 + 7 * (i % 5)) for i in range(12)]
+        made = [document(text, url=f"https://x/{name}/{i}") for i, text in enumerate(texts)]
+        named = [Document(**{**vars(one), "id": f"{name}/{i}", "source": name}) for i, one in enumerate(made)]
+        report = write_corpus(folder.parent / name, Origin(name, name, "1", "CC0-1.0"), named)
+        reports += report.sources
+        for part in ("documents", "ledger"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+            (folder.parent / name / part / name).rename(folder / part / name)
+    CorpusReport(folder, tuple(reports), report.inputs).write()
     return folder
 
 
@@ -301,7 +301,7 @@ def test_the_bytes_do_not_depend_on_workers_or_kills(tmp_path: Path, corpus: Pat
 
 
 def packing_order(corpus: Path) -> list[Document]:
-    return [each for file in packing.document_files(corpus) for each in packing.read_file(file)]
+    return list(read_corpus(corpus))
 
 
 def test_a_folder_that_was_begun_otherwise_is_refused(tmp_path: Path, corpus: Path, tokenizer: Path):
