@@ -399,8 +399,9 @@ def test_an_endpoint_that_counts_more_than_we_is_believed(tmp_path):
 
 @pytest.mark.parametrize("options", [{}, {"max_tokens": 0}])
 def test_a_budget_of_tokens_needs_a_bound_on_answers(tmp_path, options):
-    with pytest.raises(SansiError, match="max_tokens"):
-        client(tmp_path, Endpoint(echo), Budget(max_tokens=10), options=options)
+    bulk = client(tmp_path, Endpoint(echo), Budget(max_tokens=10), options=options)
+    with bulk, pytest.raises(SansiError, match="max_tokens"):
+        bulk.ask_all(ask(["x"]))
 
 
 def test_reservations_of_other_processes_count(tmp_path):

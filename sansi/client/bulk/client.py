@@ -49,7 +49,6 @@ class BulkClient:
     ):
         """Raises SansiError for settings or a folder that can not be used. Nothing is asked."""
         self.settings, self.folder, self.budget = settings, Path(folder), budget or Budget()
-        self._check_budget(settings.options)
         self._http = HTTPChatClient(
             settings.base_url, settings.model, settings.api_key(), timeout=settings.timeout, retries=0,
             transport=transport,
@@ -146,9 +145,7 @@ class BulkClient:
 
     def _check_budget(self, options: Mapping[str, Any]) -> None:
         if self.budget.counts_tokens and not self._most(options):
-            told = (
-                "a budget of tokens or cost needs max_tokens among the endpoint's options: no answer has another bound"
-            )
+            told = "a budget of tokens or cost needs max_tokens among the options: no answer has another bound"
             raise SansiError(told, param="max_tokens")
 
     def _most(self, options: Mapping[str, Any]) -> int:
