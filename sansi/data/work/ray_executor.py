@@ -5,13 +5,16 @@ Files are read and written by their paths, so all machines must see the same dis
 
 from __future__ import annotations
 
+import functools
+import os
+import sys
 from collections.abc import Iterable
 from typing import Any
 
 from sansi.base.errors import SansiError
 from sansi.base.installing import install_command
 from sansi.base.progress import progress_bar
-from sansi.data.work.executor import CPU_SECONDS, MEMORY_BYTES, LocalExecutor
+from sansi.data.work.executor import CPU_SECONDS, MANY, MEMORY_BYTES, LocalExecutor
 from sansi.data.work.job import Job
 
 
@@ -31,11 +34,15 @@ class RayExecutor:
             return
         ray = _ray()
         if not ray.is_initialized():
-            ray.init(num_cpus=self.workers, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+            # On this machine workers find what this process does; on a cluster the package is installed everywhere.
+            paths = {"env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}}
+            quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
+            ray.init(num_cpus=self.workers, runtime_env=paths, **quiet)
         run = ray.remote(num_cpus=1, max_retries=2)(_run_one)
         total = sum(job.size for job in jobs)
         unit = "bytes" if total > 100 * len(jobs) else "things"
-        with progress_bar(title, total, total - sum(job.size for job in waiting), unit=unit) as bar:
+        done = total - sum(job.size for job in waiting)
+        with progress_bar(title, total, done, unit=unit, lines=len(waiting) >= MANY) as bar:
             pending: dict[Any, Job] = {}
             left = list(reversed(waiting))
             most = self.workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
@@ -53,8 +60,13 @@ class RayExecutor:
 
 
 def _run_one(job: Job, cpu_seconds: float, memory_bytes: int) -> None:
-    """On the cluster: one job, in a supervised process of its own."""
-    LocalExecutor(1, cpu_seconds, memory_bytes).run([job], "")
+    """On the cluster: one job, in a supervised process beside Ray's own, which stays for the next one."""
+    _beside(cpu_seconds, memory_bytes).run([job], "")
+
+
+@functools.cache
+def _beside(cpu_seconds: float, memory_bytes: int) -> LocalExecutor:
+    return LocalExecutor(1, cpu_seconds, memory_bytes)
 
 
 def _ray() -> Any:
