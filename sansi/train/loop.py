@@ -136,12 +136,13 @@ class Trainer:
         self.world.broadcast(model)
         self._warn_of_warmup()
 
-    def train(self, title: str = "training") -> Transformer:
-        """Run to the last step and return the model."""
+    def train(self, title: str | None = "training") -> Transformer:
+        """Run to the last step and return the model. title: of the progress that is shown; None: none is."""
         config, stream = self.config, iter(self.batches)
         beginning = None if self.step else plain(self.batches.state_dict())
         pace = Throughput(self.model.config, self.device, self.dtype, self.world.size)
-        shown = progress_bar(title, config.steps, self.step) if self.world.is_main else nullcontext()
+        is_shown = title is not None and self.world.is_main
+        shown = progress_bar(title or "", config.steps, self.step) if is_shown else nullcontext()
         self._enter()
         try:
             with shown as bar:
