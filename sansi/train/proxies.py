@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sansi.base.config import load_config
+from sansi.base.config import Config, load_config, too_small
 from sansi.base.files import read_json, write_json
 from sansi.data.batches import PackedDataset, stack
 from sansi.data.shards import TokenShard
@@ -27,6 +27,53 @@ from sansi.train.objective import NextToken, with_attention
 
 BYTE_VOCABULARY = 257
 """Ids of a model that reads bytes: the bytes, and the end of a text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProxyShape(Config):
+    """The model of a proxy."""
+
+    hidden_size: int = 64
+    """Width."""
+    num_hidden_layers: int = 2
+    """Layers."""
+    head_dim: int = 16
+    """Width of one head; there are hidden_size / head_dim."""
+    sequence_length: int = 128
+    """Tokens of a row."""
+    batch_size: int = 8
+    """Rows of a batch."""
+
+    def problems(self) -> list[str]:
+        found = too_small(self, 1, "num_hidden_layers", "sequence_length", "batch_size")
+        found += too_small(self, 2, "head_dim", "hidden_size")
+        if self.head_dim >= 2 and (self.hidden_size % self.head_dim or self.head_dim % 2):
+            found.append(
+                f'"hidden_size" ({self.hidden_size}) must be a multiple of "head_dim" ({self.head_dim}), and that even'
+            )
+        return found
+
+    def config(self, vocab_size: int) -> ModelConfig:
+        heads = self.hidden_size // self.head_dim
+        return ModelConfig(
+            vocab_size=vocab_size,
+            hidden_size=self.hidden_size,
+            intermediate_size=2 * self.hidden_size,
+            num_hidden_layers=self.num_hidden_layers,
+            num_attention_heads=heads,
+            num_key_value_heads=1 if heads % 2 else heads // 2,
+            head_dim=self.head_dim,
+            max_position_embeddings=self.sequence_length,
+            tie_word_embeddings=True,
+        )
+
+    @property
+    def rows(self) -> tuple[int, int]:
+        return self.sequence_length, self.batch_size
+
+    @property
+    def tokens_per_step(self) -> int:
+        return self.sequence_length * self.batch_size
 
 
 class ByteTokenizer:

@@ -99,7 +99,7 @@ def _solve(exposures: Floats, concentration: Floats, losses: Floats, penalty: fl
     free = np.stack([np.ones(len(losses)), concentration], 1)
     inverse = np.linalg.pinv(free)
     left, target = exposures - free @ (inverse @ exposures), losses - free @ (inverse @ losses)
-    effects = np.linalg.solve(left.T @ left + _ridge(left, penalty), left.T @ target)
+    effects = np.asarray(np.linalg.solve(left.T @ left + _ridge(left, penalty), left.T @ target), np.float64)
     constant, price = inverse @ (losses - exposures @ effects)
     return float(constant), float(price), effects
 
@@ -114,15 +114,14 @@ def _best_penalty(exposures: Floats, concentration: Floats, losses: Floats) -> t
     free = np.stack([np.ones(len(losses)), concentration], 1)
     span = free @ np.linalg.pinv(free)
     left, target = exposures - span @ exposures, losses - span @ losses
-    best: tuple[float, Floats] | None = None
-    for penalty in PENALTIES:
+    found: list[tuple[float, float, Floats]] = []
+    for penalty in PENALTIES.tolist():
         hat = left @ np.linalg.solve(left.T @ left + _ridge(left, penalty), left.T)
         remaining = np.maximum(1 - np.diag(hat) - np.diag(span), 1e-3)
         errors = (target - hat @ target) / remaining
-        if best is None or float(errors @ errors) < float(best[1] @ best[1]):
-            best = float(penalty), errors
-    assert best is not None
-    return best[0], best[1]
+        found.append((float(errors @ errors), penalty, errors))
+    _, penalty, errors = min(found, key=lambda one: one[0])
+    return penalty, errors
 
 
 def _resampled(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from sansi.base.files import write_text
 from sansi.data.mixture.annotations import Annotations
 from sansi.data.mixture.features import Floats
 from sansi.data.mixture.regret import Regret
-from sansi.data.mixture.search import Candidate, Outcome
+from sansi.data.mixture.search import Outcome
 from sansi.data.mixture.weights import DocumentWeights
 
 REPORT_FILE, PLOT_FILE = "report.md", "effects.png"
@@ -64,7 +64,8 @@ def _compared(outcome: Outcome) -> list[str]:
     sets = list(base.by_set)
     shown = sets if len(sets) <= 8 else []
     rows = [
-        f"| weights | bits per byte | against proportional | regret | as varied as |{''.join(f' {s} |' for s in shown)}",
+        "| weights | bits per byte | against proportional | regret | as varied as |"
+        + "".join(f" {s} |" for s in shown),
         f"|---|--:|--:|--:|--:|{'--:|' * len(shown)}",
     ]
     for one in outcome.candidates:
@@ -103,7 +104,11 @@ def _spread(weights: Floats, annotations: Annotations) -> list[str]:
     sizes = annotations.sizes.astype(float)
     edges = [0.0, 0.05, 0.5, 1.0, 2.0, float("inf")]
     names = ("hardly ever (below 0.05)", "0.05 to 0.5", "0.5 to 1", "1 to 2", "2 and more")
-    rows = ["## How often documents are read", "| times | documents | bytes of the corpus | bytes read |", "|---|--:|--:|--:|"]
+    rows = [
+        "## How often documents are read",
+        "| times | documents | bytes of the corpus | bytes read |",
+        "|---|--:|--:|--:|",
+    ]
     read = weights * sizes
     for name, low, high in zip(names, edges[:-1], edges[1:], strict=True):
         inside = (weights >= low) & (weights < high)
@@ -116,7 +121,10 @@ def _shares(axis: str, weights: Floats, annotations: Annotations) -> list[str]:
     """What part of the corpus, and of what is read, has each word of the axis; the largest first."""
     sizes = annotations.sizes.astype(float)
     names = np.array(["-" if value is None else str(value) for value in annotations.column(axis)])
-    shares = {name: [float(part[names == name].sum() / part.sum()) for part in (sizes, weights * sizes)] for name in set(names)}
+    shares = {
+        name: [float(part[names == name].sum() / part.sum()) for part in (sizes, weights * sizes)]
+        for name in set(names)
+    }
     rows = [f"| {axis} | of the corpus | of what is read |", "|---|--:|--:|"]
     order = sorted(shares.items(), key=lambda item: (-item[1][0], item[0]))
     rows += [f"| {name} | {100 * before:.1f}% | {100 * after:.1f}% |" for name, (before, after) in order[:SHOWN]]
@@ -141,7 +149,10 @@ def _plot(path: Path, found: DocumentWeights, outcome: Outcome) -> None:
     left.set_yticks(places, [names[number] for number in order])
     left.set_xlabel("effect (bits per byte; left helps)")
     right.plot(outcome.predicted, outcome.losses, "o", color="tab:blue")
-    ends = [float(min(outcome.losses.min(), outcome.predicted.min())), float(max(outcome.losses.max(), outcome.predicted.max()))]
+    ends = [
+        float(min(outcome.losses.min(), outcome.predicted.min())),
+        float(max(outcome.losses.max(), outcome.predicted.max())),
+    ]
     right.plot(ends, ends, color="grey", linewidth=0.8)
     right.set(xlabel="predicted (bits per byte)", ylabel="measured", title="proxies")
     figure.tight_layout()

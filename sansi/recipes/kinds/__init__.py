@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sansi.recipes.kinds import evaluation, models, reinforcement, tasks, text, training
+from sansi.recipes.kinds import evaluation, models, reinforcement, tasks, text, training, weighing
 from sansi.recipes.stages import Kind
 
 KINDS: Mapping[str, Kind] = {
-    kind.name: kind for family in (text, tasks, training, reinforcement, evaluation, models) for kind in family.KINDS
+    kind.name: kind
+    for family in (text, weighing, tasks, training, reinforcement, evaluation, models)
+    for kind in family.KINDS
 }
 
 NOT_BUILT: Mapping[str, str] = {
