@@ -20,11 +20,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from sansi.base.files import write_json
+from sansi.base.files import read_json, write_json
 from sansi.data import read_corpus
 from sansi.data.documents import Document, text_sha256
 from sansi.data.mixture.annotations import Annotations
-from sansi.data.mixture.features import FeatureSpace
+from sansi.data.mixture.features import FeatureSpace, varying_axes
 from sansi.data.mixture.sample import Piece, Pieces, pieces_of
 from sansi.data.mixture.search import Outcome, Sample, Search, SearchConfig, Trial
 from sansi.data.mixture.shares import weights as weights_of
@@ -167,7 +167,8 @@ def real(corpus: Path, seed: int, size: int = 900_000) -> World:
     used = {part.id.partition("#")[0] for part in documents}  # no document is both read and asked for
     fresh = {name: [p for p in parts if p.id.partition("#")[0] not in used] for name, parts in held.items()}
     evaluation = {name: _some(parts, seed, 16_000) for name, parts in sorted(fresh.items())}
-    axes = ("primary_language", "kind", "quality", "length", "script", "language_score")
+    known = ("primary_language", "kind", "quality", "length", "script", "language_score", "value", "field", "domain")
+    axes = tuple(varying_axes(Annotations.of(documents, known), known))
     return World(documents, evaluation, axes, ("per source", "per document", "both"), 0.4)
 
 
@@ -239,7 +240,9 @@ class Bench:
         def measure(trials: Sequence[Trial]) -> list[dict[str, float]]:
             found = []
             for trial in trials:
-                output, counts = folder / f"{trial.name}.json", folder / f"{trial.name}.npy"
+                common = trial.name.split()[0] in ("proportional", "uniform") and size == "proxy"
+                place = self.folder if common else folder  # these two are the same, whatever weights depend on
+                output, counts = place / f"{trial.name}.json", folder / f"{trial.name}.npy"
                 if not output.is_file():
                     started = time.process_time()
                     np.save(counts, trial.counts)
@@ -257,6 +260,8 @@ def mean(losses: Mapping[str, float]) -> float:
 
 
 def run_seed(world: World, seed: int, folder: Path, search: SearchConfig, steps: tuple[int, int]) -> dict:
+    if (folder / "result.json").is_file():
+        return read_json(folder / "result.json")
     bench = Bench(world, seed, folder, search, steps)
     documents = world.documents
     sizes = np.array([d.size for d in documents], float)
@@ -271,11 +276,11 @@ def run_seed(world: World, seed: int, folder: Path, search: SearchConfig, steps:
         space, features, outcome = bench.outcome(name.replace(" ", "-"), axes[name])
         scores[name] = features @ outcome.coefficients
         facts[name] = {
-            "effects": dict(zip(space.names, np.round(outcome.fit.effects, 4).tolist(), strict=True)),
-            "price": outcome.fit.price,
+            "effects": dict(zip(space.names, np.round(outcome.optimum.slope.effects, 4).tolist(), strict=True)),
+            "price": outcome.optimum.slope.price,
             "explained": outcome.fit.explained,
             "strength": outcome.strength,
-            "fitted_strength": outcome.fitted_strength,
+            "fitted_strength": outcome.optimum.strength,
             "candidates": {c.name: [c.loss, c.concentration] for c in outcome.candidates},
         }
     if world.best:
@@ -293,7 +298,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--corpus", type=Path, default=Path("data/corpus"))
-    parser.add_argument("--proxies", type=int, default=20)
+    parser.add_argument("--proxies", type=int, default=24)
     args = parser.parse_args()
     for seed in range(args.seeds):
         world = real(args.corpus, seed) if args.world == "real" else planted(seed, args.world == "sources")

@@ -19,8 +19,9 @@ import torch
 
 from sansi.base.config import Config, load_config, too_small
 from sansi.base.files import read_json, write_json
-from sansi.data.batches import PackedDataset, stack
-from sansi.data.shards import TokenShard
+from sansi.data.shards.dataset import PackedDataset
+from sansi.data.shards.shard import TokenShard
+from sansi.data.shards.streams import stack
 from sansi.model import ModelConfig, Transformer
 from sansi.train.loop import TrainConfig, Trainer
 from sansi.train.objective import NextToken, with_attention
@@ -113,8 +114,10 @@ class ProxyData:
         sets = {}
         for name, texts in evaluation.items():
             asked = TokenShard.from_documents([end, *tokenizer.encode(text)] for text in texts)
-            sets[name] = EvaluationSet(asked.tokens, asked.starts, sum(len(text.encode()) for text in texts))
-        return cls(shard.tokens, shard.starts, sets)
+            sets[name] = EvaluationSet(
+                asked.tokens, np.asarray(asked.starts, np.int64), sum(len(text.encode()) for text in texts)
+            )
+        return cls(shard.tokens, np.asarray(shard.starts, np.int64), sets)
 
     def save(self, path: Path) -> None:
         arrays = {"tokens": self.tokens, "starts": self.starts}

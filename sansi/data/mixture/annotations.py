@@ -42,7 +42,7 @@ class Annotations:
 
     @classmethod
     def of(cls, documents: Iterable[Document], axes: Sequence[str]) -> Annotations:
-        """Raises SansiError for an axis that there is not, or that has words where it needs numbers."""
+        """Raises SansiError for an axis that there is not, or a logarithm of what is no number."""
         readers = {axis: reader(axis) for axis in axes}
         ids: list[str] = []
         sizes: list[int] = []
@@ -52,8 +52,7 @@ class Annotations:
             sizes.append(document.size)
             for axis, read in readers.items():
                 columns[axis].append(read(document))
-        typed = {axis: _typed(axis, column) for axis, column in columns.items()}
-        return cls(tuple(ids), np.array(sizes, np.int64), typed)
+        return cls(tuple(ids), np.array(sizes, np.int64), columns)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -80,36 +79,15 @@ def reader(axis: str) -> Callable[[Document], Value]:
         return lambda document: document.language.partition("-")[0]
     table, _, key = axis.partition(".")
     if key and table in _MAPS:
-        return lambda document: getattr(document, table).get(key)
+        return lambda document: _plain(getattr(document, table).get(key))
     if axis not in FIELDS:
         known = [LENGTH, PRIMARY_LANGUAGE, *FIELDS, "signals.NAME", "metadata.NAME"]
         raise SansiError(f'no axis "{axis}" of documents{did_you_mean(axis, known)}', param="axes")
     return lambda document: _plain(getattr(document, axis))
 
 
-def numbers_of(column: Sequence[Value]) -> npt.NDArray[np.float64]:
-    """A column of numbers, NaN where a document has none."""
-    return np.array([np.nan if value is None else float(value) for value in column], np.float64)
-
-
-def is_numeric(column: Sequence[Value]) -> bool:
-    return all(value is None or isinstance(value, float) for value in column)
-
-
-def _plain(value: object) -> Value:
-    return float(value) if isinstance(value, bool | int | float) else value  # type: ignore[return-value]
-
-
-def _log2(axis: str, value: Value) -> float | None:
-    if value is None:
-        return None
-    number = _number(value)
-    if number is None or number < 0:
-        raise SansiError(f'"{axis}" needs numbers of 0 or more, and a document has {value!r}', param="axes")
-    return math.log2(1 + number)
-
-
-def _number(value: Value) -> float | None:
+def number_of(value: Value) -> float | None:
+    """The number that it is or spells; None for a word, and for what is not finite."""
     try:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
@@ -117,15 +95,27 @@ def _number(value: Value) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _typed(axis: str, column: list[Value]) -> list[Value]:
-    """All numbers, or all words: a map may hold "3" where a number is meant."""
-    known = [value for value in column if value is not None]
-    numbers = [_number(value) for value in known]
-    if any(isinstance(value, float) for value in known) and None in numbers:
-        bad = known[numbers.index(None)]
-        raise SansiError(
-            f'axis "{axis}": {bad!r} among numbers; give finite numbers, or words throughout', param="axes"
-        )
-    if known and None not in numbers:
-        return [None if value is None else _number(value) for value in column]
-    return [None if value is None else str(value) for value in column]
+def numbers_of(column: Sequence[Value]) -> npt.NDArray[np.float64]:
+    """A column as numbers, NaN where a document has none."""
+    found = (number_of(value) for value in column)
+    return np.array([np.nan if number is None else number for number in found], np.float64)
+
+
+def is_numeric(column: Sequence[Value]) -> bool:
+    """Whether all that is known in it are numbers: a map may hold "3" where a number is meant."""
+    return all(value is None or number_of(value) is not None for value in column)
+
+
+def _plain(value: object) -> Value:
+    if isinstance(value, bool | int | float):
+        return float(value) if math.isfinite(value) else None
+    return value  # type: ignore[return-value]
+
+
+def _log2(axis: str, value: Value) -> float | None:
+    if value is None:
+        return None
+    number = number_of(value)
+    if number is None or number < 0:
+        raise SansiError(f'"{axis}" needs numbers of 0 or more, and a document has {value!r}', param="axes")
+    return math.log2(1 + number)

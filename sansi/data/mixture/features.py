@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sansi.base.errors import SansiError
-from sansi.data.mixture.annotations import Annotations, Value, is_numeric, numbers_of
+from sansi.data.mixture.annotations import Annotations, Value, is_numeric, number_of, numbers_of
 
 Floats = npt.NDArray[np.float64]
 MIN_SHARE = 0.01  # of the bytes, for a word to be a feature
@@ -38,6 +38,10 @@ class Number:
         cut = np.clip(values[known], low, high)
         mean, scale = _moments(cut, sizes[known])
         return cls(low, high, mean, scale)
+
+    def scaled_one(self, value: Value) -> float:
+        known = number_of(value)
+        return 0.0 if known is None else (min(max(known, self.low), self.high) - self.mean) / self.scale
 
     def scaled(self, values: Floats) -> Floats:
         whole = np.where(np.isnan(values), self.mean, np.clip(values, self.low, self.high))
@@ -101,6 +105,20 @@ class FeatureSpace:
             raise SansiError(f'"{twice[0]}" is among the axes twice; name it once', param="axes")
         return cls(numbers, tuple(terms))
 
+    def row(self, values: Mapping[str, Value]) -> list[float]:
+        """The features of one document, by its values along `axes`: the row of the matrix, without its arrays."""
+        found = []
+        for term in self.terms:
+            product = 1.0
+            for atom in term.atoms:
+                value = values[atom.axis]
+                number = self.numbers.get(atom.axis)
+                product *= (
+                    number.scaled_one(value) if atom.level is None and number else is_level(value, atom.level or "")
+                )
+            found.append((product - term.mean) / term.scale)
+        return found
+
     @property
     def names(self) -> list[str]:
         return [term.name for term in self.terms]
@@ -114,6 +132,10 @@ class FeatureSpace:
         """float64 [documents, features]."""
         columns = [(_values(term.atoms, annotations, self.numbers) - term.mean) / term.scale for term in self.terms]
         return np.stack(columns, 1) if columns else np.zeros((len(annotations), 0))
+
+
+def is_level(value: Value, level: str) -> bool:
+    return value is not None and str(value) == level
 
 
 def varying_axes(annotations: Annotations, axes: Iterable[str]) -> list[str]:
@@ -159,7 +181,7 @@ def _values(atoms: tuple[Atom, ...], annotations: Annotations, numbers: Mapping[
         if atom.level is None:
             product = product * numbers[atom.axis].scaled(numbers_of(column))
         else:
-            product = product * np.array([value == atom.level for value in column], np.float64)
+            product = product * np.array([is_level(value, atom.level) for value in column], np.float64)
     return product
 
 

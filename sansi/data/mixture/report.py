@@ -16,6 +16,7 @@ from sansi.data.mixture.weights import DocumentWeights
 
 REPORT_FILE, PLOT_FILE = "report.md", "effects.png"
 SHOWN = 15  # rows of a table of shares
+MOST_SETS = 8  # that have a column of their own
 
 
 def write_report(
@@ -44,6 +45,13 @@ def write_report(
     _plot(folder / PLOT_FILE, found, outcome)
 
 
+def effect_intervals(outcome: Outcome) -> tuple[Floats, Floats]:
+    """Ends of the intervals that hold 95% of the effects, [features], of fits to resampled proxies."""
+    slopes = outcome.fit.slopes(outcome.optimum.exposure, outcome.optimum.concentration)
+    low, high = np.quantile([slope.effects for slope in slopes], [0.025, 0.975], axis=0)
+    return low, high
+
+
 def verdict(outcome: Outcome) -> str:
     """Whether the fitted weights helped the proxies, in a sentence."""
     if not outcome.candidates:
@@ -62,7 +70,7 @@ def _compared(outcome: Outcome) -> list[str]:
         return [verdict(outcome)]
     base, best = outcome.candidates[0], min(outcome.candidates, key=lambda c: c.loss)
     sets = list(base.by_set)
-    shown = sets if len(sets) <= 8 else []
+    shown = sets if len(sets) <= MOST_SETS else []
     rows = [
         "| weights | bits per byte | against proportional | regret | as varied as |"
         + "".join(f" {s} |" for s in shown),
@@ -82,20 +90,26 @@ def _compared(outcome: Outcome) -> list[str]:
 
 
 def _effects(found: DocumentWeights, outcome: Outcome) -> list[str]:
-    fit = outcome.fit
-    rows = ["| feature | effect, bits per byte | 95% | coefficient of the weight |", "|---|--:|--:|--:|"]
+    fit, slope = outcome.fit, outcome.optimum.slope
+    sets = list(outcome.proxies[0][1])
+    shown = range(len(sets) if len(sets) <= MOST_SETS else 0)
+    heads = ["feature", "effect, bits per byte", "95%", "coefficient of the weight", *(sets[i] for i in shown)]
+    rows = ["| " + " | ".join(heads) + " |", f"|---|--:|--:|--:|{'--:|' * len(shown)}"]
+    lows, highs = effect_intervals(outcome)
     for number, (term, coefficient) in enumerate(zip(found.space.terms, found.coefficients, strict=True)):
-        low, high = fit.interval(number)
-        rows.append(
-            f"| {term.name} | {fit.effects[number]:+.4f} | [{low:+.4f}, {high:+.4f}] | {coefficient.value:+.3f} |"
-        )
-    low, high = np.quantile(fit.price_resampled, [0.025, 0.975])
-    price = f"{fit.price:+.4f} bits per byte a nat [{low:+.4f}, {high:+.4f}]"
+        cells = [term.name, f"{slope.effects[number]:+.4f}", f"[{lows[number]:+.4f}, {highs[number]:+.4f}]"]
+        cells += [f"{coefficient.value:+.3f}", *(f"{fit.coefficients.effects[i, number]:+.3f}" for i in shown)]
+        rows.append("| " + " | ".join(cells) + " |")
+    prices = [one.price for one in fit.slopes(outcome.optimum.exposure, outcome.optimum.concentration)]
+    low, high = np.quantile(prices, [0.025, 0.975])
+    price = f"{slope.price:+.4f} bits per byte a nat [{low:+.4f}, {high:+.4f}]"
+    behind = "Behind them: effect on the logarithm of the loss of each set. " if shown else ""
     return [
         *rows,
         "",
-        f"Effects are of a mean that is one deviation higher; below 0 helps. Price of concentration: {price}. "
-        f"Leave-one-out error {fit.error:.4f} bits per byte, {100 * max(0.0, fit.explained):.0f}% of the variance "
+        "Effects are of a mean over what is read that is one deviation higher, near the fitted weights; below 0 helps. "
+        f"{behind}Price of concentration: {price}. Leave-one-out error {fit.error:.4f} bits per byte, "
+        f"{100 * max(0.0, fit.explained):.0f}% of the variance "
         f"explained, ridge penalty {fit.penalty:.2g}.",
     ]
 
@@ -138,13 +152,13 @@ def _plot(path: Path, found: DocumentWeights, outcome: Outcome) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    fit, names = outcome.fit, found.space.names
-    order = np.argsort(fit.effects)[::-1]
-    intervals = np.array([fit.interval(number) for number in order])
+    effects, names = outcome.optimum.slope.effects, found.space.names
+    order = np.argsort(effects)[::-1]
+    lows, highs = effect_intervals(outcome)
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 1.6 + 0.28 * max(len(names), 8)), dpi=120)
     places = np.arange(len(order))
-    left.hlines(places, intervals[:, 0], intervals[:, 1], color="tab:blue", alpha=0.5)
-    left.plot(fit.effects[order], places, "o", color="tab:blue")
+    left.hlines(places, lows[order], highs[order], color="tab:blue", alpha=0.5)
+    left.plot(effects[order], places, "o", color="tab:blue")
     left.axvline(0, color="grey", linewidth=0.8)
     left.set_yticks(places, [names[number] for number in order])
     left.set_xlabel("effect (bits per byte; left helps)")

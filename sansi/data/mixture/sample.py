@@ -18,6 +18,7 @@ from sansi.data.mixture.weights import unit_hash
 
 PIECE_CHARACTERS = 2000
 CLUSTER = "cluster"
+SPARE = 1.5  # of what is drawn at first, since the pieces of low rank may be short ones
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Piece:
     """Its document's number, in the order of reading."""
     id: str
     text: str
+    rank: float = 0.0
+    """In [0, 1): a sample is the pieces of the lowest ranks."""
 
     @property
     def size(self) -> int:
@@ -62,6 +65,19 @@ def pieces_of(number: int, document: Document, share: float, seed: int) -> Itera
     """
     key = document.metadata.get(CLUSTER) or document.id
     for place, begin in enumerate(range(0, len(document.text), PIECE_CHARACTERS)):
-        if share >= 1 or unit_hash(f"{seed} piece {place} of {key}") < share:
-            text = document.text[begin : begin + PIECE_CHARACTERS]
-            yield Piece(number, f"{document.id}#{place}", text)
+        rank = unit_hash(f"{seed} piece {place} of {key}")
+        if rank < share:
+            yield Piece(number, f"{document.id}#{place}", document.text[begin : begin + PIECE_CHARACTERS], rank)
+
+
+def sample_pieces(documents: Iterable[Document], share: float, seed: int, corpus_bytes: float) -> list[Piece]:
+    """Pieces of as good as exactly this share of the bytes of the corpus, in its order."""
+    wanted = share * corpus_bytes
+    drawn = [piece for n, d in enumerate(documents) for piece in pieces_of(n, d, min(1.0, SPARE * share), seed)]
+    kept, size = set(), 0
+    for piece in sorted(drawn, key=lambda piece: (piece.rank, piece.id)):
+        if size >= wanted:
+            break
+        kept.add(piece.id)
+        size += piece.size
+    return [piece for piece in drawn if piece.id in kept]

@@ -6,9 +6,10 @@ Who trains the proxies is given as a function, so that this file knows nothing o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +17,15 @@ import numpy.typing as npt
 from sansi.base.config import Config, too_small
 from sansi.base.errors import SansiError
 from sansi.data.mixture.features import FeatureSpace, Floats
-from sansi.data.mixture.fit import Fit, fit
+from sansi.data.mixture.fit import Fit, Slope, fit
 from sansi.data.mixture.sample import Pieces
 from sansi.data.mixture.shares import Bounds, divergence, strength_within, weights
 from sansi.data.mixture.weights import times_included
 
 STRENGTHS = (0.5, 1.0, 2.0)
 """Multiples of the fitted strength that are tried."""
+TURNS = 12
+"""Rounds in which the optimum of a fit is found."""
 FARTHEST, NEAR = 0.9, 0.25
 """Of the concentration that is allowed, how much proxies of the first and of later rounds are moved at the most."""
 
@@ -112,29 +115,46 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Optimum:
+    """Where the fitted loss is smallest within the bounds."""
+
+    slope: Slope
+    exposure: Floats
+    """[features]: means over what is read there."""
+    concentration: float
+    strength: float
+
+    @property
+    def direction(self) -> Floats:
+        """[features]: the way down."""
+        return -self.slope.effects
+
+    @property
+    def coefficients(self) -> Floats:
+        return self.strength * self.direction
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What a search found."""
 
     fit: Fit
-    direction: Floats
-    """[features]: minus the effects."""
+    optimum: Optimum
     strength: float
-    """Coefficients are strength * direction."""
-    fitted_strength: float
-    """Before the candidates were compared."""
+    """Coefficients are strength * direction; the optimum's, unless another was better when they were compared."""
     candidates: tuple[Candidate, ...]
     """Empty where none were compared."""
     proxies: tuple[tuple[Trial, Losses], ...]
     exposures: Floats
     """[proxies, features]: means over what each read."""
     losses: Floats
-    """[proxies]"""
+    """[proxies]: over all sets."""
     predicted: Floats
     """[proxies]: what the fit says of them."""
 
     @property
     def coefficients(self) -> Floats:
-        return self.strength * self.direction
+        return self.strength * self.optimum.direction
 
 
 @dataclass(frozen=True)
@@ -155,8 +175,8 @@ class Sample:
         pairs = zip(weights.tolist(), self.pieces.ids, strict=True)
         return np.array([times_included(weight, piece, seed) for weight, piece in pairs], np.int64)
 
-    def exposure(self, counts: npt.NDArray[np.int64]) -> Floats:
-        """Means of the features over what is read with these counts."""
+    def exposure(self, counts: npt.NDArray[Any]) -> Floats:
+        """Means of the features over what is read with these counts, or on average with these weights."""
         read = counts * self.sizes
         return read @ self.features / read.sum()
 
@@ -182,29 +202,45 @@ class Search:
             trials = self._round(number, size, centre)
             done += zip(trials, self.measure(trials), strict=True)
             found = self._fit(done)
-            strength = self.strength(-found.effects, found.price)
-            centre = -strength * found.effects
-        candidates = self._compare(-found.effects, strength)
+            optimum = self.optimum(found)
+            centre = optimum.coefficients
+        candidates = self._compare(optimum)
         best = min((c for c in candidates if c.strength is not None), key=lambda c: c.loss, default=None)
-        exposures, losses = self._table(done)
-        predicted = found.predict(exposures, self._concentration(done))
-        kept = strength if best is None or best.strength is None else best.strength
-        return Outcome(found, -found.effects, kept, strength, candidates, tuple(done), exposures, losses, predicted)
+        kept = optimum.strength if best is None or best.strength is None else best.strength
+        exposures = self._exposures(done)
+        losses = np.array([self.loss(losses) for _, losses in done])
+        predicted = found.predict(exposures, self._concentration(done)) @ found.set_weights
+        return Outcome(found, optimum, kept, candidates, tuple(done), exposures, losses, predicted)
 
     def loss(self, losses: Losses) -> float:
         """Weighted mean over the evaluation sets."""
-        if unknown := set(self.set_weights) - set(losses):
+        return float(self._counted(losses) @ np.array(list(losses.values())))
+
+    def optimum(self, found: Fit) -> Optimum:
+        """The weights of the smallest loss: each round goes where the slope of the round before leads."""
+        exposure, concentration = np.zeros(self.sample.features.shape[1]), 0.0
+        for turn in range(TURNS):
+            slope = found.slope(exposure, concentration)
+            most = 1 / slope.price if slope.price > 0 else math.inf
+            strength = self._within(-slope.effects, self.config.limit, most)
+            given = self._weights(-strength * slope.effects)
+            share = 1 / (1 + turn)  # steps that become smaller: what one set gains by a step, another may lose
+            exposure = (1 - share) * exposure + share * self.sample.exposure(given)
+            concentration = (1 - share) * concentration + share * divergence(given, self.sample.sizes)
+        return Optimum(slope, exposure, concentration, strength)
+
+    def _counted(self, names: Iterable[str]) -> Floats:
+        """What each set counts, together 1."""
+        names = list(names)
+        if unknown := set(self.set_weights) - set(names):
             raise SansiError(
-                f'"set_weights": no evaluation set "{min(unknown)}"; there are {", ".join(sorted(losses))}',
+                f'"set_weights": no evaluation set "{min(unknown)}"; there are {", ".join(sorted(names))}',
                 param="set_weights",
             )
-        given = np.array([self.set_weights.get(name, 1.0) for name in losses])
-        return float(given @ np.array(list(losses.values())) / given.sum())
-
-    def strength(self, direction: Floats, price: float) -> float:
-        """How far to go in a direction: what the price of concentration makes best, within what is allowed."""
-        most = 1 / price if price > 0 else math.inf
-        return self._within(direction, self.config.limit, most)
+        given = np.array([self.set_weights.get(name, 1.0) for name in names])
+        if given.sum() <= 0:
+            raise SansiError('"set_weights" are 0 for all evaluation sets; let one count', param="set_weights")
+        return given / given.sum()
 
     # ---- proxies ------------------------------------------------------------------------------------------------
 
@@ -242,25 +278,26 @@ class Search:
 
     # ---- fit ----------------------------------------------------------------------------------------------------
 
-    def _table(self, done: Sequence[tuple[Trial, Losses]]) -> tuple[Floats, Floats]:
-        exposures = np.stack([self.sample.exposure(trial.counts) for trial, _ in done])
-        return exposures, np.array([self.loss(losses) for _, losses in done])
+    def _exposures(self, done: Sequence[tuple[Trial, Losses]]) -> Floats:
+        return np.stack([self.sample.exposure(trial.counts) for trial, _ in done])
 
     def _fit(self, done: Sequence[tuple[Trial, Losses]]) -> Fit:
-        exposures, losses = self._table(done)
-        return fit(exposures, self._concentration(done), losses, [trial.block for trial, _ in done], self.seed)
+        losses = np.array([list(losses.values()) for _, losses in done])
+        blocks = [trial.block for trial, _ in done]
+        counted = self._counted(done[0][1])
+        return fit(self._exposures(done), self._concentration(done), losses, counted, blocks, self.seed)
 
     def _concentration(self, done: Sequence[tuple[Trial, Losses]]) -> Floats:
         return np.array([divergence(trial.weights, self.sample.sizes) for trial, _ in done])
 
     # ---- comparison ---------------------------------------------------------------------------------------------
 
-    def _compare(self, direction: Floats, strength: float) -> tuple[Candidate, ...]:
+    def _compare(self, optimum: Optimum) -> tuple[Candidate, ...]:
         """Proportional, uniform and fitted weights with other seeds than the proxies had."""
         seeds = [self.seed + 1 + i for i in range(self.config.confirmations)]
         if not seeds:
             return ()
-        kinds = self._kinds(direction, strength)
+        kinds = self._kinds(optimum)
         trials = [self._of_weights(f"{name} {seed}", given, seed) for name, _, given in kinds for seed in seeds]
         found = list(self.measure(trials))
         candidates = []
@@ -271,7 +308,8 @@ class Search:
             candidates.append(Candidate(name, factor, tuple(map(self.loss, mine)), by_set, spread))
         return tuple(candidates)
 
-    def _kinds(self, direction: Floats, strength: float) -> list[tuple[str, float | None, Floats]]:
+    def _kinds(self, optimum: Optimum) -> list[tuple[str, float | None, Floats]]:
+        direction, strength = optimum.direction, optimum.strength
         kinds: list[tuple[str, float | None, Floats]] = [("proportional", 0.0, self._weights(np.zeros(len(direction))))]
         if len(set(self.sources)) > 1:
             kinds.append(("uniform", None, self._uniform()))

@@ -52,7 +52,9 @@ def log_level(scores: Floats, sizes: Floats, total: float, bounds: Bounds) -> fl
 
 
 def _clipped(logarithms: Floats, bounds: Bounds) -> Floats:
-    return np.exp(np.clip(logarithms, _logarithm(bounds.low), math.log(bounds.high)))
+    # Cut twice: first so that no exponential overflows, then because exp(log(bound)) may be just beyond the bound.
+    inside = np.exp(np.clip(logarithms, _logarithm(bounds.low), math.log(bounds.high)))
+    return np.clip(inside, bounds.low, bounds.high)
 
 
 def _logarithm(bound: float) -> float:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import reprlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from sansi.base.errors import SansiError
 from sansi.base.files import as_path, atomic_folder, make_folder, read_json, write_bytes, write_json
 from sansi.data.corpus.read import corpus_files
 from sansi.data.documents import Document
+from sansi.data.mixture import load_weights, times_included
 from sansi.data.shards.arrays import write_arrays
 from sansi.data.shards.building import Built, Packing, build
 from sansi.data.shards.encoding import Encoded, Encoder
@@ -176,8 +177,9 @@ def _tokenizer(folder: str) -> Tokenizer:
 
 
 @functools.lru_cache(maxsize=1)
-def _times(folder: str, seed: int) -> Any:
-    raise SansiError(f"{folder}: weights of documents can not be read by this version", param="weights")
+def _times(folder: str, seed: int) -> Callable[[Document], int]:
+    weights = load_weights(folder)
+    return lambda document: times_included(weights(document), document.id, seed)
 
 
 def _of_size(documents: Iterable[Encoded], limit: int) -> Iterator[list[Encoded]]:

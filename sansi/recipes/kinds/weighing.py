@@ -20,8 +20,8 @@ from sansi.base.words import count
 from sansi.data import Document, read_corpus
 from sansi.data.mixture.annotations import Annotations, reader
 from sansi.data.mixture.features import FeatureSpace, Floats, varying_axes
-from sansi.data.mixture.report import verdict, write_report
-from sansi.data.mixture.sample import Piece, Pieces, pieces_of
+from sansi.data.mixture.report import effect_intervals, verdict, write_report
+from sansi.data.mixture.sample import Piece, Pieces, pieces_of, sample_pieces
 from sansi.data.mixture.search import Losses, Outcome, Sample, Search, SearchConfig, Trial
 from sansi.data.mixture.shares import log_level
 from sansi.data.mixture.weights import Coefficient, DocumentWeights, unit_hash
@@ -174,8 +174,7 @@ class _Weighing:
         rate = self._tokens_per_byte()
         wanted = config.training.steps * config.proxy.tokens_per_step / rate
         share = min(1.0, wanted / (config.epochs * size))
-        numbered = enumerate(self._documents())
-        pieces = [piece for number, d in numbered for piece in pieces_of(number, d, share, self.run.seed)]
+        pieces = sample_pieces(self._documents(), share, self.run.seed, size)
         read = config.epochs * sum(piece.size for piece in pieces) * rate
         steps = min(config.training.steps, round(read / config.proxy.tokens_per_step))
         if steps < MIN_STEPS:
@@ -229,10 +228,9 @@ class _Weighing:
             "proxies": _digest(outcome),
             "seed": self.run.seed,
         }
-        coefficients = tuple(
-            Coefficient(float(value), *sorted(-outcome.strength * end for end in outcome.fit.interval(number)))
-            for number, value in enumerate(outcome.coefficients)
-        )
+        lows, highs = effect_intervals(outcome)
+        ends = zip(outcome.coefficients, -outcome.strength * highs, -outcome.strength * lows, strict=True)
+        coefficients = tuple(Coefficient(float(value), float(low), float(high)) for value, low, high in ends)
         found = DocumentWeights(space, coefficients, level, self.config.bounds, self.config.epochs, facts)
         found.save(folder)
         trained = len(outcome.proxies) + sum(len(candidate.losses) for candidate in outcome.candidates)
