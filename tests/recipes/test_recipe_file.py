@@ -117,7 +117,10 @@ def test_every_mistake_of_a_file_comes_at_once(tmp_path):
         (f'name = "r"\nseed = -1\n{PROBLEMS}', '"seed" must be'),
         (f'name = "r"\nseed = true\n{PROBLEMS}', '"seed" must be'),
         (f'name = "r"\nabout = 3\n{PROBLEMS}', '"about" must be a text'),
-        ('name = "r"\n[[stage]]\nname = "x"', 'stage "x": "kind" is missing; known: corpus, document_weights, evaluate'),
+        (
+            'name = "r"\n[[stage]]\nname = "x"',
+            'stage "x": "kind" is missing; known: corpus, document_weights, evaluate',
+        ),
         ('name = "r"\n[[stage]]\nkind = "corpus"', 'stage 1: "name" is missing'),
         (f'name = "r"\n{CORPUS}', 'the input "held_out" is "asked", which is no stage before this one'),
         (f'name = "r"\n{PROBLEMS}inputs = "x"\n', '"inputs" must be a table'),

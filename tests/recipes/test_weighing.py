@@ -34,24 +34,28 @@ def made(number: int, field: str, quality: float) -> Document:
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory) -> Path:
-    """Useful and useless documents of one source, and what is to be predicted held out."""
-    folder = tmp_path_factory.mktemp("weighing") / "corpus"
-    write(
-        folder,
+    """Useful and useless documents of one source, and beside it what is to be predicted."""
+    folder = tmp_path_factory.mktemp("weighing")
+    write(folder / "asked", [made(99 + i, "law", 1) for i in range(6)])
+    return write(
+        folder / "corpus",
         [made(i, ("law", "noise")[i % 2], 1 - (i % 2) * 0.5 + i / 1000) for i in range(80)],
-        [made(99, "law", 1)] * 6,
     )
+
+
+def write(folder: Path, documents: list[Document]) -> Path:
+    write_corpus(folder, Origin("made", "made", "1", "CC0-1.0"), documents)
     return folder
 
 
-def write(folder: Path, documents: list[Document], held_out: list[Document]) -> None:
-    write_corpus(folder, Origin("made", "made", "1", "CC0-1.0"), documents, held_out)
-
-
 def make(corpus: Path, folder: Path, **changes) -> Path:
+    """With the corpus `asked` beside the corpus, if there is one, as the input "evaluation"."""
     folder.mkdir(exist_ok=True)
     run = StageRun(folder, folder, "weights", 3, digests={"corpus: corpus": "0" * 64})
-    return make_weights(WeighDocuments(**{**FAST, **changes}), Inputs({"corpus": [Given("corpus", corpus)]}), run)
+    beside = corpus.parent / "asked"
+    given = {"corpus": [Given("corpus", corpus)]}
+    given |= {"evaluation": [Given("asked", beside)]} if beside.exists() else {}
+    return make_weights(WeighDocuments(**{**FAST, **changes}), Inputs(given), run)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +106,7 @@ vocab_size = 300
 [[stage]]
 kind = "document_weights"
 name = "weights"
-inputs = {{corpus = "{corpus.name}"}}
+inputs = {{corpus = "{corpus.name}", evaluation = "asked"}}
 proxies = 4
 rounds = 1
 confirmations = 0
@@ -126,20 +130,22 @@ seed = 5
 
 
 def test_texts_of_the_corpus_can_be_kept_back(corpus, tmp_path):
-    folder = make(corpus, tmp_path / "kept", hold_out=0.2, sets="field", confirmations=0)
+    alone = write(tmp_path / "alone", list(read_corpus(corpus)))
+    folder = make(alone, tmp_path / "kept", hold_out=0.2, sets="field", confirmations=0)
     weights = load_weights(folder)
     assert weights.fitted_on["documents"] < 70
     assert "not compared" in (folder / "report.md").read_text(encoding="utf-8")
 
 
 def test_without_evaluation_text_it_says_what_to_do(tmp_path):
-    write(tmp_path / "bare", [made(i, "law", 0.5 + i / 100) for i in range(10)], [])
+    write(tmp_path / "bare", [made(i, "law", 0.5 + i / 100) for i in range(10)])
     with pytest.raises(SansiError, match=r'no evaluation text of 2,000 bytes or more .* set "hold_out"'):
         make(tmp_path / "bare", tmp_path / "run", axes=["quality"])
 
 
 def test_a_corpus_that_is_too_small_is_told(tmp_path):
-    write(tmp_path / "small", [made(i, "law", 0.5 + i / 100) for i in range(3)], [made(9, "law", 1)] * 6)
+    write(tmp_path / "small", [made(i, "law", 0.5 + i / 100) for i in range(3)])
+    write(tmp_path / "asked", [made(9 + i, "law", 1) for i in range(6)])
     with pytest.raises(SansiError, match="too few to learn anything; take a larger corpus"):
         make(tmp_path / "small", tmp_path / "run", axes=["quality"])
 
@@ -164,3 +170,11 @@ def test_impossible_settings_are_refused(values, message):
 def test_a_set_that_there_is_not_is_named(corpus, tmp_path):
     with pytest.raises(SansiError, match='"set_weights": no evaluation set "fr"; there are en'):
         make(corpus, tmp_path / "run", set_weights={"fr": 2.0})
+
+
+def test_what_is_asked_comes_from_one_place(corpus, tmp_path):
+    file = tmp_path / "r.toml"
+    inputs = f'inputs = {{corpus = "{corpus}", evaluation = "{corpus.parent / "asked"}"}}'
+    file.write_text(f'name = "r"\n[[stage]]\nkind = "document_weights"\nname = "w"\n{inputs}\nhold_out = 0.1\n')
+    with pytest.raises(ConfigError, match='"hold_out" keeps back texts of the corpus, and "evaluation" gives others'):
+        load_recipe(file, [])

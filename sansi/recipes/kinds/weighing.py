@@ -275,6 +275,14 @@ def _digest(outcome: Outcome) -> str:
     return found.hexdigest()
 
 
+def _asked_of_one(config: WeighDocuments, inputs: Mapping[str, tuple[str, ...]]) -> list[str]:
+    return (
+        idle(config, 'keeps back texts of the corpus, and "evaluation" gives others; leave one out', "hold_out")
+        if ("evaluation" in inputs)
+        else []
+    )
+
+
 def _trained(config: WeighDocuments, before: Mapping[str, Estimate]) -> Estimate:
     proxies = config.proxies + config.confirmations * 5
     tokens = proxies * config.training.steps * config.proxy.tokens_per_step
@@ -304,6 +312,7 @@ KINDS = (
         },
         resumes=True,
         seeded=True,
+        check=_asked_of_one,
         estimate=_trained,
     ),
 )
