@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from sansi.base.config import config_to_dict, too_small
+from sansi.base.config import config_to_dict, idle, too_small
 from sansi.base.errors import ConfigError, SansiError
 from sansi.base.words import count
 from sansi.data import Document, read_corpus
@@ -276,11 +276,8 @@ def _digest(outcome: Outcome) -> str:
 
 
 def _asked_of_one(config: WeighDocuments, inputs: Mapping[str, tuple[str, ...]]) -> list[str]:
-    return (
-        idle(config, 'keeps back texts of the corpus, and "evaluation" gives others; leave one out', "hold_out")
-        if ("evaluation" in inputs)
-        else []
-    )
+    reason = 'keeps back texts of the corpus, and "evaluation" gives others; leave one out'
+    return idle(config, reason, "hold_out") if "evaluation" in inputs else []
 
 
 def _trained(config: WeighDocuments, before: Mapping[str, Estimate]) -> Estimate:
