@@ -74,7 +74,8 @@ _ZIPPED = {
 _ASCII_SIGNATURES = (b"BM", b"ID3", b"BZh", b"OggS", b"fLaC", b"GGUF", b"wOFF", b"wOF2")  # a text may begin so, too
 # Possessive, as a page of nothing but comments could else be parted in endless ways.
 _HTML = re.compile(rb"\s*+(?:<!--(?:(?!-->).)*+-->\s*+)*+<(?:!doctype\s+html|html[\s>])", re.IGNORECASE | re.DOTALL)
-_ROFF = re.compile(rb"(?:[.']\\\".*\n|[ \t]*\n)*+(?:\.TH|\.Dd) ")
+# A man page begins with its title, or with comments and the definitions that a program put there.
+_ROFF = re.compile(rb"(?:[.']\\\".*\n|[ \t]*\n)*+(?:\.TH|\.Dd) |[.']\\\"(?s:.{0,8000}?)\n\.(?:TH|Dd) ")
 _PDF_WITHIN = 1024  # bytes before the header of a PDF, which readers allow
 # What `mimetypes` says by the system's tables, or gets wrong for source.
 _ENDINGS = {
@@ -129,7 +130,7 @@ def kind_of(data: bytes, name: str | None, media_type: str | None) -> Kind:
         return Kind(told)  # without its header: the reader says that it is broken
     if _HTML.match(data[:4096]) and told in (None, "text/plain", "application/xml", "text/xml"):
         told = "text/html"
-    if re.fullmatch(r"\.[1-9][a-z]?", ending) and _ROFF.match(data[:8192]):
+    if re.fullmatch(r"\.(?:[1-9][a-z]{0,4}|[ln])", ending) and _ROFF.match(data[:8192]):
         told = "text/troff"
     return Kind(told or "text/plain", charset)
 

@@ -46,6 +46,7 @@ class _Page:
     address: str = ""  # of the link that is open
     link_begins: tuple[int, int] = (0, 0)
     undecided: list[bool] = field(default_factory=list)  # what .el is to do
+    printed: dict[int, str] = field(default_factory=dict)  # character -> what is printed for it
 
     def read(self, source: str) -> str:
         self.lines.extend(re.sub(r"(?<!\\)((?:\\\\)*)\\\n", r"\1", source).splitlines())
@@ -82,7 +83,7 @@ class _Page:
         return None
 
     def shown(self, text: str) -> str:
-        return expand(text, self.strings, self.registers)
+        return expand(text, self.strings, self.registers).translate(self.printed)
 
     def request(self, name: str, rest: str) -> None:
         if name in ("de", "de1", "am", "ig", "dei", "ami"):
@@ -366,6 +367,12 @@ def _rename(page: _Page, name: str, rest: str) -> None:
         _remove(page, name, old)
 
 
+def _translate(page: _Page, name: str, rest: str) -> None:
+    """`.tr abcd`: a is printed as b, c as d. Perl's manual writes its dashes so."""
+    pairs = page.shown(rest) + " "
+    page.printed |= {ord(a): b for a, b in zip(pairs[::2], pairs[1::2], strict=False)}
+
+
 def _do(page: _Page, name: str, rest: str) -> None:
     page.lines.appendleft(f".{rest}" if name == "do" else rest)
 
@@ -394,4 +401,5 @@ _REQUESTS: dict[str, Handler] = {
     "SY": _synopsis, "OP": _synopsis, "MR": _synopsis,
     "ds": _define_string, "ds1": _define_string, "as": _define_string, "nr": _define_register, "rm": _remove,
     "rn": _rename, "als": _rename, "do": _do, "nop": _do,
+    "tr": _translate,
 }  # fmt: skip

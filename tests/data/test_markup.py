@@ -93,3 +93,8 @@ def test_wrapped_lines_join_by_script():
     assert unwrap("a long enough line\ngoes on\nshort\n\n* item of a list x\n* another", 12) == (
         "a long enough line goes on\nshort\n\n* item of a list x\n* another"
     )
+
+
+def test_roff_prints_characters_as_others_where_the_page_says_so():
+    preamble = ".tr \\(*W-\n.ie n \\{\\\n.    ds -- \\(*W-\n'br\\}\n.el\\{\\\n.    ds -- \\|\\(em\\|\n'br\\}\n"
+    assert man_to_text(preamble + ".TH A 1\n.PP\nThe book\\*(--the Camel.\n") == "The book--the Camel."

@@ -17,6 +17,7 @@ from documents_made import source
 from sansi.base import SansiError
 from sansi.data.packages import (
     PACKAGES,
+    OpenedPackage,
     Package,
     PackagePart,
     default_names,
@@ -24,6 +25,7 @@ from sansi.data.packages import (
     find_packages,
     known_names,
     open_package,
+    parse_reference,
 )
 from sansi.data.packages.fetch import download_command, version_of
 from sansi.data.packages.texts import text_record
@@ -69,6 +71,8 @@ class Registry:
 
 
 ARCHIVE = npm_archive()
+OSI = "Classifier: License :: OSI Approved"
+DEP5 = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/"
 DIGEST = hashlib.sha256(ARCHIVE).hexdigest()
 
 
@@ -190,6 +194,87 @@ def test_a_source_of_several_packages_has_one_digest(tmp_path: Path):
     several = npm_package("", read=read_plain, globs=("package/*.txt",), members=(("made", DIGEST),) * 2, sha256=None)
     opened = open_package("made", tmp_path / "cache", tmp_path / "out", known=[several], run=registry)
     assert opened.sha256 == hashlib.sha256(f"{DIGEST}\n{DIGEST}".encode()).hexdigest() and opened.version == "1.0.0"
+
+
+def archive_of(files: dict[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for name, text in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text.encode())
+            tar.addfile(info, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+def open_named(name: str, files: dict[str, str], folder: Path, **options: object) -> OpenedPackage:
+    data = archive_of(files)
+    file = "at-made-1.3.0.tgz"
+    if name.startswith("deb:"):
+        data, file = deb(data), "made_1.3-1_all.deb"
+
+    def run(command: Sequence[str], place: Path) -> None:
+        (place / file).write_bytes(data)
+
+    return open_package(name, folder / "cache", folder / "out", run=run, **options)  # type: ignore[arg-type]
+
+
+def test_any_package_of_a_registry_is_read_by_the_types_of_its_files(tmp_path: Path):
+    files = {
+        "package/package.json": '{"license": "MIT"}',
+        "package/README.md": "# Made",
+        "package/index.js": "module.exports = 1;",
+        "package/dist/index.min.js": "a=1",
+        "package/node_modules/b/b.js": "b=1",
+        "package/logo.png": "picture",
+    }
+    opened = open_named("npm:@at/made@1.3.0", files, tmp_path)
+    assert (opened.name, opened.version, opened.licence) == ("npm-at-made", "1.3.0", "MIT")
+    records = [record for part in pickle.loads(pickle.dumps(opened.parts)) for record in part.records()]
+    assert sorted(record.id for record in records) == ["README.md", "index.js"]
+    newest = open_named("npm:@at/made", files, tmp_path / "newest")
+    assert newest.version == "1.3.0"
+    again = open_named("npm:@at/made", {}, tmp_path / "newest")  # kept: the same until somebody deletes it
+    assert again.sha256 == newest.sha256
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "licence"),
+    [
+        ("pypi:at-made==1.3.0", {"a.dist-info/METADATA": "Name: x\nLicense-Expression: MIT\n\nLicense: no"}, "MIT"),
+        (
+            "pypi:at-made",
+            {"at-1/PKG-INFO": f"License: {'long text of it ' * 9}\n{OSI} :: MIT License\n"},
+            "MIT License",
+        ),
+        ("npm:@at/made", {"package/package.json": '{"licenses": [{"type": "MIT"}, {"type": "ISC"}]}'}, "MIT OR ISC"),
+        ("deb:made", {"./usr/share/doc/made/copyright": f"{DEP5}\n\nFiles: *\nLicense: GPL-2+\n text\n"}, "GPL-2+"),
+        ("deb:made", {"./usr/share/doc/made/copyright": "You may copy it."}, None),
+        ("npm:@at/made", {"package/package.json": '{"license": "SEE LICENSE IN x"}'}, None),
+        ("npm:@at/made", {"package/package.json": "broken"}, None),
+        ("pypi:at-made", {"a.dist-info/METADATA": "License: UNKNOWN\n"}, None),
+    ],
+)
+def test_licences_are_what_packages_tell_and_else_the_users_to_name(
+    name: str, files: dict[str, str], licence: str | None, tmp_path: Path
+):
+    files = {**files, "usr/readme.txt": "Text."}
+    if licence:
+        assert open_named(name, files, tmp_path).licence == licence
+    else:
+        with pytest.raises(SansiError, match=r'made 1\.3\S* does not tell its licence .*licence = "MIT"'):
+            open_named(name, files, tmp_path)
+    assert open_named(name, files, tmp_path, licence="CC0-1.0").licence == "CC0-1.0"
+
+
+@pytest.mark.parametrize("name", ["conda:x", "pypi:", "pypi:a b", "npm:A@1", "deb:x==1", "npm:@scope", ":x"])
+def test_names_of_packages_that_are_none_say_how_they_are_written(name: str):
+    with pytest.raises(SansiError, match="write it as"):
+        parse_reference(name)
+
+
+def test_a_package_without_text_is_refused(tmp_path: Path):
+    with pytest.raises(SansiError, match=r"npm:@at/made 1\.3\.0 holds no file of a kind that is read"):
+        open_named("npm:@at/made", {"package/package.json": '{"license": "MIT"}'}, tmp_path)
 
 
 def test_packages_are_found_by_name_in_their_own_order():

@@ -202,6 +202,8 @@ def test_a_man_page():
     read = read_document(b".TH LS 1\n.SH NAME\nls \\- list \\fBfiles\\fP\n", "ls.1")
     assert read.media_type == "text/troff" and "ls - list files" in read.text and ".SH" not in read.text
     assert read_document(b"1.1 Version\nnotes\n", "release.1").media_type == "text/plain"
+    made = b'.\\" Made by a program\n.de Sp\n.if n .sp\n..\n.TH Carp 3perl\n.SH NAME\nCarp\n'  # definitions come first
+    assert read_document(made, "Carp.3perl").media_type == "text/troff"
 
 
 # --- pages that are made to take long --------------------------------------------------------------------------------

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Literal
 
 from sansi.base.config import Config, idle, too_small
-from sansi.base.errors import did_you_mean
+from sansi.base.errors import SansiError, did_you_mean
 from sansi.data.dedup import DedupConfig
 from sansi.data.filters import Rules
-from sansi.data.packages import default_names, known_names
+from sansi.data.packages import default_names, known_names, parse_reference
 from sansi.data.readers import FORMATS, Fields
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -55,6 +55,8 @@ class SourceConfig(Config):
     """Most bytes of text that are kept, chosen evenly by a hash of the ids."""
     held_out: float = 0.0
     """Share of the documents, by a hash of their ids, that is kept apart for evaluation and never trained on."""
+    allow_newer: bool = False
+    """Of a package that is known by name: take what its registry has, where that is no more the pinned version."""
     rules: Rules | None = None
     """Rules of this source; left out: the corpus's."""
 
@@ -89,6 +91,10 @@ class SourceConfig(Config):
         if self.package:
             found += _unknown(self.package)
             found += idle(self, "is of files, and a package is read", "format", "fields")
+            if ":" in self.package:
+                found += idle(self, "is of packages that are known by name", "allow_newer")
+        else:
+            found += idle(self, "is of packages, and files are read", "allow_newer")
         return found
 
 
@@ -108,6 +114,9 @@ class CorpusConfig(Config):
     """What is dropped."""
     dedup: DedupConfig = field(default_factory=DedupConfig)
     """What counts as repeated."""
+    allow_newer: bool = False
+    """Of all packages that are known by name: take what a registry has, where that is no more the pinned version. The
+    build says so, and the manifest names the version and the digest of what was read."""
     cache: Path = Path("data/cache")
     """Where fetched archives are kept, so that another corpus does not fetch them again."""
 
@@ -141,7 +150,13 @@ class CorpusConfig(Config):
 
 def _unknown(package: str) -> list[str]:
     """What is wrong with the name of a package that is none of a registry's."""
-    if ":" in package or package in known_names():
+    if ":" in package:
+        try:
+            parse_reference(package)
+        except SansiError as error:
+            return [str(error)]
+        return []
+    if package in known_names():
         return []
     return [f'unknown source "{package}"{did_you_mean(package, known_names())}']
 

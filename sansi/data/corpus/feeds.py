@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from sansi.data.corpus.steps import ReadSettings
 from sansi.data.packages import open_package
 from sansi.data.parts import Part
 from sansi.data.readers import parts_of
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,15 @@ def feeds_of(config: CorpusConfig, folder: Path, base: Path) -> list[Feed]:
 
 def _of_package(source: SourceConfig, config: CorpusConfig, folder: Path) -> Feed:
     assert source.package is not None
-    opened = open_package(source.package, config.cache, folder, source.licence)
+    newer = config.allow_newer or source.allow_newer
+    opened = open_package(source.package, config.cache, folder, source.licence, newer)
+    if opened.is_newer:
+        log.warning(
+            "%s: the registry has the pinned version of %s no more; %s is read",
+            source.title,
+            opened.package,
+            opened.version,
+        )
     rules = source.rules or config.rules
     if source.rules is None and opened.min_bytes is not None:
         rules = replace(rules, min_bytes=opened.min_bytes)

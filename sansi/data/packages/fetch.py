@@ -82,9 +82,9 @@ def _fetch_one(package: Package, shelf: Path, allow_newer: bool, run: Runner) ->
     if (kept := _kept(package, shelf)) is not None:
         return kept
     try:
-        return _download(package, shelf, package.version, run)
+        return _download(package, shelf, package.version or None, run)
     except Unavailable as error:
-        if not allow_newer:
+        if not allow_newer or not package.version:
             raise error.told(package) from error
     try:
         return _download(package, shelf, None, run)
@@ -103,7 +103,8 @@ class Unavailable(Exception):
         }[package.kind]
         newer = "; if the registry has a newer version, `allow_newer = true` takes it" if package.kind == "deb" else ""
         return SansiError(
-            f'source "{package.name}": {package.kind} package {package.package} {package.version} can not be fetched '
+            f'source "{package.name}": {package.kind} package {package.package} {package.version}'.rstrip()
+            + " can not be fetched "
             f"({self}); {remedy}{newer}, or name the sources to build from without it",
             param="sources",
         )
@@ -114,12 +115,13 @@ def _kept(package: Package, shelf: Path) -> Fetched | None:
     for archive in sorted(_place(package, shelf, package.version).glob("[!.]*")):
         digest = file_sha256(archive)
         if package.sha256 in (None, digest):
-            return Fetched((archive,), package.version, digest, package.version)
+            version = package.version or version_of(archive.name, package)
+            return Fetched((archive,), version, digest, version)
     return None
 
 
 def _place(package: Package, shelf: Path, version: str) -> Path:
-    return shelf / re.sub(r"[^\w.+@~-]", "_", f"{package.package}-{version}")
+    return shelf / re.sub(r"[^\w.+@~-]", "_", f"{package.package}-{version or 'any'}")
 
 
 def _download(package: Package, shelf: Path, version: str | None, run: Runner) -> Fetched:
@@ -141,10 +143,10 @@ def _download(package: Package, shelf: Path, version: str | None, run: Runner) -
             # Of the very version: no newer one heals that.
             raise Unavailable(f"the download's sha256 is {digest}, the pin {package.sha256}").told(package)
         found = version or version_of(files[0].name, package)
-        place = _place(package, shelf, found)
+        place = _place(package, shelf, found if package.version else "")
         place.mkdir(exist_ok=True)
         os.replace(files[0], place / files[0].name)
-    return Fetched((place / files[0].name,), found, digest, package.version)
+    return Fetched((place / files[0].name,), found, digest, package.version or found)
 
 
 def version_of(archive: str, package: Package) -> str:

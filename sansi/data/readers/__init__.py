@@ -5,6 +5,6 @@ What cannot be read ends in a `BadRecord` that says where and why; nothing is le
 """
 
 from sansi.data.readers.fields import Fields
-from sansi.data.readers.parts import FORMATS, parts_of
+from sansi.data.readers.parts import FORMATS, format_of, parts_of
 
-__all__ = ["FORMATS", "Fields", "parts_of"]
+__all__ = ["FORMATS", "Fields", "format_of", "parts_of"]

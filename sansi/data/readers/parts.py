@@ -70,6 +70,12 @@ def parts_of(
     return parts
 
 
+def format_of(name: str) -> str | None:
+    """The format of files of this name, packed or not; None: nothing says that there is text in them."""
+    ending = PurePath(without_packing(name)).suffix.lower()
+    return next((format for format, endings in _ENDINGS.items() if ending in endings), None)
+
+
 def _split(kind: str, file: Path, label: str, fields: Fields, part_bytes: int) -> Sequence[Part]:
     if kind == "warc":
         return warc_parts(file, label, part_bytes)
