@@ -51,39 +51,10 @@ class Anchors:
 
     @classmethod
     def of(cls, units: Iterable[Units]) -> Anchors:
-        found: list[list[Numbers]] = [[] for _ in SIZES]
-        short: list[set[int]] = [set() for _ in range(8)]
-        first, sixteens = np.zeros(1 << 16, np.uint8), [np.zeros(0, np.uint64)]
+        builder = AnchorsBuilder()
         for unit in units:
-            if unit.kind == "whole":
-                continue
-            letters, offsets = _letters_of_tokens(unit.words.tokens)
-            begins, ends = offsets[unit.begins], offsets[unit.ends]
-            least = int((ends - begins).min())
-            if least < SIZES[-1]:
-                for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
-                    if 0 < end - begin < SIZES[-1]:
-                        short[end - begin].add(int.from_bytes(letters[begin:end].tobytes(), "little"))
-                begins, ends = begins[ends - begins >= SIZES[-1]], ends[ends - begins >= SIZES[-1]]
-                if not len(begins):
-                    continue
-                least = SIZES[-1]
-            kind = next(i for i, size in enumerate(SIZES) if least >= size + _SLACK[i])
-            places = _winnowed(letters, begins, least - SIZES[kind] + 1)
-            eights = _eights(letters)
-            found[kind].append(_hash(eights, places, SIZES[kind]))
-            first[_classes(eights[places])] |= np.uint8(1 << kind)
-            if SIZES[kind] >= 16:
-                sixteens.append(_hash(eights, places, 16))
-        empty, long = np.zeros(0, np.uint64), np.concatenate(sixteens)
-        second = np.zeros(1 << min(max(len(long), 1).bit_length() + 4, _MOST_BITS), np.uint8)
-        second[_slots(long, second)] = 1
-        return cls(
-            first,
-            second,
-            tuple(np.unique(np.concatenate([empty, *parts])) for parts in found),
-            tuple(np.asarray(sorted(values), np.uint64) for values in short),
-        )
+            builder.add(unit)
+        return builder.anchors()
 
     def find(self, letters: Letters) -> Hits:
         """All anchors in the letters of a batch of texts, as `letters_of` gives them."""
@@ -137,6 +108,46 @@ class Anchors:
             for name, count in (("anchors", len(SIZES)), ("short", 8))
         ]
         return cls(np.load(folder / "first.npy"), np.load(folder / "second.npy"), *parts)
+
+
+class AnchorsBuilder:
+    """Takes the anchors of one evaluation text after the other."""
+
+    def __init__(self) -> None:
+        self._found: list[list[Numbers]] = [[np.zeros(0, np.uint64)] for _ in SIZES]
+        self._sixteens = [np.zeros(0, np.uint64)]
+        self._short: list[set[int]] = [set() for _ in range(SIZES[-1])]
+        self._first = np.zeros(1 << 16, np.uint8)
+
+    def add(self, units: Units) -> None:
+        if units.kind == "whole":
+            return  # a document that is nothing but this text needs no looking for
+        letters, offsets = _letters_of_tokens(units.words.tokens)
+        begins, ends = offsets[units.begins], offsets[units.ends]
+        is_short = ends - begins < SIZES[-1]
+        for begin, end in zip(begins[is_short].tolist(), ends[is_short].tolist(), strict=True):
+            if begin < end:
+                self._short[end - begin].add(int.from_bytes(letters[begin:end].tobytes(), "little"))
+        if is_short.all():
+            return
+        begins, least = begins[~is_short], int((ends - begins)[~is_short].min())
+        kind = next(i for i, size in enumerate(SIZES) if least >= size + _SLACK[i])
+        places, eights = _winnowed(letters, begins, least - SIZES[kind] + 1), _eights(letters)
+        self._found[kind].append(_hash(eights, places, SIZES[kind]))
+        self._first[_classes(eights[places])] |= np.uint8(1 << kind)
+        if SIZES[kind] >= 16:
+            self._sixteens.append(_hash(eights, places, 16))
+
+    def anchors(self) -> Anchors:
+        long = np.unique(np.concatenate(self._sixteens))
+        second = np.zeros(1 << min(max(len(long), 1).bit_length() + 4, _MOST_BITS), np.uint8)
+        second[_slots(long, second)] = 1
+        return Anchors(
+            self._first,
+            second,
+            tuple(np.unique(np.concatenate(parts)) for parts in self._found),
+            tuple(np.asarray(sorted(values), np.uint64) for values in self._short),
+        )
 
 
 def _hits(letters: Letters, begins: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> Hits:

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from sansi.base.errors import SansiError
 from sansi.base.files import atomic_folder, read_json, write_json
-from sansi.data.decontaminate.anchors import Anchors
-from sansi.data.decontaminate.units import KINDS, MIN_WORDS, RUN_WORDS, Units, units_of
+from sansi.data.decontaminate.anchors import Anchors, AnchorsBuilder
+from sansi.data.decontaminate.units import KINDS, MIN_WORDS, RUN_WORDS, units_of
 
 VERSION = 1
 Numbers = npt.NDArray[Any]
@@ -122,7 +122,10 @@ class _Builder:
     def __init__(self, n: int, min_words: int):
         self.n, self.min_words = n, min_words
         self._seen: set[bytes] = set()
-        self._units: list[Units] = []
+        self._runs: list[Numbers] = []
+        self._kinds: list[int] = []
+        self._sizes: dict[str, set[int]] = {"anywhere": set(), "alone": set()}
+        self._anchors = AnchorsBuilder()
         self._names: list[bytes] = []
         self._digest = hashlib.sha256(json.dumps([VERSION, n, min_words]).encode())
 
@@ -133,16 +136,19 @@ class _Builder:
         same = hashlib.blake2b("\0".join(units.words.tokens).encode("utf-8", "surrogatepass"), digest_size=16).digest()
         if same not in self._seen:
             self._seen.add(same)
-            self._units.append(units)
+            self._runs.append(np.unique(units.hashes))
+            self._kinds.append(KINDS.index(units.kind))
+            if units.kind in self._sizes:
+                self._sizes[units.kind].add(units.size)
+            self._anchors.add(units)
             self._names.append(text.id.encode("utf-8", "replace"))
             self._digest.update(same)
 
     def index(self) -> Index:
-        runs = [np.unique(units.hashes) for units in self._units]
-        counts = np.asarray([len(own) for own in runs], np.uint32)
-        keys = np.concatenate([np.zeros(0, np.uint64), *runs])
-        owners = np.repeat(np.arange(len(runs), dtype=np.uint32), counts)
-        kinds = np.repeat(np.asarray([KINDS.index(units.kind) for units in self._units], np.uint8), counts)
+        counts = np.asarray([len(own) for own in self._runs], np.uint32)
+        keys = np.concatenate([np.zeros(0, np.uint64), *self._runs])
+        owners = np.repeat(np.arange(len(counts), dtype=np.uint32), counts)
+        kinds = np.repeat(np.asarray(self._kinds, np.uint8), counts)
         order = np.argsort(keys, kind="stable")
         keys, owners, kinds = keys[order], owners[order], kinds[order]
         fresh = np.ones(len(keys), bool)
@@ -156,15 +162,12 @@ class _Builder:
             np.append(np.flatnonzero(fresh), len(keys)),
             owners,
             counts,
-            self._sizes("anywhere"),
-            self._sizes("alone"),
+            np.asarray(sorted(self._sizes["anywhere"]), np.int64),
+            np.asarray(sorted(self._sizes["alone"]), np.int64),
             b"".join(self._names),
             np.cumsum([len(name) for name in self._names], dtype=np.int64),
-            Anchors.of(self._units),
+            self._anchors.anchors(),
         )
-
-    def _sizes(self, kind: str) -> Numbers:
-        return np.unique(np.asarray([units.size for units in self._units if units.kind == kind], np.int64))
 
 
 def as_texts(evaluation_texts: Iterable[str]) -> list[str]:
