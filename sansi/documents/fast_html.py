@@ -5,12 +5,13 @@ from __future__ import annotations
 from sansi.base.errors import SansiError
 from sansi.base.installing import install_command
 from sansi.documents.document import Document
+from sansi.documents.html_limits import check_page
 
 EXTRACTOR = "html-fast"
 _LEAST, _SHARE = 200, 0.1  # a main text below both is no main text: the page is read whole
 
 
-def read_html_fast(source: str) -> Document:
+def read_html_fast(source: str, name: str | None = None) -> Document:
     """The main text; of a page that has none, all of its text. Listings keep their lines, tables lose theirs.
 
     Raises SansiError where resiliparse is not installed.
@@ -20,6 +21,7 @@ def read_html_fast(source: str) -> Document:
         from resiliparse.parse.html import HTMLTree
     except ImportError as error:
         raise SansiError(f"fast reading of HTML needs resiliparse; run: {install_command('train')}") from error
+    check_page(source, name)
     tree = HTMLTree.parse(source)
     text = extract_plain_text(tree, main_content=True, alt_texts=False)
     if len(text) < _LEAST:

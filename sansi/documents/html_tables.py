@@ -8,6 +8,7 @@ from typing import Any
 from sansi.documents.mathml import children
 
 MAX_SPAN = 100  # columns or rows; pages have spans of thousands, by mistake
+MAX_SPANNED = 20_000  # cells of a table that others cover
 
 
 def is_layout(table: Any) -> bool:
@@ -23,6 +24,7 @@ def table_grid(table: Any, is_hidden: Callable[[dict[str, str | None]], bool]) -
     """The rows of a table, each a list of cells; None where a cell spans from the left or from above."""
     grid: list[list[Any]] = []
     below: dict[int, int] = {}  # column -> rows that a cell from above still covers
+    spare = MAX_SPANNED
     for row in _rows(table):
         if is_hidden(row.attributes) or is_hidden(row.parent.attributes):
             continue
@@ -36,6 +38,9 @@ def table_grid(table: Any, is_hidden: Callable[[dict[str, str | None]], bool]) -
                 continue
             cell = cells.pop(0)
             width, height = _span(cell, "colspan"), _span(cell, "rowspan")
+            if width * height - 1 > spare:
+                width = height = 1
+            spare -= width * height - 1
             line += [cell, *[None] * (width - 1)]
             below.update(dict.fromkeys(range(column, column + width), height - 1))
         grid.append(line)

@@ -15,6 +15,7 @@ from sansi.base.errors import SansiError
 from sansi.base.installing import install_command
 from sansi.documents.html_marks import GAP, code_language, fenced, fraction, script
 from sansi.documents.html_places import Place, kind_of_place
+from sansi.documents.html_source import plain_html
 from sansi.documents.html_tables import is_layout, table_grid
 from sansi.documents.mathml import children, formula
 
@@ -40,9 +41,6 @@ SKIPPED = frozenset(_SKIPPED_NAMES.split())
 SKIPPED_CLASSES = frozenset(["docnav", "navfooter", "navheader", "toc"])
 APART = frozenset(["label", "s", "strike"])  # inline, but never one word with what stands beside
 
-_CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
-_ATTRIBUTE = r"\s+[^\s=<>/]+(?:\s*=\s*(?:\"[^\"]*\"|'[^']*'))?"
-_SELF_CLOSED = re.compile(rf"<([a-zA-Z][\w:-]*)((?:{_ATTRIBUTE})*)\s*/>")
 _HIDDEN_STYLE = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse))", re.IGNORECASE)
 _BLOCK_STYLE = re.compile(r"(?:^|;)\s*display\s*:\s*(?:block|flex|grid|list-item|table)", re.IGNORECASE)
 _SPACES, _RUNS = re.compile(r"[ \t\n\r\f\xa0]+"), re.compile(" {2,}")
@@ -55,6 +53,7 @@ _PLACES_NAMES = (
 )
 PLACES = frozenset(_PLACES_NAMES.split())
 DEEPEST_LIST, DEEPEST_TABLE = 20, 30  # below it items are not set further to the right, and all tables are layout
+_DEEPEST_MARK, _PLAIN = 8, -1  # powers of powers; what is raised further stands as it is
 _LOOKED_BACK = 8  # parts of a line that what is raised or lowered may belong to
 
 
@@ -86,7 +85,7 @@ def parse_html(source: str) -> Page:
         from selectolax.lexbor import LexborHTMLParser
     except ImportError as error:
         raise SansiError(f"reading HTML needs selectolax; run: {install_command('agents')}") from error
-    root = LexborHTMLParser(_plain_html(source.replace("\x00", ""))).root
+    root = LexborHTMLParser(plain_html(source.replace("\x00", ""))).root
     if root is None:
         return Page((), None)
     writer = _Writer()
@@ -102,16 +101,6 @@ def html_to_text(source: str) -> str:
         text += ("\n" if tight else "\n\n") + block.text
         previous = block
     return text.strip()
-
-
-def _plain_html(source: str) -> str:
-    """XHTML as HTML: `<a id="x"/>` is whole there and would stay open here, and CDATA is text. <noscript> goes: where
-    scripts run nobody sees it, and its text would end the head."""
-    source = re.sub(r"<noscript\b[^>]*>.*?</noscript\s*>", "", source, flags=re.DOTALL | re.IGNORECASE)
-    if not re.match(r"\s*<\?xml|.{0,600}<html[^>]*\sxmlns=", source, re.DOTALL):
-        return source
-    source = _CDATA.sub(lambda found: found[1].replace("&", "&amp;").replace("<", "&lt;"), source)
-    return _SELF_CLOSED.sub(r"<\1\2></\1>", source)
 
 
 class _Writer:
@@ -201,7 +190,9 @@ class _Writer:
             self._border()
             self._close_block(tag)
         elif tag in ("sup", "sub"):
-            self._leave_mark(tag, self._marks.pop())
+            begin = self._marks.pop()
+            if begin != _PLAIN:
+                self._leave_mark(tag, begin)
         elif tag == "a":
             self._links -= 1
         elif tag == "q":
@@ -281,7 +272,7 @@ class _Writer:
 
     def _open_inline(self, tag: str, node: Any) -> None:
         if tag in ("sup", "sub"):
-            self._marks.append(len(self._parts))
+            self._marks.append(len(self._parts) if len(self._marks) < _DEEPEST_MARK else _PLAIN)
         elif tag == "q":
             self._parts.append("“")
         elif tag == "a":
@@ -299,7 +290,7 @@ class _Writer:
         if not text.strip(_BLANK):
             return
         # A <sup> or <sub> around blocks, which HTML forbids and pages have: what is inside is no power.
-        self._marks = [0] * len(self._marks)
+        self._marks = [min(mark, 0) for mark in self._marks]
         if listing:
             self._write(fenced(text.replace(GAP, " "), self._fence), "pre", linked)
             return

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sansi.base.errors import SansiError
 from sansi.documents.document import Document, DocumentError, Limits, named
+from sansi.documents.html_limits import check_page
 from sansi.documents.html_text import parse_html
 from sansi.documents.main_blocks import select_main
 from sansi.documents.markdown import markdown
@@ -29,12 +30,13 @@ def read_html(source: str, name: str | None = None, limits: Limits | None = None
     Raises SansiError where neither of the two parsers is installed, DocumentError for a page that takes too long.
     """
     if len(source) <= SMALL:
-        return read_html_here(source)
+        return read_html_here(source, name)
+    check_page(source, name)
     limits = limits or Limits()
     arguments = [str(limits.seconds), str(limits.memory)]
     said = output_of(_WORKER, arguments, source.encode("utf-8", "replace"), limits.seconds)
     if not said.endswith(b"\n"):
-        reason = f"could not be read within {limits.seconds:g} seconds: its elements nest too deep, or it is too large"
+        reason = f"could not be read within {limits.seconds:g} seconds: it is too large"
         raise DocumentError(f"{named(name)} {reason}", code="broken")
     told = json.loads(said)
     if "error" in told:
@@ -42,8 +44,9 @@ def read_html(source: str, name: str | None = None, limits: Limits | None = None
     return Document(told["text"], "text/html", told["title"], extractor=EXTRACTOR)
 
 
-def read_html_here(source: str) -> Document:
+def read_html_here(source: str, name: str | None = None) -> Document:
     """The same in this process, however long it takes."""
+    check_page(source, name)
     title = _title(source)
     guide = _guide(source)
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sansi.documents.html_text import Block
 
@@ -26,10 +26,15 @@ def markdown(blocks: Iterable[Block]) -> str:
 
 
 def table(rows: list[tuple[str, ...]]) -> str:
-    """A table whose first row is its head."""
+    """A table whose first row is its head, as wide as the widest row; other rows end with their last text."""
+    head, *body = rows
     width = max(map(len, rows))
-    lines = [_row([*cells, *[""] * (width - len(cells))]) for cells in rows]
-    return "\n".join([lines[0], "|" + " --- |" * width, *lines[1:]])
+    lines = [_row([*head, *[""] * (width - len(head))]), "|" + " --- |" * width]
+    return "\n".join(lines + [_row(cells[: _last_text(cells)]) for cells in body])
+
+
+def _last_text(cells: Sequence[str]) -> int:
+    return max((number for number, cell in enumerate(cells, 1) if cell), default=1)
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -91,13 +91,13 @@ def _html(decoded: Decoded, kind: Kind, name: str | None, limits: Limits) -> Doc
 def _html_here(decoded: Decoded, kind: Kind, name: str | None, limits: Limits) -> Document:
     from sansi.documents.main_text import read_html_here
 
-    return read_html_here(decoded.text)
+    return read_html_here(decoded.text, name)
 
 
 def _html_fast(decoded: Decoded, kind: Kind, name: str | None, limits: Limits) -> Document:
     from sansi.documents.fast_html import read_html_fast
 
-    return read_html_fast(decoded.text)
+    return read_html_fast(decoded.text, name)
 
 
 def _man(decoded: Decoded, kind: Kind, name: str | None, limits: Limits) -> Document:
