@@ -1,6 +1,6 @@
 """Weights per document against weights per source, at the same budget of proxies: regret in bits per byte.
 
-    python bench/data_mixture.py planted|sources|real --seeds 5 --out FOLDER
+    python bench/data_mixture.py planted|sources|real --out FOLDER
 
 `planted`: made corpora in which what a document is worth stands in its annotations; every source holds some of all.
 `sources`: the same texts, sorted so that its source decides what a document is worth, and annotations tell nothing.
@@ -295,12 +295,12 @@ def run_seed(world: World, seed: int, folder: Path, search: SearchConfig, steps:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("world", choices=["planted", "sources", "real"])
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--corpus", type=Path, default=Path("data/corpus"))
     parser.add_argument("--proxies", type=int, default=24)
     args = parser.parse_args()
-    for seed in range(args.seeds):
+    for seed in args.seeds:
         world = real(args.corpus, seed) if args.world == "real" else planted(seed, args.world == "sources")
         search = SearchConfig(proxies=args.proxies, epochs=world.epochs, min_effective_share=0.05, confirmations=2)
         result = run_seed(world, seed, args.out / args.world / str(seed), search, STEPS)
