@@ -11,6 +11,7 @@ from typing import Any
 import jobs_made
 import pytest
 from documents_made import prose
+from fpdf import FPDF
 from sansi.base import SansiError
 from sansi.base.errors import ConfigError
 from sansi.data import CorpusReport, build_corpus, pack, read_corpus
@@ -38,6 +39,14 @@ def config_of(*files: Path, **changes: Any) -> CorpusConfig:
         SourceConfig(name=file.stem, path=str(file), licence="CC0-1.0", language="en", **changes) for file in files
     )
     return CorpusConfig(source=sources, rules=EASY)
+
+
+def pdf_of(text: str) -> bytes:
+    page = FPDF()
+    page.add_page()
+    page.set_font("helvetica", size=11)
+    page.multi_cell(0, 6, text)
+    return bytes(page.output())
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -183,11 +192,15 @@ def test_a_corpus_of_nothing_is_refused(tmp_path: Path):
 def test_a_toml_file_of_a_few_lines_is_enough(tmp_path: Path):
     lines(tmp_path / "notes" / "a.jsonl", [prose(1)])
     (tmp_path / "notes" / "b.md").write_text(f"# Title\n\n{prose(2)}\n")
+    (tmp_path / "notes" / "c.pdf").write_bytes(pdf_of(prose(3)))
+    (tmp_path / "notes" / "d.pdf").write_bytes(b"%PDF-1.7 and no more")
     toml = tmp_path / "my.toml"
     toml.write_text('[[source]]\npath = "notes/*"\nlicence = "CC0-1.0"\n')
     file = load_corpus_file(toml)
     report = build_corpus(tmp_path / "corpus", file.config, executor=HERE, base=file.base)
-    assert report.documents == 2 and [s.name for s in report.sources] == ["notes"]
+    assert report.documents == 3 and [s.name for s in report.sources] == ["notes"]
+    assert report.sources[0].quarantined == {"broken": 1} and report.balance.read == 4
+    assert " ".join(prose(3).split()[:5]) in list(read_corpus(tmp_path / "corpus"))[-1].text
     toml.write_text('[[source]]\npath = "notes/*"\nlicense = "CC0-1.0"\n[rules]\nmin_byte = 5\n')
     with pytest.raises(ConfigError, match=r'(?s)"license".*did you mean "licence".*min_byte'):
         load_corpus_file(toml)

@@ -31,14 +31,13 @@ from sansi.data.corpus.inputs import BUILD_FILE, CorpusInputs, check_unchanged
 from sansi.data.corpus.report import MANIFEST_FILE, CorpusReport, source_report
 from sansi.data.corpus.steps import (
     PartFiles,
-    decontaminate_part,
     hash_of,
     held_out_of,
     read_part,
     settle_part,
     write_part,
 )
-from sansi.data.decontaminate import as_texts
+from sansi.data.decontaminate import Decontaminator, EvaluationText, as_texts, find_contaminated
 from sansi.data.dedup import decision_files, deduplicate
 from sansi.data.store import columns_of, read_documents
 from sansi.data.work import Executor, Job, LocalExecutor
@@ -132,20 +131,37 @@ class _Build:
         return [PartFiles(*(folder / f"{n:05d}.parquet" for folder in folders)) for n in range(len(feed.parts))]
 
     def _read(self, feeds: Sequence[Feed], parts: dict[str, list[PartFiles]]) -> None:
+        answers = self.work / "answers" if self.config.pdf.asks else None
         jobs = [
-            Job(read_part, files.read, {"part": part, "settings": feed.settings}, watched=True, size=max(part.size, 1))
+            Job(
+                read_part,
+                files.read,
+                {"part": part, "settings": feed.settings, "answers": answers},
+                True,
+                max(part.size, 1),
+            )
             for feed in feeds
             for part, files in zip(feed.parts, parts[feed.name], strict=True)
         ]
         self.executor.run(jobs, "reading")
 
     def _decontaminate(self, feeds: Sequence[Feed], parts: dict[str, list[PartFiles]]) -> None:
-        files = _all(feeds, parts)
-        texts = self.work / "evaluation.json"
-        held_out = (document.text for file in files for document in read_documents(held_out_of(file.read)))
-        write_json(texts, [*self.texts, *held_out])
-        jobs = [Job(decontaminate_part, f.decontaminated, {"documents": f.read, "texts": texts}) for f in files]
-        self.executor.run(jobs, "decontaminating")
+        files = [(files.read, files.decontaminated) for files in _all(feeds, parts)]
+        index, decisions = self.work / "evaluation", self.work / "overlaps"
+        if not index.is_dir():
+            Decontaminator(self._evaluation_texts([read for read, _ in files])).save(index)
+        found = find_contaminated(
+            [read for read, _ in files], index, decisions, self.config.decontamination, self.executor
+        )
+        if found.dropped:
+            log.info("%s documents overlap with evaluation texts: %s", found.dropped, dict(found.by_set))
+        self._settle(feeds, files, decisions, "decontaminate")
+
+    def _evaluation_texts(self, files: Sequence[Path]) -> Iterator[EvaluationText]:
+        """What was given, and what is held out."""
+        yield from (EvaluationText(f"given/{number}", text) for number, text in enumerate(self.texts))
+        held_out = (document for file in files for document in read_documents(held_out_of(file)))
+        yield from (EvaluationText(f"held out/{document.id}", document.text) for document in held_out)
 
     def _deduplicate(self, feeds: Sequence[Feed], parts: dict[str, list[PartFiles]]) -> None:
         files = [(files.decontaminated, files.settled) for files in _all(feeds, parts)]

@@ -18,9 +18,11 @@ from typing import Literal
 
 from sansi.base.config import Config, idle, too_small
 from sansi.base.errors import SansiError, did_you_mean
+from sansi.data.decontaminate import DecontaminationConfig
 from sansi.data.dedup import DedupConfig
 from sansi.data.filters import Rules
 from sansi.data.packages import default_names, known_names, parse_reference
+from sansi.data.pdf import PdfSettings
 from sansi.data.readers import FORMATS, Fields
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -114,6 +116,12 @@ class CorpusConfig(Config):
     """What is dropped."""
     dedup: DedupConfig = field(default_factory=DedupConfig)
     """What counts as repeated."""
+    benchmarks: tuple[str, ...] = ()
+    """Evaluation sets that no document may overlap with: benchmarks that Sansi knows by name, or files of yours."""
+    decontamination: DecontaminationConfig = field(default_factory=DecontaminationConfig)
+    """What is no evidence that an evaluation text was copied."""
+    pdf: PdfSettings = field(default_factory=PdfSettings)
+    """How PDF files become text: what is done with pages that are pictures or garbled."""
     allow_newer: bool = False
     """Of all packages that are known by name: take what a registry has, where that is no more the pinned version. The
     build says so, and the manifest names the version and the digest of what was read."""

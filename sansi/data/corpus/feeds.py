@@ -83,4 +83,5 @@ def _settings(source: SourceConfig, config: CorpusConfig, licence: str, rules: o
         kind=source.kind,
         original=source.original,
         held_out=source.held_out,
+        pdf=config.pdf,
     )

@@ -31,7 +31,7 @@ class CorpusInputs:
     sources: dict[str, str]  # name -> package, version and digest, or the files' digest
     settings: dict[str, Any]  # by source: how it is read and judged
     evaluation: str  # digest of the evaluation texts, whatever their order; "none" if there are none
-    dedup: dict[str, Any]  # what counts as repeated
+    comparing: dict[str, Any]  # what counts as repeated, and as copied from an evaluation set
     rules: dict[str, float]  # thresholds of filters and decontamination
 
     @classmethod
@@ -40,7 +40,7 @@ class CorpusInputs:
             sources={feed.name: _origin(feed) for feed in feeds},
             settings={feed.name: {**asdict(feed.settings), "limit_bytes": feed.limit_bytes} for feed in feeds},
             evaluation=digest_texts(evaluation_texts),
-            dedup=config_to_dict(config.dedup),
+            comparing={"dedup": config_to_dict(config.dedup), "evaluation": config_to_dict(config.decontamination)},
             rules=thresholds(),
         )
 
@@ -54,7 +54,7 @@ class CorpusInputs:
     def differences(self, other: CorpusInputs) -> list[str]:
         """What `other` has otherwise, a phrase for each."""
         found = [] if self.evaluation == other.evaluation else ["another evaluation set"]
-        for part, noun in (("sources", "source"), ("settings", "setting"), ("dedup", "dedup"), ("rules", "rule")):
+        for part, noun in (("sources", "source"), ("settings", "setting"), ("comparing", "setting"), ("rules", "rule")):
             there, here = (
                 {f'{noun} "{name}"': value for name, value in flat(getattr(inputs, part)).items()}
                 for inputs in (self, other)

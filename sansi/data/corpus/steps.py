@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from sansi.base.digests import bytes_sha256
 from sansi.base.errors import SansiError
 from sansi.base.files import read_json
+from sansi.client.bulk import EndpointDown
 from sansi.data.annotate import annotate, rescored
-from sansi.data.decontaminate import Decontaminator
 from sansi.data.dedup import apply, read_decisions
 from sansi.data.documents import BadRecord, Document, Kind, RawDocument, Record
 from sansi.data.extract import extract, reason_of
 from sansi.data.filters import Rules, reason_to_drop
 from sansi.data.ledger import Balance, Dropped, Entry, Quarantined
 from sansi.data.parts import Part
+from sansi.data.pdf import PdfReader, PdfSettings
 from sansi.data.store import read_documents, read_entries, rows_of, write_documents, write_entries
 from sansi.data.work import Watch
 
@@ -39,6 +40,7 @@ class ReadSettings:
     kind: Kind | None = None
     original: bool = True
     held_out: float = 0.0
+    pdf: PdfSettings = field(default_factory=PdfSettings)
 
 
 def ledger_of(file: Path) -> Path:
@@ -51,16 +53,17 @@ def held_out_of(file: Path) -> Path:
     return file.with_name(f"{file.stem}.held_out.parquet")
 
 
-def read_part(output: Path, part: Part, settings: ReadSettings, watch: Watch) -> None:
-    """Records to documents: extracted, annotated, filtered."""
-    reader = _Reader(settings, watch)
+def read_part(output: Path, part: Part, settings: ReadSettings, watch: Watch, answers: Path | None = None) -> None:
+    """Records to documents: extracted, annotated, filtered. answers: where those of endpoints are kept."""
     held_out: list[Document] = []
     kept: list[Document] = []
-    for record in part.records():
-        document = reader.read(record)
-        if document is not None:
-            (held_out if reader.is_held_out(record) else kept).append(document)
-        watch.at(f"after {record.id}")
+    with PdfReader(settings.pdf, answers) as pdf:
+        reader = _Reader(settings, watch, pdf)
+        for record in part.records():
+            document = reader.read(record)
+            if document is not None:
+                (held_out if reader.is_held_out(record) else kept).append(document)
+            watch.at(f"after {record.id}")
     watch.done()
     Balance.of(reader.entries, reader.count).check(part.name)
     write_entries(ledger_of(output), reader.entries)
@@ -71,8 +74,8 @@ def read_part(output: Path, part: Part, settings: ReadSettings, watch: Watch) ->
 class _Reader:
     """Turns records into documents, and writes down what became of each."""
 
-    def __init__(self, settings: ReadSettings, watch: Watch):
-        self.settings, self.watch = settings, watch
+    def __init__(self, settings: ReadSettings, watch: Watch, pdf: PdfReader):
+        self.settings, self.watch, self.pdf = settings, watch, pdf
         self.entries: list[Entry] = []
         self.count = 0
 
@@ -94,11 +97,13 @@ class _Reader:
         assert isinstance(record, Record)
         return record.held_out or is_chosen(record.id, self.settings.held_out)
 
-    def _document(self, record: Record) -> Document | Quarantined:
+    def _document(self, record: Record) -> Document | Dropped | Quarantined:
         try:
-            raw = self._declared(extract(record, self.settings.how))
-            return annotate(raw, self.settings.source, raw.licence or self.settings.licence)
-        except (MemoryError, OSError):
+            raw = self.pdf.extract(record) if is_pdf(record) else extract(record, self.settings.how)
+            if isinstance(raw, Dropped):
+                return raw
+            return annotate(self._declared(raw), self.settings.source, self.settings.licence)
+        except (MemoryError, OSError, EndpointDown):
             raise
         except SansiError as error:
             return Quarantined(reason_of(error), str(error))
@@ -130,6 +135,11 @@ class _Reader:
         self.entries.append(Entry.of(f"{self.settings.source}/{record.id}", "read", fate, **facts))
 
 
+def is_pdf(record: Record) -> bool:
+    """Whether it is read page by page, whatever it is called."""
+    return isinstance(record.data, bytes) and b"%PDF-" in record.data[:1024]
+
+
 def is_chosen(id: str, share: float) -> bool:
     """Whether an id is among `share` of all ids, by a hash of it."""
     return share > 0 and hash_of(id) < share * 2**64
@@ -142,19 +152,6 @@ def hash_of(id: str) -> int:
 
 def _entry(document: Document, step: str, fate: Dropped | Quarantined | None) -> Entry:
     return Entry.of(document.id, step, fate, text_size=document.size, language=document.language)
-
-
-def decontaminate_part(output: Path, documents: Path, texts: Path) -> None:
-    """The documents that overlap with no evaluation text."""
-    decontaminator, entries, kept = Decontaminator(read_json(texts)), [], []
-    for document in read_documents(documents):
-        overlap = decontaminator.overlap(document.text)
-        fate = None if overlap is None else Dropped("in an evaluation set", overlap[:200])
-        entries.append(_entry(document, "decontaminate", fate))
-        if fate is None:
-            kept.append(document)
-    write_entries(ledger_of(output), entries)
-    write_documents(output, kept)
 
 
 def settle_part(output: Path, documents: Path, decisions: Path, step: str, rules: Rules) -> None:
