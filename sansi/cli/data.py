@@ -13,6 +13,7 @@ import typer
 from sansi.base.errors import SansiError
 from sansi.base.sizes import size_text
 from sansi.cli import data_look
+from sansi.cli.data_synthesise import synthesise
 from sansi.cli.extras import need
 from sansi.cli.help import Command, Group, show_help
 
@@ -30,6 +31,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 data_look.register(app)
+app.command("synthesise", cls=Command)(synthesise)
 
 
 @app.callback()

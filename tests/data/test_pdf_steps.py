@@ -155,9 +155,10 @@ def test_tesseract_reads_it_without_an_endpoint(mixed, tmp_path, fields):
 def test_the_language_of_a_scan_is_that_of_its_script_or_of_what_the_source_tells(monkeypatch):
     asked = []
     known = tesseract.recognise
-    monkeypatch.setattr(tesseract, "recognise", lambda png, names: asked.append(list(names)) or known(png, names))
+    monkeypatch.setattr(tesseract, "recognise", lambda png, names: asked.append(names) or known(png, names))
     scan = document(PAGES[:1], scanned=(0,))
     assert words(extract(scan, PdfSettings("tesseract")).text) == words(PAGES[0])
+    monkeypatch.setattr(tesseract, "recognise", lambda png, names: asked.append(names) or "read")
     extract(scan, PdfSettings("tesseract"), language="en")
     assert asked == [[], ["eng"]]
 

@@ -14,8 +14,11 @@ from sansi.data.ledger import Entry
 from sansi.data.store import document_row, document_schema, entry_schema, table_writer
 
 
-def write_corpus(out: Path, origin: Origin, documents: Iterable[Document]) -> CorpusReport:
-    """Write a corpus of one source, which appears whole or not at all; the documents are taken as they are."""
+def write_corpus(out: Path, origin: Origin, documents: Iterable[Document | Entry]) -> CorpusReport:
+    """Write a corpus of one source, which appears whole or not at all; the documents are taken as they are.
+
+    An entry among them says what became of a document that is not there.
+    """
     name = f"{origin.name}/00000.parquet"
     with atomic_folder(out) as draft:
         with (
@@ -23,6 +26,9 @@ def write_corpus(out: Path, origin: Origin, documents: Iterable[Document]) -> Co
             table_writer(draft / "ledger" / name, entry_schema()) as ledger,
         ):
             for document in documents:
+                if isinstance(document, Entry):
+                    ledger.add(vars(document), 200)
+                    continue
                 row = document_row(document)
                 kept.add(row, row["size"])
                 facts = {"size": row["size"], "text_size": row["size"], "language": document.language}

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sansi.recipes.kinds import evaluation, models, reinforcement, tasks, text, training, weighing
+from sansi.recipes.kinds import evaluation, models, reinforcement, synthetic, tasks, text, training, weighing
 from sansi.recipes.stages import Kind
 
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
-    for family in (text, weighing, tasks, training, reinforcement, evaluation, models)
+    for family in (text, weighing, synthetic, tasks, training, reinforcement, evaluation, models)
     for kind in family.KINDS
 }
 
