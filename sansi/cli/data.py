@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -161,17 +160,21 @@ def _plan_row(feed: Feed) -> list[str]:
 
 
 def _show(report: CorpusReport, by: str = "source") -> None:
-    if by not in ("source", "reason", "language", "licence"):
-        rows = _counted(report, by)
-    elif by == "source":
-        rows = [_source_row(source.name, source.documents, source.bytes, source.records) for source in report.sources]
-    elif by == "reason":
+    from sansi.data.corpus import corpus_files
+    from sansi.data.corpus.summary import COLUMNS, count_by
+
+    if by == "reason":
         _show_reasons(report)
         return
+    if by == "source":
+        rows = [_source_row(source.name, source.documents, source.bytes, source.records) for source in report.sources]
+    elif by in COLUMNS:
+        count = count_by(corpus_files(report.folder), [by])[by]
+        total = max(count.sizes.total(), 1)
+        rows = [[name, f"{n:,}", size_text(size), f"{size / total:.2%}"] for name, n, size in count.rows]
     else:
-        rows = _rows_of(report, by)
-    last = "of records" if by == "source" else "share"
-    _print_table([by, "documents", "text", last], rows, numbers=3)
+        raise SansiError(f'--by "{by}" is not known; give source, reason, {", ".join(COLUMNS)}', param="by")
+    _print_table([by, "documents", "text", "of records" if by == "source" else "share"], rows, numbers=3)
     balance = report.balance
     typer.echo(
         f"{report.folder}: {report.documents:,} documents, {size_text(report.bytes)} of text, "
@@ -183,39 +186,6 @@ def _show(report: CorpusReport, by: str = "source") -> None:
 def _source_row(name: str, documents: int, size: int, records: int) -> list[str]:
     share = f"{documents / records:.1%}" if records else ""
     return [name, f"{documents:,}", size_text(size), share]
-
-
-def _rows_of(report: CorpusReport, by: str) -> list[list[str]]:
-    documents: Counter[str] = Counter()
-    sizes: Counter[str] = Counter()
-    for source in report.sources:
-        documents.update(source.languages if by == "language" else source.licences)
-        sizes.update(source.bytes_by_language if by == "language" else source.bytes_by_licence)
-    return _shares(documents, sizes)
-
-
-def _counted(report: CorpusReport, by: str) -> list[list[str]]:
-    """Documents and bytes by a column that the manifest does not sum up."""
-    from sansi.data.corpus import corpus_files
-    from sansi.data.store import columns_of
-
-    if by not in ("kind", "domain", "field", "script", "media_type"):
-        raise SansiError(f'--by "{by}" is not known; give source, reason, language, licence, kind, domain or field')
-    documents: Counter[str] = Counter()
-    sizes: Counter[str] = Counter()
-    for file in corpus_files(report.folder):
-        columns = columns_of(file, [by, "size"])
-        for value, size in zip(columns[by], columns["size"], strict=True):
-            documents[value or "(none)"] += 1
-            sizes[value or "(none)"] += size
-    return _shares(documents, sizes)
-
-
-def _shares(documents: Counter[str], sizes: Counter[str]) -> list[list[str]]:
-    total = max(sizes.total(), 1)
-    return [
-        [name, f"{documents[name]:,}", size_text(size), f"{size / total:.2%}"] for name, size in sizes.most_common()
-    ]
 
 
 def _show_reasons(report: CorpusReport) -> None:

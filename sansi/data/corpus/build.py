@@ -23,7 +23,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from sansi.base.errors import SansiError
-from sansi.base.files import make_folder, write_json
+from sansi.base.files import make_folder, write_json, write_text
 from sansi.base.marker import shown
 from sansi.data.corpus.config import CorpusConfig
 from sansi.data.corpus.feeds import Feed, feeds_of
@@ -37,6 +37,7 @@ from sansi.data.corpus.steps import (
     settle_part,
     write_part,
 )
+from sansi.data.corpus.summary import count_by, plot_counts, summary_text
 from sansi.data.decontaminate import Decontaminator, EvaluationText, as_texts, find_contaminated
 from sansi.data.dedup import decision_files, deduplicate
 from sansi.data.store import columns_of, read_documents
@@ -214,6 +215,9 @@ class _Build:
         sources = tuple(source_report(self.out, feed.origin) for feed in feeds)
         report = CorpusReport(self.out, sources, inputs)
         report.check()
+        counts = count_by([self.out / name for s in sources for name in s.files if name.startswith("documents/")])
+        write_text(self.out / "report.md", summary_text(report, counts))
+        plot_counts(report, counts, self.out / "plots")
         report.write()
         return CorpusReport.load(self.out)
 

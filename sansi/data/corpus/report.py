@@ -11,7 +11,7 @@ from typing import Any
 from sansi.base.config import load_config
 from sansi.base.digests import file_sha256
 from sansi.base.errors import SansiError
-from sansi.base.files import read_json, write_json, write_text
+from sansi.base.files import read_json, write_json
 from sansi.data.corpus.inputs import FORMAT, CorpusInputs
 from sansi.data.corpus.origin import Origin
 from sansi.data.ledger import Balance
@@ -151,11 +151,7 @@ class CorpusReport:
         return {"format": FORMAT, "languages": self.languages, "inputs": self.inputs.as_dict(), "sources": sources}
 
     def write(self) -> None:
-        write_text(self.folder / "report.md", self.text())
         write_json(self.folder / MANIFEST_FILE, self.as_dict())
-
-    def text(self) -> str:
-        return "# Corpus\n\n" + self.table()
 
     def table(self) -> str:
         """A Markdown table, a line per source and the total."""
