@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sansi.base.errors import SansiError
-from sansi.cli.extras import need
 from sansi.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -48,7 +47,6 @@ def find(
 
     Exit code 1 where it is not there.
     """
-    need("pyarrow")
     from sansi.data.shards.record import RECORD_FILE, steps_taken
 
     key, value = _asked(text, file, doc, url, passage)
@@ -60,8 +58,8 @@ def find(
     found: list[dict[str, Any]] = []
     for steps, dataset, first, packed in places:
         numbers = packed.find_passage(value) if key == "passage" else packed.find(key, value)
-        for number, known in zip(numbers, packed.rows(numbers), strict=True):
-            answer = {"folder": str(packed.path), "document": number, **known}
+        for number in numbers:
+            answer = {"folder": str(packed.path), "document": number, **packed.known(number)}
             if steps:
                 passes = steps.seen(dataset, first + number, taken)
                 answer["passes"] = [{"epoch": one.epoch, "steps": list(one.steps)} for one in passes]
@@ -100,7 +98,6 @@ def steps(
 
       sansi data steps runs/tiny/text --step 1 --batch-size 16 --sequence-length 256 --seed 0
     """
-    need("pyarrow")
     from sansi.data.shards.record import RECORD_FILE
     from sansi.data.shards.steps import Steps
 

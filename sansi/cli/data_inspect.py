@@ -40,7 +40,6 @@ def inspect(
 
       sansi data inspect runs/tiny/corpus --json
     """
-    need("pyarrow")
     path = Path(folder)
     if (path / "shards.json").is_file():
         told = _of_shards(path, documents, verify)
@@ -81,7 +80,7 @@ def _of_shards(path: Path, documents: int, verify: bool) -> dict[str, Any]:
         lengths.update(size.bit_length() for size in sizes)
     rows = {"rows": manifest.rows, "padding": round(manifest.padding_share, 6)} if manifest.layout == "rows" else {}
     numbers = _spread(manifest.documents, documents)
-    some = [{"document": n, **known} for n, known in zip(numbers, packed.rows(numbers), strict=True)]
+    some = [{"document": number, **packed.known(number)} for number in numbers]
     return {
         "what": "shards",
         "layout": manifest.layout,
@@ -140,6 +139,7 @@ def _of_run(path: Path) -> dict[str, Any]:
 
 
 def _of_corpus(path: Path, documents: int) -> dict[str, Any]:
+    need("pyarrow")
     from sansi.data.corpus import corpus_files
     from sansi.data.store import read_documents
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 BARS = ("cyan", "yellow", "magenta", "blue", "bright_red", "bright_cyan")  # of documents, in turn
 LEARNED, UNLEARNED = ("green", "bright_green"), ("bright_black", "white dim")
 OPEN, CLOSE = "⟦", "⟧"  # around what is not learned, where there are no colours
-MOST_TRIED = 20_000  # documents looked at for one of a source or a language
 
 
 @dataclass(frozen=True)
@@ -151,8 +150,7 @@ def _plain(value: Any) -> str:
 
 
 def _title(packed: PackedFolder, document: int, begin: int, tokens: int) -> dict[str, Any]:
-    (known,) = packed.rows([document], ("id", "source", "language", "licence", "kind", "url", "title"))
-    return {"document": document, **known, "begin": begin, "tokens": tokens}
+    return {"document": document, **packed.known(document), "begin": begin, "tokens": tokens}
 
 
 def _show_sample(
@@ -231,8 +229,8 @@ def _chosen(packed: PackedFolder, doc: str | None, wanted: dict[str, str], rng: 
         return rng.randrange(count)
     first = rng.randrange(count)
     for step in range(count):
-        document = (first + step) % count
-        if all(packed.rows([document], tuple(wanted))[0][key] == value for key, value in wanted.items()):
+        known = packed.known(document := (first + step) % count)
+        if all(known[key] == value for key, value in wanted.items()):
             return document
     raise SansiError(f"{packed.path}: no document is of both {' and '.join(wanted.values())}")
 

@@ -132,31 +132,6 @@ def read_table(path: Path) -> Iterator[dict[str, Any]]:
             yield from file.read_row_group(group).to_pylist()
 
 
-class TableRows:
-    """Single rows of a file of documents, read by columns; the last row group that was read is kept."""
-
-    def __init__(self, path: Path):
-        self.path = Path(path)
-        with _opened(self.path) as file:
-            self._starts = _group_starts(file)
-        self._held: tuple[tuple[int, tuple[str, ...] | None], Any] | None = None
-
-    def row(self, row: int, columns: Sequence[str] | None = None) -> dict[str, Any]:
-        """The columns of a row; None: all. Raises SansiError for a row that is not there."""
-        group = _group_of(self._starts, row, self.path)
-        key = (group, tuple(columns) if columns else None)
-        if self._held is None or self._held[0] != key:
-            with _opened(self.path) as file:
-                self._held = key, file.read_row_group(group, columns=list(columns) if columns else None)
-        found = self._held[1].slice(row - self._starts[group], 1).to_pylist()
-        return dict(found[0])
-
-    def document(self, row: int, text: str | None = None) -> Document:
-        """The document of a row; text: in the place of the one that is kept."""
-        document = _document(self.row(row))
-        return document if text is None else dataclasses.replace(document, text=text)
-
-
 def columns_of(path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
     """Some columns of a file, whole, as lists."""
     with _opened(path) as file:

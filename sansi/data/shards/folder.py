@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
@@ -17,16 +17,15 @@ import numpy.typing as npt
 from sansi.base.errors import SansiError
 from sansi.data.documents import Document, text_sha256
 from sansi.data.shards.dataset import MOST_OPEN, PackedDataset
+from sansi.data.shards.known import DIGEST, Known
 from sansi.data.shards.lookup import KEYS, Lookup
 from sansi.data.shards.manifest import Manifest
 from sansi.data.shards.packing import DOCUMENTS, TOKENIZER_FILE, lookup_groups
 from sansi.data.shards.passages import documents_with, windows_of
 from sansi.data.shards.shard import RowContent, RowShard, Shard, TokenShard, open_shard
-from sansi.data.store import TableRows
+from sansi.data.store import read_rows
 from sansi.text import Tokenizer
 
-BRIEF = ("id", "source", "language", "licence", "kind", "url", "title", "sha256", "size")
-"""Columns that are read where many documents are named."""
 SHOWN_LENGTH = 1024  # tokens of a row that is cut to be looked at
 
 
@@ -48,7 +47,7 @@ class PackedFolder:
         self._documents = list(accumulate((entry.documents for entry in entries), initial=0))
         self._groups = lookup_groups(entries)
         self._shards: OrderedDict[int, Shard] = OrderedDict()
-        self._tables: OrderedDict[int, TableRows] = OrderedDict()
+        self._known: OrderedDict[int, Known] = OrderedDict()
 
     @cached_property
     def tokenizer(self) -> Tokenizer | None:
@@ -70,21 +69,17 @@ class PackedFolder:
         shard = bisect_right(self._documents, document) - 1
         return Held(shard, document - self._documents[shard])
 
-    def rows(self, documents: Iterable[int], columns: Sequence[str] = BRIEF) -> list[dict[str, Any]]:
-        """Columns of what is known of the documents, in their order."""
-        return [self._row(document, columns) for document in documents]
+    def known(self, document: int) -> dict[str, Any]:
+        """What names a document: `known.BRIEF`."""
+        held = self.held(document)
+        path = self.path / self.manifest.shards[held.shard].name
+        return _kept(self._known, held.shard, lambda: Known(path)).row(held.number)
 
     def document(self, number: int) -> Document:
         """All that is known of a document, with its text as the tokens spell it."""
         held = self.held(number)
-        return self._table(held.shard).document(held.number, self.text(number))
-
-    def _row(self, document: int, columns: Sequence[str]) -> dict[str, Any]:
-        held = self.held(document)
-        return self._table(held.shard).row(held.number, columns)
-
-    def _table(self, shard: int) -> TableRows:
-        return _kept(self._tables, shard, lambda: TableRows(self.path / DOCUMENTS.format(shard)))
+        (found,) = read_rows(self.path / DOCUMENTS.format(held.shard), [held.number])
+        return replace(found, text=self.text(number))
 
     def ids(self, document: int) -> npt.NDArray[np.integer]:
         """The tokens of a document, the separator included, without what was cropped."""
@@ -130,7 +125,8 @@ class PackedFolder:
         times."""
         assert name in KEYS
         lookup = Lookup(self.path, [self._documents[group[0]] for group in self._groups if group])
-        return [number for number in lookup.candidates(name, value) if self._row(number, [name])[name] == value]
+        wanted = value[:DIGEST] if name == "sha256" else value
+        return [number for number in lookup.candidates(name, value) if self.known(number)[name] == wanted]
 
     def find_passage(self, passage: str) -> list[int]:
         """Numbers of the documents in whose text the passage stands. Reads the ids of all shards."""

@@ -24,6 +24,7 @@ from sansi.data.shards.arrays import write_arrays
 from sansi.data.shards.building import Built, Packing, build
 from sansi.data.shards.encoding import Encoded, Encoder
 from sansi.data.shards.ids import dtype_for, is_whole
+from sansi.data.shards.known import known_arrays
 from sansi.data.shards.lookup import GROUP_DOCUMENTS, KEYS, LOOKUP, write_lookup
 from sansi.data.shards.manifest import (
     PROBES,
@@ -219,7 +220,9 @@ def _write_part(path: Path, documents: Sequence[Encoded], encoder: Encoder, pack
         built.cropped,
         encoder.largest_id,
     )
-    write_arrays(path, arrays, {"entry": json.dumps(asdict(entry)), "counts": json.dumps(tally.counts())})
+    known, shared = known_arrays([encoded.document for encoded in built.documents])
+    metadata = {"entry": json.dumps(asdict(entry)), "counts": json.dumps(tally.counts()), "known_shared": shared}
+    write_arrays(path, {**arrays, **known}, metadata)
 
 
 def _check_ends(built: Built, end: int) -> None:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from sansi.base.errors import SansiError
 from sansi.data.shards.arrays import ArrayFile, map_arrays
 from sansi.data.shards.ids import as_ids, digest_of
+from sansi.data.shards.known import ARRAYS as KNOWN
 from sansi.data.shards.manifest import MANIFEST_FILE, Layout, Manifest, ShardEntry
 
 BLOCK = 4096  # ids of a concatenated shard that have a checksum together
@@ -209,9 +210,9 @@ def _crc(ids: Array, mask: npt.NDArray[np.uint8] | None) -> int:
 
 
 def tables_crc(arrays: Mapping[str, Array]) -> int:
-    """CRC-32 of all arrays of a shard but the ids and the masks, which may be large."""
+    """CRC-32 of all arrays of a shard but the ids, the masks and the names, which may be large."""
     found = 0
-    for name in sorted(arrays.keys() - {"ids", "loss_mask"}):
+    for name in sorted(arrays.keys() - {"ids", "loss_mask", *KNOWN}):
         found = zlib.crc32(np.ascontiguousarray(arrays[name]).data, found)
     return found
 
@@ -251,7 +252,7 @@ def read_arrays_of(path: Path) -> ArrayFile:
 
 
 def _shard_of(file: ArrayFile, layout: Layout, entry: ShardEntry, where: str) -> Shard:
-    arrays: dict[str, Any] = dict(file.arrays)
+    arrays: dict[str, Any] = {name: array for name, array in file.arrays.items() if name not in KNOWN}
     common: dict[str, Any] = {"loss_mask": arrays.pop("loss_mask", None), "entry": entry, "where": where}
     try:
         if layout == "concat":

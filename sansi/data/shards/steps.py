@@ -10,7 +10,8 @@ from typing import Any
 from sansi.base.errors import SansiError
 from sansi.data.samples import SampleDataset, read_samples
 from sansi.data.shards.dataset import PackedDataset
-from sansi.data.shards.folder import BRIEF, PackedFolder
+from sansi.data.shards.folder import PackedFolder
+from sansi.data.shards.known import BRIEF
 from sansi.data.shards.manifest import MANIFEST_FILE
 from sansi.data.shards.mixed import Drawn, Mixture
 from sansi.data.shards.record import RECORD_FILE, DataRecord, read_record
@@ -106,7 +107,7 @@ class Steps:
             else:
                 for piece in dataset.pieces(place.index):
                     folder, document = self.folder_of(place.dataset, piece.document)
-                    known = folder.rows([document])[0]
+                    known = folder.known(document)
                     found.append(Read(row, folder.path, document, piece.begin, piece.length, place.epoch, known))
         return found
 
