@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sansi.base.errors import SansiError
+from sansi.cli.extras import need
 from sansi.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
 
 SHOWN = 100  # characters of a text
 RUN_HELP = "A run's folder, or shards."
+FIND_HELP = "A run's folder, shards, or a corpus."
 
 
 def find(
-    folder: Annotated[str, typer.Argument(metavar="FOLDER", help=RUN_HELP)],
+    folder: Annotated[str, typer.Argument(metavar="FOLDER", help=FIND_HELP)],
     text: Annotated[str | None, typer.Argument(metavar="TEXT", help="The whole text of a document.")] = None,
     file: Annotated[str | None, typer.Option("--file", help="File with the whole text of a document.")] = None,
     doc: Annotated[str | None, typer.Option("--id", metavar="ID", help="The id of a document.")] = None,
@@ -33,6 +35,8 @@ def find(
     as_json: AsJson = False,
 ) -> None:
     """Was this document packed, and was it trained on: in which steps, how often?
+
+    Of a corpus, with --id: what became of a record, kept or dropped by which rule.
 
     A text is found by the hash of the whole of it, as it stands in the corpus: a document of another line break is
     another one. Nothing is read but an index, except with --passage, which reads all ids for a part of a text.
@@ -45,12 +49,17 @@ def find(
 
       sansi data find runs/tiny/general --file page.txt --json
 
+      sansi data find corpus --id notes/2021.md
+
     Exit code 1 where it is not there.
     """
     from sansi.data.shards.record import RECORD_FILE, steps_taken
 
     key, value = _asked(text, file, doc, url, passage)
     path = Path(folder)
+    if (path / "manifest.json").is_file() and not (path / "shards.json").is_file():
+        _find_in_corpus(path, key, value, as_json)
+        return
     is_run = (path / RECORD_FILE).is_file()
     started = time.perf_counter()
     places = _places(path, is_run)
@@ -121,6 +130,34 @@ def steps(
     _tell_step(path, step, read, begun)
 
 
+def _find_in_corpus(path: Path, key: str, value: str, as_json: bool) -> None:
+    """What became of a record."""
+    if key != "id":
+        raise SansiError(f"{path} is a corpus, whose ledger knows ids: give --id; texts are found in packed shards")
+    found = fate_of(path, value)
+    if as_json:
+        typer.echo(json.dumps({"found": found}, ensure_ascii=False))
+    elif not found:
+        typer.echo(f"not among the records of {path}")
+    for entry in () if as_json else found:
+        why = f", {entry['rule']}" + (f" ({entry['value']})" if entry["value"] else "") if entry["rule"] else ""
+        typer.echo(f"{entry['id']}: {entry['state']}{why}, in the step {entry['step']}")
+    if not found:
+        raise typer.Exit(1)
+
+
+def fate_of(corpus: Path, id: str) -> list[dict[str, Any]]:
+    """The entries of a corpus's ledger about a record."""
+    need("pyarrow")
+    from sansi.data.store import columns_of, read_entries
+
+    found = []
+    for file in sorted((corpus / "ledger" / id.partition("/")[0]).glob("*.parquet")):
+        if id in columns_of(file, ["id"])["id"]:
+            found += [vars(entry) for entry in read_entries(file) if entry.id == id]
+    return found
+
+
 def _asked(text: str | None, file: str | None, doc: str | None, url: str | None, passage: bool) -> tuple[str, str]:
     """By what is looked, and the value."""
     given = {"text": text, "--file": file, "--id": doc, "--url": url}
@@ -156,7 +193,6 @@ def _places(path: Path, is_run: bool) -> list[tuple[Steps | None, int, int, Pack
 def _tell_found(path: Path, found: list[dict[str, Any]], taken: int | None) -> None:
     if not found:
         typer.echo(f"not in {path}")
-        return
     for one in found:
         typer.secho(_described(one), bold=True)
         typer.echo(f"  packed as document {one['document']:,} of {one['folder']}")

@@ -20,10 +20,14 @@ from sansi.base.files import write_json
 from sansi.data import Mixture, PackedDataset, Packing, SampleDataset, pack, pack_corpus, read_corpus
 from sansi.data.corpus import CorpusReport, Origin, write_corpus
 from sansi.data.documents import Document
+from sansi.data.mixture import DocumentWeights, times_included
+from sansi.data.mixture.features import FeatureSpace
+from sansi.data.mixture.shares import Bounds
 from sansi.data.shards import encoding, packing
 from sansi.data.shards.bins import best_fit, best_fit_decreasing
 from sansi.data.shards.building import build
 from sansi.data.shards.encoding import Encoded, Encoder, slices
+from sansi.data.shards.folder import PackedFolder
 from sansi.data.shards.manifest import Manifest
 from sansi.data.shards.mixed import Shares
 from sansi.data.shards.order import BlockOrder
@@ -348,6 +352,21 @@ def test_a_document_is_there_as_often_as_it_is_to_be_and_never_twice_in_a_row_of
     for row in range(len(built.shard.ids)):
         ids = [built.documents[piece.document].document.id for piece in built.shard.pieces(row)]
         assert len(set(ids)) == len(ids)
+
+
+def test_weights_say_how_often_a_document_is_there(tmp_path: Path, corpus: Path, tokenizer: Path):
+    """As the kind `document_weights` leaves them: floor(weight + u), the same whoever packs."""
+    space = FeatureSpace({}, ())
+    weights = DocumentWeights(space, (), np.log(1.5), Bounds(0.0, 9.0), 1.0, {})
+    weights.save(tmp_path)
+    out = tmp_path / "p"
+    pack_corpus(corpus, tokenizer, out, {"seed": 3}, weights=tmp_path, executor=LocalExecutor(0), part_bytes=1)
+    folder, documents = PackedFolder(out), list(read_corpus(corpus))
+    expected = {one.id: times_included(weights(one), one.id, 3) for one in documents}
+    assert {one.id: len(folder.find("id", one.id)) for one in documents} == expected
+    assert set(expected.values()) == {1, 2} and 1.3 < np.mean(list(expected.values())) < 1.7
+    with pytest.raises(SansiError, match=r"weights\.json: no such file"):
+        pack_corpus(corpus, tokenizer, tmp_path / "q", weights=corpus, executor=LocalExecutor(0))
 
 
 # ---- tokenizers and hostile texts -----------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from documents_made import document, prose
 from sansi import cli
 from sansi.base import SansiError
 from sansi.data import Mixture, PackedDataset, SampleDataset, pack
+from sansi.data.corpus import Origin, write_corpus
 from sansi.data.documents import Document
 from sansi.data.samples import SAMPLES_FILE
 from sansi.data.shards.folder import PackedFolder
@@ -221,6 +222,18 @@ def test_what_can_not_be_told_is_said(sansi, folder: Path, monkeypatch, argument
     monkeypatch.chdir(folder)
     shown = sansi(*arguments)
     assert shown.code == 1 and message in shown.err and len(shown.err.splitlines()) == 1
+
+
+def test_the_fate_of_a_record_of_a_corpus(sansi, tmp_path: Path):
+    write_corpus(tmp_path / "corpus", Origin("made", "made", "1", "CC0-1.0"), named(3))
+    shown = sansi("find", tmp_path / "corpus", "--id", "made/1")
+    assert shown.code == 0 and shown.out == "made/1: kept, in the step write\n"
+    shown = sansi("find", tmp_path / "corpus", "--id", "made/7")
+    assert shown.code == 1 and shown.out.startswith("not among the records")
+    assert "give --id" in sansi("find", tmp_path / "corpus", "a text").err
+    assert " 2 documents" in sansi("inspect", tmp_path / "corpus").out  # in English, and one in German
+    assert json.loads(sansi("inspect", tmp_path / "corpus", "--json").out)["documents"] == 3
+    assert named(3)[1].text in sansi("show", tmp_path / "corpus", "--doc", "made/1").out
 
 
 def test_show_tells_documents_and_masks(sansi, folder: Path, tokenizer: Tokenizer):

@@ -250,13 +250,15 @@ def _described(corpus: Path, weights: Path | None) -> dict[str, Any]:
     """The corpus and the weights, as far as that is seen at a glance."""
     sizes = [f"{file.name} {file.stat().st_size}" for file in corpus_files(corpus)]
     content = hashlib.sha256((corpus / "manifest.json").read_bytes() + "\n".join(sizes).encode()).hexdigest()
-    weighed = {"weights": digest_of_folder(weights)} if weights else {}
+    weighed = {"weights": file_sha256(_weights_file(weights))} if weights else {}
     return {"corpus": str(corpus.resolve()), "corpus_digest": content, **weighed}
 
 
-def digest_of_folder(folder: Path) -> str:
-    files = sorted(file for file in Path(folder).iterdir() if file.is_file() and not file.name.startswith("."))
-    return hashlib.sha256("".join(f"{file.name} {file_sha256(file)}\n" for file in files).encode()).hexdigest()
+def _weights_file(weights: Path) -> Path:
+    from sansi.data.mixture.weights import WEIGHTS_FILE, load_weights
+
+    load_weights(weights)  # before any work: raises SansiError for what is none
+    return weights / WEIGHTS_FILE if weights.is_dir() else weights
 
 
 def _parts_of(corpus: Path, part_bytes: int) -> list[list[str]]:
