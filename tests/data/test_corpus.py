@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
@@ -232,3 +233,18 @@ def test_sources_of_one_name_are_refused():
         CorpusConfig(source=(twice, SourceConfig(path="b/x", licence="MIT")))
     with pytest.raises(SansiError, match="--licence"):
         corpus_of_paths(["x"], None)
+
+
+def test_benchmarks_are_kept_out_by_name_and_from_a_file(tmp_path: Path):
+    made = lines(tmp_path / "made.jsonl", [prose(1), f"{prose(2)} {prose(98, 3)}", prose(3)])
+    lines(tmp_path / "own.jsonl", [prose(98, 3)])
+    config = dataclasses.replace(config_of(made), benchmarks=("own.jsonl",))
+    report = build_corpus(tmp_path / "corpus", config, executor=HERE, base=tmp_path)
+    assert report.documents == 2 and report.sources[0].dropped["in an evaluation set"] == 1
+    lines(tmp_path / "own.jsonl", [prose(97, 3)])
+    with pytest.raises(SansiError, match=r"own\.jsonl"):
+        build_corpus(tmp_path / "corpus", config, executor=HERE, base=tmp_path)
+    wrong = dataclasses.replace(config_of(made), benchmarks=("humaneval",))
+    with pytest.raises(SansiError, match='did you mean "human-eval"'):
+        build_corpus(tmp_path / "other", wrong, executor=HERE, base=tmp_path)
+    assert not (tmp_path / "other" / "work").exists()

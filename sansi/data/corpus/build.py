@@ -39,6 +39,7 @@ from sansi.data.corpus.steps import (
 )
 from sansi.data.corpus.summary import count_by, plot_counts, summary_text
 from sansi.data.decontaminate import Decontaminator, EvaluationText, as_texts, find_contaminated
+from sansi.data.decontaminate.benchmarks import benchmark_origins, benchmark_texts
 from sansi.data.dedup import decision_files, deduplicate
 from sansi.data.store import columns_of, read_documents
 from sansi.data.work import Executor, Job, LocalExecutor
@@ -58,9 +59,9 @@ def build_corpus(
 ) -> CorpusReport:
     """Build a corpus in `out`, or go on with it; a folder with files of yours is refused.
 
-    No document that overlaps with one of `evaluation_texts`, or with what is held out, is kept. base: where the paths
-    of the configuration begin. executor: who runs the jobs; None: processes of this machine, one for each core.
-    restart: what a build left in `out` is moved aside first.
+    No document that overlaps with one of `evaluation_texts`, with a benchmark, or with what is held out, is kept.
+    base: where the paths of the configuration begin. executor: who runs the jobs; None: processes of this machine, one
+    for each core. restart: what a build left in `out` is moved aside first.
 
     Raises SansiError where `out` was begun from something else, where a source cannot be had, where the ledger does not
     balance, and where no document is left.
@@ -103,7 +104,8 @@ class _Build:
     def run(self) -> CorpusReport:
         self._check_folder()
         feeds = feeds_of(self.config, self.work / "unpacked", self.base)
-        inputs = CorpusInputs.of(self.config, feeds, self.texts)
+        benchmarks = benchmark_origins(self.config.benchmarks, self.config.cache, self.base)
+        inputs = CorpusInputs.of(self.config, feeds, self.texts, benchmarks)
         if (self.out / MANIFEST_FILE).is_file():
             check_unchanged(self.out, inputs)
             return CorpusReport.load(self.out)
@@ -159,8 +161,9 @@ class _Build:
         self._settle(feeds, files, decisions, "decontaminate")
 
     def _evaluation_texts(self, files: Sequence[Path]) -> Iterator[EvaluationText]:
-        """What was given, and what is held out."""
+        """What was given, the benchmarks, and what is held out."""
         yield from (EvaluationText(f"given/{number}", text) for number, text in enumerate(self.texts))
+        yield from benchmark_texts(self.config.benchmarks, self.config.cache, self.base)
         held_out = (document for file in files for document in read_documents(held_out_of(file)))
         yield from (EvaluationText(f"held out/{document.id}", document.text) for document in held_out)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,12 +35,23 @@ class CorpusInputs:
     rules: dict[str, float]  # thresholds of filters and decontamination
 
     @classmethod
-    def of(cls, config: CorpusConfig, feeds: Sequence[Feed], evaluation_texts: Iterable[str]) -> CorpusInputs:
+    def of(
+        cls,
+        config: CorpusConfig,
+        feeds: Sequence[Feed],
+        evaluation_texts: Iterable[str],
+        benchmarks: Mapping[str, str] | None = None,
+    ) -> CorpusInputs:
+        """benchmarks: by name, what each is read from."""
         return cls(
             sources={feed.name: _origin(feed) for feed in feeds},
             settings={feed.name: {**asdict(feed.settings), "limit_bytes": feed.limit_bytes} for feed in feeds},
             evaluation=digest_texts(evaluation_texts),
-            comparing={"dedup": config_to_dict(config.dedup), "evaluation": config_to_dict(config.decontamination)},
+            comparing={
+                "dedup": config_to_dict(config.dedup),
+                "evaluation": config_to_dict(config.decontamination),
+                "benchmarks": dict(benchmarks or {}),
+            },
             rules=thresholds(),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from sansi.base.digests import file_sha256
 from sansi.base.errors import SansiError, did_you_mean
 from sansi.data.decontaminate.benchmarks.reading import texts_in_archive, texts_of_file
 from sansi.data.decontaminate.benchmarks.table import BENCHMARKS, Benchmark
@@ -13,7 +14,15 @@ from sansi.data.packages.fetch import fetch_package
 from sansi.data.packages.package import Package, PackagePart
 from sansi.data.parts import Records
 
-__all__ = ["BENCHMARKS", "OWN", "Benchmark", "benchmark_names", "benchmark_texts", "check_benchmarks"]
+__all__ = [
+    "BENCHMARKS",
+    "OWN",
+    "Benchmark",
+    "benchmark_names",
+    "benchmark_origins",
+    "benchmark_texts",
+    "check_benchmarks",
+]
 
 OWN = "sansi-problems"
 """The held-out problems of this project, drawn from the seeds that no training set is drawn from."""
@@ -41,16 +50,39 @@ def benchmark_texts(named: Sequence[str], cache: Path, base: Path = Path()) -> I
 
     Raises SansiError that names what is unknown, or cannot be had.
     """
-    if problems := check_benchmarks(named, base):
-        raise SansiError("; ".join(problems), param="benchmarks")
-    for name in dict.fromkeys(each for one in named for each in _spelt_out(one)):
-        known = next((benchmark for benchmark in BENCHMARKS if benchmark.name == name), None)
-        if known is not None:
+    for name in benchmark_origins(named, cache, base):
+        if (known := _known(name)) is not None:
             yield from texts_in_archive(_archive(known, cache), known.name, known.rules)
         elif name == OWN:
             yield from _own_problems()
         else:
             yield from texts_of_file(base / name)
+
+
+def benchmark_origins(named: Sequence[str], cache: Path, base: Path = Path()) -> dict[str, str]:
+    """What each is read from, with its digest. The archives are fetched, so that what cannot be had is told early.
+
+    Raises SansiError that names what is unknown, or cannot be had.
+    """
+    if problems := check_benchmarks(named, base):
+        raise SansiError("; ".join(problems), param="benchmarks")
+    return {
+        name: _origin(name, cache, base) for name in dict.fromkeys(each for one in named for each in _spelt_out(one))
+    }
+
+
+def _origin(name: str, cache: Path, base: Path) -> str:
+    known = _known(name)
+    if known is not None:
+        _archive(known, cache)
+        return f"{known.package} {known.version} {known.sha256}"
+    if name == OWN:
+        return f"{OWN_PROBLEMS} problems"
+    return file_sha256(base / name)
+
+
+def _known(name: str) -> Benchmark | None:
+    return next((benchmark for benchmark in BENCHMARKS if benchmark.name == name), None)
 
 
 def _spelt_out(name: str) -> tuple[str, ...]:
