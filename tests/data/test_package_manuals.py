@@ -130,7 +130,22 @@ def test_manuals_in_html(tmp_path: Path):
     page = '<header>Help</header><div id="DisplayArea"><h1>{}</h1></div><div id="SearchFrame"></div><footer>x</footer>'
     put(tmp_path, office.format("en-US"), page.format("Text"))
     put(tmp_path, office.format("et"), page.format("Tekst"))
+    put(tmp_path, office.format("et").replace("guide", "01"), "<p>no help</p>")
     assert found("libreoffice-help", tmp_path) == {"en-US/swriter/guide/a": "# Text", "et/swriter/guide/a": "# Tekst"}
+
+
+def test_references_and_man_pages_in_many_languages(tmp_path: Path):
+    chapter = "usr/share/debian-reference/{}.{}.html"
+    put(tmp_path, chapter.format("ch01", "en"), "<h1>Chapter of the manual</h1><p>A long text stands here.</p>")
+    put(tmp_path, chapter.format("ch01", "pt-br"), "<h1>Um capítulo do manual</h1><p>Aqui há um texto longo.</p>")
+    put(tmp_path, chapter.format("apa", "fr"), "<h1>Annexe</h1>")
+    put(tmp_path, chapter.format("index", "fr"), "<p>Contenu</p>")
+    records = {record.id: record for record in read("debian-reference", tmp_path)}
+    assert list(records) == ["fr/apa", "en/ch01", "pt-br/ch01"] and records["en/ch01"].original
+    put(tmp_path, "usr/share/man/pt_BR/man1/ls.1.gz", ".TH LS 1\n.SH NOME\nls \\- lista arquivos")
+    put(tmp_path, "usr/share/man/pt_BR/man1/dir.1.gz", ".so man1/ls.1")
+    (page,) = read("manpages", tmp_path)
+    assert (page.id, page.data, page.language) == ("pt_BR/man1/ls.1", "## NOME\n\nls - lista arquivos", "pt_BR")
 
 
 def test_manuals_made_by_sphinx_and_mdbook(tmp_path: Path):

@@ -15,6 +15,15 @@ def read_manpages_zh(part: PackagePart) -> Records:
         yield text_record(f"{path.parent.name}/{path.stem}", man_to_text(read_text(path)), "reference", "zh-CN")
 
 
+def read_manpages(part: PackagePart) -> Records:
+    """deb `manpages-*`: pages of many programs in some twenty languages."""
+    for path in part.files:
+        page, locale = f"{path.parent.name}/{path.stem}", path.parent.parent.name
+        if text := man_to_text(read_text(path)):  # the others lead to a page
+            yield text_record(f"{locale}/{page}", text, "reference", locale, original=False,
+                              held_out=is_held_out(f"manpages/{page}"))  # fmt: skip
+
+
 def read_perl_doc(part: PackagePart) -> Records:
     """deb `perl-doc`: the manual of Perl and of its modules."""
     for path in part.files:

@@ -38,6 +38,18 @@ def read_debian_reference(part: PackagePart) -> Records:
         yield text_record(path.name.split(".")[0], html_to_text(read_text(path)), language="zh-CN")
 
 
+def read_debian_references(part: PackagePart) -> Records:
+    """deb `debian-reference-*`: one document per chapter and language."""
+    for path in part.files:
+        chapter, language, _ = path.name.split(".")
+        text: str | None = html_to_text(read_text(path))
+        if language != "en":
+            text = translated(text or "", _text_of(path.parent / f"{chapter}.en.html"))
+        if text:
+            yield text_record(f"{language}/{chapter}", text, language=language, original=language == "en",
+                              held_out=is_held_out(f"debian-reference/{chapter}"))  # fmt: skip
+
+
 def read_installation_guide(part: PackagePart) -> Records:
     """deb `installation-guide-amd64`: one document per section and locale."""
     for path in part.files:

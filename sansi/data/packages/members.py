@@ -1,8 +1,8 @@
-"""The packages of LibreOffice's help, one a language, with the digests of the pinned version."""
+"""Sources that lie in a package for each language: their packages, with the digests of the pinned version."""
 
 from __future__ import annotations
 
-MEMBERS: tuple[tuple[str, str], ...] = (
+LIBREOFFICE_HELP: tuple[tuple[str, str], ...] = (
     ("libreoffice-help-ca", "194dfad8a2f1bc76a442a568d3eee13add77338ff081e177f8df6eb95e336ace"),
     ("libreoffice-help-cs", "9fcbf9b3cbbc1370d827d5bc59df0227fa95bdf3b5628b907ef5fb4d8d55be6a"),
     ("libreoffice-help-da", "53313a9c7a4bb25ff3d648ab629f69144a65adc4f67ad38da6e55b05165618c8"),
@@ -37,4 +37,37 @@ MEMBERS: tuple[tuple[str, str], ...] = (
     ("libreoffice-help-vi", "fcc4f84cd28d094f8663d1b68b98a7d562f3c71c8beeb71401c4859f1027aaaf"),
     ("libreoffice-help-zh-cn", "db867cdece4c2f9c7eebe65e519c6cf386fdcf49d6e061db3dffec893b3e1dee"),
     ("libreoffice-help-zh-tw", "f79cb2bee8d8d783efd825051a957b4c97a56dad5a05bde0ee90e66099331209"),
+)
+MANPAGES: tuple[tuple[str, str], ...] = (
+    ("manpages-cs", "2c3c32887089fe16b173073cbd72fd5f000911f1b9b8f384f3f46e01fce39791"),
+    ("manpages-da", "977b0dee2ab0d0315cc8f0864dd1c89473ece240033e1651a1c23a62e66afff4"),
+    ("manpages-de", "37d2e7ee51f22952aecec3af93647ff59194a3c74bb7a694560f49c7f7ab3978"),
+    ("manpages-el", "79ae710057edfd437a6fcdbf27ed8a1a3e29ae785730282313ed31ff3f93a95d"),
+    ("manpages-es", "d21e9f85e487f149ae45b5c525b2b1a70ae7fd38d4b05b47c8753042c66f4c2b"),
+    ("manpages-fi", "a0491e7141cd540896388fd3d4f394fa96657838780bf7f213eb5e529b0880dd"),
+    ("manpages-fr", "ec29759cc0e4a44dc7719c1e32869d0060667049e584f09556f0d982b969ea33"),
+    ("manpages-id", "b769b5398ecffe6db6e4170973a081bbd905e254ce768b34650ec1d1fb7ae9c2"),
+    ("manpages-it", "4b18e87cc1b6a930d40949ddc86fb8e84b50da1a862cd17e2a504eeb8e3b4e48"),
+    ("manpages-mk", "b0eb2409003de329e1e0e359f90a9204541501931a377b8d3c8bb3d4fbfc39fa"),
+    ("manpages-nb", "62f43554a179199b9cb95ecdf390f81e2eb779ff3f535c6b944ce0a647f15bb3"),
+    ("manpages-nl", "c1ac0e9fb2ff88a8d7f796042ce7d876fa8918e5d3367521c7f09dd885eb3b2d"),
+    ("manpages-pt-br", "da971a7bc0107f7b74b4ae592d1d7cc6424fa7e77cc1808f5c110a07edaf3890"),
+    ("manpages-ro", "1d1d32dbc090850c1e796fd51156ae3852e1cc46a22d712493800182817f6024"),
+    ("manpages-ru", "5d5821dad5840652ba9c1c6b85bdc785c1fc52148a71c18fab6658c9659244c0"),
+    ("manpages-sr", "ea78e33605970a23b9d77a48249fb2d2e94372b0ff3e9b360c8e4f02d3d3dda0"),
+    ("manpages-sv", "12b386ce4e11fadf3c05b55a813c81df129d244606ba3383da586d39a4a8cca4"),
+    ("manpages-uk", "7ad64b12010584a6cc10a341ba561a6774e8493166524f386bcd9fd7cbebdd5b"),
+    ("manpages-vi", "c3fb89f768663013c87babcad3fdd525588edb2c9a91a9d1c74dc33c1a6ee73b"),
+)
+DEBIAN_REFERENCE: tuple[tuple[str, str], ...] = (
+    ("debian-reference-de", "3b0ce65fd63e75ddf8eb07ca36293425135080e690a07e06a6ac8bc8040ef0aa"),
+    ("debian-reference-en", "9f31d3a17df505de09689ca255512ea58c1fc47c59bb1b0c7bf1c23362e9743f"),
+    ("debian-reference-es", "a59b68c96f83d3cf29a476c847aee38364764603ea62eee592791e0a843a269e"),
+    ("debian-reference-fr", "01424cba9bfa2e13166da22d3d692d33a22ec7d8ef935ec81fd8802746087f65"),
+    ("debian-reference-id", "3848a0593476c4f8429698c93eb0e367320d8bd78147304666eff3a82a5df3e2"),
+    ("debian-reference-it", "7894062a5e9203a57ec6cb8d6a47d5ffb58c41dc004766522f1b4d78b2a8e0c6"),
+    ("debian-reference-ja", "f67140e0b994409413bd5fcc8dfcce832445c99d724401f0275fa238daf30325"),
+    ("debian-reference-pt-br", "da2d405b1c9af9177d620e6ff478bb987bcf2ac906d884aa87faad3f25874116"),
+    ("debian-reference-pt", "c9c5d30a8608485bad60f7bd7ce6c755af4a129c2b30511ee733b90ac17e7dfa"),
+    ("debian-reference-zh-tw", "d2785bbfcb9c3eb6343a37520df595a720bb30fa634d4cf0750d1c04a0226057"),
 )
