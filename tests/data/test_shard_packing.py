@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
+import random
+import signal
+import subprocess
+import sys
+import time
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -177,7 +182,7 @@ def global_rows(make: Any, worlds: list[int], batches: int, rows: int = 4) -> li
     return found
 
 
-@few
+@settings(max_examples=12, derandomize=True, deadline=None)
 @given(st.lists(st.sampled_from([1, 2, 4]), min_size=2, max_size=4), st.integers(1, 9), st.integers(0, 3))
 def test_the_global_sequence_is_the_same_however_often_and_with_how_many_ranks_it_is_resumed(worlds, batches, kind):
     documents = [np.full(i % 7 + 1, i) for i in range(1, 40)]
@@ -306,6 +311,26 @@ def test_the_bytes_do_not_depend_on_workers_or_kills(tmp_path: Path, corpus: Pat
 
 def packing_order(corpus: Path) -> list[Document]:
     return list(read_corpus(corpus))
+
+
+@pytest.mark.slow
+def test_packing_is_killed_again_and_again_and_ends_with_the_same_bytes(tmp_path: Path, corpus: Path, tokenizer: Path):
+    (tmp_path / "one").mkdir()
+    pack_corpus(corpus, tokenizer, tmp_path / "one", executor=LocalExecutor(0), part_bytes=1)
+    code = (
+        "import sys; from pathlib import Path; from sansi.data import pack_corpus; "
+        "pack_corpus(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), part_bytes=1)"
+    )
+    command = [sys.executable, "-c", code, str(corpus), str(tokenizer), str(tmp_path / "killed")]
+    rng = random.Random(0)
+    for _ in range(20):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(rng.uniform(0.3, 4))
+        process.send_signal(signal.SIGKILL)
+        if process.wait() == 0:
+            break
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    assert contents(tmp_path / "one") == contents(tmp_path / "killed")
 
 
 def test_a_folder_that_was_begun_otherwise_is_refused(tmp_path: Path, corpus: Path, tokenizer: Path):

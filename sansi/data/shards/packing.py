@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
 import reprlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -134,16 +135,19 @@ def pack_corpus(
     holds anything else, or was begun with other settings.
     """
     packing, out = as_config(Packing, packing or {}, "packing"), make_folder(out)
-    loaded = Tokenizer.from_pretrained(tokenizer)
-    parts = _parts_of(Path(corpus), part_bytes)
-    settings = {**_settings(packing, loaded), **_described(Path(corpus), weights)}
+    corpus, weights = Path(corpus), Path(weights) if weights else None
+    loaded, parts = Tokenizer.from_pretrained(tokenizer), _parts_of(corpus, part_bytes)
+    # Relative, so that the same work in another place leaves the same bytes.
+    where = {"corpus": os.path.relpath(corpus, out)}
+    settings = {**_settings(packing, loaded), **where, **_described(corpus, weights)}
     _begin(out, {**settings, "parts": parts})
     _write_tokenizer(out, loaded)
-    arguments: dict[str, Any] = {"corpus": str(Path(corpus).resolve()), "tokenizer": str(Path(tokenizer).resolve())}
+    arguments: dict[str, Any] = {"corpus": str(corpus.resolve()), "tokenizer": str(Path(tokenizer).resolve())}
     arguments |= {"packing": config_to_dict(packing), "weights": str(weights.resolve()) if weights else None}
+    arguments["digests"] = (loaded.hash, settings.get("weights"))
     jobs = [
         Job(pack_part, out / SHARD.format(number), {**arguments, "files": part, "number": number}, size=size)
-        for number, (part, size) in enumerate(zip(parts, _sizes(Path(corpus), parts), strict=True))
+        for number, (part, size) in enumerate(zip(parts, _sizes(corpus, parts), strict=True))
     ]
     (executor or LocalExecutor(0 if len(jobs) == 1 else None)).run(jobs, "packing")
     return _finish(out, len(jobs), loaded, settings, {})
@@ -151,13 +155,14 @@ def pack_corpus(
 
 def pack_part(
     output: Path, *, corpus: str, tokenizer: str, packing: dict[str, Any], weights: str | None, files: Sequence[str],
-    number: int,
+    number: int, digests: tuple[str, str | None],
 ) -> None:  # fmt: skip
-    """A job of `pack_corpus`: one shard of some files of a corpus."""
+    """A job of `pack_corpus`: one shard of some files of a corpus. digests: of tokenizer and weights, whose folders may
+    hold others than when this process read them last."""
     settings = as_config(Packing, packing, "packing")
-    encoder = _encoder(_tokenizer(tokenizer), settings)
+    encoder = _encoder(_tokenizer(tokenizer, digests[0]), settings)
     if weights is not None:
-        encoder.times = _times(weights, settings.seed)
+        encoder.times = _times(weights, digests[1], settings.seed)
     documents = list(encoder.encode(document for file in files for document in read_documents(Path(corpus) / file)))
     _write_part(output, documents, encoder, settings, number)
 
@@ -173,12 +178,12 @@ def _encoder(tokenizer: DocumentTokenizer, packing: Packing) -> Encoder:
 
 
 @functools.lru_cache(maxsize=1)  # a worker packs many parts
-def _tokenizer(folder: str) -> Tokenizer:
+def _tokenizer(folder: str, _hash: str) -> Tokenizer:
     return Tokenizer.from_pretrained(folder)
 
 
 @functools.lru_cache(maxsize=1)
-def _times(folder: str, seed: int) -> Callable[[Document], int]:
+def _times(folder: str, _digest: str | None, seed: int) -> Callable[[Document], int]:
     weights = load_weights(folder)
     return lambda document: times_included(weights(document), document.id, seed)
 
@@ -251,7 +256,7 @@ def _described(corpus: Path, weights: Path | None) -> dict[str, Any]:
     sizes = [f"{file.name} {file.stat().st_size}" for file in corpus_files(corpus)]
     content = hashlib.sha256((corpus / "manifest.json").read_bytes() + "\n".join(sizes).encode()).hexdigest()
     weighed = {"weights": file_sha256(_weights_file(weights))} if weights else {}
-    return {"corpus": str(corpus.resolve()), "corpus_digest": content, **weighed}
+    return {"corpus_digest": content, **weighed}
 
 
 def _weights_file(weights: Path) -> Path:
