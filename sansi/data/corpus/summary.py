@@ -104,15 +104,17 @@ def plot_counts(report: CorpusReport, counts: Mapping[str, Count], folder: Path)
 
 def _fate_figure(report: CorpusReport) -> object:
     """A bar of each source: which share of its records was kept, and why the rest was not."""
+    from matplotlib import colormaps
     from matplotlib.figure import Figure
 
     reasons = ["kept", *[why for why, _ in (report.balance.dropped + report.balance.quarantined).most_common()]]
     figure = Figure(figsize=(9, 1.6 + 0.28 * len(report.sources)), layout="constrained")
     axes = figure.subplots()
     names, left = [source.name for source in report.sources], [0.0] * len(report.sources)
+    colours = colormaps["tab20"]
     for number, reason in enumerate(reasons):
         shares = [_share_of(source, reason) for source in report.sources]
-        colour = "#2a9d8f" if reason == "kept" else f"C{number % 10}"
+        colour = "#2a9d8f" if reason == "kept" else colours(number % 20)
         axes.barh(names, shares, left=left, label=reason, color=colour)
         left = [begin + share for begin, share in zip(left, shares, strict=True)]
     axes.set(xlim=(0, 1), xlabel="share of the records", title="What became of what was read")
