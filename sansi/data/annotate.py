@@ -15,18 +15,19 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
 from dataclasses import replace
 
 from sansi.base.errors import SansiError
 from sansi.data.documents import Document, RawDocument, text_sha256
 from sansi.data.language_id import LANGUAGE_MODEL, Identified, identify
 from sansi.data.languages import LANGUAGES, LanguageRule, canonical_tag, rule_for
+from sansi.data.signal_ranges import ranges_for
+from sansi.data.signals import letter_share, read_signals
 from sansi.data.words import count_words
 
 ENOUGH = 400  # characters in which a long paragraph has shown that it is one
 HALF_PAIR = re.compile("[\ud800-\udfff]")
-DIVIDERS = frozenset("\u0f0b\u0f0c\u1361")  # between syllables of Tibetan, between words of Ethiopic
+DIVIDERS = "\u0f0b\u0f0c\u1361"  # between syllables of Tibetan, between words of Ethiopic
 # Full stops, question and exclamation marks and colons of all scripts, and closing marks after them.
 SENTENCE_END = re.compile(
     r"[.!?…:;\u0589\u055c\u055e\u061b\u061f\u06d4\u0700-\u0702\u07f9\u0964\u0965\u0df4\u0e5a\u0e5b\u0f0d-\u0f12\u104a"
@@ -61,6 +62,7 @@ def annotate(raw: RawDocument, source: str, licence: str) -> Document:
         script=script,
         language_score=found.score if found and found.tag else None,
         language_model=LANGUAGE_MODEL if found and found.tag else None,
+        signals=document_signals(text, language, script),
         url=raw.url,
         date=raw.date,
         title=raw.title,
@@ -71,8 +73,10 @@ def annotate(raw: RawDocument, source: str, licence: str) -> Document:
 
 
 def rescored(document: Document) -> Document:
-    """The document with the quality of what its text is now."""
-    return replace(document, quality=document_quality(document.text, document.language, document.script))
+    """The document with the quality and the signals of what its text is now."""
+    text, language, script = document.text, document.language, document.script
+    quality = document_quality(text, language, script)
+    return replace(document, quality=quality, signals=document_signals(text, language, script))
 
 
 def _language(raw: RawDocument, found: Identified | None) -> tuple[str, dict[str, str]]:
@@ -99,17 +103,28 @@ def document_quality(text: str, language: str, script: str | None) -> float:
 
 def quality(text: str, rule: LanguageRule = LANGUAGES["en"]) -> float:
     """Surface quality between 0 and 1, by the rules in the head of this file."""
-    counts = Counter("".join(text.split()))
-    if not counts:
+    if not text.strip():
         return 0.0
-    letters = sum(n for char, n in counts.items() if unicodedata.category(char)[0] in "LM" or char in DIVIDERS)
     paragraphs = [part.strip() for part in text.split("\n") if part.strip()]
-    long = [part for part in paragraphs if count_words(part[:ENOUGH]) >= rule.long_paragraph]
+    long = [part for part in paragraphs if _is_long(part, rule.long_paragraph)]
     shares = [
-        min(1.0, letters / counts.total() / 0.85),
+        min(1.0, letter_share(text, DIVIDERS) / 0.85),
         sum(map(len, long)) / sum(map(len, paragraphs)),
         len(set(paragraphs)) / len(paragraphs),
     ]
     if rule.has_sentence_marks:
         shares.append(sum(bool(SENTENCE_END.search(part)) for part in long) / len(long) if long else 0.0)
     return sum(shares) / len(shares)
+
+
+def _is_long(paragraph: str, words: float) -> bool:
+    """Whether the beginning has so many words; mostly its first quarter tells."""
+    quarter = ENOUGH // 4
+    return count_words(paragraph[:quarter]) >= words or (
+        len(paragraph) > quarter and count_words(paragraph[:ENOUGH]) >= words
+    )
+
+
+def document_signals(text: str, language: str, script: str | None) -> dict[str, float]:
+    """The signals of a text in this language; see `sansi.data.signals`."""
+    return read_signals(text, script, ranges_for(language, script).stop_words)

@@ -12,6 +12,7 @@ from sansi.data.annotate import rule_of
 from sansi.data.documents import Document
 from sansi.data.languages import LANGUAGES, LanguageRule, is_close
 from sansi.data.ledger import Dropped
+from sansi.data.signal_ranges import ranges_for
 
 MAX_ENGLISH = 0.5  # share of a text that is given as another language
 MAX_MARKUP = 0.003  # leftovers of markup per character
@@ -34,10 +35,25 @@ class Rules(Config):
     languages: tuple[str, ...] = ()
     """Documents in others are dropped; left out: all are kept. BCP-47; code is kept whatever is said here."""
 
+    max_repetition: float | None = None
+    """Higher shares of the text in runs of five words that stood in it before are dropped."""
+    max_outliers: int | None = None
+    """More signals outside of what is usual in the language are dropped: see `sansi.data.signal_ranges`."""
+    min_value: float | None = None
+    """Lower educational values are dropped; documents without one are kept."""
+    max_unsafe: float | None = None
+    """Higher shares of offensive words and personal data are dropped; documents without a score are kept."""
+    fields: tuple[str, ...] = ()
+    """Documents on other subjects are dropped; those of which none was told are kept."""
+    domains: tuple[str, ...] = ()
+    """Documents of other forms are dropped; those of which none was told are kept."""
+
     def problems(self) -> list[str]:
-        found = too_small(self, 0, "min_bytes")
-        if self.min_quality is not None and not 0 <= self.min_quality <= 1:
-            found.append(f'"min_quality" is {self.min_quality}; it lies between 0 and 1')
+        found = too_small(self, 0, "min_bytes", "max_outliers")
+        for name in ("min_quality", "max_repetition", "min_value", "max_unsafe"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                found.append(f'"{name}" is {value}; it lies between 0 and 1')
         return found
 
 
@@ -64,6 +80,31 @@ def reason_to_drop(document: Document, rules: Rules) -> Dropped | None:
     least = rule.min_quality if rules.min_quality is None else rules.min_quality
     if document.kind in ("prose", "reference") and document.quality < least:
         return Dropped("low quality", document.quality)
+    return (_unusual(document, rules) if prose else None) or _unwanted(document, rules)
+
+
+def _unusual(document: Document, rules: Rules) -> Dropped | None:
+    """By its signals; only where a rule asks for it."""
+    repetition = document.signals.get("duplicate_5_grams", 0.0)
+    if rules.max_repetition is not None and repetition > rules.max_repetition:
+        return Dropped("repeats itself", repetition)
+    if rules.max_outliers is not None and document.kind != "verse":
+        outliers = ranges_for(document.language, document.script).outliers(document.signals)
+        if len(outliers) > rules.max_outliers:
+            return Dropped("unlike its language", ", ".join(outliers))
+    return None
+
+
+def _unwanted(document: Document, rules: Rules) -> Dropped | None:
+    """By what was told of its content; only where a rule asks for it, and only what was told."""
+    if rules.min_value is not None and document.value is not None and document.value < rules.min_value:
+        return Dropped("little value", document.value)
+    if rules.max_unsafe is not None and document.unsafe is not None and document.unsafe > rules.max_unsafe:
+        return Dropped("unsafe", document.unsafe)
+    if rules.fields and document.field is not None and document.field not in rules.fields:
+        return Dropped("another field", document.field)
+    if rules.domains and document.domain is not None and document.domain not in rules.domains:
+        return Dropped("another domain", document.domain)
     return None
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sansi.data.words import Words, normalize, piece_weight, split_pieces
+from sansi.data.words import Words, normalize, number_groups, piece_weight, split_pieces
 
 Codes = npt.NDArray[np.uint64]
 
@@ -63,15 +63,8 @@ def word_codes(text: str) -> Codes:
     pieces = split_pieces(normalize(text))
     codes = _known.of(pieces)
     if (codes == _LONG_NUMBER).any():
-        codes = _known.of([part for piece in pieces for part in _groups(piece)])
+        codes = _known.of([part for piece in pieces for part in number_groups(piece)])
     return codes[codes != 0]
-
-
-def _groups(piece: str) -> list[str]:
-    if not piece.isdigit() or len(piece) <= 3:
-        return [piece]
-    head = len(piece) % 3 or 3
-    return [piece[:head], *(piece[i : i + 3] for i in range(head, len(piece), 3))]
 
 
 def count_of(codes: Codes) -> float:

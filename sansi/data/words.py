@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import functools
 import html
+import itertools
+import re
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass
@@ -50,10 +52,10 @@ _OPERATOR = (
     r"[+=<>%]|(?<=(?:\d|\)|(?<![\p{L}\d])\p{L})\s?)[*/](?=\s?[\p{L}\d(])|\^(?=[-+]?(?:\d|\p{L}\b|[({]))"
     r"|(?<![\p{L}\d])-(?=\s?\d)|(?<=\d\s?)-(?=\s?(?:\d|\p{L}\b))"
 )
-# Scripts by their names in ISO 15924, in runs.
-_SCRIPT_RUNS = regex.compile(
+# Scripts by their names in ISO 15924.
+_SCRIPTS_BY_NAME = regex.compile(
     "|".join(
-        rf"(?P<{script}>\p{{sc={script}}}+)"
+        rf"(?P<{script}>\p{{sc={script}}})"
         for script in (  # noqa: SIM905
             "Latn Cyrl Arab Hani Deva Grek Hebr Hira Kana Hang Thai Beng Guru Gujr Orya Taml Telu Knda Mlym "
             "Sinh Laoo Khmr Mymr Tibt Geor Armn Ethi Thaa Syrc Cher Cans Mong Yiii Tfng Nkoo Vaii Java Bali "
@@ -62,12 +64,20 @@ _SCRIPT_RUNS = regex.compile(
         ).split()
     )
 )
+
 # What parts two statements: line ends and punctuation, but no apostrophe, hyphen, decimal mark or divider of words.
 _BREAK = r"(?<=\d)[.,](?=\d)(*SKIP)(*FAIL)|[\n\p{P}--['\-_*/\u0f0b\u0f0c\u1361]]"
 # Where spaces part no words they part statements.
 _SPACE = rf"(?<=[{_UNSPACED}])[ \t]+(?=[{_UNSPACED}])"
 _PIECES = regex.compile(rf"(?V1){_WORD}|{_CLUSTER}|[0-9]++|{_OPERATOR}|{_BREAK}|{_SPACE}")
-_ASCII_PIECES = regex.compile(rf"(?V1)[a-z]++|[0-9]++|{_OPERATOR}|{_BREAK}")
+# The same of ASCII alone, for the standard library, which is faster where it need not look behind.
+_ASCII_PIECES = re.compile(
+    r"[a-z]+|[0-9]+|[+=<>%]"
+    r"|[*/](?:(?<=[\d)][*/])|(?<=[\d)]\s[*/])|(?<=(?<![a-z\d])[a-z][*/])|(?<=(?<![a-z\d])[a-z]\s[*/]))(?=\s?[a-z\d(])"
+    r"|\^(?=[-+]?(?:\d|[a-z]\b|[({]))"
+    r"|-(?:(?<![a-z\d]-)(?=\s?\d)|(?:(?<=\d-)|(?<=\d\s-))(?=\s?(?:\d|[a-z]\b)))"
+    r"|[.,](?!(?<=\d[.,])\d)|[\n!\"#%&():;?@\[\\\]{}]"
+)
 _SCRIPTS = [(regex.compile(rf"\p{{scx={name}}}"), weight) for name, weight in {**UNSPACED, **SYLLABLES}.items()]
 _TAG = regex.compile(r"<!--.*?-->|</?([a-zA-Z][\w:-]*)(?:\s[^<>]*)?/?>", regex.DOTALL)
 _INLINE = frozenset(
@@ -95,6 +105,12 @@ _LINE = regex.compile(r"^[ \t]*(?:>[ \t]?)+|^[ \t]*[*+-][ \t]+|^[ \t]*(?:={3,}|-
 _HYPHENATED = regex.compile(r"(?<=\p{L})-[ \t]*\r?\n\s*(?=\p{Ll})")
 _APOSTROPHE = regex.compile(r"(?<=\p{L})'(?=\p{L})")
 _INDIAN = regex.compile(r"(?<![\d,])\d{1,2}(?:,\d\d)+,\d{3}(?![\d,])")
+# What the searches above can not do without, found by a quicker search.
+_ASCII_INVISIBLE = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+_LINE_MARK = re.compile(r"^[ \t]*[-=*+>]", re.MULTILINE)
+_ANY_MARK = re.compile(r"[*_`]|~~")
+_BROKEN = re.compile(r"-[ \t]*\r?\n")
+_INDIAN_MARK = re.compile(r"\d,\d\d,")
 _NON_ASCII_DIGIT = regex.compile(r"(?V1)[\p{Nd}--[0-9]]")
 
 
@@ -123,30 +139,58 @@ class Words:
 
 def read_words(text: str) -> Words:
     """The words of a text, normalised as the head of this file says."""
-    text = normalize(text)
+    pieces = split_pieces(normalize(text))
+    weights = np.fromiter(map(_known.__getitem__, pieces), np.int64, len(pieces))
+    if (weights == _LONG_NUMBER).any():
+        return _with_long_numbers(pieces, weights)
+    found = weights != 0
+    # The first token opens a statement, and each after what parts statements.
+    opens = np.concatenate([[True], ~found[:-1]])[found] if len(pieces) else found
+    return _words(list(itertools.compress(pieces, found.tolist())), weights[found], opens)
+
+
+def _with_long_numbers(pieces: list[str], weights: npt.NDArray[np.int64]) -> Words:
+    """Numbers fall into groups of three, of which the first alone opens a statement."""
     tokens: list[str] = []
-    weights: list[int] = []
+    kept: list[int] = []
     opens: list[bool] = []
     fresh = True  # the next token opens a statement
-    for piece in split_pieces(text):
-        weight = piece_weight(piece)
-        if not weight:
-            fresh = True
-            continue
-        if piece.isdigit() and len(piece) > 3:
-            head = len(piece) % 3 or 3
-            parts = [piece[:head], *(piece[i : i + 3] for i in range(head, len(piece), 3))]
+    for piece, weight in zip(pieces, weights.tolist(), strict=True):
+        if weight:
+            parts = number_groups(piece) if weight == _LONG_NUMBER else [piece]
             tokens += parts
-            weights += [weight] * len(parts)
+            kept += [NUMBER if weight == _LONG_NUMBER else weight] * len(parts)
             opens += [fresh, *[False] * (len(parts) - 1)]
-        else:
-            tokens.append(piece)
-            weights.append(weight)
-            opens.append(fresh)
-        fresh = False
-    starts = np.asarray(opens, bool)
-    closes = np.concatenate([starts[1:], [True]]) if tokens else starts
-    return Words(tokens, np.asarray(weights, np.int64), starts, closes)
+        fresh = not weight
+    return _words(tokens, np.asarray(kept, np.int64), np.asarray(opens, bool))
+
+
+def _words(tokens: list[str], weights: npt.NDArray[np.int64], opens: npt.NDArray[np.bool_]) -> Words:
+    return Words(tokens, weights, opens, np.concatenate([opens[1:], [True]]) if tokens else opens)
+
+
+def number_groups(piece: str) -> list[str]:
+    """The groups of three of a number, from its end; of any other piece itself."""
+    if not piece.isdigit() or len(piece) <= 3:
+        return [piece]
+    head = len(piece) % 3 or 3
+    return [piece[:head], *(piece[i : i + 3] for i in range(head, len(piece), 3))]
+
+
+class _KnownWeights(dict[str, int]):
+    """Weights of pieces seen before: looking one up costs less than finding it out."""
+
+    def __missing__(self, piece: str) -> int:
+        if len(self) >= _MOST_KNOWN:
+            self.clear()
+        long = piece.isdigit() and len(piece) > 3
+        weight = self[piece] = _LONG_NUMBER if long else piece_weight(piece)
+        return weight
+
+
+_MOST_KNOWN = 1 << 18
+_LONG_NUMBER = -1  # in the place of a weight: what falls into groups of three
+_known = _KnownWeights()
 
 
 def split_pieces(normalized: str) -> list[str]:
@@ -175,8 +219,9 @@ def main_script(text: str) -> str | None:
     Chinese characters with kana are Jpan, with Hangul Kore, alone Hani.
     """
     letters: Counter[str] = Counter()
-    for run in _SCRIPT_RUNS.finditer(text[:4000]):
-        letters[run.lastgroup or ""] += run.end() - run.start()
+    for char, count in Counter(text[:4000]).items():
+        if script_of := _script_of(char):
+            letters[script_of] += count
     if not letters:
         return None
     script, kana = letters.most_common(1)[0][0], letters["Hira"] + letters["Kana"]
@@ -185,20 +230,49 @@ def main_script(text: str) -> str | None:
     return "Kore" if script == "Hang" or (script == "Hani" and letters["Hang"] > 0.05 * letters.total()) else script
 
 
+@functools.lru_cache(1 << 16)
+def _script_of(char: str) -> str | None:
+    found = _SCRIPTS_BY_NAME.match(char)
+    return found.lastgroup if found else None
+
+
 def normalize(text: str) -> str:
     """The text as it is compared: see the head of this file."""
     text = without_tags(text)
+    if text.isascii():
+        text = text.lower()
+        text = _ASCII_INVISIBLE.sub("", text)
+    else:
+        text = _folded(text)
+    # Most texts have few of these marks: where a mark is missing nothing is searched.
+    if _LINE_MARK.search(text):
+        text = _LINE.sub("", text)
+    if "**" in text:
+        text = _POWER.sub("^", text)
+    if "\\" in text:
+        text = _ESCAPED.sub(r"\1", text)
+    text = without_links(text)
+    if _ANY_MARK.search(text):
+        text = _MARKS.sub("", text)
+    if not text.isascii():
+        text = text.translate(LETTERS)
+    elif "`" in text:
+        text = text.replace("`", "'")
+    if _BROKEN.search(text):
+        text = _HYPHENATED.sub("", text)
+    if "'" in text:
+        text = _APOSTROPHE.sub("", text)
+    return _INDIAN.sub(lambda found: found[0].replace(",", ""), text) if _INDIAN_MARK.search(text) else text
+
+
+def _folded(text: str) -> str:
+    """Compatibility forms, accents, points, digits of all scripts, case and invisible characters."""
     text = _SUPERSCRIPT.sub(lambda found: "^" + unicodedata.normalize("NFKC", found[0]), text)
     if not text.isascii():
         text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
         text = unicodedata.normalize("NFC", _POINTS.sub("", text))
         text = _NON_ASCII_DIGIT.sub(lambda found: str(unicodedata.digit(found[0], found[0])), text)
-    text = _LINE.sub("", _INVISIBLE.sub("", text.casefold()))
-    text = _POWER.sub("^", text)
-    text = _MARKS.sub("", _LINK.sub(r"\1", _ESCAPED.sub(r"\1", text)))
-    text = _HYPHENATED.sub("", text.translate(LETTERS))
-    text = _APOSTROPHE.sub("", text)
-    return _INDIAN.sub(lambda found: found[0].replace(",", ""), text)
+    return _INVISIBLE.sub("", text.casefold())
 
 
 def without_tags(text: str) -> str:
