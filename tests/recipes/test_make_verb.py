@@ -39,6 +39,18 @@ def test_a_dry_run_shows_sizes_times_and_memory_and_makes_nothing(sansi, tmp_pat
     )
 
 
+def test_the_corpus_of_the_library_names_what_there_is_and_that_of_nano_is_the_usual_one(sansi, tmp_path):
+    shown = sansi("corpus", "--dry-run", "--until", "s3-mixture", "--out", tmp_path / "out").out
+    lines = {line.split()[0]: line for line in shown.splitlines() if line.strip()}
+    assert "29 sources" in lines["corpus"] and "s2-worked" in lines
+    (nano,) = (stage.config for stage in load_recipe("nano").stages if stage.kind.name == "corpus")
+    assert [source.title for source in nano.named] == [
+        "brown", "debian-handbook", "udhr", "debian-reference-zh", "manpages-zh", "fortunes-zh", "foldoc",
+        "python-stdlib",
+    ]  # fmt: skip
+    assert not nano.limit_bytes and not nano.allow_newer
+
+
 def test_the_plan_says_what_is_done_begun_and_stale(tmp_path):
     corpus = make_corpus(tmp_path / "corpus")
     out = tmp_path / "out"
