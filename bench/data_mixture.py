@@ -1,6 +1,7 @@
 """Weights per document against weights per source, at the same budget of proxies: regret in bits per byte.
 
     python bench/data_mixture.py planted|sources|real --out FOLDER
+    python bench/data_mixture.py table --out FOLDER      # collects the results into bench/results/data-mixture.json
 
 `planted`: made corpora in which what a document is worth stands in its annotations; every source holds some of all.
 `sources`: the same texts, sorted so that its source decides what a document is worth, and annotations tell nothing.
@@ -25,6 +26,7 @@ from sansi.data import read_corpus
 from sansi.data.documents import Document, text_sha256
 from sansi.data.mixture.annotations import Annotations
 from sansi.data.mixture.features import FeatureSpace, varying_axes
+from sansi.data.mixture.regret import Regret
 from sansi.data.mixture.sample import Piece, Pieces, pieces_of
 from sansi.data.mixture.search import Outcome, Sample, Search, SearchConfig, Trial
 from sansi.data.mixture.shares import weights as weights_of
@@ -147,7 +149,7 @@ def _worth(document: Document) -> float:
 
 
 def real(corpus: Path, seed: int, size: int = 900_000) -> World:
-    """As much of every source, in pieces of 2,000 characters; asked for: English, Chinese, Python and the others."""
+    """As much of every source, in pieces of 2,000 characters; asked for: English, Chinese and Python."""
     kept: dict[str, list[Document]] = {}
     for number, document in enumerate(read_corpus(corpus)):
         for piece in pieces_of(number, document, 1.0, seed):
@@ -166,16 +168,16 @@ def real(corpus: Path, seed: int, size: int = 900_000) -> World:
                 amount += part.size
     used = {part.id.partition("#")[0] for part in documents}  # no document is both read and asked for
     fresh = {name: [p for p in parts if p.id.partition("#")[0] not in used] for name, parts in held.items()}
-    evaluation = {name: _some(parts, seed, 16_000) for name, parts in sorted(fresh.items())}
+    evaluation = {name: _some(parts, seed, 16_000) for name, parts in sorted(fresh.items()) if name}
     known = ("primary_language", "kind", "quality", "length", "script", "language_score", "value", "field", "domain")
     axes = tuple(varying_axes(Annotations.of(documents, known), known))
-    return World(documents, evaluation, axes, ("per source", "per document", "both"), 0.4)
+    return World(documents, evaluation, axes, ("per source", "per document"), 0.4)
 
 
 def _asked(document: Document) -> str:
     if document.kind == "code":
         return "Python"
-    return {"en": "English", "zh": "Chinese"}.get(document.language.partition("-")[0], "others")
+    return {"en": "English", "zh": "Chinese"}.get(document.language.partition("-")[0], "")
 
 
 def _some(parts: list[Document], seed: int, size: int) -> list[str]:
@@ -280,7 +282,7 @@ def run_seed(world: World, seed: int, folder: Path, search: SearchConfig, steps:
             "price": outcome.optimum.slope.price,
             "explained": outcome.fit.explained,
             "strength": outcome.strength,
-            "fitted_strength": outcome.optimum.strength,
+            "coefficients": np.round(outcome.coefficients, 3).tolist(),
             "candidates": {c.name: [c.loss, c.concentration] for c in outcome.candidates},
         }
     if world.best:
@@ -292,14 +294,52 @@ def run_seed(world: World, seed: int, folder: Path, search: SearchConfig, steps:
     return result
 
 
+def table(folder: Path) -> None:
+    """Collect the results of all seeds, and print them as Markdown."""
+    worlds = {world: _results(folder / world) for world in ("planted", "sources", "real") if (folder / world).is_dir()}
+    results = Path(__file__).parent / "results"
+    results.mkdir(exist_ok=True)
+    write_json(results / "data-mixture.json", worlds)
+    for world, runs in worlds.items():
+        if not runs:
+            continue
+        names = list(runs[0]["losses"])
+        losses = {name: [mean(run["losses"][name]) for run in runs] for name in names}
+        best = "planted optimum" if "planted optimum" in names else min(names, key=lambda name: mean_of(losses[name]))
+        seconds = sum(run["seconds"] for run in runs)
+        print(f"\n{world}: {len(runs)} seeds, {seconds / 60:.0f} minutes of one core\n")
+        print(f"| weights | bits per byte | regret against {best} | against proportional |\n|---|--:|--:|--:|")
+        for name in names:
+            cells = [name, f"{mean_of(losses[name]):.3f}"]
+            cells += [
+                "-" if other == name else str(Regret.of(losses[name], losses[other])) for other in (best, names[0])
+            ]
+            print("| " + " | ".join(cells) + " |")
+        for one, other in (("per document", "per source"), ("both", "per source"), ("both", "per document")):
+            if one in losses and other in losses:
+                wins = sum(a < b for a, b in zip(losses[one], losses[other], strict=True))
+                print(f"{one} less {other}: {Regret.of(losses[one], losses[other])}, better in {wins} of {len(runs)}")
+
+
+def _results(folder: Path) -> list[dict]:
+    return [read_json(file) for file in sorted(folder.glob("*/result.json"))]
+
+
+def mean_of(values: Sequence[float]) -> float:
+    return float(np.mean(values))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("world", choices=["planted", "sources", "real"])
+    parser.add_argument("world", choices=["planted", "sources", "real", "table"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--corpus", type=Path, default=Path("data/corpus"))
     parser.add_argument("--proxies", type=int, default=24)
     args = parser.parse_args()
+    if args.world == "table":
+        table(args.out)
+        return
     for seed in args.seeds:
         world = real(args.corpus, seed) if args.world == "real" else planted(seed, args.world == "sources")
         search = SearchConfig(proxies=args.proxies, epochs=world.epochs, min_effective_share=0.05, confirmations=2)

@@ -255,7 +255,7 @@ def test_a_sample_is_a_share_of_the_pieces_and_keeps_clusters_together():
 
 def made_search(worth, config: SearchConfig | None = None, price: float = 0.3) -> tuple[Search, FeatureSpace, list]:
     """A search whose proxies are a formula: bits per byte fall with the mean `worth` of what was read."""
-    documents = corpus()
+    documents = corpus(200)
     axes = ["quality", "field", "source"]
     annotations = Annotations.of(documents, axes)
     space = FeatureSpace.fit(annotations, axes)
@@ -287,6 +287,24 @@ def test_a_search_finds_what_is_worth_reading():
     assert found.optimum.slope.price == pytest.approx(0.3, abs=0.1)
 
 
+def test_sets_that_want_different_documents_both_get_theirs():
+    """To read nothing but law is best for one set, nothing but history for the other."""
+    search, _, documents = made_search(lambda d: 0.0)
+    sizes, owners = search.sample.sizes, search.sample.pieces.owners
+    fields = np.array([documents[owner].field for owner in owners])
+
+    def shares(weights):
+        return {name: float((weights * sizes)[fields == name].sum() / (weights * sizes).sum()) for name in set(fields)}
+
+    def measure(trials):
+        read = [shares(trial.counts) for trial in trials]
+        return [{"A": 3 * math.exp(-s["law"]), "B": 3 * math.exp(-s["history"])} for s in read]
+
+    found = Search(SearchConfig(proxies=24, confirmations=0), search.sample, measure).run()
+    read = shares(search._weights(found.coefficients))
+    assert read["law"] > 0.35 and read["history"] > 0.35 and read["mathematics"] < 0.2
+
+
 def test_where_any_choice_is_worse_the_corpus_is_left_as_it_is():
     search, _, _ = made_search(lambda d: 0.0, price=2.0)
     assert search.run().strength == 0.0
@@ -303,7 +321,8 @@ def test_no_trial_repeats_more_or_is_narrower_than_allowed():
 
 
 def test_equal_searches_are_equal():
-    one, other = (made_search(lambda d: d.quality)[0].run() for _ in range(2))
+    config = SearchConfig(proxies=8, confirmations=0)
+    one, other = (made_search(lambda d: d.quality, config)[0].run() for _ in range(2))
     assert one.coefficients.tolist() == other.coefficients.tolist()
     assert [trial.counts.tolist() for trial, _ in one.proxies] == [trial.counts.tolist() for trial, _ in other.proxies]
 
@@ -341,7 +360,7 @@ def some_weights() -> tuple[DocumentWeights, list[Document]]:
     documents = corpus()
     annotations = Annotations.of(documents, ["quality", "field"])
     space = FeatureSpace.fit(annotations, ["quality", "field", "quality*field"])
-    coefficients = tuple(Coefficient(0.3 * i - 0.5, -1.0, 1.0) for i in range(len(space.terms)))
+    coefficients = tuple(Coefficient(0.3 * i - 0.5, 0.1, -1.0, 1.0) for i in range(len(space.terms)))
     return DocumentWeights(space, coefficients, -0.1, Bounds(0.0, 4.0), 1.0, {"documents": 400}), documents
 
 

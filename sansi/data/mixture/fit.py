@@ -75,6 +75,12 @@ class Fit:
         logarithms = c.constant + exposures @ c.effects.T + np.multiply.outer(concentration, c.price)
         return np.exp(np.clip(logarithms, np.log(self.smallest / BEYOND), np.log(self.largest * BEYOND)))
 
+    @property
+    def curvature(self) -> float:
+        """The largest second derivative of the loss by the means of the features, at the largest measured losses."""
+        scaled = np.sqrt(self.set_weights * self.largest)[:, None] * self.coefficients.effects
+        return float(np.linalg.norm(scaled, 2) ** 2)
+
     def slope(self, exposure: Floats, concentration: float) -> Slope:
         """Near what is read with these means of the features, and so concentrated."""
         return self._slope(self.coefficients, self.predict(exposure, concentration))

@@ -24,8 +24,10 @@ from sansi.data.mixture.weights import times_included
 
 STRENGTHS = (0.5, 1.0, 2.0)
 """Multiples of the fitted strength that are tried."""
-TURNS = 12
-"""Rounds in which the optimum of a fit is found."""
+PRICES = np.geomspace(4.0, 0.004, 24)
+"""What is added to the price of concentration on the way to the optimum, in lengths of the first slope."""
+SETTLING = 25
+"""Steps of descent at each."""
 FARTHEST, NEAR = 0.9, 0.25
 """Of the concentration that is allowed, how much proxies of the first and of later rounds are moved at the most."""
 
@@ -102,7 +104,7 @@ class Candidate:
 
     name: str
     strength: float | None
-    """Factor of the fitted direction; None: weighed by another rule."""
+    """Factor of the fitted coefficients, 0: the corpus as it is; None: weighed by another rule."""
     losses: tuple[float, ...]
     """One for each seed, bits per byte over all evaluation sets."""
     by_set: Mapping[str, float]
@@ -122,16 +124,8 @@ class Optimum:
     exposure: Floats
     """[features]: means over what is read there."""
     concentration: float
-    strength: float
-
-    @property
-    def direction(self) -> Floats:
-        """[features]: the way down."""
-        return -self.slope.effects
-
-    @property
-    def coefficients(self) -> Floats:
-        return self.strength * self.direction
+    coefficients: Floats
+    """[features]: of the logarithms of the weights."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +135,7 @@ class Outcome:
     fit: Fit
     optimum: Optimum
     strength: float
-    """Coefficients are strength * direction; the optimum's, unless another was better when they were compared."""
+    """Times the optimum's coefficients; 1, unless another was better when they were compared."""
     candidates: tuple[Candidate, ...]
     """Empty where none were compared."""
     proxies: tuple[tuple[Trial, Losses], ...]
@@ -154,7 +148,7 @@ class Outcome:
 
     @property
     def coefficients(self) -> Floats:
-        return self.strength * self.optimum.direction
+        return self.strength * self.optimum.coefficients
 
 
 @dataclass(frozen=True)
@@ -206,7 +200,7 @@ class Search:
             centre = optimum.coefficients
         candidates = self._compare(optimum)
         best = min((c for c in candidates if c.strength is not None), key=lambda c: c.loss, default=None)
-        kept = optimum.strength if best is None or best.strength is None else best.strength
+        kept = 1.0 if best is None or best.strength is None else best.strength
         exposures = self._exposures(done)
         losses = np.array([self.loss(losses) for _, losses in done])
         predicted = found.predict(exposures, self._concentration(done)) @ found.set_weights
@@ -217,17 +211,49 @@ class Search:
         return float(self._counted(losses) @ np.array(list(losses.values())))
 
     def optimum(self, found: Fit) -> Optimum:
-        """The weights of the smallest loss: each round goes where the slope of the round before leads."""
-        exposure, concentration = np.zeros(self.sample.features.shape[1]), 0.0
-        for turn in range(TURNS):
-            slope = found.slope(exposure, concentration)
-            most = 1 / slope.price if slope.price > 0 else math.inf
-            strength = self._within(-slope.effects, self.config.limit, most)
-            given = self._weights(-strength * slope.effects)
-            share = 1 / (1 + turn)  # steps that become smaller: what one set gains by a step, another may lose
-            exposure = (1 - share) * exposure + share * self.sample.exposure(given)
-            concentration = (1 - share) * concentration + share * divergence(given, self.sample.sizes)
-        return Optimum(slope, exposure, concentration, strength)
+        """The weights of the smallest fitted loss within the bounds.
+
+        From the corpus as it is the price of leaving it is lowered step by step, down to the fitted one, and the way
+        ends where it is as far from the corpus as is allowed.
+        """
+        kept = np.zeros(self.sample.features.shape[1])
+        first = max(float(np.linalg.norm(self._point(found, kept).slope.effects)), 1e-12)
+        for added in first * PRICES:
+            reached = self._settled(found, kept, added)
+            if self._spread(reached) > self.config.limit:
+                return self._point(found, self._between(kept, reached))
+            kept = reached
+        return self._point(found, kept)
+
+    def _settled(self, found: Fit, coefficients: Floats, added: float) -> Floats:
+        """From these coefficients down to the minimum of the fitted loss with that much added to the price.
+
+        Mirror descent: the gradient at what is read with the coefficients, by their divergence as the distance. Where
+        two sets want different documents it settles between them.
+        """
+        bends = found.curvature
+        for _ in range(SETTLING):
+            slope = self._point(found, coefficients).slope
+            price = max(slope.price, 0.0) + added
+            coefficients = coefficients - (slope.effects + price * coefficients) / (2 * bends + price)
+        return coefficients
+
+    def _between(self, inside: Floats, outside: Floats) -> Floats:
+        """The last coefficients on the way from one to the other that are not too far from the corpus."""
+        low, high = 0.0, 1.0
+        for _ in range(30):
+            middle = 0.5 * (low + high)
+            near = self._spread(inside + middle * (outside - inside)) <= self.config.limit
+            low, high = (middle, high) if near else (low, middle)
+        return inside + low * (outside - inside)
+
+    def _point(self, found: Fit, coefficients: Floats) -> Optimum:
+        given = self._weights(coefficients)
+        exposure, concentration = self.sample.exposure(given), divergence(given, self.sample.sizes)
+        return Optimum(found.slope(exposure, concentration), exposure, concentration, coefficients)
+
+    def _spread(self, coefficients: Floats) -> float:
+        return divergence(self._weights(coefficients), self.sample.sizes)
 
     def _counted(self, names: Iterable[str]) -> Floats:
         """What each set counts, together 1."""
@@ -309,15 +335,15 @@ class Search:
         return tuple(candidates)
 
     def _kinds(self, optimum: Optimum) -> list[tuple[str, float | None, Floats]]:
-        direction, strength = optimum.direction, optimum.strength
-        kinds: list[tuple[str, float | None, Floats]] = [("proportional", 0.0, self._weights(np.zeros(len(direction))))]
+        found = optimum.coefficients
+        kinds: list[tuple[str, float | None, Floats]] = [("proportional", 0.0, self._weights(np.zeros(len(found))))]
         if len(set(self.sources)) > 1:
             kinds.append(("uniform", None, self._uniform()))
         tried = [0.0]
         for factor in STRENGTHS:
-            within = self._within(direction, self.config.limit, factor * strength)
-            if min(abs(within - other) for other in tried) > 0.05 * strength:
-                kinds.append((f"fitted x {factor:g}", within, self._weights(within * direction)))
+            within = self._within(found, self.config.limit, factor)
+            if min(abs(within - other) for other in tried) > 0.05:
+                kinds.append((f"fitted x {factor:g}", within, self._weights(within * found)))
                 tried.append(within)
         return kinds
 

@@ -26,12 +26,15 @@ FORMAT = "sansi-document-weights-1"
 
 @dataclass(frozen=True)
 class Coefficient:
-    """Of a feature: by how much the logarithm of the weight grows with a deviation of it."""
+    """Of a feature."""
 
     value: float
-    low: float
-    """With `high`, the interval that holds 95% of the values of fits to resampled proxies."""
-    high: float
+    """By how much the logarithm of the weight grows with a deviation of the feature."""
+    effect: float = 0.0
+    """Bits per byte where its mean over what is read is one deviation higher; below 0 helps."""
+    low: float = 0.0
+    """With `high`, the interval that holds 95% of the effects of fits to resampled proxies."""
+    high: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class DocumentWeights:
         """Write `weights.json` into the folder."""
         features = [
             {"name": term.name, "atoms": [asdict(atom) for atom in term.atoms], "mean": term.mean, "scale": term.scale}
-            | {"coefficient": c.value, "interval": [c.low, c.high]}
+            | {"coefficient": c.value, "effect": c.effect, "interval": [c.low, c.high]}
             for term, c in zip(self.space.terms, self.coefficients, strict=True)
         ]
         values = {
@@ -99,6 +102,7 @@ class _Feature:
     mean: float
     scale: float
     coefficient: float
+    effect: float
     interval: tuple[float, float]
 
 
@@ -128,7 +132,7 @@ def load_weights(folder: Path | str) -> DocumentWeights:
     read = load_config(_File, values, str(file))
     _check(read, file)
     terms = tuple(Term(feature.atoms, feature.mean, feature.scale) for feature in read.features)
-    coefficients = tuple(Coefficient(f.coefficient, *f.interval) for f in read.features)
+    coefficients = tuple(Coefficient(f.coefficient, f.effect, *f.interval) for f in read.features)
     return DocumentWeights(
         FeatureSpace(read.numbers, terms), coefficients, read.log_level, read.bounds, read.epochs, read.fitted_on
     )

@@ -228,9 +228,8 @@ class _Weighing:
             "proxies": _digest(outcome),
             "seed": self.run.seed,
         }
-        lows, highs = effect_intervals(outcome)
-        ends = zip(outcome.coefficients, -outcome.strength * highs, -outcome.strength * lows, strict=True)
-        coefficients = tuple(Coefficient(float(value), float(low), float(high)) for value, low, high in ends)
+        columns = (outcome.coefficients, outcome.optimum.slope.effects, *effect_intervals(outcome))
+        coefficients = tuple(Coefficient(*map(float, row)) for row in zip(*columns, strict=True))
         found = DocumentWeights(space, coefficients, level, self.config.bounds, self.config.epochs, facts)
         found.save(folder)
         trained = len(outcome.proxies) + sum(len(candidate.losses) for candidate in outcome.candidates)
