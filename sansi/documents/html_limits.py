@@ -11,7 +11,8 @@ MAX_DEPTH = 4_000  # of elements in elements
 MAX_ATTRIBUTES = 1_000  # of one element
 _LONG = 2 * MAX_ATTRIBUTES  # characters that as many attributes take
 _LONG_TAG = re.compile(r"[a-zA-Z](?:[^>\"']|\"[^\"]{0,999}\"|'[^']{0,999}')*+")
-_TAG = re.compile(r"<(/?)([a-zA-Z][\w:-]*)[^<>]*?(/?)>")
+_NAMES = re.compile(r"<(/?[a-zA-Z][\w:-]*)")
+_TAGS = re.compile(r"<(/?[a-zA-Z][\w:-]*)[^<>]*?(/?)>")
 # Elements that end by themselves, hold nothing, or nest without any rule that looks at what is around them.
 _NO_DEPTH_NAMES = (
     "p li dt dd tr td th tbody thead tfoot option optgroup colgroup col rb rt rp rtc body html head caption "
@@ -47,11 +48,23 @@ def _attributes(piece: str) -> int:
 
 def _depth(source: str) -> int:
     """How deep elements nest at most, by their tags alone."""
+    deepest = _deepest(_NAMES.findall(source))
+    if deepest <= MAX_DEPTH:
+        return deepest
+    return _deepest([name for name, alone in _TAGS.findall(source) if not alone])  # pictures have thousands of <path/>
+
+
+def _deepest(names: list[str]) -> int:
+    steps: dict[str, int] = {}
     depth = deepest = 0
-    for found in _TAG.finditer(source):
-        closes, tag, alone = found.groups()
-        if alone or tag.lower() in _NO_DEPTH:
-            continue
-        depth = max(0, depth - 1) if closes else depth + 1
-        deepest = max(deepest, depth)
+    for name in names:
+        step = steps.get(name)
+        if step is None:
+            closes, tag = name.startswith("/"), name.strip("/").lower()
+            step = steps[name] = 0 if tag in _NO_DEPTH else -1 if closes else 1
+        if step > 0:
+            depth += 1
+            deepest = max(deepest, depth)
+        elif step and depth:
+            depth -= 1
     return deepest

@@ -22,6 +22,7 @@ _COMMENTS_LEAST = 0.15  # share of the prose outside comments below which these 
 _LONG = 25  # characters from which a text is found anywhere in the guide, and below only as a line
 _PROSE = 60  # characters of a paragraph
 _LINKED = 0.6  # share of a paragraph that is links, above which it is a list of them
+_ONLY_LINKS, _LIST = 0.9, 0.6  # the same for a block that is dropped; share of a page above which it is a list of them
 _SAMPLES, _SAMPLE = 6, 16  # pieces by which a changed paragraph is recognised, and their characters
 _NO_WORD = re.compile(r"[\W_]+")
 _DENSE = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff]")
@@ -122,9 +123,7 @@ class _View:
         region = self._region([size if keep else 0 for size, keep in zip(self.sizes, kept, strict=True)])
         inside = self._inside(region)
         prose = self._sums(self.prose)
-        linked = [self._is_linked(number) for number in range(len(kept))]
-        if sum(size for size, keep, link in zip(self.sizes, kept, linked, strict=True) if keep and not link):
-            kept = [keep and not link for keep, link in zip(kept, linked, strict=True)]
+        kept = self._without_lists_of_links(kept)
         first = next((number for number, keep in enumerate(kept) if keep), 0)
         last = next((number for number in range(len(kept) - 1, -1, -1) if kept[number]), -1)
         for number, block in enumerate(self.blocks):
@@ -136,9 +135,17 @@ class _View:
                 kept[number] = bool(self.prose[number]) and prose[block.place] >= self.sizes[number]
         return self._with_headings(kept, inside)
 
-    def _is_linked(self, number: int) -> bool:
-        """Whether a block is nothing but links, and no heading."""
-        return self.linked[number] > 0.9 and not _HEADING.fullmatch(self.blocks[number].tag)
+    def _without_lists_of_links(self, kept: list[bool]) -> list[bool]:
+        """Without blocks that are nothing but links, unless the page is a list of them."""
+        linked = [
+            keep and share > _ONLY_LINKS and not _HEADING.fullmatch(block.tag)
+            for keep, share, block in zip(kept, self.linked, self.blocks, strict=True)
+        ]
+        total = sum(size for size, keep in zip(self.sizes, kept, strict=True) if keep)
+        links = sum(size for size, link in zip(self.sizes, linked, strict=True) if link)
+        if links > _LIST * total:
+            return kept
+        return [keep and not link for keep, link in zip(kept, linked, strict=True)]
 
     def _looks_like_text(self, number: int, kept: Sequence[bool]) -> bool:
         block = self.blocks[number]
@@ -163,11 +170,8 @@ class _View:
         best = max(declared, key=lambda number: (prose[number], -number), default=0)
         region = best if prose[best] >= 0.5 * prose[0] else self._region(self.prose)
         inside = self._inside(region)
-        kept = [
-            within and not aside and not self._is_linked(number)
-            for number, (within, aside) in enumerate(zip(inside, self.aside, strict=True))
-        ]
-        return self._with_headings(kept, inside)
+        kept = [within and not aside for within, aside in zip(inside, self.aside, strict=True)]
+        return self._with_headings(self._without_lists_of_links(kept), inside)
 
     def _region(self, values: Sequence[int]) -> int:
         """The innermost place that holds nearly all of what these values weigh."""

@@ -59,10 +59,10 @@ def score(page: MadePage, text: str) -> Score:
 def code_kept(code: str, text: str) -> bool:
     """Whether a listing is there with its lines and indents; in a list it may stand further to the right."""
     lines = code.rstrip().split("\n")
-    pattern = r"^([ \t]*)" + r"[ \t]*\n".join(
-        (r"\1" if number else "") + re.escape(line) for number, line in enumerate(lines)
+    pattern = r"^(?P<in>[ \t]*)" + r"[ \t]*\n".join(
+        (r"(?P=in)" if number else "") + re.escape(line) for number, line in enumerate(lines)
     )
-    pattern = pattern.replace(r"\1[ \t]*\n", r"[ \t]*\n")
+    pattern = pattern.replace(r"(?P=in)[ \t]*\n", r"[ \t]*\n")
     return re.search(pattern + r"[ \t]*$", text, re.MULTILINE) is not None
 
 
