@@ -30,7 +30,10 @@ def check_page(source: str, name: str | None = None) -> None:
         raise _too_much(name, f"it has {tags:,} tags; at most {MAX_TAGS:,} are read")
     if tags > MAX_DEPTH and (depth := _depth(source)) > MAX_DEPTH:
         raise _too_much(name, f"its elements nest {depth:,} deep; at most {MAX_DEPTH:,} levels are read")
-    for piece in source.split("<"):
+    pieces = source.split("<")
+    if max(map(len, pieces)) <= _LONG:
+        return
+    for piece in pieces:
         if len(piece) > _LONG and (attributes := _attributes(piece)) > MAX_ATTRIBUTES:
             said = f"one of its elements has {attributes:,} attributes; at most {MAX_ATTRIBUTES:,} are read"
             raise _too_much(name, said)

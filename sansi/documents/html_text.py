@@ -17,7 +17,7 @@ from sansi.documents.html_marks import GAP, code_language, fenced, fraction, scr
 from sansi.documents.html_places import Place, kind_of_place
 from sansi.documents.html_source import plain_html
 from sansi.documents.html_tables import is_layout, table_grid
-from sansi.documents.mathml import children, formula
+from sansi.documents.mathml import children, formula, tex_of_picture, tex_of_script
 
 # Elements that stand in a line of text. All others end the paragraph, or, if HTML does not know them, part words.
 _INLINE_NAMES = (
@@ -38,7 +38,11 @@ _SKIPPED_NAMES = (
     "param rp script source style svg template title track video"
 )
 SKIPPED = frozenset(_SKIPPED_NAMES.split())
-SKIPPED_CLASSES = frozenset(["docnav", "navfooter", "navheader", "toc"])
+_SKIPPED_CLASSES = (
+    "docnav navfooter navheader toc headerlink mw-editsection "  # marks beside a heading, numbers beside lines of code
+    "linenos lineno linenodiv linenumber linenumbers line-number line-numbers rust-line-numbers hljs-ln-numbers lnt"
+)
+SKIPPED_CLASSES = frozenset(_SKIPPED_CLASSES.split())
 APART = frozenset(["label", "s", "strike"])  # inline, but never one word with what stands beside
 
 _HIDDEN_STYLE = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse))", re.IGNORECASE)
@@ -148,7 +152,9 @@ class _Writer:
         """Write what opens an element; None if its content is done with, or left out. Otherwise whether it is a block,
         and the place around it."""
         tag = node.tag or ""
-        if tag in SKIPPED or tag.startswith(("-", "!")):
+        if tag == "script":
+            self._parts.append(tex_of_script(node))
+        if tag in SKIPPED or tag.startswith(("-", "!")) or (tag == "button" and self._pre):
             return None
         attributes, here = node.attributes, self._here
         if attributes and _is_hidden(attributes):
@@ -166,7 +172,7 @@ class _Writer:
         if tag == "br":
             self._parts.append("\n")
         elif tag in ("wbr", "img"):
-            pass
+            self._parts.append(tex_of_picture(attributes) if tag == "img" else "")
         elif tag == "input":
             self._parts.append(GAP)
         elif self._is_block(tag, attributes):

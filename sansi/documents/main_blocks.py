@@ -9,7 +9,7 @@ small part of the page's prose, the structure alone decides.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sansi.documents.html_places import AROUND, COMMENTS, MAIN
@@ -17,6 +17,7 @@ from sansi.documents.html_text import Block, Page
 
 _MASS = 0.85  # share of the kept text that the region of the main text holds
 _PLAUSIBLE = 0.4  # share of the page's prose below which a guide has lost the main text
+_LEAST = 0.2  # share of what is no surrounding below which a region is not what the page is about
 _AROUND_MOST = 0.5  # share of the prose above which a place is no surrounding, whatever it calls itself
 _COMMENTS_LEAST = 0.15  # share of the prose outside comments below which these are the main text
 _LONG = 25  # characters from which a text is found anywhere in the guide, and below only as a line
@@ -43,9 +44,11 @@ def select_main(page: Page, guide: str | None, title: str | None) -> Selection:
     prose = sum(view.prose)
     if guide and view.chosen_prose() >= _PLAUSIBLE * prose:
         return Selection(view.around_guide(), "guide")
-    if prose and (found := view.by_structure()):
-        return Selection(found, "structure")
-    return Selection(page.blocks, "whole")
+    found = view.by_structure() if prose else ()
+    around = tuple(block for block, aside in zip(page.blocks, view.aside, strict=True) if not aside)
+    if _length(found) >= _LEAST * _length(around):
+        return Selection(found, "structure") if found else Selection(page.blocks, "whole")
+    return Selection(around, "whole")  # an index, a form, a page of short lines
 
 
 class _View:
@@ -205,6 +208,10 @@ class _View:
     def _is_title(self, number: int) -> bool:
         text = self.texts[number]
         return self.blocks[number].tag in ("h1", "h2") and len(text) > 2 and self.title.startswith(text)
+
+
+def _length(blocks: Iterable[Block]) -> int:
+    return sum(len(block.text) for block in blocks)
 
 
 def squeezed(text: str) -> str:

@@ -11,6 +11,7 @@ ARGUMENTS = {
 }
 """Elements that stand for a form, and how many parts it has."""
 TOKENS = frozenset(["mi", "mn", "mo", "mtext", "ms"])
+_DISPLAY = re.compile(r"^\{\\(?:displaystyle|textstyle) (.*)\}$")
 DEEPEST = 50  # below it the text alone, so that no page exhausts the stack
 
 
@@ -19,6 +20,24 @@ def formula(node: Any) -> str:
     tex = node.css_first('annotation[encoding="application/x-tex"], annotation[encoding="TeX"]')
     text = tex.text() if tex is not None else node.attributes.get("alttext") or _shown(node)
     return re.sub(r"\s+", " ", text).strip()
+
+
+def tex_of_script(node: Any) -> str:
+    """The TeX that a page gives to MathJax as a script; "" for a script that is none."""
+    kind = (node.attributes.get("type") or "").lower()
+    if not kind.startswith("math/tex"):
+        return ""
+    text = " ".join(node.text().split())
+    return f"$${text}$$" if "mode=display" in kind.replace(" ", "") else f"${text}$"
+
+
+def tex_of_picture(attributes: dict[str, str | None]) -> str:
+    """The TeX of a formula that is shown as a picture."""
+    text = " ".join((attributes.get("alt") or "").split())
+    words = f"{attributes.get('class') or ''} {attributes.get('src') or ''}".lower()
+    if not re.search(r"\\[a-zA-Z]+|[_^]", text) or not re.search(r"math|tex\b|latex|formula|equation", words):
+        return ""
+    return _DISPLAY.sub(r"\1", text)
 
 
 def children(node: Any) -> list[Any]:

@@ -83,6 +83,24 @@ CASES = {
         "<mn>10</mn></mrow></mfrac><msubsup><mi>x</mi><mi>i</mi><mn>12</mn></msubsup><msqrt><mn>2</mn></msqrt></math>",
         "m c^2 = 1/(a + 10) x_i^12 √(2)",
     ),
+    "formulas for MathJax": ("<p>so<script type='math/tex'>x^2</script> <script type='math/tex; mode=display'>a &lt; b</script>", "so$x^2$ $$a &lt; b$$"),
+    "formulas as pictures": (
+        "<p>with <span style='display:none'><math><mi>x</mi></math></span><img class='mwe-math-fallback-image-inline' "
+        "alt='{\\displaystyle x_{1}^{2}}' src='a.svg'><img src='cat.png' alt='a_cat'>.",
+        "with x_{1}^{2}.",
+    ),
+    "formulas drawn with spans": (
+        "<p>is <span class='katex'><span class='katex-mathml'><math><semantics><mi>y</mi><annotation encoding="
+        "'application/x-tex'>y_i</annotation></semantics></math></span><span class='katex-html' aria-hidden='true'>yi</span></span>.",
+        "is y_i.",
+    ),
+    "numbers of lines": (
+        "<table class='highlighttable'><tr><td class='linenos'><pre>1\n2</pre></td><td class='code'><pre>a\n  b</pre></td></tr></table>"
+        "<pre><span class='lineno'>1 </span>c<button>Copy</button></pre>",
+        "```\na\n  b\n```\n\n```\nc\n```",
+    ),
+    "marks beside a heading": ("<h2>Head<a class='headerlink'>¶</a><span class='mw-editsection'>[edit]</span></h2>", "## Head"),
+    "the language of a listing": ("<div class='highlight-python notranslate'><div class='highlight'><pre>x</pre></div></div>", "```python\nx\n```"),
     "a heading in one line": ("<h2>one<br>two</h2>", "## one two"),
 }  # fmt: skip
 
