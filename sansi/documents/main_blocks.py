@@ -19,7 +19,8 @@ _MASS = 0.85  # share of the kept text that the region of the main text holds
 _PLAUSIBLE = 0.4  # share of the page's prose below which a guide has lost the main text
 _LEAST = 0.2  # share of what is no surrounding below which a region is not what the page is about
 _AROUND_MOST = 0.5  # share of the prose above which a place is no surrounding, whatever it calls itself
-_COMMENTS_LEAST = 0.15  # share of the prose outside comments below which these are the main text
+_COMMENTED = 200  # characters of prose outside comments, or as large a share as the next, for which they are comments
+_COMMENTED_SHARE = 0.15
 _LONG = 25  # characters from which a text is found anywhere in the guide, and below only as a line
 _PROSE = 60  # characters of a paragraph
 _LINKED = 0.6  # share of a paragraph that is links, above which it is a list of them
@@ -73,11 +74,13 @@ class _View:
     def _asides(self) -> list[bool]:
         """For each block whether a place around it says that it belongs to something else."""
         total = self._sums(self.prose)
-        whole, outside = total[0], self._outside_comments()
+        outside = self._outside_comments()
+        commented = outside >= min(_COMMENTED, _COMMENTED_SHARE * total[0])
+        whole = outside if commented else total[0]
         aside = [False] * len(self.places)
         for number, place in enumerate(self.places):
             if place.kind == COMMENTS:
-                aside[number] = outside >= _COMMENTS_LEAST * whole
+                aside[number] = commented
             elif place.kind == AROUND:
                 aside[number] = total[number] <= _AROUND_MOST * whole
             aside[number] = aside[number] or (place.parent >= 0 and aside[place.parent])
