@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -187,3 +188,15 @@ def test_the_frame_of_many_questions_is_no_evidence():
     assert not check.is_contaminated(f"{prose(1)} {frame} it rains, so the street is wet. {prose(2)}")
     assert check.is_contaminated(f"{prose(1)} {frame} cedar implies ivy and cedar {prose(2)}")
     assert Decontaminator([f"{frame} fir implies fir"]).is_contaminated(f"{prose(1)} {frame} it rains")
+
+
+CASES = [json.loads(line) for line in (Path(__file__).parent / "decontamination_cases.jsonl").read_text().splitlines()]
+
+
+def test_labelled_cases_are_told_apart():
+    """By one index of all evaluation texts, alone and inside long documents."""
+    check = Decontaminator(sorted({case["evaluation"] for case in CASES}))
+    for around in ("", prose(7, 100)):
+        texts = [f"{around}\n\n{case['document']}\n\n{around}".strip() for case in CASES]
+        told = [found is not None for found in check.find_all(texts)]
+        assert [case["what"] for case, flag in zip(CASES, told, strict=True) if flag != case["contaminated"]] == []

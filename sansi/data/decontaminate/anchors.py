@@ -3,13 +3,15 @@
 From each run of words that is looked for one stretch of 40, 24, 16 or 8 letters is taken, its anchor; runs that overlap
 share anchors (the least hash in a window: Schleimer et al. 2003, "Winnowing"). A text without an anchor holds no run.
 All places of a batch of texts are tried at once: by a table over the hash of the first 8 letters, which few places
-pass since anchors have small hashes, then by a table over 16 letters, then among the anchors themselves.
+pass since anchors have small hashes, then by a table over 16 letters, then among the anchors themselves. 16 letters and
+fewer are a common phrase, so that with those anchors all letters of the run are compared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,7 @@ _FACTORS = np.asarray(
 )
 _CLASS = np.uint64(48)  # what is left of a hash of 8 letters are 16 bits
 _MOST_BITS = 22  # of a hash of 16 letters
+_WITH_RUNS = 2  # from which size on the whole run is compared
 PADDING = 48  # bytes after the letters, so that reading eight at a time needs no end
 
 
@@ -46,7 +49,8 @@ class Anchors:
 
     first: npt.NDArray[np.uint8]
     second: npt.NDArray[np.uint8]
-    sorted: tuple[Numbers, ...]  # by size, ascending
+    sorted: tuple[Numbers, ...]  # by size, ascending; one may be there several times
+    runs: tuple[Numbers, ...]  # of the anchors of 16 and 8 letters [A, 3]: letters before, letters of the run, its hash
     short: tuple[Numbers, ...]  # texts of 1 to 7 letters, by their number; they are looked for where they stand alone
 
     @classmethod
@@ -69,10 +73,31 @@ class Anchors:
         begins, ends = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
         for kind, size in enumerate(SIZES if len(places) else ()):
             chosen = places[(flags & (1 << kind) != 0) & (is_long if size >= 16 else True)]
-            chosen = chosen[_among(_hash(eights, chosen, size), self.sorted[kind])]
-            begins.append(chosen)
-            ends.append(chosen + size)
+            hashes = _hash(eights, chosen, size)
+            is_anchor = _among(hashes, self.sorted[kind])
+            chosen, hashes = chosen[is_anchor], hashes[is_anchor]
+            if kind >= _WITH_RUNS:
+                spans = self._runs_at(letters, kind, chosen, hashes)
+                begins.append(spans[:, 0])
+                ends.append(spans[:, 1])
+            else:
+                begins.append(chosen)
+                ends.append(chosen + size)
         return _hits(letters, np.concatenate(begins), np.concatenate(ends))
+
+    def _runs_at(
+        self, letters: Letters, kind: int, places: npt.NDArray[np.int64], hashes: Numbers
+    ) -> npt.NDArray[np.int64]:
+        """Begin and end of the runs of which an anchor and all other letters are there."""
+        known, runs = self.sorted[kind], self.runs[kind - _WITH_RUNS]
+        firsts, lasts = np.searchsorted(known, hashes), np.searchsorted(known, hashes, "right")
+        found = [
+            (place - before, place - before + length)
+            for place, first, last in zip(places.tolist(), firsts.tolist(), lasts.tolist(), strict=True)
+            for before, length, whole in runs[first:last].tolist()
+            if place >= before and letters_hash(letters[place - before : place - before + length]) == whole
+        ]
+        return np.asarray(found, np.int64).reshape(-1, 2)
 
     @property
     def has_short(self) -> bool:
@@ -96,7 +121,7 @@ class Anchors:
     def save(self, folder: Path) -> None:
         np.save(folder / "first.npy", self.first)
         np.save(folder / "second.npy", self.second)
-        for name, parts in (("anchors", self.sorted), ("short", self.short)):
+        for name, parts in (("anchors", self.sorted), ("runs", self.runs), ("short", self.short)):
             for number, part in enumerate(parts):
                 np.save(folder / f"{name}-{number}.npy", part)
 
@@ -105,7 +130,7 @@ class Anchors:
         """The tables are read, since every text goes through them; the rest is mapped."""
         parts = [
             tuple(np.load(folder / f"{name}-{number}.npy", mmap_mode="r") for number in range(count))
-            for name, count in (("anchors", len(SIZES)), ("short", 8))
+            for name, count in (("anchors", len(SIZES)), ("runs", len(SIZES) - _WITH_RUNS), ("short", SIZES[-1]))
         ]
         return cls(np.load(folder / "first.npy"), np.load(folder / "second.npy"), *parts)
 
@@ -115,6 +140,7 @@ class AnchorsBuilder:
 
     def __init__(self) -> None:
         self._found: list[list[Numbers]] = [[np.zeros(0, np.uint64)] for _ in SIZES]
+        self._runs: list[list[tuple[int, int, int]]] = [[] for _ in SIZES[_WITH_RUNS:]]
         self._sixteens = [np.zeros(0, np.uint64)]
         self._short: list[set[int]] = [set() for _ in range(SIZES[-1])]
         self._first = np.zeros(1 << 16, np.uint8)
@@ -128,11 +154,22 @@ class AnchorsBuilder:
         for begin, end in zip(begins[is_short].tolist(), ends[is_short].tolist(), strict=True):
             if begin < end:
                 self._short[end - begin].add(int.from_bytes(letters[begin:end].tobytes(), "little"))
-        if is_short.all():
-            return
-        begins, least = begins[~is_short], int((ends - begins)[~is_short].min())
-        kind = next(i for i, size in enumerate(SIZES) if least >= size + _SLACK[i])
-        places, eights = _winnowed(letters, begins, least - SIZES[kind] + 1), _eights(letters)
+        eights, free = _eights(letters), ~is_short
+        for kind, size in enumerate(SIZES):
+            own = free & (ends - begins >= size + _SLACK[kind])
+            free &= ~own
+            if not own.any():
+                continue
+            window = int((ends - begins)[own].min()) - size + 1
+            if kind < _WITH_RUNS:
+                places = np.unique(_winnowed(letters, begins[own], window))
+            else:
+                places = _winnowed(letters, begins[own], window)
+                spans = zip(places.tolist(), begins[own].tolist(), ends[own].tolist(), strict=True)
+                self._runs[kind - _WITH_RUNS] += [(p - b, e - b, letters_hash(letters[b:e])) for p, b, e in spans]
+            self._take(eights, places, kind)
+
+    def _take(self, eights: Numbers, places: npt.NDArray[np.int64], kind: int) -> None:
         self._found[kind].append(_hash(eights, places, SIZES[kind]))
         self._first[_classes(eights[places])] |= np.uint8(1 << kind)
         if SIZES[kind] >= 16:
@@ -142,10 +179,18 @@ class AnchorsBuilder:
         long = np.unique(np.concatenate(self._sixteens))
         second = np.zeros(1 << min(max(len(long), 1).bit_length() + 4, _MOST_BITS), np.uint8)
         second[_slots(long, second)] = 1
+        runs = [
+            _sorted_together(np.concatenate(found), own)
+            for found, own in zip(self._found[_WITH_RUNS:], self._runs, strict=True)
+        ]
         return Anchors(
             self._first,
             second,
-            tuple(np.unique(np.concatenate(parts)) for parts in self._found),
+            (
+                *(np.unique(np.concatenate(parts)) for parts in self._found[:_WITH_RUNS]),
+                *(anchors for anchors, _ in runs),
+            ),
+            tuple(own for _, own in runs),
             tuple(np.asarray(sorted(values), np.uint64) for values in self._short),
         )
 
@@ -191,10 +236,22 @@ def _slots(hashes: Numbers, table: npt.NDArray[np.uint8]) -> Numbers:
 
 
 def _winnowed(letters: Letters, begins: npt.NDArray[np.int64], window: int) -> npt.NDArray[np.int64]:
-    """For each run the place of the least hash among the first `window` places of it, each place once."""
+    """For each run the place of the least hash among the first `window` places of it."""
     classes = _classes(_eights(letters)[: len(letters)])
     windows = begins[:, None] + np.arange(window)[None, :]
-    return np.unique(windows[np.arange(len(begins)), classes[windows].argmin(axis=1)])
+    return np.asarray(windows[np.arange(len(begins)), classes[windows].argmin(axis=1)])
+
+
+def _sorted_together(anchors: Numbers, runs: list[tuple[int, int, int]]) -> tuple[Numbers, Numbers]:
+    """Anchors with their runs in order, each once."""
+    columns = np.asarray(runs, np.uint64).reshape(-1, 3)
+    rows = np.unique(np.column_stack([anchors, columns]), axis=0)
+    return rows[:, 0].copy(), rows[:, 1:].copy()
+
+
+def letters_hash(letters: Letters) -> int:
+    """A hash of all letters of a run."""
+    return int.from_bytes(blake2b(letters.tobytes(), digest_size=8).digest(), "little")
 
 
 def _among(values: Numbers, known: Numbers) -> npt.NDArray[np.bool_]:

@@ -18,7 +18,7 @@ from sansi.base.files import atomic_folder, read_json, write_json
 from sansi.data.decontaminate.anchors import Anchors, AnchorsBuilder
 from sansi.data.decontaminate.units import KINDS, MIN_WORDS, RUN_WORDS, units_of
 
-VERSION = 1
+VERSION = 2
 Numbers = npt.NDArray[Any]
 
 
