@@ -268,8 +268,9 @@ def _print_one(console: Console, item: Shown, tokenizer: Tokenizer | None, mask:
     if not console.is_terminal:
         console.print(body)
         return
-    for line in body.split("\n", allow_blank=True):
-        console.print(Text("▌ ", style=bar) + line)
+    for paragraph in body.split("\n", allow_blank=True):
+        for line in paragraph.wrap(console, max(console.width - 2, 20)) or [paragraph]:
+            console.print(Text("▌ ", style=bar) + line)
 
 
 def _heading(title: dict[str, Any]) -> str:

@@ -45,6 +45,8 @@ class Encoder:
     """Texts so far."""
     packed: int = 0
     """Of them, those that went on, copies not counted."""
+    lost: int = 0
+    """Of them, those that were left out."""
     largest_id: int = 0
 
     def __post_init__(self) -> None:
@@ -90,12 +92,21 @@ class Encoder:
         document = item if isinstance(item, Document) else _unknown(number, text_sha256(item))
         copies = 1 if self.times is None else self.times(document)
         if reason := self._reason(len(ids), copies):
-            self.left_out[reason] += 1
+            self._leave_out(reason)
             return
         whole = np.concatenate([ids.astype(self.dtype), self.end])
         self.packed += 1
         self.largest_id = max(self.largest_id, int(whole.max()))
         yield from (Encoded(whole, document, copy=copy) for copy in range(copies))
+
+    def _leave_out(self, reason: str) -> None:
+        self.left_out[reason] += 1
+        self.lost += 1
+
+    def check(self) -> None:
+        """Raise SansiError unless every text that was read was packed or counted as left out."""
+        if self.read != self.packed + self.lost:
+            raise SansiError(f"{self.read:,} texts were read, {self.packed:,} packed and {self.lost:,} left out")
 
     def _reason(self, size: int, copies: int) -> str | None:
         """Why a text of so many tokens is left out; the separator counts for the bounds."""
@@ -115,7 +126,7 @@ class Encoder:
         if ids.shape != mask.shape:
             raise SansiError(f"sample {number}: {len(ids)} ids and {len(mask)} mask values; give one of each per token")
         if reason := self._reason(len(ids) - 1, 1):
-            self.left_out[reason] += 1
+            self._leave_out(reason)
             return
         self.packed += 1
         self.largest_id = max(self.largest_id, int(ids.max()))

@@ -114,6 +114,7 @@ def pack_into(
     for documents in _of_size(encoder.encode(texts), shard_tokens):
         _write_part(folder / SHARD.format(shards), documents, encoder, packing, shards)
         shards += 1
+    encoder.check()
     return _finish(folder, shards, tokenizer, _settings(packing, tokenizer), encoder.left_out)
 
 
@@ -164,6 +165,7 @@ def pack_part(
     if weights is not None:
         encoder.times = _times(weights, digests[1], settings.seed)
     documents = list(encoder.encode(document for file in files for document in read_documents(Path(corpus) / file)))
+    encoder.check()
     _write_part(output, documents, encoder, settings, number)
 
 
