@@ -129,9 +129,13 @@ def test_manuals_in_html(tmp_path: Path):
     office = "usr/share/libreoffice/help/{}/text/swriter/guide/a.html"
     page = '<header>Help</header><div id="DisplayArea"><h1>{}</h1></div><div id="SearchFrame"></div><footer>x</footer>'
     put(tmp_path, office.format("en-US"), page.format("Text"))
-    put(tmp_path, office.format("et"), page.format("Tekst"))
+    keys = '<span hidden="true" id="MACa" class="MAC">Cmd</span><span hidden="true" id="defaulta">Ctrl</span> +X'
+    put(tmp_path, office.format("et"), page.format(f"Tekst {keys}"))
     put(tmp_path, office.format("et").replace("guide", "01"), "<p>no help</p>")
-    assert found("libreoffice-help", tmp_path) == {"en-US/swriter/guide/a": "# Text", "et/swriter/guide/a": "# Tekst"}
+    assert found("libreoffice-help", tmp_path) == {
+        "en-US/swriter/guide/a": "# Text",
+        "et/swriter/guide/a": "# Tekst Ctrl +X",
+    }
 
 
 def test_references_and_man_pages_in_many_languages(tmp_path: Path):

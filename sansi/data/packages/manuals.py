@@ -19,6 +19,8 @@ _SPHINX_LINKS = re.compile(
     r'<a class="headerlink"[^>]*>[^<]*</a>|<div class="toctree-wrapper[^>]*>.*?</div>', re.DOTALL
 )
 LIBREOFFICE = "usr/share/libreoffice/help/"
+# What the help's script shows where the system is none that has words of its own.
+_BY_DEFAULT = re.compile(r'(?<=<span )hidden="true" (?=id="default)|(?<=<div )hidden="true" (?=id="default)')
 _RUST_BUTTONS = re.compile(r'<div class="buttons">.*?</div>|<i class="fa[^>]*></i>', re.DOTALL)
 
 
@@ -78,7 +80,8 @@ def read_libreoffice_help(part: PackagePart) -> Records:
 def _help_text(path: Path) -> str:
     if not path.is_file():
         return ""
-    return html_to_text(between(read_text(path), '<div id="DisplayArea"', '<div id="SearchFrame"'))
+    page = between(read_text(path), '<div id="DisplayArea"', '<div id="SearchFrame"')
+    return html_to_text(_BY_DEFAULT.sub("", page))
 
 
 def read_python_doc(part: PackagePart) -> Records:
