@@ -1,6 +1,6 @@
 """Web pages to text: Sansi's careful and fast reading beside trafilatura and resiliparse, on the same pages in turn.
 
-    python bench/data_html.py --out FOLDER [--rounds 3] [--publish]
+    python bench/data_html.py --out FOLDER [--rounds 2] [--each 20] [--publish]
 
 Two sets of pages: the labelled ones of tests/documents/pages (words against the label; strings that must be there, in
 order, or not there) and real ones from Debian packages (listings kept to the space, speed), which apt-get fetches into
@@ -44,7 +44,7 @@ PACKAGES = (
     "gap-doc",
     "debian-handbook",
 )
-PAGES_EACH, SMALLEST, LARGEST = 40, 2_000, 400_000  # bytes
+SMALLEST, LARGEST = 2_000, 400_000  # bytes of a page
 Reader = Callable[[str], str]
 
 
@@ -81,7 +81,7 @@ class Page:
     listings: list[str]
 
 
-def real_pages(folder: Path) -> list[Page]:
+def real_pages(folder: Path, each: int) -> list[Page]:
     """Pages of Debian packages, the same ones of the same versions."""
     found: list[Page] = []
     for package in PACKAGES:
@@ -93,7 +93,7 @@ def real_pages(folder: Path) -> list[Page]:
             subprocess.run(["dpkg-deb", "-x", str(archive), str(root)], check=True)
         files = sorted(file for file in root.rglob("*.html") if file.is_file() and not file.is_symlink())
         files = [file for file in files if SMALLEST <= file.stat().st_size <= LARGEST]
-        for file in random.Random(package).sample(files, min(PAGES_EACH, len(files))):
+        for file in random.Random(package).sample(files, min(each, len(files))):
             source = decode(file.read_bytes(), None, "text/html").text
             listings = [node.text().strip("\n") for node in LexborHTMLParser(source).css("pre")]
             found.append(Page(source, [text for text in listings if len(text.strip()) > 10]))
@@ -207,22 +207,23 @@ def report(found: dict) -> str:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--out", type=Path, required=True, help="folder for packages, the archive and the figures")
-    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--rounds", type=int, default=2)
+    options.add_argument("--each", type=int, default=20, help="pages of each package")
     options.add_argument("--publish", action="store_true", help="only write the saved figures into docs/RESULTS.md")
     arguments = options.parse_args()
     file = arguments.out / "html.json"
     if not arguments.publish:
         arguments.out.mkdir(parents=True, exist_ok=True)
-        write_json(file, measure(arguments.out, arguments.rounds))
+        write_json(file, measure(arguments.out, arguments.rounds, arguments.each))
     found = read_json(file)
     publish("data html", report(found)) if arguments.publish else print(report(found))
 
 
-def measure(folder: Path, rounds: int) -> dict:
+def measure(folder: Path, rounds: int, each: int) -> dict:
     import resiliparse
     import trafilatura
 
-    ways, pages = readers(), real_pages(folder)
+    ways, pages = readers(), real_pages(folder, each)
     sources = [page.source for page in pages]
     size = sum(len(source.encode("utf-8", "replace")) for source in sources)
     times = time_all(ways, sources, rounds)
