@@ -18,6 +18,8 @@ import unicodedata
 from dataclasses import replace
 
 from sansi.base.errors import SansiError
+from sansi.data.classify import difficulty, unsafe_score
+from sansi.data.classify.linear import packaged_model
 from sansi.data.documents import Document, RawDocument, text_sha256
 from sansi.data.language_id import LANGUAGE_MODEL, Identified, identify
 from sansi.data.languages import LANGUAGES, LanguageRule, canonical_tag, rule_for
@@ -45,9 +47,12 @@ def annotate(raw: RawDocument, source: str, licence: str) -> Document:
     """
     whole = HALF_PAIR.sub("\ufffd", raw.text)  # what no UTF-8 can hold; the encoding filter judges it
     text = unicodedata.normalize("NFC", whole.replace("\r\n", "\n").replace("\r", "\n").replace("\ufeff", "")).strip()
-    found = None if raw.kind == "code" else identify(text)
+    code = raw.kind == "code"
+    found = None if code else identify(text)
     language, metadata = _language(raw, found)
     script = found.script if found else None
+    signals = document_signals(text, language, script)
+    told = {} if code else packaged_model().answers(text, language)
     return Document(
         id=f"{source}/{raw.id}",
         source=source,
@@ -62,7 +67,12 @@ def annotate(raw: RawDocument, source: str, licence: str) -> Document:
         script=script,
         language_score=found.score if found and found.tag else None,
         language_model=LANGUAGE_MODEL if found and found.tag else None,
-        signals=document_signals(text, language, script),
+        value=round(told["value"].probability, 3) if "value" in told else None,
+        field=told["field"].label if "field" in told else None,
+        domain="code" if code else told["domain"].label if "domain" in told else None,
+        difficulty=None if code else difficulty(text, signals, rule_of(language, script), script),
+        unsafe=unsafe_score(text, language, signals.get("words", 0.0)),
+        signals=signals,
         url=raw.url,
         date=raw.date,
         title=raw.title,
