@@ -47,6 +47,8 @@ class Rules(Config):
     """Documents on other subjects are dropped; those of which none was told are kept."""
     domains: tuple[str, ...] = ()
     """Documents of other forms are dropped; those of which none was told are kept."""
+    mask_personal: bool = False
+    """E-mail and network addresses, telephone, card and account numbers and keys become <email>, <ip>, <phone>, …"""
 
     def problems(self) -> list[str]:
         found = too_small(self, 0, "min_bytes", "max_outliers")

@@ -15,7 +15,11 @@ from sansi.client.bulk import BulkClient, EndpointSettings
 from sansi.data.classify import LinearModel, count_personal, mask_personal, unsafe_score
 from sansi.data.classify.label import label_documents, read_labels, train_on_labels
 from sansi.data.classify.linear import train_head
+from sansi.data.corpus.steps import ReadSettings, read_part
 from sansi.data.filters import Rules, reason_to_drop
+from sansi.data.readers import parts_of
+from sansi.data.store import read_documents
+from sansi.data.work import Watch
 
 STORY = (
     '"I don\'t know," she said. He looked at her and smiled. The old man walked to the window, and his hand shook. '
@@ -113,3 +117,12 @@ def test_an_endpoint_labels_and_a_student_learns(tmp_path):
     assert good > 0.6 > 0.4 > bad
     with pytest.raises(SansiError, match="label more"):
         train_on_labels(documents[:9], labels)
+
+
+def test_a_build_masks_personal_data_where_asked(tmp_path):
+    (tmp_path / "a.txt").write_text(f"Write to jane.doe@acme.org.\n{ENGLISH} {prose(1)}")
+    part = parts_of(tmp_path / "a.txt")[0]
+    settings = ReadSettings("a", "CC0-1.0", Rules(mask_personal=True))
+    read_part(tmp_path / "out.parquet", part, settings, Watch(None, {}))
+    (found,) = read_documents(tmp_path / "out.parquet")
+    assert found.text.startswith("Write to <email>.")

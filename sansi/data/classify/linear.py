@@ -142,7 +142,7 @@ def _descend(x: _Sparse, y: Floats, worth: Floats, penalty: float, rounds: int) 
     first, second = np.zeros_like(weights), np.zeros_like(weights)
     for step in range(1, rounds + 1):
         error = (_softmax(x.times(weights) + bias) - y) * worth[:, None]
-        slope = x.transposed_times(error) + penalty * weights
+        slope = np.asarray(x.transposed_times(error) + penalty * weights, np.float32)
         first, second = 0.9 * first + 0.1 * slope, 0.99 * second + 0.01 * slope**2
         rate = 0.5 * (1 - step / (rounds + 1))
         weights -= rate * (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.99**step)) + 1e-6)

@@ -17,6 +17,7 @@ from sansi.base.errors import SansiError
 from sansi.base.files import read_json
 from sansi.client.bulk import EndpointDown
 from sansi.data.annotate import annotate, rescored
+from sansi.data.classify import mask_personal
 from sansi.data.dedup import apply, read_decisions
 from sansi.data.documents import BadRecord, Document, Kind, RawDocument, Record
 from sansi.data.extract import extract, reason_of
@@ -115,6 +116,7 @@ class _Reader:
         settings = self.settings
         return replace(
             raw,
+            text=mask_personal(raw.text) if settings.rules.mask_personal else raw.text,
             language=raw.language or settings.language,
             kind=settings.kind or raw.kind,
             original=raw.original and settings.original,
