@@ -197,6 +197,25 @@ def test_a_source_of_several_packages_has_one_digest(tmp_path: Path):
     assert opened.sha256 == hashlib.sha256(f"{DIGEST}\n{DIGEST}".encode()).hexdigest() and opened.version == "1.0.0"
 
 
+def test_several_packages_of_debian_are_fetched_by_one_command(tmp_path: Path):
+    calls: list[list[str]] = []
+
+    def run(command: Sequence[str], folder: Path) -> None:
+        calls.append(list(command))
+        for spec in command[2:]:
+            if spec == "help-fr=1.0" and len(command) > 3:
+                continue  # what is missing is asked for once more, alone
+            (folder / f"{spec.partition('=')[0]}_1.0_all.deb").write_bytes(spec.encode())
+
+    digests = {name: hashlib.sha256(f"{name}=1.0".encode()).hexdigest() for name in ("help-de", "help-et", "help-fr")}
+    package = npm_package("", kind="deb", version="1.0", sha256=None, members=tuple(digests.items()))
+    for _ in range(2):
+        fetched = fetch_package(package, tmp_path, run=run)
+        assert [archive.name for archive in fetched.archives] == [f"{name}_1.0_all.deb" for name in digests]
+    together = ["apt-get", "download", "help-de=1.0", "help-et=1.0", "help-fr=1.0"]
+    assert calls == [together, ["apt-get", "download", "help-fr=1.0"]]
+
+
 def archive_of(files: dict[str, str]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
