@@ -27,8 +27,8 @@ from sansi.data.documents import Document, text_sha256
 from sansi.data.mixture.annotations import Annotations
 from sansi.data.mixture.features import FeatureSpace, varying_axes
 from sansi.data.mixture.regret import Regret
-from sansi.data.mixture.sample import Piece, Pieces, pieces_of
-from sansi.data.mixture.search import Outcome, Sample, Search, SearchConfig, Trial
+from sansi.data.mixture.sample import Piece, Pieces, Sample, pieces_of
+from sansi.data.mixture.search import Outcome, Search, SearchConfig, Trial
 from sansi.data.mixture.shares import weights as weights_of
 from sansi.data.mixture.weights import unit_hash
 from sansi.train.proxies import ByteTokenizer, ProxyData, measure_proxy, read_losses

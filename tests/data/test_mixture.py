@@ -17,8 +17,8 @@ from sansi.data.mixture.annotations import Annotations, reader
 from sansi.data.mixture.features import FeatureSpace, varying_axes
 from sansi.data.mixture.fit import fit
 from sansi.data.mixture.regret import Regret, t_quantile
-from sansi.data.mixture.sample import Pieces, pieces_of, sample_pieces
-from sansi.data.mixture.search import Sample, Search, SearchConfig, feature_sample
+from sansi.data.mixture.sample import Pieces, Sample, pieces_of, sample_pieces
+from sansi.data.mixture.search import Search, SearchConfig
 from sansi.data.mixture.shares import Bounds, divergence, strength_within, weights
 from sansi.data.mixture.weights import Coefficient
 
@@ -260,14 +260,14 @@ def made_search(worth, config: SearchConfig | None = None, price: float = 0.3) -
     annotations = Annotations.of(documents, axes)
     space = FeatureSpace.fit(annotations, axes)
     pieces = Pieces.of(p for n, d in enumerate(documents) for p in pieces_of(n, d, 1.0, 0))
-    sample = feature_sample(space, space.matrix(annotations), pieces, float(pieces.sizes.sum()))
+    sample = Sample(space.matrix(annotations)[pieces.owners], pieces, float(pieces.sizes.sum()))
     value = np.array([worth(documents[owner]) for owner in pieces.owners])
 
     def measure(trials):
         found = []
         for trial in trials:
             read = trial.counts * sample.sizes
-            loss = 3 - float(read @ value / read.sum()) + price * divergence(trial.weights, sample.sizes)
+            loss = 3 - float(read @ value / read.sum()) + price * sample.concentration(trial.weights)
             found.append({"A": loss, "B": loss + 1})
         return found
 
@@ -301,7 +301,7 @@ def test_sets_that_want_different_documents_both_get_theirs():
         return [{"A": 3 * math.exp(-s["law"]), "B": 3 * math.exp(-s["history"])} for s in read]
 
     found = Search(SearchConfig(proxies=24, confirmations=0), search.sample, measure).run()
-    read = shares(search._weights(found.coefficients))
+    read = shares(search.sample.weights(found.coefficients, search.config.bounds))
     assert read["law"] > 0.35 and read["history"] > 0.35 and read["mathematics"] < 0.2
 
 
@@ -316,7 +316,7 @@ def test_no_trial_repeats_more_or_is_narrower_than_allowed():
     found = search.run()
     for trial, _ in found.proxies:
         assert trial.counts.max() <= 2
-        assert divergence(trial.weights, search.sample.sizes) <= config.limit + 1e-9
+        assert search.sample.concentration(trial.weights) <= config.limit + 1e-9
     assert all(c.concentration <= config.limit + 1e-9 for c in found.candidates if c.strength is not None)
 
 

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sansi.data.documents import Document
-from sansi.data.mixture.weights import unit_hash
+from sansi.data.mixture.features import Floats
+from sansi.data.mixture.shares import Bounds, divergence, weights
+from sansi.data.mixture.weights import times_included, unit_hash
 
 PIECE_CHARACTERS = 2000
 CLUSTER = "cluster"
@@ -81,3 +85,35 @@ def sample_pieces(documents: Iterable[Document], share: float, seed: int, corpus
         kept.add(piece.id)
         size += piece.size
     return [piece for piece in drawn if piece.id in kept]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What proxies can read, as features."""
+
+    features: Floats
+    """[pieces, features]"""
+    pieces: Pieces
+    total: float
+    """Bytes that a proxy reads."""
+
+    @cached_property
+    def sizes(self) -> Floats:
+        return self.pieces.sizes.astype(np.float64)
+
+    def counts(self, weights: Floats, seed: int) -> npt.NDArray[np.int64]:
+        pairs = zip(weights.tolist(), self.pieces.ids, strict=True)
+        return np.array([times_included(weight, piece, seed) for weight, piece in pairs], np.int64)
+
+    def weights(self, coefficients: Floats, bounds: Bounds) -> Floats:
+        """[pieces]: how often each is read on average, with these coefficients of the features."""
+        return weights(self.features @ coefficients, self.sizes, self.total, bounds)
+
+    def concentration(self, weights: Floats) -> float:
+        """Of what is read with these weights, in nats."""
+        return divergence(weights, self.sizes)
+
+    def exposure(self, counts: npt.NDArray[Any]) -> Floats:
+        """Means of the features over what is read with these counts, or on average with these weights."""
+        read = counts * self.sizes
+        return read @ self.features / read.sum()

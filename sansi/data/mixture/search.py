@@ -8,26 +8,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sansi.base.config import Config, too_small
 from sansi.base.errors import SansiError
-from sansi.data.mixture.features import FeatureSpace, Floats
-from sansi.data.mixture.fit import Fit, Slope, fit
-from sansi.data.mixture.sample import Pieces
-from sansi.data.mixture.shares import Bounds, divergence, strength_within, weights
-from sansi.data.mixture.weights import times_included
+from sansi.data.mixture.features import Floats
+from sansi.data.mixture.fit import Fit, fit
+from sansi.data.mixture.optimum import Optimum, find_optimum
+from sansi.data.mixture.sample import Sample
+from sansi.data.mixture.shares import Bounds, strength_within, weights
 
 STRENGTHS = (0.5, 1.0, 2.0)
 """Multiples of the fitted strength that are tried."""
-PRICES = np.geomspace(4.0, 0.004, 24)
-"""What is added to the price of concentration on the way to the optimum, in lengths of the first slope."""
-SETTLING = 25
-"""Steps of descent at each."""
 FARTHEST, NEAR = 0.9, 0.25
 """Of the concentration that is allowed, how much proxies of the first and of later rounds are moved at the most."""
 
@@ -117,18 +111,6 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Optimum:
-    """Where the fitted loss is smallest within the bounds."""
-
-    slope: Slope
-    exposure: Floats
-    """[features]: means over what is read there."""
-    concentration: float
-    coefficients: Floats
-    """[features]: of the logarithms of the weights."""
-
-
-@dataclass(frozen=True)
 class Outcome:
     """What a search found."""
 
@@ -152,30 +134,6 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Sample:
-    """What proxies can read, as features."""
-
-    features: Floats
-    """[pieces, features]"""
-    pieces: Pieces
-    total: float
-    """Bytes that a proxy reads."""
-
-    @cached_property
-    def sizes(self) -> Floats:
-        return self.pieces.sizes.astype(np.float64)
-
-    def counts(self, weights: Floats, seed: int) -> npt.NDArray[np.int64]:
-        pairs = zip(weights.tolist(), self.pieces.ids, strict=True)
-        return np.array([times_included(weight, piece, seed) for weight, piece in pairs], np.int64)
-
-    def exposure(self, counts: npt.NDArray[Any]) -> Floats:
-        """Means of the features over what is read with these counts, or on average with these weights."""
-        read = counts * self.sizes
-        return read @ self.features / read.sum()
-
-
-@dataclass(frozen=True)
 class Search:
     """Finds weights with the proxies that `measure` trains."""
 
@@ -196,7 +154,7 @@ class Search:
             trials = self._round(number, size, centre)
             done += zip(trials, self.measure(trials), strict=True)
             found = self._fit(done)
-            optimum = self.optimum(found)
+            optimum = find_optimum(found, self.sample, self.config.bounds, self.config.limit)
             centre = optimum.coefficients
         candidates = self._compare(optimum)
         best = min((c for c in candidates if c.strength is not None), key=lambda c: c.loss, default=None)
@@ -208,54 +166,9 @@ class Search:
 
     def loss(self, losses: Losses) -> float:
         """Weighted mean over the evaluation sets."""
-        return float(self._counted(losses) @ np.array(list(losses.values())))
+        return float(self.counted(losses) @ np.array(list(losses.values())))
 
-    def optimum(self, found: Fit) -> Optimum:
-        """The weights of the smallest fitted loss within the bounds.
-
-        From the corpus as it is the price of leaving it is lowered step by step, down to the fitted one, and the way
-        ends where it is as far from the corpus as is allowed.
-        """
-        kept = np.zeros(self.sample.features.shape[1])
-        first = max(float(np.linalg.norm(self._point(found, kept).slope.effects)), 1e-12)
-        for added in first * PRICES:
-            reached = self._settled(found, kept, added)
-            if self._spread(reached) > self.config.limit:
-                return self._point(found, self._between(kept, reached))
-            kept = reached
-        return self._point(found, kept)
-
-    def _settled(self, found: Fit, coefficients: Floats, added: float) -> Floats:
-        """From these coefficients down to the minimum of the fitted loss with that much added to the price.
-
-        Mirror descent: the gradient at what is read with the coefficients, by their divergence as the distance. Where
-        two sets want different documents it settles between them.
-        """
-        bends = found.curvature
-        for _ in range(SETTLING):
-            slope = self._point(found, coefficients).slope
-            price = max(slope.price, 0.0) + added
-            coefficients = coefficients - (slope.effects + price * coefficients) / (2 * bends + price)
-        return coefficients
-
-    def _between(self, inside: Floats, outside: Floats) -> Floats:
-        """The last coefficients on the way from one to the other that are not too far from the corpus."""
-        low, high = 0.0, 1.0
-        for _ in range(30):
-            middle = 0.5 * (low + high)
-            near = self._spread(inside + middle * (outside - inside)) <= self.config.limit
-            low, high = (middle, high) if near else (low, middle)
-        return inside + low * (outside - inside)
-
-    def _point(self, found: Fit, coefficients: Floats) -> Optimum:
-        given = self._weights(coefficients)
-        exposure, concentration = self.sample.exposure(given), divergence(given, self.sample.sizes)
-        return Optimum(found.slope(exposure, concentration), exposure, concentration, coefficients)
-
-    def _spread(self, coefficients: Floats) -> float:
-        return divergence(self._weights(coefficients), self.sample.sizes)
-
-    def _counted(self, names: Iterable[str]) -> Floats:
+    def counted(self, names: Iterable[str]) -> Floats:
         """What each set counts, together 1."""
         names = list(names)
         if unknown := set(self.set_weights) - set(names):
@@ -294,8 +207,7 @@ class Search:
         return Trial(name, weights, self.sample.counts(weights, seed), seed, block)
 
     def _weights(self, coefficients: Floats) -> Floats:
-        sample = self.sample
-        return weights(sample.features @ coefficients, sample.sizes, sample.total, self.config.bounds)
+        return self.sample.weights(coefficients, self.config.bounds)
 
     def _within(self, direction: Floats, limit: float, most: float = math.inf) -> float:
         sample = self.sample
@@ -310,11 +222,11 @@ class Search:
     def _fit(self, done: Sequence[tuple[Trial, Losses]]) -> Fit:
         losses = np.array([list(losses.values()) for _, losses in done])
         blocks = [trial.block for trial, _ in done]
-        counted = self._counted(done[0][1])
+        counted = self.counted(done[0][1])
         return fit(self._exposures(done), self._concentration(done), losses, counted, blocks, self.seed)
 
     def _concentration(self, done: Sequence[tuple[Trial, Losses]]) -> Floats:
-        return np.array([divergence(trial.weights, self.sample.sizes) for trial, _ in done])
+        return np.array([self.sample.concentration(trial.weights) for trial, _ in done])
 
     # ---- comparison ---------------------------------------------------------------------------------------------
 
@@ -330,7 +242,7 @@ class Search:
         for number, (name, factor, given) in enumerate(kinds):
             mine = found[number * len(seeds) : (number + 1) * len(seeds)]
             by_set = {key: float(np.mean([losses[key] for losses in mine])) for key in mine[0]}
-            spread = divergence(given, self.sample.sizes)
+            spread = self.sample.concentration(given)
             candidates.append(Candidate(name, factor, tuple(map(self.loss, mine)), by_set, spread))
         return tuple(candidates)
 
@@ -358,9 +270,3 @@ class Search:
 def _parts(total: int, parts: int) -> list[int]:
     """As even as whole numbers allow, the larger first."""
     return [total // parts + (number < total % parts) for number in range(parts)]
-
-
-def feature_sample(space: FeatureSpace, features: Floats, pieces: Pieces, total: float) -> Sample:
-    """The sample of some pieces; features: [documents, features] of the whole corpus."""
-    assert features.shape[1] == len(space.terms)
-    return Sample(features[pieces.owners], pieces, total)

@@ -21,8 +21,8 @@ from sansi.data import Document, read_corpus
 from sansi.data.mixture.annotations import Annotations, reader
 from sansi.data.mixture.features import FeatureSpace, Floats, varying_axes
 from sansi.data.mixture.report import effect_intervals, verdict, write_report
-from sansi.data.mixture.sample import Piece, Pieces, pieces_of, sample_pieces
-from sansi.data.mixture.search import Losses, Outcome, Sample, Search, SearchConfig, Trial
+from sansi.data.mixture.sample import Piece, Pieces, Sample, pieces_of, sample_pieces
+from sansi.data.mixture.search import Losses, Outcome, Search, SearchConfig, Trial
 from sansi.data.mixture.shares import log_level
 from sansi.data.mixture.weights import Coefficient, DocumentWeights, unit_hash
 from sansi.data.work import Job, LocalExecutor
@@ -116,6 +116,7 @@ class _Weighing:
         sources = [str(annotations.column("source")[owner]) for owner in sample_of.owners]
         measure = functools.partial(self._measure, data, steps)
         search = Search(self.config, sample, measure, self.run.seed, self.config.set_weights, sources)
+        search.counted(evaluation)  # a set that there is not is told before hours of training
         return self._write(search.run(), space, features, annotations)
 
     # ---- the corpus ---------------------------------------------------------------------------------------------
