@@ -42,7 +42,7 @@ class Document:
     page_starts: tuple[int, ...] = ()
     """Where in `text` each page that was read begins."""
     extractor: str = "text"
-    """What made the text of the file: "text", "html-accurate", "html-fast", "man", "pdf", "docx"."""
+    """What made the text of the file: "text", "html-accurate", "html-structure", "html-fast", "man", "pdf", "docx"."""
 
     def page_at(self, offset: int) -> int | None:
         """The page, from 1, that holds this place of the text; None for what has no pages."""

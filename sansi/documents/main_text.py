@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import importlib.util
 import json
 import re
 from pathlib import Path
@@ -16,8 +17,9 @@ from sansi.documents.markdown import markdown
 from sansi.documents.process import output_of
 
 _SPAN = re.compile(r"((?:col|row)span\s{0,9}=\s{0,9}[\"']?)\d{2,}", re.IGNORECASE)
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 _WORKER = Path(__file__).with_name("html_worker.py")
-EXTRACTOR = "html-accurate"
+EXTRACTOR, STRUCTURE = "html-accurate", "html-structure"  # the second where trafilatura is not installed
 SMALL = 2**14  # characters of a page that cannot take long, however it is nested
 LARGEST, MOST_TAGS = 4_000_000, 50_000  # characters and tags of a page up to which trafilatura is asked
 
@@ -48,14 +50,20 @@ def read_html_here(source: str, name: str | None = None) -> Document:
     """The same in this process, however long it takes."""
     check_page(source, name)
     title = _title(source)
+    source = _HALF_PAIR.sub("\ufffd", source)  # which no parser takes
     guide = _guide(source)
+    extractor = EXTRACTOR if guide is not None or _has_guide() else STRUCTURE
     try:
         page = parse_html(source)
     except SansiError:
         if guide is None:
             raise
         return Document(guide, "text/html", title, extractor=EXTRACTOR)
-    return Document(markdown(select_main(page, guide, title).blocks), "text/html", title, extractor=EXTRACTOR)
+    return Document(markdown(select_main(page, guide, title).blocks), "text/html", title, extractor=extractor)
+
+
+def _has_guide() -> bool:
+    return importlib.util.find_spec("trafilatura") is not None
 
 
 def _title(source: str) -> str | None:
@@ -75,4 +83,7 @@ def _guide(source: str) -> str | None:
         return None
     # It reads bytes by a charset of its own guess, so it gets characters; and it fills every cell that another spans.
     source = _SPAN.sub(r"\g<1>9", source)
-    return trafilatura.extract(source, fast=True, include_comments=False, include_tables=True) or None
+    try:
+        return trafilatura.extract(source, fast=True, include_comments=False, include_tables=True) or None
+    except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
+        return None  # it stumbles over what it did not expect; the structure decides

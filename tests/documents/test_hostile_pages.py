@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from sansi.base.errors import SansiError
 from sansi.documents import extract_document
@@ -101,3 +103,17 @@ def test_a_page_without_text_is_told(source):
 def test_a_page_of_very_many_words_in_one_line():
     text = read("<html><body><p>" + "word " * 100_000 + "</p></body></html>")
     assert len(text) == 5 * 100_000 - 1
+
+
+@pytest.mark.parametrize("how", ["accurate", "fast"])
+def test_half_of_a_pair_is_replaced(how):
+    assert read("<p>one \ud83d two</p>", how).split() == ["one", "\ufffd", "two"]
+
+
+def test_what_found_the_main_text_is_said(monkeypatch):
+    page = "<h1>A</h1><p>" + "A text that is long enough to be one. " * 9
+    assert extract_document(page, None, "text/html").extractor == "html-accurate"
+    monkeypatch.setitem(sys.modules, "trafilatura", None)
+    monkeypatch.setattr("sansi.documents.main_text._has_guide", lambda: False)
+    found = extract_document(page, None, "text/html")
+    assert found.extractor == "html-structure" and "long enough" in found.text
