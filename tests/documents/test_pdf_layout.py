@@ -365,3 +365,7 @@ def test_a_page_that_kills_the_reader_costs_no_other(monkeypatch, tmp_path):
 def test_scans_are_pictures_to_be_looked_at():
     verdicts = judge_all(read_pages(scan(3), None, Limits(), lines=True))
     assert [(verdict.state, verdict.reason, verdict.drawn) for verdict in verdicts] == [("empty", "picture", True)] * 3
+
+
+def test_glyphs_that_no_font_tells_leave_no_control_characters():
+    assert plain("majorization |\x0fn| < \x12 1 \x13\tx\x7f") == "majorization |n| <  1  x"
