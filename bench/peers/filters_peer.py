@@ -1,6 +1,9 @@
 """datatrove's filters on a file of texts, a pass for each line on stdin: CPU seconds and documents kept, as JSON.
 
 usage: python filters_peer.py TEXTS.json  (an environment with datatrove)
+
+Its own splitter of English is spaCy's. Here words are split at spaces and sentences at full stops, which costs less
+than any splitter: the figures are what its filters themselves take.
 """
 
 from __future__ import annotations
@@ -9,6 +12,10 @@ import json
 import sys
 import time
 
+import datatrove.pipeline.filters.c4_filters as c4
+import datatrove.pipeline.filters.fineweb_quality_filter as fineweb
+import datatrove.pipeline.filters.gopher_quality_filter as gopher
+import datatrove.pipeline.filters.gopher_repetition_filter as repetition
 from datatrove.data import Document
 from datatrove.pipeline.filters import (
     C4QualityFilter,
@@ -16,6 +23,12 @@ from datatrove.pipeline.filters import (
     GopherQualityFilter,
     GopherRepetitionFilter,
 )
+
+for module in (c4, fineweb, gopher, repetition):
+    if hasattr(module, "split_into_words"):
+        module.split_into_words = lambda text, language: text.split()
+    if hasattr(module, "split_into_sentences"):
+        module.split_into_sentences = lambda text, language: text.split(". ")
 
 
 def judged_by_all(filters: list, text: str) -> bool:

@@ -43,16 +43,10 @@ def offensive_words(text: str, language: str) -> int:
     lower = text.lower()
     words = _WORD.findall(lower)
     hits = sum(map(known.__contains__, map(_hash, words)))
-    phrases = _phrases(primary)
-    if phrases and hits_possible(words, phrases):
-        pairs = (f"{a} {b}" for a, b in itertools.pairwise(words))
-        hits += sum(_hash(pair) in known for pair in pairs)
+    firsts = _phrases(primary)
+    pairs = (f"{a} {b}" for a, b in itertools.pairwise(words) if _hash(a) in firsts)
+    hits += sum(_hash(pair) in known for pair in pairs)
     return hits + (_inside(lower, lists.get(primary, frozenset())) if primary in UNSPACED else 0)
-
-
-def hits_possible(words: list[str], firsts: frozenset[int]) -> bool:
-    """Whether a word of the text begins a phrase."""
-    return not firsts.isdisjoint(map(_hash, set(words)))
 
 
 def _inside(text: str, known: frozenset[int]) -> int:
