@@ -55,7 +55,6 @@ LIBRARIES: dict[str, set[str]] = {
         "matplotlib",
         "numpy",
         "pyarrow",
-        "pycld2",
         "ray",
         "reasoning_gym",
         "regex",

@@ -161,7 +161,7 @@ def _hub() -> Finding:
 
 
 def _training() -> Finding:
-    absent = missing(("reasoning_gym", "matplotlib", "pycld2", "datasketch"))
+    absent = missing(("reasoning_gym", "matplotlib", "datasketch"))
     if not absent:
         return Finding("extras", "good", "what training and `sansi eval` need is installed")
     return Finding("extras", "note", f"not installed: {', '.join(absent)}", what_to_install(absent[0]))

@@ -9,7 +9,7 @@ from sansi.base.errors import SansiError
 from sansi.base.installing import install_command
 
 EXTRAS = {
-    "train": ("reasoning_gym", "matplotlib", "pycld2", "datasketch", "pyarrow", "regex", "langcodes"),
+    "train": ("reasoning_gym", "matplotlib", "datasketch", "pyarrow", "regex", "langcodes"),
     "cluster": ("ray",),
     "agents": ("mcp",),
     "modelscope": ("modelscope_hub",),

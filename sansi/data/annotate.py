@@ -98,7 +98,7 @@ def _language(raw: RawDocument, found: Identified | None) -> tuple[str, dict[str
             return canonical_tag(raw.language), metadata
         except SansiError:
             metadata["source_language"] = raw.language  # no tag that anybody can read: what was identified counts
-    return (found.tag if found and found.tag else "und"), metadata
+    return (found.tag if found and found.tag and found.is_text else "und"), metadata
 
 
 def rule_of(language: str, script: str | None) -> LanguageRule:

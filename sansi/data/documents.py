@@ -83,7 +83,7 @@ class Document:
     text: str
     original: bool = True
     script: str | None = None  # ISO 15924, of most of the letters
-    language_score: float | None = None  # share of the text that is in `detected_language`
+    language_score: float | None = None  # how sure `detected_language` is, 0 to 1
     language_model: str | None = None  # what identified it
     value: float | None = None  # educational, 0 to 1; None: not scored
     field: str | None = None  # subject: "mathematics"

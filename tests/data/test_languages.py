@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import pycld2
 import pytest
 from documents_made import ENGLISH, document
 from sansi.base import SansiError
 from sansi.data.annotate import quality, rule_of
 from sansi.data.filters import Rules, reason_to_drop
-from sansi.data.language_id import identify, identify_all
-from sansi.data.language_id.identify import tag_of, with_script
+from sansi.data.language_id import LANGUAGE_MODEL
 from sansi.data.languages import LANGUAGES, canonical_tag, is_close, rule_for
-from sansi.data.words import main_script
 from test_words import ARTICLE
 
 HEBREW = (
     "כל בני אדם נולדו בני חורין ושווים בערכם ובזכויותיהם. "
     "כולם חוננו בתבונה ובמצפון, לפיכך חובה עליהם לנהוג איש ברעהו ברוח של אחווה."
-)
-SERBIAN = (
-    "Sva ljudska bića rađaju se slobodna i jednaka u dostojanstvu i pravima. "
-    "Ona su obdarena razumom i svešću i treba jedni prema drugima da postupaju u duhu bratstva."
 )
 PIDGIN = (
     "Dem recognise say human beings get dignity wey dey with us and rights "
@@ -52,36 +45,14 @@ def test_what_is_no_tag_is_refused(wrong: str):
         canonical_tag(wrong)
 
 
-def test_every_code_of_the_detector_becomes_a_tag():
-    tags = {code: tag_of(code) for _, code in pycld2.LANGUAGES}
-    assert tags["iw"] == "he" and tags["jw"] == "jv" and tags["xx-Tfng"] == "und-Tfng" and tags["zh-Hant"] == "zh-Hant"
-    assert {code for code, tag in tags.items() if tag is None} == {
-        "xxx",
-        "xx-Qaai",
-        "xx-Zyyy",
-        "zzb",
-        "zze",
-        "zzh",
-        "zzp",
-    }
-    assert all(tag is None or canonical_tag(tag) == tag for tag in tags.values())
-
-
-def test_detection_names_the_script_where_it_is_not_the_usual_one():
-    assert [found.tag for found in identify_all([HEBREW, "zxq 12"])] == ["he", None]
-    assert with_script("sr", main_script(SERBIAN)) == "sr-Latn" and with_script("sr", "Cyrl") == "sr"
-    assert (
-        with_script("uz", "Cyrl") == "uz-Cyrl"
-        and with_script("zh", "Hani") == "zh"
-        and with_script("ja", "Jpan") == "ja"
-    )
-    found = identify(ENGLISH)
-    assert (found.tag, found.script, found.is_text) == ("en", "Latn", True) and found.score > 0.9
-
-
 def test_documents_know_their_language_and_script():
     made = document(HEBREW, language="iw", url="https://example.org/he", date="1948", metadata={"edition": "2"})
-    assert (made.language, made.script, made.detected_language, made.language_model) == ("he", "Hebr", "he", "cld2")
+    assert (made.language, made.script, made.detected_language, made.language_model) == (
+        "he",
+        "Hebr",
+        "he",
+        LANGUAGE_MODEL,
+    )
     assert (made.url, made.date, made.metadata) == ("https://example.org/he", "1948", {"edition": "2"})
     odd = document(HEBREW, language="053")
     assert odd.language == "he" and odd.metadata == {"source_language": "053"}

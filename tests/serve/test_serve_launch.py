@@ -15,7 +15,7 @@ from sansi.serve.http.launch import announce, bind, is_loopback, model_names
 from sansi.serve.http.settings import Keys, ServerSettings
 
 # What training, evaluation and tests need; each takes seconds or many megabytes that a server has no use for.
-HEAVY = ("matplotlib", "reasoning_gym", "transformers", "datasketch", "pycld2", "torch._dynamo", "openai")
+HEAVY = ("matplotlib", "reasoning_gym", "transformers", "datasketch", "torch._dynamo", "openai")
 ROOMS = ("sansi.data", "sansi.eval", "sansi.train", "sansi.post")
 
 ONE_ANSWER = """
