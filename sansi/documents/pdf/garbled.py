@@ -22,7 +22,7 @@ MOST_UNREADABLE = 0.05  # of the characters
 MOST_UNMAPPED = 0.3  # of a sample that the font does not tell: and then the text has to be usual all the same
 SHORT = 80  # letters that say something
 # Bits of a letter that the most unusual languages have, plus what chance adds to few letters: of 14,000 pieces of 412
-# languages in Latin letters one in a thousand has more, of such with exchanged letters nineteen in twenty.
+# texts in Latin letters about one in a thousand has more, of such with exchanged letters about nine in ten.
 MOST_BITS, MOST_BITS_LATIN, CHANCE = 4.75, 4.55, 5.0
 UNMAPPED_BITS = 0.25  # fewer where the font does not tell its characters
 MIRRORED = 0.15  # bits by which a text is more usual backwards, and what chance adds to few letters
