@@ -96,3 +96,10 @@ def test_words_stand_alone_and_windows_are_shortest(first: str, second: str):
 
 def test_digits_newer_than_pythons_tables_are_words():
     assert split_words("a \U0001e4f1 b") == ["a", "\U0001e4f1", "b"]  # Nag Mundari, Unicode 15
+
+
+@pytest.mark.parametrize(
+    "text", ["", "All human beings, 12 of 1,234,567.", "人人生而自由 1234567", "<b>a</b> x*2 = -3"]
+)
+def test_counting_is_reading_without_the_words(text: str):
+    assert count_words(text) == read_words(text).count
