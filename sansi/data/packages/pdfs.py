@@ -7,7 +7,6 @@ import re
 
 from sansi.base.errors import SansiError
 from sansi.data.documents import BadRecord, Record
-from sansi.data.packages.held_out import is_held_out
 from sansi.data.packages.package import PackagePart
 from sansi.data.parts import Records
 from sansi.documents.pdf_ranges import page_ranges
@@ -24,10 +23,10 @@ def read_pdfs(part: PackagePart) -> Records:
         found = _LOCALE.search(name)
         try:
             for page, data in page_ranges(raw, PAGES, part.share):
-                id = f"{title}/page-{page:04}"
+                # None is held out: a manual says the same on many pages, and what overlaps would go with it.
                 yield Record(
-                    id, data, "application/pdf", f"{title}.pdf", language=found[1] if found else "en",
-                    held_out=is_held_out(id), original=found is None,
+                    f"{title}/page-{page:04}", data, "application/pdf", f"{title}.pdf",
+                    language=found[1] if found else "en", original=found is None,
                 )  # fmt: skip
         except SansiError as error:
             yield BadRecord(title, "cannot be read", str(error))
