@@ -81,6 +81,7 @@ def _answers(model: Model, predicted: Predicted) -> Iterator[Identified]:
             yield Identified(tag if score >= SURE and tag != UNKNOWN else None, script, round(score, 4))
 
 
+_NAMES = (*SCRIPTS, "Jpan", "Kore", None)
 _EAST_ASIAN_COLUMNS = np.array([SCRIPTS.index(name) + 1 for name in EAST_ASIAN])
 
 
@@ -95,8 +96,7 @@ def main_scripts(histogram: npt.NDArray[np.int32]) -> list[str | None]:
     joined[:, _EAST_ASIAN_COLUMNS[0] - 1] = 2 * east_asian
     best = joined.argmax(1)
     is_east_asian = best == _EAST_ASIAN_COLUMNS[0] - 1
-    names = np.array([*SCRIPTS, "Jpan", "Kore", ""])
     best = np.where(is_east_asian & (hira + kana > 0.05 * east_asian), len(SCRIPTS), best)
     best = np.where(is_east_asian & (hang > 0.05 * east_asian) & (hang > hira + kana), len(SCRIPTS) + 1, best)
     best = np.where(joined.max(1) == 0, len(SCRIPTS) + 2, best)
-    return [name or None for name in names[best].tolist()]
+    return [_NAMES[number] for number in best.tolist()]

@@ -13,6 +13,7 @@ import ctypes
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,18 @@ class Model:
     allowed: npt.NDArray[np.bool_]  # [G, L]
     settings: dict[str, float]  # scales, offset, temperatures
 
+    @cached_property
+    def _columns(self) -> Floats:
+        return np.ascontiguousarray(self.weights.astype(np.float64).T)
+
+    @cached_property
+    def _text_weights(self) -> Floats:
+        return self.text_weights.astype(np.float64)
+
+    @cached_property
+    def _tables(self) -> Tables:
+        return tables_of(self.alphabet)
+
     def predict(self, texts: Sequence[str]) -> Predicted:
         """What `texts` are."""
         return self.judge(self.sums_of(texts))
@@ -86,7 +99,7 @@ class Model:
         """Of each label [N, L], given that it is text."""
         s = self.settings
         counts = np.maximum(found.counts, 1)[:, None].astype(np.float64)
-        whole = found.sums.astype(np.float64) @ self.weights.astype(np.float64).T  # exact
+        whole = found.sums.astype(np.float64) @ self._columns  # exact
         logits = whole * (s["vector_scale"] * s["weight_scale"]) / counts + self.bias
         logits /= s["temperature"] + s["temperature_short"] / np.sqrt(counts)
         logits = np.where(self.allowed[found.groups], logits, IMPOSSIBLE)
@@ -95,7 +108,7 @@ class Model:
 
     def _not_text(self, found: Sums) -> Floats:
         s, width = self.settings, self.vectors.shape[1]
-        weights = self.text_weights.astype(np.float64)
+        weights = self._text_weights
         own = (found.sums.astype(np.float64) @ weights[:width]) * (s["vector_scale"] * s["text_scale"])
         shape = (found.shape_sums.astype(np.float64) @ weights[width:]) * (s["shape_scale"] * s["text_scale"])
         logits = own / np.maximum(found.counts, 1) + shape / np.maximum(found.shape_counts, 1) + s["text_bias"]
@@ -124,7 +137,7 @@ class Model:
         offsets = np.zeros(len(texts) + 1, np.int64)
         np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)), out=offsets[1:])
         kernel.sansi_lid_sums(
-            ctypes.byref(tables_of(self.alphabet)), pointer(chars), pointer(offsets), ctypes.c_int64(len(texts)),
+            ctypes.byref(self._tables), pointer(chars), pointer(offsets), ctypes.c_int64(len(texts)),
             pointer(self.vectors), ctypes.c_uint32(len(self.vectors) - 1), self.vectors.shape[1],
             pointer(self.shape_vectors), ctypes.c_uint32(len(self.shape_vectors) - 1), self.shape_vectors.shape[1],
             pointer(out.sums), pointer(out.counts), pointer(out.shape_sums), pointer(out.shape_counts),
