@@ -368,4 +368,4 @@ def test_scans_are_pictures_to_be_looked_at():
 
 
 def test_glyphs_that_no_font_tells_leave_no_control_characters():
-    assert plain("majorization |\x0fn| < \x12 1 \x13\tx\x7f") == "majorization |n| <  1  x"
+    assert plain("majorization |\x0fn| < \x12 1 \x13\tx\x7f\ufffd") == "majorization |n| <  1  x"

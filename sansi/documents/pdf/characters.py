@@ -8,10 +8,10 @@ import unicodedata
 _HYPHEN = re.compile("[\x02\ufffe]\r?\n?")  # PDFium's for a word that was parted at the end of a line
 # Ligatures and the shapes of Arabic letters: drawn forms of letters that text has of its own.
 _FORMS = re.compile("[\ufb00-\ufb06\ufb13-\ufb17\ufb1d-\ufdfb\ufe70-\ufefc]+")
-# What has no width, and glyphs of formulas whose font does not tell their characters: PDFium gives their
+# What has no width, and glyphs of formulas whose font does not tell their characters: PDFium gives U+FFFD, or their
 # codes. U+0002 is its hyphen.
 _CONTROLS = "".join(map(chr, (0, 1, *range(3, 9), 0x0B, *range(0x0E, 0x20), 0x7F)))
-_DROPPED = dict.fromkeys(map(ord, f"{_CONTROLS}\xad\ufeff\u200b"), None)
+_DROPPED = dict.fromkeys(map(ord, f"{_CONTROLS}\xad\ufeff\u200b\ufffd"), None)
 _SPACES = dict.fromkeys(map(ord, "\xa0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\t"), " ")
 
 
