@@ -18,6 +18,7 @@ from sansi.data.language_id.model import Model, Predicted, load_model
 MODEL_FILE = Path(__file__).with_name("model.npz")
 LANGUAGE_MODEL = "sansi-language-id-1"
 NOT_TEXT = "zxx"  # BCP-47's tag for what has no linguistic content: code, base64, mojibake, hexadecimal, numbers
+CHINESE = ("zh-Hans", "zh-Hant")
 UNKNOWN = "und"  # the model's label for languages that it can only tell to be others than those it knows
 SURE = 0.5  # a lower score is no answer
 SLICES, SLICE = 8, 1000  # of a long text that many pieces of that many characters are read, evenly spread
@@ -52,7 +53,7 @@ def identify_all(texts: Iterable[str]) -> list[Identified]:
     model, waiting = the_model(), iter(texts)
     found: list[Identified] = []
     while batch := [_excerpt(text) for text in islice(waiting, BATCH)]:
-        found += _answers(model, model.predict(batch))
+        found += _answers(model, batch, model.predict(batch))
     return found
 
 
@@ -69,16 +70,31 @@ def _excerpt(text: str) -> str:
     return text if text.isascii() or unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
 
 
-def _answers(model: Model, predicted: Predicted) -> Iterator[Identified]:
+def _answers(model: Model, texts: list[str], predicted: Predicted) -> Iterator[Identified]:
     scripts = main_scripts(predicted.histogram)
     sure = predicted.probabilities * (1 - predicted.not_text)
-    values = zip(predicted.labels.tolist(), sure.tolist(), predicted.not_text.tolist(), scripts, strict=True)
-    for label, score, not_text, script in values:
+    values = zip(predicted.labels.tolist(), sure.tolist(), predicted.not_text.tolist(), scripts, texts, strict=True)
+    for label, score, not_text, script, text in values:
         if not_text > 0.5:
             yield Identified(NOT_TEXT, script, round(not_text, 4))
         else:
             tag = model.labels[label]
+            if tag in CHINESE:
+                tag = chinese_variant(text) or tag
             yield Identified(tag if score >= SURE and tag != UNKNOWN else None, script, round(score, 4))
+
+
+def chinese_variant(text: str) -> str | None:
+    """The Chinese that more characters are of which the other has not, by their character sets; None: a tie."""
+    characters = set(text)
+    simplified = sum(_has("gb2312", char) and not _has("big5", char) for char in characters)
+    traditional = sum(_has("big5", char) and not _has("gb2312", char) for char in characters)
+    return None if simplified == traditional else CHINESE[simplified < traditional]
+
+
+@cache
+def _has(encoding: str, char: str) -> bool:
+    return bool(char.encode(encoding, "ignore"))
 
 
 _NAMES = (*SCRIPTS, "Jpan", "Kore", None)
