@@ -8,6 +8,7 @@ from sansi.text.messages import AssistantMessage, Message, ToolCall, message_to_
 from sansi.text.mode import Mode, select_mode
 from sansi.text.parser import ClosingPhrase, Content, Event, Reasoning, StreamParser, ToolCallDelta
 from sansi.text.render import Span
+from sansi.text.spelled import without_thought
 from sansi.text.template import NO_THINK_FLAG, THINK_FLAG
 from sansi.text.tokenizer import ControlTokens, StreamDecoder, Tokenizer
 
@@ -42,4 +43,5 @@ __all__ = [
     "open_codec",
     "read_messages",
     "select_mode",
+    "without_thought",
 ]

@@ -13,9 +13,9 @@ from sansi.client.bulk.settings import EndpointSettings
 from sansi.client.reply import AssistantReply, Usage
 from sansi.client.streaming import NotACompletion, Refused
 from sansi.client.token_count import estimated_tokens
+from sansi.text import without_thought
 
 LONGEST_DETAIL = 200  # characters
-OPEN, CLOSE = "<think>", "</think>"
 FILTERED = ("content_filter", "content_policy_violation", "responsible_ai_policy_violation", "data_inspection_failed")
 
 
@@ -108,13 +108,6 @@ def failure(key: str, error: Exception, seconds: float = 0.0) -> Answer:
     reason = "not a completion" if isinstance(error, NotACompletion) else reason
     reason = "empty" if isinstance(error, EmptyAnswer) else reason
     return Answer(key, "failed", reason=reason, detail=detail, seconds=seconds)
-
-
-def without_thought(text: str) -> str:
-    """The text after a thought that a server left in it; "" where the thought does not end."""
-    if not text.lstrip().startswith(OPEN):
-        return text
-    return text.partition(CLOSE)[2].lstrip("\n")
 
 
 def _usage(wire: Any, prompt_estimate: int, reply: AssistantReply) -> tuple[Usage, list[str]]:

@@ -26,7 +26,7 @@ PROBES = (
     "Éclair, naïve, cafe\u0301, ﬁn, Straße, İstanbul",
     "Чем дальше в лес, тем больше дров. 天下大勢,分久必合。ありがとう 고맙습니다",
     "हिन्दी தமிழ் မြန်မာ ภาษาไทย ភាសាខ្មែរ עִבְרִית العَرَبِيَّة",
-    "👩‍👩‍👧 🇩🇪 \u200b\u00a0\ufeff <|im_end|> <think>",
+    "👩‍👩‍👧 🇩🇪 \u200b\u00a0\ufeff",
 )
 """Texts whose ids stand in the manifest: where tokenizers differ, some of them tell how."""
 
