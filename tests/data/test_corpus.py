@@ -127,7 +127,7 @@ def test_limits_choose_evenly_by_the_ids(tmp_path: Path):
     assert 0 < report.bytes <= 3000 and report.sources[0].dropped["over the limit"] > 0
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [2])
 def test_the_bytes_do_not_depend_on_who_works(tmp_path: Path, workers: int):
     files = [lines(tmp_path / f"{n}.jsonl", [prose(10 * n + m, 3) for m in range(9)]) for n in range(2)]
     build_corpus(tmp_path / "here", config_of(*files), executor=HERE)

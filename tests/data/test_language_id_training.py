@@ -128,6 +128,7 @@ def test_the_trainer_sees_the_features_that_the_classifier_sees():
         assert sorted(one.shapes.tolist()) == sorted(other.shapes.tolist())
 
 
+@pytest.mark.slow
 def test_a_model_is_trained_kept_and_calibrated(tmp_path: Path):
     if load_kernel() is None:
         pytest.skip("no C++ compiler")

@@ -320,6 +320,7 @@ def test_no_trial_repeats_more_or_is_narrower_than_allowed():
     assert all(c.concentration <= config.limit + 1e-9 for c in found.candidates if c.strength is not None)
 
 
+@pytest.mark.slow
 def test_equal_searches_are_equal():
     config = SearchConfig(proxies=8, confirmations=0)
     one, other = (made_search(lambda d: d.quality, config)[0].run() for _ in range(2))

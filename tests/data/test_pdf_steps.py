@@ -151,6 +151,7 @@ def test_tesseract_reads_it_without_an_endpoint(mixed, tmp_path, fields):
     assert raw.provenance["recognised_by"].startswith("tesseract 5")
 
 
+@pytest.mark.slow
 @needs_tesseract
 def test_the_language_of_a_scan_is_that_of_its_script_or_of_what_the_source_tells(monkeypatch):
     asked = []

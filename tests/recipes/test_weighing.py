@@ -81,6 +81,7 @@ def test_the_report_tells_what_was_compared(whole):
     assert (whole / "effects.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_a_killed_stage_goes_on_to_the_same_bytes(whole, corpus, tmp_path):
     files = {file.name: file.read_bytes() for file in whole.iterdir()}
     folder = tmp_path / "begun"

@@ -13,6 +13,7 @@ missing; what it leaves does not depend on that, nor on who ran the jobs.
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import shutil
@@ -34,6 +35,7 @@ from sansi.data.corpus.steps import (
     hash_of,
     held_out_of,
     read_part,
+    reason_against_rest,
     settle_part,
     write_part,
 )
@@ -170,7 +172,9 @@ class _Build:
     def _deduplicate(self, feeds: Sequence[Feed], parts: dict[str, list[PartFiles]]) -> None:
         files = [(files.decontaminated, files.settled) for files in _all(feeds, parts)]
         decisions = self.work / "repeats"
-        deduplicate([before for before, _ in files], decisions, self.config.dedup, self.executor)
+        # Judged while repeats are: what is dropped for its rest must not take paragraphs of others with it.
+        revise = functools.partial(reason_against_rest, rules={feed.name: feed.settings.rules for feed in feeds})
+        deduplicate([before for before, _ in files], decisions, self.config.dedup, self.executor, revise)
         self._settle(feeds, files, decisions, "dedup")
 
     def _settle(self, feeds: Sequence[Feed], files: Sequence[tuple[Path, Path]], decisions: Path, step: str) -> None:

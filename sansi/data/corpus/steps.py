@@ -7,7 +7,7 @@ input ends in one state.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -169,6 +169,11 @@ def settle_part(output: Path, documents: Path, decisions: Path, step: str, rules
             kept.append(found)
     write_entries(ledger_of(output), entries)
     write_documents(output, kept)
+
+
+def reason_against_rest(document: Document, rules: Mapping[str, Rules]) -> Dropped | None:
+    """Why what is left of a document that lost paragraphs is not kept. rules: by source."""
+    return reason_to_drop(rescored(document), rules[document.source])
 
 
 @dataclass(frozen=True)

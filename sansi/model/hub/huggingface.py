@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -193,6 +194,8 @@ class _Fetch:
     repository: Repository
     report: Report = lambda _: None
     stop: threading.Event = field(default_factory=threading.Event)
+    streams: list[Any] = field(default_factory=list)
+    """The connections of the answers that are being read."""
 
     @property
     def snapshot(self) -> Path:
@@ -223,7 +226,9 @@ class _Fetch:
             except BaseException:
                 self.stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
-                close_session()  # threads that wait for a silent server wake up
+                for stream in list(self.streams):  # threads that wait for a silent server wake up
+                    _end(stream)
+                close_session()
                 raise
 
     def _large(self, file: HubFile) -> None:
@@ -276,13 +281,25 @@ class _Fetch:
                 ) as response:
                     hf_raise_for_status(response)
                     partial = response.status_code == 206
-                    yield Stream(first if partial else 0, response.iter_bytes())
+                    with self._noted(response.extensions.get("network_stream")):
+                        yield Stream(first if partial else 0, response.iter_bytes())
             except Exception as error:
                 if is_broken(error):
                     raise Broken from error
                 raise
 
         return opened_at
+
+    @contextmanager
+    def _noted(self, stream: Any) -> Iterator[None]:
+        """While an answer is read, its connection is among those that an interrupt ends."""
+        self.streams.append(stream)
+        try:
+            if self.stop.is_set():
+                _end(stream)
+            yield
+        finally:
+            self.streams.remove(stream)
 
     def _linked(self, file: HubFile) -> Path:
         """The file in its snapshot; huggingface_hub fetches what the cache does not hold yet."""
@@ -302,6 +319,14 @@ class _Fetch:
     @property
     def _home(self) -> Path:
         return self.hub.home(self.repository.name.repository)
+
+
+def _end(stream: Any) -> None:
+    """End a connection under whoever reads from it: closing alone leaves a reader waiting for what never comes."""
+    connection = stream.get_extra_info("socket") if stream is not None else None
+    if connection is not None:
+        with suppress(OSError):  # it has just ended by itself
+            connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Silent:
