@@ -131,7 +131,7 @@ def told(results: dict[str, Any]) -> str:
         lines.append(f"| {name} | {middle:.0f} | {ratio:.2f} ({spread}) | {rounds[0][name]['kept']:,} |")
     cpu = results["machine"]["cpu"]
     lines += ["", f"{len(rounds)} rounds in turn, one process each; {cpu}, commit {results['commit']}."]
-    return "\n".join(lines)
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
