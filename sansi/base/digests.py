@@ -15,3 +15,8 @@ def file_sha256(path: Path) -> str:
 def bytes_sha256(data: bytes) -> str:
     """The SHA-256 of some bytes, hexadecimal."""
     return hashlib.sha256(data).hexdigest()
+
+
+def bytes_hash64(data: bytes) -> int:
+    """64 bits of some bytes (BLAKE2b), the same on every machine, for choices and keys."""
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big")

@@ -108,19 +108,17 @@ class _Build:
         feeds = feeds_of(self.config, self.work / "unpacked", self.base)
         benchmarks = benchmark_origins(self.config.benchmarks, self.config.cache, self.base)
         inputs = CorpusInputs.of(self.config, feeds, self.texts, benchmarks)
-        if (self.out / MANIFEST_FILE).is_file():
-            check_unchanged(self.out, inputs)
-            return CorpusReport.load(self.out)
         check_unchanged(self.out, inputs)
-        write_json(self.out / BUILD_FILE, inputs.as_dict())
-        parts = {feed.name: self._parts(feed) for feed in feeds}
-        self._read(feeds, parts)
-        self._decontaminate(feeds, parts)
-        self._deduplicate(feeds, parts)
-        self._write(feeds, parts)
-        report = self._report(feeds, inputs)
-        shutil.rmtree(self.work)
-        return report
+        if not (self.out / MANIFEST_FILE).is_file():
+            write_json(self.out / BUILD_FILE, inputs.as_dict())
+            parts = {feed.name: self._parts(feed) for feed in feeds}
+            self._read(feeds, parts)
+            self._decontaminate(feeds, parts)
+            self._deduplicate(feeds, parts)
+            self._write(feeds, parts)
+            self._report(feeds, inputs)
+        shutil.rmtree(self.work, ignore_errors=True)  # of a corpus that was there already, the unpacked packages
+        return CorpusReport.load(self.out)
 
     def _check_folder(self) -> None:
         """Raise SansiError where a folder was not begun by a build and somebody's files lie in it."""
@@ -160,7 +158,7 @@ class _Build:
         )
         if found.dropped:
             log.info("%s documents overlap with evaluation texts: %s", found.dropped, dict(found.by_set))
-        self._settle(feeds, files, decisions, "decontaminate")
+        self._settle(files, decisions, "decontaminate")
 
     def _evaluation_texts(self, files: Sequence[Path]) -> Iterator[EvaluationText]:
         """What was given, the benchmarks, and what is held out."""
@@ -175,19 +173,13 @@ class _Build:
         # Judged while repeats are: what is dropped for its rest must not take paragraphs of others with it.
         revise = functools.partial(reason_against_rest, rules={feed.name: feed.settings.rules for feed in feeds})
         deduplicate([before for before, _ in files], decisions, self.config.dedup, self.executor, revise)
-        self._settle(feeds, files, decisions, "dedup")
+        self._settle(files, decisions, "dedup")
 
-    def _settle(self, feeds: Sequence[Feed], files: Sequence[tuple[Path, Path]], decisions: Path, step: str) -> None:
+    def _settle(self, files: Sequence[tuple[Path, Path]], decisions: Path, step: str) -> None:
         """files: of each part before and after."""
-        rules = [feed.settings.rules for feed in feeds for _ in feed.parts]
         jobs = [
-            Job(
-                settle_part,
-                after,
-                {"documents": before, "decisions": file, "step": step, "rules": rule},
-                size=_size(before),
-            )
-            for (before, after), file, rule in zip(files, decision_files(decisions, len(files)), rules, strict=True)
+            Job(settle_part, after, {"documents": before, "decisions": file, "step": step}, size=_size(before))
+            for (before, after), file in zip(files, decision_files(decisions, len(files)), strict=True)
         ]
         self.executor.run(jobs, step)
 
@@ -218,7 +210,7 @@ class _Build:
         write_json(path, sorted(within(found, feed.limit_bytes)))
         return path
 
-    def _report(self, feeds: Sequence[Feed], inputs: CorpusInputs) -> CorpusReport:
+    def _report(self, feeds: Sequence[Feed], inputs: CorpusInputs) -> None:
         sources = tuple(source_report(self.out, feed.origin) for feed in feeds)
         report = CorpusReport(self.out, sources, inputs)
         report.check()
@@ -226,7 +218,6 @@ class _Build:
         write_text(self.out / "report.md", summary_text(report, counts))
         plot_counts(report, counts, self.out / "plots")
         report.write()
-        return CorpusReport.load(self.out)
 
 
 def within(sizes: Iterable[tuple[str, int]], limit: int) -> set[str]:

@@ -6,13 +6,12 @@ input ends in one state.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from sansi.base.digests import bytes_sha256
+from sansi.base.digests import bytes_hash64, bytes_sha256
 from sansi.base.errors import SansiError
 from sansi.base.files import read_json
 from sansi.client.bulk import EndpointDown
@@ -149,24 +148,21 @@ def is_chosen(id: str, share: float) -> bool:
 
 def hash_of(id: str) -> int:
     """64 bits of an id, for choices that look random and never change."""
-    return int.from_bytes(hashlib.blake2b(id.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+    return bytes_hash64(id.encode("utf-8", "surrogatepass"))
 
 
 def _entry(document: Document, step: str, fate: Dropped | Quarantined | None) -> Entry:
     return Entry.of(document.id, step, fate, text_size=document.size, language=document.language)
 
 
-def settle_part(output: Path, documents: Path, decisions: Path, step: str, rules: Rules) -> None:
-    """The documents without those that were decided against, and without their repeats; filtered again."""
+def settle_part(output: Path, documents: Path, decisions: Path, step: str) -> None:
+    """The documents without those that were decided against, and without their repeats."""
     entries, kept = [], []
     for document, decision in zip(read_documents(documents), read_decisions(decisions), strict=True):
         found = apply(document, decision)
-        if isinstance(found, Document) and found.text != document.text:
-            found = rescored(found)
-            found = reason_to_drop(found, rules) or found
         entries.append(_entry(document, step, found if isinstance(found, Dropped) else None))
         if isinstance(found, Document):
-            kept.append(found)
+            kept.append(rescored(found) if found.text != document.text else found)
     write_entries(ledger_of(output), entries)
     write_documents(output, kept)
 

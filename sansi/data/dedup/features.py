@@ -4,12 +4,12 @@ the digests of its paragraphs."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from sansi.base.digests import bytes_hash64
 from sansi.data.blocks import Block, split_blocks
 from sansi.data.columns import column_writer
 from sansi.data.dedup.config import DedupConfig
@@ -71,7 +71,7 @@ def feature_row(document: Document, config: DedupConfig) -> dict[str, Any]:
         "original": document.original,
         "first": int.from_bytes(sha256[:8], "big"),
         "second": int.from_bytes(sha256[8:16], "big"),
-        "id_hash": int.from_bytes(blake2b(document.id.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big"),
+        "id_hash": bytes_hash64(document.id.encode("utf-8", "surrogatepass")),
         "keys": keys_of(shingles, config),
         "shingles": shingles,
         "paragraphs": [digest for _, digest in found],
@@ -101,4 +101,4 @@ def paragraphs(blocks: Sequence[Block], codes: Sequence[Codes], config: DedupCon
 def _digest(block: Block, codes: Codes) -> int:
     # A listing is the same only to the letter.
     raw = block.text.strip().encode("utf-8", "surrogatepass") if block.is_fenced else codes.tobytes()
-    return int.from_bytes(blake2b(raw, digest_size=8).digest(), "big")
+    return bytes_hash64(raw)
